@@ -1,0 +1,79 @@
+"""Checks of an AnnData that come before anything else."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from anndata import AnnData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mudata import MuData
+
+N_NAMED = 10
+
+
+def is_mudata(adata: Any) -> bool:
+    """Whether this is a MuData, without importing mudata."""
+    return any(base.__name__ == "MuData" for base in type(adata).__mro__)
+
+
+def check_adata(adata: AnnData | MuData) -> None:
+    """Refuse what nothing can be computed from.
+
+    Raises
+    ------
+    TypeError
+        If `adata` is neither an AnnData nor a MuData.
+    ValueError
+        If it has no cells, or cells that share a name.
+    """
+    if not (isinstance(adata, AnnData) or is_mudata(adata)):
+        raise TypeError(f"`adata` is a {type(adata).__name__}: pass an AnnData or a MuData.")
+    if adata.n_obs == 0:
+        raise ValueError("`adata` has no cells: check the filter that came before.")
+    if not adata.obs_names.is_unique:
+        twice = adata.obs_names[adata.obs_names.duplicated()].unique()
+        raise ValueError(
+            f"`adata` has duplicated obs names, for instance {some(twice)}: "
+            "make them unique with adata.obs_names_make_unique()."
+        )
+
+
+def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData:
+    """Return the object to write into: `adata` itself, or a copy.
+
+    Raises
+    ------
+    ValueError
+        If `adata` is a view, into which nothing can be written without a silent copy, or a copy is asked of an AnnData
+        in backed mode.
+    """
+    check_adata(adata)
+    if copy:
+        if getattr(adata, "isbacked", False):
+            raise ValueError("`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out.")
+        return adata.copy()
+    if adata.is_view:
+        raise ValueError(
+            "`adata` is a view of another AnnData, so results would be written into neither: "
+            "pass a real object, adata = adata[...].copy()."
+        )
+    return adata
+
+
+def some(values: Iterable[Any]) -> str:
+    """List at most ten values."""
+    names = [repr(v) if isinstance(v, str) else f"{v}" for v in values]
+    return ", ".join(names[:N_NAMED]) + (f", ... ({len(names)} in all)" if len(names) > N_NAMED else "")
+
+
+def suggest(name: str, available: Iterable[Any]) -> str:
+    """Name what resembles a missing key, and what there is."""
+    options = [str(a) for a in available]
+    lower = {o.lower(): o for o in options}
+    close = [lower[c] for c in get_close_matches(str(name).lower(), lower, n=1)]
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}There is {some(options)}." if options else f"{hint}There is none."

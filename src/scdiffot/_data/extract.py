@@ -1,0 +1,186 @@
+"""Representations of cells as dense arrays, whatever holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import is_mudata, some, suggest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a representation lives.
+
+    Parameters
+    ----------
+    name
+        Its full name, with which it is found again: `"X_pca"`, `"X"`, `"rna:X_pca"`.
+    owner
+        The AnnData (or MuData) that holds it.
+    key
+        Its key there, without the modality.
+    array
+        The array as it is stored.
+    """
+
+    name: str
+    owner: AnnData | MuData
+    key: str
+    array: Any
+
+
+def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> Location:
+    """Find a representation: a key of `obsm`, `"X"`, a key without its `X_`, a layer, or `"modality:key"`.
+
+    Parameters
+    ----------
+    adata
+        Where to look.
+    name
+        What to look for. A literal key of `obsm` comes first.
+    argument
+        Name of the user's argument, for the messages.
+
+    Raises
+    ------
+    TypeError
+        If `name` is not a string.
+    KeyError
+        If there is no such representation or modality.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"`{argument}` is a {type(name).__name__}: pass the name of a representation, such as 'X_pca'.")
+    owner, key, prefix = adata, name, ""
+    if is_mudata(adata) and ":" in name and name not in adata.obsm:
+        modality, _, key = name.partition(":")
+        if modality not in adata.mod:
+            raise KeyError(
+                f"`{argument}` is {name!r}, but there is no modality {modality!r}. {suggest(modality, adata.mod)}"
+            )
+        owner, prefix = adata.mod[modality], f"{modality}:"
+    layers = {} if is_mudata(owner) else owner.layers
+    if key in owner.obsm:
+        return Location(prefix + key, owner, key, owner.obsm[key])
+    if key == "X" and not is_mudata(owner):
+        if owner.X is None:
+            raise KeyError(f"`{argument}` is {name!r}, but X is empty. {_what_there_is(adata, name)}")
+        return Location(prefix + key, owner, key, owner.X)
+    if f"X_{key}" in owner.obsm:
+        return Location(f"{prefix}X_{key}", owner, f"X_{key}", owner.obsm[f"X_{key}"])
+    if key in layers:
+        return Location(prefix + key, owner, key, layers[key])
+    raise KeyError(f"`{argument}` is {name!r}, which is no key of obsm. {_what_there_is(adata, name)}")
+
+
+def representation(
+    adata: AnnData | MuData, use_rep: str, *, n_dims: int | None = None, argument: str = "use_rep"
+) -> tuple[np.ndarray, str]:
+    """Read a representation as floating-point numbers.
+
+    NumPy, sparse, dask, backed (HDF5, zarr) arrays and data frames are read; only the columns asked for.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    use_rep
+        See :func:`locate`.
+    n_dims
+        Take this many columns, from the first. All by default.
+    argument
+        Name of the user's argument, for the messages.
+
+    Returns
+    -------
+    The array, shape ``(n, n_dims)``, float32 or float64, in the order of `adata.obs_names`; and the full name of the
+    representation.
+
+    Raises
+    ------
+    TypeError
+        If the representation does not hold real numbers, or `n_dims` is not a whole number.
+    KeyError
+        If it does not exist.
+    ValueError
+        If it does not have two dimensions or enough columns, holds NaN or infinite values, or cells are missing in it.
+    """
+    found = locate(adata, use_rep, argument=argument)
+    shape = found.array.shape
+    if len(shape) != 2:
+        raise ValueError(f"`{argument}` {found.name!r} has shape {tuple(shape)}: pass one row of coordinates per cell.")
+    if shape[1] == 0:
+        raise ValueError(f"`{argument}` {found.name!r} has no columns: compute it again, or name another.")
+    values = _dense(found.array, _check_n_dims(n_dims, shape[1], found.name))
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"`{argument}` {found.name!r} holds {values.dtype}: pass real numbers.")
+    if values.dtype not in (np.float32, np.float64):
+        # float32 holds integers of 16 bits without loss
+        values = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    if found.owner is not adata and not found.owner.obs_names.equals(adata.obs_names):
+        values = _align(values, found, adata, argument)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"`{argument}` {found.name!r} is NaN or infinite in {bad.sum()} of {len(bad)} cells, for instance "
+            f"{some(adata.obs_names[bad][:3])}: remove these cells or compute it again."
+        )
+    return values, found.name
+
+
+def _check_n_dims(n_dims: int | None, available: int, name: str) -> int:
+    if n_dims is None:
+        return available
+    if isinstance(n_dims, bool) or not isinstance(n_dims, Integral):
+        raise TypeError(f"`n_dims` is a {type(n_dims).__name__}: pass a whole number or None.")
+    if not 1 <= n_dims <= available:
+        raise ValueError(f"`n_dims` is {n_dims}, but {name!r} has {available} columns: pass 1 to {available}, or None.")
+    return int(n_dims)
+
+
+def _dense(array: Any, n_dims: int) -> np.ndarray:
+    """The first columns as a NumPy array of their own."""
+    from scipy import sparse
+
+    if hasattr(array, "iloc"):  # pandas
+        frame = array.iloc[:, :n_dims]
+        numeric = all(getattr(dtype, "kind", "O") in "biuf" for dtype in frame.dtypes)
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan) if numeric else frame.to_numpy(dtype=object)
+    if hasattr(array, "to_memory"):  # sparse, in a file
+        array = array.to_memory()
+    elif not sparse.issparse(array):
+        array = array[:, :n_dims]
+    if hasattr(array, "compute"):  # dask, xarray
+        array = array.compute()
+    if sparse.issparse(array):
+        return array.tocsc()[:, :n_dims].toarray()
+    return np.array(array)
+
+
+def _align(values: np.ndarray, found: Location, adata: MuData, argument: str) -> np.ndarray:
+    """Rows of a modality in the order of the whole."""
+    rows = found.owner.obs_names.get_indexer(adata.obs_names)
+    if (rows < 0).any():
+        raise ValueError(
+            f"`{argument}` {found.name!r} lacks {(rows < 0).sum()} of {len(rows)} cells, for instance "
+            f"{some(adata.obs_names[rows < 0][:3])}: keep the cells of that modality only."
+        )
+    return values[rows]
+
+
+def _what_there_is(adata: AnnData | MuData, name: str) -> str:
+    if is_mudata(adata):
+        options = [
+            *(k for k in adata.obsm if k not in adata.mod),
+            *(f"{m}:{k}" for m, a in adata.mod.items() for k in (*a.obsm, "X")),
+        ]
+    else:
+        options = [*adata.obsm, *(["X"] if adata.X is not None else []), *adata.layers]
+    return suggest(name, options)

@@ -1,0 +1,68 @@
+"""Carrying points of the state space onto an embedding of its cells."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def embed(points: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30) -> np.ndarray:
+    """Place points on an embedding: the mean of their nearest cells there, weighted by a Gaussian of the distance.
+
+    Parameters
+    ----------
+    points
+        Points in the state space, shape ``(m, d)``.
+    states
+        Cells in the same space, shape ``(n, d)``.
+    embedding
+        The same cells on the embedding, shape ``(n, e)``.
+    n_neighbors
+        Number of cells to average over. The width of the Gaussian is half the distance to the last of them.
+
+    Returns
+    -------
+    Shape ``(m, e)``.
+    """
+    from scipy.spatial import cKDTree
+
+    k = min(n_neighbors, len(states))
+    distance, cells = cKDTree(states).query(points, k=k, workers=-1)
+    distance, cells = distance.reshape(-1, k), cells.reshape(-1, k)
+    width = np.maximum(distance[:, -1:] / 2, np.finfo(np.float64).tiny)
+    weight = np.exp(-0.5 * (distance**2 - distance[:, :1] ** 2) / width**2)
+    return np.einsum("mk,mke->me", weight / weight.sum(axis=1, keepdims=True), embedding[cells])
+
+
+def embed_vectors(
+    vectors: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30
+) -> np.ndarray:
+    """Carry vectors at cells onto an embedding: the difference between both sides of the cell, displaced along its vector.
+
+    Parameters
+    ----------
+    vectors
+        Vectors at the cells, shape ``(n, d)``.
+    states
+        The cells, shape ``(n, d)``.
+    embedding
+        The same cells on the embedding, shape ``(n, e)``.
+    n_neighbors
+        Number of cells to average over. A cell is displaced by the distance to the last of its own.
+
+    Returns
+    -------
+    Shape ``(n, e)``, in units of the embedding per unit of time if `vectors` are velocities.
+    """
+    from scipy.spatial import cKDTree
+
+    k = min(n_neighbors, len(states))
+    radius = cKDTree(states).query(states, k=[k], workers=-1)[0]
+    speed = np.linalg.norm(vectors, axis=1, keepdims=True)
+    moving = np.flatnonzero((speed > 0) & (radius > 0))
+    direction = vectors[moving] / speed[moving]
+    ahead, behind = (
+        embed(states[moving] + side * radius[moving] * direction, states, embedding, n_neighbors=k) for side in (1, -1)
+    )
+    projected = np.zeros((len(states), embedding.shape[1]))
+    projected[moving] = (ahead - behind) * speed[moving] / (2 * radius[moving])
+    return projected

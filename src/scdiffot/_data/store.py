@@ -1,0 +1,180 @@
+"""What a fit leaves in an AnnData, and reading it back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot import _keys
+from scdiffot._keys import Keys
+
+from .checks import check_adata, suggest
+from .extract import representation
+from .snapshots import time_course
+from .times import CellTimes, cell_times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+    from .snapshots import TimeCourse
+    from .times import TimePoint
+
+
+def check_free(adata: AnnData | MuData, keys: Keys) -> None:
+    """Refuse to overwrite an entry of `uns` that is not a fit.
+
+    Raises
+    ------
+    ValueError
+        If `uns` holds something else under the name of the run.
+    """
+    found = adata.uns.get(keys.uns)
+    if found is not None and not _is_fit(found):
+        raise ValueError(
+            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.uns!r}] holds something that is not a fit: name another."
+        )
+
+
+def make_params(
+    course: TimeCourse,
+    *,
+    mass: str | Mapping[Any, float] | None,
+    time_map: Mapping[Any, float] | None,
+    growth_prior: str | None,
+    rng: int | np.random.Generator,
+) -> dict[str, Any]:
+    """Collect what it takes to read the same time course again, as strings, numbers and arrays.
+
+    Structures whose keys are the user's are stored as JSON: files of AnnData know string keys without slashes only.
+    """
+    given = not (mass is None or isinstance(mass, str))
+    masses = {course.times.label(t): m for t, m in zip(course.snapshots.times, course.snapshots.masses, strict=True)}
+    return {
+        "time_key": course.times.column,
+        "use_rep": course.use_rep,
+        "n_dims": course.states.shape[1],
+        "time_map": "" if time_map is None else json.dumps(course.times.labels),
+        "mass": json.dumps(masses) if given else mass or "equal",
+        "growth_prior": growth_prior or "",
+        "held_out": np.array(course.held_out, dtype=np.float64),
+        "times": course.snapshots.times,
+        "masses": course.snapshots.masses,
+        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+    }
+
+
+def write_fit(
+    adata: AnnData | MuData,
+    keys: Keys,
+    *,
+    fields: Mapping[str, np.ndarray],
+    params: dict[str, Any],
+    history: dict[str, Any],
+    state: dict[str, Any],
+    growth_prior: np.ndarray | None,
+) -> None:
+    """Write the fields of all cells and the entry of `uns`."""
+    adata.obsm[keys.velocity] = fields["drift"]
+    adata.obsm[keys.flow] = fields["flow"]
+    adata.obsm[keys.score] = fields["score"]
+    adata.obs[keys.growth] = fields["growth"]
+    adata.obs[keys.potential] = fields["potential"]
+    if growth_prior is not None:
+        adata.obs[keys.growth_prior] = growth_prior
+    adata.uns[keys.uns] = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
+
+
+def write_validation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -> None:
+    """Write the table of a validation beside the fit."""
+    adata.uns[keys.uns][_keys.VALIDATION] = table
+
+
+def read_fit(adata: AnnData | MuData, key: str) -> dict[str, Any]:
+    """Read the entry of a fit in `uns`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such fit.
+    """
+    check_adata(adata)
+    Keys(key)
+    found = adata.uns.get(key)
+    if _is_fit(found):
+        return found
+    runs = [name for name, entry in adata.uns.items() if _is_fit(entry)]
+    there = "is something else" if found is not None else "is missing"
+    raise KeyError(
+        f"`key` is {key!r}, but a fit under adata.uns[{key!r}] {there}: run scdiffot.tl.fit(adata, time_key, ...) first, "
+        f"or name another fit. {suggest(key, runs)}"
+    )
+
+
+def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
+    """Read the parameters of a fit as they were given."""
+    stored = dict(read_fit(adata, key)[_keys.PARAMS])
+    mass = str(stored["mass"])
+    stored["mass"] = {"equal": None, "n_cells": "n_cells"}[mass] if mass in ("equal", "n_cells") else json.loads(mass)
+    stored["time_map"] = json.loads(stored["time_map"]) if stored["time_map"] else None
+    stored["growth_prior"] = str(stored["growth_prior"]) or None
+    stored["n_dims"] = int(stored["n_dims"])
+    return stored
+
+
+def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
+    """Read the times of all cells, as the fit did."""
+    params = read_params(adata, key)
+    return cell_times(adata, params["time_key"], time_map=params["time_map"])
+
+
+def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
+    """Read the states of all cells, as the fit did."""
+    params = read_params(adata, key)
+    return representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
+
+
+def read_course(
+    adata: AnnData | MuData, key: str, *, held_out: Iterable[TimePoint] | None = None, **changes: Any
+) -> TimeCourse:
+    """Read the time course of a fit again; by default without what the fit held out.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    key
+        Name of the run.
+    held_out
+        What to hold out instead.
+    changes
+        Other arguments of :func:`~scdiffot._data.snapshots.time_course` to replace.
+    """
+    params = read_params(adata, key)
+    names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
+    arguments = {name: params[name] for name in names} | changes
+    held = [float(t) for t in params["held_out"]] if held_out is None else held_out
+    return time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
+
+
+def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> Any:
+    """Read a further result beside a fit.
+
+    Raises
+    ------
+    KeyError
+        If it has not been computed.
+    """
+    fit = read_fit(adata, key)
+    if name not in fit:
+        raise KeyError(f"`key` is {key!r}, but adata.uns[{key!r}] has no {name!r}: run scdiffot.{source} first.")
+    return fit[name]
+
+
+def _is_fit(entry: Any) -> bool:
+    return hasattr(entry, "keys") and {_keys.PARAMS, _keys.HISTORY, _keys.STATE} <= set(entry.keys())

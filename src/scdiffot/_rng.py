@@ -1,0 +1,44 @@
+"""Random numbers: one `rng` argument everywhere, an integer or a NumPy generator."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+
+
+def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
+    """Make a generator from the `rng` argument of a public function.
+
+    Parameters
+    ----------
+    rng
+        A seed, a generator (used as it is, so that its state moves on), or None for fresh entropy.
+
+    Returns
+    -------
+    A NumPy generator.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is something else, such as a legacy `RandomState`.
+    ValueError
+        If the seed is negative.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng()
+    if isinstance(rng, bool | np.bool_) or not isinstance(rng, Integral):
+        raise TypeError(
+            f"`rng` is a {type(rng).__name__}: pass an int, a numpy.random.Generator (numpy.random.default_rng(0)) or None."
+        )
+    if rng < 0:
+        raise ValueError(f"`rng` is {rng}: pass a seed that is zero or positive.")
+    return np.random.default_rng(int(rng))
+
+
+def torch_seed(rng: np.random.Generator) -> int:
+    """Draw a seed for `torch.Generator.manual_seed` from a generator, whose state moves on."""
+    return int(rng.integers(2**63))

@@ -1,0 +1,155 @@
+"""Conditional paths between paired cells: position, mass and the targets the fields are regressed on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from .coupling import MAX_ANGLE
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Paired cells of one interval, drawn with probability proportional to ``1 / weight``.
+
+    ``x0``, ``x1`` (n, d) are the ends, ``m0``, ``m1`` (n,) the masses of the travelling Dirac at the ends, ``prior`` (n,)
+    the log growth over the interval expected beforehand, and ``weight`` (n,) the importance weight that turns averages
+    over the draws into averages over the coupling. Pools of several intervals have one more dimension in front.
+    """
+
+    x0: Tensor
+    x1: Tensor
+    m0: Tensor
+    m1: Tensor
+    prior: Tensor
+    weight: Tensor
+
+    def __getitem__(self, index: Tensor | tuple[Tensor, Tensor]) -> Pairs:
+        return self._map(lambda tensor: tensor[index])
+
+    def __len__(self) -> int:
+        return len(self.x0)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
+        return Pairs(*(function(getattr(self, field.name)) for field in fields(self)))
+
+    def to(self, device: torch.device) -> Pairs:
+        """The same pairs on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+
+def concatenate(parts: list[Pairs]) -> Pairs:
+    """Join pairs of one interval."""
+    return Pairs(*(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(Pairs)))
+
+
+def stack(pools: list[Pairs]) -> Pairs:
+    """Put pools of equal size, one for each interval, under a leading dimension."""
+    return Pairs(*(torch.stack([getattr(p, field.name) for p in pools]) for field in fields(Pairs)))
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Points on the paths and the targets there."""
+
+    x: Tensor
+    weight: Tensor
+    velocity: Tensor
+    growth: Tensor
+    noise: Tensor
+    spread: Tensor
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What a bridge is made of, in the solver's units.
+
+    ``alpha`` is the price of growth, None for balanced transport. A ``"geodesic"`` path of mass and position is the cheapest;
+    a ``"straight"`` one moves at constant speed and grows at a constant rate.
+    """
+
+    sigma: float
+    alpha: float | None
+    path: str = "geodesic"
+
+
+def dirac_path(pairs: Pairs, u: Tensor, regime: Regime) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Position, velocity, mass and growth rate of the travelling Dirac at progress ``u`` in [0, 1].
+
+    Velocity and growth are per unit of ``u``. The geodesic is that of Wasserstein-Fisher-Rao between two Diracs (Liero,
+    Mielke & Savare 2018), with ``m(u) = A u^2 - 2 B u + m0`` and momentum ``m(u) |x'|`` constant.
+    """
+    delta = pairs.x1 - pairs.x0
+    m0, m1 = pairs.m0, pairs.m1
+    if regime.alpha is None or regime.path == "straight":
+        grown = (m1 / m0).log()
+        return pairs.x0 + u[:, None] * delta, delta, m0 * torch.exp(u * grown), grown
+    alpha = regime.alpha
+    # The limits tau -> 0 (pure growth) are regular, but not their quotients.
+    tau = (delta.norm(dim=1) / (2 * math.sqrt(alpha))).clamp(1e-4, MAX_ANGLE)
+    q = (m0 * m1).sqrt()
+    a = m0 + m1 - 2 * q * torch.cos(tau)
+    b = m0 - q * torch.cos(tau)
+    w = q * torch.sin(tau)
+    mass = (a * u - 2 * b) * u + m0
+    progress = (torch.atan2(a * u - b, w) - torch.atan2(-b, w)) / tau
+    speed = w / (mass * tau)
+    position = pairs.x0 + progress[:, None] * delta
+    return position, speed[:, None] * delta, mass, 2 * (a * u - b) / mass
+
+
+def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime, width: Tensor) -> Bridge:
+    """Noisy points on the paths at progress ``u`` with targets per unit of time.
+
+    The spread is ``s^2 = width^2 + sigma^2 dt u (1 - u)``: a Brownian bridge on cells smoothed by ``width``.
+    """
+    position, velocity, mass, growth = dirac_path(pairs, u, regime)
+    variance = regime.sigma**2 * dt
+    spread = (width**2 + variance * u * (1 - u)).sqrt()
+    widening = regime.sigma**2 * (1 - 2 * u) / (2 * spread)
+    return Bridge(
+        x=position + spread[:, None] * noise,
+        weight=mass * pairs.weight * torch.exp(pairs.prior * (u - 1)),
+        velocity=velocity / dt[:, None] + widening[:, None] * noise,
+        growth=(growth + pairs.prior) / dt,
+        noise=noise,
+        spread=spread,
+    )
+
+
+def sample_pairs(
+    plan: Tensor,
+    x: Tensor,
+    a: Tensor,
+    y: Tensor,
+    b: Tensor,
+    n: int,
+    offset: float,
+    *,
+    unbalanced: bool,
+    prior: Tensor | None = None,
+) -> Pairs:
+    """Draw ``n`` pairs from the semi-couplings of a plan by systematic sampling.
+
+    Half of the draws follow ``P a / r0`` and half ``P b / r1`` (r0, r1 the marginals of the plan), so that every cell of
+    either snapshot is drawn in proportion to its mass however small its share of the plan: weights stay bounded.
+    ``a`` are the masses after the growth expected beforehand, whose logarithm over the interval is ``prior`` (n,).
+    """
+    tiny = 1e-30
+    source, target = a / plan.sum(1).clamp_min(tiny), b / plan.sum(0).clamp_min(tiny)
+    share = (source / a.sum())[:, None] + target / b.sum()
+    cumulative = (plan * share).flatten().cumsum(0, dtype=torch.float64)
+    grid = (torch.arange(n, dtype=torch.float64, device=plan.device) + offset) / n * cumulative[-1]
+    flat = torch.searchsorted(cumulative, grid).clamp_max_(plan.numel() - 1)
+    i, j = flat // plan.shape[1], flat % plan.shape[1]
+    weight = 2 / share[i, j]
+    grown = torch.zeros_like(weight) if prior is None else prior[i]
+    if unbalanced:
+        return Pairs(x[i], y[j], source[i], target[j], grown, weight)
+    ones = torch.ones_like(weight)
+    # A balanced pair keeps one mass; the geometric mean treats both ends alike when Sinkhorn stopped early.
+    return Pairs(x[i], y[j], ones, ones, grown, weight * (source[i] * target[j]).sqrt())

@@ -1,0 +1,99 @@
+"""What a fit can be told, and what it tells while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Options of a fit, in the user's units of state and time.
+
+    Parameters
+    ----------
+    growth
+        Whether cells divide and die. Without growth the transport is balanced and masses are ignored.
+    sigma
+        Diffusion, in state per square root of time; 0 gives deterministic (Wasserstein-Fisher-Rao) transport, ``"auto"``
+        the largest value that does not worsen the prediction of left-out snapshots.
+    alpha
+        Price of growth against motion, in squared state; ``"auto"`` reads it off the distances between snapshots.
+    form
+        ``"separate"`` networks for flow and growth, or one potential (``"gradient"``) with drift ``grad lambda`` and growth
+        ``lambda / alpha``.
+    path
+        How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
+        rate; ``"auto"`` takes the geodesic unless the straight path predicts left-out snapshots better.
+    autonomous
+        Whether drift and growth depend on the state alone.
+    n_steps
+        Optimisation steps on the bridges.
+    n_corrections
+        Rounds in which the model's own particles are coupled with the snapshots.
+    n_correction_steps
+        Optimisation steps of each such round.
+    batch_size
+        Bridge points in a step, over all intervals.
+    learning_rate
+        Peak of the one-cycle schedule.
+    n_hidden
+        Width of the networks; 64 up to 20 dimensions and 128 above if None.
+    n_layers
+        Hidden layers of the networks.
+    n_landmarks
+        Cells of a snapshot that take part in a coupling.
+    n_pairs
+        Pairs drawn from the coupling of an interval.
+    smoothing
+        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension.
+    """
+
+    growth: bool = True
+    sigma: float | Literal["auto"] = "auto"
+    alpha: float | Literal["auto"] = "auto"
+    form: Literal["separate", "gradient"] = "separate"
+    path: Literal["auto", "geodesic", "straight"] = "auto"
+    autonomous: bool = False
+    n_steps: int = 1500
+    n_corrections: int = 2
+    n_correction_steps: int = 400
+    batch_size: int = 512
+    learning_rate: float = 1e-2
+    n_hidden: int | None = None
+    n_layers: int = 3
+    n_landmarks: int = 2000
+    n_pairs: int = 20_000
+    smoothing: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name in ("sigma", "alpha"):
+            value = getattr(self, name)
+            if isinstance(value, str) and value != "auto":
+                raise ValueError(f"`{name}` is {value!r}: pass a number or 'auto'.")
+        if self.sigma != "auto" and not 0 <= self.sigma < float("inf"):
+            raise ValueError(f"`sigma` is {self.sigma}: pass a number that is zero or positive, or 'auto'.")
+        if self.alpha != "auto" and not 0 < self.alpha < float("inf"):
+            raise ValueError(f"`alpha` is {self.alpha}: pass a positive number or 'auto'.")
+        if self.form not in ("separate", "gradient"):
+            raise ValueError(f"`form` is {self.form!r}: pass 'separate' or 'gradient'.")
+        if self.path not in ("auto", "geodesic", "straight"):
+            raise ValueError(f"`path` is {self.path!r}: pass 'auto', 'geodesic' or 'straight'.")
+        for name in ("n_steps", "batch_size", "n_layers", "n_landmarks", "n_pairs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` is {getattr(self, name)}: pass a positive integer.")
+
+    @property
+    def n_total_steps(self) -> int:
+        """Optimisation steps over all stages."""
+        return self.n_steps + self.n_corrections * self.n_correction_steps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands: ``step`` of ``n_steps`` over all stages, and the running loss."""
+
+    stage: str
+    step: int
+    n_steps: int
+    loss: float

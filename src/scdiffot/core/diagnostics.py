@@ -1,0 +1,89 @@
+"""How well a fitted model reproduces its snapshots, and how near its fields are to optimal."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .distances import noise_floor, wasserstein
+from .dynamics import midpoint_step
+from .model import RUOTModel
+from .scales import subsample
+from .snapshots import Snapshots
+
+N_PARTICLES = 1000
+N_STEPS = 20
+
+
+def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -> dict[str, np.ndarray | float]:
+    """Roll the first snapshot out and compare.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    snapshots
+        The snapshots it was fitted to, with the masses it was fitted to.
+    rng
+        Generator that thins large snapshots.
+
+    Returns
+    -------
+    At every snapshot ``times``, ``w1`` (exact, to the observed cells), ``w1_floor`` (between random halves of the
+    snapshot), ``mass_error`` (relative) and ``ess`` (effective sample size over particles); ``action`` (per unit of initial
+    mass), ``hjb_residual`` (departure from the optimality condition, relative to the drift, over a mean interval), ``sigma``
+    and ``alpha``.
+    """
+    cells = [subsample(x, N_PARTICLES, rng).numpy() for x in snapshots.states]
+    x = torch.from_numpy(model.scaling.state_in(cells[0]))
+    log_w = torch.zeros(len(x))
+    times = model.scaling.time_in(model.times)
+    states, weights, action = [cells[0]], [np.ones(len(x))], 0.0
+    residuals = []
+    networks = model.networks
+    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
+        for j in range(N_STEPS):
+            t = start + j * dt
+            with torch.no_grad():
+                x, log_w = midpoint_step(networks.flow_and_growth, x, log_w, t, dt)
+                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
+            price = networks.alpha * out["growth"].square() if model.config.growth else 0.0
+            action += float(dt * (log_w.exp() * (out["drift"].square().sum(1) + price) / 2).mean())
+            if j % 5 == 2:
+                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
+        states.append(model.scaling.state_out(x.numpy()))
+        weights.append(log_w.exp().double().numpy())
+    s = model.scaling
+    return {
+        "times": model.times,
+        "w1": np.array([wasserstein(z, y, w) for z, y, w in zip(states, cells, weights, strict=True)]),
+        "w1_floor": np.array([noise_floor(y) for y in cells]),
+        "mass_error": np.array([abs(w.mean() / m - 1) for w, m in zip(weights, model.masses, strict=True)]),
+        "ess": np.array([w.sum() ** 2 / (w**2).sum() / len(w) for w in weights]),
+        "action": action * s.scale**2 / s.time_scale,
+        "hjb_residual": float(np.mean(residuals)),
+        "sigma": model.sigma,
+        "alpha": model.alpha,
+    }
+
+
+def _hjb_residual(model: RUOTModel, x: Tensor, t: float, log_w: Tensor) -> Tensor:
+    """Root mean square of the gradient of the Hamilton-Jacobi-Bellman residual, relative to the drift, in a mean interval.
+
+    Optimal fields obey ``d_t lambda + |b|^2 / 2 + (sigma^2 / 2) div b + lambda^2 / (2 alpha) = 0`` with ``b = grad lambda``, whose
+    gradient ``d_t b + (b . grad) b + g b`` needs the drift and the growth alone. The diffusion term is left out: it is a
+    second derivative of a network.
+    """
+
+    def drift(z: Tensor, at: Tensor) -> Tensor:
+        return model.networks(z, at)["drift"]
+
+    with torch.no_grad():
+        when = torch.full_like(log_w, t)
+        out = model.networks(x, when)
+        b = out["drift"]
+        _, along = torch.func.jvp(drift, (x, when), (b, torch.ones_like(when)))
+        weight = torch.softmax(log_w, 0)
+        residual = (weight * (along + out["growth"][:, None] * b).square().sum(1)).sum()
+        return (residual / (weight * b.square().sum(1)).sum().clamp_min(1e-12)).sqrt()

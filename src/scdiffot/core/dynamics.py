@@ -1,0 +1,302 @@
+"""Weighted particles: ODE, forward SDE and backward SDE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scdiffot._rng import as_generator, torch_seed
+
+from .fields import Fields
+from .model import CHUNK, RUOTModel
+from .scales import subsample
+from .snapshots import Snapshots
+
+MAX_CELLS = 20_000
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Paths of weighted particles.
+
+    Parameters
+    ----------
+    times
+        Saved times, shape ``(S,)``; they decrease if the simulation ran backward.
+    states
+        States of the particles, shape ``(S, N, d)``.
+    log_weights
+        Logarithms of their weights, shape ``(S, N)``; zero at the start unless given.
+    origin
+        Index of the source cell of every particle, shape ``(N,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import Trajectories
+    >>> path = Trajectories(np.array([0.0, 1.0]), np.array([[[0.0]], [[2.0]]]), np.zeros((2, 1)), np.array([0]))
+    >>> states, weights = path.at(0.5)
+    >>> float(states[0, 0])
+    1.0
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    log_weights: np.ndarray
+    origin: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the particles, shape ``(S, N)``."""
+        return np.exp(self.log_weights)
+
+    def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """States (N, d) and weights (N,) at any time covered, linear between saved times."""
+        order = np.argsort(self.times)
+        times = self.times[order]
+        if not times[0] <= time <= times[-1]:
+            msg = f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
+            raise ValueError(msg)
+        right = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
+        left = max(right - 1, 0)
+        share = 0.0 if left == right else (time - times[left]) / (times[right] - times[left])
+        i, j = order[left], order[right]
+        states = (1 - share) * self.states[i] + share * self.states[j]
+        return states, np.exp((1 - share) * self.log_weights[i] + share * self.log_weights[j])
+
+
+Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Particles = tuple[Tensor, Tensor]
+
+
+def midpoint_step(rates: Rates, x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
+    """One explicit midpoint step of ``dx = v dt, dlog w = g dt``; ``dt`` may be negative.
+
+    The slope at the start is taken just inside the step, where fields that jump at a snapshot have their one-sided limit.
+    """
+    velocity, _ = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
+    velocity, growth = rates(x + velocity * (dt / 2), torch.full_like(log_w, t + dt / 2))
+    return x + velocity * dt, log_w + growth * dt
+
+
+def euler_maruyama_step(
+    rates: Rates, x: Tensor, log_w: Tensor, t: float, dt: float, sigma: float, noise: Tensor
+) -> Particles:
+    """One Euler-Maruyama step of ``dX = b dt + sigma dW, dlog w = g dt``; ``dt`` may be negative."""
+    velocity, growth = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
+    return x + velocity * dt + sigma * abs(dt) ** 0.5 * noise, log_w + growth * dt
+
+
+@torch.no_grad()
+def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> list[Particles]:
+    """Particles (n, d) and log weights (n,) at every snapshot along the flow, in the solver's units."""
+    paths = [(x, torch.zeros_like(x[:, 0]))]
+    for start, dt in zip(times[:-1], np.diff(times), strict=True):
+        x, log_w = paths[-1]
+        for j in range(n_steps):
+            x, log_w = midpoint_step(fields.flow_and_growth, x, log_w, start + j * dt / n_steps, dt / n_steps)
+        paths.append((x, log_w))
+    return paths
+
+
+def simulate(
+    model: RUOTModel,
+    x0: np.ndarray,
+    t0: float,
+    *,
+    t1: float,
+    kind: Literal["ode", "sde"] = "ode",
+    n_steps: int | None = None,
+    save_times: np.ndarray | None = None,
+    log_weights: np.ndarray | None = None,
+    weighted: bool = True,
+    rng: int | np.random.Generator = 0,
+) -> Trajectories:
+    """Move weighted particles through the fitted fields.
+
+    Forward: ``dx = v dt`` (``"ode"``) or ``dX = b dt + sigma dW`` (``"sde"``), with ``dlog w = g dt``. With ``t1 < t0`` the same
+    runs backward, the SDE as the time reversal ``dY = (-b + sigma^2 s) ds + sigma dW``.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    x0
+        States at the start, shape ``(N, d)``.
+    t0
+        Start, within the times of the model.
+    t1
+        End; before `t0` to go backward.
+    kind
+        Deterministic flow or stochastic paths.
+    n_steps
+        Steps in an interval between snapshots; 20 (midpoint) for the ODE and 60 (Euler-Maruyama) for the SDE.
+    save_times
+        Times to keep; by default the start, the end and 20 times in every interval.
+    log_weights
+        Log weights at the start, shape ``(N,)``; zeros by default.
+    weighted
+        Whether weights follow the growth. Backward and unweighted, the paths are the ancestors of given cells, of whom
+        each has one; backward and weighted, they reconstruct the earlier population.
+    rng
+        Seed or generator of the noise.
+
+    Returns
+    -------
+    The trajectories, in the user's units.
+
+    Raises
+    ------
+    ValueError
+        If a time lies outside the snapshots, `kind` is unknown, or shapes disagree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import FitConfig, Snapshots, fit, simulate
+    >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
+    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> simulate(model, cells[0], 0.0, t1=1.0).states.shape
+    (21, 60, 2)
+    """
+    if kind not in ("ode", "sde"):
+        raise ValueError(f"`kind` is {kind!r}: pass 'ode' or 'sde'.")
+    x0 = np.asarray(x0)
+    if x0.ndim != 2 or x0.shape[1] != model.n_dims:
+        raise ValueError(f"`x0` has shape {x0.shape}: pass states of shape (N, {model.n_dims}).")
+    for name, time in (("t0", t0), ("t1", t1)):
+        if not model.times[0] <= time <= model.times[-1]:
+            raise ValueError(f"`{name}` is {time}: pass a time from {model.times[0]} to {model.times[-1]}.")
+    knots = model.scaling.time_in(model.times)
+    n_steps = n_steps or (20 if kind == "ode" else 60)
+    start, end = (float(model.scaling.time_in(t)) for t in (t0, t1))
+    saved = default_times(start, end, knots) if save_times is None else model.scaling.time_in(save_times)
+    grid, keep = step_grid(start, end, knots, saved, n_steps)
+    generator = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
+    initial = np.zeros(len(x0)) if log_weights is None else np.asarray(log_weights)
+    states = np.empty((keep.sum(), *x0.shape), np.float32)
+    weights = np.empty((keep.sum(), len(x0)), np.float32)
+    step = _stepper(model.networks, kind, weighted=weighted, backward=end < start, generator=generator)
+    for first in range(0, len(x0), CHUNK):
+        part = slice(first, first + CHUNK)
+        x = torch.from_numpy(model.scaling.state_in(x0[part]))
+        log_w = torch.as_tensor(initial[part], dtype=torch.float32)
+        row = 0
+        for i, t in enumerate(grid):
+            if i:
+                x, log_w = step(x, log_w, grid[i - 1], t - grid[i - 1])
+            if keep[i]:
+                states[row, part] = model.scaling.state_out(x.numpy())
+                weights[row, part] = log_w.numpy()
+                row += 1
+    times = grid[keep] * model.scaling.time_scale + model.scaling.time_shift
+    return Trajectories(times, states, weights, np.arange(len(x0)))
+
+
+def _stepper(
+    fields: Fields, kind: str, *, weighted: bool, backward: bool, generator: torch.Generator
+) -> Callable[[Tensor, Tensor, float, float], Particles]:
+    def flow(x: Tensor, t: Tensor) -> Particles:
+        velocity, growth = fields.flow_and_growth(x, t)
+        return velocity, growth * weighted
+
+    def drift(x: Tensor, t: Tensor) -> Particles:
+        out = fields(x, t)
+        # Run backward, dt < 0 turns b - sigma^2 s into the drift of the time reversal.
+        velocity = out["drift"] - fields.sigma**2 * out["score"] if backward else out["drift"]
+        return velocity, out["growth"] * weighted
+
+    @torch.no_grad()
+    def step(x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
+        if kind == "ode":
+            return midpoint_step(flow, x, log_w, t, dt)
+        noise = torch.randn(x.shape, generator=generator)
+        return euler_maruyama_step(drift, x, log_w, t, dt, fields.sigma, noise)
+
+    return step
+
+
+def default_times(start: float, end: float, knots: np.ndarray, n: int = 20) -> np.ndarray:
+    """Start, end, and ``n`` times in every interval between them."""
+    grid = np.concatenate([np.linspace(a, b, n + 1) for a, b in zip(knots[:-1], knots[1:], strict=True)])
+    low, high = min(start, end), max(start, end)
+    return np.concatenate([[low], grid[(grid > low) & (grid < high)], [high]])
+
+
+def step_grid(start: float, end: float, knots: np.ndarray, saved: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times to step through, which stop at every snapshot and saved time, and which of them to keep."""
+    low, high = min(start, end), max(start, end)
+    near = 1e-7 * (knots[-1] - knots[0])
+    saved = np.asarray(saved, dtype=np.float64)
+    if saved.size == 0 or saved.min() < low - near or saved.max() > high + near:
+        raise ValueError(f"`save_times` must lie between the start and the end, found {saved.tolist()}.")
+    stops = np.unique(np.concatenate([[low], knots[(knots > low) & (knots < high)], saved.clip(low, high), [high]]))
+    stops = stops[np.concatenate([[True], np.diff(stops) > near])]
+    grid = [stops[:1]]
+    for left, right in zip(stops[:-1], stops[1:], strict=True):
+        k = np.clip(np.searchsorted(knots, (left + right) / 2) - 1, 0, len(knots) - 2)
+        n = max(int(np.ceil(n_steps * (right - left) / (knots[k + 1] - knots[k]) - 1e-6)), 1)
+        grid.append(np.linspace(left, right, n + 1)[1:])
+    times = np.concatenate(grid)
+    keep = np.abs(times[:, None] - saved).min(1) <= near
+    return (times, keep) if end >= start else (times[::-1].copy(), keep[::-1].copy())
+
+
+def interpolate(
+    model: RUOTModel, snapshots: Snapshots, time: float, *, rng: int | np.random.Generator = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Virtual snapshot at any time between the first and the last.
+
+    Cells of the snapshots before and after are carried along the flow to ``time``, forward and backward, and count the
+    more the nearer their snapshot is. At a snapshot it is that snapshot.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    snapshots
+        The snapshots it was fitted to.
+    time
+        Time, in the user's unit.
+    rng
+        Seed or generator that thins snapshots of more than 20,000 cells.
+
+    Returns
+    -------
+    States (N, d), and weights (N,) that sum to the relative mass of the population at that time.
+
+    Raises
+    ------
+    ValueError
+        If `time` lies outside the snapshots.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import FitConfig, Snapshots, fit, interpolate
+    >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
+    >>> snapshots = Snapshots(np.array([0.0, 1.0]), cells, np.ones(2))
+    >>> model, _ = fit(snapshots, FitConfig(n_steps=20, n_corrections=0))
+    >>> states, weights = interpolate(model, snapshots, 0.25)
+    >>> states.shape
+    (120, 2)
+    """
+    times = model.times
+    if not times[0] <= time <= times[-1]:
+        raise ValueError(f"`time` is {time}: pass a time from {times[0]} to {times[-1]}.")
+    generator = as_generator(rng)
+    k = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 2))
+    u = (time - times[k]) / (times[k + 1] - times[k])
+    parts = []
+    for source, share in ((k, 1 - u), (k + 1, u)):
+        if share < 1e-9:
+            continue
+        x = subsample(snapshots.states[source], MAX_CELLS, generator).numpy()
+        path = simulate(model, x, times[source], t1=time, save_times=np.array([time]))
+        parts.append((path.states[-1], path.weights[-1] * share * model.masses[source] / len(x)))
+    return np.concatenate([x for x, _ in parts]), np.concatenate([w for _, w in parts])

@@ -1,0 +1,186 @@
+"""The fitted model: fields, scaling and options, in the user's units."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bridges import Pairs, Regime, bridge
+from .config import FitConfig
+from .fields import N_NORM, Fields
+from .snapshots import Scaling, Snapshots
+
+CHUNK = 50_000
+
+
+class RUOTModel:
+    """Drift, growth and score of a population, at any state and time covered by the snapshots.
+
+    Parameters
+    ----------
+    fields
+        The trained networks, in the solver's units.
+    scaling
+        Change of units.
+    config
+        Options of the fit.
+    times
+        Times of the snapshots it was fitted to, shape ``(T,)``.
+    masses
+        Their relative masses, shape ``(T,)``; ones if there is no growth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import FitConfig, RUOTModel, Snapshots, fit
+    >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
+    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> copy = RUOTModel.from_arrays(model.to_arrays())
+    >>> bool(np.allclose(copy.drift(cells[0], 0.5), model.drift(cells[0], 0.5)))
+    True
+    """
+
+    def __init__(self, fields: Fields, scaling: Scaling, config: FitConfig, times: np.ndarray, masses: np.ndarray) -> None:
+        self.networks = fields.eval()
+        self.scaling = scaling
+        self.config = config
+        self.times = np.asarray(times, dtype=np.float64)
+        self.masses = np.asarray(masses, dtype=np.float64)
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the state."""
+        return self.networks.n_dims
+
+    @property
+    def sigma(self) -> float:
+        """Diffusion, in state per square root of time."""
+        return self.networks.sigma * self.scaling.scale / self.scaling.time_scale**0.5
+
+    @property
+    def alpha(self) -> float:
+        """Price of growth, in squared state; infinite without growth."""
+        return self.networks.alpha * self.scaling.scale**2 if self.config.growth else float("inf")
+
+    def fields(self, x: np.ndarray, t: float | np.ndarray) -> dict[str, np.ndarray]:
+        """Evaluate all fields at once.
+
+        Parameters
+        ----------
+        x
+            States, shape ``(n, d)``.
+        t
+            Time, a number or shape ``(n,)``. A snapshot time counts as the start of the interval that follows it.
+
+        Returns
+        -------
+        ``drift`` and ``flow`` (n, d) in state per time, ``score`` (n, d) per state, ``growth`` (n,) per time and ``potential``
+        (n,) in nats, ``-log p`` with p normalised to the mass of the population.
+        """
+        s = self.scaling
+        x = np.asarray(x)
+        t = np.broadcast_to(s.time_in(t).astype(np.float32), len(x))
+        out = {name: np.empty((len(x), self.n_dims), np.float32) for name in ("drift", "flow", "score")}
+        out |= {name: np.empty(len(x), np.float32) for name in ("growth", "potential")}
+        speed = s.scale / s.time_scale
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            with torch.no_grad():
+                values = self.networks(torch.from_numpy(s.state_in(x[part])), torch.tensor(t[part]))
+            for name, unit in (("drift", speed), ("flow", speed), ("score", 1 / s.scale), ("growth", 1 / s.time_scale)):
+                out[name][part] = values[name].numpy() * unit
+            out["potential"][part] = self.n_dims * np.log(s.scale) - values["log_density"].numpy()
+        return out
+
+    def drift(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+        """Mean displacement of a cell per unit of time, shape ``(n, d)``."""
+        return self.fields(x, t)["drift"]
+
+    def flow(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+        """Probability-flow velocity, shape ``(n, d)``, in state per time."""
+        return self.fields(x, t)["flow"]
+
+    def score(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+        """Gradient of the log density, shape ``(n, d)``, per unit of state."""
+        return self.fields(x, t)["score"]
+
+    def growth(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+        """Net rate of division minus death, shape ``(n,)``, per unit of time."""
+        return self.fields(x, t)["growth"]
+
+    def potential(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+        """Landscape ``-log p``, shape ``(n,)``, in nats."""
+        return self.fields(x, t)["potential"]
+
+    def to_arrays(self) -> dict[str, np.ndarray | str | dict[str, np.ndarray]]:
+        """Plain arrays and strings from which :meth:`from_arrays` rebuilds the model."""
+        networks, s = self.networks, self.scaling
+        return {
+            "config": json.dumps(asdict(self.config)),
+            "times": self.times,
+            "masses": self.masses,
+            "shift": np.asarray(s.shift, dtype=np.float64),
+            "scales": np.array([s.scale, s.time_shift, s.time_scale]),
+            "sigma_alpha": np.array([networks.sigma, networks.alpha]),
+            "n_hidden": np.array([networks.n_hidden]),
+            "weights": {name.replace(".", "_"): value.numpy() for name, value in networks.state_dict().items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict) -> RUOTModel:
+        """Rebuild a model from :meth:`to_arrays`."""
+        config = FitConfig(**json.loads(str(arrays["config"])))
+        scale, time_shift, time_scale = (float(v) for v in arrays["scales"])
+        scaling = Scaling(np.asarray(arrays["shift"]), scale, time_shift, time_scale)
+        sigma, alpha = (float(v) for v in arrays["sigma_alpha"])
+        times = np.asarray(arrays["times"])
+        networks = Fields(
+            torch.as_tensor(scaling.time_in(times), dtype=torch.float32),
+            len(scaling.shift),
+            growth=config.growth,
+            form=config.form,
+            autonomous=config.autonomous,
+            sigma=sigma,
+            alpha=alpha,
+            n_hidden=int(arrays["n_hidden"][0]),
+            n_layers=config.n_layers,
+        )
+        names = {name.replace(".", "_"): name for name in networks.state_dict()}
+        networks.load_state_dict({names[k]: torch.tensor(np.asarray(v)) for k, v in arrays["weights"].items()})
+        return cls(networks, scaling, config, times, np.asarray(arrays["masses"]))
+
+
+def log_density_offset(
+    fields: Fields, pools: Pairs, snapshots: Snapshots, regime: Regime, widths: np.ndarray, rng: np.random.Generator
+) -> Tensor:
+    """What to add to the learned log-density, which training leaves open at every time, shape (T - 1, N_NORM).
+
+    The mean difference to the mixture of bridges, which is a normalised density of the right mass.
+    """
+    d = snapshots.n_dims
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    offset = torch.zeros(len(snapshots.times) - 1, N_NORM)
+    device = fields.log_norm.device
+    for k, (start, dt) in enumerate(zip(snapshots.times[:-1], np.diff(snapshots.times), strict=True)):
+        for j, progress in enumerate(np.linspace(0, 1, N_NORM)):
+            chosen = torch.randint(pools.x0.shape[1], (2500,), generator=generator)
+            u = torch.full((len(chosen),), float(progress))
+            width = torch.as_tensor(widths[k] * (1 - u) + widths[k + 1] * u, dtype=u.dtype)
+            noise = torch.randn(len(chosen), d, generator=generator)
+            pairs = Pairs(*(getattr(pools, name)[k] for name in ("x0", "x1", "m0", "m1", "prior", "weight")))[chosen]
+            points = bridge(pairs, u, torch.full_like(u, float(dt)), noise, regime=regime, width=width)
+            centres, spread = points.x - points.spread[:, None] * noise, float(points.spread[0])
+            query, kernel = points.x[:500], centres[500:]
+            logits = -torch.cdist(query, kernel).square() / (2 * spread**2) + (points.weight[500:] / len(kernel)).log()
+            density = torch.logsumexp(logits, 1) - d / 2 * np.log(2 * np.pi * spread**2)
+            t = torch.full((500,), float(start + min(progress, 1 - 1e-4) * dt))
+            with torch.no_grad():
+                learned = fields(query.to(device), t.to(device))["log_density"].cpu()
+            weight = points.weight[:500] / points.weight[:500].sum()
+            offset[k, j] = (weight * (density - learned)).sum()
+    return offset
+

@@ -1,0 +1,59 @@
+"""Scales read off the data before training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .snapshots import Snapshots
+
+N_SUBSAMPLE = 500
+
+
+def subsample_index(n_total: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sorted indices of at most ``n`` of ``n_total`` cells, without replacement."""
+    return np.arange(n_total) if n_total <= n else np.sort(rng.choice(n_total, n, replace=False))
+
+
+def subsample(x: np.ndarray, n: int, rng: np.random.Generator) -> Tensor:
+    """At most ``n`` cells, without replacement."""
+    return torch.as_tensor(x if len(x) <= n else x[subsample_index(len(x), n, rng)])
+
+
+def uniform(x: Tensor, mass: float) -> Tensor:
+    """Equal weights that sum to ``mass``."""
+    return torch.full((len(x),), mass / len(x), dtype=x.dtype, device=x.device)
+
+
+def smallest_eps(x: Tensor, y: Tensor) -> float:
+    """Entropy that blurs a coupling by no more than the distance between neighbouring cells."""
+    nearest = [torch.cdist(z[:N_SUBSAMPLE], z).topk(min(2, len(z)), largest=False).values[:, -1] for z in (x, y)]
+    blur = max(float(d.median()) for d in nearest) ** 2
+    return max(blur / x.shape[1], 1e-3 * float(torch.cdist(x[:N_SUBSAMPLE], y[:N_SUBSAMPLE]).square().mean()))
+
+
+def price_of_growth(snapshots: Snapshots, rng: np.random.Generator) -> float:
+    """Price alpha at which growing costs as much as the travel that growth cannot replace (solver's units).
+
+    A cell of the later snapshot needs an ancestor: alpha is the squared distance that 90 % of the cells have to travel
+    from the nearest percent of the earlier snapshot, in the interval where it is largest. The distance of a balanced
+    coupling would count as transport what growth explains.
+    """
+    reach = []
+    for x, y in zip(snapshots.states[:-1], snapshots.states[1:], strict=True):
+        squares = torch.cdist(subsample(x, N_SUBSAMPLE, rng), subsample(y, N_SUBSAMPLE, rng)) ** 2
+        nearest = squares.topk(max(len(squares) // 100, 1), dim=0, largest=False).values[-1]
+        reach.append(float(nearest.quantile(0.9)))
+    return max([*reach, 1e-4])
+
+
+def smoothing_width(x: np.ndarray, rng: np.random.Generator, factor: float = 0.7) -> float:
+    """Width that keeps the fields from memorising single cells: ``0.7 * median 5-nn distance / sqrt(d)``."""
+    reference = subsample(x, 20_000, rng)
+    query = reference[torch.as_tensor(rng.choice(len(reference), min(500, len(reference)), replace=False))]
+    near = torch.cdist(query, reference).topk(min(6, len(reference)), largest=False).values[:, -1]
+    d = x.shape[1]
+    return factor * float(near.median()) / math.sqrt(d) * (len(reference) / len(x)) ** (1 / d)

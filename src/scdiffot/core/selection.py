@@ -1,0 +1,85 @@
+"""Choice of path, alpha and sigma by leaving out snapshots, on couplings alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bridges import Regime, bridge, sample_pairs
+from .config import FitConfig
+from .coupling import plan, sinkhorn
+from .distances import wasserstein
+from .scales import price_of_growth, smallest_eps, subsample, uniform
+from .snapshots import Snapshots
+
+N_CELLS = 400
+SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+ALPHA_FACTORS = (1.0, 2.0, 4.0, 16.0)
+SLACK = 0.02
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Prediction of every inner snapshot from the coupling of its neighbours."""
+
+    snapshots: Snapshots
+    cells: list[Tensor]
+
+    @classmethod
+    def of(cls, snapshots: Snapshots, rng: np.random.Generator) -> LeaveOneOut:
+        """Take a few hundred cells of every snapshot."""
+        return cls(snapshots, [subsample(x, N_CELLS, rng) for x in snapshots.states])
+
+    def error(self, regime: Regime) -> float:
+        """Mean W1 between the inner snapshots and the bridges between their neighbours."""
+        return float(np.mean([self._error_at(k, regime) for k in range(1, self.snapshots.n_snapshots - 1)]))
+
+    def _error_at(self, k: int, regime: Regime) -> float:
+        s = self.snapshots
+        x, y = self.cells[k - 1], self.cells[k + 1]
+        dt = float(s.times[k + 1] - s.times[k - 1])
+        a, b = uniform(x, s.masses[k - 1]), uniform(y, s.masses[k + 1])
+        p = plan(sinkhorn(x, a, y, b, alpha=regime.alpha, eps=max(regime.sigma**2 * dt, smallest_eps(x, y))))
+        pairs = sample_pairs(p, x, a, y, b, N_CELLS, 0.5, unbalanced=regime.alpha is not None)
+        u = torch.full((len(pairs),), float(s.times[k] - s.times[k - 1]) / dt)
+        noise = torch.randn(pairs.x0.shape, generator=torch.Generator().manual_seed(0))
+        points = bridge(pairs, u, torch.full_like(u, dt), noise, regime=regime, width=torch.full_like(u, 1e-6))
+        return wasserstein(points.x.numpy(), self.cells[k].numpy(), points.weight.numpy())
+
+
+def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
+    """Complete the options of a fit from the data (solver's units).
+
+    What is ``"auto"`` starts from a scale or a default and moves only as far as the prediction of left-out snapshots asks
+    for: alpha up from the geometric scale, the path from geodesic to straight, sigma to the largest value that does no harm.
+    Snapshots identify no more than such an upper bound of sigma. With two snapshots nothing can be left out: the geometric
+    scale, the geodesic and a small sigma are taken.
+    """
+    scaling = snapshots.scaling
+    scaled = snapshots.scaled()
+    # The choice is a property of the data: refits with other seeds share it.
+    rng = np.random.default_rng(0)
+    alpha = None
+    if config.growth:
+        alpha = price_of_growth(scaled, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
+    sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
+    regime = Regime(sigma, alpha, "geodesic" if config.path == "auto" else config.path)
+    if snapshots.n_snapshots < 3:
+        return regime
+    test = LeaveOneOut.of(scaled, rng)
+    if config.growth and config.path == "auto":
+        regime = _first_good(test, [regime, replace(regime, path="straight")])
+    if config.growth and config.alpha == "auto":
+        regime = _first_good(test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS])
+    if config.sigma == "auto":
+        regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)])
+    return regime
+
+
+def _first_good(test: LeaveOneOut, regimes: list[Regime]) -> Regime:
+    """First regime, in order of preference, whose error is within a small slack of the best."""
+    errors = np.array([test.error(regime) for regime in regimes])
+    return regimes[np.flatnonzero(errors <= (1 + SLACK) * errors.min())[0]]

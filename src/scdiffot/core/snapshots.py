@@ -1,0 +1,111 @@
+"""Weighted snapshots of a population, and the scaling in which everything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """A row of weighted point clouds.
+
+    Parameters
+    ----------
+    times
+        Strictly increasing times, shape ``(T,)``, in the user's unit.
+    states
+        ``T`` arrays of shape ``(n_k, d)``.
+    masses
+        Positive masses relative to the first snapshot, shape ``(T,)``.
+    growth_prior
+        Expected net growth rate of every cell, ``T`` arrays of shape ``(n_k,)``, per unit of time.
+
+    Raises
+    ------
+    ValueError
+        If the lengths disagree, times do not increase, or masses are not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import Snapshots
+    >>> cells = np.random.default_rng(0).normal(size=(2, 50, 3))
+    >>> Snapshots(np.array([0.0, 1.0]), tuple(cells), np.ones(2)).n_dims
+    3
+    """
+
+    times: np.ndarray
+    states: tuple[np.ndarray, ...]
+    masses: np.ndarray
+    growth_prior: tuple[np.ndarray, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.times) == len(self.states) == len(self.masses):
+            msg = f"times ({len(self.times)}), states ({len(self.states)}) and masses ({len(self.masses)}) must match."
+            raise ValueError(msg)
+        if np.any(np.diff(self.times) <= 0):
+            msg = f"times must increase strictly, found {np.asarray(self.times).tolist()}."
+            raise ValueError(msg)
+        if np.any(np.asarray(self.masses) <= 0):
+            msg = f"masses must be positive, found {np.asarray(self.masses).tolist()}."
+            raise ValueError(msg)
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the state."""
+        return self.states[0].shape[1]
+
+    @property
+    def n_snapshots(self) -> int:
+        """Number of snapshots."""
+        return len(self.times)
+
+    def without(self, k: int) -> Snapshots:
+        """Leave snapshot ``k`` out; masses stay relative to the first snapshot that is kept."""
+        keep = [i for i in range(self.n_snapshots) if i != k]
+        prior = None if self.growth_prior is None else tuple(self.growth_prior[i] for i in keep)
+        masses = np.asarray(self.masses)[keep]
+        return Snapshots(np.asarray(self.times)[keep], tuple(self.states[i] for i in keep), masses / masses[0], prior)
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """The units in which the solver works: rms standard deviation of the state, mean interval of time."""
+        n_total = sum(len(x) for x in self.states)
+        shift = sum(x.sum(0, dtype=np.float64) for x in self.states) / n_total
+        variance = sum(((x - shift) ** 2).sum(0, dtype=np.float64) for x in self.states) / n_total
+        # Constant columns carry no scale, so only the varying ones set it.
+        varying = variance > 1e-12 * variance.max()
+        scale = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
+        return Scaling(shift, scale, float(self.times[0]), float(np.diff(self.times).mean()))
+
+    def scaled(self) -> Snapshots:
+        """The same snapshots in the solver's units."""
+        s = self.scaling
+        states = tuple(((x - s.shift) / s.scale).astype(np.float32) for x in self.states)
+        prior = None if self.growth_prior is None else tuple(g * s.time_scale for g in self.growth_prior)
+        return replace(self, times=s.time_in(self.times), states=states, growth_prior=prior)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Affine change between the user's units and the solver's."""
+
+    shift: np.ndarray
+    scale: float
+    time_shift: float
+    time_scale: float
+
+    def time_in(self, t: np.ndarray | float) -> np.ndarray:
+        """Time in units of the mean interval, from the first snapshot."""
+        return (np.asarray(t, dtype=np.float64) - self.time_shift) / self.time_scale
+
+    def state_in(self, x: np.ndarray) -> np.ndarray:
+        """State in units of its rms standard deviation, centred."""
+        return ((np.asarray(x) - self.shift) / self.scale).astype(np.float32)
+
+    def state_out(self, x: np.ndarray) -> np.ndarray:
+        """State back in the user's unit."""
+        return (x * self.scale + self.shift).astype(np.float32)

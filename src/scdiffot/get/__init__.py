@@ -1,0 +1,7 @@
+"""Results in a form to compute with."""
+
+from __future__ import annotations
+
+from ._model import model
+
+__all__ = ["model"]

@@ -1,0 +1,44 @@
+"""The fitted model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scdiffot._data.store import read_fit
+from scdiffot._keys import DEFAULT, STATE
+from scdiffot.core.model import RUOTModel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
+    """Get the model of a fit, to evaluate its fields at any state and time.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit, perhaps read from a file.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    :class:`~scdiffot.core.RUOTModel` with the methods ``drift``, ``flow``, ``score`` (state per time; the score per state),
+    ``growth`` (per time) and ``potential`` (nats) of states (n, d) and a time, all in the units of the data.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit under this name.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.get.model(adata).drift([[1.0, 1.0]], 0.5).shape
+    (1, 2)
+    """
+    return RUOTModel.from_arrays(read_fit(adata, key)[STATE])

@@ -1,0 +1,92 @@
+"""Figures and axes, the way scanpy handles them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WITHOUT_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+
+
+def make_axes(
+    ax: Axes | Sequence[Axes] | None, n_panels: int = 1, *, n_columns: int = 4, width: float = 1.0
+) -> tuple[Figure, list[Axes]]:
+    """Return the axes to draw on: those given, or the panels of a new figure.
+
+    Parameters
+    ----------
+    ax
+        What the user passed.
+    n_panels
+        Number of panels of a new figure.
+    n_columns
+        Largest number of panels in a row.
+    width
+        Width of a panel relative to the size in `rcParams`, which scanpy's settings change.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is not None:
+        axes = list(ax) if hasattr(ax, "__len__") else [ax]
+        return axes[0].figure, axes
+    w, h = plt.rcParams["figure.figsize"]
+    rows = -(-n_panels // n_columns)
+    columns = -(-n_panels // rows)
+    scale = 1.0 if n_panels == 1 else 0.7
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(w * width * scale * columns, h * scale * rows), layout="constrained", squeeze=False
+    )
+    axes = grid.ravel().tolist()
+    for unused in axes[n_panels:]:
+        unused.remove()
+    return figure, axes[:n_panels]
+
+
+def finish(
+    figure: Figure, axes: list[Axes], *, given: bool, show: bool | None, return_fig: bool
+) -> Figure | Axes | list[Axes] | None:
+    """Return the figure, show it, or return the axes.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    axes
+        What was drawn on.
+    given
+        Whether the user passed the axes; nothing is shown then.
+    show
+        What the user asked for; scanpy's `settings.autoshow` (True without scanpy) if None.
+    return_fig
+        Whether to return the figure.
+    """
+    if return_fig:
+        return figure
+    if given:
+        return axes[0] if len(axes) == 1 else axes
+    if show is None:
+        show = bool(_scanpy_setting("autoshow", default=True))
+    if show:
+        import matplotlib.pyplot as plt
+
+        if plt.get_backend().lower() not in WITHOUT_WINDOW:
+            plt.show()
+        return None
+    return axes[0] if len(axes) == 1 else axes
+
+
+def rasterized() -> bool:
+    """Whether points become pixels in vector graphics, as scanpy's settings say."""
+    return bool(_scanpy_setting("_vector_friendly", default=True))
+
+
+def _scanpy_setting(name: str, *, default: Any) -> Any:
+    # Whoever has set something has imported scanpy; importing it for others would cost seconds.
+    scanpy = sys.modules.get("scanpy")
+    return getattr(getattr(scanpy, "settings", None), name, default)

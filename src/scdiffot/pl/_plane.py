@@ -1,0 +1,114 @@
+"""Where cells and particles lie on the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.extract import representation
+from scdiffot._data.neighbors import embed
+from scdiffot._data.store import read_params, read_states, read_times
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+    from scdiffot._data.times import CellTimes
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two coordinates of every cell.
+
+    Parameters
+    ----------
+    points
+        Coordinates, shape ``(n, 2)``: of the basis, or time and state where the state has one dimension.
+    labels
+        Names of the two axes.
+    times
+        Times of the cells.
+    states
+        Their states, shape ``(n, d)``.
+    name
+        Full name of the basis.
+    fitted
+        Whether the basis is the space of the fit.
+    """
+
+    points: np.ndarray
+    labels: tuple[str, str]
+    times: CellTimes
+    states: np.ndarray
+    name: str
+    fitted: bool
+
+    @property
+    def over_time(self) -> bool:
+        """Whether the first axis is time."""
+        return self.fitted and self.states.shape[1] == 1
+
+    def place(self, states: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Coordinates (m, 2) of states (m, d) at times (m,); on an embedding, those of the nearest cells."""
+        if self.over_time:
+            return np.column_stack([times, states[:, 0]])
+        return states[:, :2] if self.fitted else embed(states, self.states, self.points)
+
+    def dress(self, ax: Axes) -> None:
+        """Label the axes and give both the same scale if they have the same unit."""
+        ax.set_xlabel(self.labels[0])
+        ax.set_ylabel(self.labels[1])
+        if not self.over_time:
+            ax.set_aspect("equal", adjustable="datalim")
+        ax.margins(0.04)
+
+
+def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane:
+    """Find the coordinates to draw in.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    basis
+        Embedding; the representation of the fit if None. Its first two dimensions are drawn.
+    key
+        Name of the fit.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit or embedding.
+    ValueError
+        If an embedding has one dimension only.
+    """
+    params = read_params(adata, key)
+    times = read_times(adata, key)
+    states = read_states(adata, key)
+    use_rep = str(params["use_rep"])
+    points, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
+    fitted = name == use_rep
+    if fitted:
+        points = states
+    if points.shape[1] == 1:
+        if not fitted:
+            raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
+        # cells of a snapshot lie side by side
+        interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
+        beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(points))
+        points = np.column_stack([times.values + beside, points[:, 0]])
+        return Plane(points, (times.column, _names(adata, name)[0]), times, states, name, fitted)
+    return Plane(points[:, :2], _names(adata, name), times, states, name, fitted)
+
+
+def _names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
+    short = name.rpartition(":")[2]
+    if short == "X":
+        variables = adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
+        return str(variables[0]), str(variables[min(1, len(variables) - 1)])
+    short = short.removeprefix("X_")
+    pretty = short.upper() if short.lower() in {"ae", "pca", "tsne", "umap"} else short
+    return f"{pretty} 1", f"{pretty} 2"

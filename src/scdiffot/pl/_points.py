@@ -1,0 +1,124 @@
+"""Drawing cells, and what their colours mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.checks import suggest
+
+from ._figure import rasterized
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+    from ._plane import Plane
+
+GREY = "#c9c9c9"
+TIME_MAP = "viridis"
+
+
+def point_size(n: int, ax: Axes) -> float:
+    """Area of a point that fills a panel of any size with any number of cells alike."""
+    box = ax.get_position()
+    w, h = ax.figure.get_size_inches() * [box.width, box.height]
+    return float(np.clip(1500 * w * h / max(n, 1), 1.2, 18))
+
+
+def thinned(n: int, n_max: int) -> np.ndarray:
+    """At most `n_max` of `n` positions, in random order, so that no group covers another."""
+    return np.random.default_rng(0).permutation(n)[:n_max]
+
+
+def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) -> Any:
+    """Scatter all cells in random order; an array `c` is reordered with them."""
+    order = thinned(len(plane.points), len(plane.points))
+    if isinstance(options.get("c"), np.ndarray):
+        options["c"] = options["c"][order]
+    size = point_size(len(order), ax)
+    return ax.scatter(*plane.points[order].T, s=size, alpha=alpha, linewidths=0, rasterized=rasterized(), **options)
+
+
+def draw_coloured_cells(
+    ax: Axes, adata: AnnData | MuData, plane: Plane, *, color: str | None, alpha: float = 1.0
+) -> None:
+    """Scatter all cells, coloured by time or a column of `obs`, with a colour bar or a legend.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    if color is not None and color not in adata.obs.columns:
+        raise KeyError(f"`color` is {color!r}, which is no column of obs. {suggest(color, adata.obs.columns)}")
+    if color is None or (color == plane.times.column):
+        draw_time_cells(ax, plane, alpha=alpha)
+        return
+    column = adata.obs[color]
+    if getattr(column.dtype, "kind", "O") in "iuf":
+        points = draw_cells(ax, plane, c=np.asarray(column, dtype=np.float64), cmap=TIME_MAP, alpha=alpha)
+        _colorbar(ax, points, color)
+        return
+    import pandas as pd
+
+    column = pd.Categorical(column)
+    table = palette(adata, color, column)
+    # cells without a category stay grey, underneath
+    colors = np.array([*table.values(), GREY], dtype=object)[column.codes]
+    draw_cells(ax, plane, c=colors, alpha=alpha)
+    _legend(ax, color, table)
+
+
+def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
+    """Scatter all cells, coloured by time."""
+    points = draw_cells(ax, plane, c=plane.times.values, cmap=TIME_MAP, alpha=alpha)
+    if not plane.over_time:
+        bar = _colorbar(ax, points, plane.times.column)
+        if len(plane.times.points) <= 8:
+            bar.set_ticks(plane.times.points)
+
+
+def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
+    """Colour of every category: those in `uns` if they are complete, else distinct ones."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    names = [str(c) for c in column.categories]
+    stored = adata.uns.get(f"{color}_colors")
+    if stored is not None and len(stored) >= len(names):
+        return dict(zip(names, [str(c) for c in stored], strict=False))
+    if len(names) <= 10:
+        colors = colormaps["tab10"].colors
+    elif len(names) <= 20:
+        # the strong colours before their light companions
+        colors = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
+    else:
+        colors = colormaps["turbo"](np.linspace(0.02, 0.98, len(names)))
+    return dict(zip(names, map(to_hex, colors), strict=False))
+
+
+def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
+    """Scatter all cells, coloured by a signed quantity whose zero is white."""
+    limit = float(np.quantile(np.abs(values), 0.98)) or 1.0
+    # in the middle of the map, cells would vanish on white paper
+    points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
+    beyond = "both" if np.abs(values).max() > limit else "neither"
+    _colorbar(ax, points, label, extend=beyond)
+
+
+def _colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
+    bar = ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, aspect=25, **options)
+    bar.solids.set_alpha(1)
+    return bar
+
+
+def _legend(ax: Axes, title: str, table: dict[str, Any]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()]
+    columns = -(-len(handles) // 16)
+    ax.legend(handles=handles, title=title, ncols=columns, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

@@ -1,0 +1,200 @@
+"""Fit the dynamics of a time course."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.checks import writable
+from scdiffot._data.snapshots import time_course
+from scdiffot._data.store import check_free, make_params, write_fit
+from scdiffot._keys import DEFAULT, Keys
+from scdiffot._logging import logger
+from scdiffot._rng import as_generator
+from scdiffot.core import FitConfig
+from scdiffot.core import fit as fit_core
+
+from ._progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def fit(
+    adata: AnnData | MuData,
+    time_key: str,
+    *,
+    use_rep: str = "X_pca",
+    n_dims: int | None = None,
+    time_map: Mapping[Any, float] | None = None,
+    mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
+    growth: bool = True,
+    sigma: float | Literal["auto"] = "auto",
+    alpha: float | Literal["auto"] = "auto",
+    form: Literal["separate", "gradient"] = "separate",
+    autonomous: bool = False,
+    growth_prior: str | np.ndarray | None = None,
+    held_out: str | float | Iterable[str | float] | None = None,
+    n_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    n_hidden: int | None = None,
+    n_layers: int | None = None,
+    n_landmarks: int | None = None,
+    rng: int | np.random.Generator = 0,
+    device: str = "auto",
+    key_added: str = DEFAULT,
+    show_progress: bool = True,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Learn drift, growth and density of a population from its snapshots.
+
+    Regularised unbalanced optimal transport :cite:p:`Zhang2025`: of all densities :math:`p`, drifts :math:`b` and
+    growth rates :math:`g` that pass through every snapshot with
+
+    .. math::
+        \partial_t p = - \nabla \cdot (p b) + \tfrac{\sigma^2}{2} \Delta p + g p,
+
+    those of least action :math:`\iint (|b|^2 + \alpha g^2) \, p / 2`. Consecutive snapshots are coupled by entropic
+    unbalanced optimal transport, and networks regress on the bridges between the coupled cells; nothing is simulated
+    while training. Results do not depend on the units of states and times.
+
+    Parameters
+    ----------
+    adata
+        Cells of all snapshots.
+    time_key
+        Column of `adata.obs` with the time of every cell: numbers, or labels that are plain numbers or that `time_map`
+        translates.
+    use_rep
+        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
+        ``"modality:key"`` of a MuData.
+    n_dims
+        Number of its columns to use, from the first. All by default.
+    time_map
+        Time of every label in `time_key`, as a dict.
+    mass
+        Mass of every snapshot, up to a common factor: ``"n_cells"`` takes the number of cells, a dict (time or label ->
+        mass) what was measured otherwise, None the same mass everywhere.
+    growth
+        Whether cells divide and die. Without growth, masses are ignored.
+    sigma
+        Diffusion, in state per square root of time; 0 is deterministic transport. ``"auto"`` takes the largest value that
+        does not worsen the prediction of left-out snapshots: an upper bound, which is all that snapshots can tell.
+    alpha
+        Price of growth against motion, in squared state. ``"auto"`` reads it off the distances between snapshots.
+    form
+        ``"separate"`` fields for drift and growth, or both from one potential (``"gradient"``), as the optimum demands.
+    autonomous
+        Drift and growth that depend on the state only, not on time, such as those of a gene network.
+    growth_prior
+        Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
+    held_out
+        Times (numbers) or labels (strings) of snapshots to leave out of the training.
+    n_steps
+        Optimisation steps before the correction. This and the five options below have defaults that were measured.
+    batch_size
+        Points of bridges in every step.
+    learning_rate
+        Peak learning rate.
+    n_hidden
+        Width of the networks.
+    n_layers
+        Depth of the networks.
+    n_landmarks
+        Cells of a snapshot that take part in a coupling.
+    rng
+        Seed or generator. Equal seeds give equal results on one machine.
+    device
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+    key_added
+        Name of the fit, and prefix of all that it writes.
+    show_progress
+        Whether to show a bar with the loss and the time left.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following fields, for all cells, held-out ones too; ``d`` is the dimension of the state:
+
+    `adata.obsm["{key_added}_velocity"]` : array of shape ``(n, d)``
+        Drift: mean displacement of a cell per unit of time.
+    `adata.obsm["{key_added}_flow"]` : array of shape ``(n, d)``
+        Velocity of the probability flow, which moves the density without noise; state per time.
+    `adata.obsm["{key_added}_score"]` : array of shape ``(n, d)``
+        Gradient of the log-density, per state.
+    `adata.obs["{key_added}_growth"]` : column
+        Net growth rate, per unit of time.
+    `adata.obs["{key_added}_potential"]` : column
+        Negative log-density, in nats: low where cells are.
+    `adata.uns["{key_added}"]` : dict
+        ``params``, ``history`` (losses; distance to every snapshot beside its sampling noise, error of the mass) and
+        ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and numbers only.
+
+    Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises
+    KeyboardInterrupt and writes nothing.
+
+    Raises
+    ------
+    KeyError
+        If a key, label or time does not exist.
+    TypeError
+        If an argument or an array has the wrong type.
+    ValueError
+        If the data or an option cannot be used: too few cells or times, missing or infinite values, labels without a
+        time, masses that are not positive, duplicated names, a view. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> adata.obsm["scdiffot_velocity"].shape == adata.shape
+    True
+    """
+    keys = Keys(key_added)
+    options = {
+        "n_steps": n_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "n_hidden": n_hidden,
+        "n_layers": n_layers,
+        "n_landmarks": n_landmarks,
+    }
+    config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, autonomous=autonomous)
+    config = replace(config, **{name: value for name, value in options.items() if value is not None})
+    generator = as_generator(rng)
+    adata = writable(adata, copy=copy)
+    check_free(adata, keys)
+    course = time_course(
+        adata,
+        time_key,
+        use_rep=use_rep,
+        n_dims=n_dims,
+        time_map=time_map,
+        mass=mass,
+        growth_prior=growth_prior,
+        held_out=held_out,
+    )
+    with progress_bar("Fit", show=show_progress) as callback:
+        model, history = fit_core(course.snapshots, config, rng=generator, device=device, callback=callback)
+    if history["interrupted"]:
+        logger.warning("Interrupted after %d steps: the best state so far is kept.", history["step"][-1])
+    given = growth_prior is not None and not isinstance(growth_prior, str)
+    prior_key = keys.growth_prior if given else growth_prior
+    write_fit(
+        adata,
+        keys,
+        fields=model.fields(course.states, course.times.values),
+        params=make_params(course, mass=mass, time_map=time_map, growth_prior=prior_key, rng=rng),
+        history=history,
+        state=model.to_arrays(),
+        growth_prior=np.asarray(growth_prior) if given else None,
+    )
+    return adata if copy else None

@@ -1,0 +1,84 @@
+"""Virtual snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.store import read_course, read_fit, read_times
+from scdiffot._data.virtual import virtual_adata
+from scdiffot._keys import DEFAULT, STATE
+from scdiffot._rng import as_generator
+from scdiffot.core import RUOTModel
+from scdiffot.core import interpolate as interpolate_core
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def interpolate(
+    adata: AnnData | MuData,
+    time: float | str,
+    *,
+    n_obs: int | None = None,
+    rng: int | np.random.Generator = 0,
+    key: str = DEFAULT,
+) -> AnnData:
+    """Predict the population at any time between the first snapshot and the last.
+
+    Cells of the snapshots before and after are carried along the flow to `time` and count the more the nearer their
+    snapshot is.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    time
+        A time, or the label of a time point (at which the snapshot itself is returned).
+    n_obs
+        Draw this many cells in proportion to their weights, so that all weigh the same. By default all cells are
+        returned, each with its weight.
+    rng
+        Seed or generator.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    An AnnData of its own, with the representation of the fit under the same name: ``obsm[use_rep]``, or ``X`` where that
+    was fitted. ``obs["weight"]`` is the mass of a cell, relative to the whole first snapshot; the sum is the relative mass of the
+    population. ``obs["time"]`` is the time.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or no such label.
+    ValueError
+        If `time` lies outside the fit, or `n_obs` is not positive.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.interpolate(adata, 1.5, n_obs=100).shape
+    (100, 2)
+    """
+    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    if isinstance(time, str):
+        time = read_times(adata, key).find(time, "time")
+    low, high = model.times[[0, -1]]
+    if not low <= time <= high:
+        raise ValueError(f"`time` is {time:g}: the fit covers the times from {low:g} to {high:g}.")
+    if n_obs is not None and n_obs < 1:
+        raise ValueError(f"`n_obs` is {n_obs}: pass at least 1, or None for all cells.")
+    generator = as_generator(rng)
+    course = read_course(adata, key)
+    states, weights = interpolate_core(model, course.snapshots, time, rng=generator)
+    if n_obs is not None:
+        total = weights.sum()
+        drawn = generator.choice(len(weights), n_obs, p=weights / total)
+        states, weights = states[drawn], np.full(n_obs, total / n_obs)
+    return virtual_adata(adata, course.use_rep, states, weights=weights, time=float(time))

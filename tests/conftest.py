@@ -1,0 +1,113 @@
+"""Small time courses, fits and fingerprints shared by the tests."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import scdiffot as sdo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A fit of a second: what it learns is rough, where it goes is the same.
+QUICK: dict[str, Any] = {"sigma": 0.3, "n_steps": 40, "n_landmarks": 100, "show_progress": False}
+
+
+def make_course(n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0) -> ad.AnnData:
+    """A cloud that moves along the first axis and grows by a tenth at every step."""
+    rng = np.random.default_rng(seed)
+    counts = [int(n * 1.1**k) for k in range(len(times))]
+    time = np.repeat(times, counts)
+    states = rng.normal(size=(len(time), d))
+    states[:, 0] += time
+    obs = pd.DataFrame(
+        {
+            "time": time,
+            "label": pd.Categorical([f"day{t:g}" for t in time]),
+            "cell_type": pd.Categorical(np.where(states[:, 1] > 0, "A", "B")),
+        },
+        index=[f"cell{i}" for i in range(len(time))],
+    )
+    # unsorted, as files are
+    adata = ad.AnnData(X=states.astype(np.float32), obs=obs, obsm={"X_pca": states})
+    return adata[rng.permutation(len(time))].copy()
+
+
+def _fingerprint(value: Any) -> Any:
+    if isinstance(value, pd.DataFrame):
+        return hashlib.sha256(value.to_csv().encode() + str(value.dtypes.to_dict()).encode()).hexdigest()
+    if sparse.issparse(value):
+        return _fingerprint(value.toarray())
+    if isinstance(value, np.ndarray):
+        content = value.tobytes() if value.dtype != object else repr(value.tolist()).encode()
+        return (str(value.dtype), value.shape, hashlib.sha256(content).hexdigest())
+    if hasattr(value, "items"):
+        return {str(k): _fingerprint(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
+    return repr(value)
+
+
+@pytest.fixture(scope="session")
+def fingerprint() -> Callable[[ad.AnnData], dict]:
+    """A function of all content of an AnnData: equal fingerprints, equal content."""
+
+    def of(adata: ad.AnnData) -> dict:
+        parts = ("obs", "var", "obsm", "varm", "obsp", "layers", "uns")
+        return {part: _fingerprint(getattr(adata, part)) for part in parts} | {
+            "X": _fingerprint(adata.X),
+            "columns": list(adata.obs.columns),
+        }
+
+    return of
+
+
+@pytest.fixture
+def course() -> ad.AnnData:
+    """Three snapshots of about 40 cells in three dimensions."""
+    return make_course()
+
+
+def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
+    """Modalities "rna" and, in reverse order and perhaps of fewer cells, "atac"."""
+    mudata = pytest.importorskip("mudata")
+    second = adata[:n_second][::-1].copy()
+    second.var_names = [f"peak{i}" for i in range(second.n_vars)]
+    with mudata.set_options(pull_on_update=False):
+        return mudata.MuData({"rna": adata.copy(), "atac": second})
+
+
+@pytest.fixture
+def mdata(course: ad.AnnData) -> Any:
+    """The same course as a MuData of two modalities, one of them in reverse order."""
+    return make_mudata(course)
+
+
+@pytest.fixture
+def partial_mdata(course: ad.AnnData) -> Any:
+    """A MuData whose second modality has 50 cells only."""
+    return make_mudata(course, 50)
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, Any]:
+    """Options of a quick fit."""
+    return dict(QUICK)
+
+
+@pytest.fixture(scope="session")
+def _fitted_once() -> ad.AnnData:
+    adata = make_course()
+    sdo.tl.fit(adata, "time", **QUICK)
+    return adata
+
+
+@pytest.fixture
+def fitted(_fitted_once: ad.AnnData) -> ad.AnnData:
+    """The same, with a fit."""
+    return _fitted_once.copy()

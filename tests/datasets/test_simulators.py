@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pytest
+from scipy.stats import kstest, norm
+
+from scdiffot import datasets
+from scdiffot.datasets import _laws
+
+SIMULATORS = {
+    "misa": datasets.misa,
+    "gene_network": datasets.gene_network,
+    "gaussian_mixture": datasets.gaussian_mixture,
+}
+LAWS = {
+    "misa": _laws.misa_law(),
+    "gene_network": _laws.gene_network_law(),
+    "gaussian_mixture": _laws.gaussian_mixture_law(10, 0.1),
+}
+
+every_simulator = pytest.mark.parametrize("name", list(SIMULATORS))
+
+
+@pytest.fixture(scope="module")
+def simulated() -> dict[str, anndata.AnnData]:
+    return {name: simulate() for name, simulate in SIMULATORS.items()}
+
+
+def snapshot(adata: anndata.AnnData, time: float) -> np.ndarray:
+    return adata.X[(adata.obs["time"] == time).to_numpy()].astype(float)
+
+
+# --- what is stored
+
+
+@every_simulator
+def test_layout(simulated, name):
+    adata = simulated[name]
+    assert adata.X.dtype == np.float32
+    assert adata.obs_names.is_unique
+    assert adata.obs["time"].dtype == np.float64
+    assert adata.obs["time"].is_monotonic_increasing
+    assert adata.obs["time_label"].dtype.ordered
+    assert adata.obs["cell_type"].dtype == "category"
+    assert adata.obsm["true_drift"].shape == adata.shape
+    assert np.isfinite(adata.X).all()
+
+
+@every_simulator
+def test_truth_is_the_law_at_the_cells(simulated, name):
+    adata, law = simulated[name], LAWS[name]
+    for t in adata.uns["true"]["times"]:
+        at = (adata.obs["time"] == t).to_numpy()
+        x = adata.X[at].astype(float)
+        # cells are stored in single precision, which the mixture's steep fields amplify
+        np.testing.assert_allclose(adata.obsm["true_drift"][at], law.drift(x, t), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(adata.obs["true_growth"][at], law.growth(x, t), rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(adata.uns["true"]["sigma"], law.sigma)
+
+
+@every_simulator
+def test_masses_are_the_counts(simulated, name):
+    adata = simulated[name]
+    counts = adata.obs["time"].value_counts(sort=False).to_numpy()
+    np.testing.assert_allclose(adata.uns["true"]["masses"], counts / counts[0])
+
+
+@every_simulator
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
+def test_round_trip(simulated, name, suffix, tmp_path):
+    adata, path = simulated[name], tmp_path / f"a.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    again = getattr(anndata, f"read_{suffix}")(path)
+    np.testing.assert_array_equal(again.X, adata.X)
+    assert set(again.uns["true"]["params"]) == set(adata.uns["true"]["params"])
+
+
+@every_simulator
+def test_seeds_reproduce(name):
+    simulate = SIMULATORS[name]
+    first, second, other = (simulate(n_obs=40, rng=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.X, second.X)
+    assert first.shape != other.shape or (first.X != other.X).any()
+    generator = np.random.default_rng(3)
+    np.testing.assert_array_equal(simulate(n_obs=40, rng=generator).X, first.X)
+    assert not np.array_equal(simulate(n_obs=40, rng=generator).X[:40], first.X[:40])
+
+
+@every_simulator
+def test_times_and_sizes_are_free(name):
+    adata = SIMULATORS[name](n_obs=30, times=(0.5, 0.75))
+    assert adata.obs["time"].unique().tolist() == [0.5, 0.75]
+    assert adata.obs["time_label"].cat.categories.tolist() == ["0.5", "0.75"]
+    assert SIMULATORS[name](n_obs=30, times=[0]).obs["time"].unique().tolist() == [0]
+
+
+@every_simulator
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"n_obs": 0}, "`n_obs` is 0"),
+        ({"n_obs": 10.5}, "`n_obs` is 10.5"),
+        ({"times": (1, 0)}, r"`times` is \(1, 0\)"),
+        ({"times": ()}, r"`times` is \(\)"),
+        ({"times": (0, np.nan)}, "`times` is"),
+    ],
+)
+def test_wrong_input_is_named(name, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        SIMULATORS[name](**arguments)
+
+
+# --- the laws themselves
+
+
+def test_misa_law_by_hand():
+    law = LAWS["misa"]
+    x = np.array([[2.0, 1.0]])
+    on_x, on_y = 16 / 16.0625, 1 / 1.0625
+    expected = [0.7 * on_x + 0.8 * 0.0625 / 1.0625 - 2, 0.7 * on_y + 0.8 * 0.0625 / 16.0625 - 1]
+    np.testing.assert_allclose(law.drift(x, 0.0)[0], expected)
+    np.testing.assert_allclose(law.growth(x, 0.0), 1.285 * 4 / 5 - 0.573)
+
+
+def test_gene_network_law_by_hand():
+    law = LAWS["gene_network"]
+    x = np.array([[2.0, 1.0, 0.5]])
+    expected = [
+        (0.5 * 4 + 1) / (1 + 0.5 * 4 + 1 + 10 * 0.25 + 1) - 0.8,
+        (1 + 1) / (1 + 0.5 * 4 + 1 + 10 * 0.25 + 1) - 0.4,
+        0.25 / 1.25 - 0.2,
+    ]
+    np.testing.assert_allclose(law.drift(x, 0.0)[0], expected, atol=1e-15)
+    np.testing.assert_allclose(law.growth(x, 0.0), 0.065 / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)]
+)
+def test_particles_move_as_the_law_says(name, start):
+    # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields change by O(sqrt(h))
+    # along the way, which is far below the Monte-Carlo error of the mean.
+    law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
+    x0 = np.tile(start, (n, 1))
+    moved, log_weights = _laws.evolve(law, x0, t, t + h, dt=h / 4, rng=np.random.default_rng(0), branch=False)
+    step = moved - x0
+    error = law.sigma * np.sqrt(h / n)
+    np.testing.assert_array_less(np.abs(step.mean(axis=0) - law.drift(x0[:1], t)[0] * h), 5 * error)
+    np.testing.assert_allclose(step.var(axis=0), law.sigma**2 * h, rtol=5 * np.sqrt(2 / n))
+    np.testing.assert_allclose(log_weights.mean(), law.growth(x0[:1], t)[0] * h, rtol=0.05, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "t"), [("misa", 2.0), ("gene_network", 16.0)])
+def test_branching_population_is_the_weighted_one(name, t):
+    # The same law twice: cells that divide and die, and cells that carry the integral of their growth as weight.
+    law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
+    x0 = law.initial(n, np.random.default_rng(0))
+    branched, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
+    moved, log_weights = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(2), branch=False)
+    w = np.exp(log_weights)
+    assert len(branched) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
+    mean = np.average(moved, axis=0, weights=w)
+    spread = np.sqrt(np.average((moved - mean) ** 2, axis=0, weights=w))
+    # Relatives are alike, so a branched population of n cells knows its mean no better than n founders.
+    assert (np.abs(branched.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
+
+
+def test_counts_follow_the_integral_of_growth():
+    # d(log mass)/dt is the mean growth rate of the population: trapezoids over a fine grid of snapshots.
+    times = np.linspace(0, 2, 21)
+    adata = datasets.misa(1000, times=times.tolist())
+    rate = adata.obs.groupby("time")["true_growth"].mean().to_numpy()
+    expected = np.exp(np.sum((rate[1:] + rate[:-1]) / 2 * np.diff(times)))
+    # Every snapshot is a population of its own; each contributes the standard error of its mean rate times its share.
+    error = 5 * adata.obs["true_growth"].std() / np.sqrt(1000) * 2
+    assert adata.uns["true"]["masses"][-1] == pytest.approx(expected, rel=error)
+
+
+def test_daughters_are_shared_out_exactly():
+    law, rng = LAWS["misa"], np.random.default_rng(0)
+    x = np.arange(1000.0)[:, None] * np.ones(2)
+    offspring = rng.uniform(0, 2, size=1000)
+    counts = np.mean(
+        [np.bincount(_laws._divide(x, offspring, law, rng)[:, 0].astype(int), minlength=1000) for _ in range(400)],
+        axis=0,
+    )
+    # a count is the floor or the ceiling of its expectation, so its variance is at most 1/4
+    np.testing.assert_array_less(np.abs(counts - offspring), 5 * 0.5 / np.sqrt(400))
+    assert abs(len(_laws._divide(x, offspring, law, rng)) - offspring.sum()) <= 1
+
+
+def test_states_stay_non_negative_where_they_are_expression(simulated):
+    assert simulated["misa"].X.min() >= 0
+    assert simulated["gene_network"].X.min() >= 0
+
+
+def test_misa_symmetry_and_fate(simulated):
+    # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares at the start.
+    adata = simulated["misa"]
+    counts = adata.obs[adata.obs["time"] == 6]["cell_type"].value_counts()
+    assert counts["X"] > 2 * counts["Y"]
+    law = LAWS["misa"]
+    x = np.random.default_rng(0).uniform(0, 2, size=(50, 2))
+    np.testing.assert_allclose(law.drift(x, 0.0)[:, ::-1], law.drift(x[:, ::-1], 0.0))
+
+
+def test_gene_network_branch_that_grows(simulated):
+    adata = simulated["gene_network"]
+    table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
+    # the silent branch stays: 200 cells at every time, but for the rare division
+    np.testing.assert_allclose(table["x3"], 200, atol=10)
+    assert table.loc["32", "x2"] > 3 * table.loc["0", "x1"]
+    assert adata.obs.loc[adata.obs["cell_type"] == "x3", "true_growth"].max() < 0.01
+
+
+# --- the Gaussian mixture
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.1, 0.3])
+def test_mixture_fulfils_the_fokker_planck_equation(sigma):
+    # dp/dt + div(p b) - sigma^2/2 Lap p - g p = 0 by central differences around points of the cloud.
+    law, variance = _laws.gaussian_mixture_law(2, sigma), 0.005
+
+    def density(x, t):
+        centres, masses = _laws.gaussian_mixture_components(2, t)
+        return (masses * norm.pdf(x[:, None], centres, np.sqrt(variance)).prod(axis=2)).sum(axis=1)
+
+    rng, h, t = np.random.default_rng(0), 1e-4, 0.1
+    # the two halves overlap here, so that responsibilities vary
+    x = rng.normal(0, 0.1, size=(40, 2))
+    p = density(x, t)
+    residual = (density(x, t + h) - density(x, t - h)) / (2 * h) - law.growth(x, t) * p
+    for e in h * np.eye(2):
+        up, down = x + e, x - e
+        flux = (density(up, t) * (law.drift(up, t) @ e) - density(down, t) * (law.drift(down, t) @ e)) / h
+        residual += flux / (2 * h) - sigma**2 / 2 * (density(up, t) - 2 * p + density(down, t)) / h**2
+    # differences err by h^2 times third derivatives, of the order of p / variance^(3/2)
+    assert np.abs(residual).max() < 1e-3 * p.max() / np.sqrt(variance)
+
+
+def test_mixture_counts_and_clusters(simulated):
+    adata = simulated["gaussian_mixture"]
+    table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
+    assert table.loc["0"].to_dict() == {"left": 200, "right": 200, "growing": 100}
+    assert table.loc["1"].to_dict() == {"left": 200, "right": 200, "growing": 1000}
+    right = snapshot(adata, 1.0)[(adata.obs["cell_type"] == "right")[adata.obs["time"] == 1.0]]
+    centred = (right - np.eye(10)[0]) / np.sqrt(0.005)
+    assert kstest(centred.ravel(), norm.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("n_dims", [2, 100, 1000])
+def test_mixture_in_many_dimensions(n_dims):
+    adata = datasets.gaussian_mixture(n_dims, 50)
+    assert adata.shape == (50 + 140, n_dims)
+    assert np.isfinite(adata.obsm["true_drift"]).all()
+    # away from the overlap at time zero every point has the rate of its own cluster
+    late = adata.obs["time"] == 1
+    rates = adata.obs[late].groupby("cell_type", observed=True)["true_growth"].agg(["min", "max"])
+    np.testing.assert_allclose(rates.loc["growing"], np.log(10), rtol=1e-6)
+    np.testing.assert_allclose(rates.loc[["left", "right"]], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [({"n_dims": 1}, "`n_dims` is 1"), ({"sigma": -1.0}, "`sigma` is -1.0"), ({"sigma": np.inf}, "`sigma` is inf")],
+)
+def test_mixture_names_wrong_input(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        datasets.gaussian_mixture(**arguments)
+
+
+def test_mixture_particles_reach_the_sampled_snapshot():
+    law, n = _laws.gaussian_mixture_law(3, 0.3), 3000
+    x0 = law.initial(n, np.random.default_rng(0))
+    moved, log_weights = _laws.evolve(law, x0, 0.0, 1.0, dt=0.005, rng=np.random.default_rng(1), branch=False)
+    w = np.exp(log_weights)
+    assert w.mean() == pytest.approx(0.8 + 2.0, rel=0.02)
+    for centre, share in (([-1, 0, 0], 0.4), ([1, 0, 0], 0.4), ([0, 2.5, 0], 2.0)):
+        near = np.linalg.norm(moved - centre, axis=1) < 0.5
+        # binomial share of the founders, five standard deviations, and the bias of the Euler steps
+        founders = min(share, 0.2 if share > 1 else share)
+        assert w[near].sum() / n == pytest.approx(share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02)
+        variance = moved[near].var(axis=0)
+        np.testing.assert_allclose(variance, 0.005, rtol=5 * np.sqrt(2 / near.sum()) + 0.05)

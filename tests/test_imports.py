@@ -1,0 +1,78 @@
+"""Importing the package is cheap: what is heavy loads where it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+import scdiffot
+
+EVERYTHING = "; ".join(["import scdiffot", *(f"scdiffot.{name}" for name in scdiffot.__all__)])
+
+
+def _run(code: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+
+def _loaded(code: str) -> set[str]:
+    return set(json.loads(_run(f"{code}\nimport json, sys; sys.stdout.write(json.dumps(list(sys.modules)))")))
+
+
+def test_heavy_packages_are_deferred():
+    loaded = _loaded(EVERYTHING)
+    assert {f"scdiffot.{name}" for name in scdiffot.__all__} <= loaded
+    heavy = {
+        "cellrank",
+        "dask",
+        "matplotlib",
+        "moscot",
+        "mudata",
+        "networkx",
+        "numba",
+        "ot",
+        "pooch",
+        "rich",
+        "scanpy",
+        "scvelo",
+        "seaborn",
+        "sklearn",
+        "squidpy",
+        "torch.distributions",
+        "torch._dynamo",
+        "torchdiffeq",
+    }
+    # what anndata and torch load by themselves costs nothing more
+    base = _loaded("import anndata, torch")
+    assert not (loaded & heavy) - base
+    # nor may parts of pandas and scipy that anndata leaves alone
+    assert not {m for m in loaded - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}}
+
+
+def test_command_line_answers_without_torch():
+    assert "torch" not in _loaded("import scdiffot, scdiffot.cli")
+
+
+@pytest.mark.slow
+def test_import_costs_little_more_than_anndata_and_torch():
+    # CPU seconds of fresh interpreters, in turn, so that both meet the same load on the machine
+    clock = "\nimport sys, time; sys.stdout.write(str(time.process_time()))"
+    base, own = [], []
+    for _ in range(5):
+        base.append(float(_run("import anndata, torch" + clock)))
+        own.append(float(_run(EVERYTHING + clock)))
+    assert statistics.median(own) <= 1.2 * statistics.median(base)
+
+
+def test_namespaces_and_version():
+    assert set(scdiffot.__all__) <= set(dir(scdiffot))
+    assert scdiffot.__version__.count(".") >= 2
+    with pytest.raises(AttributeError, match="module 'scdiffot' has no attribute 'absent'"):
+        scdiffot.absent  # noqa: B018

@@ -1,0 +1,145 @@
+"""The house keeps its rooms apart: who may import what, and when."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import scdiffot
+
+ROOT = Path(scdiffot.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# Small modules without state that every room may use; they import nothing of the package themselves.
+LEAVES = {"_logging", "_rng", "_optional"}
+# Room -> the rooms it may import at run time, apart from itself and the leaves. The command line sits on top of all.
+ROOMS = {
+    "core": set(),
+    "metrics": {"core"},
+    "_keys": set(),
+    "_data": {"_keys", "core"},
+    "get": {"_keys", "_data", "core"},
+    "datasets": {"_keys", "_data", "core"},
+    "tl": {"_keys", "_data", "core", "get", "metrics"},
+    "pl": {"_keys", "_data", "get"},
+}
+CORE_MAY_IMPORT = {"numpy", "scipy", "torch", "ot", "torchdiffeq"}
+EAGER = {"numpy", "anndata", "torch"}
+STORAGE = {"mudata", "dask", "h5py", "zarr", "xarray"}
+
+
+class Import(NamedTuple):
+    """One imported module: its top-level package, and the room where that is this package."""
+
+    package: str
+    room: str | None
+    eager: bool
+    typing: bool
+    line: int
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def _imports(path: Path) -> list[Import]:
+    """All imports of a file; eager ones run when the file is imported."""
+    found: list[Import] = []
+    package = ("scdiffot", *path.relative_to(ROOT).parent.parts)
+
+    def add(name: str, line: int, *, eager: bool, typing: bool) -> None:
+        parts = name.split(".")
+        room = None
+        if parts[0] == "scdiffot":
+            room = parts[1] if len(parts) > 1 else "__init__"
+        found.append(Import(parts[0], room, eager, typing, line))
+
+    def visit(node: ast.AST, *, eager: bool, typing: bool) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                add(alias.name, node.lineno, eager=eager, typing=typing)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            # `from .. import core`: the names themselves are rooms
+            for name in [f"{module}.{a.name}" for a in node.names] if module == "scdiffot" else [module]:
+                add(name, node.lineno, eager=eager, typing=typing)
+        else:
+            inside_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            # the `else` of `if TYPE_CHECKING` runs, but nobody has needed one
+            for child in ast.iter_child_nodes(node):
+                visit(child, eager=eager and not inside_function, typing=typing or _is_type_checking(node))
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), eager=True, typing=False)
+    return found
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_file = pytest.mark.parametrize("path", FILES, ids=_id)
+
+
+@every_file
+def test_rooms_import_one_way(path):
+    room = _room(path)
+    if room in {"__init__", "__main__", "cli"}:
+        return
+    allowed = set() if room in LEAVES else ROOMS[room] | LEAVES | {room}
+    wrong = [i for i in _imports(path) if i.room and not i.typing and i.room not in allowed]
+    assert not wrong, f"{room} may import {sorted(allowed)} of the package"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if _room(p) == "core"], ids=_id)
+def test_core_knows_numbers_only(path):
+    allowed = CORE_MAY_IMPORT | {"scdiffot"} | sys.stdlib_module_names
+    wrong = [i for i in _imports(path) if i.package not in allowed]
+    assert not wrong, f"core may import {sorted(CORE_MAY_IMPORT)} and the standard library, for types as well"
+
+
+@every_file
+def test_only_light_packages_load_with_a_module(path):
+    allowed = EAGER | {"scdiffot"} | sys.stdlib_module_names
+    wrong = [i for i in _imports(path) if i.eager and not i.typing and i.package not in allowed]
+    assert not wrong, f"import these inside the functions that use them; at the top only {sorted(EAGER)}"
+
+
+@every_file
+def test_storage_formats_are_known_to_data_only(path):
+    if _room(path) == "_data":
+        return
+    wrong = [i for i in _imports(path) if i.package in STORAGE and not i.typing]
+    assert not wrong, "how AnnData and MuData store things is known to _data alone"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if _room(p) == "pl"], ids=_id)
+def test_plots_change_nothing(path):
+    def root(node: ast.AST) -> str | None:
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        return node.id if isinstance(node, ast.Name) else None
+
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = node.targets
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        wrong += [t.lineno for t in targets if not isinstance(t, ast.Name) and root(t) == "adata"]
+    assert not wrong, "plots read adata and write nothing into it"
+
+
+@every_file
+def test_files_stay_short(path):
+    n_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert n_lines <= 300, "split it where the ideas part"

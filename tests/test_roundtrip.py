@@ -1,0 +1,82 @@
+"""A fit survives being written, and read by another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+READ_AND_SIMULATE = """
+import sys
+import anndata, numpy as np
+import scdiffot as sdo
+path, out = sys.argv[1:]
+adata = anndata.read_zarr(path) if path.endswith("zarr") else anndata.read_h5ad(path)
+paths = sdo.tl.simulate(adata, "day0", kind="sde", n_particles=20, rng=1, key="fit")
+virtual = sdo.tl.interpolate(adata, 0.5, key="fit")
+drift = sdo.get.model(adata, key="fit").drift(adata.obsm["X_pca"], 0.5)
+np.savez(out, states=paths.states, log_weights=paths.log_weights, virtual=virtual.obsm["X_pca"], drift=drift)
+"""
+
+
+def _write(adata, path):
+    if path.suffix == ".zarr":
+        adata.write_zarr(path)
+    else:
+        adata.write_h5ad(path)
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no longer be the default")
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"growth": False, "mass": None},
+        {"form": "gradient", "held_out": "day1", "mass": {"day0": 1, "day1": 2, "day2": 3}},
+        {"autonomous": True, "rng": np.random.default_rng(0)},
+    ],
+    ids=["default", "balanced", "gradient", "autonomous"],
+)
+def test_another_process_continues(course, quick, tmp_path, suffix, options):
+    time_map = {"day0": 0, "day1": 1, "day2": 2}
+    course.obs["prior"] = 0.1
+    sdo.tl.fit(course, "label", time_map=time_map, growth_prior="prior", key_added="fit", **quick | options)
+    path = tmp_path / f"fit{suffix}"
+    _write(course, path)
+    out = tmp_path / "found.npz"
+    subprocess.run([sys.executable, "-c", READ_AND_SIMULATE, str(path), str(out)], check=True)
+    found = np.load(out)
+    paths = sdo.tl.simulate(course, "day0", kind="sde", n_particles=20, rng=1, key="fit")
+    np.testing.assert_array_equal(found["states"], paths.states)
+    np.testing.assert_array_equal(found["log_weights"], paths.log_weights)
+    np.testing.assert_array_equal(found["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"])
+    np.testing.assert_array_equal(found["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5))
+
+
+def test_plots_and_validation_work_on_what_was_read(fitted, tmp_path):
+    sdo.tl.validate(fitted, show_progress=False)
+    fitted.write_h5ad(tmp_path / "fit.h5ad")
+    adata = ad.read_h5ad(tmp_path / "fit.h5ad")
+    for plot in (sdo.pl.history, sdo.pl.velocity, sdo.pl.growth, sdo.pl.validation):
+        assert plot(adata, return_fig=True).axes
+    sdo.tl.validate(adata, show_progress=False)
+    assert adata.uns["scdiffot"]["validation"].equals(fitted.uns["scdiffot"]["validation"])
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def test_only_plain_things_are_stored(fitted):
+    for leaf in _leaves(fitted.uns["scdiffot"]):
+        assert isinstance(leaf, np.ndarray | str | int | float | bool | np.generic), type(leaf)

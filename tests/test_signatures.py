@@ -1,0 +1,112 @@
+"""Every public function keeps the same manners, and says so in its documentation."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from numpydoc.docscrape import FunctionDoc
+
+import scdiffot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAMESPACES = [getattr(scdiffot, name) for name in scdiffot.__all__]
+FUNCTIONS = {
+    f"{namespace.__name__.partition('.')[2]}.{name}": getattr(namespace, name)
+    for namespace in NAMESPACES
+    for name in namespace.__all__
+    if inspect.isfunction(getattr(namespace, name))
+}
+API_PAGES = Path(__file__).parents[1] / "docs" / "api"
+
+every_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+every_plot = pytest.mark.parametrize(
+    "function", [f for name, f in FUNCTIONS.items() if name.startswith("pl.")], ids=lambda f: f.__name__
+)
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES, ids=lambda n: n.__name__)
+def test_namespaces_export_what_they_hold(namespace):
+    assert namespace.__all__
+    assert list(namespace.__all__) == sorted(namespace.__all__, key=lambda n: (n.islower(), n)), "keep __all__ sorted"
+    missing = [name for name in namespace.__all__ if not hasattr(namespace, name)]
+    assert not missing
+
+
+@every_function
+def test_at_most_three_positional_parameters(function):
+    positional = [p.name for p in _parameters(function).values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    assert len(positional) <= 3, f"put a `*` after the third of {positional}"
+
+
+@every_function
+def test_parameter_names(function):
+    parameters = _parameters(function)
+    assert not {"random_state", "seed", "save"} & set(parameters), "`rng` for randomness, `ax`/`return_fig` for figures"
+    for name in {"copy", "rng", "show_progress", "device", "key_added", "key"} & set(parameters):
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+    if "copy" in parameters:
+        assert parameters["copy"].default is False
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for name, f in FUNCTIONS.items() if name.startswith(("tl.", "pl.", "get."))],
+    ids=lambda f: f"{f.__module__.split('.')[1]}.{f.__name__}",
+)
+def test_adata_comes_first(function):
+    assert next(iter(_parameters(function))) == "adata"
+
+
+@every_plot
+def test_plots_share_their_last_parameters(function):
+    parameters = _parameters(function)
+    assert {"ax", "show", "return_fig"} <= set(parameters)
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("ax", "show", "return_fig"))
+
+
+@every_function
+def test_everything_is_annotated(function):
+    signature = inspect.signature(function)
+    bare = [p.name for p in signature.parameters.values() if p.annotation is inspect.Parameter.empty]
+    assert not bare
+    assert signature.return_annotation is not inspect.Signature.empty
+
+
+@every_function
+def test_docstring_is_complete(function):
+    doc = FunctionDoc(function)
+    assert doc["Summary"]
+    documented = [name.strip() for p in doc["Parameters"] for name in p.name.split(",")]
+    expected = list(_parameters(function))
+    assert documented == expected, "document every parameter, in the order of the signature, and no other"
+    undescribed = [p.name for p in doc["Parameters"] if not "".join(p.desc).strip()]
+    assert not undescribed
+    typed = [p.name for p in doc["Parameters"] if p.type]
+    assert not typed, "types live in the annotations"
+    for section in ("Returns", "Raises", "Examples"):
+        assert doc[section], f"the section {section} is missing"
+    assert ">>> " in "\n".join(doc["Examples"]), "examples are code that runs"
+
+
+@every_function
+def test_public_functions_live_in_private_files(function):
+    module = function.__module__.split(".")
+    assert any(part.startswith("_") for part in module) or "core" in module
+    assert function.__qualname__ == function.__name__
+
+
+def test_every_public_name_has_a_page():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in API_PAGES.glob("*.md"))
+    listed = set(re.findall(r"^ +((?:[a-z]+)\.\w+)$", pages, flags=re.MULTILINE))
+    public = {f"{n.__name__.partition('.')[2]}.{name}" for n in NAMESPACES for name in n.__all__}
+    assert listed == public

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+
+def test_between_and_at_snapshots(fitted):
+    virtual = sdo.tl.interpolate(fitted, 0.5)
+    assert virtual.obsm["X_pca"].shape == (virtual.n_obs, 3)
+    assert (virtual.obs["time"] == 0.5).all()
+    masses = sdo.get.model(fitted).masses
+    assert masses[0] < virtual.obs["weight"].sum() < masses[1]
+    at = sdo.tl.interpolate(fitted, 1)
+    seen = fitted[fitted.obs["time"] == 1]
+    np.testing.assert_allclose(np.sort(at.obsm["X_pca"], axis=0), np.sort(seen.obsm["X_pca"], axis=0), rtol=1e-4, atol=1e-5)
+    assert at.obs["weight"].sum() == pytest.approx(masses[1], rel=1e-5)
+    np.testing.assert_array_equal(sdo.tl.interpolate(fitted, "1").obsm["X_pca"], at.obsm["X_pca"])
+
+
+def test_equal_weights_on_request(fitted):
+    whole = sdo.tl.interpolate(fitted, 0.5)
+    drawn = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    assert drawn.n_obs == 300
+    assert drawn.obs["weight"].nunique() == 1
+    assert drawn.obs["weight"].sum() == pytest.approx(whole.obs["weight"].sum(), rel=1e-5)
+    again = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    np.testing.assert_array_equal(drawn.obsm["X_pca"], again.obsm["X_pca"])
+
+
+def test_genes_come_back_as_genes(course, quick):
+    sdo.tl.fit(course, "time", use_rep="X", n_dims=2, **quick)
+    virtual = sdo.tl.interpolate(course, 1.5)
+    assert virtual.var_names.tolist() == course.var_names[:2].tolist()
+    assert virtual.X.shape == (virtual.n_obs, 2)
+
+
+def test_other_masses_and_priors_are_read_again(course, quick):
+    sdo.tl.fit(course, "time", mass={0: 1, 1: 3, 2: 9}, growth_prior=np.zeros(course.n_obs), held_out=1, **quick)
+    assert sdo.tl.interpolate(course, 2).obs["weight"].sum() == pytest.approx(9, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("time", "options", "error", "message"),
+    [
+        (3, {}, ValueError, "`time` is 3: the fit covers the times from 0 to 2"),
+        ("day9", {}, KeyError, "`time` is 'day9', no label"),
+        (1, {"n_obs": 0}, ValueError, "`n_obs` is 0"),
+        (1, {"key": "other"}, KeyError, "run scdiffot.tl.fit"),
+    ],
+)
+def test_bad_input(fitted, time, options, error, message):
+    with pytest.raises(error, match=message):
+        sdo.tl.interpolate(fitted, time, **options)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from scdiffot.core import Progress
+from scdiffot.tl import _progress
+
+
+def _shown(monkeypatch, n_fits=1) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(_progress, "_console", lambda: console)
+    with _progress.progress_bar("Fit", show=True, n_fits=n_fits) as callback:
+        for _ in range(n_fits):
+            for step in (25, 50):
+                callback(Progress("bridges", step, 50, 0.1234567))
+    return console.file.getvalue()
+
+
+def test_bar_shows_stage_loss_and_steps(monkeypatch):
+    text = _shown(monkeypatch)
+    for part in ("Fit: bridges", "50/50", "loss 0.1235"):
+        assert part in text
+
+
+def test_several_fits_share_one_bar(monkeypatch):
+    assert "150/150" in _shown(monkeypatch, n_fits=3)
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_silent_outside_terminals_and_on_request(show, capsys):
+    with _progress.progress_bar("Fit", show=show) as callback:
+        assert callback is None
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+
+def test_defaults_follow_the_whole_course(fitted):
+    paths = sdo.tl.simulate(fitted)
+    first = np.flatnonzero(fitted.obs["time"] == 0)
+    assert (paths.times[0], paths.times[-1]) == (0, 2)
+    np.testing.assert_array_equal(paths.origin, first)
+    np.testing.assert_allclose(paths.states[0], fitted.obsm["X_pca"][first], rtol=1e-4, atol=1e-5)
+    assert not paths.log_weights[0].any()
+    # the clouds move by two units of the first axis
+    assert (paths.states[-1] - paths.states[0]).mean(axis=0)[0] > 0.5
+
+
+def test_sources(fitted):
+    start = fitted.obs["time"] == 0
+    both = start & (fitted.obs["cell_type"] == "A")
+    sources = {
+        "mask": both.to_numpy(),
+        "series": both,
+        "query": "time == 0 and cell_type == 'A'",
+        "names": fitted.obs_names[both],
+        "list": list(fitted.obs_names[both]),
+    }
+    for kind, source in sources.items():
+        origin = sdo.tl.simulate(fitted, source, t1=1).origin
+        np.testing.assert_array_equal(origin, np.flatnonzero(both), err_msg=kind)
+    for source in (0, 0.0, "0"):
+        np.testing.assert_array_equal(sdo.tl.simulate(fitted, source, t1=1).origin, np.flatnonzero(start))
+    name = fitted.obs_names[start][0]
+    assert sdo.tl.simulate(fitted, name).origin.tolist() == [fitted.obs_names.get_loc(name)]
+
+
+def test_start_is_the_time_of_the_cells(fitted):
+    assert sdo.tl.simulate(fitted, 1).times[0] == 1
+    assert sdo.tl.simulate(fitted, t0=1).times[0] == 1
+    with pytest.raises(ValueError, match="`source` has cells of the times 0, 1, 2: choose cells of one, or pass `t0`"):
+        sdo.tl.simulate(fitted, "cell_type == 'A'")
+    assert sdo.tl.simulate(fitted, "cell_type == 'A'", t0=0.5).times[0] == 0.5
+
+
+def test_number_of_particles(fitted):
+    few = sdo.tl.simulate(fitted, 0, n_particles=10)
+    assert len(set(few.origin)) == 10
+    many = sdo.tl.simulate(fitted, 0, n_particles=500)
+    assert many.states.shape[1] == 500
+    np.testing.assert_allclose(many.states[0], fitted.obsm["X_pca"][many.origin], rtol=1e-4, atol=1e-5)
+
+
+def test_backward(fitted):
+    forward = sdo.tl.simulate(fitted, 0, n_steps=100)
+    assert sdo.tl.simulate(fitted, direction="backward").times[0] == 2
+    states = forward.states[-1]
+    other = fitted.copy()
+    other.obsm["X_pca"][forward.origin] = states
+    back = sdo.tl.simulate(other, other.obs_names[forward.origin], t0=2, t1=0, direction="backward", n_steps=100)
+    # midpoint steps there and back, in float32
+    np.testing.assert_allclose(back.states[-1], forward.states[0], atol=0.02)
+    np.testing.assert_allclose(back.log_weights[-1], -forward.log_weights[-1], atol=0.02)
+    ancestors = sdo.tl.simulate(fitted, 2, direction="backward", kind="sde", weighted=False)
+    assert not ancestors.log_weights.any()
+
+
+def test_seeds_and_kinds(fitted):
+    one, two, other = (sdo.tl.simulate(fitted, 0, kind="sde", rng=rng).states for rng in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+    still, again = (sdo.tl.simulate(fitted, 0, kind="ode", rng=rng).states for rng in (1, 2))
+    np.testing.assert_array_equal(still, again)
+
+
+def test_save_times(fitted):
+    paths = sdo.tl.simulate(fitted, 0, save_times=[0, 0.5, "2"])
+    np.testing.assert_allclose(paths.times, [0, 0.5, 2])
+
+
+def test_writes_nothing(fitted, fingerprint):
+    before = fingerprint(fitted)
+    sdo.tl.simulate(fitted, 0, kind="sde")
+    sdo.tl.interpolate(fitted, 0.5)
+    assert fingerprint(fitted) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "message"),
+    [
+        ("cell_type == 'C'", {}, ValueError, "`source` selects no cell"),
+        ("nonsense", {}, ValueError, "neither a time label .*, nor the name of a cell, nor a query"),
+        (["cell0", "nobody"], {}, KeyError, "`source` names cells that `adata` does not have: 'nobody'"),
+        (np.ones(3, dtype=bool), {}, ValueError, "`source` is a mask of length 3"),
+        (np.array([1, 2]), {}, TypeError, "`source` holds int64: pass names of cells, or a boolean mask"),
+        (7, {}, KeyError, "`source` is 7.0, no time"),
+        (0, {"t1": 3}, ValueError, "`t1` is 3: the fit covers the times from 0 to 2"),
+        (0, {"t0": -1}, ValueError, "`t0` is -1: the fit covers"),
+        (1, {"t1": 0}, ValueError, "`t0` is 1 and `t1` is 0: that is not forward"),
+        (2, {}, ValueError, "`t0` is 2 and `t1` is 2"),
+        (0, {"direction": "up"}, ValueError, "`direction` is 'up'"),
+        (0, {"kind": "pde"}, ValueError, "`kind` is 'pde'"),
+        (0, {"n_particles": 0}, ValueError, "`n_particles` is 0"),
+        (0, {"key": "other"}, KeyError, r"'other'.*There is 'scdiffot'"),
+        (None, {"t0": 0.5}, ValueError, "`t0` is 0.5, where no cells were observed"),
+    ],
+)
+def test_bad_input(fitted, source, options, error, message):
+    with pytest.raises(error, match=message):
+        sdo.tl.simulate(fitted, source, **options)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+COLUMNS = ["w1", "w2", "mmd", "mass_error", "w1_mccann", "w1_previous", "w1_next", "w1_pooled", "w1_floor"]
+
+
+def test_one_row_for_every_inner_time(fitted, tmp_path, fingerprint):
+    before = fingerprint(fitted)
+    assert sdo.tl.validate(fitted, "time", show_progress=False) is None
+    table = fitted.uns["scdiffot"]["validation"]
+    assert table["time"].tolist() == [1.0]
+    assert set(COLUMNS) <= set(table.columns)
+    assert np.isfinite(table).all(axis=None)
+    # the clouds are one unit apart, and the one in the middle is half way
+    assert table["w1"].iloc[0] < table["w1_previous"].iloc[0] * 1.2
+    after = fingerprint(fitted)
+    assert after["obsm"] == before["obsm"]
+    assert after["obs"] == before["obs"]
+    fitted.write_h5ad(tmp_path / "validated.h5ad")
+    found = ad.read_h5ad(tmp_path / "validated.h5ad").uns["scdiffot"]["validation"]
+    np.testing.assert_allclose(found[COLUMNS], table[COLUMNS])
+    assert found.index.tolist() == table.index.tolist()
+
+
+def test_seeds_and_copy(fitted, fingerprint):
+    before = fingerprint(fitted)
+    first, second = (
+        sdo.tl.validate(fitted, copy=True, rng=5, show_progress=False).uns["scdiffot"]["validation"] for _ in range(2)
+    )
+    assert first.equals(second)
+    assert fingerprint(fitted) == before
+
+
+def test_times_to_leave_out(course, quick):
+    course.obs["time"] += course.obs["time"].eq(2) * np.repeat([0, 1], [60, course.n_obs - 60])
+    sdo.tl.fit(course, "time", held_out=2, **quick)
+    sdo.tl.validate(course, show_progress=False)
+    assert course.uns["scdiffot"]["validation"]["time"].tolist() == [1.0]
+    # what the fit held out can be asked for
+    sdo.tl.validate(course, times=[2], show_progress=False)
+    assert course.uns["scdiffot"]["validation"]["time"].tolist() == [2.0]
+    with pytest.raises(ValueError, match="`times` holds 3.0: only inner time points can be left out, 1.0"):
+        sdo.tl.validate(course, times=3, show_progress=False)
+    with pytest.raises(KeyError, match="`times` is 7, no time"):
+        sdo.tl.validate(course, times=7, show_progress=False)
+
+
+def test_two_snapshots_are_too_few(course, quick, fingerprint):
+    adata = course[course.obs["time"] < 2].copy()
+    sdo.tl.fit(adata, "time", **quick)
+    before = fingerprint(adata)
+    with pytest.raises(ValueError, match="has 2 time points in this fit: leaving one out takes three"):
+        sdo.tl.validate(adata, "time", show_progress=False)
+    assert fingerprint(adata) == before
+
+
+def test_without_a_fit(course):
+    with pytest.raises(KeyError, match=r"`key` is 'scdiffot', .* is missing: run scdiffot.tl.fit"):
+        sdo.tl.validate(course, "time")
