@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # A fit of a second: what it learns is rough, where it goes is the same.
-QUICK: dict[str, Any] = {"sigma": 0.3, "n_steps": 40, "n_landmarks": 100, "show_progress": False}
+QUICK: dict[str, Any] = {
+    "sigma": 0.3,
+    "n_steps": 40,
+    "n_corrections": 0,
+    "batch_size": 128,
+    "n_landmarks": 100,
+    "show_progress": False,
+}
 
 
 def make_course(n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0) -> ad.AnnData:

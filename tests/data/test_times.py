@@ -88,7 +88,9 @@ def test_missing_and_infinite_times(course):
 
 
 def test_labels_without_a_map_get_a_proposal(course):
-    with pytest.raises(ValueError, match=r"no numbers .* pass `time_map`, for instance \{'day0': 0, 'day1': 1, 'day2': 2\}"):
+    with pytest.raises(
+        ValueError, match=r"no numbers .* pass `time_map`, for instance \{'day0': 0, 'day1': 1, 'day2': 2\}"
+    ):
         cell_times(course, "label")
     words = course.obs["time"].map({0.0: "early", 1.0: "late", 2.0: "nan"})
     with pytest.raises(ValueError, match=r"pass `time_map`, for instance \{'"):

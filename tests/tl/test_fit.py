@@ -179,6 +179,7 @@ def test_backed(course, quick, tmp_path):
     backed.file.close()
 
 
+@pytest.mark.filterwarnings("ignore:From 0.4 .update")
 def test_mudata(mdata, course, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="atac:X_pca", **quick)
     sdo.tl.fit(course, "time", **quick)
@@ -279,9 +280,7 @@ def _unchanged(adata):
         (_unchanged, "time", {"key_added": "pca"}, ValueError, "holds something that is not a fit: name another"),
     ],
 )
-def test_bad_input_leaves_everything_untouched(
-    course, quick, fingerprint, spoil, time_key, options, error, message
-):
+def test_bad_input_leaves_everything_untouched(course, quick, fingerprint, spoil, time_key, options, error, message):
     course.uns["pca"] = {"variance": np.ones(3)}
     spoil(course)
     before = fingerprint(course)

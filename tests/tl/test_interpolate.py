@@ -14,7 +14,9 @@ def test_between_and_at_snapshots(fitted):
     assert masses[0] < virtual.obs["weight"].sum() < masses[1]
     at = sdo.tl.interpolate(fitted, 1)
     seen = fitted[fitted.obs["time"] == 1]
-    np.testing.assert_allclose(np.sort(at.obsm["X_pca"], axis=0), np.sort(seen.obsm["X_pca"], axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        np.sort(at.obsm["X_pca"], axis=0), np.sort(seen.obsm["X_pca"], axis=0), rtol=1e-4, atol=1e-5
+    )
     assert at.obs["weight"].sum() == pytest.approx(masses[1], rel=1e-5)
     np.testing.assert_array_equal(sdo.tl.interpolate(fitted, "1").obsm["X_pca"], at.obsm["X_pca"])
 

@@ -84,5 +84,5 @@ def _by_array(adata: AnnData | MuData, source: np.ndarray, argument: str) -> np.
         raise TypeError(f"`{argument}` holds {source.dtype}: pass names of cells, or a boolean mask.")
     cells = adata.obs_names.get_indexer(source)
     if (cells < 0).any():
-        raise KeyError(f"`{argument}` names cells that `adata` does not have: {some(source[cells < 0])}.")
+        raise KeyError(f"`{argument}` names cells that `adata` does not have: {some(source[cells < 0].tolist())}.")
     return cells

@@ -54,7 +54,7 @@ def stack(pools: list[Pairs]) -> Pairs:
 
 @dataclass(frozen=True)
 class Bridge:
-    """Points on the paths and the targets there."""
+    """Points on the paths and the targets there; ``velocity`` is that of the flow unless ``of_drift``."""
 
     x: Tensor
     weight: Tensor
@@ -62,6 +62,13 @@ class Bridge:
     growth: Tensor
     noise: Tensor
     spread: Tensor
+    of_drift: bool = False
+
+
+def join(parts: list[Bridge]) -> Bridge:
+    """Join points of several intervals, all with targets of the same kind."""
+    tensors = {f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Bridge) if f.name != "of_drift"}
+    return Bridge(**tensors, of_drift=parts[0].of_drift)
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,29 @@ def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime
     )
 
 
+def draw(
+    plan: Tensor, a: Tensor, b: Tensor, n: int, offset: float, *, unbalanced: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Draw ``n`` pairs from the semi-couplings of a plan by systematic sampling: indices, end masses and weights.
+
+    Half of the draws follow ``P a / r0`` and half ``P b / r1`` (r0, r1 the marginals of the plan), so that every cell of
+    either snapshot is drawn in proportion to its mass however small its share of the plan: weights stay bounded.
+    """
+    tiny = 1e-30
+    source, target = a / plan.sum(1).clamp_min(tiny), b / plan.sum(0).clamp_min(tiny)
+    share = (source / a.sum())[:, None] + target / b.sum()
+    cumulative = (plan * share).flatten().cumsum(0, dtype=torch.float64)
+    grid = (torch.arange(n, dtype=torch.float64, device=plan.device) + offset) / n * cumulative[-1]
+    flat = torch.searchsorted(cumulative, grid).clamp_max_(plan.numel() - 1)
+    i, j = flat // plan.shape[1], flat % plan.shape[1]
+    weight = 2 / share[i, j]
+    if unbalanced:
+        return i, j, source[i], target[j], weight
+    ones = torch.ones_like(weight)
+    # A balanced pair keeps one mass; the geometric mean treats both ends alike when Sinkhorn stopped early.
+    return i, j, ones, ones, weight * (source[i] * target[j]).sqrt()
+
+
 def sample_pairs(
     plan: Tensor,
     x: Tensor,
@@ -133,23 +163,10 @@ def sample_pairs(
     unbalanced: bool,
     prior: Tensor | None = None,
 ) -> Pairs:
-    """Draw ``n`` pairs from the semi-couplings of a plan by systematic sampling.
+    """Draw ``n`` pairs of states from a plan.
 
-    Half of the draws follow ``P a / r0`` and half ``P b / r1`` (r0, r1 the marginals of the plan), so that every cell of
-    either snapshot is drawn in proportion to its mass however small its share of the plan: weights stay bounded.
     ``a`` are the masses after the growth expected beforehand, whose logarithm over the interval is ``prior`` (n,).
     """
-    tiny = 1e-30
-    source, target = a / plan.sum(1).clamp_min(tiny), b / plan.sum(0).clamp_min(tiny)
-    share = (source / a.sum())[:, None] + target / b.sum()
-    cumulative = (plan * share).flatten().cumsum(0, dtype=torch.float64)
-    grid = (torch.arange(n, dtype=torch.float64, device=plan.device) + offset) / n * cumulative[-1]
-    flat = torch.searchsorted(cumulative, grid).clamp_max_(plan.numel() - 1)
-    i, j = flat // plan.shape[1], flat % plan.shape[1]
-    weight = 2 / share[i, j]
+    i, j, m0, m1, weight = draw(plan, a, b, n, offset, unbalanced=unbalanced)
     grown = torch.zeros_like(weight) if prior is None else prior[i]
-    if unbalanced:
-        return Pairs(x[i], y[j], source[i], target[j], grown, weight)
-    ones = torch.ones_like(weight)
-    # A balanced pair keeps one mass; the geometric mean treats both ends alike when Sinkhorn stopped early.
-    return Pairs(x[i], y[j], ones, ones, grown, weight * (source[i] * target[j]).sqrt())
+    return Pairs(x[i], y[j], m0, m1, grown, weight)

@@ -30,9 +30,9 @@ class FitConfig:
     n_steps
         Optimisation steps on the bridges.
     n_corrections
-        Rounds in which the model's own particles are coupled with the snapshots.
+        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 8 for autonomous fields.
     n_correction_steps
-        Optimisation steps of each such round.
+        Optimisation steps of each such round; 400 if None, or 150 for autonomous fields.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -56,8 +56,8 @@ class FitConfig:
     path: Literal["auto", "geodesic", "straight"] = "auto"
     autonomous: bool = False
     n_steps: int = 1500
-    n_corrections: int = 2
-    n_correction_steps: int = 400
+    n_corrections: int | None = None
+    n_correction_steps: int | None = None
     batch_size: int = 512
     learning_rate: float = 1e-2
     n_hidden: int | None = None
@@ -84,9 +84,20 @@ class FitConfig:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: pass a positive integer.")
 
     @property
+    def corrections(self) -> tuple[int, int]:
+        """Number of correction rounds, and optimisation steps of each."""
+        # Autonomous fields are found by the corrections; others are only touched up.
+        rounds, steps = (8, 150) if self.autonomous else (2, 400)
+        return (
+            rounds if self.n_corrections is None else self.n_corrections,
+            steps if self.n_correction_steps is None else self.n_correction_steps,
+        )
+
+    @property
     def n_total_steps(self) -> int:
         """Optimisation steps over all stages."""
-        return self.n_steps + self.n_corrections * self.n_correction_steps
+        rounds, steps = self.corrections
+        return self.n_steps + rounds * steps
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Coupler:
         """Pairs between snapshot ``k``, or weighted particles (n, d), (n,) that stand for it, and snapshot ``k + 1``."""
         s = self.snapshots
         x, a, prior = self._source(k, particles)
-        y, b = self._target(k)
+        y, b = self.target(k)
         dt = float(s.times[k + 1] - s.times[k])
         potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=max(self.regime.sigma**2 * dt, smallest_eps(x, y)))
         fresh_source = particles is None and len(s.states[k]) > self.n_landmarks
@@ -41,7 +41,7 @@ class Coupler:
         for _ in range(N_ROUNDS):
             if fresh_source:
                 x, a, prior = self._source(k, None)
-            y, b = self._target(k)
+            y, b = self.target(k)
             p = plan(potentials, (x, a), (y, b))
             rounds.append(self._draw(p, x, a, prior, y, b, -(-self.n_pairs // N_ROUNDS)))
         return concatenate(rounds)[torch.arange(self.n_pairs)]
@@ -61,9 +61,16 @@ class Coupler:
         prior = rate * float(s.times[k + 1] - s.times[k])
         return x, a * prior.exp(), prior
 
-    def _target(self, k: int) -> tuple[Tensor, Tensor]:
+    def target(self, k: int) -> tuple[Tensor, Tensor]:
+        """Cells and masses of snapshot ``k + 1``."""
         y = subsample(self.snapshots.states[k + 1], self.n_landmarks, self.rng)
         return y, uniform(y, float(self.snapshots.masses[k + 1]))
+
+    def smoothed(self, k: int, width: float) -> tuple[Tensor, Tensor]:
+        """Cells and masses of snapshot ``k``, displaced by normal noise of this width."""
+        x = subsample(self.snapshots.states[k], self.n_landmarks, self.rng)
+        noise = torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
+        return x + width * noise, uniform(x, float(self.snapshots.masses[k]))
 
     def _draw(self, p: Tensor, x: Tensor, a: Tensor, prior: Tensor | None, y: Tensor, b: Tensor, n: int) -> Pairs:
         offset = float(self.rng.random())

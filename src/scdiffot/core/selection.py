@@ -19,6 +19,7 @@ N_CELLS = 400
 SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 ALPHA_FACTORS = (1.0, 2.0, 4.0, 16.0)
 SLACK = 0.02
+AUTONOMOUS_SLACK = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,24 @@ def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
     if config.growth:
         alpha = price_of_growth(scaled, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
     sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
-    regime = Regime(sigma, alpha, "geodesic" if config.path == "auto" else config.path)
+    # The growth of a geodesic jumps at every snapshot, which no autonomous field can follow.
+    default = "straight" if config.autonomous else "geodesic"
+    regime = Regime(sigma, alpha, default if config.path == "auto" else config.path)
     if snapshots.n_snapshots < 3:
         return regime
     test = LeaveOneOut.of(scaled, rng)
-    if config.growth and config.path == "auto":
+    if config.growth and not config.autonomous and config.path == "auto":
         regime = _first_good(test, [regime, replace(regime, path="straight")])
     if config.growth and config.alpha == "auto":
         regime = _first_good(test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS])
     if config.sigma == "auto":
-        regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)])
+        # An autonomous field contracts onto its attractors: without noise its clouds are too thin.
+        slack = AUTONOMOUS_SLACK if config.autonomous else SLACK
+        regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)], slack)
     return regime
 
 
-def _first_good(test: LeaveOneOut, regimes: list[Regime]) -> Regime:
+def _first_good(test: LeaveOneOut, regimes: list[Regime], slack: float = SLACK) -> Regime:
     """First regime, in order of preference, whose error is within a small slack of the best."""
     errors = np.array([test.error(regime) for regime in regimes])
-    return regimes[np.flatnonzero(errors <= (1 + SLACK) * errors.min())[0]]
+    return regimes[np.flatnonzero(errors <= (1 + slack) * errors.min())[0]]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,18 +14,21 @@ from torch import Tensor
 
 from scdiffot._rng import as_generator, torch_seed
 
-from .bridges import Bridge, Pairs, bridge, stack
+from .batches import Batch, BatchSampler
+from .bridges import Bridge, Pairs, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
 from .fields import Fields
 from .model import RUOTModel, log_density_offset
 from .pools import Coupler
+from .refine import bend
 from .scales import smoothing_width, subsample
 from .selection import choose_regime
 from .snapshots import Snapshots
 
-History = dict[str, np.ndarray | float | bool]
+History = dict[str, np.ndarray | float | bool | str]
+LOSSES = ("loss", "loss_flow", "loss_growth", "loss_score")
 REPORT_EVERY = 25
 GRADIENT_CLIP = 5.0
 WEIGHT_DECAY = 1e-4
@@ -57,7 +61,7 @@ def fit(
     -------
     The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``, ``loss_score``, then at
     every snapshot ``times``, ``w1``, ``w1_floor``, ``mass_error``, ``ess``, and ``action``, ``hjb_residual``, ``sigma``,
-    ``alpha``, ``interrupted``, ``seconds``.
+    ``alpha``, ``path``, ``interrupted``, ``seconds``.
 
     Raises
     ------
@@ -74,16 +78,16 @@ def fit(
     >>> model.drift(cells[0], 0.0).shape
     (60, 2)
     """
-    config = config or FitConfig()
     generator = as_generator(rng)
-    chosen = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
-    with single_thread(), torch.random.fork_rng(devices=[]):
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with _single_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(generator))
-        return _Training(snapshots, config, generator, torch.device(chosen), callback).run()
+        return _Training(snapshots, config or FitConfig(), generator, torch.device(device), callback).run()
 
 
 @contextmanager
-def single_thread() -> Iterator[None]:
+def _single_thread() -> Iterator[None]:
     """One torch thread: with more, small networks train no faster, and several times slower under load."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -94,6 +98,8 @@ def single_thread() -> Iterator[None]:
 
 
 class _Training:
+    """One fit, in the solver's units."""
+
     def __init__(
         self,
         snapshots: Snapshots,
@@ -104,127 +110,140 @@ class _Training:
     ) -> None:
         self.started = time.perf_counter()
         self.config, self.rng, self.device, self.callback = config, rng, device, callback
-        self.snapshots = snapshots
-        scaled = snapshots.scaled()
         if not config.growth:
-            scaled = replace(scaled, masses=np.ones(scaled.n_snapshots), growth_prior=None)
-        self.scaled = scaled
-        self.regime = choose_regime(replace(snapshots, masses=scaled.masses), config)
-        self.coupler = Coupler(scaled, self.regime, config.n_landmarks, config.n_pairs, rng)
+            snapshots = replace(snapshots, masses=np.ones(snapshots.n_snapshots), growth_prior=None)
+        self.snapshots, self.scaled = snapshots, snapshots.scaled()
+        self.regime = choose_regime(snapshots, config)
+        self.coupler = Coupler(self.scaled, self.regime, config.n_landmarks, config.n_pairs, rng)
+        # Like the regime, the widths are properties of the data, which refits with other seeds share.
         fixed = np.random.default_rng(0)
-        self.widths = np.array([smoothing_width(x, fixed, config.smoothing) for x in scaled.states])
-        self.times = torch.as_tensor(scaled.times, dtype=torch.float32, device=device)
-        self.n_intervals = scaled.n_snapshots - 1
+        self.widths = np.array([smoothing_width(x, fixed, config.smoothing) for x in self.scaled.states])
+        draws = torch.Generator(device).manual_seed(torch_seed(rng))
+        self.batches = BatchSampler(self.scaled, self.widths, self.regime, config.batch_size, draws)
         self.fields = Fields(
-            self.times,
-            scaled.n_dims,
+            torch.as_tensor(self.scaled.times, dtype=torch.float32),
+            self.scaled.n_dims,
             growth=config.growth,
             form=config.form,
             autonomous=config.autonomous,
             sigma=self.regime.sigma,
             alpha=self.regime.alpha or 1.0,
-            n_hidden=config.n_hidden or (64 if scaled.n_dims <= 20 else 128),
+            n_hidden=config.n_hidden or (64 if self.scaled.n_dims <= 20 else 128),
             n_layers=config.n_layers,
         ).to(device)
-        self.draws = torch.Generator(device).manual_seed(torch_seed(rng))
         self.log: list[tuple[float, ...]] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
 
     def run(self) -> tuple[RUOTModel, History]:
-        config = self.config
+        pool = stack([self.coupler.pairs(k) for k in range(self.scaled.n_snapshots - 1)])
         interrupted = False
-        pools: list[Pairs] = []
         try:
-            pools = [self.coupler.pairs(k) for k in range(self.n_intervals)]
-            self._regress(pools, config.n_steps, config.learning_rate, "bridges")
-            for _ in range(config.n_corrections):
-                self.best = None
-                corrected = [self.coupler.pairs(k, z) for k, z in enumerate(self._particles()[:-1])]
-                self._regress(corrected, config.n_correction_steps, config.learning_rate / 2, "correction")
+            self._train(pool)
         except KeyboardInterrupt:
-            if self.best is None and not self.log:
+            if self.best is None:
                 raise
             interrupted = True
-            if self.best is not None:
-                self.fields.load_state_dict(self.best[1])
+            self.fields.load_state_dict(self.best[1])
         self._calibrate_mass()
-        self.fields.log_norm.copy_(self._log_norm(pools))
-        model = RUOTModel(self.fields.cpu(), self.snapshots.scaling, config, self.snapshots.times, self.scaled.masses)
-        history: History = dict(zip(("step", "loss", "loss_flow", "loss_growth", "loss_score"), map(np.array, zip(*self.log, strict=True)), strict=True))
-        history |= diagnose(model, replace(self.snapshots, masses=self.scaled.masses), self.rng)
-        history |= {"interrupted": interrupted, "seconds": time.perf_counter() - self.started}
+        offset = log_density_offset(self.fields, pool, self.scaled, self.regime, self.widths, self.rng)
+        self.fields.log_norm.copy_(offset)
+        scaling, times, masses = self.snapshots.scaling, self.snapshots.times, self.snapshots.masses
+        model = RUOTModel(self.fields.cpu(), scaling, self.config, times, masses)
+        history: History = dict(zip(("step", *LOSSES), np.array(self.log).T, strict=True))
+        history |= diagnose(model, self.snapshots, self.rng)
+        history |= {"path": self.regime.path, "interrupted": interrupted, "seconds": time.perf_counter() - self.started}
         return model, history
 
-    def _regress(self, pools: list[Pairs], n_steps: int, learning_rate: float, stage: str) -> None:
-        """Regress the fields on the targets of random points on the bridges."""
-        fields = self.fields
-        fields.train()
-        optimizer = torch.optim.AdamW(fields.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=n_steps + 1, pct_start=0.1)
-        pool = stack(pools).to(self.device)
-        sums = torch.zeros(4, device=self.device)
+    def _train(self, pool: Pairs) -> None:
+        config = self.config
+        self._regress(partial(self.batches.on_bridges, pool.to(self.device)), config.n_steps, 1.0, "bridges")
+        for i in range(config.corrections[0]):
+            self._regress(self._correction(i), config.corrections[1], 0.5, "correction")
+
+    def _regress(self, batch: Callable[[], Batch], n_steps: int, speed: float, stage: str) -> None:
+        """Regress the fields on the targets of random points."""
+        peak = speed * self.config.learning_rate
+        parameters = list(self.fields.parameters())
+        optimizer = torch.optim.AdamW(parameters, lr=peak, weight_decay=WEIGHT_DECAY, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=n_steps + 1, pct_start=0.1)
+        # The losses of two stages are not comparable: the best state is that of the current one.
+        best, sums, since = float("inf"), torch.zeros(4, device=self.device), 0
         for step in range(1, n_steps + 1):
-            losses = self._losses(pool)
+            losses = self._losses(*batch())
             optimizer.zero_grad()
             losses[0].backward()
-            torch.nn.utils.clip_grad_norm_(fields.parameters(), GRADIENT_CLIP)
+            torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
             optimizer.step()
             schedule.step()
-            sums += torch.stack([loss.detach() for loss in losses])
-            if step % REPORT_EVERY == 0 or step == n_steps:
-                self._report(sums / (step % REPORT_EVERY or REPORT_EVERY), stage, step % REPORT_EVERY or REPORT_EVERY)
+            sums += losses.detach()
+            since += 1
+            if since == REPORT_EVERY or step == n_steps:
+                mean = (sums / since).tolist()
+                if mean[0] < best:
+                    best = mean[0]
+                    self.best = (best, {name: value.clone() for name, value in self.fields.state_dict().items()})
+                self._report(mean, since, stage)
                 sums.zero_()
+                since = 0
 
-    def _report(self, losses: Tensor, stage: str, n_new: int) -> None:
+    def _report(self, losses: list[float], n_new: int, stage: str) -> None:
         step = (self.log[-1][0] if self.log else 0) + n_new
-        self.log.append((step, *losses.tolist()))
-        loss = self.log[-1][1]
-        if self.best is None or loss < self.best[0]:
-            self.best = (loss, {name: value.clone() for name, value in self.fields.state_dict().items()})
+        self.log.append((step, *losses))
         if self.callback is not None:
-            self.callback(Progress(stage, int(step), self.config.n_total_steps, loss))
+            self.callback(Progress(stage, int(step), self.config.n_total_steps, losses[0]))
 
-    def _losses(self, pool: Pairs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Total, flow, growth and score loss of a batch with as many points in every interval."""
-        points, t, weight = self._batch(pool)
-        d = self.scaled.n_dims
+    def _losses(self, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
+        """Total, flow, growth and score loss of a batch."""
         out = self.fields(points.x, t)
-        target, motion = points.velocity, out["motion"]
-        if self.fields.moves_drift:
+        target = points.velocity
+        if self.fields.moves_drift and not points.of_drift:
             target = target + self.regime.sigma**2 / 2 * out["score"].detach()
-        flow = (weight * (motion - target).square().sum(1)).mean()
-        score = (weight * (points.spread[:, None] * out["score"] + points.noise).square().sum(1)).mean() / d
-        growth = torch.zeros((), device=self.device)
+        flow = (weight * (out["motion"] - target).square().sum(1)).mean()
+        score = (weight * (points.spread[:, None] * out["score"] + points.noise).square().mean(1)).mean()
+        growth = torch.zeros_like(flow)
         if self.regime.alpha is not None:
             growth = self.regime.alpha * (weight * (out["growth"] - points.growth).square()).mean()
-        return flow + growth + score, flow, growth, score
+        return torch.stack([flow + growth + score, flow, growth, score])
 
-    def _batch(self, pool: Pairs) -> tuple[Bridge, Tensor, Tensor]:
-        n = -(-self.config.batch_size // self.n_intervals)
-        k = torch.arange(self.n_intervals, device=self.device).repeat_interleave(n)
-        index = torch.randint(pool.x0.shape[1], (len(k),), generator=self.draws, device=self.device)
-        jitter = torch.rand(self.n_intervals, n, generator=self.draws, device=self.device)
-        u = ((torch.arange(n, device=self.device) + jitter) / n).flatten()
-        noise = torch.randn(len(k), self.scaled.n_dims, generator=self.draws, device=self.device)
-        dt = self.times.diff()[k]
-        masses = torch.as_tensor(self.scaled.masses, dtype=u.dtype, device=self.device)
-        points = bridge(pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u))
-        return points, self.times[k] + u * dt, points.weight / (masses[k] * masses[k + 1]).sqrt()
-
-    def _width(self, k: Tensor, u: Tensor) -> Tensor:
-        widths = torch.as_tensor(self.widths, dtype=u.dtype, device=self.device)
-        return widths[k] * (1 - u) + widths[k + 1] * u
+    def _correction(self, i: int) -> Callable[[], Batch]:
+        """Batches that start where the model's own particles are, in correction round ``i``."""
+        particles = self._particles()
+        if not self.config.autonomous:
+            pool = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
+            return partial(self.batches.on_bridges, pool.to(self.device))
+        paths = []
+        for k, (start, dt) in enumerate(zip(self.scaled.times[:-1], np.diff(self.scaled.times), strict=True)):
+            # From the cells first, then from the particles, so that the errors of early intervals do not hide the later.
+            source = particles[k] if i % 2 else self.coupler.smoothed(k, float(self.widths[k]))
+            target = self.coupler.target(k)
+            paths.append(
+                bend(
+                    self.fields,
+                    (source[0].to(self.device), source[1].to(self.device)),
+                    (target[0].to(self.device), target[1].to(self.device)),
+                    (float(start), float(dt)),
+                    alpha=self.regime.alpha,
+                    n_pairs=self.config.n_pairs,
+                    offset=float(self.rng.random()),
+                    generator=self.batches.generator,
+                )
+            )
+        return partial(self.batches.on_paths, paths)
 
     def _particles(self) -> list[tuple[Tensor, Tensor]]:
         """The model's own particles at every snapshot, with weights that sum to its mass."""
         n = self.config.n_landmarks
         x = subsample(self.scaled.states[0], n, self.rng)
         x = x.repeat(-(-min(n, 1000) // len(x)), 1)
-        x = x + float(self.widths[0]) * torch.randn(x.shape, generator=torch.Generator().manual_seed(torch_seed(self.rng)))
+        x = x + float(self.widths[0]) * torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
         paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=10)
-        weights = [torch.softmax(log_w.double(), 0).float() * float(m) for (_, log_w), m in zip(paths, self.scaled.masses, strict=True)]
-        return [(z.cpu(), w.cpu().clamp_min(1e-12)) for (z, _), w in zip(paths, weights, strict=True)]
+        particles = []
+        for (z, log_w), mass in zip(paths, self.scaled.masses, strict=True):
+            weights = torch.softmax(log_w.double(), 0) * float(mass)
+            particles.append((z.cpu(), weights.float().clamp_min(1e-12).cpu()))
+        return particles
 
+    @torch.no_grad()
     def _calibrate_mass(self) -> None:
         """Add a constant to the growth of every interval so that the rolled-out masses are those of the snapshots."""
         if self.regime.alpha is None or self.config.autonomous:
@@ -233,7 +252,4 @@ class _Training:
         paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=20)
         reached = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in paths]).diff()
         wanted = torch.as_tensor(np.diff(np.log(self.scaled.masses)), device=self.device)
-        self.fields.growth_offset.copy_((wanted - reached) / self.times.diff())
-
-    def _log_norm(self, pools: list[Pairs]) -> Tensor:
-        return log_density_offset(self.fields, stack(pools), self.scaled, self.regime, self.widths, self.rng)
+        self.fields.growth_offset.copy_((wanted - reached) / torch.as_tensor(np.diff(self.scaled.times)).to(self.device))

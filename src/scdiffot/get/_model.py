@@ -37,7 +37,7 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> sdo.get.model(adata).drift([[1.0, 1.0]], 0.5).shape
     (1, 2)
     """

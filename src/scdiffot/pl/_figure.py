@@ -81,11 +81,6 @@ def finish(
     return axes[0] if len(axes) == 1 else axes
 
 
-def rasterized() -> bool:
-    """Whether points become pixels in vector graphics, as scanpy's settings say."""
-    return bool(_scanpy_setting("_vector_friendly", default=True))
-
-
 def _scanpy_setting(name: str, *, default: Any) -> Any:
     # Whoever has set something has imported scanpy; importing it for others would cost seconds.
     scanpy = sys.modules.get("scanpy")

@@ -61,7 +61,7 @@ def history(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> figure = sdo.pl.history(adata, return_fig=True)
     """
     record = read_fit(adata, key)[HISTORY]

@@ -8,8 +8,6 @@ import numpy as np
 
 from scdiffot._data.checks import suggest
 
-from ._figure import rasterized
-
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -40,7 +38,7 @@ def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) ->
     if isinstance(options.get("c"), np.ndarray):
         options["c"] = options["c"][order]
     size = point_size(len(order), ax)
-    return ax.scatter(*plane.points[order].T, s=size, alpha=alpha, linewidths=0, rasterized=rasterized(), **options)
+    return ax.scatter(*plane.points[order].T, s=size, alpha=alpha, linewidths=0, rasterized=True, **options)
 
 
 def draw_coloured_cells(

@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.store import read_fit
 from scdiffot._keys import DEFAULT, STATE
 
-from ._figure import finish, make_axes, rasterized
+from ._figure import finish, make_axes
 from ._plane import Plane, find_plane
 from ._points import GREY, TIME_MAP, point_size, thinned
 from ._trajectories import check_paths
@@ -78,7 +78,7 @@ def population(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
     >>> figure = sdo.pl.population(adata, paths, return_fig=True)
     """
@@ -133,7 +133,7 @@ def _draw_snapshot(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_m
         ax.set_ylabel("density")
     else:
         size = point_size(max(len(seen), len(simulated)), ax)
-        options = {"s": size, "linewidths": 0, "rasterized": rasterized()}
+        options = {"s": size, "linewidths": 0, "rasterized": True}
         ax.scatter(*seen.T, c=GREY, label="observed", **options)
         ax.scatter(*simulated.T, color=SIMULATED, alpha=0.6, label="simulated", **options)
         ax.set_xlabel(plane.labels[0])
@@ -146,7 +146,7 @@ def _draw_snapshot(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_m
 def _draw_overlay(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool) -> None:
     seen, simulated = _clouds(plane, paths, time, n_max)
     size = point_size(3 * max(len(seen), len(simulated)), ax)
-    options = {"rasterized": rasterized(), "color": _color(plane, time)}
+    options = {"rasterized": True, "color": _color(plane, time)}
     ax.scatter(*seen.T, s=size, alpha=0.25, linewidths=0, **options)
     few = thinned(len(simulated), 150)
     label = f"{plane.times.column} {plane.times.label(time)}"

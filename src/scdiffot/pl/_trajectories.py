@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes, rasterized
+from ._figure import finish, make_axes
 from ._plane import find_plane
 from ._points import GREY, TIME_MAP, draw_cells, draw_coloured_cells, thinned
 
@@ -72,7 +72,7 @@ def trajectories(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
     >>> figure = sdo.pl.trajectories(adata, paths, return_fig=True)
     """
@@ -93,7 +93,7 @@ def trajectories(
     lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(n_times, n, 2)
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
     middle = np.repeat((paths.times[:-1] + paths.times[1:]) / 2, n)
-    bundle = LineCollection(segments, cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=rasterized(), zorder=3)
+    bundle = LineCollection(segments, cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
     bundle.set_array(middle)
     bundle.set_clim(plane.times.points[0], plane.times.points[-1])
     ax_.add_collection(bundle)

@@ -65,7 +65,7 @@ def validation(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> sdo.tl.validate(adata, "time")
     >>> figure = sdo.pl.validation(adata, return_fig=True)
     """

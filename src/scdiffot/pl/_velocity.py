@@ -79,7 +79,7 @@ def velocity(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> figure = sdo.pl.velocity(adata, color="cell_type", return_fig=True)
     """
     if kind not in ("stream", "grid", "cells"):

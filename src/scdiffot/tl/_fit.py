@@ -41,6 +41,7 @@ def fit(
     growth_prior: str | np.ndarray | None = None,
     held_out: str | float | Iterable[str | float] | None = None,
     n_steps: int | None = None,
+    n_corrections: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     n_hidden: int | None = None,
@@ -97,7 +98,9 @@ def fit(
     held_out
         Times (numbers) or labels (strings) of snapshots to leave out of the training.
     n_steps
-        Optimisation steps before the correction. This and the five options below have defaults that were measured.
+        Optimisation steps before the corrections. This and the six options below have defaults that were measured.
+    n_corrections
+        Rounds in which the particles of the model itself are coupled with the snapshots, and trained on.
     batch_size
         Points of bridges in every step.
     learning_rate
@@ -154,13 +157,14 @@ def fit(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> adata.obsm["scdiffot_velocity"].shape == adata.shape
     True
     """
     keys = Keys(key_added)
     options = {
         "n_steps": n_steps,
+        "n_corrections": n_corrections,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "n_hidden": n_hidden,

@@ -58,7 +58,7 @@ def project(
     >>> import numpy as np
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> adata.obsm["X_log"] = np.log1p(adata.X)
     >>> sdo.tl.project(adata, "log")
     >>> adata.obsm["scdiffot_velocity_log"].shape == adata.shape

@@ -75,7 +75,7 @@ def validate(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> sdo.tl.validate(adata, "time", times=1)
     >>> adata.uns["scdiffot"]["validation"]["time"].tolist()
     [1.0]

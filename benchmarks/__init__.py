@@ -1,0 +1,1 @@
+"""Benchmarks of scdiffot: accuracy, stability, speed, and its peers; see README.md."""

@@ -1,0 +1,49 @@
+"""Fits and what is measured on them, the same for every method."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import scdiffot as sdo
+from scdiffot.metrics import mass_error, wasserstein
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from .data import Course
+
+Prediction = tuple[np.ndarray, np.ndarray | None]
+
+
+def fit(course: Course, *, seed: int, **options: Any) -> tuple[AnnData, float]:
+    """Fit by the public interface, with its defaults unless told otherwise: the result and the CPU seconds it took."""
+    adata = course.to_adata()
+    start = time.process_time()
+    sdo.tl.fit(adata, "time", use_rep="X", rng=seed, device="cpu", show_progress=False, **options)
+    return adata, time.process_time() - start
+
+
+def roll_out(adata: AnnData, times: np.ndarray) -> list[Prediction]:
+    """Carry the first snapshot along the flow: weighted particles at every later time."""
+    paths = sdo.tl.simulate(adata, t0=float(times[0]), t1=float(times[-1]), save_times=times)
+    return [paths.at(t) for t in paths.times[1:]]
+
+
+def distances(predictions: list[Prediction], observed: tuple[np.ndarray, ...]) -> list[float]:
+    """W1 of every prediction to what was observed."""
+    return [wasserstein(x, y, w) for (x, w), y in zip(predictions, observed, strict=True)]
+
+
+def mass_errors(predictions: list[Prediction], n_start: int, masses: np.ndarray) -> list[float]:
+    """Relative errors of the masses; a balanced method predicts that nothing grows."""
+    totals = [1.0 if w is None else float(w.sum()) / n_start for _, w in predictions]
+    return [mass_error(total, mass) for total, mass in zip(totals, masses, strict=True)]
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean over cells of the cosine between two vector fields of shape ``(n, d)``."""
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(axis=1) / np.maximum(norms, 1e-12)).mean())

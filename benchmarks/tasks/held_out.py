@@ -1,0 +1,44 @@
+"""Part A: train on half of the cells of every snapshot, roll out, and compare with the other half."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scdiffot.metrics import wasserstein
+
+from .. import scores
+from ..data import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..settings import Settings
+    from ..store import Row
+
+COURSES = (
+    "emt",
+    "mouse",
+    "misa",
+    "zebrafish",
+    "gene_network",
+    "gaussian_10",
+    "gaussian_20",
+    "gaussian_100",
+)
+
+
+def run(name: str, settings: Settings) -> Iterator[Row]:
+    """One row for every split."""
+    for seed in range(settings.n_seeds):
+        train, test = load(name).halves(seed)
+        adata, cpu = scores.fit(train, seed=seed, **settings.fit)
+        predictions = scores.roll_out(adata, train.times)
+        yield {
+            "method": "scdiffot",
+            "seed": seed,
+            "times": train.times[1:].tolist(),
+            "w1": scores.distances(predictions, test.states[1:]),
+            "floor": [wasserstein(x, y) for x, y in zip(train.states[1:], test.states[1:], strict=True)],
+            "mass_error": scores.mass_errors(predictions, len(train.states[0]), train.masses[1:]),
+            "cpu_s": cpu,
+        }

@@ -1,0 +1,35 @@
+"""Part B: distance to the snapshots that were trained on, which is no more than a sanity check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scdiffot.metrics import noise_floor
+
+from .. import scores
+from ..data import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..settings import Settings
+    from ..store import Row
+
+COURSES = ("gene_network", "mouse", "emt")
+
+
+def run(name: str, settings: Settings) -> Iterator[Row]:
+    """One row for every seed."""
+    course = load(name)
+    for seed in range(settings.n_seeds):
+        adata, cpu = scores.fit(course, seed=seed, **settings.fit)
+        predictions = scores.roll_out(adata, course.times)
+        yield {
+            "method": "scdiffot",
+            "seed": seed,
+            "times": course.times[1:].tolist(),
+            "w1": scores.distances(predictions, course.states[1:]),
+            "half_floor": [noise_floor(x) for x in course.states[1:]],
+            "mass_error": scores.mass_errors(predictions, len(course.states[0]), course.masses[1:]),
+            "cpu_s": cpu,
+        }

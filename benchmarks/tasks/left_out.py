@@ -1,0 +1,28 @@
+"""Part C: leave an inner snapshot out, and predict it; the predictions that need no model beside it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from scdiffot.core import FitConfig, leave_one_out
+
+from ..data import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..settings import Settings
+    from ..store import Row
+
+COURSES = ("gene_network", "emt", "mouse", "misa", "zebrafish")
+
+
+def run(name: str, settings: Settings) -> Iterator[Row]:
+    """One row for every seed and inner snapshot."""
+    course = load(name)
+    for seed in range(settings.n_seeds):
+        for t in course.times[1:-1]:
+            start = time.process_time()
+            (found,) = leave_one_out(course.snapshots, FitConfig(**settings.fit), times=[t], rng=seed)
+            yield {"method": "scdiffot", "seed": seed, **found, "cpu_s": time.process_time() - start}

@@ -1,0 +1,79 @@
+"""Random points on bridges: what a training step sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bridges import Bridge, Pairs, Regime, bridge, join
+from .refine import BentPaths
+from .snapshots import Snapshots
+
+Batch = tuple[Bridge, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class BatchSampler:
+    """Draws as many points in every interval, stratified over time.
+
+    Batches are points, their times (n,), and weights (n,) relative to the mass of the population. ``widths`` (T,) smooth the
+    cells of every snapshot.
+    """
+
+    snapshots: Snapshots
+    widths: np.ndarray
+    regime: Regime
+    batch_size: int
+    generator: torch.Generator
+
+    def on_bridges(self, pool: Pairs) -> Batch:
+        """Points on the bridges of pairs (T - 1, n_pairs)."""
+        k, u, noise = self._draw()
+        index = self._choose(pool.x0.shape[1], len(k))
+        dt = self._times.diff()[k]
+        points = bridge(pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u))
+        return points, self._times[k] + u * dt, points.weight * self._unit(k)
+
+    def on_paths(self, paths: list[BentPaths]) -> Batch:
+        """Points on the bent paths of the model, one item for every interval."""
+        k, u, noise = self._draw()
+        dt = self._times.diff()[k]
+        parts = []
+        for i, path in enumerate(paths):
+            here = k == i
+            index = self._choose(len(path.weight), int(here.sum()))
+            parts.append(path.bridge(index, u[here], dt[here], noise[here], self._width(k[here], u[here])))
+        points = join(parts)
+        return points, self._times[k] + u * dt, points.weight * self._unit(k)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.generator.device
+
+    @property
+    def _times(self) -> Tensor:
+        return torch.as_tensor(self.snapshots.times, dtype=torch.float32, device=self._device)
+
+    def _choose(self, n_total: int, n: int) -> Tensor:
+        return torch.randint(n_total, (n,), generator=self.generator, device=self._device)
+
+    def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Interval, progress in it and noise of every point."""
+        n_intervals = self.snapshots.n_snapshots - 1
+        n = -(-self.batch_size // n_intervals)
+        k = torch.arange(n_intervals, device=self._device).repeat_interleave(n)
+        jitter = torch.rand(n_intervals, n, generator=self.generator, device=self._device)
+        u = ((torch.arange(n, device=self._device) + jitter) / n).flatten()
+        noise = torch.randn(len(k), self.snapshots.n_dims, generator=self.generator, device=self._device)
+        return k, u, noise
+
+    def _unit(self, k: Tensor) -> Tensor:
+        masses = torch.as_tensor(self.snapshots.masses, dtype=torch.float32, device=self._device)
+        return 1 / (masses[k] * masses[k + 1]).sqrt()
+
+    def _width(self, k: Tensor, u: Tensor) -> Tensor:
+        widths = torch.as_tensor(self.widths, dtype=u.dtype, device=self._device)
+        return widths[k] * (1 - u) + widths[k + 1] * u

@@ -1,0 +1,100 @@
+"""Bridges that follow the model's own paths, for fields that cannot follow straight ones.
+
+One autonomous field cannot move cells along the bridges of every interval, whose speed changes at each snapshot. So the
+model's stochastic paths are the reference: they are bent just enough to end in the next snapshot, and the field is
+regressed on the bent paths (iterative reference refinement, Shen et al. 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .bridges import Bridge, draw
+from .coupling import plan, sinkhorn
+from .dynamics import euler_maruyama_step
+from .fields import Fields
+from .scales import smallest_eps
+
+N_STEPS = 24
+
+
+@dataclass(frozen=True)
+class BentPaths:
+    """Paths of one interval, drawn with probability proportional to ``1 / weight``.
+
+    ``states`` and ``drift`` (N_STEPS + 1, n, d), ``log_mass`` and ``growth`` (N_STEPS + 1, n) follow the model; ``shift``
+    (n, d) and ``grown`` (n,) are what is missing at the end of the interval.
+    """
+
+    states: Tensor
+    drift: Tensor
+    log_mass: Tensor
+    growth: Tensor
+    shift: Tensor
+    grown: Tensor
+    weight: Tensor
+
+    def bridge(self, index: Tensor, u: Tensor, dt: Tensor, noise: Tensor, width: Tensor) -> Bridge:
+        """Noisy points on the bent paths at progress ``u``, with targets per unit of time."""
+        place = (u * N_STEPS).clamp(0, N_STEPS - 1e-3)
+        left = place.long()
+        share = place - left
+
+        def along(values: Tensor) -> Tensor:
+            part = share[:, None] if values.ndim == 3 else share
+            return (1 - part) * values[left, index] + part * values[left + 1, index]
+
+        shift, grown = self.shift[index], self.grown[index]
+        return Bridge(
+            x=along(self.states) + u[:, None] * shift + width[:, None] * noise,
+            weight=torch.exp(along(self.log_mass) + u * grown) * self.weight[index],
+            velocity=along(self.drift) + shift / dt[:, None],
+            growth=along(self.growth) + grown / dt,
+            noise=noise,
+            spread=width,
+            of_drift=True,
+        )
+
+
+@torch.no_grad()
+def bend(
+    fields: Fields,
+    source: tuple[Tensor, Tensor],
+    target: tuple[Tensor, Tensor],
+    interval: tuple[float, float],
+    *,
+    alpha: float | None,
+    n_pairs: int,
+    offset: float,
+    generator: torch.Generator,
+) -> BentPaths:
+    """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
+
+    def rates(z: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        out = fields(z, at)
+        return out["drift"], out["growth"]
+
+    start, dt = interval
+    x, mass = source
+    log_w = mass.log()
+    states, drift, log_mass, growth = [], [], [], []
+    for j in range(N_STEPS + 1):
+        t = start + j / N_STEPS * dt
+        b, g = rates(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
+        for values, value in ((states, x), (drift, b), (log_mass, log_w), (growth, g)):
+            values.append(value)
+        if j < N_STEPS:
+            noise = torch.randn(x.shape, generator=generator, device=x.device)
+            x, log_w = euler_maruyama_step(rates, x, log_w, t, dt / N_STEPS, fields.sigma, noise)
+    end, (y, b1) = states[-1], target
+    a = mass if alpha is None else log_w.exp()
+    potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))
+    i, j, m0, m1, weight = draw(plan(potentials), a, b1, n_pairs, offset, unbalanced=alpha is not None)
+    log_pair = torch.stack(log_mass)[:, i]
+    # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
+    log_pair = m0.log() + (0 * log_pair if alpha is None else log_pair - log_pair[-1])
+    paths = [torch.stack(values)[:, i] for values in (states, drift, growth)]
+    return BentPaths(paths[0], paths[1], log_pair, paths[2], y[j] - end[i], (m1 / m0).log(), weight)

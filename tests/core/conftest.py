@@ -1,0 +1,89 @@
+"""Fits shared by the tests of the core."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from scdiffot.core import FitConfig, Snapshots, fit
+
+# Modules that are not tests lie beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
+with warnings.catch_warnings():
+    # POT has invalid escapes in its docstrings, of which Python warns whenever it compiles them.
+    warnings.simplefilter("ignore")
+    import ot  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What a fit of a second learns is rough; its symmetries and bookkeeping are those of a long one.
+QUICK = {"n_steps": 40, "n_corrections": 1, "n_correction_steps": 10, "n_landmarks": 100, "n_pairs": 2000}
+
+
+def make_snapshots(n: int = 120, d: int = 2, n_times: int = 3, seed: int = 0) -> Snapshots:
+    """A cloud that moves along the first axis, splits in the second, and grows by a quarter at every step."""
+    rng = np.random.default_rng(seed)
+    states = []
+    for k in range(n_times):
+        x = 0.4 * rng.normal(size=(n, d))
+        x[:, 0] += k
+        x[:, 1] += 0.5 * k * rng.choice([-1, 1], n)
+        # Multiples of 2^-10, so that integer shifts are exact.
+        states.append(np.round(x * 1024) / 1024)
+    return Snapshots(np.arange(float(n_times)), tuple(states), 1.25 ** np.arange(n_times))
+
+
+@pytest.fixture
+def snapshots() -> Snapshots:
+    """Three snapshots of 120 cells in two dimensions."""
+    return make_snapshots()
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict:
+    """Options of a fit of a second."""
+    return dict(QUICK)
+
+
+@pytest.fixture(scope="session")
+def quick_fit() -> Callable:
+    """A function that fits the small snapshots with the given options on top of the quick ones, once for each."""
+
+    @cache
+    def fitted(**options: object) -> tuple:
+        return fit(make_snapshots(), FitConfig(**{**QUICK, "sigma": 0.3, **options}))
+
+    return fitted
+
+
+@pytest.fixture(scope="session")
+def solved() -> Callable:
+    """A function that solves a one-dimensional problem exactly, once."""
+    from _exact import PROBLEMS, solve
+
+    return cache(lambda name: solve(PROBLEMS[name]))
+
+
+@pytest.fixture(scope="session")
+def fitted_problem() -> Callable:
+    """A function that fits cells of a one-dimensional problem with the default options, once for each form and seed."""
+    from _exact import PROBLEMS
+
+    @cache
+    def fitted(name: str, form: str, seed: int) -> tuple:
+        problem = PROBLEMS[name]
+        rng = np.random.default_rng(seed)
+        # One cell from each of n slices of equal mass: the error left is that of the method, not that of the sample.
+        cells = tuple(q.draw(2000, rng) for q in (problem.q0, problem.q1))
+        snapshots = Snapshots(np.array([0.0, problem.duration]), cells, np.array([1.0, problem.q1.mass]))
+        return fit(snapshots, FitConfig(sigma=problem.sigma, alpha=problem.alpha, form=form), rng=seed)
+
+    return fitted
