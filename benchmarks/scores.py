@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import scdiffot as sdo
+from scdiffot.core import simulate
 from scdiffot.metrics import mass_error, wasserstein
 
 if TYPE_CHECKING:
@@ -32,9 +33,28 @@ def roll_out(adata: AnnData, times: np.ndarray) -> list[Prediction]:
     return [paths.at(t) for t in paths.times[1:]]
 
 
+def roll_out_cells(adata: AnnData, cells: np.ndarray, times: np.ndarray) -> list[Prediction]:
+    """The same from other cells of the first snapshot."""
+    paths = simulate(sdo.get.model(adata), cells, float(times[0]), t1=float(times[-1]), save_times=times)
+    return [paths.at(t) for t in paths.times[1:]]
+
+
 def distances(predictions: list[Prediction], observed: tuple[np.ndarray, ...]) -> list[float]:
     """W1 of every prediction to what was observed."""
     return [wasserstein(x, y, w) for (x, w), y in zip(predictions, observed, strict=True)]
+
+
+def spreads(predictions: list[Prediction], observed: tuple[np.ndarray, ...]) -> list[float]:
+    """Total standard deviation of every prediction over that of what was observed.
+
+    In many dimensions a cloud that is too narrow has a small W1 to a finite sample, which this gives away.
+    """
+    ratios = []
+    for (x, w), y in zip(predictions, observed, strict=True):
+        centre = np.average(x, axis=0, weights=w)
+        variance = np.average(np.square(x - centre).sum(axis=1), weights=w)
+        ratios.append(float(np.sqrt(variance / np.var(y, axis=0, dtype=np.float64).sum())))
+    return ratios
 
 
 def mass_errors(predictions: list[Prediction], n_start: int, masses: np.ndarray) -> list[float]:

@@ -62,7 +62,7 @@ def test_fit_writes_what_the_function_writes(path, course, tmp_path, quick):
     options = ("--use-rep", "pca", "--n-dims", 2, "--sigma", 0.3, "--n-steps", 30, "--rng", 4, "--key-added", "run")
     found = _run("fit", path, "-o", out, "--time-key", "label", *TIME_MAP, *options, "--autonomous", "--no-growth")
     assert found.returncode == 0, found.stderr
-    assert "W1 of the roll-out to the snapshot 2" in found.stdout
+    assert "W1 of the roll-out at 2" in found.stdout
     assert found.stderr == ""
     sdo.tl.fit(
         course,
@@ -134,7 +134,13 @@ def test_demo(tmp_path):
     out = tmp_path / "deep" / "demo"
     figures = {f"{name}.png" for name in ("growth", "history", "population", "trajectories", "validation", "velocity")}
     assert {path.name for path in out.iterdir()} == figures | {"misa.h5ad", "accuracy.csv"}
-    for text in ("W1 of the roll-out", "relative mass error", "left out of the training", "cosine", "correlation"):
+    for text in (
+        "W1 of the roll-out at",
+        "mass error at",
+        "W1 of the left-out",
+        "drift: cosine",
+        "growth: correlation",
+    ):
         assert text in found.stdout
     with (out / "accuracy.csv").open() as file:
         rows = {row["quantity"]: row for row in csv.DictReader(file)}
@@ -142,6 +148,6 @@ def test_demo(tmp_path):
     assert len(roll_out) == 3
     # snapshots are about one unit wide and one unit apart
     assert all(float(row["scdiffot"]) < 0.3 for row in roll_out)
-    assert float(rows["cosine of the drift with the true drift"]["scdiffot"]) > 0.7
+    assert float(rows["drift: cosine with the truth"]["scdiffot"]) > 0.7
     fitted = ad.read_h5ad(out / "misa.h5ad")
     assert {"validation", "state"} <= set(fitted.uns["scdiffot"])

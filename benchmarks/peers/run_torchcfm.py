@@ -16,7 +16,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     # Its minibatch transport draws from numpy's global generator.
-    np.random.seed(job.seed)
+    np.random.seed(job.seed)  # noqa: NPY002
     watch = Stopwatch()
 
     # Unit variance and unit mean interval, as its examples prepare their data.

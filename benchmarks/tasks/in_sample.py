@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks import scores
+from benchmarks.data import load
 from scdiffot.metrics import noise_floor
-
-from .. import scores
-from ..data import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..settings import Settings
-    from ..store import Row
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
 
 COURSES = ("gene_network", "mouse", "emt")
 

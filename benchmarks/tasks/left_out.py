@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from benchmarks.data import load
 from scdiffot.core import FitConfig, leave_one_out
-
-from ..data import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..settings import Settings
-    from ..store import Row
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
 
 COURSES = ("gene_network", "emt", "mouse", "misa", "zebrafish")
 

@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data import LOADERS, load
+from benchmarks.data import LOADERS, load
+
 from .held_out import COURSES as ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..settings import Settings
-    from ..store import Row
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
 
 SIZES = (10_000, 100_000, 1_000_000)
 COURSES = (*ALL, "clouds")

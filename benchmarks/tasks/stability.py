@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import scores
-from ..data import load
+from benchmarks import scores
+from benchmarks.data import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..settings import Settings
-    from ..store import Row
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
 
 COURSES = ("emt", "mouse", "misa")
 N_REFITS = 5

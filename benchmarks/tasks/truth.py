@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import scdiffot as sdo
-
-from .. import scores
-from ..data import load
+from benchmarks import scores
+from benchmarks.data import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
 
-    from ..settings import Settings
-    from ..store import Row
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
 
 COURSES = ("misa", "gene_network")
 N_CELLS = 2000
@@ -49,6 +48,9 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
                 "autonomous": autonomous,
                 "times": course.times.tolist(),
                 "drift_cosine": [scores.cosine(fields["drift"][time == t], drift[time == t]) for t in course.times],
+                "growth_r_by_time": [
+                    float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1]) for t in course.times
+                ],
                 "growth_r": float(np.corrcoef(fields["growth"], growth)[0, 1]),
                 "sigma": float(sdo.get.model(adata).sigma),
                 "cpu_s": cpu,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scdiffot.core.bridges import Pairs, Regime, bridge, dirac_path, sample_pairs
+from scdiffot.core.coupling import plan, sinkhorn
 
 
 def pairs(distance: float, m0: float, m1: float, dtype: torch.dtype = torch.float64) -> Pairs:
@@ -121,7 +122,9 @@ def test_prior_is_growth_beforehand() -> None:
     one = Pairs(one.x0, one.x1, one.m0, one.m1, torch.tensor([math.log(2.0)]).double(), one.weight)
     ends = torch.tensor([0.0, 1.0]).double()
     duration = torch.full((2,), 0.5, dtype=torch.float64)
-    points = bridge(repeated(one, 2), ends, duration, torch.zeros(2, 2).double(), regime=Regime(0.0, 1.0), width=0 * ends + 0.1)
+    points = bridge(
+        repeated(one, 2), ends, duration, torch.zeros(2, 2).double(), regime=Regime(0.0, 1.0), width=0 * ends + 0.1
+    )
     np.testing.assert_allclose(points.weight, [1.0, 2.0])
     np.testing.assert_allclose(points.growth, math.log(2) / 0.5, atol=1e-6)
 
@@ -139,10 +142,31 @@ def test_sampled_pairs_have_the_masses_of_the_snapshots(unbalanced: bool) -> Non
         for _ in range(500):
             table = table * (a / table.sum(1))[:, None]
             table = table * (b / table.sum(0))
-    drawn = sample_pairs(table, x, a, y, b, n_pairs, 0.5, unbalanced=unbalanced)
+    drawn = sample_pairs(
+        table, x, a, y, b, torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)), unbalanced=unbalanced
+    )
     for cells, mass, end in ((drawn.x0, drawn.m0, a), (drawn.x1, drawn.m1, b)):
         found = np.bincount(cells[:, 0].long().numpy(), (drawn.weight * mass).numpy(), len(end)) / n_pairs
         # Systematic sampling places all but one draw of every run of entries exactly.
         np.testing.assert_allclose(found, end, rtol=2e-3)
     share = drawn.weight * drawn.m0
     assert float(share.max()) <= 2 * float(a.sum()) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("eps", [0.02, 1.0])
+def test_draws_of_equal_cells_are_no_worse_than_independent_ones(eps: float) -> None:
+    """Equal masses and ten draws a cell: draws from one row must not repeat the columns of the others."""
+    n, n_pairs = 300, 3000
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(n, 2, dtype=torch.float64, generator=generator) for _ in range(2))
+    mass = torch.full((n,), 1 / n, dtype=torch.float64)
+    table = plan(sinkhorn(x, mass, y, mass, alpha=None, eps=eps, tol=1e-6))
+    drawn = sample_pairs(
+        table, x, mass, y, mass, torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)), unbalanced=False
+    )
+    for cells, end in ((drawn.x0, x), (drawn.x1, y)):
+        index = torch.cdist(cells, end).argmin(1)
+        counts = np.bincount(index.numpy(), drawn.weight.numpy(), n)
+        # Chi-square with n - 1 degrees of freedom if draws were independent; stratified ones do better.
+        chi_square = ((counts - n_pairs / n) ** 2 / (n_pairs / n)).sum()
+        assert chi_square < n + 5 * np.sqrt(2 * n)

@@ -43,7 +43,13 @@ def test_forward(options: dict) -> None:
     model = true_model(PROCESS, TIMES)
     start = normal(PROCESS.mean0, PROCESS.variance0)
     path = simulate(
-        model, start, 0.0, t1=2.0, kind=options["kind"], n_steps=options["n_steps"], save_times=np.array([0.5, 1.0, 2.0])
+        model,
+        start,
+        0.0,
+        t1=2.0,
+        kind=options["kind"],
+        n_steps=options["n_steps"],
+        save_times=np.array([0.5, 1.0, 2.0]),
     )
     for k, t in enumerate(path.times):
         expected = np.exp(PROCESS.log_mass(t)), PROCESS.mean(t), PROCESS.variance(t)

@@ -88,7 +88,9 @@ def test_travelling_cluster() -> None:
     small, distance, mass, alpha = 0.02**2 * np.eye(2), 2.0, 2.0, 1.5
     ends = np.zeros(2), np.array([distance, 0.0])
     cells = tuple(gaussian_cells(m, small, rng, 1000) for m in ends)
-    model, history = fit(Snapshots(np.array([0.0, 2.0]), cells, np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=alpha))
+    model, history = fit(
+        Snapshots(np.array([0.0, 2.0]), cells, np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=alpha)
+    )
     angle = distance / (2 * np.sqrt(alpha))
     a, b = 1 + mass - 2 * np.sqrt(mass) * np.cos(angle), 1 - np.sqrt(mass) * np.cos(angle)
     w = np.sqrt(mass) * np.sin(angle)
@@ -110,7 +112,9 @@ def test_far_clusters_grow_in_place() -> None:
     first = np.concatenate([gaussian_cells(c, shape, rng, n) for c in centres])
     last = np.concatenate([gaussian_cells(c, shape, rng, int(n * r)) for c, r in zip(centres, ratios, strict=True)])
     mass = len(last) / len(first)
-    model, _ = fit(Snapshots(np.array([0.0, duration]), (first, last), np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=0.5))
+    model, _ = fit(
+        Snapshots(np.array([0.0, duration]), (first, last), np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=0.5)
+    )
     path = simulate(model, first, 0.0, t1=duration, save_times=np.array([1.0, 2.0]))
     root = np.sqrt(ratios)
     for k, ratio in enumerate(ratios):

@@ -10,13 +10,15 @@ from scdiffot.tl import _progress
 
 
 def _shown(monkeypatch, n_fits=1) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120)
     monkeypatch.setattr(_progress, "_console", lambda: console)
     with _progress.progress_bar("Fit", show=True, n_fits=n_fits) as callback:
+        assert callback is not None
         for _ in range(n_fits):
             for step in (25, 50):
                 callback(Progress("bridges", step, 50, 0.1234567))
-    return console.file.getvalue()
+    return screen.getvalue()
 
 
 def test_bar_shows_stage_loss_and_steps(monkeypatch):

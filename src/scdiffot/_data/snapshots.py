@@ -85,7 +85,7 @@ def time_course(
 def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
     if held_out is None:
         return ()
-    given = [held_out] if isinstance(held_out, str | Real) else list(held_out)
+    given: list[Any] = [held_out] if isinstance(held_out, str | Real) else list(held_out)
     return tuple(sorted({times.find(t, "held_out") for t in given}))
 
 
@@ -122,8 +122,8 @@ def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
     missing = [times.label(t) for t in kept if t not in found]
     if missing:
         raise KeyError(f"`mass` has no value for the time points {some(missing)}: add them.")
-    given = [found[t] for t in kept]
-    wrong = [v for v in given if isinstance(v, bool) or not isinstance(v, Real) or not (np.isfinite(v) and v > 0)]
+    given: list[Any] = [found[t] for t in kept]
+    wrong = [v for v in given if isinstance(v, bool) or not isinstance(v, Real) or not 0 < float(v) < np.inf]
     if wrong:
         raise ValueError(f"`mass` holds {some(wrong)}: pass positive, finite masses.")
     masses = np.array(given, dtype=np.float64)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .config import FitConfig, Progress
-from .dynamics import Trajectories, interpolate, simulate
+from .dynamics import interpolate, simulate
 from .evaluate import leave_one_out
 from .model import RUOTModel
 from .snapshots import Snapshots
 from .train import History, fit
+from .trajectories import Trajectories
 
 __all__ = [
     "FitConfig",

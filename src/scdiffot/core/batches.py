@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .bridges import Bridge, Pairs, Regime, bridge, join
-from .refine import BentPaths
-from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .refine import BentPaths
+    from .snapshots import Snapshots
 
 Batch = tuple[Bridge, Tensor, Tensor]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .coupling import MAX_ANGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Pairs:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
         return Pairs(*(function(getattr(self, field.name)) for field in fields(self)))
+
+    def columns(self, index: Tensor) -> Pairs:
+        """Some pairs of every interval of a stacked pool."""
+        return self._map(lambda tensor: tensor[:, index])
+
+    def beside(self, other: Pairs) -> Pairs:
+        """The pairs of two stacked pools, interval by interval."""
+        return Pairs(*(torch.cat([getattr(self, f.name), getattr(other, f.name)], 1) for f in fields(self)))
 
     def to(self, device: torch.device) -> Pairs:
         """The same pairs on another device."""
@@ -129,9 +140,12 @@ def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime
 
 
 def draw(
-    plan: Tensor, a: Tensor, b: Tensor, n: int, offset: float, *, unbalanced: bool
+    plan: Tensor, a: Tensor, b: Tensor, jitter: Tensor, *, unbalanced: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Draw ``n`` pairs from the semi-couplings of a plan by systematic sampling: indices, end masses and weights.
+    """Draw pairs from the semi-couplings of a plan by stratified sampling: indices, end masses and weights.
+
+    ``jitter`` (n,) holds a uniform number for each of the ``n`` strata. One number for all would take the same quantiles of
+    every row of equal cells, and never reach some columns.
 
     Half of the draws follow ``P a / r0`` and half ``P b / r1`` (r0, r1 the marginals of the plan), so that every cell of
     either snapshot is drawn in proportion to its mass however small its share of the plan: weights stay bounded.
@@ -140,7 +154,8 @@ def draw(
     source, target = a / plan.sum(1).clamp_min(tiny), b / plan.sum(0).clamp_min(tiny)
     share = (source / a.sum())[:, None] + target / b.sum()
     cumulative = (plan * share).flatten().cumsum(0, dtype=torch.float64)
-    grid = (torch.arange(n, dtype=torch.float64, device=plan.device) + offset) / n * cumulative[-1]
+    strata = torch.arange(len(jitter), dtype=torch.float64, device=plan.device) + jitter
+    grid = strata / len(jitter) * cumulative[-1]
     flat = torch.searchsorted(cumulative, grid).clamp_max_(plan.numel() - 1)
     i, j = flat // plan.shape[1], flat % plan.shape[1]
     weight = 2 / share[i, j]
@@ -157,16 +172,15 @@ def sample_pairs(
     a: Tensor,
     y: Tensor,
     b: Tensor,
-    n: int,
-    offset: float,
+    jitter: Tensor,
     *,
     unbalanced: bool,
     prior: Tensor | None = None,
 ) -> Pairs:
-    """Draw ``n`` pairs of states from a plan.
+    """Draw a pair of states from a plan for each number of ``jitter``, see :func:`draw`.
 
     ``a`` are the masses after the growth expected beforehand, whose logarithm over the interval is ``prior`` (n,).
     """
-    i, j, m0, m1, weight = draw(plan, a, b, n, offset, unbalanced=unbalanced)
+    i, j, m0, m1, weight = draw(plan, a, b, jitter, unbalanced=unbalanced)
     grown = torch.zeros_like(weight) if prior is None else prior[i]
     return Pairs(x[i], y[j], m0, m1, grown, weight)

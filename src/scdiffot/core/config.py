@@ -32,7 +32,7 @@ class FitConfig:
     n_corrections
         Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 8 for autonomous fields.
     n_correction_steps
-        Optimisation steps of each such round; 400 if None, or 150 for autonomous fields.
+        Optimisation steps of each such round; 300 if None, or 150 for autonomous fields.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -87,7 +87,7 @@ class FitConfig:
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
         # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (8, 150) if self.autonomous else (2, 400)
+        rounds, steps = (8, 150) if self.autonomous else (2, 300)
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,

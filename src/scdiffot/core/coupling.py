@@ -44,11 +44,6 @@ class Potentials:
     def _damping(self) -> float:
         return 1.0 if self.alpha is None else 2 * self.alpha / (2 * self.alpha + self.eps)
 
-    def extend_f(self, x: Tensor) -> Tensor:
-        """Potential of any source cells by the soft c-transform."""
-        inner = (self.g - ground_cost(x, self.y, self.alpha)) / self.eps + self.log_b
-        return -self._damping() * self.eps * torch.logsumexp(inner, 1)
-
     def extend_g(self, y: Tensor) -> Tensor:
         """Potential of any target cells by the soft c-transform."""
         inner = (self.f - ground_cost(y, self.x, self.alpha)) / self.eps + self.log_a
@@ -65,17 +60,23 @@ def sinkhorn(
     eps: float,
     tol: float = 1e-4,
     max_iter: int = 500,
+    start: Potentials | None = None,
 ) -> Potentials:
     """Dual potentials of the entropic unbalanced coupling of ``(x, a)`` with ``(y, b)``.
 
     Minimises ``<P, C> + eps KL(P | a b) + 2 alpha [KL(P 1 | a) + KL(P' 1 | b)]`` (``alpha=None``: exact marginals) by
     Sinkhorn iterations in the scaling domain, with potentials absorbed into the kernel at every level of a geometric
-    descent of eps and, if unbalanced, the translation-invariant shift (Sejourne et al. 2022).
+    descent of eps and, if unbalanced, the translation-invariant shift (Sejourne et al. 2022). ``start``, the potentials of
+    other cells of the same two snapshots at the same eps, saves the descent.
     """
     cost = ground_cost(x, y, alpha)
     log_a, log_b = a.log(), b.log()
-    f, g = torch.zeros_like(a), torch.zeros_like(b)
     rho = math.inf if alpha is None else 2 * alpha
+    if start is not None:
+        g = start.extend_g(y)
+        f, g = _solve_level(cost, log_a, log_b, torch.zeros_like(a), g, eps, rho, tol, max_iter)
+        return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
+    f, g = torch.zeros_like(a), torch.zeros_like(b)
     level = max(float(cost.max()) / 4, eps)
     while True:
         f, g = _solve_level(cost, log_a, log_b, f, g, level, rho, tol, max_iter if level == eps else 30)
@@ -113,8 +114,6 @@ def _solve_level(
     return f + df, g + dg
 
 
-def plan(p: Potentials, source: tuple[Tensor, Tensor] | None = None, target: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """The coupling (n, m) on its landmarks, or on other weighted cells ``(states, weights)`` of the two snapshots."""
-    x, f, log_a = (p.x, p.f, p.log_a) if source is None else (source[0], p.extend_f(source[0]), source[1].log())
-    y, g, log_b = (p.y, p.g, p.log_b) if target is None else (target[0], p.extend_g(target[0]), target[1].log())
-    return ((f[:, None] + g - ground_cost(x, y, p.alpha)) / p.eps + log_a[:, None] + log_b).exp_()
+def plan(p: Potentials) -> Tensor:
+    """The coupling (n, m) of the cells that the potentials belong to."""
+    return ((p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha)) / p.eps + p.log_a[:, None] + p.log_b).exp_()

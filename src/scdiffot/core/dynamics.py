@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -12,64 +11,15 @@ from torch import Tensor
 
 from scdiffot._rng import as_generator, torch_seed
 
-from .fields import Fields
 from .model import CHUNK, RUOTModel
 from .scales import subsample
-from .snapshots import Snapshots
+from .trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from .fields import Fields
+    from .snapshots import Snapshots
 
 MAX_CELLS = 20_000
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """Paths of weighted particles.
-
-    Parameters
-    ----------
-    times
-        Saved times, shape ``(S,)``; they decrease if the simulation ran backward.
-    states
-        States of the particles, shape ``(S, N, d)``.
-    log_weights
-        Logarithms of their weights, shape ``(S, N)``; zero at the start unless given.
-    origin
-        Index of the source cell of every particle, shape ``(N,)``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scdiffot.core import Trajectories
-    >>> path = Trajectories(np.array([0.0, 1.0]), np.array([[[0.0]], [[2.0]]]), np.zeros((2, 1)), np.array([0]))
-    >>> states, weights = path.at(0.5)
-    >>> float(states[0, 0])
-    1.0
-    """
-
-    times: np.ndarray
-    states: np.ndarray
-    log_weights: np.ndarray
-    origin: np.ndarray
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Weights of the particles, shape ``(S, N)``."""
-        return np.exp(self.log_weights)
-
-    def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """States (N, d) and weights (N,) at any time covered, linear between saved times."""
-        order = np.argsort(self.times)
-        times = self.times[order]
-        if not times[0] <= time <= times[-1]:
-            msg = f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
-            raise ValueError(msg)
-        right = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
-        left = max(right - 1, 0)
-        share = 0.0 if left == right else (time - times[left]) / (times[right] - times[left])
-        i, j = order[left], order[right]
-        states = (1 - share) * self.states[i] + share * self.states[j]
-        return states, np.exp((1 - share) * self.log_weights[i] + share * self.log_weights[j])
-
-
 Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Particles = tuple[Tensor, Tensor]
 
@@ -228,7 +178,9 @@ def default_times(start: float, end: float, knots: np.ndarray, n: int = 20) -> n
     return np.concatenate([[low], grid[(grid > low) & (grid < high)], [high]])
 
 
-def step_grid(start: float, end: float, knots: np.ndarray, saved: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+def step_grid(
+    start: float, end: float, knots: np.ndarray, saved: np.ndarray, n_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Times to step through, which stop at every snapshot and saved time, and which of them to keep."""
     low, high = min(start, end), max(start, end)
     near = 1e-7 * (knots[-1] - knots[0])

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scdiffot._rng import as_generator
 
-from .config import FitConfig, Progress
 from .distances import mass_error, mmd, noise_floor, wasserstein
 from .dynamics import interpolate
 from .scales import subsample
-from .snapshots import Snapshots
 from .train import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .config import FitConfig, Progress
+    from .snapshots import Snapshots
 
 N_MAX = 3000
 
@@ -49,6 +53,8 @@ def leave_one_out(
 
     Raises
     ------
+    KeyboardInterrupt
+        If interrupted: an unfinished fit is no prediction.
     ValueError
         If there are fewer than three snapshots, or a time is not that of an inner snapshot.
 
@@ -70,10 +76,14 @@ def leave_one_out(
     if unknown.size:
         raise ValueError(f"`times` holds {unknown.tolist()}: only inner times can be left out, {inner.tolist()}.")
     table = []
-    for k in np.flatnonzero(np.isin(snapshots.times, left_out)):
+    for k in np.flatnonzero(np.isin(snapshots.times, left_out)).tolist():
         kept = snapshots.without(k)
-        model, _ = fit(kept, config, rng=generator, callback=callback)
-        table.append(_compare(snapshots, k, *interpolate(model, kept, snapshots.times[k], rng=generator), model.config.growth))
+        model, history = fit(kept, config, rng=generator, callback=callback)
+        if history["interrupted"]:
+            raise KeyboardInterrupt
+        table.append(
+            _compare(snapshots, k, *interpolate(model, kept, snapshots.times[k], rng=generator), model.config.growth)
+        )
     return table
 
 

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-
 # Times of an interval at which the normalisation of the density is kept.
 N_NORM = 5
 
@@ -59,18 +58,19 @@ class MLP(nn.Module):
 
         Written out, the gradient costs one more matrix product a layer and trains through an ordinary backward pass.
         """
-        slopes = []
+        slopes: list[Tensor] = []
+        weights: list[Tensor] = []
         for layer in self.hidden:
             z = layer(x)
+            weights.append(layer.get_parameter("weight"))
             gate = torch.sigmoid(z)
             x = z * gate
             slopes.append(gate + x * (1 - gate))
         value = self.out(x)[:, 0]
-        gradient = self.out.weight.expand(len(x), -1)
-        for layer, slope in zip(reversed(self.hidden), reversed(slopes), strict=True):
-            weight = layer.weight[:, :n_dims] if layer is self.hidden[0] else layer.weight
+        gradient: Tensor = self.out.weight.expand(len(x), -1)
+        for weight, slope in zip(reversed(weights), reversed(slopes), strict=True):
             gradient = (gradient * slope) @ weight
-        return value, gradient
+        return value, gradient[:, :n_dims]
 
 
 class Fields(nn.Module):

@@ -44,7 +44,9 @@ class RUOTModel:
     True
     """
 
-    def __init__(self, fields: Fields, scaling: Scaling, config: FitConfig, times: np.ndarray, masses: np.ndarray) -> None:
+    def __init__(
+        self, fields: Fields, scaling: Scaling, config: FitConfig, times: np.ndarray, masses: np.ndarray
+    ) -> None:
         self.networks = fields.eval()
         self.scaling = scaling
         self.config = config
@@ -84,7 +86,8 @@ class RUOTModel:
         s = self.scaling
         x = np.asarray(x)
         t = np.broadcast_to(s.time_in(t).astype(np.float32), len(x))
-        out = {name: np.empty((len(x), self.n_dims), np.float32) for name in ("drift", "flow", "score")}
+        out: dict[str, np.ndarray] = {}
+        out |= {name: np.empty((len(x), self.n_dims), np.float32) for name in ("drift", "flow", "score")}
         out |= {name: np.empty(len(x), np.float32) for name in ("growth", "potential")}
         speed = s.scale / s.time_scale
         for start in range(0, len(x), CHUNK):
@@ -183,4 +186,3 @@ def log_density_offset(
             weight = points.weight[:500] / points.weight[:500].sum()
             offset[k, j] = (weight * (density - learned)).sum()
     return offset
-

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .bridges import Pairs, Regime, concatenate, sample_pairs
 from .coupling import plan, sinkhorn
 from .scales import smallest_eps, subsample, subsample_index, uniform
-from .snapshots import Snapshots
 
-# Large snapshots are paired in rounds of fresh cells under the potentials of the landmarks, so that cost is flat in n.
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .snapshots import Snapshots
+
+# Large snapshots are paired in rounds of fresh cells, each started from the potentials of the last: cost is flat in n.
 N_ROUNDS = 3
 
 
@@ -33,17 +37,19 @@ class Coupler:
         x, a, prior = self._source(k, particles)
         y, b = self.target(k)
         dt = float(s.times[k + 1] - s.times[k])
-        potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=max(self.regime.sigma**2 * dt, smallest_eps(x, y)))
+        eps = max(self.regime.sigma**2 * dt, smallest_eps(x, y))
+        potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=eps)
         fresh_source = particles is None and len(s.states[k]) > self.n_landmarks
         if not fresh_source and len(s.states[k + 1]) <= self.n_landmarks:
             return self._draw(plan(potentials), x, a, prior, y, b, self.n_pairs)
         rounds = []
-        for _ in range(N_ROUNDS):
-            if fresh_source:
-                x, a, prior = self._source(k, None)
-            y, b = self.target(k)
-            p = plan(potentials, (x, a), (y, b))
-            rounds.append(self._draw(p, x, a, prior, y, b, -(-self.n_pairs // N_ROUNDS)))
+        for i in range(N_ROUNDS):
+            if i:
+                if fresh_source:
+                    x, a, prior = self._source(k, None)
+                y, b = self.target(k)
+                potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=eps, start=potentials)
+            rounds.append(self._draw(plan(potentials), x, a, prior, y, b, -(-self.n_pairs // N_ROUNDS)))
         return concatenate(rounds)[torch.arange(self.n_pairs)]
 
     def _source(self, k: int, particles: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -73,5 +79,5 @@ class Coupler:
         return x + width * noise, uniform(x, float(self.snapshots.masses[k]))
 
     def _draw(self, p: Tensor, x: Tensor, a: Tensor, prior: Tensor | None, y: Tensor, b: Tensor, n: int) -> Pairs:
-        offset = float(self.rng.random())
-        return sample_pairs(p, x, a, y, b, n, offset, unbalanced=self.regime.alpha is not None, prior=prior)
+        jitter = torch.as_tensor(self.rng.random(n))
+        return sample_pairs(p, x, a, y, b, jitter, unbalanced=self.regime.alpha is not None, prior=prior)

@@ -8,6 +8,7 @@ regressed on the bent paths (iterative reference refinement, Shen et al. 2024).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,8 +16,10 @@ from torch import Tensor
 from .bridges import Bridge, draw
 from .coupling import plan, sinkhorn
 from .dynamics import euler_maruyama_step
-from .fields import Fields
 from .scales import smallest_eps
+
+if TYPE_CHECKING:
+    from .fields import Fields
 
 N_STEPS = 24
 
@@ -68,7 +71,6 @@ def bend(
     *,
     alpha: float | None,
     n_pairs: int,
-    offset: float,
     generator: torch.Generator,
 ) -> BentPaths:
     """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
@@ -80,21 +82,21 @@ def bend(
     start, dt = interval
     x, mass = source
     log_w = mass.log()
-    states, drift, log_mass, growth = [], [], [], []
-    for j in range(N_STEPS + 1):
-        t = start + j / N_STEPS * dt
+    trace: list[list[Tensor]] = [[], [], [], []]
+    for step in range(N_STEPS + 1):
+        t = start + step / N_STEPS * dt
         b, g = rates(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
-        for values, value in ((states, x), (drift, b), (log_mass, log_w), (growth, g)):
+        for values, value in zip(trace, (x, b, log_w, g), strict=True):
             values.append(value)
-        if j < N_STEPS:
+        if step < N_STEPS:
             noise = torch.randn(x.shape, generator=generator, device=x.device)
             x, log_w = euler_maruyama_step(rates, x, log_w, t, dt / N_STEPS, fields.sigma, noise)
-    end, (y, b1) = states[-1], target
+    end, (y, b1) = x, target
     a = mass if alpha is None else log_w.exp()
     potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))
-    i, j, m0, m1, weight = draw(plan(potentials), a, b1, n_pairs, offset, unbalanced=alpha is not None)
-    log_pair = torch.stack(log_mass)[:, i]
+    jitter = torch.rand(n_pairs, generator=generator, device=x.device)
+    i, j, m0, m1, weight = draw(plan(potentials), a, b1, jitter, unbalanced=alpha is not None)
+    states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in trace)
     # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
-    log_pair = m0.log() + (0 * log_pair if alpha is None else log_pair - log_pair[-1])
-    paths = [torch.stack(values)[:, i] for values in (states, drift, growth)]
-    return BentPaths(paths[0], paths[1], log_pair, paths[2], y[j] - end[i], (m1 / m0).log(), weight)
+    log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])
+    return BentPaths(states, drift, log_mass, growth, y[j] - end[i], (m1 / m0).log(), weight)

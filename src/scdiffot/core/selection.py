@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .bridges import Regime, bridge, sample_pairs
-from .config import FitConfig
 from .coupling import plan, sinkhorn
 from .distances import wasserstein
 from .scales import price_of_growth, smallest_eps, subsample, uniform
-from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from .config import FitConfig
+    from .snapshots import Snapshots
 
 N_CELLS = 400
 SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-ALPHA_FACTORS = (1.0, 2.0, 4.0, 16.0)
+ALPHA_FACTORS = (4.0, 2.0, 1.0)
 SLACK = 0.02
 AUTONOMOUS_SLACK = 0.05
 
@@ -44,9 +47,11 @@ class LeaveOneOut:
         dt = float(s.times[k + 1] - s.times[k - 1])
         a, b = uniform(x, s.masses[k - 1]), uniform(y, s.masses[k + 1])
         p = plan(sinkhorn(x, a, y, b, alpha=regime.alpha, eps=max(regime.sigma**2 * dt, smallest_eps(x, y))))
-        pairs = sample_pairs(p, x, a, y, b, N_CELLS, 0.5, unbalanced=regime.alpha is not None)
+        generator = torch.Generator().manual_seed(0)
+        jitter = torch.rand(N_CELLS, generator=generator)
+        pairs = sample_pairs(p, x, a, y, b, jitter, unbalanced=regime.alpha is not None)
         u = torch.full((len(pairs),), float(s.times[k] - s.times[k - 1]) / dt)
-        noise = torch.randn(pairs.x0.shape, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(pairs.x0.shape, generator=generator)
         points = bridge(pairs, u, torch.full_like(u, dt), noise, regime=regime, width=torch.full_like(u, 1e-6))
         return wasserstein(points.x.numpy(), self.cells[k].numpy(), points.weight.numpy())
 
@@ -54,8 +59,9 @@ class LeaveOneOut:
 def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
     """Complete the options of a fit from the data (solver's units).
 
-    What is ``"auto"`` starts from a scale or a default and moves only as far as the prediction of left-out snapshots asks
-    for: alpha up from the geometric scale, the path from geodesic to straight, sigma to the largest value that does no harm.
+    What is ``"auto"`` is judged by the prediction of left-out snapshots: the path is geodesic unless straight predicts better,
+    alpha the largest of the geometric scale and its multiples that does no harm (growth explains what motion cannot), and
+    sigma the largest that does no harm.
     Snapshots identify no more than such an upper bound of sigma. With two snapshots nothing can be left out: the geometric
     scale, the geodesic and a small sigma are taken.
     """
@@ -63,7 +69,7 @@ def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
     scaled = snapshots.scaled()
     # The choice is a property of the data: refits with other seeds share it.
     rng = np.random.default_rng(0)
-    alpha = None
+    alpha: float | None = None
     if config.growth:
         alpha = price_of_growth(scaled, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
     sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
@@ -75,7 +81,7 @@ def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
     test = LeaveOneOut.of(scaled, rng)
     if config.growth and not config.autonomous and config.path == "auto":
         regime = _first_good(test, [regime, replace(regime, path="straight")])
-    if config.growth and config.alpha == "auto":
+    if alpha is not None and config.alpha == "auto":
         regime = _first_good(test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS])
     if config.sigma == "auto":
         # An autonomous field contracts onto its attractors: without noise its clouds are too thin.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,13 +25,18 @@ from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample
 from .selection import choose_regime
-from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .snapshots import Snapshots
 
 History = dict[str, np.ndarray | float | bool | str]
 LOSSES = ("loss", "loss_flow", "loss_growth", "loss_score")
 REPORT_EVERY = 25
 GRADIENT_CLIP = 5.0
 WEIGHT_DECAY = 1e-4
+N_CALIBRATION = 20_000
 
 
 def fit(
@@ -158,7 +163,7 @@ class _Training:
         config = self.config
         self._regress(partial(self.batches.on_bridges, pool.to(self.device)), config.n_steps, 1.0, "bridges")
         for i in range(config.corrections[0]):
-            self._regress(self._correction(i), config.corrections[1], 0.5, "correction")
+            self._regress(self._correction(i, pool), config.corrections[1], 0.5, "correction")
 
     def _regress(self, batch: Callable[[], Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""
@@ -205,12 +210,12 @@ class _Training:
             growth = self.regime.alpha * (weight * (out["growth"] - points.growth).square()).mean()
         return torch.stack([flow + growth + score, flow, growth, score])
 
-    def _correction(self, i: int) -> Callable[[], Batch]:
+    def _correction(self, i: int, pool: Pairs) -> Callable[[], Batch]:
         """Batches that start where the model's own particles are, in correction round ``i``."""
         particles = self._particles()
         if not self.config.autonomous:
-            pool = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
-            return partial(self.batches.on_bridges, pool.to(self.device))
+            corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
+            return partial(self.batches.on_bridges, self._halves(pool, corrected).to(self.device))
         paths = []
         for k, (start, dt) in enumerate(zip(self.scaled.times[:-1], np.diff(self.scaled.times), strict=True)):
             # From the cells first, then from the particles, so that the errors of early intervals do not hide the later.
@@ -224,11 +229,16 @@ class _Training:
                     (float(start), float(dt)),
                     alpha=self.regime.alpha,
                     n_pairs=self.config.n_pairs,
-                    offset=float(self.rng.random()),
                     generator=self.batches.generator,
                 )
             )
         return partial(self.batches.on_paths, paths)
+
+    def _halves(self, first: Pairs, second: Pairs) -> Pairs:
+        """Half of each pool: what corrects the particles must not unlearn the cells."""
+        n = first.x0.shape[1]
+        order = torch.as_tensor(self.rng.permutation(n))
+        return first.columns(order[: n // 2]).beside(second.columns(order[n // 2 :]))
 
     def _particles(self) -> list[tuple[Tensor, Tensor]]:
         """The model's own particles at every snapshot, with weights that sum to its mass."""
@@ -248,8 +258,10 @@ class _Training:
         """Add a constant to the growth of every interval so that the rolled-out masses are those of the snapshots."""
         if self.regime.alpha is None or self.config.autonomous:
             return
-        x = subsample(self.scaled.states[0], self.config.n_landmarks, self.rng)
+        x = subsample(self.scaled.states[0], N_CALIBRATION, self.rng)
         paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=20)
         reached = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in paths]).diff()
         wanted = torch.as_tensor(np.diff(np.log(self.scaled.masses)), device=self.device)
-        self.fields.growth_offset.copy_((wanted - reached) / torch.as_tensor(np.diff(self.scaled.times)).to(self.device))
+        self.fields.growth_offset.copy_(
+            (wanted - reached) / torch.as_tensor(np.diff(self.scaled.times)).to(self.device)
+        )

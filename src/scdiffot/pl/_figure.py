@@ -31,9 +31,11 @@ def make_axes(
         Width of a panel relative to the size in `rcParams`, which scanpy's settings change.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 
+    axes: list[Any]
     if ax is not None:
-        axes = list(ax) if hasattr(ax, "__len__") else [ax]
+        axes = [ax] if isinstance(ax, Axes) else list(ax)
         return axes[0].figure, axes
     w, h = plt.rcParams["figure.figsize"]
     rows = -(-n_panels // n_columns)

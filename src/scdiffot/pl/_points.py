@@ -22,9 +22,8 @@ TIME_MAP = "viridis"
 
 def point_size(n: int, ax: Axes) -> float:
     """Area of a point that fills a panel of any size with any number of cells alike."""
-    box = ax.get_position()
-    w, h = ax.figure.get_size_inches() * [box.width, box.height]
-    return float(np.clip(1500 * w * h / max(n, 1), 1.2, 18))
+    area = ax.bbox.width * ax.bbox.height / ax.figure.dpi**2
+    return float(np.clip(1500 * area / max(n, 1), 1.2, 18))
 
 
 def thinned(n: int, n_max: int) -> np.ndarray:
@@ -38,7 +37,9 @@ def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) ->
     if isinstance(options.get("c"), np.ndarray):
         options["c"] = options["c"][order]
     size = point_size(len(order), ax)
-    return ax.scatter(*plane.points[order].T, s=size, alpha=alpha, linewidths=0, rasterized=True, **options)
+    return ax.scatter(
+        plane.points[order, 0], plane.points[order, 1], s=size, alpha=alpha, linewidths=0, rasterized=True, **options
+    )
 
 
 def draw_coloured_cells(
@@ -59,7 +60,7 @@ def draw_coloured_cells(
     column = adata.obs[color]
     if getattr(column.dtype, "kind", "O") in "iuf":
         points = draw_cells(ax, plane, c=np.asarray(column, dtype=np.float64), cmap=TIME_MAP, alpha=alpha)
-        _colorbar(ax, points, color)
+        draw_colorbar(ax, points, color)
         return
     import pandas as pd
 
@@ -75,7 +76,7 @@ def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
     """Scatter all cells, coloured by time."""
     points = draw_cells(ax, plane, c=plane.times.values, cmap=TIME_MAP, alpha=alpha)
     if not plane.over_time:
-        bar = _colorbar(ax, points, plane.times.column)
+        bar = draw_colorbar(ax, points, plane.times.column)
         if len(plane.times.points) <= 8:
             bar.set_ticks(plane.times.points)
 
@@ -90,27 +91,29 @@ def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict
     if stored is not None and len(stored) >= len(names):
         return dict(zip(names, [str(c) for c in stored], strict=False))
     if len(names) <= 10:
-        colors = colormaps["tab10"].colors
+        colors = [colormaps["tab10"](i) for i in range(10)]
     elif len(names) <= 20:
         # the strong colours before their light companions
-        colors = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
+        colors = [colormaps["tab20"](i) for i in (*range(0, 20, 2), *range(1, 20, 2))]
     else:
-        colors = colormaps["turbo"](np.linspace(0.02, 0.98, len(names)))
+        colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, len(names))]
     return dict(zip(names, map(to_hex, colors), strict=False))
 
 
 def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
-    """Scatter all cells, coloured by a signed quantity whose zero is white."""
+    """Scatter all cells, coloured by a signed quantity; the scale is symmetric, whatever the range."""
     limit = float(np.quantile(np.abs(values), 0.98)) or 1.0
-    # in the middle of the map, cells would vanish on white paper
+    # the middle of this map is grey: on white paper, cells with little growth would vanish otherwise
     points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
     beyond = "both" if np.abs(values).max() > limit else "neither"
-    _colorbar(ax, points, label, extend=beyond)
+    draw_colorbar(ax, points, label, extend=beyond)
 
 
-def _colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
+def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
+    """Add a colour bar without the transparency of the points."""
     bar = ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, aspect=25, **options)
-    bar.solids.set_alpha(1)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
     return bar
 
 

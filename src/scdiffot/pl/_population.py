@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -126,31 +126,41 @@ def _draw_snapshot(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_m
     seen, simulated = _clouds(plane, paths, time, n_max)
     ax.set_title(f"{plane.times.column} {plane.times.label(time)}")
     if plane.over_time:
-        bins = np.histogram_bin_edges(np.r_[seen[:, 1], simulated[:, 1]], bins=40)
+        bins = np.histogram_bin_edges(np.r_[seen[:, 1], simulated[:, 1]], bins=40).tolist()
         ax.hist(seen[:, 1], bins, density=True, color=GREY, label="observed")
         ax.hist(simulated[:, 1], bins, density=True, histtype="step", color=SIMULATED, lw=2, label="simulated")
         ax.set_xlabel(plane.labels[1])
         ax.set_ylabel("density")
     else:
         size = point_size(max(len(seen), len(simulated)), ax)
-        options = {"s": size, "linewidths": 0, "rasterized": True}
-        ax.scatter(*seen.T, c=GREY, label="observed", **options)
-        ax.scatter(*simulated.T, color=SIMULATED, alpha=0.6, label="simulated", **options)
+        options: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
+        ax.scatter(seen[:, 0], seen[:, 1], c=GREY, label="observed", **options)
+        ax.scatter(simulated[:, 0], simulated[:, 1], color=SIMULATED, alpha=0.6, label="simulated", **options)
         ax.set_xlabel(plane.labels[0])
         ax.set_ylabel(plane.labels[1])
     if first:
-        scale = {} if plane.over_time else {"markerscale": (40 / size) ** 0.5}
+        scale: dict[str, Any] = {} if plane.over_time else {"markerscale": (40 / size) ** 0.5}
         ax.legend(frameon=False, loc="best", **scale)
 
 
 def _draw_overlay(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool) -> None:
     seen, simulated = _clouds(plane, paths, time, n_max)
     size = point_size(3 * max(len(seen), len(simulated)), ax)
-    options = {"rasterized": True, "color": _color(plane, time)}
-    ax.scatter(*seen.T, s=size, alpha=0.25, linewidths=0, **options)
+    options: dict[str, Any] = {"rasterized": True, "color": _color(plane, time)}
+    ax.scatter(seen[:, 0], seen[:, 1], s=size, alpha=0.25, linewidths=0, **options)
     few = thinned(len(simulated), 150)
     label = f"{plane.times.column} {plane.times.label(time)}"
-    ax.scatter(*simulated[few].T, s=18, alpha=0.9, linewidths=0.4, edgecolors="black", label=label, zorder=3, **options)
+    ax.scatter(
+        simulated[few, 0],
+        simulated[few, 1],
+        s=18,
+        alpha=0.9,
+        linewidths=0.4,
+        edgecolors="black",
+        label=label,
+        zorder=3,
+        **options,
+    )
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), title="simulated (observed: pale)")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from scdiffot._keys import DEFAULT
 
 from ._figure import finish, make_axes
 from ._plane import find_plane
-from ._points import GREY, TIME_MAP, draw_cells, draw_coloured_cells, thinned
+from ._points import GREY, TIME_MAP, draw_cells, draw_colorbar, draw_coloured_cells, thinned
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,16 +93,15 @@ def trajectories(
     lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(n_times, n, 2)
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
     middle = np.repeat((paths.times[:-1] + paths.times[1:]) / 2, n)
-    bundle = LineCollection(segments, cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
+    bundle = LineCollection(list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
     bundle.set_array(middle)
     bundle.set_clim(plane.times.points[0], plane.times.points[-1])
     ax_.add_collection(bundle)
-    style = {"edgecolors": "black", "linewidths": 0.6, "s": 14, "zorder": 4}
-    ax_.scatter(*lines[0].T, c="white", marker="o", label="start", **style)
-    ax_.scatter(*lines[-1].T, c="black", marker="o", label="end", **style)
+    style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6, "s": 14, "zorder": 4}
+    ax_.scatter(lines[0, :, 0], lines[0, :, 1], c="white", marker="o", label="start", **style)
+    ax_.scatter(lines[-1, :, 0], lines[-1, :, 1], c="black", marker="o", label="end", **style)
     if not plane.over_time:
-        bar = figure.colorbar(bundle, ax=ax_, label=plane.times.column, shrink=0.8, aspect=25)
-        bar.solids.set_alpha(1)
+        draw_colorbar(ax_, bundle, plane.times.column)
     if color is None:
         ax_.legend(frameon=False, loc="best")
     plane.dress(ax_)

@@ -162,7 +162,7 @@ def fit(
     True
     """
     keys = Keys(key_added)
-    options = {
+    options: dict[str, Any] = {
         "n_steps": n_steps,
         "n_corrections": n_corrections,
         "batch_size": batch_size,
@@ -189,9 +189,14 @@ def fit(
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(course.snapshots, config, rng=generator, device=device, callback=callback)
     if history["interrupted"]:
-        logger.warning("Interrupted after %d steps: the best state so far is kept.", history["step"][-1])
-    given = growth_prior is not None and not isinstance(growth_prior, str)
-    prior_key = keys.growth_prior if given else growth_prior
+        n_done = int(np.asarray(history["step"])[-1])
+        logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)
+    prior_key: str | None = keys.growth_prior
+    prior = None
+    if growth_prior is None or isinstance(growth_prior, str):
+        prior_key = growth_prior
+    else:
+        prior = np.asarray(growth_prior)
     write_fit(
         adata,
         keys,
@@ -199,6 +204,6 @@ def fit(
         params=make_params(course, mass=mass, time_map=time_map, growth_prior=prior_key, rng=rng),
         history=history,
         state=model.to_arrays(),
-        growth_prior=np.asarray(growth_prior) if given else None,
+        growth_prior=prior,
     )
     return adata if copy else None

@@ -1,0 +1,103 @@
+"""Run the benchmarks and write their page: ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Before torch and numpy are imported: small networks run fastest, and times compare, on one thread.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[1]
+
+
+def parts() -> dict[str, ModuleType]:
+    """The parts by their letter."""
+    from .tasks import held_out, in_sample, left_out, peers, speed, stability, truth
+
+    return {
+        "A": held_out,
+        "B": in_sample,
+        "C": left_out,
+        "D": truth,
+        "E": stability,
+        "F": speed,
+        "G": peers,
+    }
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
+    parser.add_argument("--only", metavar="A,C", help="parts to run (A to G); all by default")
+    parser.add_argument("--data", metavar="emt,misa", help="data sets to run; all of each part by default")
+    parser.add_argument("--peers", metavar="NAMES", help="peers to run in part G; all by default")
+    parser.add_argument("--seeds", type=int, default=3, help="splits and fits to average over (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one seed, results in .benchmark_cache/; for a first look")
+    parser.add_argument("--steps", type=int, help="optimisation steps of our fits, to try the harness out")
+    parser.add_argument("--out", type=Path, help="folder of benchmarks.md and benchmarks.json (default docs)")
+    parser.add_argument("--report", action="store_true", help="run nothing, write the page from the results at hand")
+    parser.add_argument(
+        "--env-dir",
+        type=Path,
+        default=Path("~/.cache/scdiffot-benchmarks").expanduser(),
+        help="where the environments of the peers are kept (default %(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the parts in turn; every result is saved as soon as it is there."""
+    arguments = parse(argv)
+    from rich.console import Console
+
+    from .report import write_page
+    from .settings import Settings
+    from .store import Store
+    from .tasks.peers import PEERS
+
+    console = Console()
+    tasks = parts()
+    letters = _names(arguments.only, tuple(tasks), "--only")
+    out = arguments.out or (ROOT / ".benchmark_cache" if arguments.quick else ROOT / "docs")
+    fit = {} if arguments.steps is None else {"n_steps": arguments.steps, "n_corrections": 0}
+    settings = Settings(
+        n_seeds=1 if arguments.quick else arguments.seeds,
+        fit=fit,
+        peers=_names(arguments.peers, PEERS, "--peers"),
+        env_dir=arguments.env_dir.expanduser(),
+    )
+    store = Store(out / "benchmarks.json")
+    for letter in () if arguments.report else letters:
+        task = tasks[letter]
+        for name in arguments.data.split(",") if arguments.data else task.COURSES:
+            if name not in task.COURSES and not (name == "toy" and letter in "ABCEF"):
+                continue
+            start = time.perf_counter()
+            for row in task.run(name, settings):
+                store.add(letter, name, row)
+            console.print(f"{letter} {task.__name__.rpartition('.')[2]} {name}: {time.perf_counter() - start:.0f} s")
+    write_page(store, out / "benchmarks.md")
+    console.print(f"wrote {out / 'benchmarks.md'} and {store.path}")
+    return 0
+
+
+def _names(given: str | None, known: tuple[str, ...], option: str) -> tuple[str, ...]:
+    if given is None:
+        return known
+    names = tuple(given.split(","))
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise SystemExit(f"{option} has {', '.join(unknown)}: choose from {', '.join(known)}.")
+    return names
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

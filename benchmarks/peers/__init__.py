@@ -1,0 +1,1 @@
+"""The peers: pinned requirements, and the scripts that run in their environments."""

@@ -1,0 +1,57 @@
+"""Paths of weighted particles, as a simulation returns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Paths of weighted particles.
+
+    Parameters
+    ----------
+    times
+        Saved times, shape ``(S,)``; they decrease if the simulation ran backward.
+    states
+        States of the particles, shape ``(S, N, d)``.
+    log_weights
+        Logarithms of their weights, shape ``(S, N)``; zero at the start unless given.
+    origin
+        Index of the source cell of every particle, shape ``(N,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import Trajectories
+    >>> path = Trajectories(np.array([0.0, 1.0]), np.array([[[0.0]], [[2.0]]]), np.zeros((2, 1)), np.array([0]))
+    >>> states, weights = path.at(0.5)
+    >>> float(states[0, 0])
+    1.0
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    log_weights: np.ndarray
+    origin: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the particles, shape ``(S, N)``."""
+        return np.exp(self.log_weights)
+
+    def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """States (N, d) and weights (N,) at any time covered, linear between saved times."""
+        order = np.argsort(self.times)
+        times = self.times[order]
+        if not times[0] <= time <= times[-1]:
+            msg = f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
+            raise ValueError(msg)
+        right = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
+        left = max(right - 1, 0)
+        share = 0.0 if left == right else (time - times[left]) / (times[right] - times[left])
+        i, j = order[left], order[right]
+        states = (1 - share) * self.states[i] + share * self.states[j]
+        return states, np.exp((1 - share) * self.log_weights[i] + share * self.log_weights[j])

@@ -1,0 +1,98 @@
+"""The benchmark harness runs, merges its results, and writes its page from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    # Warnings of packages are not what is tested here.
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Parts A, C and E on a toy time course, with fits that learn next to nothing."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    done = run("--only", "A,C,E", "--data", "toy", "--seeds", "1", "--steps", "20", "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_rows_hold_what_was_measured(results):
+    found = json.loads((results / "benchmarks.json").read_text())
+    rows = {row["part"]: row for row in found["rows"]}
+    assert len(found["rows"]) == 3
+    assert np.isfinite(rows["A"]["w1"]).all()
+    assert len(rows["A"]["w1"]) == len(rows["A"]["times"]) == 2
+    # The middle snapshot of three is the only inner one, and a moving cloud is not where its neighbours are.
+    assert rows["C"]["time"] == 1
+    assert rows["C"]["w1_mccann"] < min(rows["C"]["w1_previous"], rows["C"]["w1_next"])
+    assert all(-1 <= cosine <= 1 for cosine in rows["E"]["velocity_cosine"])
+    assert {row["environment"] for row in found["rows"]} == set(found["environments"])
+
+
+@pytest.mark.slow
+def test_page_shows_the_rows(results):
+    page = (results / "benchmarks.md").read_text()
+    (row,) = [r for r in json.loads((results / "benchmarks.json").read_text())["rows"] if r["part"] == "A"]
+    ratio = np.mean(np.divide(row["w1"], row["floor"]))
+    assert f"| toy | {ratio:.3f} |" in page
+    titles = [line for line in page.splitlines() if line.startswith("## ")]
+    assert titles == [
+        "## At a glance",
+        "## Cells that were held out",
+        "## Snapshots that were left out",
+        "## Agreement of refits",
+    ]
+
+
+@pytest.mark.slow
+def test_measuring_again_replaces(results):
+    before = json.loads((results / "benchmarks.json").read_text())["rows"]
+    done = run("--only", "A", "--data", "toy", "--seeds", "1", "--steps", "40", "--out", str(results))
+    assert done.returncode == 0, done.stderr
+    after = json.loads((results / "benchmarks.json").read_text())["rows"]
+    assert [row["part"] for row in after] == [row["part"] for row in before]
+    assert after[0]["w1"] != before[0]["w1"]
+    assert after[1:] == before[1:]
+
+
+@pytest.mark.slow
+def test_unknown_part_is_refused():
+    done = run("--only", "A,Z")
+    assert done.returncode != 0
+    assert "--only has Z: choose from A, B, C, D, E, F, G." in done.stderr
+
+
+def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.peers._job import Job, read_job
+
+    states = [np.arange(6.0).reshape(3, 2), np.ones((4, 2))]
+    job = Job(tmp_path, np.array([0.0, 2.0]), states, 0, [1.0, 2.0], 7, {"n_steps": 3})
+    job.write()
+    monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
+    received = read_job()
+    assert (received.start, received.predict, received.seed, received.options) == (0, [1.0, 2.0], 7, {"n_steps": 3})
+    np.testing.assert_array_equal(received.times, job.times)
+    for sent, got in zip(states, received.states, strict=True):
+        np.testing.assert_array_equal(sent, got)
+    received.answer([x + 1 for x in states], [np.full(len(x), 0.5) for x in states], 1.5)
+    predictions, cost = job.read_answer()
+    assert cost["cpu_s"] == 1.5
+    for (x, w), sent in zip(predictions, states, strict=True):
+        np.testing.assert_array_equal(x, sent + 1)
+        assert w.sum() == len(sent) / 2
