@@ -53,6 +53,9 @@ def _environment(store: Store) -> str:
             f"- {when}: {found['machine']}; {found['system']}; {found['versions']}; parts "
             f"{', '.join(sorted({row['part'] for row in rows}))}; state of the engine `{found['core']}`."
         )
+    states = {found["core"] for found in store.environments.values()}
+    if len(states) > 1:
+        lines += ["", f"**Preliminary: these results come from {len(states)} states of the engine.**"]
     return "\n".join(lines) + "\n"
 
 
@@ -120,7 +123,7 @@ def _left_out(store: Store) -> str:
         "our W1",
         "McCann W1",
         "floor",
-        "published W1",
+        "best of others",
         "mass",
     )
     return f"""\

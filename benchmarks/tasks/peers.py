@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-TIMEOUT = 900.0
+TIMEOUT = 1500.0
 COURSES = held_out.COURSES
 
 

@@ -230,7 +230,7 @@ def _draw_all(adata: AnnData, paths: Trajectories, out: Path) -> None:
 
     from . import pl
 
-    figures = {
+    figures: dict[str, Any] = {
         "history": pl.history(adata, return_fig=True),
         "population": pl.population(adata, paths, return_fig=True),
         "velocity": pl.velocity(adata, color="cell_type", return_fig=True),
