@@ -83,6 +83,10 @@ qualname_overrides = {
     "matplotlib.axes._axes.Axes": "matplotlib.axes.Axes",
     "mudata._core.mudata.MuData": "mudata.MuData",
 }
+# what a model is made of, which nobody needs to construct
+nitpick_ignore = [
+    ("py:class", f"scdiffot.core.{name}") for name in ("config.FitConfig", "fields.Fields", "snapshots.Scaling")
+]
 
 # -- Options for HTML output -------------------------------------------------
 
