@@ -40,6 +40,10 @@ class Pairs:
     def _map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
         return Pairs(*(function(getattr(self, field.name)) for field in fields(self)))
 
+    def interval(self, k: int) -> Pairs:
+        """The pairs of interval ``k`` of a stacked pool."""
+        return self._map(lambda tensor: tensor[k])
+
     def columns(self, index: Tensor) -> Pairs:
         """Some pairs of every interval of a stacked pool."""
         return self._map(lambda tensor: tensor[:, index])

@@ -122,6 +122,9 @@ class Fields(nn.Module):
         # Set after training: growth that completes the mass of an interval, and what normalises the density over time.
         self.growth_offset: Tensor
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))
+        # Set before training: growth rates that pairs of each interval have; outside the data a network knows no bounds.
+        self.growth_range: Tensor
+        self.register_buffer("growth_range", torch.tensor([-math.inf, math.inf]).repeat(len(times) - 1, 1))
         self.log_norm: Tensor
         self.register_buffer("log_norm", torch.zeros(len(times) - 1, N_NORM))
 
@@ -172,4 +175,7 @@ class Fields(nn.Module):
             growth = self.growth_net(inputs)[:, 0] if self.has_growth else motion[:, 0]
         if not self.has_growth:
             return motion, torch.zeros_like(growth)
-        return motion, growth + self.growth_offset[self.clock.locate(t)[0]]
+        k = self.clock.locate(t)[0]
+        if not self.training:
+            growth = growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1])
+        return motion, growth + self.growth_offset[k]

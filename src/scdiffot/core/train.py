@@ -15,7 +15,7 @@ from torch import Tensor
 from scdiffot._rng import as_generator, torch_seed
 
 from .batches import Batch, BatchSampler
-from .bridges import Bridge, Pairs, stack
+from .bridges import Bridge, Pairs, dirac_path, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
@@ -149,6 +149,7 @@ class _Training:
                 raise
             interrupted = True
             self.fields.load_state_dict(self.best[1])
+            self.fields.eval()
         self._calibrate_mass()
         offset = log_density_offset(self.fields, pool, self.scaled, self.regime, self.widths, self.rng)
         self.fields.log_norm.copy_(offset)
@@ -161,12 +162,14 @@ class _Training:
 
     def _train(self, pool: Pairs) -> None:
         config = self.config
+        self.fields.growth_range.copy_(self._growth_range(pool))
         self._regress(partial(self.batches.on_bridges, pool.to(self.device)), config.n_steps, 1.0, "bridges")
         for i in range(config.corrections[0]):
             self._regress(self._correction(i, pool), config.corrections[1], 0.5, "correction")
 
     def _regress(self, batch: Callable[[], Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""
+        self.fields.train()
         peak = speed * self.config.learning_rate
         parameters = list(self.fields.parameters())
         optimizer = torch.optim.AdamW(parameters, lr=peak, weight_decay=WEIGHT_DECAY, fused=True)
@@ -190,6 +193,7 @@ class _Training:
                 self._report(mean, since, stage)
                 sums.zero_()
                 since = 0
+        self.fields.eval()
 
     def _report(self, losses: list[float], n_new: int, stage: str) -> None:
         step = (self.log[-1][0] if self.log else 0) + n_new
@@ -233,6 +237,16 @@ class _Training:
                 )
             )
         return partial(self.batches.on_paths, paths)
+
+    def _growth_range(self, pool: Pairs) -> Tensor:
+        """Growth rates (T - 1, 2) that the paths keep to, but for one in two hundred at each end."""
+        ranges = []
+        for k, dt in enumerate(np.diff(self.scaled.times)):
+            pairs = pool.interval(k)
+            rates = [dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] for u in (0.05, 0.5, 0.95)]
+            low, high = ((torch.cat(rates) + pairs.prior.repeat(3)) / float(dt)).quantile(torch.tensor([0.005, 0.995]))
+            ranges.append(torch.stack([low, high]))
+        return torch.stack(ranges)
 
     def _halves(self, first: Pairs, second: Pairs) -> Pairs:
         """Half of each pool: what corrects the particles must not unlearn the cells."""
