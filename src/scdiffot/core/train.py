@@ -246,6 +246,9 @@ class _Training:
             rates = [dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] for u in (0.05, 0.5, 0.95)]
             low, high = ((torch.cat(rates) + pairs.prior.repeat(3)) / float(dt)).quantile(torch.tensor([0.005, 0.995]))
             ranges.append(torch.stack([low, high]))
+        if self.config.autonomous:
+            low, high = torch.stack(ranges).T
+            ranges = [torch.stack([low.min(), high.max()])] * len(ranges)
         return torch.stack(ranges)
 
     def _halves(self, first: Pairs, second: Pairs) -> Pairs:
