@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,7 +58,7 @@ class BatchSampler:
     def _device(self) -> torch.device:
         return self.generator.device
 
-    @property
+    @cached_property
     def _times(self) -> Tensor:
         return torch.as_tensor(self.snapshots.times, dtype=torch.float32, device=self._device)
 

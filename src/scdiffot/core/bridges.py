@@ -21,7 +21,8 @@ class Pairs:
 
     ``x0``, ``x1`` (n, d) are the ends, ``m0``, ``m1`` (n,) the masses of the travelling Dirac at the ends, ``prior`` (n,)
     the log growth over the interval expected beforehand, and ``weight`` (n,) the importance weight that turns averages
-    over the draws into averages over the coupling. Pools of several intervals have one more dimension in front.
+    over the draws into averages over the coupling. Pools of several intervals have one more dimension in front, so that
+    ``pool[k]`` are the pairs of interval ``k``.
     """
 
     x0: Tensor
@@ -31,7 +32,7 @@ class Pairs:
     prior: Tensor
     weight: Tensor
 
-    def __getitem__(self, index: Tensor | tuple[Tensor, Tensor]) -> Pairs:
+    def __getitem__(self, index: int | Tensor | tuple[Tensor, Tensor]) -> Pairs:
         return self._map(lambda tensor: tensor[index])
 
     def __len__(self) -> int:
@@ -39,10 +40,6 @@ class Pairs:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
         return Pairs(*(function(getattr(self, field.name)) for field in fields(self)))
-
-    def interval(self, k: int) -> Pairs:
-        """The pairs of interval ``k`` of a stacked pool."""
-        return self._map(lambda tensor: tensor[k])
 
     def columns(self, index: Tensor) -> Pairs:
         """Some pairs of every interval of a stacked pool."""

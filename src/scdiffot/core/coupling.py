@@ -73,20 +73,19 @@ def sinkhorn(
     log_a, log_b = a.log(), b.log()
     rho = math.inf if alpha is None else 2 * alpha
     if start is not None:
-        g = start.extend_g(y)
-        f, g = _solve_level(cost, log_a, log_b, torch.zeros_like(a), g, eps, rho, tol, max_iter)
+        f, g = _solve_level(cost, log_a, log_b, start.extend_g(y), eps, rho, tol, max_iter)
         return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
-    f, g = torch.zeros_like(a), torch.zeros_like(b)
+    g = torch.zeros_like(b)
     level = max(float(cost.max()) / 4, eps)
     while True:
-        f, g = _solve_level(cost, log_a, log_b, f, g, level, rho, tol, max_iter if level == eps else 30)
+        f, g = _solve_level(cost, log_a, log_b, g, level, rho, tol, max_iter if level == eps else 30)
         if level == eps:
             return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
         level = max(level / 3, eps)
 
 
 def _solve_level(
-    cost: Tensor, log_a: Tensor, log_b: Tensor, f: Tensor, g: Tensor, eps: float, rho: float, tol: float, n_iter: int
+    cost: Tensor, log_a: Tensor, log_b: Tensor, g: Tensor, eps: float, rho: float, tol: float, n_iter: int
 ) -> tuple[Tensor, Tensor]:
     damping = 1.0 if math.isinf(rho) else rho / (rho + eps)
     # Potentials from another level may underflow whole rows of the kernel; one log-domain sweep makes it safe.

@@ -174,7 +174,7 @@ def log_density_offset(
             u = torch.full((len(chosen),), float(progress))
             width = torch.as_tensor(widths[k] * (1 - u) + widths[k + 1] * u, dtype=u.dtype)
             noise = torch.randn(len(chosen), d, generator=generator)
-            pairs = pools.interval(k)[chosen]
+            pairs = pools[k][chosen]
             points = bridge(pairs, u, torch.full_like(u, float(dt)), noise, regime=regime, width=width)
             centres, spread = points.x - points.spread[:, None] * noise, float(points.spread[0])
             query, kernel = points.x[:500], centres[500:]

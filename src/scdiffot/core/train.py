@@ -137,7 +137,7 @@ class _Training:
             n_layers=config.n_layers,
         ).to(device)
         self.log: list[tuple[float, ...]] = []
-        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.best: dict[str, Tensor] | None = None
 
     def run(self) -> tuple[RUOTModel, History]:
         pool = stack([self.coupler.pairs(k) for k in range(self.scaled.n_snapshots - 1)])
@@ -148,7 +148,7 @@ class _Training:
             if self.best is None:
                 raise
             interrupted = True
-            self.fields.load_state_dict(self.best[1])
+            self.fields.load_state_dict(self.best)
             self.fields.eval()
         self._calibrate_mass()
         offset = log_density_offset(self.fields, pool, self.scaled, self.regime, self.widths, self.rng)
@@ -189,7 +189,7 @@ class _Training:
                 mean = (sums / since).tolist()
                 if mean[0] < best:
                     best = mean[0]
-                    self.best = (best, {name: value.clone() for name, value in self.fields.state_dict().items()})
+                    self.best = {name: value.clone() for name, value in self.fields.state_dict().items()}
                 self._report(mean, since, stage)
                 sums.zero_()
                 since = 0
@@ -242,7 +242,7 @@ class _Training:
         """Growth rates (T - 1, 2) that the paths keep to, but for one in two hundred at each end."""
         ranges = []
         for k, dt in enumerate(np.diff(self.scaled.times)):
-            pairs = pool.interval(k)
+            pairs = pool[k]
             rates = [dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] for u in (0.05, 0.5, 0.95)]
             low, high = ((torch.cat(rates) + pairs.prior.repeat(3)) / float(dt)).quantile(torch.tensor([0.005, 0.995]))
             ranges.append(torch.stack([low, high]))
