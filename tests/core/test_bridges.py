@@ -110,7 +110,7 @@ def test_bridge_spreads_and_targets() -> None:
     assert float(points.x.var(0).mean()) == pytest.approx(variance, rel=0.01)
     score = -noise / points.spread[:, None]
     # Drift of the bridge: straight motion plus the pull towards the end, (x1 - x) / (T - t) for width zero.
-    drift = points.velocity + sigma**2 / 2 * score
+    drift = points.velocity + (points.lean[:, None] + sigma**2 / 2) * score
     centre = points.x - points.spread[:, None] * noise
     pull = -(sigma**2) * 0.3 / points.spread[:, None] ** 2 * (points.x - centre)
     np.testing.assert_allclose(drift, (many.x1 - many.x0) / dt + pull, atol=1e-9)

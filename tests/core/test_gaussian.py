@@ -49,8 +49,8 @@ def relative(found: np.ndarray, true: np.ndarray) -> float:
 @pytest.mark.parametrize("sigma", [0.0, 0.7])
 @pytest.mark.parametrize("kind", ["ode", "sde"])
 def test_gaussian_bridges(sigma: float, kind: str, gaussian_models: dict, record_property: object) -> None:
-    """McCann's interpolation for sigma = 0 within 2 %; the Schroedinger bridge, whose targets are noisy, within 4 %."""
-    bound = 0.02 if sigma == 0 else 0.04
+    """McCann's interpolation and the Schroedinger bridge within 2 %, at the end of the bridge, where its score is steep, 3 %."""
+    bound = 0.02
     model, cells = gaussian_models[sigma]
     times = np.array([0.25, 0.5, 0.75, 1.0])
     start = np.tile(cells, (10, 1)) if kind == "sde" else cells
@@ -59,7 +59,7 @@ def test_gaussian_bridges(sigma: float, kind: str, gaussian_models: dict, record
         mean, covariance, _ = bridge_moments(sigma, u)
         assert np.linalg.norm(x.mean(0) - mean) < 0.02 * np.linalg.norm(MEANS[1])
         assert relative(np.cov(x.T), covariance) < bound
-    assert relative(np.cov(path.states[-1].T), COVARIANCES[1]) < bound
+    assert relative(np.cov(path.states[-1].T), COVARIANCES[1]) < (0.02 if sigma == 0 else 0.03)
 
 
 @pytest.fixture(scope="module")

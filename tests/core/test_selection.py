@@ -21,7 +21,7 @@ def moving_cluster(masses: np.ndarray, progress: np.ndarray, *, n: int = 400) ->
 
 
 def regime(snapshots: Snapshots, **options: object) -> object:
-    return choose_regime(snapshots, FitConfig(**options))
+    return choose_regime(snapshots.scaled(), snapshots.scaling, FitConfig(**options))
 
 
 def test_given_options_are_taken_as_they_are() -> None:

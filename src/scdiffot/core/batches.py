@@ -12,12 +12,16 @@ from torch import Tensor
 from .bridges import Bridge, Pairs, Regime, bridge, join
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
     from .refine import BentPaths
     from .snapshots import Snapshots
 
 Batch = tuple[Bridge, Tensor, Tensor]
+# Batches are drawn several at a time: for one, the overhead of its many small operations outweighs the work.
+N_AHEAD = 10
 
 
 @dataclass(frozen=True)
@@ -34,25 +38,36 @@ class BatchSampler:
     batch_size: int
     generator: torch.Generator
 
-    def on_bridges(self, pool: Pairs) -> Batch:
-        """Points on the bridges of pairs (T - 1, n_pairs)."""
-        k, u, noise = self._draw()
-        index = self._choose(pool.x0.shape[1], len(k))
-        dt = self._times.diff()[k]
-        points = bridge(pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u))
-        return points, self._times[k] + u * dt, points.weight * self._unit(k)
+    def on_bridges(self, pool: Pairs) -> Iterator[Batch]:
+        """Points on the bridges of pairs (T - 1, n_pairs), batch after batch."""
+        while True:
+            k, u, noise = self._draw()
+            index = self._choose(pool.x0.shape[1], len(k))
+            dt = self._times.diff()[k]
+            points = bridge(pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u))
+            yield from self._deal(points, k, u)
 
-    def on_paths(self, paths: list[BentPaths]) -> Batch:
-        """Points on the bent paths of the model, one item for every interval."""
-        k, u, noise = self._draw()
-        dt = self._times.diff()[k]
-        parts = []
-        for i, path in enumerate(paths):
-            here = k == i
-            index = self._choose(len(path.weight), int(here.sum()))
-            parts.append(path.bridge(index, u[here], dt[here], noise[here], self._width(k[here], u[here])))
-        points = join(parts)
-        return points, self._times[k] + u * dt, points.weight * self._unit(k)
+    def on_paths(self, paths: list[BentPaths]) -> Iterator[Batch]:
+        """Points on the bent paths of the model, one item for every interval, batch after batch."""
+        while True:
+            k, u, noise = self._draw()
+            dt = self._times.diff()[k]
+            order, parts = [], []
+            for i, path in enumerate(paths):
+                here = torch.nonzero(k == i)[:, 0]
+                index = self._choose(len(path.weight), len(here))
+                order.append(here)
+                parts.append(path.bridge(index, u[here], dt[here], noise[here], self._width(k[here], u[here])))
+            yield from self._deal(join(parts)[torch.cat(order).argsort()], k, u)
+
+    def _deal(self, points: Bridge, k: Tensor, u: Tensor) -> Iterator[Batch]:
+        """Cut what was drawn into batches."""
+        t = self._times[k] + u * self._times.diff()[k]
+        weight = points.weight * self._unit(k)
+        size = len(k) // N_AHEAD
+        for i in range(N_AHEAD):
+            part = slice(i * size, (i + 1) * size)
+            yield points[part], t[part], weight[part]
 
     @property
     def _device(self) -> torch.device:
@@ -66,11 +81,11 @@ class BatchSampler:
         return torch.randint(n_total, (n,), generator=self.generator, device=self._device)
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Interval, progress in it and noise of every point."""
+        """Interval, progress in it and noise of every point of the next batches."""
         n_intervals = self.snapshots.n_snapshots - 1
         n = -(-self.batch_size // n_intervals)
-        k = torch.arange(n_intervals, device=self._device).repeat_interleave(n)
-        jitter = torch.rand(n_intervals, n, generator=self.generator, device=self._device)
+        k = torch.arange(n_intervals, device=self._device).repeat_interleave(n).repeat(N_AHEAD)
+        jitter = torch.rand(N_AHEAD * n_intervals, n, generator=self.generator, device=self._device)
         u = ((torch.arange(n, device=self._device) + jitter) / n).flatten()
         noise = torch.randn(len(k), self.snapshots.n_dims, generator=self.generator, device=self._device)
         return k, u, noise

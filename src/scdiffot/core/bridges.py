@@ -66,21 +66,23 @@ def stack(pools: list[Pairs]) -> Pairs:
 
 @dataclass(frozen=True)
 class Bridge:
-    """Points on the paths and the targets there; ``velocity`` is that of the flow unless ``of_drift``."""
+    """Points on the paths and the targets there; that of the flow is ``velocity + lean * score``."""
 
     x: Tensor
     weight: Tensor
     velocity: Tensor
+    lean: Tensor
     growth: Tensor
     noise: Tensor
     spread: Tensor
-    of_drift: bool = False
+
+    def __getitem__(self, index: Tensor | slice) -> Bridge:
+        return Bridge(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 def join(parts: list[Bridge]) -> Bridge:
-    """Join points of several intervals, all with targets of the same kind."""
-    tensors = {f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Bridge) if f.name != "of_drift"}
-    return Bridge(**tensors, of_drift=parts[0].of_drift)
+    """Join points of several intervals."""
+    return Bridge(*(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(Bridge)))
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,18 @@ def dirac_path(pairs: Pairs, u: Tensor, regime: Regime) -> tuple[Tensor, Tensor,
 def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime, width: Tensor) -> Bridge:
     """Noisy points on the paths at progress ``u`` with targets per unit of time.
 
-    The spread is ``s^2 = width^2 + sigma^2 dt u (1 - u)``: a Brownian bridge on cells smoothed by ``width``.
+    The spread is ``s^2 = width^2 + sigma^2 dt u (1 - u)``: a Brownian bridge on cells smoothed by ``width``. Its flow widens by
+    ``sigma^2 (1 - 2 u) / (2 s)`` times the noise, of which ``-1 / s`` times the noise is the score on average: with the score in
+    its place, the target of the flow has no noise of its own.
     """
     position, velocity, mass, growth = dirac_path(pairs, u, regime)
     variance = regime.sigma**2 * dt
     spread = (width**2 + variance * u * (1 - u)).sqrt()
-    widening = regime.sigma**2 * (1 - 2 * u) / (2 * spread)
     return Bridge(
         x=position + spread[:, None] * noise,
         weight=mass * pairs.weight * torch.exp(pairs.prior * (u - 1)),
-        velocity=velocity / dt[:, None] + widening[:, None] * noise,
+        velocity=velocity / dt[:, None],
+        lean=regime.sigma**2 * (u - 0.5),
         growth=(growth + pairs.prior) / dt,
         noise=noise,
         spread=spread,

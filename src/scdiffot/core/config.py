@@ -20,8 +20,9 @@ class FitConfig:
     alpha
         Price of growth against motion, in squared state; ``"auto"`` reads it off the distances between snapshots.
     form
-        ``"separate"`` networks for flow and growth, or one potential (``"gradient"``) with drift ``grad lambda`` and growth
-        ``lambda / alpha``.
+        ``"gradient"``: one potential with drift ``grad lambda`` and growth ``lambda / alpha``, as least action has it; or
+        ``"separate"`` networks for flow and growth; ``"auto"`` is the gradient, unless the fields are autonomous or a growth
+        is expected beforehand, which least action alone does not explain.
     path
         How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
         rate; ``"auto"`` takes the geodesic unless the straight path predicts left-out snapshots better.
@@ -32,7 +33,7 @@ class FitConfig:
     n_corrections
         Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 8 for autonomous fields.
     n_correction_steps
-        Optimisation steps of each such round; 300 if None, or 150 for autonomous fields.
+        Optimisation steps of each such round; 200 if None, or 150 for autonomous fields.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -52,14 +53,14 @@ class FitConfig:
     growth: bool = True
     sigma: float | Literal["auto"] = "auto"
     alpha: float | Literal["auto"] = "auto"
-    form: Literal["separate", "gradient"] = "separate"
+    form: Literal["auto", "gradient", "separate"] = "auto"
     path: Literal["auto", "geodesic", "straight"] = "auto"
     autonomous: bool = False
-    n_steps: int = 1500
+    n_steps: int = 2000
     n_corrections: int | None = None
     n_correction_steps: int | None = None
     batch_size: int = 512
-    learning_rate: float = 1e-2
+    learning_rate: float = 5e-3
     n_hidden: int | None = None
     n_layers: int = 3
     n_landmarks: int = 2000
@@ -75,8 +76,8 @@ class FitConfig:
             raise ValueError(f"`sigma` is {self.sigma}: pass a number that is zero or positive, or 'auto'.")
         if self.alpha != "auto" and not 0 < self.alpha < float("inf"):
             raise ValueError(f"`alpha` is {self.alpha}: pass a positive number or 'auto'.")
-        if self.form not in ("separate", "gradient"):
-            raise ValueError(f"`form` is {self.form!r}: pass 'separate' or 'gradient'.")
+        if self.form not in ("auto", "gradient", "separate"):
+            raise ValueError(f"`form` is {self.form!r}: pass 'gradient', 'separate' or 'auto'.")
         if self.path not in ("auto", "geodesic", "straight"):
             raise ValueError(f"`path` is {self.path!r}: pass 'auto', 'geodesic' or 'straight'.")
         for name in ("n_steps", "batch_size", "n_layers", "n_landmarks", "n_pairs"):
@@ -87,7 +88,7 @@ class FitConfig:
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
         # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (8, 150) if self.autonomous else (2, 300)
+        rounds, steps = (8, 150) if self.autonomous else (2, 200)
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,

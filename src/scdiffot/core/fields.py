@@ -38,8 +38,20 @@ class Clock(nn.Module):
         return torch.cat([smooth, (t[:, None] >= knots[1:-1]).to(t.dtype)], 1)
 
 
+def flattened(module: nn.Module) -> nn.Parameter:
+    """One vector of which all parameters and their gradients become views: an optimiser's step is then one operation."""
+    parameters = list(module.parameters())
+    vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    vector.grad = torch.zeros_like(vector)
+    sizes = [p.numel() for p in parameters]
+    for p, values, slopes in zip(parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True):
+        p.data = values.view_as(p)
+        p.grad = slopes.view_as(p)
+    return vector
+
+
 class MLP(nn.Module):
-    """Multilayer perceptron with SiLU, and the gradient of its scalar output in closed form."""
+    """Multilayer perceptron with tanh, and the gradient of its scalar output in closed form."""
 
     def __init__(self, n_in: int, n_out: int, n_hidden: int, n_layers: int) -> None:
         super().__init__()
@@ -50,7 +62,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n, n_out)."""
         for layer in self.hidden:
-            x = nn.functional.silu(layer(x))
+            x = torch.tanh(layer(x))
         return self.out(x)
 
     def value_and_gradient(self, x: Tensor, n_dims: int) -> tuple[Tensor, Tensor]:
@@ -58,18 +70,16 @@ class MLP(nn.Module):
 
         Written out, the gradient costs one more matrix product a layer and trains through an ordinary backward pass.
         """
-        slopes: list[Tensor] = []
+        units: list[Tensor] = []
         weights: list[Tensor] = []
         for layer in self.hidden:
-            z = layer(x)
             weights.append(layer.get_parameter("weight"))
-            gate = torch.sigmoid(z)
-            x = z * gate
-            slopes.append(gate + x * (1 - gate))
+            x = torch.tanh(layer(x))
+            units.append(x)
         value = self.out(x)[:, 0]
-        gradient: Tensor = self.out.weight.expand(len(x), -1)
-        for weight, slope in zip(reversed(weights), reversed(slopes), strict=True):
-            gradient = (gradient * slope) @ weight
+        gradient: Tensor = self.out.weight
+        for weight, unit in zip(reversed(weights), reversed(units), strict=True):
+            gradient = (gradient - gradient * unit * unit) @ weight
         return value, gradient[:, :n_dims]
 
 

@@ -39,6 +39,7 @@ class BentPaths:
     shift: Tensor
     grown: Tensor
     weight: Tensor
+    sigma: float
 
     def bridge(self, index: Tensor, u: Tensor, dt: Tensor, noise: Tensor, width: Tensor) -> Bridge:
         """Noisy points on the bent paths at progress ``u``, with targets per unit of time."""
@@ -55,10 +56,10 @@ class BentPaths:
             x=along(self.states) + u[:, None] * shift + width[:, None] * noise,
             weight=torch.exp(along(self.log_mass) + u * grown) * self.weight[index],
             velocity=along(self.drift) + shift / dt[:, None],
+            lean=torch.full_like(u, -(self.sigma**2) / 2),
             growth=along(self.growth) + grown / dt,
             noise=noise,
             spread=width,
-            of_drift=True,
         )
 
 
@@ -99,4 +100,4 @@ def bend(
     states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in trace)
     # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
     log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])
-    return BentPaths(states, drift, log_mass, growth, y[j] - end[i], (m1 / m0).log(), weight)
+    return BentPaths(states, drift, log_mass, growth, y[j] - end[i], (m1 / m0).log(), weight, fields.sigma)

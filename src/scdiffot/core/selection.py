@@ -16,7 +16,7 @@ from .scales import price_of_growth, smallest_eps, subsample, uniform
 
 if TYPE_CHECKING:
     from .config import FitConfig
-    from .snapshots import Snapshots
+    from .snapshots import Scaling, Snapshots
 
 N_CELLS = 400
 SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
@@ -56,8 +56,8 @@ class LeaveOneOut:
         return wasserstein(points.x.numpy(), self.cells[k].numpy(), points.weight.numpy())
 
 
-def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
-    """Complete the options of a fit from the data (solver's units).
+def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> Regime:
+    """Complete the options of a fit, which are in the user's units, from snapshots in the solver's.
 
     What is ``"auto"`` is judged by the prediction of left-out snapshots: the path is geodesic unless straight predicts better,
     alpha the largest of the geometric scale and its multiples that does no harm (growth explains what motion cannot), and
@@ -65,20 +65,18 @@ def choose_regime(snapshots: Snapshots, config: FitConfig) -> Regime:
     Snapshots identify no more than such an upper bound of sigma. With two snapshots nothing can be left out: the geometric
     scale, the geodesic and a small sigma are taken.
     """
-    scaling = snapshots.scaling
-    scaled = snapshots.scaled()
     # The choice is a property of the data: refits with other seeds share it.
     rng = np.random.default_rng(0)
     alpha: float | None = None
     if config.growth:
-        alpha = price_of_growth(scaled, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
+        alpha = price_of_growth(snapshots, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
     sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
     # The growth of a geodesic jumps at every snapshot, which no autonomous field can follow.
     default = "straight" if config.autonomous else "geodesic"
     regime = Regime(sigma, alpha, default if config.path == "auto" else config.path)
     if snapshots.n_snapshots < 3:
         return regime
-    test = LeaveOneOut.of(scaled, rng)
+    test = LeaveOneOut.of(snapshots, rng)
     if config.growth and not config.autonomous and config.path == "auto":
         regime = _first_good(test, [regime, replace(regime, path="straight")])
     if alpha is not None and config.alpha == "auto":

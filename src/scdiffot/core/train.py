@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ from .bridges import Bridge, Pairs, dirac_path, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
-from .fields import Fields
+from .fields import Fields, flattened
 from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
@@ -114,11 +113,14 @@ class _Training:
         callback: Callable[[Progress], None] | None,
     ) -> None:
         self.started = time.perf_counter()
-        self.config, self.rng, self.device, self.callback = config, rng, device, callback
+        self.rng, self.device, self.callback = rng, device, callback
         if not config.growth:
             snapshots = replace(snapshots, masses=np.ones(snapshots.n_snapshots), growth_prior=None)
-        self.snapshots, self.scaled = snapshots, snapshots.scaled()
-        self.regime = choose_regime(snapshots, config)
+        if config.form == "auto":
+            free = config.autonomous or snapshots.growth_prior is not None
+            config = replace(config, form="separate" if free else "gradient")
+        self.config, self.snapshots, self.scaled = config, snapshots, snapshots.scaled()
+        self.regime = choose_regime(self.scaled, snapshots.scaling, config)
         self.coupler = Coupler(self.scaled, self.regime, config.n_landmarks, config.n_pairs, rng)
         # Like the regime, the widths are properties of the data, which refits with other seeds share.
         fixed = np.random.default_rng(0)
@@ -136,6 +138,7 @@ class _Training:
             n_hidden=config.n_hidden or (64 if self.scaled.n_dims <= 20 else 128),
             n_layers=config.n_layers,
         ).to(device)
+        self.vector = flattened(self.fields)
         self.log: list[tuple[float, ...]] = []
         self.best: dict[str, Tensor] | None = None
 
@@ -163,24 +166,23 @@ class _Training:
     def _train(self, pool: Pairs) -> None:
         config = self.config
         self.fields.growth_range.copy_(self._growth_range(pool))
-        self._regress(partial(self.batches.on_bridges, pool.to(self.device)), config.n_steps, 1.0, "bridges")
+        self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         for i in range(config.corrections[0]):
             self._regress(self._correction(i, pool), config.corrections[1], 0.5, "correction")
 
-    def _regress(self, batch: Callable[[], Batch], n_steps: int, speed: float, stage: str) -> None:
+    def _regress(self, batches: Iterator[Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""
         self.fields.train()
         peak = speed * self.config.learning_rate
-        parameters = list(self.fields.parameters())
-        optimizer = torch.optim.AdamW(parameters, lr=peak, weight_decay=WEIGHT_DECAY, fused=True)
+        optimizer = torch.optim.AdamW([self.vector], lr=peak, weight_decay=WEIGHT_DECAY, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=n_steps + 1, pct_start=0.1)
         # The losses of two stages are not comparable: the best state is that of the current one.
         best, sums, since = float("inf"), torch.zeros(4, device=self.device), 0
         for step in range(1, n_steps + 1):
-            losses = self._losses(*batch())
-            optimizer.zero_grad()
+            losses = self._losses(*next(batches))
+            optimizer.zero_grad(set_to_none=False)
             losses[0].backward()
-            torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
+            torch.nn.utils.clip_grad_norm_(self.vector, GRADIENT_CLIP)
             optimizer.step()
             schedule.step()
             sums += losses.detach()
@@ -204,9 +206,8 @@ class _Training:
     def _losses(self, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
         """Total, flow, growth and score loss of a batch."""
         out = self.fields(points.x, t)
-        target = points.velocity
-        if self.fields.moves_drift and not points.of_drift:
-            target = target + self.regime.sigma**2 / 2 * out["score"].detach()
+        lean = points.lean + self.regime.sigma**2 / 2 if self.fields.moves_drift else points.lean
+        target = points.velocity + lean[:, None] * out["score"].detach()
         flow = (weight * (out["motion"] - target).square().sum(1)).mean()
         score = (weight * (points.spread[:, None] * out["score"] + points.noise).square().mean(1)).mean()
         growth = torch.zeros_like(flow)
@@ -214,12 +215,12 @@ class _Training:
             growth = self.regime.alpha * (weight * (out["growth"] - points.growth).square()).mean()
         return torch.stack([flow + growth + score, flow, growth, score])
 
-    def _correction(self, i: int, pool: Pairs) -> Callable[[], Batch]:
+    def _correction(self, i: int, pool: Pairs) -> Iterator[Batch]:
         """Batches that start where the model's own particles are, in correction round ``i``."""
         particles = self._particles()
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
-            return partial(self.batches.on_bridges, self._halves(pool, corrected).to(self.device))
+            return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
         paths = []
         for k, (start, dt) in enumerate(zip(self.scaled.times[:-1], np.diff(self.scaled.times), strict=True)):
             # From the cells first, then from the particles, so that the errors of early intervals do not hide the later.
@@ -236,7 +237,7 @@ class _Training:
                     generator=self.batches.generator,
                 )
             )
-        return partial(self.batches.on_paths, paths)
+        return self.batches.on_paths(paths)
 
     def _growth_range(self, pool: Pairs) -> Tensor:
         """Growth rates (T - 1, 2) that the paths keep to, but for one in two hundred at each end."""

@@ -36,7 +36,8 @@ def fit(
     growth: bool = True,
     sigma: float | Literal["auto"] = "auto",
     alpha: float | Literal["auto"] = "auto",
-    form: Literal["separate", "gradient"] = "separate",
+    form: Literal["auto", "gradient", "separate"] = "auto",
+    path: Literal["auto", "geodesic", "straight"] = "auto",
     autonomous: bool = False,
     growth_prior: str | np.ndarray | None = None,
     held_out: str | float | Iterable[str | float] | None = None,
@@ -90,7 +91,11 @@ def fit(
     alpha
         Price of growth against motion, in squared state. ``"auto"`` reads it off the distances between snapshots.
     form
-        ``"separate"`` fields for drift and growth, or both from one potential (``"gradient"``), as the optimum demands.
+        Drift and growth from one potential (``"gradient"``), as least action demands, or ``"separate"``. ``"auto"`` is
+        ``"gradient"``, unless `autonomous` or `growth_prior` ask for more than least action.
+    path
+        How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
+        rate. ``"auto"`` is the geodesic, unless straight paths predict left-out snapshots better.
     autonomous
         Drift and growth that depend on the state only, not on time, such as those of a gene network.
     growth_prior
@@ -171,7 +176,7 @@ def fit(
         "n_layers": n_layers,
         "n_landmarks": n_landmarks,
     }
-    config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, autonomous=autonomous)
+    config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous)
     config = replace(config, **{name: value for name, value in options.items() if value is not None})
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
