@@ -11,6 +11,12 @@ PARAMS = "params"
 HISTORY = "history"
 STATE = "state"
 VALIDATION = "validation"
+FATE = "fate"
+ANCESTRY = "ancestry"
+LANDSCAPE = "landscape"
+
+# Class of descendants that are far from every cell
+OUTSIDE = "outside"
 
 # Columns of the AnnData that `tl.interpolate` returns
 TIME = "time"
@@ -77,6 +83,51 @@ class Keys:
     def growth_prior(self) -> str:
         """Prior growth rate in `obs`, where it was given as an array."""
         return f"{self.uns}_growth_prior"
+
+    @property
+    def fate(self) -> str:
+        """Fate composition of the descendants in `obsm`."""
+        return f"{self.uns}_fate"
+
+    @property
+    def fate_se(self) -> str:
+        """Its Monte-Carlo standard errors in `obsm`."""
+        return f"{self.uns}_fate_se"
+
+    @property
+    def fate_path(self) -> str:
+        """Fate probabilities of single paths in `obsm`, growth ignored."""
+        return f"{self.uns}_fate_path"
+
+    @property
+    def n_descendants(self) -> str:
+        """Expected number of descendants in `obs`."""
+        return f"{self.uns}_n_descendants"
+
+    @property
+    def n_descendants_se(self) -> str:
+        """Its Monte-Carlo standard error in `obs`."""
+        return f"{self.uns}_n_descendants_se"
+
+    @property
+    def fate_ess(self) -> str:
+        """Effective number of trajectories in `obs`."""
+        return f"{self.uns}_fate_ess"
+
+    @property
+    def commitment_time(self) -> str:
+        """Mean time at which the fate is decided in `obs`."""
+        return f"{self.uns}_commitment_time"
+
+    @property
+    def ancestry(self) -> str:
+        """Density of ancestors over earlier cells in `obsm`."""
+        return f"{self.uns}_ancestry"
+
+    @property
+    def transitions(self) -> str:
+        """Transition probabilities between cells in `obsp`."""
+        return f"{self.uns}_T_fwd"
 
     def projection(self, basis: str) -> str:
         """Velocity on an embedding, in `obsm`; `basis` may carry a modality and the `X_` of its own key."""

@@ -66,3 +66,40 @@ def embed_vectors(
     projected = np.zeros((len(states), embedding.shape[1]))
     projected[moving] = (ahead - behind) * speed[moving] / (2 * radius[moving])
     return projected
+
+
+def neighbor_graph(states: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest cells of every cell, and what connects the parts into which they fall.
+
+    Parameters
+    ----------
+    states
+        Cells, shape ``(n, d)``.
+    n_neighbors
+        Number of neighbours, less than the number of cells.
+
+    Returns
+    -------
+    Neighbours, nearest first, without the cell itself, shape ``(n, n_neighbors)``; and pairs of cells, shape ``(m, 2)``: the
+    smallest part is linked to the nearest cell outside it until one is left, so that there is one pair less than parts.
+    """
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import NearestNeighbors
+
+    n = len(states)
+    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(states).kneighbors(return_distance=False)
+    graph = sparse.csr_matrix(
+        (np.ones(neighbors.size, bool), neighbors.ravel(), np.arange(n + 1) * n_neighbors), shape=(n, n)
+    )
+    links = np.empty((0, 2), dtype=np.intp)
+    while True:
+        linked = graph + sparse.csr_matrix((np.ones(len(links), bool), tuple(links.T)), shape=(n, n))
+        n_parts, part = connected_components(linked, directed=False)
+        if n_parts == 1:
+            return neighbors, links
+        smallest = part == np.bincount(part).argmin()
+        inside, outside = np.flatnonzero(smallest), np.flatnonzero(~smallest)
+        distance, nearest = NearestNeighbors(n_neighbors=1).fit(states[outside]).kneighbors(states[inside])
+        a = int(distance.argmin())
+        links = np.vstack([links, [inside[a], outside[nearest[a, 0]]]])

@@ -79,7 +79,8 @@ def write_fit(
     state: dict[str, Any],
     growth_prior: np.ndarray | None,
 ) -> None:
-    """Write the fields of all cells and the entry of `uns`."""
+    """Write the fields of all cells and the entry of `uns`, and drop what was derived from an earlier fit of that name."""
+    _drop_derived(adata, keys)
     adata.obsm[keys.velocity] = fields["drift"]
     adata.obsm[keys.flow] = fields["flow"]
     adata.obsm[keys.score] = fields["score"]
@@ -88,6 +89,18 @@ def write_fit(
     if growth_prior is not None:
         adata.obs[keys.growth_prior] = growth_prior
     adata.uns[keys.uns] = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
+
+
+def _drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
+    for name in (keys.fate, keys.fate_se, keys.fate_path, keys.ancestry):
+        adata.obsm.pop(name, None)
+    # another run may have a name that begins like a projection
+    for name in [name.removeprefix("X_") for name in adata.obsm]:
+        adata.obsm.pop(keys.projection(name), None)
+    for name in (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time):
+        if name in adata.obs:
+            del adata.obs[name]
+    adata.obsp.pop(keys.transitions, None)
 
 
 def write_validation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -> None:

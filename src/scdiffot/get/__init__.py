@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._fate import fate
 from ._model import model
 
-__all__ = ["model"]
+__all__ = ["fate", "model"]

@@ -64,6 +64,42 @@ def progress_bar(description: str, *, show: bool, n_fits: int = 1) -> Iterator[C
         yield callback
 
 
+@contextmanager
+def cell_bar(description: str, n_cells: int, *, show: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show how many cells are done and the time left, in a notebook or terminal; elsewhere nothing.
+
+    Parameters
+    ----------
+    description
+        What is running.
+    n_cells
+        Number of cells in all.
+    show
+        Whether to show anything.
+
+    Yields
+    ------
+    What the core calls with the number of cells that are done since the last call; None if nothing is shown.
+    """
+    console = _console() if show else None
+    if console is None:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("cells"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task(description, total=n_cells)
+        yield lambda n: bar.advance(task, n)
+
+
 def _console() -> Console | None:
     """A console that can draw a bar, if there is one."""
     from importlib.util import find_spec

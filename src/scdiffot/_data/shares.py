@@ -1,0 +1,119 @@
+"""Tables of cells and classes, and what is stored with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._keys import ANCESTRY, FATE, OUTSIDE, Keys
+
+from .checks import some
+from .store import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def check_names(names: Sequence[str], cell_key: str) -> None:
+    """Refuse names of types that cannot be told apart, or from the class outside, once they are columns.
+
+    Raises
+    ------
+    ValueError
+        If there are such.
+    """
+    columns = column_names(names)
+    wrong = [
+        name for name, column in zip(names, columns, strict=True) if column == OUTSIDE or columns.count(column) > 1
+    ]
+    if wrong:
+        raise ValueError(
+            f"`cell_key` obs[{cell_key!r}] has the types {some(wrong)}: names must differ in more than '/' and '|', and {OUTSIDE!r} is "
+            "the class of what is far from every cell; rename them with .cat.rename_categories."
+        )
+
+
+def column_names(names: Sequence[str]) -> list[str]:
+    """Names of classes as columns: files of AnnData refuse slashes there."""
+    return [name.replace("/", "|") for name in names]
+
+
+def write_fate(
+    adata: AnnData | MuData,
+    keys: Keys,
+    cells: np.ndarray,
+    *,
+    tables: dict[str, np.ndarray],
+    columns: dict[str, np.ndarray],
+    found: dict[str, Any],
+) -> None:
+    """Write tables (cells x classes) and columns (cells), which are NaN for all but some cells, and the entry of `uns`."""
+    adata.obsm.pop(keys.fate_path, None)
+    for name, values in tables.items():
+        adata.obsm[name] = _table(adata, cells, values, found["classes"])
+    for name, values in columns.items():
+        column = np.full(adata.n_obs, np.nan)
+        column[cells] = values
+        adata.obs[name] = column
+    adata.uns[keys.uns][FATE] = found
+
+
+def write_ancestry(
+    adata: AnnData | MuData,
+    keys: Keys,
+    cells: np.ndarray,
+    *,
+    density: np.ndarray,
+    composition: np.ndarray,
+    found: dict[str, Any],
+) -> None:
+    """Write the density (cells x types of the descendants), its sums by type (types x earlier types), and the entry of `uns`."""
+    import pandas as pd
+
+    adata.obsm[keys.ancestry] = _table(adata, cells, density, found["types"])
+    sums = pd.DataFrame(composition, list(found["types"]), column_names(found["source_types"]))
+    adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
+
+
+def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Read the entry of `uns`, and the tables ``fate``, ``fate_se`` and (if there) ``fate_path`` with the names of the classes.
+
+    Raises
+    ------
+    KeyError
+        If fates have not been computed.
+    """
+    found = dict(read_table(adata, key, FATE, source="tl.sta_forward(adata, cell_key)"))
+    keys = Keys(key)
+    stored = {"fate": keys.fate, "fate_se": keys.fate_se, "fate_path": keys.fate_path}
+    return found, {n: _named(adata.obsm[k], found["classes"]) for n, k in stored.items() if k in adata.obsm}
+
+
+def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Read the entry of `uns`, and the densities with the names of the types.
+
+    Raises
+    ------
+    KeyError
+        If ancestors have not been computed.
+    """
+    found = dict(read_table(adata, key, ANCESTRY, source="tl.sta_backward(adata, cell_key)"))
+    found["composition"] = _named(found["composition"], found["source_types"])
+    return found, _named(adata.obsm[Keys(key).ancestry], found["types"])
+
+
+def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    full = np.full((adata.n_obs, values.shape[1]), np.nan)
+    full[cells] = values
+    return pd.DataFrame(full, index=adata.obs_names, columns=column_names(names))
+
+
+def _named(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    return table.set_axis([str(name) for name in names], axis=1)

@@ -1,0 +1,67 @@
+"""What cells become, as one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.shares import read_fate
+from scdiffot._keys import DEFAULT, Keys
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
+    """Get the fates of cells as a tidy table: a row for every cell that was followed and every fate.
+
+    Parameters
+    ----------
+    adata
+        Cells that :func:`scdiffot.tl.sta_forward` has followed, perhaps read from a file.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    Columns ``cell``; ``fate``, categories in the order of the types; ``share`` of the descendants and its standard error ``se``; ``path``,
+    the probability of a single path, if it was computed; and ``n_descendants``, the expected number of descendants of that
+    fate.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit under this name, or cells have not been followed.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.sta_forward(adata, "cell_type", n_trajectories=20)
+    >>> table = sdo.get.fate(adata)
+    >>> list(table.columns)
+    ['cell', 'fate', 'share', 'se', 'n_descendants']
+    """
+    import pandas as pd
+
+    found, tables = read_fate(adata, key)
+    followed = tables["fate"].notna().all(axis=1).to_numpy()
+    names = [str(name) for name in found["classes"]]
+    cells = adata.obs_names[followed]
+    shares = tables["fate"].to_numpy()[followed]
+    numbers = adata.obs[Keys(key).n_descendants].to_numpy()[followed]
+    columns = {"share": shares.ravel(), "se": tables["fate_se"].to_numpy()[followed].ravel()}
+    if "fate_path" in tables:
+        columns["path"] = tables["fate_path"].to_numpy()[followed].ravel()
+    return pd.DataFrame(
+        {
+            "cell": np.repeat(cells.to_numpy(), len(names)),
+            "fate": pd.Categorical(np.tile(names, len(cells)), categories=names),
+            **columns,
+            "n_descendants": (shares * numbers[:, None]).ravel(),
+        }
+    )
