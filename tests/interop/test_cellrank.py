@@ -1,0 +1,94 @@
+"""CellRank reads our transition matrix, and finds in it what the cells do."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+from scdiffot.datasets._laws import misa_law
+
+with warnings.catch_warnings():
+    # what CellRank and the packages under it deprecate
+    warnings.simplefilter("ignore")
+    cr = pytest.importorskip("cellrank")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def _in_wells(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which states are at the attractor of X, and at that of Y."""
+    return (x[:, 0] > 1.1) & (x[:, 1] < 0.35), (x[:, 1] > 1.1) & (x[:, 0] < 0.35)
+
+
+def _first_to_x(cells: np.ndarray, n: int = 100, seed: int = 0) -> np.ndarray:
+    """Probability of every cell to come to the attractor of X before that of Y, by paths of the true circuit."""
+    law, dt, rng = misa_law(), 0.02, np.random.default_rng(seed)
+    x, wins = np.repeat(cells.astype(float), n, axis=0), np.full(n * len(cells), np.nan)
+    for _ in range(1000):
+        live = np.flatnonzero(np.isnan(wins))
+        if not len(live):
+            break
+        step = law.drift(x[live], 0.0) * dt + law.sigma * np.sqrt(dt) * rng.normal(size=(len(live), 2))
+        x[live] = np.maximum(x[live] + step, 0)
+        at_x, at_y = _in_wells(x[live])
+        wins[live[at_x]], wins[live[at_y]] = 1, 0
+    return np.nanmean(wins.reshape(len(cells), n), axis=1)
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    """Cells of the circuit with their true drift in place of the fitted: what is tested is the chain."""
+    adata = sdo.datasets.misa(200)
+    law = misa_law()
+    sdo.tl.fit(
+        adata,
+        "time",
+        use_rep="X",
+        sigma=float(law.sigma[0]),
+        n_steps=20,
+        n_corrections=0,
+        n_landmarks=100,
+        show_progress=False,
+    )
+    adata.obsm["scdiffot_velocity"] = adata.obsm["true_drift"]
+    sdo.tl.transition_matrix(adata)
+    return adata
+
+
+@pytest.fixture(scope="module")
+def estimator(circuit):
+    kernel = cr.kernels.PrecomputedKernel("scdiffot_T_fwd", adata=circuit)
+    estimator = cr.estimators.GPCCA(kernel)
+    estimator.compute_schur(n_components=6, method="brandts")
+    estimator.compute_macrostates(n_states=2, cluster_key="cell_type")
+    return estimator
+
+
+@pytest.mark.slow
+def test_terminal_states_are_the_attractors(circuit, estimator):
+    estimator.set_terminal_states()
+    found = estimator.terminal_states
+    assert sorted(found.cat.categories) == ["X", "Y"]
+    for name in "XY":
+        inside = (found == name).to_numpy()
+        # CellRank takes the 30 cells most typical of a state; there are little more at Y
+        assert (circuit.obs["cell_type"][inside] == name).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_fate_probabilities_are_those_of_the_circuit(circuit, estimator):
+    x = np.asarray(circuit.X)
+    at_x, at_y = _in_wells(x)
+    wells = {"X": circuit.obs_names[at_x].tolist(), "Y": circuit.obs_names[at_y].tolist()}
+    estimator.set_terminal_states(wells)
+    estimator.compute_fate_probabilities(solver="direct")
+    undecided = np.flatnonzero(~(at_x | at_y))
+    chosen = np.random.default_rng(0).choice(undecided, 200, replace=False)
+    found = np.asarray(estimator.fate_probabilities["X"])[chosen].ravel()
+    truth = _first_to_x(x[chosen])
+    # 0.05 of this is the noise of 100 paths
+    assert np.sqrt(np.mean((found - truth) ** 2)) < 0.1
+    assert np.corrcoef(found, truth)[0, 1] > 0.95

@@ -1,0 +1,48 @@
+"""scVelo draws our velocities as they are, without patching."""
+
+from __future__ import annotations
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+with warnings.catch_warnings():
+    # what scVelo and the packages under it deprecate
+    warnings.simplefilter("ignore")
+    scv = pytest.importorskip("scvelo")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("color", [None, "cell_type", "time", "scdiffot_growth"])
+@pytest.mark.parametrize("plot", ["velocity_embedding_stream", "velocity_embedding_grid", "velocity_embedding"])
+def test_velocities_on_an_embedding(fitted, plot, color):
+    fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2] * 3
+    sdo.tl.project(fitted, "umap")
+    before = fitted.obsm["scdiffot_velocity_umap"].copy()
+    ax = getattr(scv.pl, plot)(fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False)
+    assert ax is not None
+    # scVelo would compute velocities of its own if it did not find these
+    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], before)
+    assert "velocity_graph" not in fitted.uns
+
+
+def test_streamlines_follow_the_velocities(fitted, quick):
+    fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2]
+    fitted.obsm["run_velocity_umap"] = np.tile([1.0, 0.0], (fitted.n_obs, 1))
+    ax = scv.pl.velocity_embedding_stream(fitted, vkey="run_velocity", basis="X_umap", show=False)
+    lines = [c for c in ax.collections if hasattr(c, "get_segments")]
+    segments = np.concatenate([np.asarray(c.get_segments()) for c in lines])
+    steps = segments[:, 1] - segments[:, 0]
+    assert len(steps) > 100
+    assert (np.abs(steps[:, 1]) < 1e-6 * np.abs(steps[:, 0]).max()).all()
