@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from _followed import give_ancestry, give_fates, give_landscape
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ def _close_figures():
 
 @pytest.fixture
 def ready(fitted):
-    """A fit with a table of a validation, an embedding and velocities there."""
+    """A fit with a table of a validation, fates, ancestors, a landscape, an embedding and velocities there."""
     import pandas as pd
 
     columns = ["w1", "w1_previous", "w1_next", "w1_pooled", "w1_mccann", "w1_floor"]
@@ -34,7 +35,7 @@ def ready(fitted):
     fitted.uns["scdiffot"]["validation"] = table
     fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
     sdo.tl.project(fitted, "umap")
-    return fitted
+    return give_landscape(give_ancestry(give_fates(fitted)))
 
 
 @pytest.fixture
@@ -50,6 +51,9 @@ def _plots(paths):
         "trajectories": lambda a, **o: sdo.pl.trajectories(a, paths, **o),
         "growth": lambda a, **o: sdo.pl.growth(a, **o),
         "validation": lambda a, **o: sdo.pl.validation(a, **o),
+        "fate": lambda a, **o: sdo.pl.fate(a, **o),
+        "ancestry": lambda a, **o: sdo.pl.ancestry(a, **o),
+        "landscape": lambda a, **o: sdo.pl.landscape(a, times=[1.0], paths=paths, **o),
     }
 
 

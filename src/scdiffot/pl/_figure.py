@@ -15,7 +15,13 @@ WITHOUT_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 
 
 def make_axes(
-    ax: Axes | Sequence[Axes] | None, n_panels: int = 1, *, n_columns: int = 4, width: float = 1.0
+    ax: Axes | Sequence[Axes] | None,
+    n_panels: int = 1,
+    *,
+    n_columns: int = 4,
+    width: float = 1.0,
+    height: float = 1.0,
+    projection: str | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Return the axes to draw on: those given, or the panels of a new figure.
 
@@ -27,8 +33,10 @@ def make_axes(
         Number of panels of a new figure.
     n_columns
         Largest number of panels in a row.
-    width
-        Width of a panel relative to the size in `rcParams`, which scanpy's settings change.
+    width, height
+        Size of a panel relative to that in `rcParams`, which scanpy's settings change.
+    projection
+        Projection of the panels of a new figure, such as ``"3d"``.
     """
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
@@ -42,7 +50,12 @@ def make_axes(
     columns = -(-n_panels // rows)
     scale = 1.0 if n_panels == 1 else 0.7
     figure, grid = plt.subplots(
-        rows, columns, figsize=(w * width * scale * columns, h * scale * rows), layout="constrained", squeeze=False
+        rows,
+        columns,
+        figsize=(w * width * scale * columns, h * height * scale * rows),
+        layout="constrained",
+        squeeze=False,
+        subplot_kw={"projection": projection},
     )
     axes = grid.ravel().tolist()
     for unused in axes[n_panels:]:

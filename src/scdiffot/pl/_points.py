@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from mudata import MuData
 
     from ._plane import Plane
@@ -69,7 +70,7 @@ def draw_coloured_cells(
     # cells without a category stay grey, underneath
     colors = np.array([*table.values(), GREY], dtype=object)[column.codes]
     draw_cells(ax, plane, c=colors, alpha=alpha)
-    _legend(ax, color, table)
+    draw_legend(ax, color, table)
 
 
 def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
@@ -79,6 +80,22 @@ def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
         bar = draw_colorbar(ax, points, plane.times.column)
         if len(plane.times.points) <= 8:
             bar.set_ticks(plane.times.points)
+
+
+def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnData | MuData, str]:
+    """Where a column of `obs` lies, for a MuData perhaps in a modality, and what it is called there.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    modality, _, column = name.partition(":")
+    if name not in adata.obs.columns and modality in getattr(adata, "mod", {}) and column in adata.mod[modality].obs:
+        return adata.mod[modality], column
+    if name not in adata.obs.columns:
+        raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, adata.obs.columns)}")
+    return adata, name
 
 
 def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
@@ -117,9 +134,13 @@ def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
     return bar
 
 
-def _legend(ax: Axes, title: str, table: dict[str, Any]) -> None:
+def draw_legend(where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16) -> None:
+    """Add a legend of coloured points beside the axes or all panels of a figure, in columns of at most `n_rows`."""
+    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
+    place: dict[str, Any] = {"loc": "outside right center"}
+    if isinstance(where, Axes):
+        place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
     handles = [Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()]
-    columns = -(-len(handles) // 16)
-    ax.legend(handles=handles, title=title, ncols=columns, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    where.legend(handles=handles, title=title, ncols=-(-len(handles) // n_rows), frameon=False, **place)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._keys import DEFAULT
+from scdiffot._data.labels import cell_labels
+from scdiffot._data.neighbors import embed
+from scdiffot._data.shares import read_fate
+from scdiffot._keys import DEFAULT, FATE
 
 from ._figure import finish, make_axes
 from ._plane import find_plane
-from ._points import GREY, TIME_MAP, draw_cells, draw_colorbar, draw_coloured_cells, thinned
+from ._points import GREY, TIME_MAP, draw_cells, draw_colorbar, draw_coloured_cells, draw_legend, thinned
+from ._shares import class_colors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,11 +24,14 @@ if TYPE_CHECKING:
 
     from scdiffot.core import Trajectories
 
+    from ._plane import Plane
+
 
 def trajectories(
     adata: AnnData | MuData,
     paths: Trajectories,
     *,
+    by: Literal["time", "fate"] = "time",
     basis: str | None = None,
     color: str | None = None,
     n_max: int = 100,
@@ -33,7 +40,7 @@ def trajectories(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw simulated paths, coloured by time, over the cells.
+    """Draw simulated paths, coloured by time or by fate, over the cells.
 
     Parameters
     ----------
@@ -41,6 +48,9 @@ def trajectories(
         Cells with a fit.
     paths
         What :func:`scdiffot.tl.simulate` returned.
+    by
+        Whether a path has the colours of its times, or the colour of the cell type (``adata.uns["<cell_key>_colors"]``) that it
+        reaches: the most frequent one among the cells around it at the target time of :func:`scdiffot.tl.sta_forward`.
     basis
         Embedding, on which a path follows the cells nearest to it; by default the representation of the fit. Its first two
         dimensions are drawn; a state of one dimension is drawn over time.
@@ -64,9 +74,9 @@ def trajectories(
     Raises
     ------
     KeyError
-        If there is no fit, embedding or column.
+        If there is no fit, embedding or column, or no fates to colour by.
     ValueError
-        If the paths have another dimension than the fit, or `n_max` is not positive.
+        If the paths have another dimension than the fit or end before the target time of the fates, or an option is unknown.
 
     Examples
     --------
@@ -78,32 +88,42 @@ def trajectories(
     """
     from matplotlib.collections import LineCollection
 
+    if by not in ("time", "fate"):
+        raise ValueError(f"`by` is {by!r}: pass 'time' or 'fate'.")
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1])
     if n_max < 1:
         raise ValueError(f"`n_max` is {n_max}: draw at least one path.")
+    chosen = thinned(paths.states.shape[1], n_max)
+    fates = _fates(adata, plane, paths, key)[chosen] if by == "fate" else None
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)
     ax_ = axes[0]
     if color is None:
         draw_cells(ax_, plane, c=GREY, alpha=0.5)
     else:
         draw_coloured_cells(ax_, adata, plane, color=color, alpha=0.35)
-    chosen = thinned(paths.states.shape[1], n_max)
     n_times, n, d = paths.states[:, chosen].shape
     lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(n_times, n, 2)
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
-    middle = np.repeat((paths.times[:-1] + paths.times[1:]) / 2, n)
     bundle = LineCollection(list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
-    bundle.set_array(middle)
-    bundle.set_clim(plane.times.points[0], plane.times.points[-1])
     ax_.add_collection(bundle)
     style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6, "s": 14, "zorder": 4}
     ax_.scatter(lines[0, :, 0], lines[0, :, 1], c="white", marker="o", label="start", **style)
     ax_.scatter(lines[-1, :, 0], lines[-1, :, 1], c="black", marker="o", label="end", **style)
-    if not plane.over_time:
-        draw_colorbar(ax_, bundle, plane.times.column)
     if color is None:
-        ax_.legend(frameon=False, loc="best")
+        ends = ax_.legend(frameon=False, loc="best")
+    if fates is not None:
+        cell_key = str(adata.uns[key][FATE]["cell_key"])
+        colors = class_colors(adata, cell_key, sorted(set(fates)))
+        bundle.set_color([colors[name] for name in np.tile(fates, n_times - 1)])
+        draw_legend(ax_, f"{cell_key} at the end", colors)
+        if color is None:
+            ax_.add_artist(ends)
+    else:
+        bundle.set_array(np.repeat((paths.times[:-1] + paths.times[1:]) / 2, n))
+        bundle.set_clim(plane.times.points[0], plane.times.points[-1])
+        if not plane.over_time:
+            draw_colorbar(ax_, bundle, plane.times.column)
     plane.dress(ax_)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
@@ -124,3 +144,19 @@ def check_paths(paths: Trajectories, n_dims: int) -> None:
         raise ValueError(
             f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of the same fit, or its `key`."
         )
+
+
+def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:
+    """Cell type that every path reaches."""
+    found, _ = read_fate(adata, key)
+    time = float(found["target_time"])
+    low, high = np.sort(paths.times[[0, -1]])
+    if not low <= time <= high:
+        raise ValueError(
+            f"`paths` covers the times from {low:g} to {high:g}, and the fates are those at {time:g}: simulate until then."
+        )
+    cells = plane.times.cells(time)
+    codes, names = cell_labels(adata, str(found["cell_key"]))
+    cells = cells[codes[cells] >= 0]
+    around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names))[codes[cells]])
+    return np.asarray(names)[around.argmax(axis=1)]
