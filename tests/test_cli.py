@@ -33,7 +33,7 @@ def path(course, tmp_path):
     return tmp_path / "course.h5ad"
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["fit"]])
+@pytest.mark.parametrize("command", [[], ["demo"], ["fit"], ["fate"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
@@ -91,6 +91,55 @@ def test_fit_quiet_and_validated(path, tmp_path):
     assert ad.read_h5ad(out).uns["scdiffot"]["validation"]["time"].tolist() == [1.0]
 
 
+@pytest.fixture
+def fitted_path(fitted, tmp_path):
+    fitted.write_h5ad(tmp_path / "fitted.h5ad")
+    return tmp_path / "fitted.h5ad"
+
+
+def test_fate_writes_what_the_function_writes(fitted_path, fitted, tmp_path):
+    import scdiffot as sdo
+
+    out = tmp_path / "fates.h5ad"
+    options = ("--source", "time < 2", "--target-time", "2", "--n-trajectories", 20, "--rng", 3, "--path")
+    found = _run("fate", fitted_path, "-o", out, "--cell-key", "cell_type", *options)
+    assert (found.returncode, found.stderr) == (0, "")
+    sdo.tl.sta_forward(
+        fitted, "cell_type", "time < 2", target_time=2.0, n_trajectories=20, rng=3, path=True, show_progress=False
+    )
+    fates = ad.read_h5ad(out)
+    for name in ("scdiffot_fate", "scdiffot_fate_se", "scdiffot_fate_path"):
+        np.testing.assert_array_equal(fates.obsm[name], fitted.obsm[name])
+    np.testing.assert_array_equal(fates.obs["scdiffot_n_descendants"], fitted.obs["scdiffot_n_descendants"])
+    # a line for every type, with the largest fates
+    followed = fitted.obs["time"] < 2
+    for name in ("A", "B"):
+        members = followed & (fitted.obs["cell_type"] == name)
+        means = fitted.obsm["scdiffot_fate"][members].mean()
+        (line,) = [text for text in found.stdout.splitlines() if text.startswith(f"│ {name} ")]
+        assert f" {members.sum()} " in line
+        assert f"{means.idxmax()} {means.max():.2f}" in line
+
+
+def test_fate_quiet_without_growth(fitted_path, tmp_path):
+    out = tmp_path / "fates.h5ad"
+    options = ("--n-trajectories", 5, "--no-growth", "--quiet")
+    found = _run("fate", fitted_path, "--cell-key", "cell_type", "-o", out, *options)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+    fates = ad.read_h5ad(out)
+    first = (fates.obs["time"] == 0).to_numpy()
+    np.testing.assert_array_equal(fates.obsm["scdiffot_fate"].notna().all(axis=1), first)
+    np.testing.assert_allclose(fates.obs["scdiffot_n_descendants"][first], 1)
+
+
+def test_fate_says_what_is_wrong(fitted_path, tmp_path):
+    found = _run("fate", fitted_path, "--cell-key", "cel_type", "-o", tmp_path / "o.h5ad")
+    assert found.returncode == 2
+    assert "Did you mean 'cell_type'" in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "o.h5ad").exists()
+
+
 BAD = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["fly"], "invalid choice"),
@@ -104,6 +153,10 @@ BAD = {
     "no folder": (["fit", "{path}", "-o", "{tmp}/no/o.h5ad", "--time-key", "time"], "does not exist"),
     "suffix": (["fit", "{path}", "-o", "{tmp}/o.txt", "--time-key", "time"], "name a file that ends with .h5ad"),
     "not h5ad": (["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time"], "cannot be read as .h5ad"),
+    "no fit": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "cell_type"], "run scdiffot.tl.fit"),
+    "no cell key": (["fate", "{path}", "-o", "{tmp}/o.h5ad"], "required: --cell-key"),
+    "fate of no file": (["fate", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--cell-key", "x"], "none.h5ad is no file"),
+    "fate seed": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "x", "--rng", "-1"], "--rng is -1"),
     "demo in a file": (["demo", "--out", "{path}"], "where no folder can be made"),
     "demo seed": (["demo", "--out", "{tmp}", "--rng", "-1"], "--rng is -1"),
 }
@@ -132,7 +185,8 @@ def test_demo(tmp_path):
     found = _run("demo", "--out", tmp_path / "deep" / "demo")
     assert found.returncode == 0, found.stderr
     out = tmp_path / "deep" / "demo"
-    figures = {f"{name}.png" for name in ("growth", "history", "population", "trajectories", "validation", "velocity")}
+    names = "ancestry fate growth history landscape population trajectories validation velocity"
+    figures = {f"{name}.png" for name in names.split()}
     assert {path.name for path in out.iterdir()} == figures | {"misa.h5ad", "accuracy.csv"}
     for text in (
         "W1 of the roll-out at",
@@ -140,6 +194,7 @@ def test_demo(tmp_path):
         "W1 of the left-out",
         "drift: cosine",
         "growth: correlation",
+        "descendants of the first cells: number",
     ):
         assert text in found.stdout
     with (out / "accuracy.csv").open() as file:
@@ -149,5 +204,8 @@ def test_demo(tmp_path):
     # snapshots are about one unit wide and one unit apart
     assert all(float(row["scdiffot"]) < 0.3 for row in roll_out)
     assert float(rows["drift: cosine with the truth"]["scdiffot"]) > 0.7
+    for name in ("X", "Y"):
+        row = rows[f"descendants of the first cells: share of {name}"]
+        assert abs(float(row["scdiffot"]) - float(row["reference_value"])) < 0.15
     fitted = ad.read_h5ad(out / "misa.h5ad")
-    assert {"validation", "state"} <= set(fitted.uns["scdiffot"])
+    assert {"validation", "state", "fate", "ancestry", "landscape"} <= set(fitted.uns["scdiffot"])

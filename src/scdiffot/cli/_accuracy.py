@@ -1,0 +1,61 @@
+"""The table of accuracies that a fit ends with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._common import make_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+
+Row = tuple[str, float, str, float]
+
+
+def accuracy(adata: AnnData, key: str) -> list[Row]:
+    """What was measured, its value, and what to compare it with."""
+    history = adata.uns[key]["history"]
+    rows: list[Row] = []
+    later = list(zip(history["times"], history["w1"], history["w1_floor"], history["mass_error"], strict=True))[1:]
+    rows += [(f"W1 of the roll-out at {t:g}", w1, "sampling noise", floor) for t, w1, floor, _ in later]
+    rows += [(f"mass error at {t:g}", error, "exact", 0.0) for t, _, _, error in later]
+    if "validation" in adata.uns[key]:
+        table = adata.uns[key]["validation"]
+        left_out = zip(table["time"], table["w1"], table["w1_mccann"], strict=True)
+        rows += [(f"W1 of the left-out {t:g}", w1, "optimal transport", ot) for t, w1, ot in left_out]
+    if "true_drift" in adata.obsm:
+        rows.append(("drift: cosine with the truth", _cosine(adata, key), "exact", 1.0))
+        rows.append(("growth: correlation with the truth", _correlation(adata, key), "exact", 1.0))
+    return rows
+
+
+def accuracy_table(title: str, rows: list[Row]) -> Any:
+    """The rows as a table for the terminal."""
+    texts = [(name, f"{value:.3g}", f"{at:.3g}", reference) for name, value, reference, at in rows]
+    return make_table(title, ("", "scdiffot", "to compare", "which is"), texts, right=(1, 2))
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
+    """The rows as a file."""
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["quantity", "scdiffot", "reference", "reference_value"])
+        writer.writerows(rows)
+
+
+def _cosine(adata: AnnData, key: str) -> float:
+    import numpy as np
+
+    found, true = (np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift"))
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(true, axis=1)
+    return float(((found * true).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
+
+
+def _correlation(adata: AnnData, key: str) -> float:
+    import numpy as np
+
+    return float(np.corrcoef(adata.obs[f"{key}_growth"], adata.obs["true_growth"])[0, 1])
