@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -85,7 +86,9 @@ def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
     mudata = pytest.importorskip("mudata")
     second = adata[:n_second][::-1].copy()
     second.var_names = [f"peak{i}" for i in range(second.n_vars)]
-    with mudata.set_options(pull_on_update=False):
+    # From 0.4 on, annotations are never pulled, and the option is gone.
+    options = getattr(mudata, "set_options", None)
+    with options(pull_on_update=False) if options else nullcontext():
         return mudata.MuData({"rna": adata.copy(), "atac": second})
 
 
