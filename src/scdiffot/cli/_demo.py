@@ -51,8 +51,8 @@ def _demo(arguments: argparse.Namespace) -> None:
         f"Simulated {adata.n_obs} cells at the times {', '.join(adata.obs['time_label'].cat.categories)}.",
         highlight=False,
     )
-    # a gene network does not change with the clock
-    tl.fit(adata, "time", use_rep="X", autonomous=True, rng=arguments.rng)
+    # a gene network does not change with the clock; fewer steps than by default, for a demo is to take a minute
+    tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=800, n_corrections=5, rng=arguments.rng)
     tl.validate(adata, "time", rng=arguments.rng)
     paths = tl.simulate(adata, t0=0, n_particles=500, rng=arguments.rng)
     last = float(adata.obs["time"].max())
