@@ -56,17 +56,17 @@ def test_double_well_with_the_true_fields(exact):
 def test_double_well_with_fitted_fields():
     # Snapshots alone leave open how far growth, and how far motion, moved mass between the wells: rates of growth are known here,
     # as they are from gene sets, and a high price of what departs from them keeps to these.
-    process = DoubleWell(times=(0.0, 0.5, 1.0, 1.5, 2.0), levels=(0.0,) * 4, tilts=(0.0,) * 4)
+    process = DoubleWell(times=tuple(np.arange(9) / 4), levels=(0.0,) * 8, tilts=(0.0,) * 8)
     at = np.linspace(-0.8, 0.8, 5)
     total, fate, path = process.solve(at)
-    model, _ = fit(observed(process, 1500), FitConfig(sigma=process.sigma, alpha=10.0, n_landmarks=800))
+    model, _ = fit(observed(process, 1500), FitConfig(sigma=process.sigma, alpha=10.0))
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
     assert np.abs(found.fate[:, 1] - fate).max() < 0.05
     assert np.abs(found.path[:, 1] - path).max() < 0.05
-    # the smoothing of the fit flattens growth: descendants, from 0.4 to 2.5, are too many on the left and too few on the right
-    assert np.abs(np.log(found.n_descendants / total)).max() < 0.4
+    # the smoothing of the fit flattens growth: too many descendants on the left, where they are few, and too few on the right
+    np.testing.assert_allclose(found.n_descendants, total, rtol=0.2)
 
 
 @pytest.mark.parametrize("slope", [0.8, 3.0], ids=["even", "resampled"])

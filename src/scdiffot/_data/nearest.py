@@ -15,9 +15,9 @@ MAX_TREE_DIMS = 6
 # In many dimensions, more cells bring the nearest hardly nearer.
 MAX_COMPARED = 2000
 BLOCK = 256
-# Of new cells of the same population, fewer than one in a thousand are farther from the nearest cell than this quantile, times
-# this factor.
-QUANTILE, FACTOR = 0.999, 1.5
+# Of new cells of the same population, fewer than one in a thousand (one in a hundred, where there are 60 cells) are farther from the
+# nearest cell than this quantile, times this factor.
+QUANTILE, FACTOR = 0.999, 1.25
 
 
 class Nearest:
@@ -35,8 +35,8 @@ class Nearest:
     cells
         Positions of the cells that are compared with, shape ``(m,)``.
     radius
-        Distance beyond which a point is far from every cell: half more than the distance to the nearest other cell that all but one in
-        a thousand cells keep.
+        Distance beyond which a point is far from every cell: a quarter more than the distance to the nearest other cell that all but
+        one in a thousand cells keep.
     """
 
     def __init__(self, states: np.ndarray, rng: np.random.Generator) -> None:

@@ -77,10 +77,19 @@ def _fates(adata: AnnData) -> list[Row]:
     first, last = adata.obs[time == time.min()].index, adata.obs[time == time.max()]
     sizes = adata.obs.loc[first, "scdiffot_n_descendants"].to_numpy()
     shares = np.average(adata.obsm["scdiffot_fate"].loc[first], axis=0, weights=sizes)
-    rows: list[Row] = [("descendants of the first cells: number", float(sizes.mean()), "observed", len(last) / len(first))]
+    rows: list[Row] = [
+        ("descendants of the first cells: number", float(sizes.mean()), "observed", len(last) / len(first))
+    ]
     for name, share in zip(adata.obsm["scdiffot_fate"].columns, shares, strict=True):
         if name in ("X", "Y"):
-            rows.append((f"descendants of the first cells: share of {name}", float(share), "observed", (last["cell_type"] == name).mean()))
+            rows.append(
+                (
+                    f"descendants of the first cells: share of {name}",
+                    float(share),
+                    "observed",
+                    (last["cell_type"] == name).mean(),
+                )
+            )
     return rows
 
 

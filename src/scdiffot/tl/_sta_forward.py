@@ -59,7 +59,7 @@ def sta_forward(
 
     Types at the end are told from the state by a classifier of the cells observed at the target time. Its probabilities are
     averaged, so that an undecided state counts for several types with the shares that such states have. Descendants far from
-    every observed cell (half farther than all but one in a thousand cells from the nearest other one) are of no type, but
+    every observed cell (a quarter farther than all but one in a thousand of these are from the nearest other one) are of no type, but
     ``"outside"``.
 
     A trajectory is *committed* from the time on from which the same classifier gives its last type at least the probability
