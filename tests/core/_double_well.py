@@ -97,6 +97,10 @@ class TrueFields(nn.Module):
         growth = p.growth(state[:, 0], k) * s.time_scale
         return {"drift": torch.from_numpy(drift).to(x.dtype), "growth": torch.from_numpy(growth).to(x.dtype)}
 
+    def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        out = self(x, t)
+        return out["drift"], out["growth"]
+
 
 def true_model(process: DoubleWell) -> RUOTModel:
     """A model with the true fields, in solver's units that differ from the user's."""

@@ -74,6 +74,10 @@ class TrueFields(nn.Module):
         out = self(x, t)
         return out["flow"], out["growth"]
 
+    def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        out = self(x, t)
+        return out["drift"], out["growth"]
+
 
 def true_model(process: OrnsteinUhlenbeck, times: np.ndarray) -> RUOTModel:
     """A model with the true fields, in solver's units that differ from the user's."""

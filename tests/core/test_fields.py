@@ -76,9 +76,12 @@ def test_flow_and_drift_differ_by_the_score(form: str, autonomous: bool) -> None
     with torch.no_grad():
         out = fields(x, t)
         flow, growth = fields.flow_and_growth(x, t)
+        drift, same_growth = fields.drift_and_growth(x, t)
     np.testing.assert_allclose(out["drift"] - out["flow"], 0.5**2 / 2 * out["score"], atol=1e-12)
     np.testing.assert_allclose(flow, out["flow"], atol=1e-12)
     np.testing.assert_allclose(growth, out["growth"], atol=1e-12)
+    np.testing.assert_allclose(drift, out["drift"], atol=1e-12)
+    np.testing.assert_allclose(same_growth, out["growth"], atol=1e-12)
 
 
 def test_score_is_the_gradient_of_the_log_density() -> None:

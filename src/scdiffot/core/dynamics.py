@@ -156,10 +156,12 @@ def _stepper(
         return velocity, growth * weighted
 
     def drift(x: Tensor, t: Tensor) -> Particles:
+        if not backward:
+            velocity, growth = fields.drift_and_growth(x, t)
+            return velocity, growth * weighted
         out = fields(x, t)
         # Run backward, dt < 0 turns b - sigma^2 s into the drift of the time reversal.
-        velocity = out["drift"] - fields.sigma**2 * out["score"] if backward else out["drift"]
-        return velocity, out["growth"] * weighted
+        return out["drift"] - fields.sigma**2 * out["score"], out["growth"] * weighted
 
     @torch.no_grad()
     def step(x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:

@@ -175,6 +175,13 @@ class Fields(nn.Module):
             return out["flow"], out["growth"]
         return self._motion_and_growth(x, t, torch.cat([x, self.clock(t)], 1))
 
+    def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Drift (n, d) and growth (n,), without the score where the form allows."""
+        if not self.moves_drift:
+            out = self(x, t)
+            return out["drift"], out["growth"]
+        return self._motion_and_growth(x, t, torch.cat([x, self.clock(t)], 1))
+
     def _motion_and_growth(self, x: Tensor, t: Tensor, timed: Tensor) -> tuple[Tensor, Tensor]:
         inputs = x if self.autonomous else timed
         if self.form == "gradient":

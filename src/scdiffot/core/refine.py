@@ -75,23 +75,18 @@ def bend(
     generator: torch.Generator,
 ) -> BentPaths:
     """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
-
-    def rates(z: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        out = fields(z, at)
-        return out["drift"], out["growth"]
-
     start, dt = interval
     x, mass = source
     log_w = mass.log()
     trace: list[list[Tensor]] = [[], [], [], []]
     for step in range(N_STEPS + 1):
         t = start + step / N_STEPS * dt
-        b, g = rates(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
+        b, g = fields.drift_and_growth(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
         for values, value in zip(trace, (x, b, log_w, g), strict=True):
             values.append(value)
         if step < N_STEPS:
             noise = torch.randn(x.shape, generator=generator, device=x.device)
-            x, log_w = euler_maruyama_step(rates, x, log_w, t, dt / N_STEPS, fields.sigma, noise)
+            x, log_w = euler_maruyama_step(fields.drift_and_growth, x, log_w, t, dt / N_STEPS, fields.sigma, noise)
     end, (y, b1) = x, target
     a = mass if alpha is None else log_w.exp()
     potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))

@@ -157,13 +157,18 @@ class Walk:
         drifts, growths = [], []
         # One cell may have more particles than should move together.
         for part in x.split(TOGETHER):
-            out = self._fields(part, torch.full((len(part),), t))
-            drift = out["drift"]
-            drifts.append(drift - self._fields.sigma**2 * out["score"] if self._backward else drift)
-            growths.append(out["growth"] * self._weighted)
+            drift, growth = self._drift_and_growth(part, torch.full((len(part),), t))
+            drifts.append(drift)
+            growths.append(growth * self._weighted)
         shape = (n, 1) if self._at_cells else (n, m)
         self._at_cells = False
         return torch.cat(drifts).view(*shape, d).expand(n, m, d), torch.cat(growths).view(shape).expand(n, m)
+
+    def _drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._backward:
+            return self._fields.drift_and_growth(x, t)
+        out = self._fields(x, t)
+        return out["drift"] - self._fields.sigma**2 * out["score"], out["growth"]
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
