@@ -78,9 +78,7 @@ def ancestors(
     def follow(cells: slice, generator: np.random.Generator) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
         walk = Walk(model, x[cells], n_trajectories=n_trajectories, backward=True, growth=weighted, generator=noise)
-        for start, end, n in course:
-            for _ in walk.leg(start, end, n):
-                pass
+        walk.to_the_end(course)
         n_cells, _, d = walk.x.shape
         states = model.scaling.state_out(walk.x.reshape(-1, d).numpy()).reshape(n_cells, n_trajectories, d)
         return cells, states, walk.log_w.double().exp().numpy()

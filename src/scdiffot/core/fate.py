@@ -221,9 +221,7 @@ class _Course:
 
     def ends(self, walk: Walk) -> np.ndarray:
         """Walk to the end; probabilities there (n, m, K + 1)."""
-        for leg in self.legs:
-            for _ in walk.leg(*leg):
-                pass
+        walk.to_the_end(self.legs)
         return self.classify(walk.x, self.stages[-1][1])
 
     def classify(self, x: Tensor, classify: Classify) -> np.ndarray:

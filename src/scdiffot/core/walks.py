@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .fields import Fields
     from .model import RUOTModel
@@ -143,6 +143,12 @@ class Walk:
             self._drift, self._growth = self._rates(t)
             self.log_w = self.log_w + (growth + self._growth) * (dt / 2)
             yield now
+
+    def to_the_end(self, course: Iterable[tuple[float, float, int]]) -> None:
+        """Walk through all legs without a stop."""
+        for leg in course:
+            for _ in self.leg(*leg):
+                pass
 
     def select(self, index: Tensor) -> None:
         """Replace the particles of every cell by others of the same cell, (n, m)."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
     from scdiffot.core.config import Progress
 
@@ -34,17 +35,7 @@ def progress_bar(description: str, *, show: bool, n_fits: int = 1) -> Iterator[C
     if console is None:
         yield None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Bar(*columns, console=console) as bar:
+    with _bar(console, "loss {task.fields[loss]}") as bar:
         task = bar.add_task(description, total=None, loss="...")
         finished, last = 0, 0
 
@@ -85,19 +76,24 @@ def cell_bar(description: str, n_cells: int, *, show: bool) -> Iterator[Callable
     if console is None:
         yield None
         return
+    with _bar(console, "cells") as bar:
+        task = bar.add_task(description, total=n_cells)
+        yield lambda n: bar.advance(task, n)
+
+
+def _bar(console: Console, beside: str) -> Bar:
+    """A bar with counts, a text beside them and the time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (
+    return Bar(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn("cells"),
+        TextColumn(beside),
         TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
     )
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task(description, total=n_cells)
-        yield lambda n: bar.advance(task, n)
 
 
 def _console() -> Console | None:
