@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from scdiffot.core.fields import MLP, Clock, Fields
+from scdiffot.core.fields import Clock, Fields
+from scdiffot.core.mlp import MLP
 
 TIMES = torch.tensor([0.0, 1.0, 3.0])
 
@@ -34,17 +35,22 @@ def test_gradient_is_that_of_autograd(n_layers: int) -> None:
     np.testing.assert_allclose(gradient.detach(), reference[:, :3], rtol=1e-10, atol=1e-14)
 
 
-def test_gradient_trains() -> None:
-    """The written-out gradient has the right derivative in the parameters."""
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("n_layers", [1, 2, 4])
+def test_gradient_trains(n_layers: int, training: bool) -> None:
+    """The written-out gradient, and in training its written-out derivative, have the right derivative in the parameters."""
     torch.manual_seed(0)
-    net = MLP(3, 1, 6, 2).double()
-    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    loss = net.value_and_gradient(x, 3)[1].square().sum()
+    net = MLP(5, 1, 6, n_layers).double().train(training)
+    x = torch.randn(4, 5, dtype=torch.float64)
+    at, along = torch.randn(4, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    value, gradient = net.value_and_gradient(x, 3)
+    x.requires_grad_()
     (reference,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
-    parameters = [p for name, p in net.named_parameters() if name != "out.bias"]
-    for one, other in zip(
-        torch.autograd.grad(loss, parameters), torch.autograd.grad(reference.square().sum(), parameters), strict=True
-    ):
+    np.testing.assert_allclose(gradient.detach(), reference[:, :3].detach(), rtol=1e-10, atol=1e-14)
+    loss = (value - at).square().sum() + (gradient - along).square().sum()
+    exact = (net(x)[:, 0] - at).square().sum() + (reference[:, :3] - along).square().sum()
+    parameters = list(net.parameters())
+    for one, other in zip(torch.autograd.grad(loss, parameters), torch.autograd.grad(exact, parameters), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
@@ -122,7 +128,7 @@ def test_autonomous_fields_do_not_know_the_time() -> None:
 
 
 def test_growth_offset_acts_in_its_interval() -> None:
-    fields = make_fields()
+    fields = make_fields().eval()
     x, t = states()
     with torch.no_grad():
         before = fields(x, t)["growth"]

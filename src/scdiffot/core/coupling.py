@@ -13,6 +13,8 @@ MAX_ANGLE = math.pi / 2 - 1e-3
 # Scalings are absorbed into the kernel before their product can leave the range of single precision.
 MAX_LOG_SCALING = 30
 TINY = 1e-26
+# Exponentials that underflow take a hundred times as long as others, and so do products with what they leave behind.
+MIN_EXPONENT = -60.0
 
 
 def ground_cost(x: Tensor, y: Tensor, alpha: float | None) -> Tensor:
@@ -47,7 +49,7 @@ class Potentials:
     def extend_g(self, y: Tensor) -> Tensor:
         """Potential of any target cells by the soft c-transform."""
         inner = (self.f - ground_cost(y, self.x, self.alpha)) / self.eps + self.log_a
-        return -self._damping() * self.eps * torch.logsumexp(inner, 1)
+        return -self._damping() * self.eps * _log_sum_exp(inner, 1)
 
 
 def sinkhorn(
@@ -89,9 +91,9 @@ def _solve_level(
 ) -> tuple[Tensor, Tensor]:
     damping = 1.0 if math.isinf(rho) else rho / (rho + eps)
     # Potentials from another level may underflow whole rows of the kernel; one log-domain sweep makes it safe.
-    f = -damping * eps * torch.logsumexp((g - cost).div_(eps) + log_b, 1)
-    g = -damping * eps * torch.logsumexp((f[:, None] - cost).div_(eps) + log_a[:, None], 0)
-    kernel = (f[:, None] + g - cost).div_(eps).exp_()
+    f = -damping * eps * _log_sum_exp((g - cost).div_(eps).add_(log_b), 1)
+    g = -damping * eps * _log_sum_exp((f[:, None] - cost).div_(eps).add_(log_a[:, None]), 0)
+    kernel = _exp((f[:, None] + g - cost).div_(eps))
     df, dg = torch.zeros_like(f), torch.zeros_like(g)
     a, b = log_a.exp(), log_b.exp()
     for _ in range(n_iter):
@@ -108,11 +110,20 @@ def _solve_level(
             break
         if float(torch.maximum(df.abs().max(), dg.abs().max())) > MAX_LOG_SCALING * eps:
             f, g = f + df, g + dg
-            kernel = (f[:, None] + g - cost).div_(eps).exp_()
+            kernel = _exp((f[:, None] + g - cost).div_(eps))
             df, dg = torch.zeros_like(f), torch.zeros_like(g)
     return f + df, g + dg
 
 
 def plan(p: Potentials) -> Tensor:
     """The coupling (n, m) of the cells that the potentials belong to."""
-    return ((p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha)) / p.eps + p.log_a[:, None] + p.log_b).exp_()
+    return _exp((p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha)).div_(p.eps).add_(p.log_a[:, None]).add_(p.log_b))
+
+
+def _exp(exponent: Tensor) -> Tensor:
+    return exponent.clamp_(min=MIN_EXPONENT).exp_()
+
+
+def _log_sum_exp(exponent: Tensor, dim: int) -> Tensor:
+    largest = exponent.amax(dim, keepdim=True)
+    return _exp(exponent.sub_(largest)).sum(dim).log_() + largest.squeeze(dim)

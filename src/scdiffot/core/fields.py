@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .mlp import MLP
+
 # Times of an interval at which the normalisation of the density is kept.
 N_NORM = 5
 
@@ -32,55 +34,11 @@ class Clock(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """Features of shape (n, n_features) at times (n,)."""
         knots = self.times
-        _, progress = self.locate(t)
+        k, progress = self.locate(t)
         phase = math.pi * (t - knots[0]) / (knots[-1] - knots[0])
         smooth = torch.stack([2 * phase / math.pi - 1, phase.sin(), (2 * phase).sin(), 2 * progress - 1], 1)
-        return torch.cat([smooth, (t[:, None] >= knots[1:-1]).to(t.dtype)], 1)
-
-
-def flattened(module: nn.Module) -> nn.Parameter:
-    """One vector of which all parameters and their gradients become views: an optimiser's step is then one operation."""
-    parameters = list(module.parameters())
-    vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
-    vector.grad = torch.zeros_like(vector)
-    sizes = [p.numel() for p in parameters]
-    for p, values, slopes in zip(parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True):
-        p.data = values.view_as(p)
-        p.grad = slopes.view_as(p)
-    return vector
-
-
-class MLP(nn.Module):
-    """Multilayer perceptron with tanh, and the gradient of its scalar output in closed form."""
-
-    def __init__(self, n_in: int, n_out: int, n_hidden: int, n_layers: int) -> None:
-        super().__init__()
-        sizes = [n_in, *[n_hidden] * n_layers]
-        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
-        self.out = nn.Linear(n_hidden, n_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs (n, n_out)."""
-        for layer in self.hidden:
-            x = torch.tanh(layer(x))
-        return self.out(x)
-
-    def value_and_gradient(self, x: Tensor, n_dims: int) -> tuple[Tensor, Tensor]:
-        """Scalar output (n,) and its gradient (n, n_dims) in the first ``n_dims`` inputs.
-
-        Written out, the gradient costs one more matrix product a layer and trains through an ordinary backward pass.
-        """
-        units: list[Tensor] = []
-        weights: list[Tensor] = []
-        for layer in self.hidden:
-            weights.append(layer.get_parameter("weight"))
-            x = torch.tanh(layer(x))
-            units.append(x)
-        value = self.out(x)[:, 0]
-        gradient: Tensor = self.out.weight
-        for weight, unit in zip(reversed(weights), reversed(units), strict=True):
-            gradient = (gradient - gradient * unit * unit) @ weight
-        return value, gradient[:, :n_dims]
+        passed = k[:, None] >= torch.arange(1, len(knots) - 1, device=k.device)
+        return torch.cat([smooth, passed.to(t.dtype)], 1)
 
 
 class Fields(nn.Module):
@@ -146,12 +104,9 @@ class Fields(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> dict[str, Tensor]:
         """All fields at states (n, d) and times (n,).
 
-        ``motion`` (n, d), what the network gives: drift or flow; ``drift``, ``flow``, ``score`` (n, d), ``growth`` (n,),
-        ``log_density`` (n,).
+        ``drift``, ``flow``, ``score`` (n, d), ``growth`` (n,), ``log_density`` (n,).
         """
-        timed = torch.cat([x, self.clock(t)], 1)
-        log_density, score = self.log_density_net.value_and_gradient(timed, self.n_dims)
-        motion, growth = self._motion_and_growth(x, t, timed)
+        motion, growth, score, log_density = self._evaluate(x, t)
         half = self.sigma**2 / 2 * score
         drift, flow = (motion, motion - half) if self.moves_drift else (motion + half, motion)
         k, progress = self.clock.locate(t)
@@ -159,31 +114,33 @@ class Fields(nn.Module):
         left = cell.long()
         share = cell - left
         norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
-        return {
-            "motion": motion,
-            "drift": drift,
-            "flow": flow,
-            "score": score,
-            "growth": growth,
-            "log_density": log_density + norm,
-        }
+        return {"drift": drift, "flow": flow, "score": score, "growth": growth, "log_density": log_density + norm}
+
+    def regressed(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the networks give: motion, drift or flow (n, d); growth (n,); and score (n, d)."""
+        return self._evaluate(x, t)[:3]
 
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Flow (n, d) and growth (n,), without the score where the form allows."""
         if self.moves_drift and self.sigma > 0:
-            out = self(x, t)
-            return out["flow"], out["growth"]
-        return self._motion_and_growth(x, t, torch.cat([x, self.clock(t)], 1))
+            motion, growth, score, _ = self._evaluate(x, t)
+            return motion - self.sigma**2 / 2 * score, growth
+        return self._motion_and_growth(x, t)
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Drift (n, d) and growth (n,), without the score where the form allows."""
-        if not self.moves_drift:
-            out = self(x, t)
-            return out["drift"], out["growth"]
-        return self._motion_and_growth(x, t, torch.cat([x, self.clock(t)], 1))
+        if self.moves_drift:
+            return self._motion_and_growth(x, t)
+        motion, growth, score, _ = self._evaluate(x, t)
+        return motion + self.sigma**2 / 2 * score, growth
 
-    def _motion_and_growth(self, x: Tensor, t: Tensor, timed: Tensor) -> tuple[Tensor, Tensor]:
-        inputs = x if self.autonomous else timed
+    def _evaluate(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        timed = torch.cat([x, self.clock(t)], 1)
+        log_density, score = self.log_density_net.value_and_gradient(timed, self.n_dims)
+        return *self._motion_and_growth(x, t, timed), score, log_density
+
+    def _motion_and_growth(self, x: Tensor, t: Tensor, timed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        inputs = x if self.autonomous else torch.cat([x, self.clock(t)], 1) if timed is None else timed
         if self.form == "gradient":
             value, motion = self.potential_net.value_and_gradient(inputs, self.n_dims)
             growth = value / self.alpha
@@ -192,7 +149,7 @@ class Fields(nn.Module):
             growth = self.growth_net(inputs)[:, 0] if self.has_growth else motion[:, 0]
         if not self.has_growth:
             return motion, torch.zeros_like(growth)
+        if self.training:
+            return motion, growth
         k = self.clock.locate(t)[0]
-        if not self.training:
-            growth = growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1])
-        return motion, growth + self.growth_offset[k]
+        return motion, growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1]) + self.growth_offset[k]

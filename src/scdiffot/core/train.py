@@ -18,7 +18,8 @@ from .bridges import Bridge, Pairs, dirac_path, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
-from .fields import Fields, flattened
+from .fields import Fields
+from .mlp import flattened
 from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
@@ -205,15 +206,15 @@ class _Training:
 
     def _losses(self, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
         """Total, flow, growth and score loss of a batch."""
-        out = self.fields(points.x, t)
+        motion, growth, score = self.fields.regressed(points.x, t)
         lean = points.lean + self.regime.sigma**2 / 2 if self.fields.moves_drift else points.lean
-        target = points.velocity + lean[:, None] * out["score"].detach()
-        flow = (weight * (out["motion"] - target).square().sum(1)).mean()
-        score = (weight * (points.spread[:, None] * out["score"] + points.noise).square().mean(1)).mean()
-        growth = torch.zeros_like(flow)
+        target = torch.addcmul(points.velocity, lean[:, None], score.detach())
+        flow_loss = (weight @ (motion - target).square()).sum() / len(t)
+        score_loss = (weight @ torch.addcmul(points.noise, points.spread[:, None], score).square()).mean() / len(t)
+        growth_loss = torch.zeros_like(flow_loss)
         if self.regime.alpha is not None:
-            growth = self.regime.alpha * (weight * (out["growth"] - points.growth).square()).mean()
-        return torch.stack([flow + growth + score, flow, growth, score])
+            growth_loss = self.regime.alpha / len(t) * (weight @ (growth - points.growth).square())
+        return torch.stack([flow_loss + growth_loss + score_loss, flow_loss, growth_loss, score_loss])
 
     def _correction(self, i: int, pool: Pairs) -> Iterator[Batch]:
         """Batches that start where the model's own particles are, in correction round ``i``."""
