@@ -1,0 +1,216 @@
+"""Genes behind a representation: the decoder that an AnnData carries, and the genes it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, identity
+
+from .checks import is_mudata, some, suggest
+from .extract import Location, locate
+from .store import read_params, read_states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+# Where scanpy keeps what it found beside the coordinates, if it was not told a name.
+_PCA_NAMES = {"X_pca": ("PCs", "pca")}
+# Cells on which a decoder is tried before it is believed.
+_N_TRIED = 200
+_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class GeneSpace:
+    """The genes of a fit.
+
+    Parameters
+    ----------
+    decoder
+        Between states, in the unit of the representation, and expression, in the unit it was computed from.
+    owner
+        The AnnData (a modality of a MuData) that has the genes.
+    columns
+        Their positions in its ``var_names``, in the order of the decoder.
+    use_rep
+        Name of the representation.
+    """
+
+    decoder: Decoder
+    owner: AnnData
+    columns: np.ndarray
+    use_rep: str
+
+    @property
+    def names(self) -> np.ndarray:
+        """Names of the genes, in the order of the decoder."""
+        return self.owner.var_names.to_numpy()[self.columns]
+
+    def find(self, genes: str | Iterable[str], argument: str = "genes") -> np.ndarray:
+        """Positions of genes among those of the decoder.
+
+        Raises
+        ------
+        TypeError
+            If `genes` are not names.
+        KeyError
+            If a gene does not exist, or the representation does not know it.
+        ValueError
+            If no gene, or one twice, is named.
+        """
+        wanted = [genes] if isinstance(genes, str) else list(genes)
+        wrong = [g for g in wanted if not isinstance(g, str)]
+        if wrong:
+            raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
+        if not wanted:
+            raise ValueError(f"`{argument}` names no gene: pass at least one of adata.var_names.")
+        if len(set(wanted)) < len(wanted):
+            raise ValueError(
+                f"`{argument}` names a gene twice: {some(sorted({g for g in wanted if wanted.count(g) > 1}))}."
+            )
+        known = {name: i for i, name in enumerate(self.names)}
+        unknown = [g for g in wanted if g not in known]
+        filtered = [g for g in unknown if g in self.owner.var_names]
+        if filtered:
+            raise KeyError(
+                f"`{argument}` names {some(filtered)}, which {self.use_rep!r} was computed without: its {len(known)} genes are "
+                "those of its mask (highly variable ones, by default). Compute it again with these genes, or name others."
+            )
+        if unknown:
+            hints = "".join(suggest(g, known).partition("There is")[0] for g in unknown[:3])
+            raise KeyError(f"`{argument}` names {some(unknown)}, not among adata.var_names. {hints}".rstrip())
+        return np.array([known[g] for g in wanted])
+
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        """Expression profiles (n, G) of states (n, d)."""
+        with torch.no_grad():
+            return self.decoder.decode(torch.as_tensor(states, dtype=torch.float32)).numpy()
+
+
+def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSpace:
+    """Find the decoder of the representation of a fit.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    key
+        Name of the fit.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors. By default what the AnnData carries: the
+        components of a PCA by scanpy, or the networks of `pp.autoencoder`; states that are expression need none.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit.
+    TypeError
+        If `decoder` is not a decoder.
+    ValueError
+        If the representation has no decoder, or it does not fit the data.
+    """
+    params = read_params(adata, key)
+    found = locate(adata, params["use_rep"])
+    n_dims, owner = params["n_dims"], found.owner
+    if is_mudata(owner):
+        raise ValueError(
+            f"`use_rep` {found.name!r} belongs to no modality, so there are no genes behind it: fit a representation of one, "
+            "such as 'rna:X_pca'."
+        )
+    all_genes = np.arange(owner.n_vars)
+    if decoder is not None:
+        space = GeneSpace(_given(decoder), owner, all_genes, found.name)
+        _check_shapes(space, read_states(adata, key))
+        return space
+    if found.key not in owner.obsm:
+        return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], found.name)
+    loadings, entry = _PCA_NAMES.get(found.key, (found.key, found.key))
+    if loadings in owner.varm:
+        return _read_pca(found, np.asarray(owner.varm[loadings]), owner.uns.get(entry, {}), n_dims)
+    raise ValueError(
+        f"`use_rep` {found.name!r} has no decoder, so nothing can be said about genes: fit 'X_pca' of scanpy.pp.pca, the result of "
+        "scdiffot.pp.autoencoder or expression itself, or pass `decoder=(encode, decode)`."
+    )
+
+
+def _given(decoder: Any) -> Decoder:
+    if isinstance(decoder, tuple | list) and len(decoder) == 2 and all(callable(f) for f in decoder):
+        return CallableDecoder(*decoder)
+    if isinstance(decoder, Decoder):
+        return decoder
+    raise TypeError(
+        f"`decoder` is a {type(decoder).__name__}: pass an object with methods encode and decode, or a pair of functions."
+    )
+
+
+def _check_shapes(space: GeneSpace, states: np.ndarray) -> None:
+    z = torch.as_tensor(states[:3], dtype=torch.float32)
+    with torch.no_grad():
+        x = space.decoder.decode(z)
+        back = space.decoder.encode(x) if isinstance(x, torch.Tensor) else x
+    n_genes = space.owner.n_vars
+    if not isinstance(x, torch.Tensor) or x.shape != (len(z), n_genes) or back.shape != z.shape:
+        raise ValueError(
+            f"`decoder` turns states of shape {tuple(z.shape)} into {tuple(getattr(x, 'shape', ()))} and back into "
+            f"{tuple(getattr(back, 'shape', ()))}: it must give tensors of {n_genes} genes, those of adata.var_names, and back."
+        )
+
+
+def _read_pca(found: Location, loadings: np.ndarray, entry: Any, n_dims: int) -> GeneSpace:
+    """The PCA of scanpy: genes outside of its mask have no weights."""
+    owner, params = found.owner, entry.get("params", {})
+    if loadings.shape[1] < n_dims:
+        raise ValueError(
+            f"`use_rep` {found.name!r} has {n_dims} dimensions in this fit, but its loadings only {loadings.shape[1]}: "
+            "compute the PCA again, then fit."
+        )
+    columns = np.flatnonzero(_mask(owner, params.get("mask_var"), loadings))
+    weights = np.asarray(loadings[columns, :n_dims], dtype=np.float64)
+    centred = bool(params.get("zero_center", True))
+    mean = _pca_mean(found, columns, weights, params.get("layer")) if centred else np.zeros(len(columns))
+    decoder = LinearDecoder(torch.tensor(weights, dtype=torch.float32), torch.tensor(mean, dtype=torch.float32))
+    return GeneSpace(decoder, owner, columns, found.name)
+
+
+def _mask(owner: AnnData, mask: Any, loadings: np.ndarray) -> np.ndarray:
+    if isinstance(mask, str) and mask in owner.var:
+        return owner.var[mask].to_numpy(dtype=bool)
+    return np.any(loadings != 0, axis=1)
+
+
+def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None) -> np.ndarray:
+    """Mean that the PCA subtracted.
+
+    Cells may have been removed since. The part of the mean that matters to the coordinates is read off them; the rest is that of
+    the cells that are left.
+    """
+    owner = found.owner
+    rows = np.linspace(0, owner.n_obs - 1, min(owner.n_obs, _N_TRIED)).astype(int)
+    coordinates = np.asarray(found.array)[:, : weights.shape[1]]
+    spread = coordinates.std(axis=0).max()
+    sources = {name: owner.layers[name] for name in ([layer] if layer in owner.layers else []) + [*owner.layers]}
+    if owner.X is not None:
+        sources = {"X": owner.X, **sources} if layer is None else {**sources, "X": owner.X}
+    for values in sources.values():
+        shift = _dense(values[rows][:, columns]) @ weights - coordinates[rows]
+        if np.ptp(shift, axis=0).max() <= _TOLERANCE * max(spread, 1e-12):
+            mean = np.asarray(values[:, columns].mean(axis=0), dtype=np.float64).ravel()
+            return mean - weights @ (weights.T @ mean - shift.mean(axis=0))
+    if owner.X is None and "mean" in owner.var:
+        return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
+    raise ValueError(
+        f"`use_rep` {found.name!r} was not computed from {some(sources) or 'anything that is left'}: X times its loadings gives other "
+        "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X or a layer, or compute it again."
+    )
+
+
+def _dense(values: Any) -> np.ndarray:
+    values = values.compute() if hasattr(values, "compute") else values
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
