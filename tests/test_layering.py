@@ -24,7 +24,9 @@ ROOMS = {
     "_data": {"_keys", "core"},
     "get": {"_keys", "_data", "core"},
     "datasets": {"_keys", "_data", "core"},
+    "pp": {"_keys", "_data", "core"},
     "tl": {"_keys", "_data", "core", "get", "metrics"},
+    "ext": {"_keys", "_data", "core", "get"},
     "pl": {"_keys", "_data", "get"},
 }
 CORE_MAY_IMPORT = {"numpy", "scipy", "torch", "ot", "torchdiffeq"}

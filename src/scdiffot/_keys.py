@@ -14,6 +14,11 @@ VALIDATION = "validation"
 FATE = "fate"
 ANCESTRY = "ancestry"
 LANDSCAPE = "landscape"
+REGULATION = "regulation"
+GROWTH_GENES = "growth_genes"
+TRAJECTORY_GENES = "trajectory_genes"
+PERTURBATION = "perturbation"
+PERTURB_SCREEN = "perturb_screen"
 
 # Class of descendants that are far from every cell
 OUTSIDE = "outside"
@@ -56,7 +61,7 @@ class Keys:
 
     @property
     def velocity(self) -> str:
-        """Drift in `obsm`."""
+        """Drift in `obsm`, and of the genes in `layers`."""
         return f"{self.uns}_velocity"
 
     @property

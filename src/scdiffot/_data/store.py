@@ -10,7 +10,7 @@ import numpy as np
 from scdiffot import _keys
 from scdiffot._keys import Keys
 
-from .checks import check_adata, suggest
+from .checks import check_adata, is_mudata, suggest
 from .extract import representation
 from .snapshots import time_course
 from .times import CellTimes, cell_times
@@ -101,6 +101,9 @@ def _drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
         if name in adata.obs:
             del adata.obs[name]
     adata.obsp.pop(keys.transitions, None)
+    layers = [m.layers for m in adata.mod.values()] if is_mudata(adata) else [adata.layers]
+    for layer in layers:
+        layer.pop(keys.velocity, None)
 
 
 def write_validation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -> None:
