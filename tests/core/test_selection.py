@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core import FitConfig, Snapshots
-from scdiffot.core.selection import SIGMAS, choose_regime
+from scdiffot.core.selection import SIGMAS, SigmaSearch, choose_regime
 
 TIMES = np.arange(5.0)
 
@@ -85,3 +85,27 @@ def test_choice_is_a_property_of_the_data() -> None:
     assert regime(scaled) == one
     np.random.default_rng(5).normal(size=10)
     assert regime(snapshots) == one
+
+
+@pytest.mark.parametrize("start", [0.1, 0.3, 0.5, 0.9])
+def test_search_finds_the_least_misfit(start: float) -> None:
+    """A parabola in logarithms, whose vertex is found exactly once it is bracketed."""
+
+    def misfit(sigma: float) -> float:
+        return float(np.exp(3 * np.log(sigma / 0.4) ** 2))
+
+    search, sigma = SigmaSearch(start), start
+    for _ in range(12):
+        sigma = search.after(misfit(sigma), more=True)
+    assert sigma == pytest.approx(0.4, rel=1e-6)
+    assert search.after(100.0, more=True) == sigma
+
+
+def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
+    search = SigmaSearch(0.2)
+    higher = search.after(3.0, more=True)
+    assert higher > 0.2
+    assert search.after(1.0, more=False) == higher
+    search = SigmaSearch(0.2)
+    search.after(1.0, more=True)
+    assert search.after(3.0, more=False) == 0.2

@@ -54,7 +54,7 @@ def _demo(arguments: argparse.Namespace) -> None:
     # a gene network does not change with the clock; fewer steps than by default, for a demo is to take a minute
     tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=800, n_corrections=5, rng=arguments.rng)
     tl.validate(adata, "time", rng=arguments.rng)
-    paths = tl.simulate(adata, t0=0, n_particles=500, rng=arguments.rng)
+    paths = tl.simulate(adata, t0=0, n_particles=500, kind="sde", rng=arguments.rng)
     last = float(adata.obs["time"].max())
     tl.sta_forward(adata, "cell_type", f"time < {last}", n_trajectories=50, rng=arguments.rng)
     # where on the way the two fates were still together

@@ -16,7 +16,8 @@ class FitConfig:
         Whether cells divide and die. Without growth the transport is balanced and masses are ignored.
     sigma
         Diffusion, in state per square root of time; 0 gives deterministic (Wasserstein-Fisher-Rao) transport, ``"auto"``
-        the largest value that does not worsen the prediction of left-out snapshots.
+        the largest value that does not worsen the prediction of left-out snapshots; for autonomous fields, from there on, the
+        one that leaves least unexplained.
     alpha
         Price of growth against motion, in squared state; ``"auto"`` reads it off the distances between snapshots.
     form

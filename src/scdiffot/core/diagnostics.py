@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .distances import noise_floor, wasserstein
-from .dynamics import midpoint_step
+from .dynamics import midpoint_step, simulate
 from .scales import subsample
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ STEP = 1e-3
 
 
 def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -> dict[str, np.ndarray | float]:
-    """Roll the first snapshot out and compare.
+    """Roll the first snapshot out, by what carries the population best, and compare.
 
     Parameters
     ----------
@@ -61,6 +61,10 @@ def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -
                 residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
         states.append(model.scaling.state_out(x.numpy()))
         weights.append(log_w.exp().double().numpy())
+    if model.population_kind == "sde":
+        first, last = model.times[[0, -1]]
+        paths = simulate(model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng)
+        states, weights = list(paths.states), list(paths.weights)
     s = model.scaling
     return {
         "times": model.times,

@@ -206,8 +206,9 @@ def interpolate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Virtual snapshot at any time between the first and the last.
 
-    Cells of the snapshots before and after are carried along the flow to ``time``, forward and backward, and count the
-    more the nearer their snapshot is. At a snapshot it is that snapshot.
+    Cells of the snapshots before and after are carried to ``time``, forward and backward, and count the more the nearer their
+    snapshot is: along the flow, or by the stochastic dynamics where autonomous fields explain spread by noise. At a
+    snapshot it is that snapshot.
 
     Parameters
     ----------
@@ -218,7 +219,7 @@ def interpolate(
     time
         Time, in the user's unit.
     rng
-        Seed or generator that thins snapshots of more than 20,000 cells.
+        Seed or generator that thins snapshots of more than 20,000 cells, and of the noise.
 
     Returns
     -------
@@ -251,6 +252,7 @@ def interpolate(
         if share < 1e-9:
             continue
         x = subsample(snapshots.states[source], MAX_CELLS, generator).numpy()
-        path = simulate(model, x, times[source], t1=time, save_times=np.array([time]))
+        kind, at = model.population_kind, np.array([time])
+        path = simulate(model, x, times[source], t1=time, kind=kind, save_times=at, rng=generator)
         parts.append((path.states[-1], path.weights[-1] * share * model.masses[source] / len(x)))
     return np.concatenate([x for x, _ in parts]), np.concatenate([w for _, w in parts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Literal
 
 import numpy as np
 import torch
@@ -57,6 +58,11 @@ class RUOTModel:
     def n_dims(self) -> int:
         """Dimension of the state."""
         return self.networks.n_dims
+
+    @property
+    def population_kind(self) -> Literal["ode", "sde"]:
+        """What carries a population best: autonomous fields explain spread by noise, others by their flow."""
+        return "sde" if self.config.autonomous else "ode"
 
     @property
     def sigma(self) -> float:

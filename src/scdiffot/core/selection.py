@@ -23,6 +23,7 @@ N_CELLS = 400
 N_ITER = 100
 SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 ALPHA_FACTORS = (4.0, 2.0, 1.0)
+SIGMA_STEP = 1.3
 SLACK = 0.02
 AUTONOMOUS_SLACK = 0.05
 
@@ -89,6 +90,43 @@ def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> 
         slack = AUTONOMOUS_SLACK if config.autonomous else SLACK
         regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)], slack)
     return regime
+
+
+class SigmaSearch:
+    """Climb to the sigma at which an autonomous field leaves least of the paths unexplained.
+
+    The relative entropy of paths that end in the snapshots to those of the field, ``E |misfit of the drift|^2 / (2 sigma^2)``, bounds
+    the log-likelihood of the snapshots from below. Fields that change with time can follow the paths of any sigma and leave
+    nothing unexplained; for an autonomous one the bound has a maximum.
+    """
+
+    def __init__(self, sigma: float) -> None:
+        self._current = sigma
+        self._tried: dict[float, float] = {}
+
+    def after(self, misfit: float, *, more: bool) -> float:
+        """Sigma of the next round, given the misfit of the last; the best one when there are no ``more`` rounds to try."""
+        if self._current not in self._tried:
+            self._tried[self._current] = misfit
+            tried = sorted(self._tried)
+            best = min(tried, key=self._tried.__getitem__)
+            step = {tried[-1]: SIGMA_STEP, tried[0]: 1 / SIGMA_STEP}.get(best)
+            if more and step is not None:
+                # From a single point, up.
+                self._current = best * (SIGMA_STEP if len(tried) == 1 else step)
+                return self._current
+            self._current = self._vertex(tried, best)
+            self._tried[self._current] = self._tried.get(self._current, misfit)
+        return self._current
+
+    def _vertex(self, tried: list[float], best: float) -> float:
+        """Minimum of the parabola through the best and its neighbours, in logarithms."""
+        at = tried.index(best)
+        if not 0 < at < len(tried) - 1:
+            return best
+        x, y = np.log(tried[at - 1 : at + 2]), np.log([self._tried[s] for s in tried[at - 1 : at + 2]])
+        a, b, _ = np.polyfit(x, y, 2)
+        return float(np.exp(-b / (2 * a)))
 
 
 def _first_good(test: LeaveOneOut, regimes: list[Regime], slack: float = SLACK) -> Regime:

@@ -24,7 +24,7 @@ from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample
-from .selection import choose_regime
+from .selection import SigmaSearch, choose_regime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,8 @@ REPORT_EVERY = 25
 GRADIENT_CLIP = 5.0
 WEIGHT_DECAY = 1e-4
 N_CALIBRATION = 20_000
+# Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
+N_SETTLE, N_MISFIT = 3, 3
 
 
 def fit(
@@ -168,8 +170,22 @@ class _Training:
         config = self.config
         self.fields.growth_range.copy_(self._growth_range(pool))
         self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
-        for i in range(config.corrections[0]):
-            self._regress(self._correction(i, pool), config.corrections[1], 0.5, "correction")
+        rounds, n_steps = config.corrections
+        search = SigmaSearch(self.regime.sigma) if config.autonomous and config.sigma == "auto" else None
+        for i in range(rounds):
+            self._regress(self._correction(i, pool), n_steps, 0.5, "correction")
+            # The first round is still learning, the last ones are for the sigma that was found.
+            if search is not None and i > 0:
+                self._set_sigma(search.after(self._misfit(), more=i < rounds - N_SETTLE))
+
+    def _misfit(self) -> float:
+        """How far the fields are from the paths of the current round, in multiples of what the noise explains."""
+        flow, growth = np.array(self.log[-N_MISFIT:])[:, [2, 3]].mean(0)
+        return float(flow + growth) / self.regime.sigma**2
+
+    def _set_sigma(self, sigma: float) -> None:
+        self.regime = replace(self.regime, sigma=sigma)
+        self.fields.sigma = sigma
 
     def _regress(self, batches: Iterator[Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""

@@ -87,7 +87,8 @@ def fit(
         Whether cells divide and die. Without growth, masses are ignored.
     sigma
         Diffusion, in state per square root of time; 0 is deterministic transport. ``"auto"`` takes the largest value that
-        does not worsen the prediction of left-out snapshots: an upper bound, which is all that snapshots can tell.
+        does not worsen the prediction of left-out snapshots: an upper bound, which is all that snapshots can tell. Autonomous
+        fields cannot explain everything, and it is refined to the value at which they explain most.
     alpha
         Price of growth against motion, in squared state. ``"auto"`` reads it off the distances between snapshots.
     form
