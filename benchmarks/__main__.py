@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def parts() -> dict[str, ModuleType]:
     """The parts by their letter."""
-    from .tasks import held_out, in_sample, left_out, peers, speed, stability, truth
+    from .tasks import fates, held_out, in_sample, left_out, peers, regulators, speed, stability, truth
 
     return {
         "A": held_out,
@@ -30,13 +30,15 @@ def parts() -> dict[str, ModuleType]:
         "E": stability,
         "F": speed,
         "G": peers,
+        "H": fates,
+        "I": regulators,
     }
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
-    parser.add_argument("--only", metavar="A,C", help="parts to run (A to G); all by default")
+    parser.add_argument("--only", metavar="A,C", help="parts to run (A to I); all by default")
     parser.add_argument("--data", metavar="emt,misa", help="data sets to run; all of each part by default")
     parser.add_argument("--peers", metavar="NAMES", help="peers to run in part G; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="splits and fits to average over (default 3)")

@@ -74,7 +74,85 @@ def test_measuring_again_replaces(results):
 def test_unknown_part_is_refused():
     done = run("--only", "A,Z")
     assert done.returncode != 0
-    assert "--only has Z: choose from A, B, C, D, E, F, G." in done.stderr
+    assert "--only has Z: choose from A, B, C, D, E, F, G, I." in done.stderr
+
+
+@pytest.fixture
+def regulators(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.tasks import regulators
+
+    return regulators
+
+
+def test_edges_are_judged_by_sign_and_without_the_diagonal(regulators):
+    edges = np.array([[1.0, 1, 0, 0], [0, 1, -1, 0], [0, 0, 0, 0], [1, 0, -1, 0]])
+    perfect = regulators.edge_precision(edges, 3 * edges)
+    assert (perfect["auprc"], perfect["auprc_activation"], perfect["auprc_repression"]) == (1, 1, 1)
+    assert perfect["chance"] == 4 / 24
+    # a large constant on the diagonal wins nothing, and wrong signs lose
+    assert regulators.edge_precision(edges, 3 * edges - 100 * np.eye(4)) == perfect
+    assert regulators.edge_precision(edges, -edges)["auprc"] < 0.3
+
+
+def test_enrichment_of_drivers(regulators):
+    driver = np.arange(50) < 6
+    assert regulators.enrichment(driver, -np.arange(50.0)) == {"auroc": 1.0, "in_top": 6}
+    assert regulators.enrichment(driver, np.arange(50.0)) == {"auroc": 0.0, "in_top": 0}
+
+
+def test_rare_fates_count_as_much_as_frequent_ones(regulators):
+    found = {
+        "fates": np.array(["fate_1", "fate_2", "progenitor"]),
+        "control": np.array([0.5, 0.1, 0.4]),
+        "shift": np.array([[0.1, 0.0, -0.1], [0.0, -0.09, 0.09], [0.0, 0.0, 0.0]]),
+    }
+    np.testing.assert_allclose(regulators._by_fate(found), [0.2, 0.3, 0])
+
+
+def test_random_forest_finds_who_predicts(regulators):
+    x = np.random.default_rng(0).normal(size=(150, 4))
+    x[:, 3] = x[:, 0] - x[:, 1]
+    importance = regulators.forest_importance(x, 0)
+    assert importance[3, :2].min() > 2 * importance[3, 2]
+    np.testing.assert_allclose(importance.sum(axis=1), 1)
+    assert not np.diag(importance).any()
+
+
+def test_page_of_genes_shows_the_rows(regulators, tmp_path):
+    from benchmarks.report_genes import section
+    from benchmarks.store import Store
+    from benchmarks.tasks.markers import MARKERS, REGULATION
+
+    store = Store(tmp_path / "b.json")
+    numbers = {"n_drivers": 6, "n_genes": 50, "in_top": 5, "effect_spearman": 0.4}
+    precision = {"auprc": 0.25, "auprc_activation": 0.3, "auprc_repression": 0.2, "chance": 0.02, "n_edges": 84}
+    store.rows = [
+        {"part": "I", "task": "drivers", "method": "correlation with fate", "seed": 0, "auroc": 0.71, **numbers},
+        {"part": "I", "task": "drivers", "method": "scdiffot", "seed": 0, "auroc": 0.93, **numbers},
+        {"part": "I", "task": "edges", "method": "scdiffot", "seed": 0, **precision},
+        {
+            "part": "I",
+            "task": "markers",
+            "seed": 0,
+            "change": [-1.0] * len(MARKERS),
+            "change_se": [0.1] * len(MARKERS),
+            "observed": [-1.1] * len(MARKERS),
+            "weight": [0.5] * len(REGULATION),
+            "stability": [0.9] * len(REGULATION),
+        },
+    ]
+    page = section(store)
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    # ours first
+    assert lines[1].startswith("| scdiffot | 0.930 | 5.000 | 0.400 |")
+    assert lines[2].startswith("| correlation with fate | 0.710 |")
+    assert "| scdiffot | 0.250 | 0.300 | 0.200 |" in lines
+    assert "| CDH1 | down | -1.000 | 0.100 | -1.100 | yes |" in lines
+    assert "| VIM | up | -1.000 | 0.100 | -1.100 | **no** |" in lines
+    assert "| SNAIL to CDH1 | represses | 0.500 | 0.900 | **no** |" in lines
+    store.rows = []
+    assert section(store) == ""
 
 
 def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):

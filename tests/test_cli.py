@@ -33,7 +33,7 @@ def path(course, tmp_path):
     return tmp_path / "course.h5ad"
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["fit"], ["fate"]])
+@pytest.mark.parametrize("command", [[], ["demo"], ["fit"], ["fate"], ["perturb"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])

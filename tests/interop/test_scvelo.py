@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 
+import anndata as ad
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.neighbors import kneighbors_graph
 
 import scdiffot as sdo
 
@@ -46,3 +48,29 @@ def test_streamlines_follow_the_velocities(fitted, quick):
     steps = segments[:, 1] - segments[:, 0]
     assert len(steps) > 100
     assert (np.abs(steps[:, 1]) < 1e-6 * np.abs(steps[:, 0]).max()).all()
+
+
+def test_scvelo_takes_exported_velocities(fitted):
+    rng = np.random.default_rng(0)
+    states = fitted.obsm["X_pca"].astype(np.float32)
+    loadings = np.linalg.qr(rng.normal(size=(20, 3)))[0]
+    adata = ad.AnnData((states @ loadings.T + 5).astype(np.float32), obs=fitted.obs, uns=fitted.uns)
+    adata.obsm["X_pca"], adata.varm["PCs"] = states, loadings
+    adata.obsm["scdiffot_velocity"] = np.tile(np.float32([1, 0, 0]), (adata.n_obs, 1))
+    sdo.tl.gene_velocity(adata)
+    sdo.ext.scvelo(adata)
+    exported = adata.layers["velocity"].copy()
+    adata.obsp["distances"] = kneighbors_graph(states, 20, mode="distance")
+    adata.obsp["connectivities"] = kneighbors_graph(states, 20, mode="connectivity")
+    names = {"distances_key": "distances", "connectivities_key": "connectivities"}
+    adata.uns["neighbors"] = {**names, "params": {"n_neighbors": 20, "method": "umap"}}
+    scv.tl.velocity_graph(adata, show_progress_bar=False)
+    scv.tl.velocity_embedding(adata, basis="pca")
+    arrows = adata.obsm["velocity_pca"][:, :2]
+    mean = arrows.mean(axis=0)
+    # neighbourhoods at the rim bend inwards
+    assert mean[0] / np.linalg.norm(mean) > 0.95
+    scv.tl.velocity_confidence(adata)
+    assert adata.obs["velocity_confidence"].mean() > 0.99
+    # it was not computed anew
+    np.testing.assert_array_equal(adata.layers["velocity"], exported)

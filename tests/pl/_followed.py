@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scdiffot._data.shares import column_names
-from scdiffot._keys import ANCESTRY, FATE, LANDSCAPE, OUTSIDE, Keys
+from scdiffot._keys import ANCESTRY, FATE, LANDSCAPE, OUTSIDE, TRAJECTORY_GENES, Keys
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -102,5 +102,27 @@ def give_landscape(adata: AnnData) -> AnnData:
         "lambda": np.where(square < 9, np.broadcast_to(xx, square.shape), np.nan),
         "basins": pd.DataFrame(wells, columns=["time", "type", "x", "y", "depth"]),
         "barriers": pd.DataFrame([(0.0, "A", "B", 0.5)], columns=["time", "from", "to", "barrier"]),
+    }
+    return adata
+
+
+def give_trends(adata: AnnData, n_genes: int = 4) -> AnnData:
+    """Trends of genes g0, g1, ... to every type: the i-th gene goes up by i to the i-th fate, and stays for all others."""
+    types = list(adata.obs["cell_type"].cat.categories)
+    genes, times = np.array([f"g{i}" for i in range(n_genes)]), np.linspace(0, 2, 5)
+    slope = np.arange(n_genes) * (np.arange(len(types))[:, None] == np.arange(n_genes) % len(types))
+    mean = 1 + slope[:, None] * times[:, None]
+    ranking = pd.DataFrame(
+        {"gene": np.tile(genes, len(types)), "fate": np.repeat(types, n_genes), "effect": slope.ravel()}
+    )
+    adata.uns["scdiffot"][TRAJECTORY_GENES] = {
+        "cell_key": "cell_type",
+        "times": times,
+        "genes": genes,
+        "fates": np.array(types),
+        "mean": mean,
+        "low": mean - 0.5,
+        "high": mean + 0.25,
+        "ranking": ranking.sort_values("effect", ascending=False, kind="stable"),
     }
     return adata

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from _followed import give_ancestry, give_fates, give_landscape
+from _followed import give_ancestry, give_fates, give_landscape, give_trends
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def ready(fitted):
     fitted.uns["scdiffot"]["validation"] = table
     fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
     sdo.tl.project(fitted, "umap")
-    return give_landscape(give_ancestry(give_fates(fitted)))
+    return give_trends(give_landscape(give_ancestry(give_fates(fitted))))
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def _plots(paths):
         "population": lambda a, **o: sdo.pl.population(a, paths, **o),
         "velocity": lambda a, **o: sdo.pl.velocity(a, **o),
         "trajectories": lambda a, **o: sdo.pl.trajectories(a, paths, **o),
+        "trajectory_genes": lambda a, **o: sdo.pl.trajectory_genes(a, **o),
         "growth": lambda a, **o: sdo.pl.growth(a, **o),
         "validation": lambda a, **o: sdo.pl.validation(a, **o),
         "fate": lambda a, **o: sdo.pl.fate(a, **o),

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from scdiffot import _progress
 from scdiffot.core import Progress
-from scdiffot.tl import _progress
 
 
 def _shown(monkeypatch, n_fits=1) -> str:

@@ -10,7 +10,9 @@ import torch
 
 from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, identity
 
+from .autoencoders import is_autoencoder, read_autoencoder
 from .checks import is_mudata, some, suggest
+from .expression import PORTION, dense, layer_names
 from .extract import Location, locate
 from .store import read_params, read_states
 
@@ -131,6 +133,9 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
         return space
     if found.key not in owner.obsm:
         return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], found.name)
+    if is_autoencoder(owner.uns.get(found.key)):
+        networks, columns = read_autoencoder(found, n_dims)
+        return GeneSpace(networks, owner, columns, found.name)
     loadings, entry = _PCA_NAMES.get(found.key, (found.key, found.key))
     if loadings in owner.varm:
         return _read_pca(found, np.asarray(owner.varm[loadings]), owner.uns.get(entry, {}), n_dims)
@@ -179,10 +184,13 @@ def _read_pca(found: Location, loadings: np.ndarray, entry: Any, n_dims: int) ->
     return GeneSpace(decoder, owner, columns, found.name)
 
 
-def _mask(owner: AnnData, mask: Any, loadings: np.ndarray) -> np.ndarray:
-    if isinstance(mask, str) and mask in owner.var:
-        return owner.var[mask].to_numpy(dtype=bool)
-    return np.any(loadings != 0, axis=1)
+def _mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:
+    weighted = np.any(loadings != 0, axis=1)
+    if isinstance(name, str) and name in owner.var:
+        mask = owner.var[name].to_numpy(dtype=bool)
+        # the column may have been computed again since
+        return weighted if (weighted & ~mask).any() else mask
+    return weighted
 
 
 def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None) -> np.ndarray:
@@ -195,13 +203,14 @@ def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: 
     rows = np.linspace(0, owner.n_obs - 1, min(owner.n_obs, _N_TRIED)).astype(int)
     coordinates = np.asarray(found.array)[:, : weights.shape[1]]
     spread = coordinates.std(axis=0).max()
-    sources = {name: owner.layers[name] for name in ([layer] if layer in owner.layers else []) + [*owner.layers]}
+    names = [*([layer] if layer in owner.layers else []), *layer_names(owner)]
+    sources = {name: owner.layers[name] for name in names if name is not None}
     if owner.X is not None:
         sources = {"X": owner.X, **sources} if layer is None else {**sources, "X": owner.X}
     for values in sources.values():
-        shift = _dense(values[rows][:, columns]) @ weights - coordinates[rows]
+        shift = dense(values[rows], np.float64)[:, columns] @ weights - coordinates[rows]
         if np.ptp(shift, axis=0).max() <= _TOLERANCE * max(spread, 1e-12):
-            mean = np.asarray(values[:, columns].mean(axis=0), dtype=np.float64).ravel()
+            mean = _mean(values)[columns]
             return mean - weights @ (weights.T @ mean - shift.mean(axis=0))
     if owner.X is None and "mean" in owner.var:
         return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
@@ -211,6 +220,9 @@ def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: 
     )
 
 
-def _dense(values: Any) -> np.ndarray:
-    values = values.compute() if hasattr(values, "compute") else values
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
+def _mean(values: Any) -> np.ndarray:
+    """Mean of every gene, in memory for portions of cells only."""
+    n = values.shape[0]
+    if hasattr(values, "tocsr"):
+        return np.asarray(values.sum(axis=0, dtype=np.float64)).ravel() / n
+    return sum(dense(values[i : i + PORTION]).sum(axis=0, dtype=np.float64) for i in range(0, n, PORTION)) / n

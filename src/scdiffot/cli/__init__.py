@@ -1,4 +1,4 @@
-"""The command line: `scdiffot demo`, `scdiffot fit` and `scdiffot fate`.
+"""The command line: `scdiffot demo`, `fit`, `fate` and `perturb`.
 
 Nothing heavy is imported before a command runs, so that `--help` and a bad command line answer at once.
 """
@@ -13,6 +13,7 @@ from ._common import BadInput
 from ._demo import add_demo
 from ._fate import add_fate
 from ._fit import add_fit
+from ._perturb import add_perturb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="scdiffot", description="Single-cell dynamics from time-course snapshots.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_demo, add_fit, add_fate):
+    for add in (add_demo, add_fit, add_fate, add_perturb):
         add(commands)
     return parser
 

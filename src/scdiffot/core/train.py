@@ -282,11 +282,8 @@ class _Training:
         x = x.repeat(-(-min(n, 1000) // len(x)), 1)
         x = x + float(self.widths[0]) * torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
         paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=10)
-        particles = []
-        for (z, log_w), mass in zip(paths, self.scaled.masses, strict=True):
-            weights = torch.softmax(log_w.double(), 0) * float(mass)
-            particles.append((z.cpu(), weights.float().clamp_min(1e-12).cpu()))
-        return particles
+        weights = [torch.softmax(w.double(), 0) * float(m) for (_, w), m in zip(paths, self.scaled.masses, strict=True)]
+        return [(x.cpu(), w.float().clamp_min(1e-12).cpu()) for (x, _), w in zip(paths, weights, strict=True)]
 
     @torch.no_grad()
     def _calibrate_mass(self) -> None:

@@ -9,6 +9,7 @@ from ._gene_network import gene_network
 from ._misa import misa
 from ._mouse_embryo_spatial import mouse_embryo_spatial
 from ._mouse_hematopoiesis import mouse_hematopoiesis
+from ._regulatory_network import regulatory_network
 from ._zebrafish import zebrafish
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "misa",
     "mouse_embryo_spatial",
     "mouse_hematopoiesis",
+    "regulatory_network",
     "zebrafish",
 ]

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from ._fate import fate
 from ._model import model
+from ._perturbation import perturb_screen, perturbation
+from ._regulation import regulation
 
-__all__ = ["fate", "model"]
+__all__ = [
+    "fate",
+    "model",
+    "perturb_screen",
+    "perturbation",
+    "regulation",
+]

@@ -5,10 +5,15 @@ from __future__ import annotations
 from ._ancestry import ancestry
 from ._fate import fate
 from ._growth import growth
+from ._growth_genes import growth_genes
 from ._history import history
 from ._landscape import landscape
+from ._perturb import perturb
+from ._perturb_screen import perturb_screen
 from ._population import population
+from ._regulation import regulation
 from ._trajectories import trajectories
+from ._trajectory_genes import trajectory_genes
 from ._validation import validation
 from ._velocity import velocity
 
@@ -16,10 +21,15 @@ __all__ = [
     "ancestry",
     "fate",
     "growth",
+    "growth_genes",
     "history",
     "landscape",
+    "perturb",
+    "perturb_screen",
     "population",
+    "regulation",
     "trajectories",
+    "trajectory_genes",
     "validation",
     "velocity",
 ]

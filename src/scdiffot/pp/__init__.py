@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from ._autoencoder import autoencoder
+from ._score_growth import score_growth
+
+__all__ = ["autoencoder", "score_growth"]

@@ -1,0 +1,194 @@
+"""Expression as it is stored, for what is computed from genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import some, suggest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from scipy.sparse import csr_matrix
+
+# Cells that are dense at a time while a file is read.
+PORTION = 4096
+# Cells whose values tell what a layer holds.
+_N_TRIED = 200
+
+
+def expression(adata: AnnData, layer: str | None, columns: np.ndarray | None = None) -> np.ndarray | csr_matrix:
+    """Read expression into memory, dense or sparse as it is stored, whatever holds it.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    layer
+        Layer, or X if None.
+    columns
+        Positions of the genes to read, in rising order; all by default.
+
+    Returns
+    -------
+    float32, shape ``(n, G)``; sparse matrices are compressed by rows.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer.
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If it holds NaN or infinite values.
+    """
+    from scipy import sparse
+
+    stored = stored_expression(adata, layer)
+    columns = np.arange(adata.n_vars) if columns is None else columns
+    if stored.dtype.kind not in "biuf":
+        raise TypeError(f"`layer` {_name(layer)} holds {stored.dtype}: pass real numbers.")
+    if hasattr(stored, "to_memory"):  # sparse, in a file
+        stored = stored.to_memory()
+    if sparse.issparse(stored):
+        values = sparse.csr_matrix(stored[:, columns], dtype=np.float32)
+        finite = bool(np.isfinite(values.data).all())
+    else:
+        values = np.empty((adata.n_obs, len(columns)), np.float32)
+        for start in range(0, adata.n_obs, PORTION):
+            values[start : start + PORTION] = dense(stored[start : start + PORTION])[:, columns]
+        finite = bool(np.isfinite(values).all())
+    if not finite:
+        raise ValueError(f"`layer` {_name(layer)} holds NaN or infinite values: remove them first.")
+    return values
+
+
+def stored_expression(adata: AnnData, layer: str | None) -> Any:
+    """The array of a layer, or X if None, as it is stored.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    if layer is None:
+        if adata.X is None:
+            raise KeyError(f"`layer` is None, but X is empty: name a layer. {suggest('', layer_names(adata))}")
+        return adata.X
+    if layer not in adata.layers:
+        raise KeyError(f"`layer` is {layer!r}, which is no layer. {suggest(str(layer), layer_names(adata))}")
+    return adata.layers[layer]
+
+
+def layer_names(adata: AnnData) -> list[str]:
+    """Names of the layers; X may be among the layers under None."""
+    return [name for name in adata.layers if name is not None]
+
+
+def dense(values: Any, dtype: Any = np.float32) -> np.ndarray:
+    """A part of a matrix as a dense array."""
+    values = values.compute() if hasattr(values, "compute") else values
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=dtype)
+
+
+def are_counts(values: Any) -> bool:
+    """Whether expression in memory is nothing but whole numbers from zero, and more than on and off."""
+    data = values.data if hasattr(values, "tocsr") else values
+    return bool(data.size and data.min() >= 0 and data.max() > 1 and (data == np.rint(data)).all())
+
+
+def check_counts(
+    adata: AnnData, values: np.ndarray | csr_matrix, layer: str | None, *, wanted: bool, remedy: str
+) -> None:
+    """Refuse counts where logarithms of normalised expression are needed, or the other way round.
+
+    Parameters
+    ----------
+    adata, layer
+        Where the values are from.
+    values
+        What was read.
+    wanted
+        Whether counts are wanted.
+    remedy
+        What to do where no other layer would do.
+
+    Raises
+    ------
+    ValueError
+        If they are of the wrong kind. The message names the layers of the right one.
+    """
+    if are_counts(values) == wanted:
+        return
+    others = [None, *layer_names(adata)] if adata.X is not None else layer_names(adata)
+    fitting = [name for name in others if name != layer and _look_like_counts(adata, name) == wanted]
+    low, high = float(values.min()), float(values.max())
+    kind = "counts: whole numbers" if not wanted else "no counts: not only whole numbers from zero, or none above one"
+    where = " or ".join("layer=None (X)" if name is None else f"layer={name!r}" for name in fitting)
+    raise ValueError(
+        f"`layer` {_name(layer)} holds {kind} ({low:g} to {high:g}). "
+        + (f"Pass {where}, or {remedy}." if fitting else f"There is no other layer that would do: {remedy}.")
+    )
+
+
+def _look_like_counts(adata: AnnData, layer: str | None) -> bool:
+    stored = stored_expression(adata, layer)
+    rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _N_TRIED)).astype(int))
+    return stored.dtype.kind in "biuf" and are_counts(dense(stored[rows]))
+
+
+def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
+    """Which genes to use: a column of `var`, a mask, or the highly variable ones if they are marked.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If it is not a mask.
+    ValueError
+        If it has the wrong length or chooses nothing.
+    """
+    if mask_var is None:
+        mask_var = "highly_variable" if "highly_variable" in adata.var else np.ones(adata.n_vars, dtype=bool)
+    name = repr(mask_var) if isinstance(mask_var, str) else "the array given"
+    if isinstance(mask_var, str):
+        if mask_var not in adata.var:
+            raise KeyError(
+                f"`mask_var` is {mask_var!r}, which is no column of var. {suggest(mask_var, adata.var.columns)}"
+            )
+        mask_var = adata.var[mask_var].to_numpy()
+    mask = np.asarray(mask_var)
+    if mask.dtype != bool:
+        raise TypeError(f"`mask_var`, {name}, holds {mask.dtype}: pass True and False.")
+    if mask.shape != (adata.n_vars,):
+        raise ValueError(f"`mask_var` has shape {mask.shape}: pass one value for each of the {adata.n_vars} genes.")
+    if not mask.any():
+        raise ValueError(f"`mask_var`, {name}, is False everywhere: choose at least one gene.")
+    return mask
+
+
+def constant_genes(values: np.ndarray | csr_matrix) -> np.ndarray:
+    """Which genes have the same value in all cells."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    return dense(low, None).ravel() == dense(high, None).ravel()
+
+
+def check_varying(names: np.ndarray, constant: np.ndarray, least: int) -> None:
+    """Refuse expression of which too few genes vary.
+
+    Raises
+    ------
+    ValueError
+        If fewer than `least` do.
+    """
+    if (~constant).sum() < least:
+        raise ValueError(
+            f"Only {(~constant).sum()} of {len(constant)} genes vary between cells, fewer than {least}; constant are "
+            f"{some(names[constant].tolist())}: choose other genes with `mask_var`, or fewer dimensions."
+        )
+
+
+def _name(layer: str | None) -> str:
+    return "None (X)" if layer is None else repr(layer)

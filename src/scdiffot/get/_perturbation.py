@@ -1,0 +1,146 @@
+"""What changes of genes do, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.perturbation import read_perturbations, read_screen
+from scdiffot._keys import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def perturbation(
+    adata: AnnData | MuData, name: str | None = None, *, by: Literal["source", "cell"] = "source", key: str = DEFAULT
+) -> pd.DataFrame:
+    """Get what changes of genes did to fates as a tidy table.
+
+    Parameters
+    ----------
+    adata
+        Cells that :func:`scdiffot.tl.perturb` has followed, perhaps read from a file.
+    name
+        Name of a perturbation; all by default.
+    by
+        ``"source"``: a row for every type of the changed cells (last ``"all"``) and every fate. ``"cell"``: one for every cell and
+        fate.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    Columns ``perturbation`` and ``fate``. By source: ``source``; the shares ``control`` and ``perturbed`` of the fate among the
+    descendants with ``control_se`` and ``perturbed_se``; their difference ``shift`` with ``se``, ``p`` and ``p_adjusted``; and, the same
+    in all rows of a source, ``n_cells``, and ``mass_ratio`` with ``mass_se`` and ``mass_p``, the number of descendants with the
+    change over that without. By cell: ``cell``, ``shift``, ``se`` and ``mass_ratio``.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit or perturbation of this name.
+    ValueError
+        If `by` is none of the two.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", n_trajectories=20)
+    >>> sdo.get.perturbation(adata, "X")["source"].unique().tolist()[-1]
+    'all'
+    """
+    if by not in ("source", "cell"):
+        raise ValueError(f"`by` is {by!r}: pass 'source' or 'cell'.")
+    import pandas as pd
+
+    tables = [_by_source(f) if by == "source" else _by_cell(f) for f in read_perturbations(adata, key, name)]
+    # fates may differ with the target time
+    return pd.concat(tables, ignore_index=True)
+
+
+def perturb_screen(adata: AnnData | MuData, *, fates: bool = False, key: str = DEFAULT) -> pd.DataFrame:
+    """Get a screen as a table, a row for every gene in the order of the ranks.
+
+    Parameters
+    ----------
+    adata
+        Cells of a :func:`scdiffot.tl.perturb_screen`, perhaps read from a file.
+    fates
+        Whether to have a row for every gene and fate instead, with the change of the fate.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    Columns ``gene`` and ``partner`` (empty but for pairs); ``effect`` with ``se``, ``p`` and ``p_adjusted``; ``mass_ratio`` with
+    ``mass_se`` and ``mass_p``; ``outside``, the share of changed cells far from the data; and ``n_trajectories``. With `fates`:
+    ``gene``, ``partner``, ``fate``, ``shift``, ``se``.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit under this name, or no screen.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=20)
+    >>> len(sdo.get.perturb_screen(adata))
+    2
+    """
+    import pandas as pd
+
+    found = read_screen(adata, key)
+    if not fates:
+        names = ("gene", "partner", "effect", "se", "p", "p_adjusted", "mass_ratio", "mass_se", "mass_p", "outside")
+        return pd.DataFrame({name: found[name] for name in (*names, "n_trajectories")})
+    labels, n = [str(fate) for fate in found["fates"]], len(found["gene"])
+    return pd.DataFrame(
+        {
+            "gene": np.repeat(found["gene"], len(labels)),
+            "partner": np.repeat(found["partner"], len(labels)),
+            "fate": pd.Categorical(np.tile(labels, n), categories=labels),
+            "shift": np.ravel(found["shift"]),
+            "se": np.ravel(found["shift_se"]),
+        }
+    )
+
+
+def _by_source(found: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    n_sources, n_fates = found["shift"].shape
+    shares = ("control", "control_se", "perturbed", "perturbed_se", "shift", "se", "p", "p_adjusted")
+    return pd.DataFrame(
+        {
+            "perturbation": str(found["name"]),
+            "source": np.repeat([str(name) for name in found["sources"]], n_fates),
+            "fate": np.tile([str(name) for name in found["fates"]], n_sources),
+            **{name: np.ravel(found[name]) for name in shares},
+            **{name: np.repeat(found[name], n_fates) for name in ("n_cells", "mass_ratio", "mass_se", "mass_p")},
+        }
+    )
+
+
+def _by_cell(found: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    n_cells, n_fates = found["cell_shift"].shape
+    return pd.DataFrame(
+        {
+            "perturbation": str(found["name"]),
+            "cell": np.repeat([str(name) for name in found["cells"]], n_fates),
+            "fate": np.tile([str(name) for name in found["fates"]], n_cells),
+            "shift": np.ravel(found["cell_shift"]),
+            "se": np.ravel(found["cell_se"]),
+            "mass_ratio": np.repeat(found["cell_ratio"], n_fates),
+        }
+    )

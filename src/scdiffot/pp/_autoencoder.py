@@ -1,0 +1,204 @@
+"""A nonlinear representation that leads back to genes."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from scdiffot._data.autoencoders import check_free_autoencoder, write_autoencoder
+from scdiffot._data.checks import is_mudata, writable
+from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
+from scdiffot._logging import logger
+from scdiffot._progress import progress_bar
+from scdiffot._rng import as_generator
+from scdiffot.core.autoencoder_fit import fit_autoencoder
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# Steps after which many cells have been seen enough, and the limits of the epochs they make.
+N_STEPS = 20_000
+EPOCHS = (20, 400)
+
+
+def autoencoder(
+    adata: AnnData,
+    n_latent: int = 10,
+    *,
+    layer: str | None = None,
+    mask_var: str | np.ndarray | None = None,
+    likelihood: Literal["gaussian", "nb"] = "gaussian",
+    n_hidden: int = 128,
+    max_epochs: int | None = None,
+    patience: int = 20,
+    validation_size: float = 0.1,
+    batch_size: int = 128,
+    rng: int | np.random.Generator = 0,
+    device: str = "auto",
+    key_added: str = "X_ae",
+    show_progress: bool = True,
+    copy: bool = False,
+) -> AnnData | None:
+    r"""Learn a representation from which expression is decoded better than from as many principal components.
+
+    Encoder and decoder are each a linear map plus a perceptron of one hidden layer. They start as the principal components, with
+    perceptrons that add nothing, and are trained until held-out cells no longer gain: on these it never falls behind its start.
+
+    With a normal likelihood the squared error of :math:`x` counts, as for a PCA. With a negative binomial one the counts
+    :math:`c_{ij}` of cell i and gene j have the mean :math:`s_i \mu_j(z_i)` and a dispersion of their gene
+    :cite:p:`Eraslan2019`, where :math:`s_i` is the total of the cell over all genes of the layer, in units of 10,000. The encoder sees
+    :math:`\log(1 + c_{ij} / s_i)`, and decoded expression is :math:`\log(1 + \mu_j)`: not negative, and zero where a gene is off.
+
+    Parameters
+    ----------
+    adata
+        Cells; of a MuData, one modality. Sparse matrices stay sparse but for batches of cells.
+    n_latent
+        Number of dimensions.
+    layer
+        Layer with the expression; X by default. Log-normalised for ``"gaussian"``, raw counts for ``"nb"``.
+    mask_var
+        Genes to use: a column of `adata.var` or an array of True and False. By default the ``"highly_variable"`` ones if they are
+        marked, else all. Genes that are the same in all cells are left out.
+    likelihood
+        ``"gaussian"`` or ``"nb"``.
+    n_hidden
+        Hidden units of each perceptron.
+    max_epochs
+        Passes over the cells at most; by default 400, or as few as make 20,000 steps, but 20.
+    patience
+        Epochs without a gain on the held-out cells after which to stop.
+    validation_size
+        Share of cells to hold out.
+    batch_size
+        Cells in a step.
+    rng
+        Seed or generator. Equal seeds give equal results on one machine.
+    device
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+    key_added
+        Name of the representation.
+    show_progress
+        Whether to show a bar.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following fields:
+
+    `adata.obsm["{key_added}"]` : array of shape ``(n, n_latent)``
+        States, each dimension of mean 0 and standard deviation 1.
+    `adata.uns["{key_added}"]` : dict
+        ``params``; ``history``: ``loss`` and ``loss_validation`` after every epoch, the start first, and the share of the variance (or
+        of the Poisson deviance of counts) of held-out cells that is ``explained``, with ``explained_pca`` by as many principal
+        components; ``genes`` and ``decoder``, the networks as arrays: functions that speak of genes find them there after
+        ``tl.fit(adata, time_key, use_rep="{key_added}")``.
+
+    Interrupted (Ctrl-C), it keeps the best networks so far and logs a warning.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer or column.
+    TypeError
+        If an argument has the wrong type, or `adata` is no AnnData.
+    ValueError
+        If counts are given to ``"gaussian"`` or anything else to ``"nb"``, expression is missing or infinite, a cell has no counts,
+        too few genes vary or too few cells are left, a number is out of range, or a name is taken. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.pp.autoencoder(adata, 1, n_hidden=16, max_epochs=5)
+    >>> adata.obsm["X_ae"].shape == (adata.n_obs, 1)
+    True
+    """
+    if is_mudata(adata):
+        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+    generator = as_generator(rng)
+    adata = writable(adata, copy=copy)
+    check_free_autoencoder(adata, key_added)
+    if likelihood not in ("gaussian", "nb"):
+        raise ValueError(f"`likelihood` is {likelihood!r}: pass 'gaussian' or 'nb'.")
+    n_latent, n_hidden = _whole("n_latent", n_latent), _whole("n_hidden", n_hidden)
+    patience, batch_size = _whole("patience", patience), _whole("batch_size", batch_size)
+    if not 0 < validation_size <= 0.5:
+        raise ValueError(f"`validation_size` is {validation_size}: pass a share of the cells, above 0 and up to 0.5.")
+    n_validation = max(int(np.ceil(validation_size * adata.n_obs)), 2)
+    n_trained = adata.n_obs - n_validation
+    if n_trained <= n_latent:
+        raise ValueError(
+            f"`n_latent` is {n_latent}, but {max(n_trained, 0)} cells are left to train on: pass fewer dimensions, or more cells."
+        )
+    if max_epochs is None:
+        max_epochs = int(np.clip(N_STEPS * batch_size / n_trained, *EPOCHS))
+    max_epochs = _whole("max_epochs", max_epochs)
+    if not adata.var_names.is_unique:
+        raise ValueError("`adata` has duplicated var names: make them unique with adata.var_names_make_unique().")
+    columns = np.flatnonzero(gene_mask(adata, mask_var))
+    # a cell's total is over all genes, so all are read for counts
+    counts = likelihood == "nb"
+    values = expression(adata, layer, None if counts else columns)
+    remedy = (
+        "use likelihood='gaussian' for what is no counts"
+        if counts
+        else "log-normalise them (scanpy.pp.normalize_total, log1p), or use likelihood='nb'"
+    )
+    check_counts(adata, values, layer, wanted=counts, remedy=remedy)
+    totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel() if counts else np.ones(adata.n_obs)
+    if not totals.all():
+        raise ValueError(
+            f"`adata` has {(totals == 0).sum()} cells without any count: filter them with scanpy.pp.filter_cells."
+        )
+    values = values[:, columns] if counts else values
+    constant = constant_genes(values)
+    check_varying(adata.var_names.to_numpy()[columns], constant, n_latent + 1)
+    columns, values = columns[~constant], values[:, ~constant] if constant.any() else values
+    with progress_bar("Autoencoder", show=show_progress) as callback:
+        model, states, history = fit_autoencoder(
+            values,
+            totals,
+            n_latent=n_latent,
+            likelihood=likelihood,
+            n_hidden=n_hidden,
+            max_epochs=max_epochs,
+            patience=patience,
+            n_validation=n_validation,
+            batch_size=batch_size,
+            rng=generator,
+            device=device,
+            callback=callback,
+        )
+    if history["interrupted"]:
+        logger.warning("Interrupted after %d epochs: the best networks so far are kept.", np.size(history["loss"]) - 1)
+    logger.info(
+        "Of held-out cells, %.1f %% of the %s is explained; %.1f %% by as many principal components.",
+        100 * history["explained"],
+        "deviance" if counts else "variance",
+        100 * history["explained_pca"],
+    )
+    params = {
+        "n_latent": n_latent,
+        "layer": layer or "",
+        "likelihood": likelihood,
+        "n_hidden": n_hidden,
+        "max_epochs": max_epochs,
+        "patience": patience,
+        "n_validation": n_validation,
+        "batch_size": batch_size,
+        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+    }
+    write_autoencoder(adata, key_added, states=states, params=params, history=history, decoder=model, columns=columns)
+    return adata if copy else None
+
+
+def _whole(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
+    if value < 1:
+        raise ValueError(f"`{name}` is {value}: pass at least 1.")
+    return int(value)

@@ -1,0 +1,167 @@
+"""How fast cells grow, by what they express."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from anndata import AnnData
+
+from scdiffot._data.checks import is_mudata, some, writable
+from scdiffot._data.expression import check_counts, expression
+from scdiffot._logging import logger
+from scdiffot._optional import require
+from scdiffot._rng import as_generator
+
+from ._gene_sets import APOPTOSIS, PROLIFERATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Scores at which a rate is half-way between its limits, and over which it goes from one to the other, as in Waddington-OT.
+BIRTH_LOGISTIC = (0.25, 0.5)
+DEATH_LOGISTIC = (0.1, 0.2)
+# Genes of a built-in set below which the names are probably no symbols.
+N_LEAST = 3
+
+
+def score_growth(
+    adata: AnnData,
+    *,
+    proliferation: Iterable[str] | None = None,
+    apoptosis: Iterable[str] | None = None,
+    birth_rates: tuple[float, float] = (0.3, 1.7),
+    death_rates: tuple[float, float] = (0.3, 1.7),
+    layer: str | None = None,
+    rng: int | np.random.Generator = 0,
+    key_added: str = "growth_prior",
+    copy: bool = False,
+) -> AnnData | None:
+    r"""Guess the net growth rate of every cell from genes of division and death.
+
+    As in Waddington-OT :cite:p:`Schiebinger2019`, rates of birth and death follow the scores :math:`s` of two gene sets from the
+    lowest rate :math:`r_0` to the highest :math:`r_1`,
+
+    .. math::
+        r(s) = r_0 + \frac{r_1 - r_0}{1 + e^{-4 (s - c) / w}},
+
+    with :math:`c = 0.25, w = 0.5` for birth and :math:`c = 0.1, w = 0.2` for death; growth is their difference. Scores are those of
+    ``scanpy.tl.score_genes``: mean expression of the set above that of control genes of similar expression.
+
+    Parameters
+    ----------
+    adata
+        Cells; of a MuData, one modality.
+    proliferation
+        Names of genes that dividing cells express. By default genes of the S and G2/M phases :cite:p:`Tirosh2016`, human or mouse
+        symbols, whichever `adata.var_names` has.
+    apoptosis
+        Names of genes that dying cells express. By default some that bring about apoptosis :cite:p:`Liberzon2015`.
+    birth_rates
+        Lowest and highest rate of division, **per unit of the time you will pass to** ``tl.fit``. The default is per day: doubling
+        times between 55 and 10 hours.
+    death_rates
+        Lowest and highest rate of death, per unit of time.
+    layer
+        Layer with log-normalised expression; X by default.
+    rng
+        Seed or generator that draws control genes.
+    key_added
+        Name of the column.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field:
+
+    `adata.obs["{key_added}"]` : column
+        Net growth rate, per unit of time: ``tl.fit(adata, time_key, growth_prior="{key_added}")`` takes it.
+
+    Raises
+    ------
+    ImportError
+        If scanpy is not installed.
+    KeyError
+        If there is no such layer.
+    TypeError
+        If an argument has the wrong type, or `adata` is no AnnData.
+    ValueError
+        If none of the genes is there, expression is raw counts, or rates are not two rising numbers from zero. Nothing is written
+        then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.gene_network(60)
+    >>> sdo.pp.score_growth(adata, proliferation=["x2"], apoptosis=["x3"])
+    >>> sdo.tl.fit(adata, "time", use_rep="X", growth_prior="growth_prior", sigma=0.1, n_steps=30, n_corrections=0)
+    """
+    if is_mudata(adata):
+        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+    adata = writable(adata, copy=copy)
+    generator = as_generator(rng)
+    if not isinstance(key_added, str) or not key_added or "/" in key_added:
+        raise ValueError(f"`key_added` is {key_added!r}: pass the name of a column, without '/'.")
+    limits = {"birth_rates": _rates("birth_rates", birth_rates), "death_rates": _rates("death_rates", death_rates)}
+    sets = {
+        "proliferation": _genes(adata, "proliferation", proliferation, PROLIFERATION),
+        "apoptosis": _genes(adata, "apoptosis", apoptosis, APOPTOSIS),
+    }
+    scanpy = require("scanpy", extra="scanpy")
+    values = expression(adata, layer)
+    check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
+    scored = AnnData(values, obs=adata.obs[[]], var=adata.var[[]])
+    for name, genes in sets.items():
+        seed = int(generator.integers(2**31))
+        scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
+    birth = _logistic(scored.obs["proliferation"].to_numpy(), limits["birth_rates"], BIRTH_LOGISTIC)
+    death = _logistic(scored.obs["apoptosis"].to_numpy(), limits["death_rates"], DEATH_LOGISTIC)
+    adata.obs[key_added] = birth - death
+    return adata if copy else None
+
+
+def _logistic(score: np.ndarray, limits: tuple[float, float], shape: tuple[float, float]) -> np.ndarray:
+    from scipy.special import expit
+
+    centre, width = shape
+    return limits[0] + (limits[1] - limits[0]) * expit(4 * (score - centre) / width)
+
+
+def _rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
+    limits = np.asarray(values, dtype=object).ravel()
+    if len(limits) != 2 or not all(isinstance(v, int | float | np.number) for v in limits):
+        raise TypeError(f"`{name}` is {values!r}: pass the lowest and the highest rate, two numbers.")
+    low, high = (float(v) for v in limits)
+    if not 0 <= low <= high < np.inf:
+        raise ValueError(f"`{name}` is {values!r}: pass two numbers from zero, the lower one first.")
+    return low, high
+
+
+def _genes(adata: AnnData, argument: str, given: Iterable[str] | None, built_in: str) -> list[str]:
+    """Genes of a set that the data have."""
+    if given is not None:
+        names = [given] if isinstance(given, str) else list(given)
+        wrong = [g for g in names if not isinstance(g, str)]
+        if wrong:
+            raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
+        found = [g for g in names if g in adata.var_names]
+        if not found:
+            raise ValueError(
+                f"`{argument}` names {some(names)}, none of which is among adata.var_names ({some(adata.var_names)})."
+            )
+        if len(found) < len(names):
+            logger.warning(
+                "`%s`: %s are not among adata.var_names.", argument, some(g for g in names if g not in found)
+            )
+        return found
+    human = built_in.split()
+    found = max(
+        ([g for g in names if g in adata.var_names] for names in (human, [g.capitalize() for g in human])), key=len
+    )
+    if len(found) < N_LEAST:
+        raise ValueError(
+            f"`{argument}` is None, but adata.var_names has {len(found)} of the {len(human)} genes of the built-in set, human or mouse: "
+            f"pass names of genes, or use symbols as names (found {some(adata.var_names)})."
+        )
+    return found

@@ -1,0 +1,110 @@
+"""Models of scvi-tools as decoders, by the recipe in the documentation."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+import warnings
+
+import anndata as ad
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import scdiffot as sdo
+from scdiffot._data.genes import read_genes
+from scdiffot.core.decoders import decoded_velocity
+
+
+def _recipe() -> type:
+    """The class that the docstring of `tl.gene_velocity` shows."""
+    text = inspect.cleandoc(sdo.tl.gene_velocity.__doc__)
+    lines = text[text.index("    class Decoder:") : text.index("    adata.obsm[")]
+    found: dict = {"torch": torch}
+    exec(textwrap.dedent(lines), found)
+    return found["Decoder"]
+
+
+class _Layers(nn.Module):
+    """A stack of layers that takes the batch of every cell, as those of scvi-tools do."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.line = nn.Linear(n_in + 1, n_out)
+
+    def forward(self, x, batch):
+        assert batch.shape == (len(x), 1)
+        return torch.tanh(self.line(torch.cat([x, batch], dim=1)))
+
+
+class _Stub:
+    """What the recipe needs of a trained `scvi.model.SCVI`."""
+
+    def __init__(self, n_genes: int, n_latent: int) -> None:
+        torch.manual_seed(0)
+        module = nn.Module()
+        module.z_encoder = nn.Module()
+        module.z_encoder.encoder = _Layers(n_genes, 8)
+        module.z_encoder.mean_encoder = nn.Linear(8, n_latent)
+        module.decoder = nn.Module()
+        module.decoder.px_decoder = _Layers(n_latent, 8)
+        module.decoder.px_scale_decoder = nn.Sequential(nn.Linear(8, n_genes), nn.Softmax(dim=-1))
+        self.module = module
+
+
+def _cells(n: int = 90, n_genes: int = 10) -> ad.AnnData:
+    rng = np.random.default_rng(0)
+    time = np.repeat([0.0, 1.0, 2.0], n // 3)
+    rates = np.exp(rng.normal(size=(n, 2)) + 0.3 * time[:, None]) @ rng.gamma(1, 4, (2, n_genes))
+    adata = ad.AnnData(rng.poisson(rates).astype(np.float32))
+    adata.obs["time"] = time
+    return adata
+
+
+def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
+    sdo.tl.fit(adata, "time", use_rep="X_scVI", **{**quick, "n_steps": 5})
+    sdo.tl.gene_velocity(adata, decoder=decoder)
+    found = adata.layers["scdiffot_velocity"]
+    assert np.isfinite(found).all()
+    space, step = read_genes(adata, "scdiffot", decoder), 0.03
+    z, drift = adata.obsm["X_scVI"], adata.obsm["scdiffot_velocity"]
+    slope = (space.decode(z + step * drift) - space.decode(z - step * drift)) / (2 * step)
+    # float32 of logarithms near seven over that step, and a third derivative times its square
+    wrong = np.abs(found - slope) > 0.02 * np.abs(slope).max()
+    assert wrong.mean() <= at_kinks
+    # rates sum to 10,000 wherever cells go
+    np.testing.assert_allclose(np.expm1(space.decode(z)).sum(axis=1), 1e4, rtol=1e-3)
+    # derivatives for all cells at once, as the functions of regulation take them
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda s: decoder.decode(s[None])[0]))(torch.as_tensor(z[:4]))
+    along = (jacobians @ torch.as_tensor(drift[:4])[:, :, None])[:, :, 0]
+    expected = decoded_velocity(decoder, torch.as_tensor(z[:4]), torch.as_tensor(drift[:4]))
+    torch.testing.assert_close(along, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_of_that_protocol(quick):
+    adata = _cells()
+    model = _Stub(adata.n_vars, 3)
+    decoder = _recipe()(model)
+    with torch.no_grad():
+        adata.obsm["X_scVI"] = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
+    _check(adata, decoder, quick, at_kinks=0.0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scvi_tools(quick):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scvi = pytest.importorskip("scvi")
+    adata = _cells()
+    scvi.model.SCVI.setup_anndata(adata)
+    model = scvi.model.SCVI(adata, n_latent=3, n_hidden=16)
+    model.train(max_epochs=2, enable_progress_bar=False, logger=False, accelerator="cpu")
+    adata.obsm["X_scVI"] = model.get_latent_representation()
+    decoder = _recipe()(model)
+    # the encoder sees log1p of counts, here at the total of each cell
+    with torch.no_grad():
+        again = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
+    np.testing.assert_allclose(again, adata.obsm["X_scVI"], atol=1e-4)
+    # its units are rectified: some steps cross a kink
+    _check(adata, decoder, quick, at_kinks=0.03)

@@ -1,0 +1,133 @@
+"""What the plots of perturbations show, for results made by hand."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+import scdiffot as sdo
+from scdiffot._keys import PERTURB_SCREEN, PERTURBATION
+
+mpl.use("agg")
+
+COLORS = {"A": "#ff0000", "B": "#0000ff"}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ready(fitted):
+    """From A and B, the change moves a quarter from A to B, and a tenth outside; only the first is certain."""
+    fitted.uns["cell_type_colors"] = list(COLORS.values())
+    control = np.array([[0.7, 0.3, 0.0], [0.5, 0.5, 0.0], [0.6, 0.4, 0.0]])
+    shift = np.array([[-0.25, 0.15, 0.1]] * 3)
+    fitted.uns["scdiffot"][PERTURBATION] = {
+        "Gata1": {
+            "name": "Gata1",
+            "values": np.array([np.nan]),
+            "kind": "knockout",
+            "sustained": True,
+            "cell_key": "cell_type",
+            "sources": np.array(["A", "B", "all"]),
+            "fates": np.array(["A", "B", "outside"]),
+            "control": control,
+            "perturbed": control + shift,
+            "shift": shift,
+            "control_se": np.full((3, 3), 0.02),
+            "perturbed_se": np.full((3, 3), 0.01),
+            "se": np.full((3, 3), 0.005),
+            "p_adjusted": np.array([[0.001, 0.2, 0.2]] * 3),
+            "mass_ratio": np.array([0.5, 1.0, 0.75]),
+        }
+    }
+    fitted.uns["scdiffot"][PERTURB_SCREEN] = {
+        "gene": np.array(["Gata1", "Spi1", "Gata1"]),
+        "partner": np.array(["", "", "Spi1"]),
+        "effect": np.array([0.3, 0.2, 0.1]),
+        "se": np.array([0.01, 0.02, 0.03]),
+        "p_adjusted": np.array([0.001, 0.01, 0.5]),
+        "fates": np.array(["A", "B", "outside"]),
+        "shift": np.array([[-0.3, 0.3, 0.0], [0.2, -0.15, -0.05], [0.1, -0.1, 0.0]]),
+        "shift_se": np.full((3, 3), 0.04),
+        "fate": "",
+        "kind": "knockdown",
+        "sustained": False,
+        "cell_key": "cell_type",
+    }
+    return fitted
+
+
+def test_composition_without_and_with_the_change(ready):
+    ax = sdo.pl.perturb(ready, show=False)
+    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 2, 3)
+    found = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
+    np.testing.assert_allclose(widths[:, 0], found["control"])
+    np.testing.assert_allclose(widths[:, 1], found["perturbed"])
+    assert [to_rgb(bar.get_facecolor()) for bar in ax.patches[:2]] == [to_rgb(c) for c in COLORS.values()]
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels[:2] == ["A   control", "× 0.50   changed"]
+    assert labels[-2:] == ["all cells   control", "× 0.75   changed"]
+    assert ax.get_title() == "Gata1 knocked out, sustained"
+    # 95 % intervals, of shares that can be seen
+    lengths = [np.ptp(c.get_segments()[0][:, 0]) for c in ax.collections]
+    assert len(lengths) == 15
+    np.testing.assert_allclose(sorted(set(np.round(lengths, 6))), [2 * 1.96 * 0.01, 2 * 1.96 * 0.02])
+
+
+def test_shift_is_filled_where_certain(ready):
+    ax = sdo.pl.perturb(ready, kind="shift", sources=["B"], show=False)
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in points] == [-0.25, 0.15, 0.1]
+    filled = [line.get_markerfacecolor() != "white" for line in points]
+    assert filled == [True, False, False]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["B"]
+
+
+def test_screen(ready):
+    ax = sdo.pl.perturb_screen(ready, show=False)
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in points] == [0.3, 0.2, 0.1]
+    assert [line.get_markerfacecolor() for line in points] == ["#0000ff", "#ff0000", "white"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["Gata1", "Spi1", "Gata1 + Spi1"]
+    ax = sdo.pl.perturb_screen(ready, fate="B", n_genes=2, show=False)
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in points] == [0.3, -0.15]
+    assert ax.get_xlabel() == "change of the share of B"
+
+
+def test_axes_of_the_user_and_nothing_changed(ready, fingerprint):
+    before = fingerprint(ready)
+    _, axes = plt.subplots(2)
+    assert sdo.pl.perturb(ready, ax=axes[0]) is axes[0]
+    assert sdo.pl.perturb_screen(ready, ax=axes[1]) is axes[1]
+    assert fingerprint(ready) == before
+
+
+@pytest.mark.parametrize(
+    ("plot", "arguments", "error", "message"),
+    [
+        ("perturb", {"kind": "bars"}, ValueError, "`kind` is 'bars'"),
+        ("perturb", {"name": "Gata2"}, KeyError, "Did you mean 'Gata1'"),
+        ("perturb", {"sources": ["C"]}, KeyError, "`sources` has 'C'"),
+        ("perturb_screen", {"fate": "C"}, KeyError, "`fate` is 'C'"),
+        ("perturb_screen", {"n_genes": 0}, ValueError, "`n_genes` is 0"),
+    ],
+)
+def test_errors(ready, plot, arguments, error, message):
+    with pytest.raises(error, match=message):
+        getattr(sdo.pl, plot)(ready, **arguments)
+
+
+def test_several_need_a_name(ready):
+    stored = ready.uns["scdiffot"][PERTURBATION]
+    stored["Spi1"] = {**stored["Gata1"], "name": "Spi1", "values": np.array([1.0]), "sustained": False}
+    with pytest.raises(ValueError, match="`name` is missing, and there are several"):
+        sdo.pl.perturb(ready)
+    assert sdo.pl.perturb(ready, "Spi1", show=False).get_title() == "Spi1 set, at the start"

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import scdiffot as sdo
+
+QUIET = {"n_trajectories": 8, "n_times": 5, "show_progress": False}
+GENES = ["forward", "side", "flat"]
+
+
+@pytest.fixture(scope="session")
+def _split_genes_once() -> ad.AnnData:
+    """Cells that move along a first gene and split in a second; a third does nothing."""
+    rng = np.random.default_rng(0)
+    parts, times, types = [], [], []
+    for t, (n_up, n_down) in enumerate(((0, 0), (150, 100), (225, 150))):
+        x = 0.25 * rng.normal(size=(n_up + n_down or 200, 3))
+        x[:, 0] += 1.5 * t
+        x[:, 1] += np.repeat([t, -t], [n_up, n_down]) if t else 0
+        parts.append(x)
+        times += [float(t)] * len(x)
+        types += ["up"] * n_up + ["Prog/down"] * n_down if t else ["stem"] * 200
+    obs = pd.DataFrame(
+        {"time": times, "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "Prog/down"])},
+        index=[f"cell{i}" for i in range(len(times))],
+    )
+    adata = ad.AnnData(np.concatenate(parts).astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES))
+    sdo.tl.fit(
+        adata, "time", use_rep="X", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False
+    )
+    return adata
+
+
+@pytest.fixture
+def split(_split_genes_once):
+    return _split_genes_once.copy()
+
+
+def test_what_is_written(split, fingerprint):
+    before = split.copy()
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
+    found = split.uns["scdiffot"].pop("trajectory_genes")
+    assert fingerprint(split) == fingerprint(before)
+    assert found["genes"].tolist() == GENES
+    assert found["fates"].tolist() == ["up", "Prog/down"]
+    np.testing.assert_allclose(found["times"], [0, 0.5, 1, 1.5, 2])
+    for name in ("mean", "low", "high"):
+        assert found[name].shape == (2, 5, 3)
+    assert (found["low"] < found["mean"]).all()
+    assert (found["mean"] < found["high"]).all()
+    assert (found["cell_key"], found["source_time"], found["target_time"]) == ("cell_type", 0.0, 2.0)
+    assert (found["n_cells"], found["n_trajectories"], found["growth"]) == (200, 8, True)
+    assert 0.9 < found["share"].sum() <= 1
+    ranking = found["ranking"]
+    assert list(ranking.columns) == [
+        "gene",
+        "fate",
+        "effect",
+        "difference",
+        "se",
+        "p",
+        "p_adjusted",
+        "time",
+        "change",
+        "change_se",
+    ]
+    assert len(ranking) == 6
+    assert ranking["effect"].abs().is_monotonic_decreasing
+    assert (ranking["p_adjusted"] >= ranking["p"]).all()
+
+
+def test_the_gene_that_splits_comes_first(split):
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET | {"n_trajectories": 40})
+    found = split.uns["scdiffot"]["trajectory_genes"]
+    ranking = found["ranking"].set_index(["gene", "fate"])
+    assert found["ranking"]["gene"].tolist()[:2] == ["side", "side"]
+    assert ranking.loc[("side", "up"), "effect"] > 2
+    assert ranking.loc[("side", "Prog/down"), "effect"] < -2
+    assert (ranking.loc["side", "p_adjusted"] < 1e-10).all()
+    # all move forward, by three units; the fates part at once
+    np.testing.assert_allclose(ranking.loc["forward", "change"], 3, atol=0.2)
+    np.testing.assert_allclose(ranking.loc[("side", ["up", "Prog/down"]), "change"], [2, -2], atol=0.3)
+    assert (ranking.loc["side", "change"].abs() > 20 * ranking.loc["side", "change_se"]).all()
+    # the ends of the trends are the cells of that type at that time
+    last = split[split.obs["time"] == 2]
+    for k, fate in enumerate(found["fates"]):
+        observed = np.asarray(last[last.obs["cell_type"] == fate].X)
+        np.testing.assert_allclose(found["mean"][k, -1], observed.mean(axis=0), atol=0.15)
+        np.testing.assert_allclose(found["low"][k, -1], np.quantile(observed, 0.1, axis=0), atol=0.2)
+        np.testing.assert_allclose(found["high"][k, -1], np.quantile(observed, 0.9, axis=0), atol=0.2)
+    start = np.asarray(split[split.obs["time"] == 0].X).mean(axis=0)
+    np.testing.assert_allclose(np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.02)
+
+
+def test_genes_can_be_chosen(split):
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
+    every = split.uns["scdiffot"]["trajectory_genes"]
+    some = sdo.tl.trajectory_genes(split, "cell_type", genes=["flat", "side"], copy=True, **QUIET)
+    found = some.uns["scdiffot"]["trajectory_genes"]
+    assert found["genes"].tolist() == ["flat", "side"]
+    np.testing.assert_array_equal(found["mean"], every["mean"][:, :, [2, 1]])
+    one = sdo.tl.trajectory_genes(split, "cell_type", genes="side", copy=True, **QUIET)
+    assert one.uns["scdiffot"]["trajectory_genes"]["genes"].tolist() == ["side"]
+
+
+def test_another_decoder_decodes_the_same_paths(split):
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
+    plain = split.uns["scdiffot"]["trajectory_genes"]
+    pair = (lambda x: torch.log(x), lambda z: torch.exp(z))
+    sdo.tl.trajectory_genes(split, "cell_type", decoder=pair, **QUIET)
+    found = split.uns["scdiffot"]["trajectory_genes"]
+    # quantiles go through a monotonous function, up to the interpolation between draws
+    np.testing.assert_allclose(found["low"], np.exp(plain["low"]), rtol=0.03)
+    # a mean of exponentials is more than the exponential of the mean
+    assert (found["mean"] > np.exp(plain["mean"])).all()
+
+
+def test_source_and_target(split):
+    sdo.tl.trajectory_genes(split, "cell_type", 1, target_time=2, **QUIET)
+    found = split.uns["scdiffot"]["trajectory_genes"]
+    assert (found["source_time"], found["target_time"], found["n_cells"]) == (1.0, 2.0, 250)
+    sdo.tl.trajectory_genes(split, "cell_type", target_time=1, n_cells=30, growth=False, **QUIET)
+    found = split.uns["scdiffot"]["trajectory_genes"]
+    assert (found["target_time"], found["n_cells"], found["growth"]) == (1.0, 30, False)
+    assert found["n_effective"].max() <= 30
+
+
+def test_one_fate_has_trends_but_no_differences(split, caplog):
+    sdo.tl.trajectory_genes(split, "cell_type", "time == 1 and cell_type == 'up'", **QUIET)
+    found = split.uns["scdiffot"]["trajectory_genes"]
+    assert found["fates"].tolist() == ["up"]
+    assert "All paths lead to 'up'" in caplog.text
+    assert found["ranking"]["p_adjusted"].isna().all()
+    assert found["ranking"]["gene"].tolist()[:1] == ["forward"]
+    assert found["ranking"]["change"].notna().all()
+
+
+def test_equal_seeds_give_equal_results(split):
+    results = []
+    for seed in (0, 0, 1):
+        sdo.tl.trajectory_genes(split, "cell_type", rng=seed, **QUIET)
+        results.append(split.uns["scdiffot"]["trajectory_genes"])
+    np.testing.assert_array_equal(results[0]["mean"], results[1]["mean"])
+    pd.testing.assert_frame_equal(results[0]["ranking"], results[1]["ranking"])
+    assert not np.array_equal(results[0]["mean"], results[2]["mean"])
+
+
+def test_genes_of_a_pca(split):
+    """States are the components: what is decoded is what they hold of expression."""
+    import scanpy as sc
+
+    x = np.asarray(split.X)
+    mixing = np.random.default_rng(1).normal(size=(3, 12))
+    genes = ad.AnnData(x @ mixing + 5, obs=split.obs)
+    sc.pp.pca(genes, n_comps=3)
+    sdo.tl.fit(genes, "time", sigma=0.3, n_steps=200, n_corrections=0, n_landmarks=200, show_progress=False)
+    sdo.tl.trajectory_genes(genes, "cell_type", **QUIET)
+    found = genes.uns["scdiffot"]["trajectory_genes"]
+    start = np.asarray(genes[genes.obs["time"] == 0].X).mean(axis=0)
+    np.testing.assert_allclose(np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.12)
+    up = found["mean"][0, -1] - found["mean"][1, -1]
+    np.testing.assert_allclose(up / mixing[1], 4, rtol=0.3)
+
+
+def test_round_trip(split, tmp_path):
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
+    split.write_h5ad(tmp_path / "a.h5ad")
+    again = ad.read_h5ad(tmp_path / "a.h5ad")
+    before, after = (a.uns["scdiffot"]["trajectory_genes"] for a in (split, again))
+    assert after["fates"].tolist() == ["up", "Prog/down"]
+    for name in ("times", "mean", "low", "high"):
+        np.testing.assert_array_equal(after[name], before[name])
+    np.testing.assert_allclose(after["ranking"]["effect"], before["ranking"]["effect"])
+    assert after["ranking"]["gene"].tolist() == before["ranking"]["gene"].tolist()
+    sdo.pl.trajectory_genes(again, show=False)
+
+
+def test_a_new_fit_drops_them(split, quick):
+    sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
+    sdo.tl.fit(split, "time", use_rep="X", **quick)
+    assert "trajectory_genes" not in split.uns["scdiffot"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"genes": ["sid"]}, KeyError, "Did you mean 'side'"),
+        ({"genes": []}, ValueError, "`genes` names no gene"),
+        ({"source": "time < 2"}, ValueError, "`source` has cells of the times 0, 1"),
+        ({"source": "cell0"}, ValueError, "`source` selects one cell"),
+        ({"source": 2}, ValueError, "`target_time` is 2, but the source cells are of time 2"),
+        ({"target_time": 7}, KeyError, "`target_time` is 7"),
+        ({"n_cells": 1}, ValueError, "`n_cells` is 1"),
+        ({"n_trajectories": 0}, ValueError, "`n_trajectories` is 0"),
+        ({"n_times": 1}, ValueError, "`n_times` is 1"),
+        ({"n_times": 2.5}, TypeError, "`n_times` is a float"),
+        ({"n_steps": 0}, ValueError, "`n_steps` is 0"),
+        ({"band": 0.9}, TypeError, "`band` is 0.9"),
+        ({"band": (0.9, 0.1)}, ValueError, r"`band` is \(0.9, 0.1\)"),
+        ({"classifier": 3}, TypeError, "`classifier`"),
+        ({"decoder": 3}, TypeError, "`decoder` is a int"),
+    ],
+)
+def test_wrong_input_is_named_and_nothing_written(split, fingerprint, arguments, error, match):
+    before = fingerprint(split)
+    with pytest.raises(error, match=match):
+        sdo.tl.trajectory_genes(split, "cell_type", **QUIET | arguments)
+    assert fingerprint(split) == before
+
+
+def test_a_representation_without_decoder_is_refused(fitted):
+    with pytest.raises(ValueError, match="`use_rep` 'X_pca' has no decoder"):
+        sdo.tl.trajectory_genes(fitted, "cell_type", **QUIET)
+
+
+def test_cells_that_leave_the_data_are_no_fate(split):
+    # late cells are where no path goes
+    split.X[(split.obs["time"] == 2).to_numpy()] += 50
+    with pytest.raises(ValueError, match="`source` leads to no fate at 2"):
+        sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
