@@ -136,7 +136,8 @@ def contrasts(
     target
         Time at the end, and what classifies states there.
     sustained
-        Whether genes are held along the whole path, and when it is classified; otherwise they are set at the start only.
+        Whether genes are held along the whole path, and when it is classified, where no state is then outside; otherwise they are
+        set at the start only.
     by_cell
         Whether to keep the cells apart.
     n_trajectories
@@ -238,6 +239,11 @@ class _Experiment:
         walk.to_the_end(legs(model, np.array([self.t0, self.target[0]]), self.n_steps))
         n, m, d = walk.x.shape
         ends = model.scaling.state_out(walk.x.reshape(-1, d).numpy())
-        known, outside = self.target[1](intervention(ends) if intervention is not None and self.sustained else ends)
+        if intervention is None or not self.sustained:
+            known, outside = self.target[1](ends)
+        else:
+            known = self.target[1](intervention(ends))[0]
+            # What is held takes cells away from all others by design.
+            outside = np.zeros(len(known), bool)
         probability = np.concatenate([np.where(outside[:, None], 0, known), outside[:, None]], 1)
         return walk.log_w.double().exp().numpy()[:, :, None] * probability.reshape(n, m, -1)

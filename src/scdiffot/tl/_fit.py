@@ -12,11 +12,10 @@ from scdiffot._data.snapshots import time_course
 from scdiffot._data.store import check_free, make_params, write_fit
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
+from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
 from scdiffot.core import FitConfig
 from scdiffot.core import fit as fit_core
-
-from ._progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

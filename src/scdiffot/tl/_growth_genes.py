@@ -11,10 +11,9 @@ from scdiffot._data.grouped import read_grouped
 from scdiffot._data.regulation import write_growth_genes
 from scdiffot._keys import DEFAULT
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.regulation import growth_regulation
-
-from ._progress import cell_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,11 +9,11 @@ import numpy as np
 from scdiffot._data.checks import writable
 from scdiffot._data.perturbation import ALL, entry_name, write_perturbation
 from scdiffot._keys import DEFAULT, Keys
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import two_sided
 
 from ._experiment import Experiment
-from ._progress import cell_bar
 from ._sta import check_count
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def perturb(
 
     A change *at the start* moves the cell there, from where everything takes its course; the gene may come back. A *sustained*
     one holds the gene: at every time drift and growth are those at :math:`E(Z)`, and the type at the end is that of
-    :math:`E(Z)`, too, while :math:`Z` itself goes on without the change, which therefore does not pile up. Where states are
+    :math:`E(Z)`, too, while :math:`Z` itself goes on without the change, which therefore does not pile up. As the held genes take cells away from
+    all others by design, the type is then that of the nearest cell however far it is. Where states are
     expression itself, this is exactly the system with these genes as constants. A representation of few dimensions sees a single
     gene by the weight that it has there: effects are those of the part of the change that the components can show.
 

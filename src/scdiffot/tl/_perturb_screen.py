@@ -11,11 +11,11 @@ from scdiffot._data.checks import some, suggest, writable
 from scdiffot._data.perturbation import write_screen
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import Comparison, two_sided
 
 from ._experiment import Experiment
-from ._progress import cell_bar
 from ._sta import check_count
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from scdiffot._data.grouped import read_grouped
 from scdiffot._data.regulation import write_regulation
 from scdiffot._keys import DEFAULT
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.regulation import regulation as core_regulation
 
-from ._progress import cell_bar
 from ._sta import check_share
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from scdiffot._data.nearest import Nearest
 from scdiffot._data.shares import write_ancestry
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.ancestry import N_STEPS, ancestors
 
-from ._progress import cell_bar
 from ._sta import Setting, check_count
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.shares import write_fate
 from scdiffot._keys import DEFAULT, OUTSIDE, Keys
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.fate import N_STEPS, Descent, descend
 
-from ._progress import cell_bar
 from ._sta import Setting, check_count, check_share
 
 if TYPE_CHECKING:

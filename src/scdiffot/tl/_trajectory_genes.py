@@ -12,11 +12,11 @@ from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, Keys
 from scdiffot._logging import logger
+from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.fate import N_STEPS
 from scdiffot.core.trends import Trends, follow, trends
 
-from ._progress import cell_bar
 from ._sta import Setting, check_count
 from ._sta_forward import MANY_OUTSIDE
 

@@ -9,10 +9,9 @@ import numpy as np
 from scdiffot._data.checks import some, writable
 from scdiffot._data.store import read_course, read_fit, read_params, read_times, write_validation
 from scdiffot._keys import DEFAULT, STATE, Keys
+from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel, leave_one_out
-
-from ._progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
