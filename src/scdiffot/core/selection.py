@@ -101,29 +101,27 @@ class SigmaSearch:
     """
 
     def __init__(self, sigma: float) -> None:
+        self.done = False
         self._current = sigma
         self._tried: dict[float, float] = {}
 
     def after(self, misfit: float, *, more: bool) -> float:
         """Sigma of the next round, given the misfit of the last; the best one when there are no ``more`` rounds to try."""
-        if self._current not in self._tried:
-            self._tried[self._current] = misfit
-            tried = sorted(self._tried)
-            best = min(tried, key=self._tried.__getitem__)
-            step = {tried[-1]: SIGMA_STEP, tried[0]: 1 / SIGMA_STEP}.get(best)
-            if more and step is not None:
-                # From a single point, up.
-                self._current = best * (SIGMA_STEP if len(tried) == 1 else step)
-                return self._current
-            self._current = self._vertex(tried, best)
-            self._tried[self._current] = self._tried.get(self._current, misfit)
+        self._tried[self._current] = misfit
+        tried = sorted(self._tried)
+        best = min(tried, key=self._tried.__getitem__)
+        bracketed = tried[0] < best < tried[-1]
+        self.done = bracketed or not more
+        if self.done:
+            self._current = self._vertex(tried, best) if bracketed else best
+        else:
+            # From a single point, up.
+            self._current = best * (SIGMA_STEP if best == tried[-1] else 1 / SIGMA_STEP)
         return self._current
 
     def _vertex(self, tried: list[float], best: float) -> float:
         """Minimum of the parabola through the best and its neighbours, in logarithms."""
         at = tried.index(best)
-        if not 0 < at < len(tried) - 1:
-            return best
         x, y = np.log(tried[at - 1 : at + 2]), np.log([self._tried[s] for s in tried[at - 1 : at + 2]])
         a, b, _ = np.polyfit(x, y, 2)
         return float(np.exp(-b / (2 * a)))

@@ -173,9 +173,11 @@ class _Training:
         rounds, n_steps = config.corrections
         search = SigmaSearch(self.regime.sigma) if config.autonomous and config.sigma == "auto" else None
         for i in range(rounds):
-            self._regress(self._correction(i, pool), n_steps, 0.5, "correction")
-            # The first round is still learning, the last ones are for the sigma that was found.
-            if search is not None and i > 0:
+            # From particles too, as they are where the model leads, but from cells while misfits are compared.
+            from_particles = i % 2 == 1 and (search is None or search.done)
+            self._regress(self._correction(from_particles, pool), n_steps, 0.5, "correction")
+            # The first round is still learning.
+            if search is not None and not search.done and i > 0:
                 self._set_sigma(search.after(self._misfit(), more=i < rounds - N_SETTLE))
 
     def _misfit(self) -> float:
@@ -232,16 +234,15 @@ class _Training:
             growth_loss = self.regime.alpha / len(t) * (weight @ (growth - points.growth).square())
         return torch.stack([flow_loss + growth_loss + score_loss, flow_loss, growth_loss, score_loss])
 
-    def _correction(self, i: int, pool: Pairs) -> Iterator[Batch]:
-        """Batches that start where the model's own particles are, in correction round ``i``."""
+    def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
+        """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
         particles = self._particles()
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
         paths = []
         for k, (start, dt) in enumerate(zip(self.scaled.times[:-1], np.diff(self.scaled.times), strict=True)):
-            # From the cells first, then from the particles, so that the errors of early intervals do not hide the later.
-            source = particles[k] if i % 2 else self.coupler.smoothed(k, float(self.widths[k]))
+            source = particles[k] if from_particles else self.coupler.smoothed(k, float(self.widths[k]))
             target = self.coupler.target(k)
             paths.append(
                 bend(
