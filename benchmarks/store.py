@@ -17,7 +17,7 @@ import scdiffot
 
 Row = dict[str, Any]
 # What tells two measurements of one part apart.
-NAMES = ("part", "task", "data", "method", "variant", "autonomous", "time", "seed", "n_cells", "level")
+NAMES = ("part", "task", "data", "method", "variant", "autonomous", "prior", "time", "seed", "n_cells", "level")
 
 
 class Store:
