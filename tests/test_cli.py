@@ -156,9 +156,9 @@ BAD = {
     "no fit": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "cell_type"], "run scdiffot.tl.fit"),
     "no cell key": (["fate", "{path}", "-o", "{tmp}/o.h5ad"], "required: --cell-key"),
     "fate of no file": (["fate", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--cell-key", "x"], "none.h5ad is no file"),
-    "fate seed": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "x", "--rng", "-1"], "--rng is -1"),
+    "fate seed": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "x", "--rng", "-1"], "'-1' is no seed"),
     "demo in a file": (["demo", "--out", "{path}"], "where no folder can be made"),
-    "demo seed": (["demo", "--out", "{tmp}", "--rng", "-1"], "--rng is -1"),
+    "demo seed": (["demo", "--out", "{tmp}", "--rng", "-1"], "'-1' is no seed"),
 }
 
 

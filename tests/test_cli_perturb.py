@@ -39,7 +39,6 @@ def test_perturb_writes_what_the_function_writes(path, tmp_path, capsys):
         (["--genes", "Gata2"], "Did you mean 'Gata1'"),
         (["--genes", "Gata1=1", "Gata1"], "names a gene twice"),
         (["--genes", "Gata1=-1"], "never below zero"),
-        (["--genes", "Gata1", "--rng", "-1"], "--rng is -1"),
     ],
 )
 def test_bad_input_is_one_line(path, tmp_path, capsys, options, message):

@@ -87,7 +87,7 @@ def test_choice_is_a_property_of_the_data() -> None:
     assert regime(snapshots) == one
 
 
-@pytest.mark.parametrize("start", [0.1, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("start", [0.28, 0.4, 0.5])
 def test_search_finds_the_least_misfit(start: float) -> None:
     """A parabola in logarithms, whose vertex is found exactly once it is bracketed."""
 
@@ -98,7 +98,7 @@ def test_search_finds_the_least_misfit(start: float) -> None:
     while not search.done:
         sigma, n_rounds = search.after(misfit(sigma), more=True), n_rounds + 1
     assert sigma == pytest.approx(0.4, rel=1e-6)
-    assert 3 <= n_rounds <= 8
+    assert n_rounds in (3, 4)
 
 
 def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
@@ -110,3 +110,11 @@ def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
     search = SigmaSearch(0.2)
     search.after(1.0, more=True)
     assert search.after(3.0, more=False) == 0.2
+
+
+@pytest.mark.parametrize("falling", [True, False])
+def test_search_does_not_run_away(falling: bool) -> None:
+    search, sigma = SigmaSearch(0.2), 0.2
+    while not search.done:
+        sigma = search.after(1 / sigma if falling else sigma, more=True)
+    assert sigma == pytest.approx(0.2 * 1.3**2 if falling else 0.2 / 1.3**2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -48,6 +48,31 @@ def read(source: Path, out: Path) -> AnnData:
         return read_h5ad(source)
     except (OSError, KeyError, ValueError) as error:
         raise BadInput(f"{source} cannot be read as .h5ad: {_text(error)}") from error
+
+
+def add_run(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of every command that asks a fit: seed, name of the fit, and whether to talk."""
+    command.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
+    command.add_argument("--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
+    command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def seed(text: str) -> int:
+    """Read a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: pass a whole number that is zero or positive")
+    return int(text)
+
+
+def finish(adata: AnnData, out: Path, summary: Callable[[], Any] | None) -> None:
+    """Write the cells, then print the summary, unless it is None, and where they are."""
+    adata.write_h5ad(out)
+    if summary is not None:
+        from rich.console import Console
+
+        console = Console()
+        console.print(summary())
+        console.print(f"Written to {out}", soft_wrap=True, highlight=False)
 
 
 def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> Any:

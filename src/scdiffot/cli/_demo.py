@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._common import BadInput
+from ._common import BadInput, seed
 
 if TYPE_CHECKING:
     import argparse
@@ -28,13 +28,11 @@ def add_demo(commands: Any) -> None:
     demo.add_argument(
         "--out", type=Path, default=Path("scdiffot_demo"), metavar="DIR", help="folder for the results (%(default)s)"
     )
-    demo.add_argument("--rng", type=int, default=0, metavar="N", help="seed (%(default)s)")
+    demo.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
     demo.set_defaults(run=_demo)
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    if arguments.rng < 0:
-        raise BadInput(f"--rng is {arguments.rng}: pass a seed that is zero or positive")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._common import BadInput, add_files, bad_input, make_table, read
+from ._common import add_files, add_run, bad_input, finish, make_table, read
 
 if TYPE_CHECKING:
     import argparse
@@ -31,18 +31,12 @@ def add_fate(commands: Any) -> None:
     fate.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")
     fate.add_argument("--no-growth", action="store_true", help="do not count that cells divide and die")
     fate.add_argument("--path", action="store_true", help="also write the probabilities of single paths")
-    fate.add_argument("--rng", type=int, default=0, metavar="N", help="seed (%(default)s)")
-    fate.add_argument("--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
-    fate.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    add_run(fate)
     fate.set_defaults(run=_fate)
 
 
 def _fate(arguments: argparse.Namespace) -> None:
-    if arguments.rng < 0:
-        raise BadInput(f"--rng is {arguments.rng}: pass a seed that is zero or positive")
     adata = read(arguments.file, arguments.out)
-    from rich.console import Console
-
     from scdiffot import tl
 
     with bad_input():
@@ -58,11 +52,7 @@ def _fate(arguments: argparse.Namespace) -> None:
             key=arguments.key,
             show_progress=not arguments.quiet,
         )
-    adata.write_h5ad(arguments.out)
-    if not arguments.quiet:
-        console = Console()
-        console.print(_summary(adata, arguments.key))
-        console.print(f"Written to {arguments.out}", soft_wrap=True, highlight=False)
+    finish(adata, arguments.out, None if arguments.quiet else lambda: _summary(adata, arguments.key))
 
 
 def _summary(adata: AnnData, key: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._common import add_files, bad_input, read
+from ._common import add_files, bad_input, finish, read, seed
 
 
 def add_fit(commands: Any) -> None:
@@ -34,7 +34,7 @@ def add_fit(commands: Any) -> None:
     fit.add_argument("--growth-prior", metavar="KEY", help="column of obs with expected growth rates")
     fit.add_argument("--held-out", nargs="+", metavar="LABEL", help="time points to leave out")
     fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
-    fit.add_argument("--rng", type=int, default=0, metavar="N", help="seed (%(default)s)")
+    fit.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
     fit.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)")
     fit.add_argument("--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
     fit.add_argument("--validate", action="store_true", help="also leave inner time points out in turn")
@@ -61,8 +61,6 @@ def _label_and_time(text: str) -> tuple[str, float]:
 
 def _fit(arguments: argparse.Namespace) -> None:
     adata = read(arguments.file, arguments.out)
-    from rich.console import Console
-
     from scdiffot import tl
 
     from ._accuracy import accuracy, accuracy_table
@@ -90,8 +88,6 @@ def _fit(arguments: argparse.Namespace) -> None:
         )
         if arguments.validate:
             tl.validate(adata, key=arguments.key_added, rng=arguments.rng, show_progress=not arguments.quiet)
-    adata.write_h5ad(arguments.out)
-    if not arguments.quiet:
-        console = Console()
-        console.print(accuracy_table(f"Fit of {arguments.file.name}", accuracy(adata, arguments.key_added)))
-        console.print(f"Written to {arguments.out}", soft_wrap=True, highlight=False)
+    title = f"Fit of {arguments.file.name}"
+    summary = None if arguments.quiet else lambda: accuracy_table(title, accuracy(adata, arguments.key_added))
+    finish(adata, arguments.out, summary)

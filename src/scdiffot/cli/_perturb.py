@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ._common import BadInput, add_files, bad_input, make_table, read
+from ._common import BadInput, add_files, add_run, bad_input, finish, make_table, read
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,9 +46,7 @@ def add_perturb(commands: Any) -> None:
     perturb.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")
     perturb.add_argument("--no-growth", action="store_true", help="do not count that cells divide and die")
     perturb.add_argument("--name", metavar="NAME", help="name of the result (the genes)")
-    perturb.add_argument("--rng", type=int, default=0, metavar="N", help="seed (%(default)s)")
-    perturb.add_argument("--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
-    perturb.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    add_run(perturb)
     perturb.set_defaults(run=_perturb)
 
 
@@ -64,16 +62,12 @@ def _changes(text: str) -> list[tuple[str, float | None]]:
 
 
 def _perturb(arguments: argparse.Namespace) -> None:
-    if arguments.rng < 0:
-        raise BadInput(f"--rng is {arguments.rng}: pass a seed that is zero or positive")
     changes = [change for part in arguments.genes for change in part]
     genes = dict(changes)
     if len(genes) < len(changes):
         raise BadInput("--genes names a gene twice")
     name = arguments.name or "+".join(genes)
     adata = read(arguments.file, arguments.out)
-    from rich.console import Console
-
     from scdiffot import tl
 
     with bad_input():
@@ -93,11 +87,7 @@ def _perturb(arguments: argparse.Namespace) -> None:
             key=arguments.key,
             show_progress=not arguments.quiet,
         )
-    adata.write_h5ad(arguments.out)
-    if not arguments.quiet:
-        console = Console()
-        console.print(_summary(adata, name, arguments.key))
-        console.print(f"Written to {arguments.out}", soft_wrap=True, highlight=False)
+    finish(adata, arguments.out, None if arguments.quiet else lambda: _summary(adata, name, arguments.key))
 
 
 def _summary(adata: AnnData, name: str, key: str) -> Any:

@@ -23,7 +23,8 @@ N_CELLS = 400
 N_ITER = 100
 SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 ALPHA_FACTORS = (4.0, 2.0, 1.0)
-SIGMA_STEP = 1.3
+# Noise of measurement, which does not build up with time, looks like ever more diffusion: the climb ends after two steps.
+SIGMA_STEP, MAX_CLIMB = 1.3, 1.8
 SLACK = 0.02
 AUTONOMOUS_SLACK = 0.05
 
@@ -102,7 +103,7 @@ class SigmaSearch:
 
     def __init__(self, sigma: float) -> None:
         self.done = False
-        self._current = sigma
+        self._start = self._current = sigma
         self._tried: dict[float, float] = {}
 
     def after(self, misfit: float, *, more: bool) -> float:
@@ -111,12 +112,11 @@ class SigmaSearch:
         tried = sorted(self._tried)
         best = min(tried, key=self._tried.__getitem__)
         bracketed = tried[0] < best < tried[-1]
-        self.done = bracketed or not more
-        if self.done:
-            self._current = self._vertex(tried, best) if bracketed else best
-        else:
-            # From a single point, up.
-            self._current = best * (SIGMA_STEP if best == tried[-1] else 1 / SIGMA_STEP)
+        # From a single point, up.
+        following = best * (SIGMA_STEP if best == tried[-1] else 1 / SIGMA_STEP)
+        far = not 1 / MAX_CLIMB < following / self._start < MAX_CLIMB
+        self.done = bracketed or far or not more
+        self._current = following if not self.done else self._vertex(tried, best) if bracketed else best
         return self._current
 
     def _vertex(self, tried: list[float], best: float) -> float:
