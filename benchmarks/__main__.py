@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     fit = {} if arguments.steps is None else {"n_steps": arguments.steps, "n_corrections": 0}
     settings = Settings(
         n_seeds=1 if arguments.quick else arguments.seeds,
+        quick=arguments.quick,
         fit=fit,
         peers=_names(arguments.peers, PEERS, "--peers"),
         env_dir=arguments.env_dir.expanduser(),

@@ -14,7 +14,9 @@ class Settings:
     Parameters
     ----------
     n_seeds
-        Number of splits and fits of everything that is averaged; 1 for a quick look.
+        Number of splits and fits of everything that is averaged.
+    quick
+        Whether this is a first look only, with less of everything.
     fit
         Options of the fits other than the defaults; only for trying the harness out.
     peers
@@ -24,11 +26,7 @@ class Settings:
     """
 
     n_seeds: int = 3
+    quick: bool = False
     fit: dict[str, Any] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
     env_dir: Path = Path("~/.cache/scdiffot-benchmarks").expanduser()
-
-    @property
-    def quick(self) -> bool:
-        """Whether this is a quick look only."""
-        return self.n_seeds == 1
