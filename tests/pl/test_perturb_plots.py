@@ -6,14 +6,13 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from _perturbed import COLORS, give_perturbations
 from matplotlib.colors import to_rgb
 
 import scdiffot as sdo
-from scdiffot._keys import PERTURB_SCREEN, PERTURBATION
+from scdiffot._keys import PERTURBATION
 
 mpl.use("agg")
-
-COLORS = {"A": "#ff0000", "B": "#0000ff"}
 
 
 @pytest.fixture(autouse=True)
@@ -24,44 +23,7 @@ def _close_figures():
 
 @pytest.fixture
 def ready(fitted):
-    """From A and B, the change moves a quarter from A to B, and a tenth outside; only the first is certain."""
-    fitted.uns["cell_type_colors"] = list(COLORS.values())
-    control = np.array([[0.7, 0.3, 0.0], [0.5, 0.5, 0.0], [0.6, 0.4, 0.0]])
-    shift = np.array([[-0.25, 0.15, 0.1]] * 3)
-    fitted.uns["scdiffot"][PERTURBATION] = {
-        "Gata1": {
-            "name": "Gata1",
-            "values": np.array([np.nan]),
-            "kind": "knockout",
-            "sustained": True,
-            "cell_key": "cell_type",
-            "sources": np.array(["A", "B", "all"]),
-            "fates": np.array(["A", "B", "outside"]),
-            "control": control,
-            "perturbed": control + shift,
-            "shift": shift,
-            "control_se": np.full((3, 3), 0.02),
-            "perturbed_se": np.full((3, 3), 0.01),
-            "se": np.full((3, 3), 0.005),
-            "p_adjusted": np.array([[0.001, 0.2, 0.2]] * 3),
-            "mass_ratio": np.array([0.5, 1.0, 0.75]),
-        }
-    }
-    fitted.uns["scdiffot"][PERTURB_SCREEN] = {
-        "gene": np.array(["Gata1", "Spi1", "Gata1"]),
-        "partner": np.array(["", "", "Spi1"]),
-        "effect": np.array([0.3, 0.2, 0.1]),
-        "se": np.array([0.01, 0.02, 0.03]),
-        "p_adjusted": np.array([0.001, 0.01, 0.5]),
-        "fates": np.array(["A", "B", "outside"]),
-        "shift": np.array([[-0.3, 0.3, 0.0], [0.2, -0.15, -0.05], [0.1, -0.1, 0.0]]),
-        "shift_se": np.full((3, 3), 0.04),
-        "fate": "",
-        "kind": "knockdown",
-        "sustained": False,
-        "cell_key": "cell_type",
-    }
-    return fitted
+    return give_perturbations(fitted)
 
 
 def test_composition_without_and_with_the_change(ready):

@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from _followed import give_ancestry, give_fates, give_landscape, give_trends
+from _perturbed import give_perturbations
+from _regulated import give_growth_genes, give_regulation
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -27,7 +29,7 @@ def _close_figures():
 
 @pytest.fixture
 def ready(fitted):
-    """A fit with a table of a validation, fates, ancestors, a landscape, an embedding and velocities there."""
+    """A fit with all results that a plot draws, an embedding and velocities there."""
     import pandas as pd
 
     columns = ["w1", "w1_previous", "w1_next", "w1_pooled", "w1_mccann", "w1_floor"]
@@ -35,7 +37,12 @@ def ready(fitted):
     fitted.uns["scdiffot"]["validation"] = table
     fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
     sdo.tl.project(fitted, "umap")
-    return give_trends(give_landscape(give_ancestry(give_fates(fitted))))
+    for give in (give_fates, give_ancestry, give_landscape, give_trends, give_perturbations):
+        give(fitted)
+    # one group, for one axes
+    for give in (give_regulation, give_growth_genes):
+        give(fitted, ("A",))
+    return fitted
 
 
 @pytest.fixture
@@ -50,6 +57,10 @@ def _plots(paths):
         "velocity": lambda a, **o: sdo.pl.velocity(a, **o),
         "trajectories": lambda a, **o: sdo.pl.trajectories(a, paths, **o),
         "trajectory_genes": lambda a, **o: sdo.pl.trajectory_genes(a, **o),
+        "regulation": lambda a, **o: sdo.pl.regulation(a, **o),
+        "growth_genes": lambda a, **o: sdo.pl.growth_genes(a, **o),
+        "perturb": lambda a, **o: sdo.pl.perturb(a, **o),
+        "perturb_screen": lambda a, **o: sdo.pl.perturb_screen(a, **o),
         "growth": lambda a, **o: sdo.pl.growth(a, **o),
         "validation": lambda a, **o: sdo.pl.validation(a, **o),
         "fate": lambda a, **o: sdo.pl.fate(a, **o),
@@ -62,7 +73,7 @@ every_plot = pytest.mark.parametrize("name", sdo.pl.__all__)
 
 
 def _n_artists(ax):
-    return len(ax.lines) + len(ax.collections) + len(ax.patches)
+    return len(ax.lines) + len(ax.collections) + len(ax.patches) + len(ax.images)
 
 
 @every_plot

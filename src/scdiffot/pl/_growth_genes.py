@@ -143,7 +143,7 @@ def _draw_bars(ax: Axes, part: pd.DataFrame, unit: str) -> None:
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(y, part.index)
     ax.set_ylim(y[-1] - 0.6, 0.6)
-    ax.set_xlabel(unit)
+    ax.set(xlabel=unit, ylabel="gene")
     ax.locator_params(axis="x", nbins=5)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)

@@ -115,6 +115,7 @@ def perturb_screen(
     axes[0].set(
         title=f"{verbs[str(found['kind'])]}, {'sustained' if found['sustained'] else 'at the start'}",
         xlabel=f"change of the share of {asked}" if asked else "share of the descendants with another fate",
+        ylabel="gene",
     )
     axes[0].spines[["top", "right", "left"]].set_visible(False)
     axes[0].tick_params(axis="y", length=0)
