@@ -71,11 +71,11 @@ def _edges(rows: list[Row]) -> str:
     lines.append(("chance", number(float(np.mean([row["chance"] for row in rows]))), "–", "–"))
     header = ("edges by", "AUPRC of signed edges", "of activations", "of repressions")
     return f"""\
-The same networks: area under the precision-recall curve (average precision) of the {min(row["n_edges"] for row in rows)} to
-{max(row["n_edges"] for row in rows)} true edges between different genes, by the mean of the Jacobian (`tl.regulation`) over all cells, by
+The same networks: area under the precision-recall curve (average precision) of the
+{"/".join(str(n) for n in sorted({row["n_edges"] for row in rows}))} true edges between different genes, by the mean of the Jacobian (`tl.regulation`) over all cells, by
 co-expression (Pearson), and by the importance of a gene in a random forest that predicts another, as in GENIE3, with the sign of
 their correlation. Through a PCA the decay of all genes makes pairs with similar loadings look as if they repressed each other: the
-Jacobian is also shown without it, at the rate of the fastest relaxation.
+Jacobian is also shown without it (`decay="auto"`).
 
 {table(header, lines)}
 """

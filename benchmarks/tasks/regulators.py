@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -129,22 +129,23 @@ def true_effects(seed: int) -> np.ndarray:
 
 def edge_weights(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
     """Signed weights (G, G), targets by regulators."""
-    sdo.tl.regulation(adata, rng=seed, show_progress=False)
+    x = np.asarray(adata.X, dtype=np.float64)
+    correlation = _correlation(x, x)
+    return {
+        "scdiffot": _jacobian(adata, seed, 0.0),
+        "scdiffot, without decay": _jacobian(adata, seed, "auto"),
+        "co-expression": correlation,
+        "random forest": forest_importance(x, seed) * np.sign(correlation),
+    }
+
+
+def _jacobian(adata: AnnData, seed: int, decay: float | Literal["auto"]) -> np.ndarray:
+    sdo.tl.regulation(adata, decay=decay, rng=seed, show_progress=False)
     found = adata.uns["scdiffot"]["regulation"]
     weights = np.zeros((adata.n_vars, adata.n_vars))
     at = adata.var_names.get_indexer(found["genes"])
     weights[np.ix_(at, at)] = found["mean"][0]
-    x = np.asarray(adata.X, dtype=np.float64)
-    correlation = _correlation(x, x)
-    # Decay of all genes leaks through the components to pairs of genes with similar loadings: its rate is that of the fastest relaxation.
-    loadings = np.asarray(adata.varm["PCs"])
-    decay = max(-float(np.linalg.eigvals(weights).real.min()), 0.0)
-    return {
-        "scdiffot": weights,
-        "scdiffot, without decay": weights + decay * loadings @ loadings.T,
-        "co-expression": correlation,
-        "random forest": forest_importance(x, seed) * np.sign(correlation),
-    }
+    return weights
 
 
 def forest_importance(x: np.ndarray, seed: int) -> np.ndarray:

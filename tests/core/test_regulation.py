@@ -176,6 +176,8 @@ def test_linear_decoder() -> None:
     single = np.einsum("gi,nij,hj->ngh", weights, latent[:, :D], weights)
     check_spread(regulation(model, decoder, x, t, genes=np.arange(G)), single)
     check_spread(growth_regulation(model, decoder, x, t, genes=np.arange(G)), latent[:, D] @ weights.T)
+    slow = regulation(model, decoder, x, t, genes=np.arange(G), decay=0.3)
+    check_spread(slow, single + 0.3 * weights @ weights.T)
     chosen = np.array([5, 0, 3])
     check_spread(regulation(model, decoder, x, t, genes=chosen), single[:, chosen][:, :, chosen])
 

@@ -81,6 +81,20 @@ def test_growth_genes_of_a_pca(genes):
     assert (np.diff(np.abs(table["effect"])) <= 0).all()
 
 
+def test_decay_is_left_out_of_all_pairs(genes):
+    """Through a PCA it acts between all genes, by their loadings."""
+    whole, without = _run(sdo.tl.regulation, genes), _run(sdo.tl.regulation, genes, decay="auto")
+    single = jacobians(sdo.get.model(genes), genes.obsm["X_pca"], genes.obs["time"].to_numpy())
+    rate = -np.linalg.eigvals(single.mean(axis=0)).real.min()
+    assert without["decay"] == pytest.approx(rate, rel=1e-4)
+    assert rate > 0
+    loadings = genes.varm["PCs"][:N_GENES]
+    np.testing.assert_allclose(without["mean"][0] - whole["mean"][0], rate * loadings @ loadings.T, atol=1e-4)
+    for decay in (-1.0, "fast"):
+        with pytest.raises(ValueError, match="`decay` is"):
+            _run(sdo.tl.regulation, genes, decay=decay)
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_chosen_genes_are_a_part_of_all(genes, tool):
     whole = _run(tool, genes)

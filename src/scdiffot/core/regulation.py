@@ -87,6 +87,7 @@ def regulation(
     t: float | np.ndarray,
     *,
     genes: np.ndarray,
+    decay: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> Spread:
     r"""Jacobian of the gene velocity in the genes, over cells.
@@ -108,6 +109,8 @@ def regulation(
         Time, a number or shape ``(n,)``.
     genes
         Positions of G genes among those of the decoder.
+    decay
+        Rate at which all states relax, per unit of time, that is left out of the Jacobian of the drift.
     progress
         Called with the number of cells that were done since the last call.
 
@@ -120,7 +123,7 @@ def regulation(
     found = _Running((n_genes, n_genes))
     for z, drift, _ in _derivatives(model, x, t, TOGETHER_IN_GENES):
         decoding, encoding = _tangents(decoder, z, genes_at)
-        left = decoding @ drift
+        left = decoding @ (drift + decay * torch.eye(z.shape[1]))
         n_rows = max(BLOCK // (len(z) * n_genes), 1)
         for first in range(0, n_genes, n_rows):
             rows = slice(first, first + n_rows)
@@ -129,6 +132,12 @@ def regulation(
         if progress is not None:
             progress(len(z))
     return found.result()
+
+
+def fastest_relaxation(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> float:
+    """Largest rate at which the mean Jacobian of the drift over cells lets a direction relax, per unit of time; zero if none does."""
+    rates = np.linalg.eigvals(jacobians(model, x, t).mean(axis=0, dtype=np.float64)).real
+    return max(-float(rates.min()), 0.0)
 
 
 @torch.no_grad()
