@@ -22,7 +22,7 @@ def add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="simulate cells with known dynamics, fit them, and report how well that went",
-        description="Simulate two genes that inhibit each other, fit the snapshots, leave snapshots out, follow cells to their "
+        description="Simulate two genes that inhibit each other, fit the snapshots, leave one out, follow cells to their "
         "fates and back to their ancestors, draw all figures, and print a table of accuracies. Takes a minute or two.",
     )
     demo.add_argument(
@@ -50,8 +50,8 @@ def _demo(arguments: argparse.Namespace) -> None:
         highlight=False,
     )
     # a gene network does not change with the clock; fewer steps than by default, for a demo is to take a minute
-    tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=800, n_corrections=5, rng=arguments.rng)
-    tl.validate(adata, "time", rng=arguments.rng)
+    tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=600, n_corrections=5, rng=arguments.rng)
+    tl.validate(adata, "time", times=2.0, rng=arguments.rng)
     paths = tl.simulate(adata, t0=0, n_particles=500, kind="sde", rng=arguments.rng)
     last = float(adata.obs["time"].max())
     tl.sta_forward(adata, "cell_type", f"time < {last}", n_trajectories=50, rng=arguments.rng)
@@ -111,5 +111,5 @@ def _draw_all(adata: AnnData, paths: Trajectories, out: Path) -> None:
         "landscape": pl.landscape(adata, kind="surface", paths=paths, return_fig=True),
     }
     for name, figure in figures.items():
-        figure.savefig(out / f"{name}.png", dpi=150)
+        figure.savefig(out / f"{name}.png", dpi=120)
         plt.close(figure)
