@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from anndata import AnnData
@@ -62,6 +63,24 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
             "pass a real object, adata = adata[...].copy()."
         )
     return adata
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """Refuse what is not a whole number, or too small."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
+    if value < least:
+        raise ValueError(f"`{name}` is {value}: pass at least {least}.")
+    return int(value)
+
+
+def check_share(name: str, value: Any) -> float:
+    """Refuse what is not a number above 0 and up to 1."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a number.")
+    if not 0 < float(value) <= 1:
+        raise ValueError(f"`{name}` is {value}: pass a number above 0, and at most 1.")
+    return float(value)
 
 
 def some(values: Iterable[Any]) -> str:

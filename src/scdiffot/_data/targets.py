@@ -13,6 +13,7 @@ import torch
 from scdiffot.core.perturbation import Intervention
 
 from .checks import some
+from .expression import dense
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -210,14 +211,9 @@ def _observed(space: GeneSpace, states: np.ndarray, cells: np.ndarray) -> np.nda
     for values in (owner.X, *owner.layers.values()):
         if values is None:
             continue
-        x = torch.as_tensor(_dense(values[tried][:, space.columns]), dtype=torch.float32)
+        x = torch.as_tensor(dense(values[tried][:, space.columns]), dtype=torch.float32)
         with torch.no_grad():
             difference = space.decoder.encode(x).numpy() - states[tried]
         if np.abs(difference).max() <= 0.01 * states[tried].std(axis=0).max():
-            return _dense(values[cells][:, space.columns])
+            return dense(values[cells][:, space.columns])
     return None
-
-
-def _dense(values: Any) -> np.ndarray:
-    values = values.compute() if hasattr(values, "compute") else values
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)

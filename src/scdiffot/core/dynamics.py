@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scdiffot._rng import as_generator, torch_seed
 
+from .fields import reversed_drift_and_growth
 from .model import CHUNK, RUOTModel
 from .scales import subsample
 from .trajectories import Trajectories
@@ -156,12 +157,8 @@ def _stepper(
         return velocity, growth * weighted
 
     def drift(x: Tensor, t: Tensor) -> Particles:
-        if not backward:
-            velocity, growth = fields.drift_and_growth(x, t)
-            return velocity, growth * weighted
-        out = fields(x, t)
-        # Run backward, dt < 0 turns b - sigma^2 s into the drift of the time reversal.
-        return out["drift"] - fields.sigma**2 * out["score"], out["growth"] * weighted
+        velocity, growth = reversed_drift_and_growth(fields, x, t) if backward else fields.drift_and_growth(x, t)
+        return velocity, growth * weighted
 
     @torch.no_grad()
     def step(x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:

@@ -153,3 +153,9 @@ class Fields(nn.Module):
             return motion, growth
         k = self.clock.locate(t)[0]
         return motion, growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1]) + self.growth_offset[k]
+
+
+def reversed_drift_and_growth(fields: Fields, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Drift (n, d) to step backward, and growth (n,): negative steps turn b - sigma^2 s into the drift of the time reversal."""
+    out = fields(x, t)
+    return out["drift"] - fields.sigma**2 * out["score"], out["growth"]

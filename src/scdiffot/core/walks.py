@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .fields import reversed_drift_and_growth
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -173,8 +175,7 @@ class Walk:
     def _drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if not self._backward:
             return self._fields.drift_and_growth(x, t)
-        out = self._fields(x, t)
-        return out["drift"] - self._fields.sigma**2 * out["score"], out["growth"]
+        return reversed_drift_and_growth(self._fields, x, t)
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from scdiffot._data.autoencoders import check_free_autoencoder, write_autoencoder
-from scdiffot._data.checks import is_mudata, writable
+from scdiffot._data.checks import check_count, is_mudata, writable
 from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
@@ -124,8 +123,8 @@ def autoencoder(
     check_free_autoencoder(adata, key_added)
     if likelihood not in ("gaussian", "nb"):
         raise ValueError(f"`likelihood` is {likelihood!r}: pass 'gaussian' or 'nb'.")
-    n_latent, n_hidden = _whole("n_latent", n_latent), _whole("n_hidden", n_hidden)
-    patience, batch_size = _whole("patience", patience), _whole("batch_size", batch_size)
+    n_latent, n_hidden = check_count("n_latent", n_latent, 1), check_count("n_hidden", n_hidden, 1)
+    patience, batch_size = check_count("patience", patience, 1), check_count("batch_size", batch_size, 1)
     if not 0 < validation_size <= 0.5:
         raise ValueError(f"`validation_size` is {validation_size}: pass a share of the cells, above 0 and up to 0.5.")
     n_validation = max(int(np.ceil(validation_size * adata.n_obs)), 2)
@@ -136,7 +135,7 @@ def autoencoder(
         )
     if max_epochs is None:
         max_epochs = int(np.clip(N_STEPS * batch_size / n_trained, *EPOCHS))
-    max_epochs = _whole("max_epochs", max_epochs)
+    max_epochs = check_count("max_epochs", max_epochs, 1)
     if not adata.var_names.is_unique:
         raise ValueError("`adata` has duplicated var names: make them unique with adata.var_names_make_unique().")
     columns = np.flatnonzero(gene_mask(adata, mask_var))
@@ -194,11 +193,3 @@ def autoencoder(
     }
     write_autoencoder(adata, key_added, states=states, params=params, history=history, decoder=model, columns=columns)
     return adata if copy else None
-
-
-def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
-    if value < 1:
-        raise ValueError(f"`{name}` is {value}: pass at least 1.")
-    return int(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.checks import check_count
 from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._data.nearest import Nearest
@@ -17,7 +18,7 @@ from scdiffot.core.contrasts import Contrasts
 from scdiffot.core.fate import N_STEPS
 from scdiffot.core.perturbation import contrasts
 
-from ._sta import Setting, check_count
+from ._sta import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -28,8 +28,8 @@ def interpolate(
 ) -> AnnData:
     """Predict the population at any time between the first snapshot and the last.
 
-    Cells of the snapshots before and after are carried along the flow to `time` and count the more the nearer their
-    snapshot is.
+    Cells of the snapshots before and after are carried to `time`, along the flow or, where the fields are autonomous, by
+    the stochastic dynamics, and count the more the nearer their snapshot is.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, writable
 from scdiffot._data.perturbation import ALL, entry_name, write_perturbation
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._progress import cell_bar
@@ -14,7 +14,6 @@ from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import two_sided
 
 from ._experiment import Experiment
-from ._sta import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import some, suggest, writable
+from scdiffot._data.checks import check_count, some, suggest, writable
 from scdiffot._data.perturbation import write_screen
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
@@ -16,7 +16,6 @@ from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import Comparison, two_sided
 
 from ._experiment import Experiment
-from ._sta import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

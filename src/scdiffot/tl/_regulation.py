@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_share, writable
 from scdiffot._data.grouped import read_grouped
 from scdiffot._data.regulation import write_regulation
 from scdiffot._keys import DEFAULT
@@ -15,8 +15,6 @@ from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.regulation import fastest_relaxation
 from scdiffot.core.regulation import regulation as core_regulation
-
-from ._sta import check_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

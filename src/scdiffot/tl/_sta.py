@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,21 +93,3 @@ class Setting:
                 f"leave `{argument}` out, or fit with growth=True."
             )
         return there if asked is None else bool(asked)
-
-
-def check_count(name: str, value: Any, least: int) -> int:
-    """Refuse what is not a whole number, or too small."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
-    if value < least:
-        raise ValueError(f"`{name}` is {value}: pass at least {least}.")
-    return int(value)
-
-
-def check_share(name: str, value: Any) -> float:
-    """Refuse what is not a number above 0 and up to 1."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a number.")
-    if not 0 < float(value) <= 1:
-        raise ValueError(f"`{name}` is {value}: pass a number above 0, and at most 1.")
-    return float(value)

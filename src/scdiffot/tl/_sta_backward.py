@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import some, writable
+from scdiffot._data.checks import check_count, some, writable
 from scdiffot._data.nearest import Nearest
 from scdiffot._data.shares import write_ancestry
 from scdiffot._keys import DEFAULT, Keys
@@ -15,7 +15,7 @@ from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.ancestry import N_STEPS, ancestors
 
-from ._sta import Setting, check_count
+from ._sta import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

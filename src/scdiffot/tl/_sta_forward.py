@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, check_share, writable
 from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.shares import write_fate
 from scdiffot._keys import DEFAULT, OUTSIDE, Keys
@@ -15,7 +15,7 @@ from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.fate import N_STEPS, Descent, descend
 
-from ._sta import Setting, check_count, check_share
+from ._sta import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

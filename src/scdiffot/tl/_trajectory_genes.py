@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, writable
 from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, Keys
@@ -17,7 +17,7 @@ from scdiffot._rng import as_generator
 from scdiffot.core.fate import N_STEPS
 from scdiffot.core.trends import Trends, follow, trends
 
-from ._sta import Setting, check_count
+from ._sta import Setting
 from ._sta_forward import MANY_OUTSIDE
 
 if TYPE_CHECKING:
