@@ -7,6 +7,7 @@ import numpy as np
 from scdiffot._rng import as_generator
 
 from .clouds import check_cloud, check_pair, thin
+from .kernels import check_pairs, discrepancy, median_bandwidth
 
 
 def wasserstein(
@@ -145,19 +146,16 @@ def mmd(
     >>> abs(mmd(a, b)) < 0.01 < mmd(a, b + 1)
     True
     """
-    from scipy.spatial.distance import cdist, pdist
+    from scipy.spatial.distance import cdist
 
     x, wx, y, wy = check_pair(x, wx, y, wy)
     generator = as_generator(rng)
     x, wx = thin(x, wx, n_max, generator)
     y, wy = thin(y, wy, n_max, generator)
-    for name, w in (("x", wx), ("y", wy)):
-        if np.count_nonzero(w) < 2:
-            raise ValueError(f"`{name}` has fewer than two points of positive weight: the unbiased estimate needs two.")
+    check_pairs("x", wx)
+    check_pairs("y", wy)
     if bandwidth is None:
-        # The median needs no more than a thousand points of each.
-        pooled = np.concatenate([thin(x, wx, 1000, generator)[0], thin(y, wy, 1000, generator)[0]])
-        bandwidth = float(np.median(pdist(pooled)))
+        bandwidth = median_bandwidth(x, wx, y, wy, generator)
         if bandwidth == 0.0:
             raise ValueError("Most points of `x` and `y` coincide, so their median distance is 0: pass `bandwidth`.")
     if not bandwidth > 0:
@@ -166,11 +164,8 @@ def mmd(
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.exp(-cdist(a, b, "sqeuclidean") / (2 * bandwidth**2))
 
-    def within(a: np.ndarray, w: np.ndarray) -> float:
-        # the diagonal of the kernel is one
-        return float((w @ kernel(a, a) @ w - w @ w) / (1 - w @ w))
-
-    return within(x, wx) + within(y, wy) - 2 * float(wx @ kernel(x, y) @ wy)
+    kernels = kernel(x, x), kernel(x, y), kernel(y, y)
+    return float(discrepancy(kernels, wx[None], wy[None], diagonal=1.0)[0])
 
 
 def mass_error(predicted: float, observed: float) -> float:

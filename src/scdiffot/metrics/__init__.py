@@ -1,9 +1,27 @@
-"""Distances between weighted clouds of points, and scores of fates: arrays in, numbers out."""
+"""Distances between weighted clouds of points, scores of responses and of fates: arrays in, numbers out."""
 
 from __future__ import annotations
 
+from scdiffot.core.cloud_scores import energy_distance, feature_correlation_r, marginal_distance
 from scdiffot.core.distances import mass_error, mmd, noise_floor, wasserstein
+from scdiffot.core.enrichment import enrichment
+from scdiffot.core.mean_scores import l2_of_means, pearson_of_means, r2_of_means, response_r2, unexplained
 
 from ._clonal_fate import clonal_fate
 
-__all__ = ["clonal_fate", "mass_error", "mmd", "noise_floor", "wasserstein"]
+__all__ = [
+    "clonal_fate",
+    "energy_distance",
+    "enrichment",
+    "feature_correlation_r",
+    "l2_of_means",
+    "marginal_distance",
+    "mass_error",
+    "mmd",
+    "noise_floor",
+    "pearson_of_means",
+    "r2_of_means",
+    "response_r2",
+    "unexplained",
+    "wasserstein",
+]
