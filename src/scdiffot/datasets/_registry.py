@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 _DIFFUSIONOT = "https://raw.githubusercontent.com/liujuntan/DiffusionOT/bb3c5bd0c18066e90929961e92b79ffd9abb5e86"
 _DEEPRUOT = "https://raw.githubusercontent.com/zhenyiizhang/DeepRUOT/2289c81032010922aadd9f848db9ffb1a10efb48"
+_MUSCAT = "https://raw.githubusercontent.com/HelenaLC/muscat/017b290b414212c357e184d17edcca27f4302ace"
 
 
 class Source(NamedTuple):
@@ -66,5 +67,12 @@ FILES = {
     "deepruot/simulation_gene_data.csv": Source(
         f"{_DEEPRUOT}/data/simulation_gene_data.csv",
         "d41e3bcd94ff55383264461f2eed048780dbea8faffb77011cff9b8dce231d10",
+    ),
+    "response/example_sce.rda": Source(
+        f"{_MUSCAT}/data/example_sce.rda", "f66811fa513a01a91dae01bad308e96ed5238277246b911d8e1cd5f4425c3ed9"
+    ),
+    # The same object without R, for folders that were prepared so; its address is that of the object.
+    "response/kang_two_donors.h5ad": Source(
+        f"{_MUSCAT}/data/example_sce.rda", "d4c3dc431db37db6d819ebd20aceca648fb23beb83266a501bf3643f971d78ee"
     ),
 }
