@@ -20,6 +20,9 @@ TRAJECTORY_GENES = "trajectory_genes"
 PERTURBATION = "perturbation"
 PERTURB_SCREEN = "perturb_screen"
 
+# Entry of uns["{key}_response"] beside its parameters and history
+RESPONSE_MODEL = "model"
+
 # Class of descendants that are far from every cell
 OUTSIDE = "outside"
 
@@ -133,6 +136,51 @@ class Keys:
     def transitions(self) -> str:
         """Transition probabilities between cells in `obsp`."""
         return f"{self.uns}_T_fwd"
+
+    @property
+    def response(self) -> str:
+        """Fitted response in `uns`, and response vectors in `obsm`."""
+        return f"{self.uns}_response"
+
+    @property
+    def predicted(self) -> str:
+        """State after a treatment in `obsm`, and its genes in `layers`."""
+        return f"{self.uns}_predicted"
+
+    @property
+    def untreated(self) -> str:
+        """State without the treatment in `obsm`."""
+        return f"{self.uns}_untreated"
+
+    @property
+    def effect_size(self) -> str:
+        """Transport cost of the response in `obs`."""
+        return f"{self.uns}_effect_size"
+
+    @property
+    def survival(self) -> str:
+        """Cells that are left of each after a treatment in `obs`."""
+        return f"{self.uns}_survival"
+
+    @property
+    def response_cluster(self) -> str:
+        """Cluster of the response in `obs`."""
+        return f"{self.uns}_response_cluster"
+
+    @property
+    def response_evaluation(self) -> str:
+        """Scores of responses on cells that the model did not see, in `uns`."""
+        return f"{self.uns}_response_evaluation"
+
+    @property
+    def response_subpopulations(self) -> str:
+        """Responses by group of cells, in `uns`."""
+        return f"{self.uns}_response_subpopulations"
+
+    @property
+    def response_features(self) -> str:
+        """Responses of genes, in `uns`."""
+        return f"{self.uns}_response_features"
 
     def projection(self, basis: str) -> str:
         """Velocity on an embedding, in `obsm`; `basis` may carry a modality and the `X_` of its own key."""

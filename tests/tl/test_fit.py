@@ -213,6 +213,7 @@ def test_growth_prior_arrays_are_kept(course, quick):
     assert course.uns["scdiffot"]["params"]["growth_prior"] == "scdiffot_growth_prior"
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_interruption_keeps_the_best_so_far(course, quick, caplog, monkeypatch):
     def interrupted_fit(snapshots, config, *, callback, **options):
         def callback_then_signal(progress):
@@ -234,6 +235,7 @@ def test_interruption_keeps_the_best_so_far(course, quick, caplog, monkeypatch):
     assert sdo.tl.simulate(course, 0, n_particles=3).states.shape[1] == 3
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_interruption_before_the_first_step_writes_nothing(course, quick, fingerprint, monkeypatch):
     def interrupted_fit(*_, **__):
         signal.raise_signal(signal.SIGINT)

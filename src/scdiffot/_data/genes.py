@@ -13,8 +13,8 @@ from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, iden
 from .autoencoders import is_autoencoder, read_autoencoder
 from .checks import is_mudata, some, suggest
 from .expression import PORTION, dense, layer_names
-from .extract import Location, locate
-from .store import read_params, read_states
+from .extract import Location, locate, representation
+from .store import read_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,8 +119,13 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
         If the representation has no decoder, or it does not fit the data.
     """
     params = read_params(adata, key)
-    found = locate(adata, params["use_rep"])
-    n_dims, owner = params["n_dims"], found.owner
+    return gene_space(adata, params["use_rep"], params["n_dims"], decoder)
+
+
+def gene_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None) -> GeneSpace:
+    """Find the decoder of the first columns of a representation; see :func:`read_genes`."""
+    found = locate(adata, use_rep)
+    owner = found.owner
     if is_mudata(owner):
         raise ValueError(
             f"`use_rep` {found.name!r} belongs to no modality, so there are no genes behind it: fit a representation of one, "
@@ -129,7 +134,7 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
     all_genes = np.arange(owner.n_vars)
     if decoder is not None:
         space = GeneSpace(_given(decoder), owner, all_genes, found.name)
-        _check_shapes(space, read_states(adata, key))
+        _check_shapes(space, representation(adata, use_rep, n_dims=n_dims)[0])
         return space
     if found.key not in owner.obsm:
         return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], found.name)

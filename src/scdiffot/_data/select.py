@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .times import CellTimes
 
 
-def select_cells(adata: AnnData | MuData, source: Any, times: CellTimes, *, argument: str = "source") -> np.ndarray:
+def select_cells(
+    adata: AnnData | MuData, source: Any, times: CellTimes | None, *, argument: str = "source"
+) -> np.ndarray:
     """Positions of the cells that a selection names.
 
     Parameters
@@ -27,7 +29,7 @@ def select_cells(adata: AnnData | MuData, source: Any, times: CellTimes, *, argu
         A time (number) or its label, the name of a cell, a query of `adata.obs`, names of cells, or a boolean mask.
         A string is looked up in this order.
     times
-        Times of all cells.
+        Times of all cells; None if they have none.
     argument
         Name of the user's argument, for the messages.
 
@@ -46,7 +48,7 @@ def select_cells(adata: AnnData | MuData, source: Any, times: CellTimes, *, argu
     """
     if isinstance(source, str):
         cells = _by_text(adata, source, times, argument)
-    elif isinstance(source, Real) and not isinstance(source, bool | np.bool_):
+    elif times is not None and isinstance(source, Real) and not isinstance(source, bool | np.bool_):
         cells = times.cells(times.find(float(source), argument))
     else:
         cells = _by_array(adata, np.asarray(source), argument)
@@ -55,8 +57,8 @@ def select_cells(adata: AnnData | MuData, source: Any, times: CellTimes, *, argu
     return cells
 
 
-def _by_text(adata: AnnData | MuData, source: str, times: CellTimes, argument: str) -> np.ndarray:
-    if source in times.labels:
+def _by_text(adata: AnnData | MuData, source: str, times: CellTimes | None, argument: str) -> np.ndarray:
+    if times is not None and source in times.labels:
         return times.cells(times.labels[source])
     if source in adata.obs_names:
         return np.array([adata.obs_names.get_loc(source)])
@@ -65,9 +67,9 @@ def _by_text(adata: AnnData | MuData, source: str, times: CellTimes, argument: s
         frame = adata.obs.reset_index(drop=True)
         return frame.query(source, engine="python").index.to_numpy()
     except Exception as error:  # a query can fail in every way that an expression can
+        label = "" if times is None else f"a time label ({some(times.labels)}), nor "
         raise ValueError(
-            f"`{argument}` is {source!r}, which is neither a time label ({some(times.labels)}), nor the name of a cell, "
-            f"nor a query of obs ({error})."
+            f"`{argument}` is {source!r}, which is neither {label}the name of a cell, nor a query of obs ({error})."
         ) from error
 
 

@@ -63,17 +63,20 @@ def sinkhorn(
     tol: float = 1e-4,
     max_iter: int = 500,
     start: Potentials | None = None,
+    source_price: float | None = None,
 ) -> Potentials:
     """Dual potentials of the entropic unbalanced coupling of ``(x, a)`` with ``(y, b)``.
 
-    Minimises ``<P, C> + eps KL(P | a b) + 2 alpha [KL(P 1 | a) + KL(P' 1 | b)]`` (``alpha=None``: exact marginals) by
-    Sinkhorn iterations in the scaling domain, with potentials absorbed into the kernel at every level of a geometric
-    descent of eps and, if unbalanced, the translation-invariant shift (Sejourne et al. 2022). ``start``, the potentials of
-    other cells of the same two snapshots at the same eps, saves the descent.
+    Minimises ``<P, C> + eps KL(P | a b) + 2 alpha [KL(P 1 | a) + KL(P' 1 | b)]`` (``alpha=None``: exact marginals, but for
+    ``source_price KL(P 1 | a)`` in their place where that is given) by Sinkhorn iterations in the scaling domain, with
+    potentials absorbed into the kernel at every level of a geometric descent of eps and, if unbalanced on both sides, the
+    translation-invariant shift (Sejourne et al. 2022). ``start``, the potentials of other cells of the same two snapshots
+    at the same eps, saves the descent.
     """
     cost = ground_cost(x, y, alpha)
     log_a, log_b = a.log(), b.log()
-    rho = math.inf if alpha is None else 2 * alpha
+    both = math.inf if alpha is None else 2 * alpha
+    rho = (both if source_price is None else source_price, both)
     if start is not None:
         f, g = _solve_level(cost, log_a, log_b, start.extend_g(y), eps, rho, tol, max_iter)
         return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
@@ -87,12 +90,12 @@ def sinkhorn(
 
 
 def _solve_level(
-    cost: Tensor, log_a: Tensor, log_b: Tensor, g: Tensor, eps: float, rho: float, tol: float, n_iter: int
+    cost: Tensor, log_a: Tensor, log_b: Tensor, g: Tensor, eps: float, rho: tuple[float, float], tol: float, n_iter: int
 ) -> tuple[Tensor, Tensor]:
-    damping = 1.0 if math.isinf(rho) else rho / (rho + eps)
+    damping, damping_g = (1.0 if math.isinf(r) else r / (r + eps) for r in rho)
     # Potentials from another level may underflow whole rows of the kernel; one log-domain sweep makes it safe.
     f = -damping * eps * _log_sum_exp((g - cost).div_(eps).add_(log_b), 1)
-    g = -damping * eps * _log_sum_exp((f[:, None] - cost).div_(eps).add_(log_a[:, None]), 0)
+    g = -damping_g * eps * _log_sum_exp((f[:, None] - cost).div_(eps).add_(log_a[:, None]), 0)
     kernel = _exp((f[:, None] + g - cost).div_(eps))
     df, dg = torch.zeros_like(f), torch.zeros_like(g)
     a, b = log_a.exp(), log_b.exp()
@@ -102,9 +105,11 @@ def _solve_level(
         row = torch.mv(kernel, b * (dg / eps).exp()).clamp_min_(TINY)
         df = damping * (f - eps * row.log()) - f
         column = torch.mv(kernel.T, a * (df / eps).exp()).clamp_min_(TINY)
-        dg = damping * (g - eps * column.log()) - g
-        if not math.isinf(rho):
-            shift = rho / 2 * (torch.logsumexp(log_a - (f + df) / rho, 0) - torch.logsumexp(log_b - (g + dg) / rho, 0))
+        dg = damping_g * (g - eps * column.log()) - g
+        if not math.isinf(max(rho)):
+            price = rho[0]
+            shift = torch.logsumexp(log_a - (f + df) / price, 0) - torch.logsumexp(log_b - (g + dg) / price, 0)
+            shift = price / 2 * shift
             df, dg = df + shift, dg - shift
         if float((df - previous).abs().max()) < tol * eps:
             break

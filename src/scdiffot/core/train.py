@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample
+from .seeding import seeded_thread
 from .selection import SigmaSearch, choose_regime
 
 if TYPE_CHECKING:
@@ -88,20 +88,8 @@ def fit(
     generator = as_generator(rng)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _single_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(generator))
+    with seeded_thread(generator):
         return _Training(snapshots, config or FitConfig(), generator, torch.device(device), callback).run()
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """One torch thread: with more, small networks train no faster, and several times slower under load."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 class _Training:

@@ -1,0 +1,183 @@
+"""Predicted responses of cells, what was derived from them, and reading both back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._keys import Keys
+
+from .checks import check_adata, suggest
+from .labels import cell_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+    from .genes import GeneSpace
+
+# Name of all cells together.
+ALL = "all"
+# Cells that are decoded at once.
+PORTION = 5000
+
+
+@dataclass(frozen=True)
+class PredictedCells:
+    """Cells whose response was predicted.
+
+    Parameters
+    ----------
+    rows
+        Their positions in the AnnData, shape ``(m,)``.
+    predicted
+        States after the treatment, shape ``(m, d)``.
+    response
+        These minus the present states, shape ``(m, d)``.
+    effect
+        Effect sizes, shape ``(m,)``.
+    survival
+        Cells that are left of each, shape ``(m,)``; None where the response is balanced.
+    """
+
+    rows: np.ndarray
+    predicted: np.ndarray
+    response: np.ndarray
+    effect: np.ndarray
+    survival: np.ndarray | None
+
+    def take(self, chosen: np.ndarray) -> PredictedCells:
+        """Some of them, by a mask or positions."""
+        survival = None if self.survival is None else self.survival[chosen]
+        return PredictedCells(
+            self.rows[chosen], self.predicted[chosen], self.response[chosen], self.effect[chosen], survival
+        )
+
+    def decode(self, space: GeneSpace) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Expression before and after the treatment, portion by portion, with its place among these cells."""
+        for start in range(0, len(self.rows), PORTION):
+            part = slice(start, min(start + PORTION, len(self.rows)))
+            after = self.predicted[part]
+            yield part, space.decode(after - self.response[part]), space.decode(after)
+
+
+def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
+    """Read the cells whose response was predicted.
+
+    Raises
+    ------
+    KeyError
+        If none was predicted.
+    """
+    check_adata(adata)
+    keys = Keys(key)
+    lacking = [f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm]
+    lacking += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
+    if lacking:
+        before = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
+        raise KeyError(
+            f"`key` is {key!r}, but {', '.join(lacking)} is missing: {before or 'run '}"
+            f"scdiffot.tl.predict_response(adata, key={key!r}) first."
+        )
+    response = np.asarray(adata.obsm[keys.response], dtype=np.float64)
+    rows = np.flatnonzero(np.isfinite(response).all(axis=1))
+    if len(rows) == 0:
+        raise KeyError(
+            f"`key` is {key!r}, but obsm[{keys.response!r}] is NaN in all cells: run scdiffot.tl.predict_response again."
+        )
+    survival = adata.obs[keys.survival].to_numpy(dtype=np.float64)[rows] if keys.survival in adata.obs else None
+    return PredictedCells(
+        rows,
+        np.asarray(adata.obsm[keys.predicted], dtype=np.float64)[rows],
+        response[rows],
+        adata.obs[keys.effect_size].to_numpy(dtype=np.float64)[rows],
+        survival,
+    )
+
+
+def read_cell_groups(adata: AnnData | MuData, groupby: str, cells: PredictedCells) -> tuple[np.ndarray, list[str]]:
+    """Group of every predicted cell, -1 where it has none, and the names of those that occur among them.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If none of the cells has a group, or one is called ``"all"``.
+    """
+    codes, names = cell_labels(adata, groupby, argument="groupby")
+    codes = codes[cells.rows]
+    seen = np.unique(codes[codes >= 0])
+    if len(seen) == 0:
+        raise ValueError(f"`groupby` {groupby!r} is empty for all cells whose response was predicted: name another.")
+    found = [names[i] for i in seen]
+    if ALL in found:
+        raise ValueError(f"`groupby` {groupby!r} has a group {ALL!r}, which stands for all cells: rename it.")
+    return np.where(codes >= 0, np.searchsorted(seen, codes), -1), found
+
+
+def write_subpopulations(
+    adata: AnnData | MuData,
+    keys: Keys,
+    *,
+    clusters: pd.Categorical | None,
+    groups: pd.DataFrame,
+    features: pd.DataFrame | None,
+) -> None:
+    """Write both tables, and the clusters if there are some; tables of earlier groups go."""
+    if clusters is not None:
+        adata.obs[keys.response_cluster] = clusters
+    adata.uns[keys.response_subpopulations] = groups
+    adata.uns.pop(keys.response_features, None)
+    if features is not None:
+        adata.uns[keys.response_features] = features
+
+
+def read_response_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> pd.DataFrame:
+    """Read a table beside a response.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    key
+        Name of the run.
+    name
+        Name of the table in `uns`.
+    source
+        The call that writes it.
+
+    Raises
+    ------
+    KeyError
+        If it has not been computed.
+    """
+    check_adata(adata)
+    if name not in adata.uns:
+        there = [entry for entry in adata.uns if str(entry).endswith(name.removeprefix(key))]
+        hint = f" {suggest(name, there)}" if there else ""
+        raise KeyError(f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}")
+    # files number rows by strings
+    table: pd.DataFrame = adata.uns[name].reset_index(drop=True)
+    return table
+
+
+def find_group(table: pd.DataFrame, group: str | None) -> str:
+    """Name of a group in a table that has all of them; that of all cells for None.
+
+    Raises
+    ------
+    KeyError
+        If there is no group of that name.
+    """
+    if group is None:
+        return ALL
+    names = table["group"].unique().tolist()
+    if group not in names:
+        raise KeyError(f"`group` is {group!r}, which is none of them. {suggest(str(group), names)}")
+    return group

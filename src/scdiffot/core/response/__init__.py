@@ -1,0 +1,9 @@
+"""Responses: what treatments do to single cells."""
+
+from __future__ import annotations
+
+from .data import Conditions, ResponseConfig, Stratum
+from .fit import fit_response
+from .model import Prediction, ResponseModel
+
+__all__ = ["Conditions", "Prediction", "ResponseConfig", "ResponseModel", "Stratum", "fit_response"]

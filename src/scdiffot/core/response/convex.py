@@ -1,0 +1,161 @@
+"""Response maps that are gradients of input-convex networks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scdiffot.core.cloud_scores import energy_distance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .data import ResponseConfig
+    from .pairs import ConditionPairs
+
+N_HIDDEN, N_LAYERS = 64, 3
+N_INNER = 5
+RATE = 1e-3
+VALIDATION, N_VALIDATION, CHECK_EVERY = 0.2, 1000, 50
+N_NEWTON, TOLERANCE = 60, 1e-4
+
+
+class ConvexPotential(nn.Module):
+    """Convex function whose gradient is the map: a full quadratic form and an input-convex network, at first the identity.
+
+    Convex by construction: the quadratic form is a square, weights between layers are softplus of free parameters, and
+    the activation is convex and increasing (Amos, Xu & Kolter 2017).
+    """
+
+    def __init__(self, n_dims: int, n_hidden: int = N_HIDDEN, n_layers: int = N_LAYERS) -> None:
+        super().__init__()
+        self.root = nn.Parameter(torch.eye(n_dims))
+        self.shift = nn.Parameter(torch.zeros(n_dims))
+        self.inputs = nn.ModuleList(nn.Linear(n_dims, n_hidden) for _ in range(n_layers))
+        self.between = nn.ParameterList(torch.full((n_hidden, n_hidden), -4.0) for _ in range(n_layers - 1))
+        self.out = nn.Parameter(torch.full((n_hidden,), -6.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Value (n,) at points (n, d)."""
+        z = functional.softplus(self.inputs[0](x))
+        for layer, weight in zip(list(self.inputs)[1:], self.between, strict=True):
+            z = functional.softplus(z @ functional.softplus(weight).T + layer(x))
+        return (x @ self.root.T).square().sum(1) / 2 + x @ self.shift + z @ functional.softplus(self.out)
+
+    def gradient(self, x: Tensor, *, create_graph: bool = False) -> Tensor:
+        """The map (n, d), also where gradients are switched off."""
+        with torch.enable_grad():
+            point = x if x.requires_grad else x.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self(point).sum(), point, create_graph=create_graph)
+        return slope if create_graph else slope.detach()
+
+    def inverse(self, y: Tensor, start: Tensor) -> Tensor:
+        """Points whose gradient is ``y``: the minimum of a convex function, by L-BFGS from a first guess."""
+        point = start.detach().clone().requires_grad_(True)
+        optimizer = torch.optim.LBFGS(
+            [point], max_iter=N_NEWTON, tolerance_grad=TOLERANCE, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            value = (self(point) - (point * y).sum(1)).sum()
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            optimizer.step(closure)
+        return point.detach()
+
+
+class ConvexMaps(nn.Module):
+    """A map and a first guess of its inverse for every treatment."""
+
+    def __init__(self, n_conditions: int, n_dims: int) -> None:
+        super().__init__()
+        # Of a treatment: the potential of the map, and of a first guess of its inverse
+        self.potentials = nn.ModuleList(ConvexPotential(n_dims) for _ in range(2 * n_conditions))
+
+    def pair(self, condition: int) -> tuple[ConvexPotential, ConvexPotential]:
+        """Potentials of the map of a treatment, and of its inverse."""
+        source, target = self.potentials[2 * condition], self.potentials[2 * condition + 1]
+        assert isinstance(source, ConvexPotential)
+        assert isinstance(target, ConvexPotential)
+        return source, target
+
+    def carry(self, x: Tensor, condition: int, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Mapped cells (n, d), and half the squared way of each (n,)."""
+        source, target = self.pair(condition)
+        reached = source.inverse(x, target.gradient(x)) if inverse else source.gradient(x)
+        return reached, (reached - x).square().sum(1) / 2
+
+
+def fit_convex(
+    pairs: Sequence[ConditionPairs], config: ResponseConfig, report: Callable[[int, float], None]
+) -> tuple[ConvexMaps, bool]:
+    """Solve the dual problem of optimal transport between the drawn cells (Makkuva et al. 2020) for every treatment.
+
+    The state that is kept is that of least energy distance on cells that were set aside, not the last one.
+    """
+    maps = ConvexMaps(len(pairs), pairs[0].x.shape[1])
+    for i, p in enumerate(pairs):
+        try:
+            _solve(*maps.pair(i), p, config, partial(_report_after, report, i * config.steps))
+        except KeyboardInterrupt:
+            # A map that never moved is worth nothing
+            if i + 1 < len(pairs) or torch.equal(maps.pair(i)[0].root, torch.eye(p.x.shape[1])):
+                raise
+            return maps.eval(), True
+    return maps.eval(), False
+
+
+def _report_after(report: Callable[[int, float], None], done: int, step: int, value: float) -> None:
+    report(done + step, value)
+
+
+def _solve(
+    source: ConvexPotential,
+    target: ConvexPotential,
+    pairs: ConditionPairs,
+    config: ResponseConfig,
+    report: Callable[[int, float], None],
+) -> None:
+    # Pairs share cells, so what is set aside is cells and not pairs.
+    (x, held_x), (y, held_y) = _split(pairs.x), _split(pairs.y)
+    slow = torch.optim.Adam(target.parameters(), lr=RATE, betas=(0.5, 0.9))
+    fast = torch.optim.Adam(source.parameters(), lr=RATE, betas=(0.5, 0.9))
+    best, kept = float("inf"), None
+    n = min(config.batch_size, 256)
+    try:
+        for step in range(1, config.steps + 1):
+            for _ in range(N_INNER):
+                batch = x[torch.randint(len(x), (n,))]
+                mapped = source.gradient(batch.requires_grad_(True), create_graph=True)
+                loss = (target(mapped) - (mapped * batch).sum(1)).mean()
+                fast.zero_grad()
+                loss.backward()
+                fast.step()
+            batch, other = x[torch.randint(len(x), (n,))], y[torch.randint(len(y), (n,))]
+            loss = target(other).mean() - target(source.gradient(batch)).mean()
+            slow.zero_grad()
+            loss.backward()
+            slow.step()
+            if step % CHECK_EVERY == 0 or step == config.steps:
+                value = energy_distance(source.gradient(held_x).numpy(), held_y.numpy())
+                report(step, value)
+                if value < best:
+                    best = value
+                    kept = [{k: v.clone() for k, v in m.state_dict().items()} for m in (source, target)]
+    finally:
+        if kept is not None:
+            source.load_state_dict(kept[0])
+            target.load_state_dict(kept[1])
+
+
+def _split(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    cells, of_pair = torch.unique(drawn, dim=0, return_inverse=True)
+    held = torch.rand(len(cells)) < VALIDATION
+    return drawn[~held[of_pair]], drawn[held[of_pair]][:N_VALIDATION]

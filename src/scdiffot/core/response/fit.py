@@ -1,0 +1,215 @@
+"""Fitting responses: couple within contexts, then regress on the couplings."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scdiffot._rng import as_generator
+from scdiffot.core.config import Progress
+from scdiffot.core.mlp import flattened
+from scdiffot.core.scales import smoothing_width
+from scdiffot.core.seeding import seeded_thread
+from scdiffot.core.snapshots import Scaling
+
+from .convex import ConvexMaps, fit_convex
+from .data import Stratum
+from .flow import N_NODES, ResponseFlow
+from .metric import are_gaussian, learn_metric
+from .model import ResponseModel
+from .pairs import ConditionPairs, draw_pairs, linear_pairs
+from .survival import fit_survival
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .data import Conditions, ResponseConfig
+
+WEIGHT_DECAY, GRADIENT_CLIP, REPORT_EVERY = 1e-4, 5.0, 50
+# Points of a batch that share time and treatment, since their linear part is then one product.
+GROUP = 16
+
+
+def fit_response(
+    strata: Sequence[Stratum],
+    conditions: Conditions,
+    config: ResponseConfig,
+    *,
+    rng: int | np.random.Generator = 0,
+    device: str = "auto",
+    callback: Callable[[Progress], None] | None = None,
+) -> tuple[ResponseModel, dict[str, Any]]:
+    """Learn what treatments do to cells.
+
+    Parameters
+    ----------
+    strata
+        Cells of every context before and after every treatment, in the user's unit.
+    conditions
+        The treatments.
+    config
+        Options.
+    rng
+        Seed or generator.
+    device
+        ``"auto"`` (cuda where there is one), or a torch device.
+    callback
+        Called with the progress.
+
+    Returns
+    -------
+    The model, and the history: ``step``, ``loss``, ``metric`` (the one that was used), ``seconds`` and ``interrupted``.
+
+    Raises
+    ------
+    ValueError
+        If a treatment has no cells.
+    KeyboardInterrupt
+        If interrupted before there is a state to keep.
+    """
+    generator = as_generator(rng)
+    missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata})
+    if missing:
+        raise ValueError(f"conditions {missing} have no cells.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with seeded_thread(generator):
+        return _fit(strata, conditions, config, generator, device, _Report(config.steps, callback))
+
+
+def _fit(
+    strata: Sequence[Stratum],
+    conditions: Conditions,
+    config: ResponseConfig,
+    rng: np.random.Generator,
+    device: str,
+    report: _Report,
+) -> tuple[ResponseModel, dict[str, Any]]:
+    started = time.process_time()
+    scaling = _scaling(strata)
+    scaled = [Stratum(scaling.state_in(s.control), scaling.state_in(s.treated), s.condition, s.mass) for s in strata]
+    widths = [smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)]
+    width = float(np.mean(widths))
+    metric = "euclidean" if config.method == "convex" else config.metric
+    linear = metric == "auto" and are_gaussian(scaled)
+    if metric == "auto":
+        metric = "euclidean" if linear else "learned"
+    # survival is read off couplings
+    linear = linear and not config.unbalanced
+    if linear and len(scaled) == len(conditions.strength):
+        # nothing is left to smooth
+        width = 0.0
+    pairs = []
+    for i in range(len(conditions.strength)):
+        of_condition = [s for s in scaled if s.condition == i]
+        if linear:
+            pairs.append(linear_pairs(of_condition))
+            continue
+        root = learn_metric(of_condition, unbalanced=config.unbalanced, rng=rng) if metric == "learned" else None
+        pairs.append(draw_pairs(of_condition, root, config, rng))
+    survival = fit_survival(conditions, pairs, width=width, rng=rng) if config.unbalanced else None
+    transport: ResponseFlow | ConvexMaps
+    if config.method == "convex":
+        transport, interrupted = fit_convex(pairs, config, report)
+    else:
+        transport, interrupted = _fit_flow(conditions, pairs, config, width, device, report)
+    log = np.array(report.log).reshape(-1, 2)
+    history = {
+        "step": log[:, 0].astype(np.int64),
+        "loss": log[:, 1],
+        "metric": metric,
+        "smoothing": width * scaling.scale,
+        "seconds": time.process_time() - started,
+        "interrupted": interrupted,
+    }
+    return ResponseModel(transport, survival, conditions, scaling, config), history
+
+
+class _Report:
+    """Collects the loss and passes it on."""
+
+    def __init__(self, n_steps: int, callback: Callable[[Progress], None] | None) -> None:
+        self.n_steps = n_steps
+        self.callback = callback
+        self.log: list[tuple[float, float]] = []
+
+    def __call__(self, step: int, loss: float) -> None:
+        self.log.append((step, loss))
+        if self.callback is not None:
+            self.callback(Progress("training", step, self.n_steps, loss))
+
+
+def _scaling(strata: Sequence[Stratum]) -> Scaling:
+    """Units in which all cells have rms standard deviation one."""
+    # the same cells may stand in several strata
+    cells = list({id(z): z for s in strata for z in (s.control, s.treated)}.values())
+    n = sum(len(z) for z in cells)
+    shift = sum(z.sum(0, dtype=np.float64) for z in cells) / n
+    variance = sum(((z - shift) ** 2).sum(0, dtype=np.float64) for z in cells) / n
+    varying = variance > 1e-12 * variance.max()
+    return Scaling(shift, float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0, 0.0, 1.0)
+
+
+def _fit_flow(
+    conditions: Conditions,
+    pairs: Sequence[ConditionPairs],
+    config: ResponseConfig,
+    width: float,
+    device: str,
+    report: Callable[[int, float], None],
+) -> tuple[ResponseFlow, bool]:
+    n_dims = pairs[0].x.shape[1]
+    flow = ResponseFlow(
+        conditions,
+        [p.moments for p in pairs],
+        width=width,
+        n_hidden=config.n_hidden or (64 if n_dims <= 20 else 128),
+        n_layers=config.n_layers,
+    ).to(device)
+    vector = flattened(flow.net)
+    optimizer = torch.optim.AdamW([vector], lr=config.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
+    )
+    x, y = (
+        torch.nn.utils.rnn.pad_sequence(z, batch_first=True).to(device)
+        for z in ([p.x for p in pairs], [p.y for p in pairs])
+    )
+    sizes = torch.tensor([len(p.x) for p in pairs], device=device)
+    n_groups = max(config.batch_size // GROUP, 1)
+    total = torch.zeros((), device=device)
+    step = 0
+    try:
+        for step in range(1, config.steps + 1):
+            loss = _loss(flow, x, y, sizes, n_groups)
+            optimizer.zero_grad(set_to_none=False)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_([vector], GRADIENT_CLIP)
+            optimizer.step()
+            schedule.step()
+            total += loss.detach()
+            if step % REPORT_EVERY == 0 or step == config.steps:
+                report(step, float(total) / ((step - 1) % REPORT_EVERY + 1))
+                total.zero_()
+    except KeyboardInterrupt:
+        if step < 2:
+            raise
+        return flow.cpu().eval(), True
+    return flow.cpu().eval(), False
+
+
+def _loss(flow: ResponseFlow, x: Tensor, y: Tensor, sizes: Tensor, n_groups: int) -> Tensor:
+    """Squared error of the velocity at random points of the paths."""
+    device = x.device
+    condition = torch.randint(len(sizes), (n_groups,), device=device)
+    # one time from every part of the unit interval
+    node = ((torch.randperm(n_groups, device=device) + torch.rand(n_groups, device=device)) / n_groups * N_NODES).long()
+    chosen = (torch.rand(n_groups, GROUP, device=device) * sizes[condition, None]).long()
+    start, end = x[condition[:, None], chosen], y[condition[:, None], chosen]
+    t = (node / (N_NODES - 1))[:, None, None]
+    point = torch.lerp(start, end, t) + flow.width * torch.randn_like(start)
+    return (flow.regressed(point, node, condition) - (end - start)).square().sum(-1).mean()

@@ -1,0 +1,72 @@
+"""Survival of single cells, as a function of their state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scdiffot.core.mlp import MLP, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .data import Conditions
+    from .pairs import ConditionPairs
+
+N_HIDDEN, N_LAYERS, N_STEPS, BATCH, RATE, DECAY = 32, 2, 1000, 512, 5e-3, 1e-2
+
+
+class Survival(nn.Module):
+    """Logarithm of the mass that a cell sends on, (n,), from its state (n, d) and its treatment."""
+
+    offset: Tensor
+    limits: Tensor
+
+    def __init__(self, conditions: Conditions, n_dims: int) -> None:
+        super().__init__()
+        self.conditions = conditions
+        self.net = MLP(n_dims + conditions.embedding.shape[1] + 1, 1, N_HIDDEN, N_LAYERS)
+        # Centre and range of the logarithm, for every treatment
+        self.register_buffer("offset", torch.zeros(len(conditions.strength)))
+        self.register_buffer("limits", torch.zeros(2))
+
+    def log_survival(self, x: Tensor, embedding: np.ndarray, strength: float) -> Tensor:
+        """Of cells under any treatment: between doses it is interpolated, and without treatment all live."""
+        shares = torch.as_tensor(self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device)
+        treatment = torch.as_tensor(np.append(embedding, strength), dtype=x.dtype, device=x.device)
+        learned = self.net(torch.cat([x, treatment.expand(len(x), -1)], 1))[:, 0]
+        learned = learned.clamp(self.limits[0], self.limits[1])
+        return self.conditions.gate(strength) * learned + shares @ self.offset
+
+
+def fit_survival(
+    conditions: Conditions, pairs: Sequence[ConditionPairs], *, width: float, rng: np.random.Generator
+) -> Survival:
+    """Regress the mass that couplings let each cell send on: Poisson deviance, so that means are kept."""
+    model = Survival(conditions, pairs[0].x.shape[1])
+    cells = torch.cat([p.cells for p in pairs])
+    ratio = torch.cat([p.survival / p.survival.mean() for p in pairs])
+    features = torch.as_tensor(np.column_stack([conditions.embedding, conditions.strength]), dtype=cells.dtype)
+    treatment = torch.cat([features[i].expand(len(p.cells), -1) for i, p in enumerate(pairs)])
+    model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
+    vector = flattened(model.net)
+    optimizer = torch.optim.AdamW([vector], lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=N_STEPS + 1, pct_start=0.1)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    for _ in range(N_STEPS):
+        chosen = torch.randint(len(cells), (BATCH,), generator=generator)
+        x = cells[chosen] + width * torch.randn(BATCH, cells.shape[1], generator=generator)
+        log_rate = model.net(torch.cat([x, treatment[chosen]], 1))[:, 0]
+        loss = (log_rate.exp() - ratio[chosen] * log_rate).mean()
+        optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        for i, p in enumerate(pairs):
+            log_rate = model.log_survival(p.cells, conditions.embedding[i], float(conditions.strength[i]))
+            model.offset[i] += np.log(p.mass) - float(torch.logsumexp(log_rate, 0) - np.log(len(p.cells)))
+    return model.eval()

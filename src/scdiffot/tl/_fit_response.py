@@ -1,0 +1,211 @@
+"""Fit the response of cells to treatments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from scdiffot._data.checks import writable
+from scdiffot._data.response_store import check_response_free, response_params, write_response
+from scdiffot._data.responses import read_groups
+from scdiffot._keys import DEFAULT, Keys
+from scdiffot._logging import logger
+from scdiffot._progress import progress_bar
+from scdiffot._rng import as_generator
+from scdiffot.core.response import ResponseConfig
+from scdiffot.core.response import fit_response as fit_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def fit_response(
+    adata: AnnData | MuData,
+    condition_key: str,
+    control: str,
+    target: str | Iterable[str],
+    *,
+    use_rep: str = "X_pca",
+    n_dims: int | None = None,
+    context: str | None = None,
+    dose_key: str | None = None,
+    target_embedding: str | None = None,
+    unbalanced: bool = False,
+    mass: Literal["n_cells"] | Mapping[str, float] | None = "n_cells",
+    method: Literal["flow", "convex"] = "flow",
+    metric: Literal["auto", "learned", "euclidean"] = "auto",
+    n_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    n_hidden: int | None = None,
+    n_layers: int | None = None,
+    n_landmarks: int | None = None,
+    smoothing: float | None = None,
+    rng: int | np.random.Generator = 0,
+    device: str = "auto",
+    key_added: str = DEFAULT,
+    show_progress: bool = True,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Learn what treatments do to single cells, from untreated and treated populations.
+
+    Sequencing kills the cell, so nobody sees the same cell with and without treatment. Untreated and treated cells of the same
+    context are coupled by entropic optimal transport, and a flow is regressed on the straight paths between coupled cells
+    :cite:p:`Lipman2023,Tong2024a`. The flow is linear but for what a network adds: exact between Gaussians, and close to the
+    optimal linear map where there is little data.
+
+    In the Euclidean metric, an effect that differs between subpopulations is mistaken for a change of their composition.
+    The metric that is learned instead lets the treatment displace cells in as few directions as can be: of all couplings
+    :math:`P`, it looks for one with the least
+
+    .. math::
+        \log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T,
+
+    which depends neither on the units of the coordinates nor on their rotation. Directions that the treatment leaves alone
+    then tell which cell is which.
+
+    Parameters
+    ----------
+    adata
+        Untreated and treated cells; other cells are ignored.
+    condition_key
+        Column of `adata.obs` with the treatment of every cell.
+    control
+        Its value in untreated cells.
+    target
+        Its value in treated cells; several for one model of several treatments.
+    use_rep
+        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
+        ``"modality:key"`` of a MuData. Treatment and control must share it.
+    n_dims
+        Number of its columns to use, from the first. All by default.
+    context
+        Column of `adata.obs` with the donor, species or cell line. Cells are compared within a context only, and the response
+        is the same function of the state in all of them. Contexts of untreated cells alone are allowed.
+    dose_key
+        Column of `adata.obs` with positive doses of treated cells. Between doses, responses are interpolated on a logarithmic
+        scale, and a dose of 0 does nothing.
+    target_embedding
+        Entry of `adata.uns` (a DataFrame with a row, or a dict with an array, for every treatment) with descriptors, from which
+        the response to a treatment without cells can be predicted. By default treatments are told apart by name.
+    unbalanced
+        Whether cells die or divide under the treatment: untreated cells may send on less, or more, than themselves.
+    mass
+        Treated cells for every untreated one, if `unbalanced`: ``"n_cells"`` takes the numbers of cells of every context, a dict
+        (treatment -> number) what was measured otherwise, None says that numbers mean nothing: survival is then relative
+        to the average cell.
+    method
+        ``"flow"``; or ``"convex"``, the gradient of an input-convex network as in CellOT :cite:p:`Bunne2023b`, for one map per
+        treatment and dose: identity at first, in the Euclidean metric, and stopped by cells set aside from the training.
+    metric
+        In which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is learned unless all groups
+        of cells are normal: the optimal map is then linear, and known in closed form.
+    n_steps
+        Optimisation steps. This and the six options below have defaults that were measured.
+    batch_size
+        Pairs of cells in every step.
+    learning_rate
+        Peak learning rate of the flow.
+    n_hidden
+        Width of its network.
+    n_layers
+        Depth of its network.
+    n_landmarks
+        Cells of a group that are coupled at a time.
+    smoothing
+        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension; more of it
+        learns coarser responses, which carry over to other donors.
+    rng
+        Seed or generator. Equal seeds give equal results on one machine.
+    device
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+    key_added
+        Name of the response, and prefix of all that is read off it.
+    show_progress
+        Whether to show a bar with the loss and the time left.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field, and drops what an earlier response of that name predicted:
+
+    `adata.uns["{key_added}_response"]` : dict
+        ``params``, ``history`` (``step``, ``loss``, the ``metric`` that was used, the ``smoothing`` in the unit of the state,
+        CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
+
+    Interrupted (Ctrl-C), it keeps the state reached and logs a warning; before the first steps it raises KeyboardInterrupt and
+    writes nothing.
+
+    Raises
+    ------
+    KeyError
+        If a key, condition or representation does not exist.
+    TypeError
+        If an argument or an array has the wrong type.
+    ValueError
+        If the data or an option cannot be used: a target that is the control, a context without controls, fewer than 20 cells
+        in a group, doses that are not positive, missing or infinite values, a view. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
+    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", n_steps=30)
+    >>> sdo.tl.predict_response(adata)
+    >>> adata.obsm["scdiffot_predicted"].shape
+    (600, 10)
+    """
+    keys = Keys(key_added)
+    options: dict[str, Any] = {
+        "n_steps": n_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "n_hidden": n_hidden,
+        "n_layers": n_layers,
+        "n_landmarks": n_landmarks,
+        "smoothing": smoothing,
+    }
+    config = ResponseConfig(method=method, metric=metric, unbalanced=bool(unbalanced))
+    # numbers of numpy become plain ones, which are stored
+    given = {name: getattr(value, "item", lambda v=value: v)() for name, value in options.items() if value is not None}
+    config = replace(config, **given)
+    generator = as_generator(rng)
+    adata = writable(adata, copy=copy)
+    check_response_free(adata, keys)
+    cells = read_groups(
+        adata,
+        condition_key,
+        control,
+        target,
+        use_rep=use_rep,
+        n_dims=n_dims,
+        context=context,
+        dose_key=dose_key,
+        target_embedding=target_embedding,
+    )
+    strata = cells.strata(mass if unbalanced else None)
+    with progress_bar("Fit response", show=show_progress) as callback:
+        model, history = fit_core(
+            strata, cells.targets.conditions, config, rng=generator, device=device, callback=callback
+        )
+    if history["interrupted"]:
+        logger.warning(
+            "Interrupted after %d steps: the state reached is kept.",
+            int(history["step"][-1]) if len(history["step"]) else 1,
+        )
+    params = response_params(
+        cells,
+        condition_key=condition_key,
+        control=control,
+        context=context,
+        dose_key=dose_key,
+        mass=mass,
+        rng=rng,
+    )
+    write_response(adata, keys, params=params, history=history, model=model.to_arrays())
+    return adata if copy else None

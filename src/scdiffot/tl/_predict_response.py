@@ -1,0 +1,145 @@
+"""Predict the response of cells to a treatment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.checks import writable
+from scdiffot._data.labels import cell_labels
+from scdiffot._data.response_store import genes_of, project_states, read_response, response_states, write_prediction
+from scdiffot._data.select import select_cells
+from scdiffot._data.treatments import numbers
+from scdiffot._keys import DEFAULT, RESPONSE_MODEL, Keys
+from scdiffot.core.response import ResponseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def predict_response(
+    adata: AnnData | MuData,
+    *,
+    target: str | None = None,
+    dose: float | None = None,
+    source: str | np.ndarray | None = None,
+    reference: AnnData | MuData | None = None,
+    project: bool = False,
+    inverse: bool = False,
+    genes: bool | str | Iterable[str] = False,
+    decoder: Any = None,
+    key: str = DEFAULT,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Predict what a treatment does to each cell, or what a treated cell was before.
+
+    Cells move along the fitted flow; backward, the flow is undone. Where cells die, the prediction of a population is that
+    of its cells weighted by their survival.
+
+    Parameters
+    ----------
+    adata
+        Cells to predict for: those of the fit or others.
+    target
+        Treatment; may be left out if the model knows one only. One that it was not fitted to needs `target_embedding`.
+    dose
+        Dose, from 0 to the highest that was seen; the highest by default.
+    source
+        Cells: a query of `adata.obs`, their names, or a boolean mask. By default the untreated cells of the fit (`inverse`: the
+        cells treated with `target`, at `dose` if it is given), and all cells of other data.
+    reference
+        Cells with the response, if `adata` has none.
+    project
+        Compute the states from the genes in `adata.X` with the axes of the reference, matched by name.
+    inverse
+        Whether to undo the treatment.
+    genes
+        Which genes to predict as well, by the decoder that the reference carries: names, or True for all it knows.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
+    key
+        Name of the response.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following fields, NaN for other cells; ``d`` is the dimension of the state:
+
+    `adata.obsm["{key}_predicted"]` : array of shape ``(n, d)``
+        State after the treatment.
+    `adata.obsm["{key}_response"]` : array of shape ``(n, d)``
+        Its difference to the present state.
+    `adata.obs["{key}_effect_size"]` : column
+        Transport cost of the response: half its squared length, or more where the way is bent; in squared state.
+    `adata.obs["{key}_survival"]` : column
+        Expected number of cells left of each, if the fit was unbalanced.
+    `adata.layers["{key}_predicted"]` : array
+        Expression after the treatment, if `genes` are asked for.
+    `adata.obsm["{key}_untreated"]` : array of shape ``(n, d)``
+        State without the treatment: with `inverse`, this is set in place of all others.
+
+    Raises
+    ------
+    KeyError
+        If there is no response, treatment, representation or gene of that name.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If the treatment or dose is not covered by the fit, no cell is selected, the representation has other axes than that
+        of the reference or no decoder, or `adata` is a view. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
+    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", n_steps=30)
+    >>> sdo.tl.predict_response(adata, source="subpopulation == 'type_1'", genes=True)
+    >>> adata.layers["scdiffot_predicted"].shape == adata.shape
+    True
+    """
+    keys = Keys(key)
+    adata = writable(adata, copy=copy)
+    reference = adata if reference is None else reference
+    found = read_response(reference, key)
+    params, targets = found["params"], found["targets"]
+    embedding, strength, name = targets.find(reference, target, dose)
+    if inverse and genes is not False:
+        raise ValueError("`genes` are predicted after a treatment only: leave `genes` or `inverse` out.")
+    if project:
+        states = project_states(adata, reference, params)
+    else:
+        states = response_states(adata, reference, params)
+    cells = _cells(adata, source, params, name if inverse else params["control"], dose if inverse else None)
+    space = None if genes is False else genes_of(reference, params, decoder)
+    positions = None if space is None or genes is True else space.find(genes)  # type: ignore[arg-type]
+    model = ResponseModel.from_arrays(found[RESPONSE_MODEL])
+    prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
+    write_prediction(adata, keys, cells, states[cells], prediction, inverse=inverse, space=space, positions=positions)
+    return adata if copy else None
+
+
+def _cells(
+    adata: AnnData | MuData, source: Any, params: dict[str, Any], condition: str, dose: float | None
+) -> np.ndarray:
+    """Positions of the cells that are asked for."""
+    if source is not None:
+        return select_cells(adata, source, None)
+    try:
+        codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
+    except KeyError:
+        return np.arange(adata.n_obs)
+    if condition not in names:
+        return np.arange(adata.n_obs)
+    chosen = codes == names.index(condition)
+    if dose is not None and params["dose_key"] in adata.obs:
+        chosen &= numbers(adata.obs[params["dose_key"]]) == dose
+        if not chosen.any():
+            raise ValueError(
+                f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with `source`."
+            )
+    return np.flatnonzero(chosen)

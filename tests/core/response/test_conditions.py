@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scdiffot.core.response import Conditions, ResponseConfig, Stratum, fit_response
+
+DOSES = Conditions(np.zeros((3, 0)), np.array([0.2, 0.6, 1.0]))
+NAMES = Conditions(np.eye(2), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("strength", "weights"),
+    [
+        (0.0, [0, 0, 0]),
+        (0.1, [0.5, 0, 0]),
+        (0.2, [1, 0, 0]),
+        (0.4, [0.5, 0.5, 0]),
+        (0.9, [0, 0.25, 0.75]),
+        (1.0, [0, 0, 1]),
+    ],
+)
+def test_doses_are_interpolated_down_to_none(strength, weights):
+    assert DOSES.weights(np.zeros(0), strength) == pytest.approx(weights, abs=1e-12)
+    assert DOSES.gate(strength) == pytest.approx(min(sum(weights), 1), abs=1e-12)
+
+
+def test_known_treatments_stand_for_themselves():
+    assert np.array_equal(NAMES.weights(np.array([0.0, 1.0]), 1.0), [0, 1])
+
+
+def test_treatments_between_share():
+    line = Conditions(np.array([[0.0], [1.0], [5.0]]), np.ones(3))
+    assert line.weights(np.array([0.5]), 1.0) == pytest.approx([0.5, 0.5, 0], abs=1e-6)
+    near = line.weights(np.array([0.9]), 1.0)
+    assert near[1] > 0.9
+    assert near.sum() == pytest.approx(1)
+    # of all that are far away, the nearest
+    assert line.weights(np.array([1e3]), 1.0) == pytest.approx([0, 0, 1])
+
+
+def test_nonsense():
+    with pytest.raises(ValueError, match=r"embedding \(1\) and strength \(2\) must match"):
+        Conditions(np.zeros((1, 0)), np.ones(2))
+    with pytest.raises(ValueError, match="strength must be above 0 and at most 1, found"):
+        Conditions(np.zeros((1, 0)), np.array([1.5]))
+    cells = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(ValueError, match=r"conditions \[1\] have no cells"):
+        fit_response([Stratum(cells, cells + 1, 0)], NAMES, ResponseConfig(n_steps=2))

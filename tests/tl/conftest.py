@@ -1,0 +1,61 @@
+"""Treated cells, and quick fits of their responses."""
+
+from __future__ import annotations
+
+import signal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import scdiffot as sdo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from anndata import AnnData
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """What started in the background ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def brief() -> dict[str, Any]:
+    """Options of a fit of a response in a tenth of a second: rough, but its bookkeeping is that of a long one."""
+    return {"metric": "euclidean", "n_steps": 30, "show_progress": False}
+
+
+@pytest.fixture(scope="session")
+def treat() -> Callable[..., AnnData]:
+    """A function that draws 240 cells of two donors in six dimensions, with these options of the simulator."""
+
+    @cache
+    def drawn(**options: Any) -> AnnData:
+        small = {"n_obs": 240, "n_dims": 6, "n_genes": 20, "n_types": 2, "n_donors": 2}
+        return sdo.datasets.perturbation_response(**small | options)
+
+    return lambda **options: drawn(**options).copy()
+
+
+@pytest.fixture
+def treated(treat) -> AnnData:
+    """Control cells and cells treated with one drug."""
+    return treat()
+
+
+@pytest.fixture(scope="session")
+def _answered_once(treat, brief) -> AnnData:
+    adata = treat()
+    sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", **brief)
+    return adata
+
+
+@pytest.fixture
+def answered(_answered_once) -> AnnData:
+    """The same, with a fitted response."""
+    return _answered_once.copy()

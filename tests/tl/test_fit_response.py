@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import logging
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scdiffot as sdo
+from scdiffot.core.response import fit_response as fit_core
+
+GROUPS = ("condition", "control", "drug")
+
+
+def weights(adata, key="scdiffot"):
+    return adata.uns[f"{key}_response"]["model"]["weights"]
+
+
+def same(first: dict, second: dict) -> bool:
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
+    before = fingerprint(treated)
+    assert sdo.tl.fit_response(treated, *GROUPS, **brief) is None
+    found = treated.uns.pop("scdiffot_response")
+    assert set(found) == {"params", "history", "model"}
+    after = fingerprint(treated)
+    assert after == before
+    history = found["history"]
+    assert list(history["step"]) == [30]
+    assert np.isfinite(history["loss"]).all()
+    assert history["metric"] == "euclidean"
+    assert history["smoothing"] > 0
+    assert not history["interrupted"]
+    params = found["params"]
+    assert (params["condition_key"], params["control"], list(params["targets"])) == ("condition", "control", ["drug"])
+    assert (params["use_rep"], params["n_dims"], params["rng"]) == ("X_pca", 6, 0)
+
+
+def test_copy_leaves_the_data_unchanged(treated, brief, fingerprint):
+    before = fingerprint(treated)
+    fitted = sdo.tl.fit_response(treated, *GROUPS, copy=True, **brief)
+    assert fingerprint(treated) == before
+    assert "scdiffot_response" in fitted.uns
+
+
+def test_equal_seeds_give_equal_results(treated, brief):
+    fits = [sdo.tl.fit_response(treated, *GROUPS, rng=rng, copy=True, **brief) for rng in (1, 1, 2)]
+    assert same(weights(fits[0]), weights(fits[1]))
+    assert not same(weights(fits[0]), weights(fits[2]))
+
+
+def test_other_cells_are_ignored(treat, brief):
+    two = treat(targets=("drug", "other"))
+    one = two[two.obs["condition"] != "other"].copy()
+    # neither NaN labels nor cells of other conditions take part
+    two.obs["condition"] = two.obs["condition"].where(two.obs["condition"] != "other")
+    for adata in (one, two):
+        sdo.tl.fit_response(adata, *GROUPS, **brief)
+    assert same(weights(one), weights(two))
+
+
+def test_a_second_fit_drops_what_the_first_predicted(answered, brief):
+    sdo.tl.predict_response(answered, genes=True)
+    sdo.tl.predict_response(answered, inverse=True)
+    assert "scdiffot_predicted" in answered.layers
+    sdo.tl.fit_response(answered, *GROUPS, **brief)
+    assert set(answered.obsm) == {"X_pca", "true_response"}
+    assert not answered.layers
+    assert not [name for name in answered.obs if name.startswith("scdiffot")]
+
+
+def test_responses_of_two_names_and_a_fit_in_time_side_by_side(treated, brief, quick):
+    treated.obs["time"] = np.where(treated.obs["condition"] == "control", 0.0, 1.0)
+    sdo.tl.fit(treated, "time", **quick)
+    sdo.tl.fit_response(treated, *GROUPS, **brief)
+    sdo.tl.predict_response(treated)
+    first = treated.obsm["scdiffot_predicted"].copy()
+    sdo.tl.fit_response(treated, *GROUPS, key_added="other", rng=1, **brief)
+    sdo.tl.predict_response(treated, key="other")
+    assert np.array_equal(treated.obsm["scdiffot_predicted"], first, equal_nan=True)
+    assert not np.array_equal(treated.obsm["other_predicted"], first, equal_nan=True)
+    assert sdo.tl.simulate(treated, 0, n_particles=3).states.shape[1] == 3
+
+
+def test_other_content_under_the_name_is_kept(treated, brief, fingerprint):
+    treated.uns["mine_response"] = {"a": 1}
+    before = fingerprint(treated)
+    with pytest.raises(ValueError, match="`key_added` is 'mine', .* not a response"):
+        sdo.tl.fit_response(treated, *GROUPS, key_added="mine", **brief)
+    assert fingerprint(treated) == before
+
+
+def test_columns_of_the_representation(treated, brief):
+    sdo.tl.fit_response(treated, *GROUPS, n_dims=3, **brief)
+    sdo.tl.predict_response(treated)
+    assert treated.obsm["scdiffot_predicted"].shape == (treated.n_obs, 3)
+
+
+@pytest.mark.parametrize("rep", ["pca", "X"])
+def test_other_ways_to_name_a_representation(treated, brief, rep):
+    sdo.tl.fit_response(treated, *GROUPS, use_rep=rep, **brief)
+    sdo.tl.predict_response(treated)
+    assert treated.obsm["scdiffot_predicted"].shape[1] == (6 if rep == "pca" else treated.n_vars)
+
+
+def test_convex_maps_in_the_same_call(treated, brief):
+    sdo.tl.fit_response(treated, *GROUPS, method="convex", **brief | {"metric": "auto"})
+    history = treated.uns["scdiffot_response"]["history"]
+    assert history["metric"] == "euclidean"
+    sdo.tl.predict_response(treated)
+    assert np.isfinite(treated.obsm["scdiffot_predicted"][treated.obs["condition"] == "control"]).all()
+
+
+class TestContexts:
+    def test_controls_alone_change_nothing(self, treat, brief):
+        adata = treat(n_donors=3, n_obs=360)
+        drop = (adata.obs["donor"] == "donor_3") & (adata.obs["condition"] == "drug")
+        with_controls = adata[~drop].copy()
+        without = adata[adata.obs["donor"] != "donor_3"].copy()
+        for part in (with_controls, without):
+            sdo.tl.fit_response(part, *GROUPS, context="donor", **brief)
+        assert same(weights(with_controls), weights(without))
+        # cells of all contexts are predicted
+        sdo.tl.predict_response(with_controls)
+        controls = with_controls.obs["condition"] == "control"
+        assert np.isfinite(with_controls.obsm["scdiffot_predicted"][controls]).all()
+
+    def test_cells_of_no_context_are_left_out(self, treat, brief):
+        adata = treat(n_donors=3, n_obs=360)
+        unknown = adata.copy()
+        unknown.obs["donor"] = unknown.obs["donor"].where(unknown.obs["donor"] != "donor_3")
+        known = adata[adata.obs["donor"] != "donor_3"].copy()
+        for part in (unknown, known):
+            sdo.tl.fit_response(part, *GROUPS, context="donor", **brief)
+        assert same(weights(unknown), weights(known))
+
+    def test_differences_between_contexts_are_no_response(self, brief):
+        # One donor has most of the controls, the other most of the treated cells, and they lie far apart.
+        rng = np.random.default_rng(0)
+        counts = {("a", "control"): 200, ("a", "drug"): 40, ("b", "control"): 40, ("b", "drug"): 200}
+        donor, condition = zip(*(k for k, n in counts.items() for _ in range(n)), strict=True)
+        adata = sdo.datasets.perturbation_response(480, n_dims=3, n_genes=3)[: len(donor)].copy()
+        adata.obs = pd.DataFrame({"donor": donor, "condition": condition}, index=adata.obs_names)
+        states = rng.normal(size=(len(donor), 3))
+        states[:, 0] += 10 * (np.array(donor) == "b")
+        states[:, 1] += 2 * (np.array(condition) == "drug")
+        adata.obsm["X_pca"] = states
+        shifts = {}
+        for context in ("donor", None):
+            sdo.tl.fit_response(adata, *GROUPS, context=context, **brief)
+            sdo.tl.predict_response(adata)
+            shifts[context] = np.nanmean(adata.obsm["scdiffot_response"], axis=0)
+        # means of 40 cells have an error of 0.16 in either group
+        assert shifts["donor"] == pytest.approx([0, 2, 0], abs=0.6)
+        assert shifts[None][0] > 5
+
+
+class TestMass:
+    def test_numbers_of_cells_carry_the_survival(self, treat, brief):
+        adata = treat(death=0.3)
+        sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
+        sdo.tl.predict_response(adata)
+        counts = adata.obs["condition"].value_counts()
+        mean = adata.obs["scdiffot_survival"].mean()
+        assert mean == pytest.approx(counts["drug"] / counts["control"], rel=0.05)
+
+    def test_given_numbers_replace_them(self, treat, brief):
+        adata = treat(death=0.3)
+        means = {}
+        for name, mass in (("dict", {"drug": 0.4}), ("none", None)):
+            sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, mass=mass, **brief)
+            sdo.tl.predict_response(adata)
+            means[name] = adata.obs["scdiffot_survival"].mean()
+        assert means["dict"] == pytest.approx(0.4, rel=0.05)
+        assert means["none"] == pytest.approx(1, rel=0.05)
+
+    def test_a_balanced_fit_knows_no_survival(self, treat, brief):
+        adata = treat(death=0.3)
+        sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
+        sdo.tl.predict_response(adata)
+        assert "scdiffot_survival" in adata.obs
+        sdo.tl.fit_response(adata, *GROUPS, **brief)
+        sdo.tl.predict_response(adata)
+        assert "scdiffot_survival" not in adata.obs
+
+    @pytest.mark.parametrize(
+        ("mass", "error", "message"),
+        [
+            ("cells", ValueError, "`mass` is 'cells': pass 'n_cells'"),
+            ({"other": 1.0}, KeyError, "`mass` has no value for 'drug'"),
+            ({"drug": -1.0}, ValueError, "`mass` of 'drug' is -1.0: pass a positive number"),
+        ],
+    )
+    def test_nonsense(self, treated, brief, mass, error, message):
+        with pytest.raises(error, match=message):
+            sdo.tl.fit_response(treated, *GROUPS, unbalanced=True, mass=mass, **brief)
+
+
+def interrupt_at(step):
+    """A fit in which the user presses Ctrl-C at that step."""
+
+    def fit(strata, conditions, config, *, callback, **options):
+        def callback_then_signal(progress):
+            if progress.step >= step:
+                signal.raise_signal(signal.SIGINT)
+
+        return fit_core(strata, conditions, config, callback=callback_then_signal, **options)
+
+    return fit
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize("method", ["flow", "convex"])
+def test_interruption_keeps_the_state_reached(treated, brief, caplog, monkeypatch, method):
+    monkeypatch.setattr("scdiffot.tl._fit_response.fit_core", interrupt_at(50))
+    with caplog.at_level(logging.WARNING, logger="scdiffot"):
+        sdo.tl.fit_response(treated, *GROUPS, **brief | {"n_steps": 5000, "method": method})
+    assert "Interrupted after 50 steps: the state reached is kept" in caplog.text
+    assert treated.uns["scdiffot_response"]["history"]["interrupted"]
+    sdo.tl.predict_response(treated)
+    response = treated.obsm["scdiffot_response"][treated.obs["condition"] == "control"]
+    assert np.isfinite(response).all()
+    assert np.abs(response).max() > 0.1
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize("method", ["flow", "convex"])
+def test_interruption_before_the_first_step_writes_nothing(treated, brief, fingerprint, monkeypatch, method):
+    def interrupted(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    where = {"flow": "fit._loss", "convex": "convex.ConvexPotential.gradient"}[method]
+    monkeypatch.setattr(f"scdiffot.core.response.{where}", interrupted)
+    before = fingerprint(treated)
+    with pytest.raises(KeyboardInterrupt):
+        sdo.tl.fit_response(treated, *GROUPS, **brief, method=method)
+    assert fingerprint(treated) == before
+
+
+def _nan_state(adata):
+    adata.obsm["X_pca"][3, 2] = np.nan
+
+
+def _constant(adata):
+    adata.obsm["X_pca"][:] = 1.0
+
+
+def _few_treated(adata):
+    treated = np.flatnonzero(adata.obs["condition"] == "drug")
+    adata.obs.iloc[treated[19:], adata.obs.columns.get_loc("condition")] = np.nan
+
+
+def _context_without_controls(adata):
+    adata.obs["batch"] = np.where(adata.obs["condition"] == "control", "one", "two")
+
+
+def _few_in_a_context(adata):
+    adata.obs["batch"] = np.where(np.arange(adata.n_obs) < 10, "few", "many")
+    adata.obs["batch"] = adata.obs["batch"].where(adata.obs["condition"] == "control", "few")
+
+
+def _as_it_is(adata):
+    pass
+
+
+def _negative_dose(adata):
+    adata.obs["dose"] = -1.0
+
+
+def _no_dose(adata):
+    adata.obs["dose"] = np.nan
+
+
+def _dose_in_words(adata):
+    adata.obs["dose"] = np.where(adata.obs["condition"] == "drug", "high", "0")
+
+
+def _duplicated(adata):
+    adata.obs_names = ["same", "same", *adata.obs_names[2:]]
+
+
+def _undescribed(adata):
+    adata.uns["chemistry"] = {"other": np.zeros(2)}
+
+
+def _unknown_description(adata):
+    adata.uns["chemistry"] = {"drug": np.array([np.nan])}
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+@pytest.mark.parametrize(
+    ("spoil", "groups", "options", "error", "message"),
+    [
+        (_as_it_is, ("conditon", "control", "drug"), {}, KeyError, r"`condition_key` .* Did you mean 'condition'\?"),
+        (
+            _as_it_is,
+            ("condition", "contrl", "drug"),
+            {},
+            KeyError,
+            r"`control` is 'contrl', .* Did you mean 'control'\?",
+        ),
+        (_as_it_is, ("condition", "control", "Drug"), {}, KeyError, r"`target` is 'Drug', .* Did you mean 'drug'\?"),
+        (_as_it_is, ("condition", "control", "control"), {}, ValueError, "`target` 'control' is the control"),
+        (_as_it_is, ("condition", "control", ["drug", "drug"]), {}, ValueError, "`target` names a condition twice"),
+        (_as_it_is, ("condition", "control", []), {}, ValueError, "`target` names no condition"),
+        (_as_it_is, ("X_pca", "control", "drug"), {}, KeyError, "`condition_key` is 'X_pca'"),
+        (_as_it_is, GROUPS, {"use_rep": "X_pac"}, KeyError, r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?"),
+        (_as_it_is, GROUPS, {"n_dims": 7}, ValueError, "`n_dims` is 7"),
+        (_as_it_is, GROUPS, {"context": "donr"}, KeyError, r"`context` .* Did you mean 'donor'\?"),
+        (_as_it_is, GROUPS, {"dose_key": "dos"}, KeyError, r"`dose_key` is 'dos', .* Did you mean 'dose'\?"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"target_embedding": "no"},
+            KeyError,
+            "`target_embedding` is 'no', which is no entry of uns",
+        ),
+        (_undescribed, GROUPS, {"target_embedding": "chemistry"}, KeyError, "does not describe 'drug'"),
+        (_unknown_description, GROUPS, {"target_embedding": "chemistry"}, ValueError, "holds NaN or infinite"),
+        (_as_it_is, GROUPS, {"method": "linear"}, ValueError, "`method` is 'linear': pass 'flow' or 'convex'"),
+        (_as_it_is, GROUPS, {"metric": "cosine"}, ValueError, "`metric` is 'cosine': pass"),
+        (_as_it_is, GROUPS, {"n_steps": 0}, ValueError, "`n_steps` is 0: pass a positive integer"),
+        (_as_it_is, GROUPS, {"n_steps": 1.5}, ValueError, "`n_steps` is 1.5: pass a positive integer"),
+        (_as_it_is, GROUPS, {"batch_size": -1}, ValueError, "`batch_size` is -1"),
+        (_as_it_is, GROUPS, {"learning_rate": 0.0}, ValueError, "`learning_rate` is 0.0: pass a positive number"),
+        (_as_it_is, GROUPS, {"smoothing": -0.1}, ValueError, "`smoothing` is -0.1"),
+        (_as_it_is, GROUPS, {"rng": "seed"}, TypeError, "rng"),
+        (_nan_state, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
+        (_constant, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is the same in all cells"),
+        (_few_treated, GROUPS, {}, ValueError, "'drug' has 19 cells: a response needs at least 20"),
+        (_context_without_controls, GROUPS, {"context": "batch"}, ValueError, "'two' has treated cells and no control"),
+        (_few_in_a_context, GROUPS, {"context": "batch"}, ValueError, "'control' of context 'few' has 10 cells"),
+        (_negative_dose, GROUPS, {"dose_key": "dose"}, ValueError, r"obs\['dose'\] holds '-1.0' in treated cells"),
+        (_no_dose, GROUPS, {"dose_key": "dose"}, ValueError, r"obs\['dose'\] holds 'nan' in treated cells"),
+        (_dose_in_words, GROUPS, {"dose_key": "dose"}, ValueError, "'high' in treated cells: doses must be positive"),
+        (_duplicated, GROUPS, {}, ValueError, "duplicated obs names"),
+    ],
+)
+def test_bad_input_leaves_everything_untouched(treated, brief, fingerprint, spoil, groups, options, error, message):
+    spoil(treated)
+    before = fingerprint(treated)
+    with pytest.raises(error, match=message):
+        sdo.tl.fit_response(treated, *groups, **brief | options)
+    assert fingerprint(treated) == before
+
+
+def test_views_and_wrong_objects(treated, brief):
+    with pytest.raises(ValueError, match="`adata` is a view"):
+        sdo.tl.fit_response(treated[:100], *GROUPS, **brief)
+    with pytest.raises(TypeError, match="`adata` is a DataFrame"):
+        sdo.tl.fit_response(treated.obs, *GROUPS, **brief)
+
+
+def test_options_may_be_numbers_of_numpy(treated, brief):
+    sdo.tl.fit_response(treated, *GROUPS, **brief | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)})
+    sdo.tl.predict_response(treated)
+    assert "scdiffot_predicted" in treated.obsm
