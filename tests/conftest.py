@@ -13,6 +13,10 @@ import pytest
 from scipy import sparse
 
 import scdiffot as sdo
+from scdiffot._data.response_store import response_params, write_prediction, write_response
+from scdiffot._data.responses import read_groups
+from scdiffot._keys import Keys
+from scdiffot.core.response import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +112,42 @@ def partial_mdata(course: ad.AnnData) -> Any:
 def quick() -> dict[str, Any]:
     """Options of a quick fit."""
     return dict(QUICK)
+
+
+def _give_response(adata: ad.AnnData) -> ad.AnnData:
+    """Every second cell is a control; those of type A go up in the first gene and die more, B down in the second.
+
+    The first control has no prediction. Within a type, responses differ in length by up to a tenth.
+    """
+    n = adata.n_obs
+    adata.obs["treatment"] = pd.Categorical(np.where(np.arange(n) % 2 == 0, "none", "drug"))
+    read = read_groups(adata, "treatment", "none", "drug", use_rep="X")
+    params = response_params(
+        read, condition_key="treatment", control="none", context=None, dose_key=None, mass=None, rng=0
+    )
+    keys = Keys()
+    write_response(adata, keys, params=params, history={}, model={})
+    cells = np.flatnonzero(read.control)[1:]
+    u = np.linspace(-1, 1, len(cells))
+    first = (adata.obs["cell_type"] == "A").to_numpy()[cells]
+    response = np.where(first[:, None], [2.0, 0, 0], [0, -1.0, 0]) * (1 + 0.1 * u[:, None])
+    prediction = Prediction(
+        read.states[cells] + response, 0.5 * (response**2).sum(axis=1), np.where(first, 0.5, 0.9) + 0.05 * u
+    )
+    write_prediction(adata, keys, cells, read.states[cells], prediction, inverse=False)
+    return adata
+
+
+@pytest.fixture(scope="session")
+def give_response() -> Callable[[ad.AnnData], ad.AnnData]:
+    """A function that adds a response made by hand, so that all that is derived from it is known."""
+    return _give_response
+
+
+@pytest.fixture
+def responded(course: ad.AnnData) -> ad.AnnData:
+    """Cells with such a response."""
+    return _give_response(course)
 
 
 @pytest.fixture(scope="session")

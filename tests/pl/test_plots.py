@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from _evaluated import give_evaluation
 from _followed import give_ancestry, give_fates, give_landscape, give_trends
 from _perturbed import give_perturbations
 from _regulated import give_growth_genes, give_regulation
@@ -28,7 +29,7 @@ def _close_figures():
 
 
 @pytest.fixture
-def ready(fitted):
+def ready(fitted, give_response):
     """A fit with all results that a plot draws, an embedding and velocities there."""
     import pandas as pd
 
@@ -37,11 +38,12 @@ def ready(fitted):
     fitted.uns["scdiffot"]["validation"] = table
     fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
     sdo.tl.project(fitted, "umap")
-    for give in (give_fates, give_ancestry, give_landscape, give_trends, give_perturbations):
+    for give in (give_fates, give_ancestry, give_landscape, give_trends, give_perturbations, give_response):
         give(fitted)
     # one group, for one axes
     for give in (give_regulation, give_growth_genes):
         give(fitted, ("A",))
+    give_evaluation(fitted)
     return fitted
 
 
@@ -61,6 +63,8 @@ def _plots(paths):
         "growth_genes": lambda a, **o: sdo.pl.growth_genes(a, **o),
         "perturb": lambda a, **o: sdo.pl.perturb(a, **o),
         "perturb_screen": lambda a, **o: sdo.pl.perturb_screen(a, **o),
+        "response": lambda a, **o: sdo.pl.response(a, **o),
+        "response_evaluation": lambda a, **o: sdo.pl.response_evaluation(a, "energy_distance", **o),
         "growth": lambda a, **o: sdo.pl.growth(a, **o),
         "validation": lambda a, **o: sdo.pl.validation(a, **o),
         "fate": lambda a, **o: sdo.pl.fate(a, **o),
@@ -138,7 +142,7 @@ def test_changes_nothing_and_draws(ready, paths, name, fingerprint, tmp_path):
 
 @every_plot
 def test_without_a_fit(course, paths, name):
-    with pytest.raises(KeyError, match="run scdiffot.tl.fit"):
+    with pytest.raises(KeyError, match=r"run scdiffot\.tl\.(fit|evaluate_response)"):
         _plots(paths)[name](course)
     assert not plt.get_fignums()
 

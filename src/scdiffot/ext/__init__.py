@@ -1,7 +1,8 @@
-"""Hand results to other packages under their own keys."""
+"""Hand results to other packages under their own keys, and read theirs."""
 
 from __future__ import annotations
 
+from ._pertpy import pertpy
 from ._scvelo import scvelo
 
-__all__ = ["scvelo"]
+__all__ = ["pertpy", "scvelo"]

@@ -6,6 +6,7 @@ from ._fate import fate
 from ._model import model
 from ._perturbation import perturb_screen, perturbation
 from ._regulation import regulation
+from ._response import response
 
 __all__ = [
     "fate",
@@ -13,4 +14,5 @@ __all__ = [
     "perturb_screen",
     "perturbation",
     "regulation",
+    "response",
 ]

@@ -12,6 +12,8 @@ from ._perturb import perturb
 from ._perturb_screen import perturb_screen
 from ._population import population
 from ._regulation import regulation
+from ._response import response
+from ._response_evaluation import response_evaluation
 from ._trajectories import trajectories
 from ._trajectory_genes import trajectory_genes
 from ._validation import validation
@@ -28,6 +30,8 @@ __all__ = [
     "perturb_screen",
     "population",
     "regulation",
+    "response",
+    "response_evaluation",
     "trajectories",
     "trajectory_genes",
     "validation",

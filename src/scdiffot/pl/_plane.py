@@ -100,11 +100,12 @@ def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane
         interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
         beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(points))
         points = np.column_stack([times.values + beside, points[:, 0]])
-        return Plane(points, (times.column, _names(adata, name)[0]), times, states, name, fitted)
-    return Plane(points[:, :2], _names(adata, name), times, states, name, fitted)
+        return Plane(points, (times.column, axis_names(adata, name)[0]), times, states, name, fitted)
+    return Plane(points[:, :2], axis_names(adata, name), times, states, name, fitted)
 
 
-def _names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
+def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
+    """Names of the first two dimensions of a representation."""
     short = name.rpartition(":")[2]
     if short == "X":
         variables = adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names

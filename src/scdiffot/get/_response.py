@@ -1,0 +1,158 @@
+"""Responses as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.predicted import (
+    PredictedCells,
+    find_group,
+    read_cell_groups,
+    read_predicted,
+    read_response_table,
+)
+from scdiffot._data.response_store import genes_of, read_response
+from scdiffot._keys import DEFAULT, PARAMS, Keys
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+WHAT = ("cells", "subpopulations", "features", "genes", "evaluation")
+
+
+def response(
+    adata: AnnData | MuData,
+    what: Literal["cells", "subpopulations", "features", "genes", "evaluation"] = "cells",
+    *,
+    group: str | None = None,
+    reference: AnnData | MuData | None = None,
+    decoder: Any = None,
+    key: str = DEFAULT,
+) -> pd.DataFrame:
+    """Get a predicted response, what was derived from it, or its evaluation as a tidy table.
+
+    Parameters
+    ----------
+    adata
+        Cells with a response, perhaps read from a file.
+    what
+        ``"cells"``: a row for every cell of :func:`scdiffot.tl.predict_response`. ``"genes"``: a row for every gene, with means
+        over these cells. ``"subpopulations"`` and ``"features"``: the tables of :func:`scdiffot.tl.response_subpopulations`.
+        ``"evaluation"``: that of :func:`scdiffot.tl.evaluate_response`.
+    group
+        Name of a subpopulation, to get the rows of it, or for ``"genes"`` the means over it. By default all cells are taken.
+    reference
+        AnnData with the fit, if that is not `adata`; for ``"genes"``.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that of the AnnData with the
+        fit; for ``"genes"``.
+    key
+        Name of the response.
+
+    Returns
+    -------
+    For ``"cells"``: ``cell``, ``effect_size``, ``response_length``, ``survival`` if the response is unbalanced, and ``group`` once
+    there are subpopulations. For ``"genes"``, those with the largest response first: ``gene``; the means ``control`` and
+    ``predicted`` of the same cells without and with the treatment; their difference ``response`` and its ``sd`` over cells. All
+    cells count alike there, also those that will not survive. The others are described where they are computed; of
+    ``"features"``, the rows of all cells together if `group` is None.
+
+    Raises
+    ------
+    KeyError
+        If no response was fitted or predicted, or the table was not computed, or has no such group.
+    TypeError
+        If `decoder` is not a decoder.
+    ValueError
+        If `what` is none of the five, `group` is asked of an evaluation, or the representation has no decoder.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20)
+    >>> sdo.tl.fit_response(adata, "condition", control="control", target="drug", n_steps=30)
+    >>> sdo.tl.predict_response(adata)
+    >>> list(sdo.get.response(adata, "genes").columns)
+    ['gene', 'control', 'predicted', 'response', 'sd']
+    """
+    if what not in WHAT:
+        raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, WHAT))}.")
+    keys = Keys(key)
+    if what == "evaluation":
+        if group is not None:
+            raise ValueError(f"`group` is {group!r}, but an evaluation has no groups: leave it out.")
+        return read_response_table(
+            adata, key, keys.response_evaluation, source="tl.evaluate_response(adata, condition_key, control, target)"
+        )
+    if what in ("subpopulations", "features"):
+        return _derived(adata, what, group, keys)
+    cells = read_predicted(adata, key)
+    labels = _groups(adata, cells, group, keys)
+    if group is not None:
+        inside = labels == group
+        cells, labels = cells.take(inside), labels[inside]
+    if what == "cells":
+        return _by_cell(adata, cells, labels)
+    owner = adata if reference is None else reference
+    fitted = read_response(owner, key, "key" if reference is None else "reference")
+    return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder))
+
+
+def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) -> pd.DataFrame:
+    source = f"tl.response_subpopulations(adata, key={keys.uns!r})"
+    name = keys.response_subpopulations if what == "subpopulations" else keys.response_features
+    table = read_response_table(adata, keys.uns, name, source=source)
+    if what == "subpopulations" and group is None:
+        return table
+    return table[table["group"] == find_group(table, group)].reset_index(drop=True)
+
+
+def _groups(adata: AnnData | MuData, cells: PredictedCells, group: str | None, keys: Keys) -> np.ndarray:
+    """Subpopulation of every predicted cell; an empty array if there are none."""
+    if group is None and keys.response_subpopulations not in adata.uns:
+        return np.empty(0, dtype=object)
+    table = _derived(adata, "subpopulations", None, keys)
+    find_group(table, group)
+    codes, names = read_cell_groups(adata, str(table["groupby"].iloc[0]), cells)
+    return np.array([*names, None], dtype=object)[codes]
+
+
+def _by_cell(adata: AnnData | MuData, cells: PredictedCells, labels: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "cell": adata.obs_names[cells.rows].to_numpy(),
+        "effect_size": cells.effect,
+        "response_length": np.linalg.norm(cells.response, axis=1),
+    }
+    if cells.survival is not None:
+        columns["survival"] = cells.survival
+    if len(labels):
+        columns["group"] = labels
+    return pd.DataFrame(columns)
+
+
+def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    n = len(cells.rows)
+    control, predicted, squares = (np.zeros(len(space.names)) for _ in range(3))
+    for _, before, after in cells.decode(space):
+        control += before.sum(axis=0, dtype=np.float64)
+        predicted += after.sum(axis=0, dtype=np.float64)
+        squares += np.square(after - before, dtype=np.float64).sum(axis=0)
+    mean = (predicted - control) / n
+    table = pd.DataFrame(
+        {
+            "gene": space.names,
+            "control": control / n,
+            "predicted": predicted / n,
+            "response": mean,
+            "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
+        }
+    )
+    return table.sort_values("response", key=np.abs, ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,91 @@
+"""Responses as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scdiffot as sdo
+
+
+@pytest.fixture
+def grouped(responded):
+    sdo.tl.response_subpopulations(responded, groupby="cell_type")
+    return responded
+
+
+def test_cells(responded):
+    table = sdo.get.response(responded)
+    assert list(table.columns) == ["cell", "effect_size", "response_length", "survival"]
+    predicted = responded.obs["scdiffot_effect_size"].dropna()
+    assert table["cell"].tolist() == predicted.index.tolist()
+    # along a straight way, the cost is half the squared length
+    np.testing.assert_allclose(table["effect_size"], 0.5 * table["response_length"] ** 2, rtol=1e-4)
+    sdo.tl.response_subpopulations(responded, groupby="cell_type")
+    table = sdo.get.response(responded)
+    assert table["group"].tolist() == responded.obs.loc[table["cell"], "cell_type"].tolist()
+    only = sdo.get.response(responded, group="B")
+    pd.testing.assert_frame_equal(only, table[table["group"] == "B"].reset_index(drop=True))
+
+
+def test_genes(grouped):
+    table = sdo.get.response(grouped, "genes", group="A").set_index("gene")
+    assert table.index[0] == "0"
+    cells = sdo.get.response(grouped, group="A")["cell"]
+    expression = grouped.to_df().loc[cells].mean()
+    np.testing.assert_allclose(table["control"], expression[table.index], atol=1e-5)
+    np.testing.assert_allclose(table["predicted"] - table["control"], table["response"], atol=1e-6)
+    assert table.loc["0", "response"] == pytest.approx(2, abs=0.1)
+    assert table.loc["0", "sd"] == pytest.approx(0.2 / np.sqrt(3), rel=0.2)
+    both = sdo.get.response(grouped, "genes").set_index("gene")
+    features = sdo.get.response(grouped, "features").set_index("gene")
+    np.testing.assert_allclose(both["response"], features["mean"][both.index], atol=1e-6)
+    np.testing.assert_allclose(both["sd"], features["sd"][both.index], atol=1e-4)
+
+
+def test_derived_tables(grouped):
+    assert sdo.get.response(grouped, "subpopulations")["group"].tolist() == ["A", "B"]
+    assert sdo.get.response(grouped, "subpopulations", group="B")["rank"].tolist() == [2]
+    assert sdo.get.response(grouped, "features")["group"].unique().tolist() == ["all"]
+    assert sdo.get.response(grouped, "features", group="B")["group"].unique().tolist() == ["B"]
+
+
+def test_evaluation(responded):
+    with pytest.raises(KeyError, match="run scdiffot.tl.evaluate_response"):
+        sdo.get.response(responded, "evaluation")
+    responded.uns["scdiffot_response_evaluation"] = pd.DataFrame({"metric": ["mmd"], "value": [0.1]}, index=["0"])
+    assert sdo.get.response(responded, "evaluation").to_dict("list") == {"metric": ["mmd"], "value": [0.1]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"what": "all"}, ValueError, "`what` is 'all': pass one of 'cells'"),
+        (
+            {"what": "features"},
+            KeyError,
+            r"uns\['scdiffot_response_features'\] is missing: run scdiffot.tl.response_sub",
+        ),
+        ({"group": "A"}, KeyError, r"uns\['scdiffot_response_subpopulations'\] is missing"),
+        ({"what": "evaluation", "group": "A"}, ValueError, "`group` is 'A', but an evaluation has no groups"),
+        ({"key": "other"}, KeyError, "run scdiffot.tl.fit_response"),
+    ],
+)
+def test_clear_errors(responded, arguments, error, message):
+    with pytest.raises(error, match=message):
+        sdo.get.response(responded, **arguments)
+
+
+@pytest.mark.parametrize("what", ["cells", "genes", "subpopulations", "features"])
+def test_no_such_group(grouped, what):
+    with pytest.raises(KeyError, match="`group` is 'C', which is none of them"):
+        sdo.get.response(grouped, what, group="C")
+
+
+def test_nothing_changes(grouped, fingerprint):
+    before = fingerprint(grouped)
+    for what in ("cells", "genes", "subpopulations", "features"):
+        table = sdo.get.response(grouped, what)
+        table["new"] = 1
+    assert fingerprint(grouped) == before

@@ -1,0 +1,244 @@
+"""What the plots of responses show, for a response made by hand."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.quiver import Quiver
+
+import scdiffot as sdo
+from scdiffot.pl._response_cells import COLORS
+
+mpl.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def grouped(responded):
+    sdo.tl.response_subpopulations(responded, groupby="cell_type")
+    responded.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
+    return responded
+
+
+def _labels(ax):
+    return [text.get_text() for text in ax.get_yticklabels()]
+
+
+def _medians(ax):
+    """Median of every gene in the three kinds of cells."""
+    points = [c.get_offsets()[:, 1] for c in ax.collections if isinstance(c, PathCollection)]
+    return dict(zip(COLORS, points, strict=True))
+
+
+def test_genes_of_three_kinds_of_cells(responded):
+    del responded.obs["scdiffot_survival"]
+    ax = sdo.pl.response(responded, show=False)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1", "2"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["control", "predicted", "treated"]
+    medians = _medians(ax)
+    predicted = responded.obs["scdiffot_effect_size"].notna().to_numpy()
+    treated = (responded.obs["treatment"] == "drug").to_numpy()
+    np.testing.assert_allclose(medians["control"], np.median(responded.X[predicted], axis=0), atol=1e-5)
+    np.testing.assert_allclose(medians["treated"], np.median(responded.X[treated], axis=0), atol=1e-5)
+    after = responded.obsm["scdiffot_predicted"][predicted]
+    np.testing.assert_allclose(medians["predicted"], np.median(after, axis=0), atol=1e-5)
+
+
+def test_genes_as_they_were_measured(responded):
+    responded.layers["twice"] = 2 * responded.X
+    names = ["2", "0"]
+    decoded = _medians(sdo.pl.response(responded, genes=names, show=False))
+    ax = sdo.pl.response(responded, genes=names, layer="twice", show=False)
+    measured = _medians(ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == names
+    np.testing.assert_allclose(measured["control"], 2 * decoded["control"], atol=1e-5)
+    np.testing.assert_allclose(measured["treated"], 2 * decoded["treated"], atol=1e-5)
+    np.testing.assert_array_equal(measured["predicted"], decoded["predicted"])
+    as_x = _medians(sdo.pl.response(responded, genes=names, layer="X", show=False))
+    np.testing.assert_allclose(as_x["treated"], decoded["treated"], atol=1e-5)
+
+
+def test_cells_that_die_are_not_drawn(responded):
+    lost = (responded.obs["cell_type"] == "A").to_numpy()
+    responded.obs.loc[lost, "scdiffot_survival"] *= 0
+    after = responded.obsm["scdiffot_predicted"][~lost]
+    medians = _medians(sdo.pl.response(responded, genes=["1"], show=False))
+    assert np.nanmin(after[:, 1]) <= medians["predicted"][0] <= np.nanmax(after[:, 1])
+    ax = sdo.pl.response(responded, "embedding", show=False)
+    places, colors = _points(ax)
+    drawn = places[colors == COLORS["predicted"]]
+    assert all(np.isclose(after[:, :2], point, atol=1e-5).all(axis=1).any() for point in drawn)
+
+
+def _points(ax):
+    """Places of all cells but the grey ones, and their colours."""
+    points = [c for c in ax.collections if isinstance(c, PathCollection)][-1]
+    return np.asarray(points.get_offsets()), np.array([to_hex(c) for c in points.get_facecolor()])
+
+
+def test_cells_over_each_other(responded):
+    ax = sdo.pl.response(responded, "embedding", arrows=True, show=False)
+    places, colors = _points(ax)
+    treated = (responded.obs["treatment"] == "drug").to_numpy()
+    found = places[colors == COLORS["treated"]]
+    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6)
+    arrows = next(c for c in ax.collections if isinstance(c, Quiver))
+    ends = np.c_[arrows.U, arrows.V]
+    # every arrow is a response: up in the first gene, or down in the second
+    assert (np.isclose(ends[:, 1], 0, atol=1e-5) & (ends[:, 0] > 1.7) | np.isclose(ends[:, 0], 0, atol=1e-5)).all()
+    assert ax.get_xlabel() == "0"
+
+
+def test_predicted_cells_lie_among_treated_ones_on_an_embedding(responded):
+    responded.obsm["X_umap"] = np.arctan(responded.X[:, :2])
+    ax = sdo.pl.response(responded, "embedding", basis="umap", show=False)
+    places, colors = _points(ax)
+    treated, predicted = (places[colors == COLORS[kind]] for kind in ("treated", "predicted"))
+    assert (predicted >= treated.min(axis=0)).all()
+    assert (predicted <= treated.max(axis=0)).all()
+    assert ax.get_xlabel() == "UMAP 1"
+    # the first control was not predicted, so it lies beneath, in grey
+    grey = [c for c in ax.collections if isinstance(c, PathCollection)][0]
+    assert len(grey.get_offsets()) == 1
+
+
+def test_effect_by_group(grouped):
+    ax = sdo.pl.response(grouped, "effect", show=False)
+    effect = grouped.obs["scdiffot_effect_size"].dropna()
+    by_type = effect.groupby(grouped.obs["cell_type"], observed=True)
+    assert _labels(ax) == [f"{name}  ({n})" for name, n in by_type.size().items()]
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#ff0000", "#0000ff"]
+    np.testing.assert_allclose([bar.get_x() for bar in ax.patches], by_type.quantile(0.25), rtol=1e-5)
+    lines = [c.get_segments()[0] for c in ax.collections if isinstance(c, LineCollection)]
+    medians = [line[0, 0] for line in lines if line[0, 0] == line[1, 0]]
+    np.testing.assert_allclose(medians, by_type.median(), rtol=1e-5)
+    # the largest is on top
+    assert ax.patches[0].get_y() > ax.patches[1].get_y()
+
+
+def test_groups_are_those_that_were_asked_for(responded):
+    assert _labels(sdo.pl.response(responded, "effect", show=False))[0].startswith("all cells")
+    assert len(_labels(sdo.pl.response(responded, "effect", groupby="label", show=False))) == 3
+    sdo.tl.response_subpopulations(responded)
+    ax = sdo.pl.response(responded, "survival", show=False)
+    assert [label[0] for label in _labels(ax)] == ["2", "1"]
+    assert ax.get_ylabel() == "cluster of the response (cells)"
+
+
+def test_survival_by_group(grouped):
+    ax = sdo.pl.response(grouped, "survival", show=False)
+    table = sdo.get.response(grouped, "subpopulations").set_index("group")
+    assert [label[0] for label in _labels(ax)] == ["B", "A"]
+    points = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(points, table.loc[["B", "A"], "survival"], rtol=1e-6)
+    errors = [np.ptp(c.get_segments()[0][:, 0]) / 2 for c in ax.collections if isinstance(c, LineCollection)]
+    np.testing.assert_allclose(errors, 1.96 * table.loc[["B", "A"], "survival_se"], rtol=1e-5)
+
+
+def test_features_by_group(grouped):
+    ax = sdo.pl.response(grouped, "features", n_genes=2, show=False)
+    drawn = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(drawn, [[2, 0], [0, -1]], atol=0.1)
+    assert [label.split()[0] for label in _labels(ax)] == ["0", "1"]
+    low, high = ax.images[0].get_clim()
+    assert low == -high
+    ax = sdo.pl.response(grouped, "features", genes=["2"], show=False)
+    assert [label.split()[0] for label in _labels(ax)] == ["2"]
+
+
+def test_fit_in_another_anndata(responded):
+    new = responded[responded.obs["treatment"] == "none"].copy()
+    del new.uns["scdiffot_response"]
+    ax = sdo.pl.response(new, reference=responded, show=False)
+    # there are no treated cells to compare with
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["control", "predicted"]
+    with pytest.raises(KeyError, match="`key` has no response.*run scdiffot.tl.fit_response"):
+        sdo.pl.response(new)
+
+
+def test_treated_cells_are_of_one_treatment_and_dose():
+    adata = sdo.datasets.perturbation_response(300, n_dims=3, n_genes=8, targets=("a", "b"), doses=(0.1, 1.0))
+    sdo.tl.fit_response(
+        adata, "condition", control="control", target=["a", "b"], dose_key="dose", n_steps=3, show_progress=False
+    )
+    sdo.tl.predict_response(adata, target="b")
+    with pytest.raises(ValueError, match="`target` is missing"):
+        sdo.pl.response(adata)
+    for dose, expected in [(None, 1.0), (0.1, 0.1)]:
+        ax = sdo.pl.response(adata, "embedding", target="b", dose=dose, show=False)
+        places, colors = _points(ax)
+        treated = ((adata.obs["condition"] == "b") & (adata.obs["dose"] == expected)).to_numpy()
+        found = places[colors == COLORS["treated"]]
+        np.testing.assert_allclose(np.sort(found, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6)
+    # of a dose between those that were seen, there are only predicted cells
+    ax = sdo.pl.response(adata, target="b", dose=0.5, show=False)
+    assert len(ax.get_legend().get_texts()) == 2
+
+
+def test_modalities(mdata, give_response):
+    adata = give_response(mdata["rna"].copy())
+    mdata.obs["treatment"] = adata.obs["treatment"]
+    mdata.obs["cell_type"] = adata.obs["cell_type"]
+    for name in ("scdiffot_effect_size", "scdiffot_survival"):
+        mdata.obs[name] = adata.obs[name]
+    for name in ("scdiffot_response", "scdiffot_predicted"):
+        mdata.obsm[name] = adata.obsm[name]
+    found = adata.uns["scdiffot_response"]
+    mdata.uns["scdiffot_response"] = found | {"params": found["params"] | {"use_rep": "rna:X"}}
+    sdo.tl.response_subpopulations(mdata, groupby="cell_type")
+    sdo.tl.response_subpopulations(adata, groupby="cell_type")
+    features = sdo.get.response(mdata, "features")
+    assert features.equals(sdo.get.response(adata, "features"))
+    for layer in (None, "X"):
+        ours, theirs = (_medians(sdo.pl.response(a, layer=layer, show=False)) for a in (mdata, adata))
+        for kind in COLORS:
+            np.testing.assert_allclose(ours[kind], theirs[kind])
+
+
+def test_nothing_is_changed(grouped, fingerprint):
+    before = fingerprint(grouped)
+    for kind in ("genes", "embedding", "effect", "survival", "features"):
+        sdo.pl.response(grouped, kind, show=False)
+    assert fingerprint(grouped) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"kind": "volcano"}, ValueError, "`kind` is 'volcano': pass one of 'genes'"),
+        ({"genes": ["Sox2"]}, KeyError, "`genes` names 'Sox2'"),
+        ({"layer": "raw"}, KeyError, "`layer` is 'raw'"),
+        ({"n_genes": 0}, ValueError, "`n_genes` is 0"),
+        ({"target": "other"}, KeyError, "`target` is 'other'"),
+        ({"kind": "embedding", "basis": "umap"}, KeyError, "`basis` is 'umap'"),
+        ({"kind": "embedding", "basis": "line"}, ValueError, "`basis` 'X_line' has one dimension"),
+        ({"kind": "effect", "groupby": "no"}, KeyError, "`groupby` is 'no'"),
+        ({"kind": "features"}, KeyError, "run scdiffot.tl.response_subpopulations"),
+    ],
+)
+def test_clear_errors(responded, arguments, error, message):
+    responded.obsm["X_line"] = responded.X[:, :1]
+    with pytest.raises(error, match=message):
+        sdo.pl.response(responded, **arguments)
+
+
+def test_balanced_responses_have_no_survival(responded):
+    del responded.obs["scdiffot_survival"]
+    with pytest.raises(ValueError, match=r"the response is balanced.*unbalanced=True"):
+        sdo.pl.response(responded, "survival")
+
+
+def test_other_genes_of_the_table(grouped):
+    with pytest.raises(KeyError, match="`genes` has 'x', which is not in the table"):
+        sdo.pl.response(grouped, "features", genes=["x"])
+    with pytest.raises(ValueError, match="`genes` names no gene"):
+        sdo.pl.response(grouped, "features", genes=[])
