@@ -74,7 +74,7 @@ def test_measuring_again_replaces(results):
 def test_unknown_part_is_refused():
     done = run("--only", "A,Z")
     assert done.returncode != 0
-    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I." in done.stderr
+    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I, J." in done.stderr
 
 
 @pytest.fixture
@@ -174,3 +174,24 @@ def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):
     for (x, w), sent in zip(predictions, states, strict=True):
         np.testing.assert_array_equal(x, sent + 1)
         assert w.sum() == len(sent) / 2
+
+
+def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.peers._job import ResponseJob, read_response_job
+
+    control, treated, query = np.arange(6.0).reshape(3, 2), np.ones((4, 2)), np.zeros((5, 2))
+    job = ResponseJob(tmp_path, control, treated, query, 7, {"n_iters": 3})
+    job.write()
+    monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
+    received = read_response_job()
+    assert (received.seed, received.options) == (7, {"n_iters": 3})
+    for sent, got in ((control, received.control), (treated, received.treated), (query, received.query)):
+        np.testing.assert_array_equal(sent, got)
+    received.save("last", query + 1)
+    received.save("last_selected", query + 2)
+    received.answer(1.5, n_iters=3)
+    predictions, facts = job.read_answer()
+    assert (facts["cpu_s"], facts["n_iters"]) == (1.5, 3)
+    assert list(predictions) == ["last", "last_selected"]
+    np.testing.assert_array_equal(predictions["last_selected"], query + 2)

@@ -146,6 +146,7 @@ class TestOtherData:
         sdo.tl.predict_response(new, reference=answered, project=True)
         expected = answered.obsm["scdiffot_predicted"][controls(answered)]
         assert np.asarray(new.obsm["scdiffot_predicted"]) == pytest.approx(expected, abs=1e-3)
+        assert np.array_equal(predicted(new, reference=answered), new.obsm["scdiffot_predicted"])
 
     def test_projected_from_sparse_expression(self, answered, new):
         dense = predicted(new, reference=answered, project=True)

@@ -115,6 +115,7 @@ def response_evaluation(
         _draw(panel, table[table["metric"] == metric], rows, colors)
         if metric in FROM_ZERO:
             panel.set_xlim(left=0)
+        panel.locator_params(axis="x", nbins=4)
         label, good = METRICS[metric]
         place = panel.get_subplotspec()
         first = ax is not None or place is None or place.is_first_col()

@@ -194,10 +194,7 @@ def fit_response(
             strata, cells.targets.conditions, config, rng=generator, device=device, callback=callback
         )
     if history["interrupted"]:
-        logger.warning(
-            "Interrupted after %d steps: the state reached is kept.",
-            int(history["step"][-1]) if len(history["step"]) else 1,
-        )
+        logger.warning("Interrupted after %d steps: the state reached is kept.", int(history["step"][-1]))
     params = response_params(
         cells,
         condition_key=condition_key,

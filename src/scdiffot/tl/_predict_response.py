@@ -54,7 +54,8 @@ def predict_response(
     reference
         Cells with the response, if `adata` has none.
     project
-        Compute the states from the genes in `adata.X` with the axes of the reference, matched by name.
+        Compute the states from the genes in `adata.X` with the axes of the reference, matched by name. They are kept under the
+        name of the representation, if `adata` has none of that name.
     inverse
         Whether to undo the treatment.
     genes
@@ -119,6 +120,8 @@ def predict_response(
     positions = None if space is None or genes is True else space.find(genes)  # type: ignore[arg-type]
     model = ResponseModel.from_arrays(found[RESPONSE_MODEL])
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
+    if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
+        adata.obsm[params["use_rep"]] = states
     write_prediction(adata, keys, cells, states[cells], prediction, inverse=inverse, space=space, positions=positions)
     return adata if copy else None
 

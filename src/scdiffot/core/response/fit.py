@@ -78,7 +78,8 @@ def fit_response(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     with seeded_thread(generator):
-        return _fit(strata, conditions, config, generator, device, _Report(config.steps, callback))
+        n_maps = len(conditions.strength) if config.method == "convex" else 1
+        return _fit(strata, conditions, config, generator, device, _Report(n_maps * config.steps, callback))
 
 
 def _fit(
@@ -117,7 +118,9 @@ def _fit(
         transport, interrupted = fit_convex(pairs, config, report)
     else:
         transport, interrupted = _fit_flow(conditions, pairs, config, width, device, report)
-    log = np.array(report.log).reshape(-1, 2)
+    if not report.log:
+        report.note(1, float("nan"))
+    log = np.array(report.log)
     history = {
         "step": log[:, 0].astype(np.int64),
         "loss": log[:, 1],
@@ -137,8 +140,12 @@ class _Report:
         self.callback = callback
         self.log: list[tuple[float, float]] = []
 
-    def __call__(self, step: int, loss: float) -> None:
+    def note(self, step: int, loss: float) -> None:
+        """Keep a loss without passing it on."""
         self.log.append((step, loss))
+
+    def __call__(self, step: int, loss: float) -> None:
+        self.note(step, loss)
         if self.callback is not None:
             self.callback(Progress("training", step, self.n_steps, loss))
 
@@ -160,7 +167,7 @@ def _fit_flow(
     config: ResponseConfig,
     width: float,
     device: str,
-    report: Callable[[int, float], None],
+    report: _Report,
 ) -> tuple[ResponseFlow, bool]:
     n_dims = pairs[0].x.shape[1]
     flow = ResponseFlow(
@@ -198,6 +205,9 @@ def _fit_flow(
     except KeyboardInterrupt:
         if step < 2:
             raise
+        since = (step - 1) % REPORT_EVERY
+        if since:
+            report.note(step - 1, float(total) / since)
         return flow.cpu().eval(), True
     return flow.cpu().eval(), False
 
