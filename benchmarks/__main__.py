@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def parts() -> dict[str, ModuleType]:
     """The parts by their letter."""
-    from .tasks import fates, held_out, in_sample, left_out, peers, regulators, speed, stability, truth
+    from .tasks import fates, held_out, in_sample, left_out, peers, regulators, responses, speed, stability, truth
 
     return {
         "A": held_out,
@@ -32,15 +32,16 @@ def parts() -> dict[str, ModuleType]:
         "G": peers,
         "H": fates,
         "I": regulators,
+        "J": responses,
     }
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
-    parser.add_argument("--only", metavar="A,C", help="parts to run (A to I); all by default")
+    parser.add_argument("--only", metavar="A,C", help="parts to run (A to J); all by default")
     parser.add_argument("--data", metavar="emt,misa", help="data sets to run; all of each part by default")
-    parser.add_argument("--peers", metavar="NAMES", help="peers to run in part G; all by default")
+    parser.add_argument("--peers", metavar="NAMES", help="peers to run in parts G and J; all of G by default")
     parser.add_argument("--seeds", type=int, default=3, help="splits and fits to average over (default 3)")
     parser.add_argument("--quick", action="store_true", help="one seed, results in .benchmark_cache/; for a first look")
     parser.add_argument("--steps", type=int, help="optimisation steps of our fits, to try the harness out")
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     from .report import write_page
     from .settings import Settings
     from .store import Store
-    from .tasks.peers import PEERS
+    from .tasks import peers, responses
 
     console = Console()
     tasks = parts()
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         n_seeds=1 if arguments.quick else arguments.seeds,
         quick=arguments.quick,
         fit=fit,
-        peers=_names(arguments.peers, PEERS, "--peers"),
+        peers=_names(arguments.peers, (*peers.PEERS, *responses.PEERS), "--peers") if arguments.peers else peers.PEERS,
         env_dir=arguments.env_dir.expanduser(),
     )
     store = Store(out / "benchmarks.json")

@@ -57,9 +57,7 @@ class Job:
             np.save(self.folder / f"predicted_{k}.npy", x)
             if weights is not None:
                 np.save(self.folder / f"weights_{k}.npy", weights[k])
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-        (self.folder / "done.json").write_text(json.dumps({"cpu_s": cpu_s, "peak_mib": peak}))
+        _done(self.folder, cpu_s)
 
     def read_answer(self) -> tuple[list[tuple[np.ndarray, np.ndarray | None]], dict[str, float]]:
         """Predictions, and what making them took."""
@@ -69,6 +67,68 @@ class Job:
             states = np.load(self.folder / f"predicted_{k}.npy")
             predictions.append((states, np.load(weights) if weights.exists() else None))
         return predictions, json.loads((self.folder / "done.json").read_text())
+
+
+@dataclass(frozen=True)
+class ResponseJob:
+    """Untreated and treated cells to learn a response from, and other untreated cells to predict it for.
+
+    Parameters
+    ----------
+    folder
+        Where the job lies.
+    control
+        States without treatment, shape (n, d).
+    treated
+        States under treatment, of other cells, shape (m, d).
+    query
+        Untreated states whose states under treatment are asked for, shape (q, d).
+    seed
+        Seed of everything random.
+    options
+        Options of the method.
+    """
+
+    folder: Path
+    control: np.ndarray
+    treated: np.ndarray
+    query: np.ndarray
+    seed: int
+    options: dict[str, Any]
+
+    def write(self) -> None:
+        """Write the job into its folder."""
+        for name in ("control", "treated", "query"):
+            np.save(self.folder / f"{name}.npy", getattr(self, name))
+        (self.folder / "job.json").write_text(json.dumps({"seed": self.seed, "options": self.options}))
+
+    def save(self, name: str, predicted: np.ndarray) -> None:
+        """Write one prediction, shape (q, d), under a name: a method may make several."""
+        np.save(self.folder / f"predicted_{name}.npy", predicted)
+
+    def answer(self, cpu_s: float, **facts: Any) -> None:
+        """Say that every prediction is saved, what they took, and what else there is to know about the fit."""
+        _done(self.folder, cpu_s, **facts)
+
+    def read_answer(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Predictions by name, and what making them took."""
+        files = sorted(self.folder.glob("predicted_*.npy"))
+        predictions = {path.stem.removeprefix("predicted_"): np.load(path) for path in files}
+        return predictions, json.loads((self.folder / "done.json").read_text())
+
+
+def read_response_job() -> ResponseJob:
+    """Read the job on a response in the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / "job.json").read_text())
+    return ResponseJob(folder, *(np.load(folder / f"{name}.npy") for name in ("control", "treated", "query")), **job)
+
+
+def _done(folder: Path, cpu_s: float, **facts: Any) -> None:
+    """Write what an answer took."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    (folder / "done.json").write_text(json.dumps({"cpu_s": cpu_s, "peak_mib": peak} | facts))
 
 
 def read_job() -> Job:
