@@ -81,14 +81,13 @@ class ResponseCells:
                 raise ValueError(
                     f"`context` {name!r} has treated cells and no control: leave its cells out, or merge contexts."
                 )
+            untreated = self.states[control]
             for i, (label, rows) in enumerate(zip(self.targets.labels, treated, strict=True)):
                 if len(rows) == 0:
                     continue
                 self._check_size(name, "control", len(control))
                 self._check_size(name, _text(label), len(rows))
-                found.append(
-                    Stratum(self.states[control], self.states[rows], i, _mass(mass, label[0], len(rows) / len(control)))
-                )
+                found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], len(rows) / len(control))))
         seen = {s.condition for s in found}
         missing = [_text(label) for i, label in enumerate(self.targets.labels) if i not in seen]
         if missing:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,7 @@ class Snapshots:
     @cached_property
     def scaling(self) -> Scaling:
         """The units in which the solver works: rms standard deviation of the state, mean interval of time."""
-        n_total = sum(len(x) for x in self.states)
-        shift = sum(x.sum(0, dtype=np.float64) for x in self.states) / n_total
-        variance = sum(((x - shift) ** 2).sum(0, dtype=np.float64) for x in self.states) / n_total
-        # Constant columns carry no scale, so only the varying ones set it.
-        varying = variance > 1e-12 * variance.max()
-        scale = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
+        shift, scale = state_unit(self.states)
         return Scaling(shift, scale, float(self.times[0]), float(np.diff(self.times).mean()))
 
     def scaled(self) -> Snapshots:
@@ -109,3 +108,14 @@ class Scaling:
     def state_out(self, x: np.ndarray) -> np.ndarray:
         """State back in the user's unit."""
         return (x * self.scale + self.shift).astype(np.float32)
+
+
+def state_unit(states: Iterable[np.ndarray]) -> tuple[np.ndarray, float]:
+    """Mean (d,) of all cells, and their rms standard deviation."""
+    cells = list(states)
+    n_total = sum(len(x) for x in cells)
+    shift = sum(x.sum(0, dtype=np.float64) for x in cells) / n_total
+    variance = sum(((x - shift) ** 2).sum(0, dtype=np.float64) for x in cells) / n_total
+    # Constant columns carry no scale, so only the varying ones set it.
+    varying = variance > 1e-12 * variance.max()
+    return shift, float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0

@@ -21,7 +21,7 @@ N_HIDDEN, N_LAYERS = 64, 3
 N_INNER = 5
 RATE = 1e-3
 VALIDATION, N_VALIDATION, CHECK_EVERY = 0.2, 1000, 50
-N_NEWTON, TOLERANCE = 60, 1e-4
+N_INVERSE, TOLERANCE = 60, 1e-4
 
 
 class ConvexPotential(nn.Module):
@@ -57,7 +57,7 @@ class ConvexPotential(nn.Module):
         """Points whose gradient is ``y``: the minimum of a convex function, by L-BFGS from a first guess."""
         point = start.detach().clone().requires_grad_(True)
         optimizer = torch.optim.LBFGS(
-            [point], max_iter=N_NEWTON, tolerance_grad=TOLERANCE, history_size=20, line_search_fn="strong_wolfe"
+            [point], max_iter=N_INVERSE, tolerance_grad=TOLERANCE, history_size=20, line_search_fn="strong_wolfe"
         )
 
         def closure() -> Tensor:

@@ -14,7 +14,7 @@ from scdiffot.core.config import Progress
 from scdiffot.core.mlp import flattened
 from scdiffot.core.scales import smoothing_width
 from scdiffot.core.seeding import seeded_thread
-from scdiffot.core.snapshots import Scaling
+from scdiffot.core.snapshots import Scaling, state_unit
 
 from .convex import ConvexMaps, fit_convex
 from .data import Stratum
@@ -91,7 +91,9 @@ def _fit(
     report: _Report,
 ) -> tuple[ResponseModel, dict[str, Any]]:
     started = time.process_time()
-    scaling = _scaling(strata)
+    # the same cells may stand in several strata
+    shift, scale = state_unit({id(z): z for s in strata for z in (s.control, s.treated)}.values())
+    scaling = Scaling(shift, scale, 0.0, 1.0)
     scaled = [Stratum(scaling.state_in(s.control), scaling.state_in(s.treated), s.condition, s.mass) for s in strata]
     widths = [smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)]
     width = float(np.mean(widths))
@@ -148,17 +150,6 @@ class _Report:
         self.note(step, loss)
         if self.callback is not None:
             self.callback(Progress("training", step, self.n_steps, loss))
-
-
-def _scaling(strata: Sequence[Stratum]) -> Scaling:
-    """Units in which all cells have rms standard deviation one."""
-    # the same cells may stand in several strata
-    cells = list({id(z): z for s in strata for z in (s.control, s.treated)}.values())
-    n = sum(len(z) for z in cells)
-    shift = sum(z.sum(0, dtype=np.float64) for z in cells) / n
-    variance = sum(((z - shift) ** 2).sum(0, dtype=np.float64) for z in cells) / n
-    varying = variance > 1e-12 * variance.max()
-    return Scaling(shift, float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0, 0.0, 1.0)
 
 
 def _fit_flow(

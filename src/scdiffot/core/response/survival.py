@@ -29,7 +29,7 @@ class Survival(nn.Module):
         super().__init__()
         self.conditions = conditions
         self.net = MLP(n_dims + conditions.embedding.shape[1] + 1, 1, N_HIDDEN, N_LAYERS)
-        # Centre and range of the logarithm, for every treatment
+        # Level of the logarithm for every treatment, and its range
         self.register_buffer("offset", torch.zeros(len(conditions.strength)))
         self.register_buffer("limits", torch.zeros(2))
 
