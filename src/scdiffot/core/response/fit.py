@@ -196,9 +196,9 @@ def _fit_flow(
     except KeyboardInterrupt:
         if step < 2:
             raise
-        since = (step - 1) % REPORT_EVERY
-        if since:
-            report.note(step - 1, float(total) / since)
+        done = int(report.log[-1][0]) if report.log else 0
+        if step - 1 > done:
+            report.note(step - 1, float(total) / (step - 1 - done))
         return flow.cpu().eval(), True
     return flow.cpu().eval(), False
 
