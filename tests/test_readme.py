@@ -6,7 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 
 import scdiffot as sdo
@@ -31,5 +30,4 @@ def test_notebook_lines_run(code):
     assert len(code.splitlines()) <= 10
     namespace: dict = {"sdo": sdo}
     exec(compile(code, "README.md", "exec"), namespace)
-    plt.close("all")
     assert any(name.startswith("scdiffot") for name in namespace["adata"].uns)

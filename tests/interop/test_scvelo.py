@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import anndata as ad
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.neighbors import kneighbors_graph
@@ -18,12 +17,6 @@ with warnings.catch_warnings():
     scv = pytest.importorskip("scvelo")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("color", [None, "cell_type", "time", "scdiffot_growth"])

@@ -20,12 +20,6 @@ mpl.use("agg")
 COLORS = {"A": "#ff0000", "B": "#0000ff"}
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ready(fitted):
     fitted.uns["cell_type_colors"] = list(COLORS.values())

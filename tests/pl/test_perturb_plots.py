@@ -15,12 +15,6 @@ from scdiffot._keys import PERTURBATION
 mpl.use("agg")
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ready(fitted):
     return give_perturbations(fitted)

@@ -22,12 +22,6 @@ import scdiffot as sdo
 mpl.use("agg")
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ready(fitted, give_response):
     """A fit with all results that a plot draws, an embedding and velocities there."""

@@ -18,12 +18,6 @@ RED, BLUE = "#b2182b", "#2166ac"
 FIFTEEN = tuple(f"a type with a long name {i}" for i in range(15))
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ready(fitted):
     return give_growth_genes(give_regulation(fitted))

@@ -15,12 +15,6 @@ import scdiffot as sdo
 mpl.use("agg")
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def evaluated():
     return give_evaluation(ad.AnnData(np.zeros((3, 2))))

@@ -15,12 +15,6 @@ import scdiffot as sdo
 mpl.use("agg")
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ready(fitted):
     fitted.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
