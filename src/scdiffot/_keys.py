@@ -23,6 +23,9 @@ PERTURB_SCREEN = "perturb_screen"
 # Entry of uns["{key}_response"] beside its parameters and history
 RESPONSE_MODEL = "model"
 
+# Group of all cells, beside those of some
+ALL = "all"
+
 # Class of descendants that are far from every cell
 OUTSIDE = "outside"
 

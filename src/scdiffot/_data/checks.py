@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anndata import AnnData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mudata import MuData
 
@@ -81,6 +81,12 @@ def check_share(name: str, value: Any) -> float:
     if not 0 < float(value) <= 1:
         raise ValueError(f"`{name}` is {value}: pass a number above 0, and at most 1.")
     return float(value)
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that are not None; numbers of NumPy become plain ones, which can be stored."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in given.items()}
 
 
 def some(values: Iterable[Any]) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 from scdiffot._keys import Keys
 from scdiffot.core.response_evaluation import UnseenCells
 
-from .checks import check_adata, some, suggest
+from .checks import some, suggest
 from .extract import locate
+from .predicted import read_response_table
 from .responses import MIN_CELLS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Fold:
             If too few are left to compare, or true responses are missing.
         """
         found = []
-        for i, target in enumerate(condition_names(cells)):
+        for i, target in enumerate(cells.targets.condition_names):
             usable = self.test & (cells.context >= 0)
             control, treated = usable & cells.control, usable & (cells.condition == i)
             if not treated.any():
@@ -78,11 +79,6 @@ class Fold:
                 )
             found.append(UnseenCells(i, cells.states[x], cells.states[y], shares, true))
         return found
-
-
-def condition_names(cells: ResponseCells) -> list[str]:
-    """Treatment of every condition, with its dose if there are doses."""
-    return [name if np.isnan(dose) else f"{name} at {dose:g}" for name, dose in cells.targets.labels]
 
 
 def random_folds(cells: ResponseCells, n_splits: int, test_size: float, rng: np.random.Generator) -> list[Fold]:
@@ -177,13 +173,5 @@ def read_evaluation(adata: AnnData | MuData, key: str) -> pd.DataFrame:
     KeyError
         If there are none.
     """
-    check_adata(adata)
     name = Keys(key).response_evaluation
-    suffix = name.removeprefix(key)
-    if name not in adata.uns:
-        runs = [str(k).removesuffix(suffix) for k in adata.uns if str(k).endswith(suffix)]
-        raise KeyError(
-            f"`key` is {key!r}, but adata.uns[{name!r}] is missing: run scdiffot.tl.evaluate_response(adata, ...) first, or "
-            f"name another evaluation. {suggest(key, runs)}"
-        )
-    return adata.uns[name]
+    return read_response_table(adata, key, name, source="tl.evaluate_response(adata, condition_key, control, target)")

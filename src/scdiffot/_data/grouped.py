@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._keys import STATE
+from scdiffot._keys import ALL, STATE
 from scdiffot.core.model import RUOTModel
 
 from .checks import some
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from .times import CellTimes
 
-# Name of the group of all cells.
-ALL = "all"
 # Cells on which the spread of a gene is measured, and the share of the largest below which a gene does not vary.
 N_SPREAD, FLAT = 5000, 1e-6
 

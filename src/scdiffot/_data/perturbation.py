@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Name of all source cells together.
-ALL = "all"
-
 
 def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     """Name of an entry of a file, where slashes separate levels.

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._keys import Keys
+from scdiffot._keys import ALL, Keys
 
 from .checks import check_adata, suggest
+from .expression import PORTION
 from .labels import cell_labels
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from .genes import GeneSpace
-
-# Name of all cells together.
-ALL = "all"
-# Cells that are decoded at once.
-PORTION = 5000
 
 
 @dataclass(frozen=True)
@@ -159,8 +155,9 @@ def read_response_table(adata: AnnData | MuData, key: str, name: str, *, source:
     """
     check_adata(adata)
     if name not in adata.uns:
-        there = [entry for entry in adata.uns if str(entry).endswith(name.removeprefix(key))]
-        hint = f" {suggest(name, there)}" if there else ""
+        suffix = name.removeprefix(key)
+        runs = [str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)]
+        hint = f" {suggest(key, runs)}" if runs else ""
         raise KeyError(f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}")
     # files number rows by strings
     table: pd.DataFrame = adata.uns[name].reset_index(drop=True)

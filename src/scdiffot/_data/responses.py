@@ -72,7 +72,7 @@ class ResponseCells:
             If a context has no controls, a group is too small, or a mass cannot be used.
         """
         used = np.ones(len(self.states), bool) if cells is None else cells
-        found = []
+        names, found = self.targets.condition_names, []
         for code, name in enumerate(self.context_names):
             here = used & (self.context == code)
             control = np.flatnonzero(here & self.control)
@@ -86,10 +86,10 @@ class ResponseCells:
                 if len(rows) == 0:
                     continue
                 self._check_size(name, "control", len(control))
-                self._check_size(name, _text(label), len(rows))
+                self._check_size(name, names[i], len(rows))
                 found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], len(rows) / len(control))))
         seen = {s.condition for s in found}
-        missing = [_text(label) for i, label in enumerate(self.targets.labels) if i not in seen]
+        missing = [name for i, name in enumerate(names) if i not in seen]
         if missing:
             raise ValueError(f"`target` {some(missing)} has no cells in any context that has controls.")
         return found
@@ -163,7 +163,3 @@ def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> fl
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
         raise ValueError(f"`mass` of {name!r} is {value}: pass a positive number.")
     return float(value)
-
-
-def _text(label: tuple[str, float]) -> str:
-    return label[0] if np.isnan(label[1]) else f"{label[0]} at {label[1]:g}"

@@ -49,6 +49,11 @@ class Treatments:
         return [(name, d) for name, ds in zip(self.names, self.doses, strict=True) for d in ds or [np.nan]]
 
     @property
+    def condition_names(self) -> list[str]:
+        """Treatment of every condition, with its dose if there are doses."""
+        return [name if np.isnan(dose) else f"{name} at {dose:g}" for name, dose in self.labels]
+
+    @property
     def conditions(self) -> Conditions:
         """The same for the core: doses on a logarithmic scale."""
         rows = [(i, d) for i, ds in enumerate(self.doses) for d in ds or [np.nan]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .coupling import MAX_ANGLE
+from .coupling import MAX_ANGLE, draw_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,10 +147,7 @@ def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime
 def draw(
     plan: Tensor, a: Tensor, b: Tensor, jitter: Tensor, *, unbalanced: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Draw pairs from the semi-couplings of a plan by stratified sampling: indices, end masses and weights.
-
-    ``jitter`` (n,) holds a uniform number for each of the ``n`` strata. One number for all would take the same quantiles of
-    every row of equal cells, and never reach some columns.
+    """Draw a pair from the semi-couplings of a plan for each number of ``jitter``: indices, end masses and weights.
 
     Half of the draws follow ``P a / r0`` and half ``P b / r1`` (r0, r1 the marginals of the plan), so that every cell of
     either snapshot is drawn in proportion to its mass however small its share of the plan: weights stay bounded.
@@ -158,11 +155,7 @@ def draw(
     tiny = 1e-30
     source, target = a / plan.sum(1).clamp_min(tiny), b / plan.sum(0).clamp_min(tiny)
     share = (source / a.sum())[:, None] + target / b.sum()
-    cumulative = (plan * share).flatten().cumsum(0, dtype=torch.float64)
-    strata = torch.arange(len(jitter), dtype=torch.float64, device=plan.device) + jitter
-    grid = strata / len(jitter) * cumulative[-1]
-    flat = torch.searchsorted(cumulative, grid).clamp_max_(plan.numel() - 1)
-    i, j = flat // plan.shape[1], flat % plan.shape[1]
+    i, j = draw_entries(plan * share, jitter)
     weight = 2 / share[i, j]
     if unbalanced:
         return i, j, source[i], target[j], weight

@@ -125,6 +125,18 @@ def plan(p: Potentials) -> Tensor:
     return _exp((p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha)).div_(p.eps).add_(p.log_a[:, None]).add_(p.log_b))
 
 
+def draw_entries(weights: Tensor, jitter: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns of entries, drawn in proportion to their weights by stratified sampling.
+
+    ``jitter`` (n,) holds a uniform number for each of the ``n`` strata. One number for all would take the same quantiles of
+    every row of equal cells, and never reach some columns.
+    """
+    cumulative = weights.flatten().cumsum(0, dtype=torch.float64)
+    strata = torch.arange(len(jitter), dtype=torch.float64, device=weights.device) + jitter
+    flat = torch.searchsorted(cumulative, strata / len(jitter) * cumulative[-1]).clamp_max_(weights.numel() - 1)
+    return flat // weights.shape[1], flat % weights.shape[1]
+
+
 def _exp(exponent: Tensor) -> Tensor:
     return exponent.clamp_(min=MIN_EXPONENT).exp_()
 

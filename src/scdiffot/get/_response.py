@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.evaluation import read_evaluation
 from scdiffot._data.predicted import (
     PredictedCells,
     find_group,
@@ -85,9 +86,7 @@ def response(
     if what == "evaluation":
         if group is not None:
             raise ValueError(f"`group` is {group!r}, but an evaluation has no groups: leave it out.")
-        return read_response_table(
-            adata, key, keys.response_evaluation, source="tl.evaluate_response(adata, condition_key, control, target)"
-        )
+        return read_evaluation(adata, key)
     if what in ("subpopulations", "features"):
         return _derived(adata, what, group, keys)
     cells = read_predicted(adata, key)

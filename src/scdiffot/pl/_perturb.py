@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.perturbation import ALL, read_one
-from scdiffot._keys import DEFAULT
+from scdiffot._data.perturbation import read_one
+from scdiffot._keys import ALL, DEFAULT
 
 from ._figure import finish, make_axes
 from ._points import draw_legend

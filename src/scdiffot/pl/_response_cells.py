@@ -14,6 +14,7 @@ from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.predicted import PredictedCells, read_predicted
 from scdiffot._data.response_store import genes_of, read_response, response_states
+from scdiffot._data.treatments import numbers
 from scdiffot._keys import PARAMS
 
 from ._plane import axis_names
@@ -156,10 +157,7 @@ def read_view(
     treated = codes == names.index(name) if name in names else np.zeros(adata.n_obs, bool)
     doses = targets.doses[targets.names.index(name)] if name in targets.names else []
     if doses and params["dose_key"] in adata.obs:
-        import pandas as pd
-
-        given = pd.to_numeric(adata.obs[params["dose_key"]].astype(object), errors="coerce").to_numpy(dtype=np.float64)
-        treated &= np.isclose(given, doses[-1] if dose is None else dose)
+        treated &= np.isclose(numbers(adata.obs[params["dose_key"]]), doses[-1] if dose is None else dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._data.checks import check_count, check_share, some, writable
-from scdiffot._data.evaluation import class_folds, condition_names, random_folds, read_truth, write_evaluation
+from scdiffot._data.checks import check_count, check_share, given_options, some, writable
+from scdiffot._data.evaluation import class_folds, random_folds, read_truth, write_evaluation
 from scdiffot._data.genes import gene_space
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.responses import read_groups
@@ -166,7 +166,7 @@ def evaluate_response(
         "n_landmarks": n_landmarks,
         "smoothing": smoothing,
     }
-    config = replace(config, **{name: value for name, value in options.items() if value is not None})
+    config = replace(config, **given_options(options))
     chosen: list[Any] = [methods] if isinstance(methods, str) else list(dict.fromkeys(methods))
     if not chosen or not set(chosen) <= {"flow", "convex"}:
         raise ValueError(f"`methods` is {some(chosen) or 'empty'}: pass 'flow', 'convex' or both.")
@@ -199,15 +199,13 @@ def evaluate_response(
         folds = class_folds(cells, codes, names, held_out=held_out, column=column)
     decode = _decoder(adata, cells, genes)
     masses = mass if unbalanced else None
-    for fold in folds:
-        # all folds before the first fit, which takes time
-        fold.strata(cells, masses)
-        fold.unseen(cells, true)
+    # all folds are checked before the first fit, which takes time
+    parts = {fold.name: (fold.strata(cells, masses), fold.unseen(cells, true)) for fold in folds}
     with progress_bar("Evaluate response", show=show_progress, n_fits=len(folds) * len(configs)) as callback:
         rows = {
-            fold.name: evaluate_responses(
-                fold.strata(cells, masses),
-                fold.unseen(cells, true),
+            fold: evaluate_responses(
+                strata,
+                unseen,
                 cells.targets.conditions,
                 configs,
                 decode=decode,
@@ -216,7 +214,7 @@ def evaluate_response(
                 device=device,
                 callback=callback,
             )
-            for fold in folds
+            for fold, (strata, unseen) in parts.items()
         }
     table = _table(split, rows, cells)
     _log(table, chosen)
@@ -261,7 +259,7 @@ def _decoder(
 def _table(split: str, rows: Mapping[str, list[dict[str, Any]]], cells: ResponseCells) -> pd.DataFrame:
     import pandas as pd
 
-    labels = condition_names(cells)
+    labels = cells.targets.condition_names
     table = pd.DataFrame([{"fold": fold, **row} for fold, found in rows.items() for row in found])
     table.insert(0, "split", split)
     table.insert(2, "target", [labels[i] for i in table.pop("condition")])

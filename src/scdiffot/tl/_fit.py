@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import given_options, writable
 from scdiffot._data.snapshots import time_course
 from scdiffot._data.store import check_free, make_params, write_fit
 from scdiffot._keys import DEFAULT, Keys
@@ -177,7 +177,7 @@ def fit(
         "n_landmarks": n_landmarks,
     }
     config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous)
-    config = replace(config, **{name: value for name, value in options.items() if value is not None})
+    config = replace(config, **given_options(options))
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     check_free(adata, keys)

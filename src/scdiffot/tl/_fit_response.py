@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import given_options, writable
 from scdiffot._data.response_store import check_response_free, response_params, write_response
 from scdiffot._data.responses import read_groups
 from scdiffot._keys import DEFAULT, Keys
@@ -171,9 +171,7 @@ def fit_response(
         "smoothing": smoothing,
     }
     config = ResponseConfig(method=method, metric=metric, unbalanced=bool(unbalanced))
-    # numbers of numpy become plain ones, which are stored
-    given = {name: getattr(value, "item", lambda v=value: v)() for name, value in options.items() if value is not None}
-    config = replace(config, **given)
+    config = replace(config, **given_options(options))
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     check_response_free(adata, keys)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_count, writable
-from scdiffot._data.perturbation import ALL, entry_name, write_perturbation
-from scdiffot._keys import DEFAULT, Keys
+from scdiffot._data.perturbation import entry_name, write_perturbation
+from scdiffot._keys import ALL, DEFAULT, Keys
 from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import two_sided

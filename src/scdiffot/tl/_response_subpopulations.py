@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count, writable
-from scdiffot._data.predicted import ALL, PredictedCells, read_cell_groups, read_predicted, write_subpopulations
+from scdiffot._data.predicted import PredictedCells, read_cell_groups, read_predicted, write_subpopulations
 from scdiffot._data.response_store import genes_of, read_response
-from scdiffot._keys import DEFAULT, PARAMS, Keys
+from scdiffot._keys import ALL, DEFAULT, PARAMS, Keys
 from scdiffot._logging import logger
 from scdiffot._rng import as_generator
 from scdiffot.core.subpopulations import summarise_features, summarise_groups

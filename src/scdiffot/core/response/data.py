@@ -30,6 +30,11 @@ class Conditions:
         if not ((self.strength > 0) & (self.strength <= 1)).all():
             raise ValueError(f"strength must be above 0 and at most 1, found {self.strength.tolist()}.")
 
+    @property
+    def features(self) -> np.ndarray:
+        """What networks see of every condition, shape ``(C, e + 1)``."""
+        return np.column_stack([self.embedding, self.strength])
+
     def weights(self, embedding: np.ndarray, strength: float) -> np.ndarray:
         """Shares (C,) with which the conditions stand for a treatment.
 

@@ -62,8 +62,8 @@ class ResponseFlow(nn.Module):
         self.register_buffer("basis", None if basis is None else basis.float(), persistent=False)
         self.register_buffer("slopes", torch.stack([a for a, _ in parts]).float(), persistent=False)
         self.register_buffer("offsets", torch.stack([b for _, b in parts]).float(), persistent=False)
-        features = np.column_stack([conditions.embedding, conditions.strength])
-        self.register_buffer("features", torch.as_tensor(features, dtype=torch.float32), persistent=False)
+        features = torch.as_tensor(conditions.features, dtype=torch.float32)
+        self.register_buffer("features", features, persistent=False)
 
     def regressed(self, x: Tensor, node: Tensor, condition: Tensor) -> Tensor:
         """Velocity (g, n, d) of points (g, n, d) at a node of time and under a condition, one for each group (g,)."""

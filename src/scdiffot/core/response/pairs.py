@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scdiffot.core.coupling import draw_entries
 from scdiffot.core.gaussian_map import GaussianMap
 
 from .metric import PRICES, couple
@@ -72,7 +73,11 @@ def draw_pairs(
         for x, y in zip(*parts, strict=True):
             couplings.append((couple(x, y, root, stratum.mass, price), len(stratum.control) / n_rounds))
     total = sum(size for _, size in couplings)
-    drawn = [_draw(c, -(-int(config.n_pairs * size) // int(total)), rng) for c, size in couplings]
+    drawn = []
+    for c, size in couplings:
+        jitter = torch.as_tensor(rng.random(-(-int(config.n_pairs * size) // int(total))))
+        i, j = draw_entries(c.plan, jitter)
+        drawn.append((c.x[i], c.y[j]))
     survival = torch.cat([c.survival for c, _ in couplings])
     return ConditionPairs(
         x=torch.cat([x for x, _ in drawn]),
@@ -105,15 +110,6 @@ def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -
         return [torch.as_tensor(cells)] * n_rounds
     order = np.concatenate([rng.permutation(len(cells)) for _ in range(-(-n_rounds * n // len(cells)))])
     return [torch.as_tensor(cells[np.sort(order[i * n : (i + 1) * n])]) for i in range(n_rounds)]
-
-
-def _draw(coupling: Coupling, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    cumulative = coupling.plan.double().flatten().cumsum(0)
-    # Stratified, since systematic draws alias with rows of equal mass.
-    points = (torch.arange(n) + torch.as_tensor(rng.random(n))) / n * cumulative[-1]
-    index = torch.searchsorted(cumulative, points).clamp_max(len(cumulative) - 1)
-    width = coupling.plan.shape[1]
-    return coupling.x[index // width], coupling.y[index % width]
 
 
 def _moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:

@@ -49,7 +49,7 @@ def fit_survival(
     model = Survival(conditions, pairs[0].x.shape[1])
     cells = torch.cat([p.cells for p in pairs])
     ratio = torch.cat([p.survival / p.survival.mean() for p in pairs])
-    features = torch.as_tensor(np.column_stack([conditions.embedding, conditions.strength]), dtype=cells.dtype)
+    features = torch.as_tensor(conditions.features, dtype=cells.dtype)
     treatment = torch.cat([features[i].expand(len(p.cells), -1) for i, p in enumerate(pairs)])
     model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
     vector = flattened(model.net)
