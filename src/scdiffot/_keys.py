@@ -33,6 +33,13 @@ OUTSIDE = "outside"
 TIME = "time"
 WEIGHT = "weight"
 
+# Column and entry of uns of the AnnData that `tl.interpolate_slices` returns, beside the weight
+DEPTH = "depth"
+INTERPOLATION = "interpolation"
+
+# Entry of uns["{key}_transfer"] beside its parameters
+SCORES = "scores"
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -184,6 +191,51 @@ class Keys:
     def response_features(self) -> str:
         """Responses of genes, in `uns`."""
         return f"{self.uns}_response_features"
+
+    @property
+    def migration(self) -> str:
+        """Velocity in the tissue in `obsm`."""
+        return f"{self.uns}_migration"
+
+    @property
+    def aligned(self) -> str:
+        """Coordinates in the frame of the reference slice in `obsm`."""
+        return f"{self.uns}_aligned"
+
+    @property
+    def slices(self) -> str:
+        """Alignment of slices in `uns`."""
+        return f"{self.uns}_slices"
+
+    @property
+    def domain(self) -> str:
+        """Spatial domain in `obs`."""
+        return f"{self.uns}_domain"
+
+    @property
+    def domain_probability(self) -> str:
+        """Probabilities of the domains in `obsm`."""
+        return f"{self.uns}_domain_probability"
+
+    @property
+    def domains(self) -> str:
+        """How the spatial domains were found, in `uns`."""
+        return f"{self.uns}_domains"
+
+    @property
+    def spatial_genes(self) -> str:
+        """Genes with a spatial pattern, in `uns`."""
+        return f"{self.uns}_spatial_genes"
+
+    @property
+    def transferred(self) -> str:
+        """Genes of another slice in `obsm`."""
+        return f"{self.uns}_transferred"
+
+    @property
+    def transfer(self) -> str:
+        """Scores of the transfer of genes in `uns`."""
+        return f"{self.uns}_transfer"
 
     def projection(self, basis: str) -> str:
         """Velocity on an embedding, in `obsm`; `basis` may carry a modality and the `X_` of its own key."""

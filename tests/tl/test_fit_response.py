@@ -78,7 +78,7 @@ def test_responses_of_two_names_and_a_fit_in_time_side_by_side(treated, brief, q
     sdo.tl.fit_response(treated, *GROUPS, **brief)
     sdo.tl.predict_response(treated)
     first = treated.obsm["scdiffot_predicted"].copy()
-    sdo.tl.fit_response(treated, *GROUPS, key_added="other", rng=1, **brief)
+    sdo.tl.fit_response(treated, *GROUPS, key_added="other", **brief | {"metric": "learned"})
     sdo.tl.predict_response(treated, key="other")
     assert np.array_equal(treated.obsm["scdiffot_predicted"], first, equal_nan=True)
     assert not np.array_equal(treated.obsm["other_predicted"], first, equal_nan=True)
@@ -232,7 +232,7 @@ def test_interruption_before_the_first_step_writes_nothing(treated, brief, finge
     def interrupted(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
-    where = {"flow": "fit._loss", "convex": "convex.ConvexPotential.gradient"}[method]
+    where = {"flow": "regression._loss", "convex": "convex.ConvexPotential.gradient"}[method]
     monkeypatch.setattr(f"scdiffot.core.response.{where}", interrupted)
     before = fingerprint(treated)
     with pytest.raises(KeyboardInterrupt):

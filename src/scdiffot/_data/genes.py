@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, identity
+from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, identity, leading
 
 from .autoencoders import is_autoencoder, read_autoencoder
 from .checks import is_mudata, some, suggest
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
+
+    from .tissue import Tissue
 
 # Where scanpy keeps what it found beside the coordinates, if it was not told a name.
 _PCA_NAMES = {"X_pca": ("PCs", "pca")}
@@ -43,12 +45,15 @@ class GeneSpace:
         Their positions in its ``var_names``, in the order of the decoder.
     use_rep
         Name of the representation.
+    n_dims
+        Number of its columns, which come first in the state.
     """
 
     decoder: Decoder
     owner: AnnData
     columns: np.ndarray
     use_rep: str
+    n_dims: int
 
     @property
     def names(self) -> np.ndarray:
@@ -119,7 +124,11 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
         If the representation has no decoder, or it does not fit the data.
     """
     params = read_params(adata, key)
-    return gene_space(adata, params["use_rep"], params["n_dims"], decoder)
+    space = gene_space(adata, params["use_rep"], params["n_dims"], decoder)
+    tissue: Tissue | None = params["tissue"]
+    if tissue is None:
+        return space
+    return replace(space, decoder=leading(space.decoder, tissue.positions(adata).shape[1]))
 
 
 def gene_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None) -> GeneSpace:
@@ -133,14 +142,14 @@ def gene_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any 
         )
     all_genes = np.arange(owner.n_vars)
     if decoder is not None:
-        space = GeneSpace(_given(decoder), owner, all_genes, found.name)
+        space = GeneSpace(_given(decoder), owner, all_genes, found.name, n_dims)
         _check_shapes(space, representation(adata, use_rep, n_dims=n_dims)[0])
         return space
     if found.key not in owner.obsm:
-        return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], found.name)
+        return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], found.name, n_dims)
     if is_autoencoder(owner.uns.get(found.key)):
         networks, columns = read_autoencoder(found, n_dims)
-        return GeneSpace(networks, owner, columns, found.name)
+        return GeneSpace(networks, owner, columns, found.name, n_dims)
     loadings, entry = _PCA_NAMES.get(found.key, (found.key, found.key))
     if loadings in owner.varm:
         return _read_pca(found, np.asarray(owner.varm[loadings]), owner.uns.get(entry, {}), n_dims)
@@ -186,7 +195,7 @@ def _read_pca(found: Location, loadings: np.ndarray, entry: Any, n_dims: int) ->
     centred = bool(params.get("zero_center", True))
     mean = _pca_mean(found, columns, weights, params.get("layer")) if centred else np.zeros(len(columns))
     decoder = LinearDecoder(torch.tensor(weights, dtype=torch.float32), torch.tensor(mean, dtype=torch.float32))
-    return GeneSpace(decoder, owner, columns, found.name)
+    return GeneSpace(decoder, owner, columns, found.name, n_dims)
 
 
 def _mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:

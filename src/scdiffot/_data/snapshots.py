@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from .times import TimePoint
+    from .tissue import Tissue
 
 MIN_CELLS = 10
 
@@ -35,6 +36,8 @@ class TimeCourse:
         States of all cells, shape ``(n, d)``.
     use_rep
         Full name of their representation.
+    tissue
+        How positions take part in the states, if they do.
     times
         Times of all cells.
     held_out
@@ -45,6 +48,7 @@ class TimeCourse:
 
     states: np.ndarray
     use_rep: str
+    tissue: Tissue | None
     times: CellTimes
     held_out: tuple[float, ...]
     snapshots: Snapshots
@@ -60,8 +64,13 @@ def time_course(
     mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
     growth_prior: str | np.ndarray | None = None,
     held_out: TimePoint | Iterable[TimePoint] | None = None,
+    tissue: Tissue | None = None,
+    positions: np.ndarray | None = None,
 ) -> TimeCourse:
-    """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters."""
+    """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters.
+
+    With a `tissue`, positions join the states: those of its key, or the given ones in their place.
+    """
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
     states, name = representation(adata, use_rep, n_dims=n_dims)
@@ -71,6 +80,8 @@ def time_course(
     spread = np.ptp(states[np.isin(times.values, kept)], axis=0)
     if not spread.any():
         raise ValueError(f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another.")
+    if tissue is not None:
+        states = tissue.join(states, tissue.positions(adata) if positions is None else positions)
     rows = [times.cells(t) for t in kept]
     prior = _growth_prior(adata, growth_prior)
     snapshots = Snapshots(
@@ -79,7 +90,7 @@ def time_course(
         masses=_masses(times, kept, mass),
         growth_prior=None if prior is None else tuple(prior[r] for r in rows),
     )
-    return TimeCourse(states, name, times, left_out, snapshots)
+    return TimeCourse(states, name, tissue, times, left_out, snapshots)
 
 
 def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:

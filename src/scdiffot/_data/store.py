@@ -14,6 +14,7 @@ from .checks import check_adata, is_mudata, suggest
 from .extract import representation
 from .snapshots import time_course
 from .times import CellTimes, cell_times
+from .tissue import Tissue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,7 +59,9 @@ def make_params(
     return {
         "time_key": course.times.column,
         "use_rep": course.use_rep,
-        "n_dims": course.states.shape[1],
+        "n_dims": course.states.shape[1] if course.tissue is None else course.tissue.n_dims,
+        "spatial_key": "" if course.tissue is None else course.tissue.spatial_key,
+        "spatial_unit": 1.0 if course.tissue is None else course.tissue.unit,
         "time_map": "" if time_map is None else json.dumps(course.times.labels),
         "mass": json.dumps(masses) if given else mass or "equal",
         "growth_prior": growth_prior or "",
@@ -78,12 +81,14 @@ def write_fit(
     history: dict[str, Any],
     state: dict[str, Any],
     growth_prior: np.ndarray | None,
+    tissue: Tissue | None,
 ) -> None:
     """Write the fields of all cells and the entry of `uns`, and drop what was derived from an earlier fit of that name."""
     _drop_derived(adata, keys)
-    adata.obsm[keys.velocity] = fields["drift"]
-    adata.obsm[keys.flow] = fields["flow"]
-    adata.obsm[keys.score] = fields["score"]
+    for name, field in ((keys.velocity, "drift"), (keys.flow, "flow"), (keys.score, "score")):
+        adata.obsm[name] = fields[field] if tissue is None else tissue.split(fields[field])[0]
+    if tissue is not None:
+        adata.obsm[keys.migration] = tissue.split(fields["drift"])[1]
     adata.obs[keys.growth] = fields["growth"]
     adata.obs[keys.potential] = fields["potential"]
     if growth_prior is not None:
@@ -92,7 +97,7 @@ def write_fit(
 
 
 def _drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
-    for name in (keys.fate, keys.fate_se, keys.fate_path, keys.ancestry):
+    for name in (keys.migration, keys.fate, keys.fate_se, keys.fate_path, keys.ancestry):
         adata.obsm.pop(name, None)
     # another run may have a name that begins like a projection
     for name in [name.removeprefix("X_") for name in adata.obsm]:
@@ -140,6 +145,8 @@ def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     stored["time_map"] = json.loads(stored["time_map"]) if stored["time_map"] else None
     stored["growth_prior"] = str(stored["growth_prior"]) or None
     stored["n_dims"] = int(stored["n_dims"])
+    spatial_key = str(stored["spatial_key"])
+    stored["tissue"] = Tissue(spatial_key, float(stored["spatial_unit"]), stored["n_dims"]) if spatial_key else None
     return stored
 
 
@@ -152,7 +159,17 @@ def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
 def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
     """Read the states of all cells, as the fit did."""
     params = read_params(adata, key)
-    return representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
+    states = representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
+    tissue: Tissue | None = params["tissue"]
+    return states if tissue is None else tissue.join(states, tissue.positions(adata))
+
+
+def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
+    """Read the velocities of all cells, in the space of :func:`read_states`."""
+    keys = Keys(key)
+    velocities = np.asarray(adata.obsm[keys.velocity])
+    tissue: Tissue | None = read_params(adata, key)["tissue"]
+    return velocities if tissue is None else tissue.join(velocities, np.asarray(adata.obsm[keys.migration]))
 
 
 def read_course(
@@ -172,7 +189,7 @@ def read_course(
         Other arguments of :func:`~scdiffot._data.snapshots.time_course` to replace.
     """
     params = read_params(adata, key)
-    names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
+    names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior", "tissue")
     arguments = {name: params[name] for name in names} | changes
     held = [float(t) for t in params["held_out"]] if held_out is None else held_out
     return time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)

@@ -213,7 +213,9 @@ def _observed(space: GeneSpace, states: np.ndarray, cells: np.ndarray) -> np.nda
             continue
         x = torch.as_tensor(dense(values[tried][:, space.columns]), dtype=torch.float32)
         with torch.no_grad():
-            difference = space.decoder.encode(x).numpy() - states[tried]
+            encoded = space.decoder.encode(x).numpy()
+        # positions in a tissue are no expression
+        difference = (encoded - states[tried])[:, : space.n_dims]
         if np.abs(difference).max() <= 0.01 * states[tried].std(axis=0).max():
             return dense(values[cells][:, space.columns])
     return None

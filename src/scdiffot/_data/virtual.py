@@ -14,11 +14,19 @@ from .extract import locate
 if TYPE_CHECKING:
     from mudata import MuData
 
+    from .tissue import Tissue
+
 
 def virtual_adata(
-    adata: AnnData | MuData, use_rep: str, states: np.ndarray, *, weights: np.ndarray, time: float
+    adata: AnnData | MuData,
+    use_rep: str,
+    states: np.ndarray,
+    *,
+    weights: np.ndarray,
+    time: float,
+    tissue: Tissue | None = None,
 ) -> AnnData:
-    """Store predicted states where the representation of the measured ones has its place.
+    """Store predicted states where those of the measured cells have their place.
 
     Parameters
     ----------
@@ -32,10 +40,12 @@ def virtual_adata(
         Their masses, shape ``(m,)``.
     time
         Their time.
+    tissue
+        How positions take part in the states, if they do.
 
     Returns
     -------
-    An AnnData with ``X`` (and the names of the variables) for ``"X"`` and layers, and ``obsm`` otherwise.
+    An AnnData with ``X`` (and the names of the variables) for ``"X"`` and layers, and ``obsm`` otherwise; positions are in ``obsm``.
     """
     import pandas as pd
 
@@ -43,6 +53,9 @@ def virtual_adata(
     obs = pd.DataFrame(
         {TIME: np.full(len(states), time), WEIGHT: weights}, index=[f"virtual{i}" for i in range(len(states))]
     )
+    obsm: dict[str, np.ndarray] = {}
+    if tissue is not None:
+        states, obsm[locate(adata, tissue.spatial_key).key] = tissue.split(states)
     if found.key in found.owner.obsm:
-        return AnnData(obs=obs, obsm={found.key: states})
-    return AnnData(X=states, obs=obs, var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]))
+        return AnnData(obs=obs, obsm=obsm | {found.key: states})
+    return AnnData(X=states, obs=obs, obsm=obsm, var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]))

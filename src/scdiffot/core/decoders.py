@@ -58,6 +58,30 @@ class CallableDecoder:
         return self.decoder(z)
 
 
+@dataclass(frozen=True)
+class LeadingDecoder:
+    """The decoder of the first columns of a state; the ``n_rest`` others, positions in a tissue say, have no genes behind them."""
+
+    decoder: Decoder
+    n_rest: int
+
+    def encode(self, x: Tensor) -> Tensor:
+        """States (n, d) of expression profiles (n, G), zero in the rest."""
+        z = self.decoder.encode(x)
+        return torch.cat([z, torch.zeros_like(z[..., :1]).expand(*z.shape[:-1], self.n_rest)], -1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Expression profiles (n, G) of states (n, d)."""
+        return self.decoder.decode(z[..., : -self.n_rest])
+
+
+def leading(decoder: Decoder, n_rest: int) -> Decoder:
+    """The same decoder for states that have ``n_rest`` more columns; a linear one stays linear."""
+    if isinstance(decoder, LinearDecoder):
+        return LinearDecoder(torch.nn.functional.pad(decoder.loadings, (0, n_rest)), decoder.mean)
+    return LeadingDecoder(decoder, n_rest)
+
+
 def identity(n_genes: int) -> LinearDecoder:
     """The decoder of states that are expression profiles themselves."""
     return LinearDecoder(torch.eye(n_genes), torch.zeros(n_genes))

@@ -21,6 +21,10 @@ class Trajectories:
         Logarithms of their weights, shape ``(S, N)``; zero at the start unless given.
     origin
         Index of the source cell of every particle, shape ``(N,)``.
+    n_dims
+        Number of columns of the states that are not positions in a tissue, if some are.
+    unit
+        State per unit of the positions.
 
     Examples
     --------
@@ -36,6 +40,13 @@ class Trajectories:
     states: np.ndarray
     log_weights: np.ndarray
     origin: np.ndarray
+    n_dims: int | None = None
+    unit: float = 1.0
+
+    @property
+    def positions(self) -> np.ndarray | None:
+        """Positions in the tissue, shape ``(S, N, 2)``, in the unit of the coordinates; None where no tissue was fitted."""
+        return None if self.n_dims is None else self.states[..., self.n_dims :] / self.unit
 
     @property
     def weights(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from ._mouse_embryo_spatial import mouse_embryo_spatial
 from ._mouse_hematopoiesis import mouse_hematopoiesis
 from ._perturbation_response import perturbation_response
 from ._regulatory_network import regulatory_network
+from ._spatial_slices import spatial_slices
 from ._zebrafish import zebrafish
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "mouse_hematopoiesis",
     "perturbation_response",
     "regulatory_network",
+    "spatial_slices",
     "zebrafish",
 ]

@@ -6,15 +6,16 @@ from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from anndata import AnnData
 
 from scdiffot._rng import as_generator
 
 from ._laws_response import Population, Treatment, draw_population, draw_treatment, reference
-from ._simulated import check_count
+from ._simulated import check_count, expressed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from anndata import AnnData
 
 CONTROL = "control"
 
@@ -177,7 +178,7 @@ def perturbation_response(
     groups = [_draw(treatments[0], max(levels), donors, generator, seen_before=True)]
     for treatment in treatments:
         groups += [_draw(treatment, dose, donors, generator, seen_before=False) for dose in levels]
-    adata, rotation = _express(np.concatenate([g.states for g in groups]), loadings)
+    adata, rotation = expressed(np.concatenate([g.states for g in groups]), loadings)
     _annotate(adata, groups, conditions, population, rotation)
     adata.uns["true"] = {
         "amplitude": np.stack([t.amplitude for t in treatments]),
@@ -233,33 +234,6 @@ def _mean_survival(treatment: Treatment, rng: np.random.Generator) -> np.ndarray
     n_types = len(treatment.amplitude)
     total = np.bincount(types, treatment.survival(x, types, treatment.highest), minlength=n_types)
     return total / np.maximum(np.bincount(types, minlength=n_types), 1)
-
-
-def _express(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.ndarray]:
-    """Expression of the states, with its principal components, and the rotation to these."""
-    import pandas as pd
-
-    centred = states - states.mean(axis=0)
-    variance, rotation = np.linalg.eigh(centred.T @ centred / (len(states) - 1))
-    # fewer cells than dimensions leave some without variance, to within rounding
-    variance, rotation = np.maximum(variance[::-1], 0), rotation[:, ::-1]
-    components = loadings @ rotation
-    # the sign of a component is free: its largest loading is positive
-    signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(len(variance))])
-    rotation, components = rotation * signs, components * signs
-    expression = centred @ loadings.T
-    expression -= expression.min(axis=0)
-    adata = AnnData(
-        X=expression.astype(np.float32),
-        obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(states))]),
-        var=pd.DataFrame(index=[f"gene_{i + 1}" for i in range(len(loadings))]),
-        obsm={"X_pca": (centred @ rotation).astype(np.float32)},
-        varm={"PCs": components},
-        uns={
-            "pca": {"params": {"zero_center": True}, "variance": variance, "variance_ratio": variance / variance.sum()}
-        },
-    )
-    return adata, rotation
 
 
 def _annotate(

@@ -6,14 +6,13 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from anndata import AnnData
 
 from ._frame import make_adata
 from ._laws import Law, simulate_law
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from anndata import AnnData
 
 
 def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
@@ -69,3 +68,30 @@ def truth_adata(
         obs={"true_growth": np.concatenate([law.growth(x, t) for x, t in zip(snapshots, times, strict=True)])},
         uns={"true": truth},
     )
+
+
+def expressed(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.ndarray]:
+    """Expression of states (n, d) by loadings (n_genes, d), with its principal components, and the rotation (d, d) to these."""
+    import pandas as pd
+
+    centred = states - states.mean(axis=0)
+    variance, rotation = np.linalg.eigh(centred.T @ centred / (len(states) - 1))
+    # fewer cells than dimensions leave some without variance, to within rounding
+    variance, rotation = np.maximum(variance[::-1], 0), rotation[:, ::-1]
+    components = loadings @ rotation
+    # the sign of a component is free: its largest loading is positive
+    signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(len(variance))])
+    rotation, components = rotation * signs, components * signs
+    expression = centred @ loadings.T
+    expression -= expression.min(axis=0)
+    adata = AnnData(
+        X=expression.astype(np.float32),
+        obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(states))]),
+        var=pd.DataFrame(index=[f"gene_{i + 1}" for i in range(len(loadings))]),
+        obsm={"X_pca": (centred @ rotation).astype(np.float32)},
+        varm={"PCs": components},
+        uns={
+            "pca": {"params": {"zero_center": True}, "variance": variance, "variance_ratio": variance / variance.sum()}
+        },
+    )
+    return adata, rotation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._alignment import alignment
 from ._fate import fate
 from ._model import model
 from ._perturbation import perturb_screen, perturbation
@@ -9,6 +10,7 @@ from ._regulation import regulation
 from ._response import response
 
 __all__ = [
+    "alignment",
     "fate",
     "model",
     "perturb_screen",

@@ -14,6 +14,7 @@ from ._population import population
 from ._regulation import regulation
 from ._response import response
 from ._response_evaluation import response_evaluation
+from ._slices import slices
 from ._trajectories import trajectories
 from ._trajectory_genes import trajectory_genes
 from ._validation import validation
@@ -32,6 +33,7 @@ __all__ = [
     "regulation",
     "response",
     "response_evaluation",
+    "slices",
     "trajectories",
     "trajectory_genes",
     "validation",

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.extract import representation
-from scdiffot._data.neighbors import embed
-from scdiffot._data.store import read_params, read_states, read_times
+from scdiffot._data.basis import read_basis
+from scdiffot._data.store import read_times
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from mudata import MuData
 
+    from scdiffot._data.basis import Basis
     from scdiffot._data.times import CellTimes
 
 
@@ -31,31 +31,29 @@ class Plane:
         Names of the two axes.
     times
         Times of the cells.
-    states
-        Their states, shape ``(n, d)``.
-    name
-        Full name of the basis.
-    fitted
-        Whether the basis is the space of the fit.
+    basis
+        Where the coordinates come from.
     """
 
     points: np.ndarray
     labels: tuple[str, str]
     times: CellTimes
-    states: np.ndarray
-    name: str
-    fitted: bool
+    basis: Basis
+
+    @property
+    def states(self) -> np.ndarray:
+        """States of the cells, shape ``(n, d)``."""
+        return self.basis.states
 
     @property
     def over_time(self) -> bool:
         """Whether the first axis is time."""
-        return self.fitted and self.states.shape[1] == 1
+        return self.basis.points.shape[1] == 1
 
     def place(self, states: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Coordinates (m, 2) of states (m, d) at times (m,); on an embedding, those of the nearest cells."""
-        if self.over_time:
-            return np.column_stack([times, states[:, 0]])
-        return states[:, :2] if self.fitted else embed(states, self.states, self.points)
+        placed = self.basis.place(states)
+        return np.column_stack([times, placed]) if self.over_time else placed
 
     def dress(self, ax: Axes) -> None:
         """Label the axes and give both the same scale if they have the same unit."""
@@ -85,23 +83,15 @@ def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane
     ValueError
         If an embedding has one dimension only.
     """
-    params = read_params(adata, key)
-    times = read_times(adata, key)
-    states = read_states(adata, key)
-    use_rep = str(params["use_rep"])
-    points, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
-    fitted = name == use_rep
-    if fitted:
-        points = states
-    if points.shape[1] == 1:
-        if not fitted:
-            raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
-        # cells of a snapshot lie side by side
-        interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
-        beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(points))
-        points = np.column_stack([times.values + beside, points[:, 0]])
-        return Plane(points, (times.column, axis_names(adata, name)[0]), times, states, name, fitted)
-    return Plane(points[:, :2], axis_names(adata, name), times, states, name, fitted)
+    found, times = read_basis(adata, basis, key=key), read_times(adata, key)
+    labels = axis_names(adata, found.name)
+    if found.points.shape[1] > 1:
+        return Plane(found.points, labels, times, found)
+    # cells of a snapshot lie side by side
+    interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
+    beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(found.points))
+    points = np.column_stack([times.values + beside, found.points[:, 0]])
+    return Plane(points, (times.column, labels[0]), times, found)
 
 
 def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.store import read_fit
+from scdiffot._data.store import read_fit, read_velocities
 from scdiffot._keys import DEFAULT, Keys
 
 from ._field import grid_field
@@ -113,13 +113,13 @@ def velocity(
 
 
 def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
-    keys = Keys(key)
-    if plane.fitted:
-        return np.asarray(adata.obsm[keys.velocity], dtype=np.float64)[:, :2]
-    name = keys.projection(plane.name)
+    if plane.basis.exact:
+        return plane.basis.columns(read_velocities(adata, key)).astype(np.float64)
+    basis = plane.basis.name
+    name = Keys(key).projection(basis)
     if name not in adata.obsm:
         raise KeyError(
-            f"`basis` {plane.name!r} has no velocities, adata.obsm[{name!r}]: run scdiffot.tl.project(adata, {plane.name!r}, key={key!r})."
+            f"`basis` {basis!r} has no velocities, adata.obsm[{name!r}]: run scdiffot.tl.project(adata, {basis!r}, key={key!r})."
         )
     return np.asarray(adata.obsm[name], dtype=np.float64)[:, :2]
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import given_options, writable
+from scdiffot._data.extract import representation
+from scdiffot._data.site import find_site
 from scdiffot._data.snapshots import time_course
 from scdiffot._data.store import check_free, make_params, write_fit
+from scdiffot._data.times import cell_times
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
@@ -40,6 +43,9 @@ def fit(
     autonomous: bool = False,
     growth_prior: str | np.ndarray | None = None,
     held_out: str | float | Iterable[str | float] | None = None,
+    spatial_key: str | None = None,
+    spatial_weight: float = 0.5,
+    spatial_align: bool = True,
     n_steps: int | None = None,
     n_corrections: int | None = None,
     batch_size: int | None = None,
@@ -102,6 +108,14 @@ def fit(
         Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
     held_out
         Times (numbers) or labels (strings) of snapshots to leave out of the training.
+    spatial_key
+        Key of `adata.obsm` with the positions of spots in a tissue. Expression and position then make up the state together, so
+        that growth and drift are local, and the drift has a second part, the migration.
+    spatial_weight
+        Share of the positions in the variance of that state, between 0 and 1.
+    spatial_align
+        Whether to take out the rotation and the shift of each time point against the one before, which are those of the slide and
+        not of cells, as :func:`scdiffot.tl.align_slices` does. What that has aligned is left as it is.
     n_steps
         Optimisation steps before the corrections. This and the six options below have defaults that were measured.
     n_corrections
@@ -133,6 +147,11 @@ def fit(
 
     `adata.obsm["{key_added}_velocity"]` : array of shape ``(n, d)``
         Drift: mean displacement of a cell per unit of time.
+    `adata.obsm["{key_added}_migration"]` : array of shape ``(n, 2)``
+        With `spatial_key`: the part of the drift that moves a cell in the tissue, in its coordinates per unit of time.
+    `adata.obsm["{key_added}_aligned"]`, `adata.uns["{key_added}_slices"]`
+        With `spatial_align`: coordinates in the frame of the first time point, in which the migration is, and the motions there,
+        as from :func:`scdiffot.tl.align_slices`.
     `adata.obsm["{key_added}_flow"]` : array of shape ``(n, d)``
         Velocity of the probability flow, which moves the density without noise; state per time.
     `adata.obsm["{key_added}_score"]` : array of shape ``(n, d)``
@@ -181,6 +200,13 @@ def fit(
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     check_free(adata, keys)
+    site = None
+    if spatial_key is not None:
+        times = cell_times(adata, time_key, time_map=time_map)
+        states = representation(adata, use_rep, n_dims=n_dims)
+        site = find_site(
+            adata, times, states, keys, spatial_key=spatial_key, weight=spatial_weight, align=spatial_align
+        )
     course = time_course(
         adata,
         time_key,
@@ -190,6 +216,8 @@ def fit(
         mass=mass,
         growth_prior=growth_prior,
         held_out=held_out,
+        tissue=None if site is None else site.tissue,
+        positions=None if site is None else site.positions,
     )
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(course.snapshots, config, rng=generator, device=device, callback=callback)
@@ -202,6 +230,8 @@ def fit(
         prior_key = growth_prior
     else:
         prior = np.asarray(growth_prior)
+    if site is not None:
+        site.write(adata, keys)
     write_fit(
         adata,
         keys,
@@ -210,5 +240,6 @@ def fit(
         history=history,
         state=model.to_arrays(),
         growth_prior=prior,
+        tissue=course.tissue,
     )
     return adata if copy else None

@@ -135,8 +135,8 @@ def fit_response(
     None, or the copy. Sets the following field, and drops what an earlier response of that name predicted:
 
     `adata.uns["{key_added}_response"]` : dict
-        ``params``, ``history`` (``step``, ``loss``, the ``metric`` that was used, the ``smoothing`` in the unit of the state,
-        CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
+        ``params``, ``history`` (``step``, ``loss`` on cells that were set aside, the ``metric`` that was used, the ``smoothing``
+        in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
 
     Interrupted (Ctrl-C), it keeps the state reached and logs a warning; before the first steps it raises KeyboardInterrupt and
     writes nothing.

@@ -9,7 +9,7 @@ import torch
 
 from scdiffot._data.checks import some, writable
 from scdiffot._data.genes import read_genes
-from scdiffot._data.store import read_states
+from scdiffot._data.store import read_states, read_velocities
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot.core.decoders import decoded_velocity
 
@@ -115,7 +115,7 @@ def gene_velocity(
     owner = space.owner
     wanted = np.arange(len(space.columns)) if genes is None else space.find(genes)
     states = torch.as_tensor(read_states(adata, key), dtype=torch.float32)
-    drift = torch.as_tensor(np.asarray(adata.obsm[keys.velocity]), dtype=torch.float32)
+    drift = torch.as_tensor(read_velocities(adata, key), dtype=torch.float32)
     # the cells of a modality may be in another order
     rows = owner.obs_names.get_indexer(adata.obs_names)
     columns = space.columns[wanted]

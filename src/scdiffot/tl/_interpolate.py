@@ -48,8 +48,8 @@ def interpolate(
     Returns
     -------
     An AnnData of its own, with the representation of the fit under the same name: ``obsm[use_rep]``, or ``X`` where that
-    was fitted. ``obs["weight"]`` is the mass of a cell, relative to the whole first snapshot; the sum is the relative mass of the
-    population. ``obs["time"]`` is the time.
+    was fitted; after a fit in a tissue, with the coordinates as well. ``obs["weight"]`` is the mass of a cell, relative to the
+    whole first snapshot; the sum is the relative mass of the population. ``obs["time"]`` is the time.
 
     Raises
     ------
@@ -81,4 +81,4 @@ def interpolate(
         total = weights.sum()
         drawn = generator.choice(len(weights), n_obs, p=weights / total)
         states, weights = states[drawn], np.full(n_obs, total / n_obs)
-    return virtual_adata(adata, course.use_rep, states, weights=weights, time=float(time))
+    return virtual_adata(adata, course.use_rep, states, weights=weights, time=float(time), tissue=course.tissue)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.basis import read_basis
 from scdiffot._data.checks import writable
-from scdiffot._data.extract import representation
 from scdiffot._data.labels import cell_labels
-from scdiffot._data.neighbors import embed
-from scdiffot._data.store import read_course, read_fit, read_params, read_states, read_times
+from scdiffot._data.store import read_course, read_fit, read_times
 from scdiffot._keys import DEFAULT, LANDSCAPE, STATE, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel, interpolate
@@ -109,13 +108,10 @@ def landscape(
     if n_grid < 10:
         raise ValueError(f"`n_grid` is {n_grid}: pass at least 10.")
     generator = as_generator(rng)
-    states = read_states(adata, key)
-    use_rep = str(read_params(adata, key)["use_rep"])
-    plane, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
-    fitted = name == use_rep
-    plane = (states if fitted else plane)[:, :2].astype(np.float64)
+    shown = read_basis(adata, basis, key=key)
+    plane = shown.points.astype(np.float64)
     if plane.shape[1] < 2:
-        raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
+        raise ValueError(f"`basis` {shown.name!r} has one dimension: pass an embedding of two.")
     labels = None if cell_key is None else cell_labels(adata, cell_key)
     course = read_course(adata, key)
     low, high = plane.min(axis=0), plane.max(axis=0)
@@ -124,10 +120,8 @@ def landscape(
     potentials, prices = [], []
     for time in chosen:
         particles, weights = interpolate(model, course.snapshots, time, rng=generator)
-        placed = (
-            particles[:, :2].astype(np.float64) if fitted else embed(particles, states, plane, n_neighbors=N_PLACED)
-        )
-        if fitted and model.n_dims == 2:
+        placed = shown.place(particles, n_neighbors=N_PLACED).astype(np.float64)
+        if shown.exact and model.n_dims == 2:
             potential, price = model_landscape(model, x, y, time)
         else:
             values = model.alpha * model.growth(particles, time) if model.config.growth else np.zeros(len(particles))
@@ -136,7 +130,7 @@ def landscape(
         potentials.append(np.where(away, np.nan, potential))
         if price is not None and model.config.growth:
             prices.append(np.where(away, np.nan, price))
-    found: dict[str, Any] = {"basis": name, "times": chosen, "x": x, "y": y, "potential": np.stack(potentials)}
+    found: dict[str, Any] = {"basis": shown.name, "times": chosen, "x": x, "y": y, "potential": np.stack(potentials)}
     if prices:
         found["lambda"] = np.stack(prices)
     if labels is not None:

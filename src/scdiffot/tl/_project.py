@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.checks import writable
 from scdiffot._data.extract import representation
 from scdiffot._data.neighbors import embed_vectors
-from scdiffot._data.store import read_states
+from scdiffot._data.store import read_states, read_velocities
 from scdiffot._keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def project(
     adata = writable(adata, copy=copy)
     states = read_states(adata, key)
     embedding, name = representation(adata, basis, argument="basis")
-    vectors = np.asarray(adata.obsm[keys.velocity])
-    projected = embed_vectors(vectors, states, embedding, n_neighbors=n_neighbors)
+    projected = embed_vectors(read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors)
     adata.obsm[keys.projection(name)] = projected.astype(np.float32)
     return adata if copy else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.select import select_cells
-from scdiffot._data.store import read_fit, read_states, read_times
+from scdiffot._data.store import read_fit, read_params, read_states, read_times
 from scdiffot._keys import DEFAULT, STATE
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel
@@ -79,7 +79,8 @@ def simulate(
     Returns
     -------
     :class:`~scdiffot.core.Trajectories`: ``times`` (S,), ``states`` (S, N, d), ``log_weights`` (S, N), which start at zero,
-    and ``origin`` (N,), the position in `adata` of the cell each particle starts at. Writes nothing.
+    and ``origin`` (N,), the position in `adata` of the cell each particle starts at. In a tissue, ``positions`` (S, N, 2) as well, which the
+    last columns of ``states`` hold in the unit of the state. Writes nothing.
 
     Raises
     ------
@@ -150,7 +151,9 @@ def simulate(
         weighted=weighted,
         rng=generator,
     )
-    return replace(paths, origin=cells[paths.origin])
+    paths = replace(paths, origin=cells[paths.origin])
+    tissue = read_params(adata, key)["tissue"]
+    return paths if tissue is None else replace(paths, n_dims=tissue.n_dims, unit=tissue.unit)
 
 
 def _time(times: Any, value: float | str | None, argument: str) -> float | None:

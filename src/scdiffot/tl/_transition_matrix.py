@@ -5,11 +5,9 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scdiffot._data.checks import writable
 from scdiffot._data.neighbors import neighbor_graph
-from scdiffot._data.store import read_fit, read_states
+from scdiffot._data.store import read_fit, read_states, read_velocities
 from scdiffot._keys import DEFAULT, STATE, Keys
 from scdiffot._logging import logger
 from scdiffot.core import RUOTModel
@@ -117,7 +115,7 @@ def transition_matrix(
         )
     adata.obsp[keys.transitions] = transition_matrix_core(
         states,
-        np.asarray(adata.obsm[keys.velocity]),
+        read_velocities(adata, key),
         model.sigma,
         neighbors=neighbors,
         links=links,

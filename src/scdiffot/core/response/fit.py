@@ -7,31 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scdiffot._rng import as_generator
 from scdiffot.core.config import Progress
-from scdiffot.core.mlp import flattened
 from scdiffot.core.scales import smoothing_width
 from scdiffot.core.seeding import seeded_thread
 from scdiffot.core.snapshots import Scaling, state_unit
 
 from .convex import ConvexMaps, fit_convex
 from .data import Stratum
-from .flow import N_NODES, ResponseFlow
 from .metric import are_gaussian, learn_metric
 from .model import ResponseModel
-from .pairs import ConditionPairs, draw_pairs, linear_pairs
+from .pairs import draw_pairs, linear_pairs
+from .regression import fit_flow
 from .survival import fit_survival
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .data import Conditions, ResponseConfig
-
-WEIGHT_DECAY, GRADIENT_CLIP, REPORT_EVERY = 1e-4, 5.0, 50
-# Points of a batch that share time and treatment, since their linear part is then one product.
-GROUP = 16
+    from .flow import ResponseFlow
 
 
 def fit_response(
@@ -119,7 +114,7 @@ def _fit(
     if config.method == "convex":
         transport, interrupted = fit_convex(pairs, config, report)
     else:
-        transport, interrupted = _fit_flow(conditions, pairs, config, width, device, report)
+        transport, interrupted = fit_flow(conditions, pairs, config, width=width, device=device, report=report)
     if not report.log:
         report.note(1, float("nan"))
     log = np.array(report.log)
@@ -150,67 +145,3 @@ class _Report:
         self.note(step, loss)
         if self.callback is not None:
             self.callback(Progress("training", step, self.n_steps, loss))
-
-
-def _fit_flow(
-    conditions: Conditions,
-    pairs: Sequence[ConditionPairs],
-    config: ResponseConfig,
-    width: float,
-    device: str,
-    report: _Report,
-) -> tuple[ResponseFlow, bool]:
-    n_dims = pairs[0].x.shape[1]
-    flow = ResponseFlow(
-        conditions,
-        [p.moments for p in pairs],
-        width=width,
-        n_hidden=config.n_hidden or (64 if n_dims <= 20 else 128),
-        n_layers=config.n_layers,
-    ).to(device)
-    vector = flattened(flow.net)
-    optimizer = torch.optim.AdamW([vector], lr=config.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
-    )
-    x, y = (
-        torch.nn.utils.rnn.pad_sequence(z, batch_first=True).to(device)
-        for z in ([p.x for p in pairs], [p.y for p in pairs])
-    )
-    sizes = torch.tensor([len(p.x) for p in pairs], device=device)
-    n_groups = max(config.batch_size // GROUP, 1)
-    total = torch.zeros((), device=device)
-    step = 0
-    try:
-        for step in range(1, config.steps + 1):
-            loss = _loss(flow, x, y, sizes, n_groups)
-            optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_([vector], GRADIENT_CLIP)
-            optimizer.step()
-            schedule.step()
-            total += loss.detach()
-            if step % REPORT_EVERY == 0 or step == config.steps:
-                report(step, float(total) / ((step - 1) % REPORT_EVERY + 1))
-                total.zero_()
-    except KeyboardInterrupt:
-        if step < 2:
-            raise
-        done = int(report.log[-1][0]) if report.log else 0
-        if step - 1 > done:
-            report.note(step - 1, float(total) / (step - 1 - done))
-        return flow.cpu().eval(), True
-    return flow.cpu().eval(), False
-
-
-def _loss(flow: ResponseFlow, x: Tensor, y: Tensor, sizes: Tensor, n_groups: int) -> Tensor:
-    """Squared error of the velocity at random points of the paths."""
-    device = x.device
-    condition = torch.randint(len(sizes), (n_groups,), device=device)
-    # one time from every part of the unit interval
-    node = ((torch.randperm(n_groups, device=device) + torch.rand(n_groups, device=device)) / n_groups * N_NODES).long()
-    chosen = (torch.rand(n_groups, GROUP, device=device) * sizes[condition, None]).long()
-    start, end = x[condition[:, None], chosen], y[condition[:, None], chosen]
-    t = (node / (N_NODES - 1))[:, None, None]
-    point = torch.lerp(start, end, t) + flow.width * torch.randn_like(start)
-    return (flow.regressed(point, node, condition) - (end - start)).square().sum(-1).mean()

@@ -1,0 +1,87 @@
+"""Coordinates in which the states of a fit are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .extract import representation
+from .neighbors import embed
+from .store import read_params, read_states
+
+if TYPE_CHECKING:
+    import numpy as np
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Two coordinates of every cell, or the only one of its state.
+
+    Parameters
+    ----------
+    name
+        Full name.
+    points
+        Coordinates of the cells, shape ``(n, 2)`` or ``(n, 1)``.
+    states
+        States of the cells in the space of the fit, shape ``(n, d)``.
+    first
+        The column of the states that is the first coordinate; None on an embedding.
+    unit
+        State per unit of these coordinates.
+    """
+
+    name: str
+    points: np.ndarray
+    states: np.ndarray
+    first: int | None
+    unit: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether coordinates are columns of the state."""
+        return self.first is not None
+
+    def place(self, states: np.ndarray, *, n_neighbors: int = 30) -> np.ndarray:
+        """Coordinates (m, 2) of states (m, d); on an embedding, those of the nearest cells."""
+        if self.first is None:
+            return embed(states, self.states, self.points, n_neighbors=n_neighbors)
+        return self.columns(states)
+
+    def columns(self, vectors: np.ndarray) -> np.ndarray:
+        """The columns (m, 2) of states or velocities (m, d) that are coordinates, in their unit."""
+        first = self.first or 0
+        return vectors[:, first : first + self.points.shape[1]] / self.unit
+
+
+def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis:
+    """Find coordinates: the representation of a fit, the tissue it was fitted in, or an embedding.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    basis
+        Key of `obsm`; the representation of the fit if None. Its first two columns are taken.
+    key
+        Name of the fit.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit or embedding.
+    ValueError
+        If an embedding has one dimension only.
+    """
+    params, states = read_params(adata, key), read_states(adata, key)
+    use_rep, tissue = str(params["use_rep"]), params["tissue"]
+    points, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
+    if name == use_rep:
+        return Basis(name, states[:, : params["n_dims"]][:, :2], states, 0, 1.0)
+    if tissue is not None and name == tissue.spatial_key:
+        return Basis(name, points[:, :2], states, tissue.n_dims, tissue.unit)
+    if points.shape[1] == 1:
+        raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
+    return Basis(name, points[:, :2], states, None, 1.0)

@@ -1,0 +1,130 @@
+"""Positions of spots of several times in one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._keys import DEFAULT, Keys
+from scdiffot.core.spatial.alignment import AlignConfig
+from scdiffot.core.spatial.chains import align_chain
+
+from .alignment import make_alignment, write_alignment
+from .slices import check_slice, read_positions
+from .tissue import Tissue, make_tissue
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from .alignment import SliceAlignment
+    from .times import CellTimes
+
+
+@dataclass(frozen=True)
+class Site:
+    """The tissue of a fit.
+
+    Parameters
+    ----------
+    tissue
+        How positions take part in the state.
+    positions
+        Coordinates of all cells in one frame, shape ``(n, 2)`` or ``(n, 3)``.
+    alignment
+        The motions there; None where there were none.
+    params
+        How they were found.
+    """
+
+    tissue: Tissue
+    positions: np.ndarray
+    alignment: SliceAlignment | None
+    params: dict[str, Any]
+
+    def write(self, adata: AnnData | MuData, keys: Keys) -> None:
+        """Write what was aligned."""
+        if self.alignment is not None:
+            write_alignment(adata, keys, self.alignment, aligned=self.positions, params=self.params)
+
+
+def find_site(
+    adata: AnnData | MuData,
+    times: CellTimes,
+    representation: tuple[np.ndarray, str],
+    keys: Keys,
+    *,
+    spatial_key: str,
+    weight: Any,
+    align: Any,
+) -> Site:
+    """Read positions, and take out the motion of every time point as a whole.
+
+    Parameters
+    ----------
+    adata
+        The spots.
+    times
+        Their times.
+    representation
+        Their states, shape ``(n, d)``, and their name.
+    keys
+        Names of the fit.
+    spatial_key
+        Key of the coordinates.
+    weight
+        Share of the positions in the variance of the state.
+    align
+        Whether to align; what comes from an alignment is left as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If positions or arguments cannot be used.
+    """
+    states, use_rep = representation
+    positions, name = read_positions(adata, spatial_key)
+    if not isinstance(align, bool | np.bool_):
+        raise TypeError(f"`spatial_align` is a {type(align).__name__}: pass True or False.")
+    rows = {times.label(t): times.cells(t) for t in times.points}
+    for label, cells in rows.items():
+        check_slice(label, positions[cells])
+    if not align or is_aligned(adata, name):
+        return Site(make_tissue(states, positions, name, weight), positions, None, {})
+    if positions.shape[1] != 2:
+        raise ValueError(
+            f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are found in two dimensions only: align "
+            "them before and pass spatial_align=False."
+        )
+    # a slide that was turned over is for the user to tell
+    config = AlignConfig(reflections=False, partial=False)
+    names = list(rows)
+    chain = align_chain(
+        [(positions[cells], states[cells].astype(np.float64)) for cells in rows.values()], config=config
+    )
+    alignment = make_alignment(names, names[0], chain, {})
+    placed = np.empty_like(positions)
+    for label, cells in rows.items():
+        placed[cells] = alignment.apply(positions[cells], label)
+    params = {
+        "library_key": times.column,
+        "spatial_key": name,
+        "use_rep": use_rep,
+        "n_dims": states.shape[1],
+        "reference": names[0],
+        "method": "rigid",
+        "partial": config.partial,
+        "reflections": config.reflections,
+        "feature_weight": config.feature_weight,
+        "n_starts": config.n_starts,
+    }
+    return Site(make_tissue(states, placed, keys.aligned, weight), placed, alignment, params)
+
+
+def is_aligned(adata: AnnData | MuData, name: str) -> bool:
+    """Whether coordinates are the result of an alignment."""
+    suffix = Keys().slices.removeprefix(DEFAULT)
+    runs = [str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)]
+    return name in {Keys(run).aligned for run in runs if run}

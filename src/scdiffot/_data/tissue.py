@@ -1,0 +1,79 @@
+"""States of cells in a tissue: expression and position side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .slices import read_positions
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """How positions take part in the state.
+
+    Parameters
+    ----------
+    spatial_key
+        Full name of the coordinates.
+    unit
+        State per unit of the coordinates: positions times `unit` are the last columns of the state.
+    n_dims
+        Number of columns before them, those of the representation.
+    """
+
+    spatial_key: str
+    unit: float
+    n_dims: int
+
+    def positions(self, adata: AnnData | MuData) -> np.ndarray:
+        """Coordinates of all cells, shape ``(n, 2)`` or ``(n, 3)``."""
+        return read_positions(adata, self.spatial_key)[0]
+
+    def join(self, states: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """States in the tissue, shape ``(n, n_dims + 2)``, or velocities there."""
+        return np.concatenate([states, (self.unit * positions).astype(states.dtype)], axis=-1)
+
+    def split(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Undo :meth:`join`."""
+        return states[..., : self.n_dims], states[..., self.n_dims :] / self.unit
+
+
+def make_tissue(states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: Any) -> Tissue:
+    """Weigh positions against expression.
+
+    Parameters
+    ----------
+    states
+        Representation of all cells, shape ``(n, d)``.
+    positions
+        Their coordinates.
+    spatial_key
+        Full name of the coordinates.
+    weight
+        Share of the positions in the total variance, between 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If the weight is not a number.
+    ValueError
+        If it does not lie between 0 and 1.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise TypeError(f"`spatial_weight` is a {type(weight).__name__}: pass a number between 0 and 1.")
+    if not 0 < float(weight) < 1:
+        raise ValueError(
+            f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the positions in the variance; or leave "
+            "`spatial_key` out."
+        )
+    spread = [float(values.var(axis=0, dtype=np.float64).sum()) for values in (states, positions)]
+    unit = np.sqrt(float(weight) / (1 - float(weight)) * spread[0] / spread[1])
+    return Tissue(spatial_key, float(unit), states.shape[1])

@@ -1,0 +1,124 @@
+"""An AnnData for a slice that was never cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from anndata import AnnData
+
+from scdiffot._keys import DEPTH, INTERPOLATION, WEIGHT
+
+from .checks import some, suggest
+from .expression import expression
+from .extract import locate
+from .labels import cell_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scdiffot.core.spatial.interpolation import VirtualSlice
+
+    from .slices import TissueSlices
+
+
+def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "genes") -> np.ndarray:
+    """Positions of genes, in the order of `var`; of all by default.
+
+    Raises
+    ------
+    KeyError
+        If a gene does not exist.
+    TypeError
+        If a gene is no name.
+    ValueError
+        If none is named.
+    """
+    if genes is None:
+        return np.arange(adata.n_vars)
+    names = [genes] if isinstance(genes, str) else list(genes)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
+    if not names:
+        raise ValueError(f"`{argument}` names no gene: pass at least one of adata.var_names, or None for all.")
+    unknown = [name for name in names if name not in adata.var_names]
+    if unknown:
+        raise KeyError(
+            f"`{argument}` names {some(unknown)}, not among adata.var_names. {suggest(unknown[0], adata.var_names)}"
+        )
+    return np.flatnonzero(adata.var_names.isin(names))
+
+
+def virtual_slice_adata(
+    adata: AnnData,
+    virtual: VirtualSlice,
+    rows: tuple[np.ndarray, np.ndarray],
+    *,
+    slices: TissueSlices,
+    columns: np.ndarray,
+    cell_keys: str | Iterable[str] | None,
+    layers: str | Iterable[str] | None,
+    depth: float,
+    params: dict[str, Any],
+) -> AnnData:
+    """Mix the spots of two slices into those of a virtual one.
+
+    Parameters
+    ----------
+    adata
+        The measured spots.
+    virtual
+        What the virtual ones are made of.
+    rows
+        Positions in `adata` of the spots of both slices.
+    slices
+        Positions and states of the measured spots.
+    columns
+        Genes to keep.
+    cell_keys, layers
+        Columns of labels, and layers, to mix.
+    depth
+        Depth of the slice.
+    params
+        What is kept in `uns`.
+    """
+    import pandas as pd
+
+    parts = [adata[r] for r in rows]
+
+    def mixed(layer: str | None) -> Any:
+        first, second = (expression(part, layer, columns) for part in parts)
+        values = virtual.mix(first, second)
+        return values.astype(np.float32)
+
+    n = len(virtual.weights)
+    obs = pd.DataFrame({WEIGHT: virtual.weights, DEPTH: np.full(n, depth)}, index=[f"virtual{i}" for i in range(n)])
+    chosen = [cell_keys] if isinstance(cell_keys, str) else list(cell_keys or [])
+    named = [layers] if isinstance(layers, str) else list(layers or [])
+    obsm: dict[str, Any] = {slices.spatial_key: virtual.positions}
+    uns: dict[str, Any] = {INTERPOLATION: params}
+    found = locate(adata, slices.use_rep)
+    if found.key in adata.obsm and slices.states is not None:
+        obsm[found.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
+    for key in chosen:
+        codes, names = cell_labels(adata, key, argument="cell_keys")
+        shares = virtual.mix(*(np.eye(len(names) + 1)[codes[r]] for r in rows))[:, :-1]
+        total = shares.sum(axis=1, keepdims=True)
+        shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
+        best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
+        obs[key] = pd.Categorical.from_codes(best, categories=names)
+        obsm[f"{key}_probability"] = pd.DataFrame(shares, index=obs.index, columns=names)
+        if f"{key}_colors" in adata.uns:
+            uns[f"{key}_colors"] = list(adata.uns[f"{key}_colors"])
+    made = AnnData(
+        X=None if adata.X is None else mixed(None),
+        obs=obs,
+        var=adata.var.iloc[columns].copy(),
+        obsm=obsm,
+        varm={key: np.asarray(adata.varm[key])[columns] for key in adata.varm},
+        uns=uns,
+    )
+    for name in named:
+        made.layers[name] = mixed(name)
+    return made

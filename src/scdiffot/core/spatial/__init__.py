@@ -1,0 +1,1 @@
+"""Tissue slices as arrays: neighbourhoods, poses, couplings between slices and what lies between them."""
