@@ -20,7 +20,19 @@ ROOT = Path(__file__).parents[1]
 
 def parts() -> dict[str, ModuleType]:
     """The parts by their letter."""
-    from .tasks import fates, held_out, in_sample, left_out, peers, regulators, responses, speed, stability, truth
+    from .tasks import (
+        fates,
+        held_out,
+        in_sample,
+        left_out,
+        peers,
+        regulators,
+        responses,
+        space,
+        speed,
+        stability,
+        truth,
+    )
 
     return {
         "A": held_out,
@@ -33,13 +45,14 @@ def parts() -> dict[str, ModuleType]:
         "H": fates,
         "I": regulators,
         "J": responses,
+        "K": space,
     }
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
-    parser.add_argument("--only", metavar="A,C", help="parts to run (A to J); all by default")
+    parser.add_argument("--only", metavar="A,C", help="parts to run (A to K); all by default")
     parser.add_argument("--data", metavar="emt,misa", help="data sets to run; all of each part by default")
     parser.add_argument("--peers", metavar="NAMES", help="peers to run in parts G and J; all of G by default")
     parser.add_argument("--seeds", type=int, default=3, help="splits and fits to average over (default 3)")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import quoted, report_fates, report_genes, report_peers, report_responses, report_summary
+from benchmarks import quoted, report_fates, report_genes, report_peers, report_responses, report_space, report_summary
 from benchmarks.report_summary import relative_w1
 from benchmarks.tables import by_course, mean, number, spread, table
 from benchmarks.tasks import held_out, in_sample, left_out, speed, stability, truth
@@ -40,6 +40,7 @@ def write_page(store: Store, path: Path) -> None:
         report_fates.section,
         report_genes.section,
         report_responses.section,
+        report_space.section,
     ]
     texts = [INTRODUCTION, _environment(store)] + [text for section in sections if (text := section(store))]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def test_measuring_again_replaces(results):
 def test_unknown_part_is_refused():
     done = run("--only", "A,Z")
     assert done.returncode != 0
-    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I, J." in done.stderr
+    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I, J, K." in done.stderr
 
 
 @pytest.fixture

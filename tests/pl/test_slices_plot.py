@@ -234,6 +234,8 @@ def test_axes_must_match(tissue):
 
 
 @pytest.mark.filterwarnings("ignore:The set_bad function:PendingDeprecationWarning")
+# what squidpy itself warns of
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_squidpy_draws_what_we_write(tissue):
     squidpy = pytest.importorskip("squidpy")
     tissue.obs["scdiffot_growth"] = tissue.obs["true_growth"]

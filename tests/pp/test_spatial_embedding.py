@@ -93,6 +93,8 @@ def test_links_of_another_graph():
         sdo.pp.spatial_embedding(adata, connectivity_key="none")
 
 
+# what squidpy itself warns of
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_graph_of_squidpy():
     squidpy = pytest.importorskip("squidpy")
     adata = _tissue()

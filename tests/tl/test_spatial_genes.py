@@ -92,6 +92,8 @@ def test_no_domains_no_markers(tmp_path):
     pd.testing.assert_frame_equal(ad.read_h5ad(tmp_path / "tissue.h5ad").uns[TABLE], adata.uns[TABLE])
 
 
+# what squidpy itself warns of
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_squidpy_finds_the_same():
     squidpy = pytest.importorskip("squidpy")
     adata = _tissue()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot.core.spatial.alignment import AlignConfig
     from scdiffot.core.spatial.chains import Chain
 
 
@@ -154,6 +155,31 @@ def make_alignment(names: list[str], reference: str, chain: Chain, warps: Mappin
         }
     )
     return SliceAlignment(table, dict(zip(names, chain.poses, strict=True)), {name: warps.get(name) for name in names})
+
+
+def alignment_params(
+    config: AlignConfig,
+    library_key: str,
+    spatial_key: str,
+    use_rep: str,
+    n_dims: int,
+    *,
+    reference: str,
+    method: str = "rigid",
+) -> dict[str, Any]:
+    """Collect how slices were aligned."""
+    return {
+        "library_key": library_key,
+        "spatial_key": spatial_key,
+        "use_rep": use_rep,
+        "n_dims": n_dims,
+        "reference": reference,
+        "method": method,
+        "partial": config.partial,
+        "reflections": config.reflections,
+        "feature_weight": config.feature_weight,
+        "n_starts": config.n_starts,
+    }
 
 
 def write_alignment(

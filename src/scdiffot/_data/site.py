@@ -11,7 +11,7 @@ from scdiffot._keys import DEFAULT, Keys
 from scdiffot.core.spatial.alignment import AlignConfig
 from scdiffot.core.spatial.chains import align_chain
 
-from .alignment import make_alignment, write_alignment
+from .alignment import alignment_params, make_alignment, write_alignment
 from .slices import check_slice, read_positions
 from .tissue import Tissue, make_tissue
 
@@ -108,18 +108,7 @@ def find_site(
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)
-    params = {
-        "library_key": times.column,
-        "spatial_key": name,
-        "use_rep": use_rep,
-        "n_dims": states.shape[1],
-        "reference": names[0],
-        "method": "rigid",
-        "partial": config.partial,
-        "reflections": config.reflections,
-        "feature_weight": config.feature_weight,
-        "n_starts": config.n_starts,
-    }
+    params = alignment_params(config, times.column, name, use_rep, states.shape[1], reference=names[0])
     return Site(make_tissue(states, placed, keys.aligned, weight), placed, alignment, params)
 
 

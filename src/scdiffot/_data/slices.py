@@ -9,8 +9,8 @@ import numpy as np
 
 from scdiffot._logging import logger
 
-from .checks import check_adata, some
-from .extract import representation
+from .checks import check_adata, some, suggest
+from .extract import locate, representation
 from .labels import cell_labels
 
 if TYPE_CHECKING:
@@ -116,6 +116,12 @@ def read_positions(
     adata: AnnData | MuData, spatial_key: str, dimensions: tuple[int, ...] = (2, 3)
 ) -> tuple[np.ndarray, str]:
     """Read the coordinates of all spots, and their full name; see :func:`read_slices`."""
+    found = locate(adata, spatial_key, argument="spatial_key")
+    if found.key != spatial_key.rpartition(":")[2]:
+        # a representation may have the name of the coordinates that are missing
+        raise KeyError(
+            f"`spatial_key` is {spatial_key!r}, which is no key of obsm. {suggest(spatial_key, found.owner.obsm)}"
+        )
     positions, name = representation(adata, spatial_key, argument="spatial_key")
     if positions.shape[1] not in dimensions:
         wanted = " or ".join(str(d) for d in dimensions)

@@ -107,7 +107,7 @@ def virtual_slice_adata(
         total = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
         best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
-        obs[key] = pd.Categorical.from_codes(best, categories=names)
+        obs[key] = pd.Categorical.from_codes(best, pd.Index(names))
         obsm[f"{key}_probability"] = pd.DataFrame(shares, index=obs.index, columns=names)
         if f"{key}_colors" in adata.uns:
             uns[f"{key}_colors"] = list(adata.uns[f"{key}_colors"])

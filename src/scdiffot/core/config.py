@@ -29,6 +29,8 @@ class FitConfig:
         rate; ``"auto"`` takes the geodesic unless the straight path predicts left-out snapshots better.
     autonomous
         Whether drift and growth depend on the state alone.
+    search_sigma
+        Whether autonomous fields go on from the left-out snapshots to the sigma that leaves least unexplained.
     n_steps
         Optimisation steps on the bridges.
     n_corrections
@@ -57,6 +59,7 @@ class FitConfig:
     form: Literal["auto", "gradient", "separate"] = "auto"
     path: Literal["auto", "geodesic", "straight"] = "auto"
     autonomous: bool = False
+    search_sigma: bool = True
     n_steps: int = 2000
     n_corrections: int | None = None
     n_correction_steps: int | None = None

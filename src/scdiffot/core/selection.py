@@ -88,7 +88,7 @@ def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> 
         regime = _first_good(test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS])
     if config.sigma == "auto":
         # An autonomous field contracts onto its attractors: without noise its clouds are too thin.
-        slack = AUTONOMOUS_SLACK if config.autonomous else SLACK
+        slack = AUTONOMOUS_SLACK if config.autonomous and config.search_sigma else SLACK
         regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)], slack)
     return regime
 

@@ -159,7 +159,8 @@ class _Training:
         self.fields.growth_range.copy_(self._growth_range(pool))
         self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         rounds, n_steps = config.corrections
-        search = SigmaSearch(self.regime.sigma) if config.autonomous and config.sigma == "auto" else None
+        searched = config.autonomous and config.sigma == "auto" and config.search_sigma
+        search = SigmaSearch(self.regime.sigma) if searched else None
         for i in range(rounds):
             # From particles too, as they are where the model leads, but from cells while misfits are compared.
             from_particles = i % 2 == 1 and (search is None or search.done)

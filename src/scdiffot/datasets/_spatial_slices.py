@@ -23,7 +23,7 @@ DURATION, STEP, PATH_STEP = 3.0, 0.05, 0.1
 
 
 def spatial_slices(
-    n_obs: int = 500,
+    n_obs: int = 1000,
     *,
     n_times: int = 4,
     rotation: float = 8.0,
@@ -67,7 +67,7 @@ def spatial_slices(
     Parameters
     ----------
     n_obs
-        Number of cells of the first slice. Later ones follow the mass: 500 become about 880.
+        Number of cells of the first slice. Later ones follow the mass: 1,000 become about 1,760.
     n_times
         Number of slices, at equal intervals from time 0 to 3.
     rotation

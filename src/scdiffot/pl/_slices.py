@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 INK = "#222222"
 # Arrows: length of a long one, as a share of the window
 LENGTH = 0.07
+# Streamlines per length of the axes: those of a window of this many inches, or a larger one
+DENSITY, DENSE = 1.1, 4.0
 # Room for a legend or a colour bar: inches
 LEGEND_WIDTH = 1.5
 # Spots on top of each other are smaller.
@@ -240,7 +242,11 @@ def _draw_vectors(
             x, y, u, v = grid_field(positions[part], vectors[part], n_grid)
             if kind == "stream":
                 width = 0.4 + 1.2 * np.nan_to_num(np.hypot(u, v) / typical).clip(0, 1)
-                ax.streamplot(x, y, u, v, density=1.1, color=INK, linewidth=width, arrowsize=0.9)
+                # lines are as far apart on the paper in small panels and small slices as in large ones
+                room = min(1.0, max(ax.get_window_extent().size) / ax.figure.dpi / DENSE)
+                density = max(DENSITY * room * max(np.ptp(x), np.ptp(y)) / extent, 0.1)
+                heads = 0.9 * room**0.5
+                ax.streamplot(x, y, u, v, density=density, color=INK, linewidth=width * room**0.5, arrowsize=heads)
                 continue
             xx, yy = np.meshgrid(x, y)
             seen = np.isfinite(u)

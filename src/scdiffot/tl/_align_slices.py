@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.alignment import make_alignment, slice_order, write_alignment
+from scdiffot._data.alignment import alignment_params, make_alignment, slice_order, write_alignment
 from scdiffot._data.checks import check_count, check_share, suggest, writable
 from scdiffot._data.slices import read_slices
 from scdiffot._keys import DEFAULT, Keys
@@ -158,18 +158,10 @@ def align_slices(
     aligned = np.full((adata.n_obs, 2), np.nan)
     for name in names:
         aligned[rows[name]] = alignment.apply(slices.positions[rows[name]], name)
-    params = {
-        "library_key": library_key,
-        "spatial_key": slices.spatial_key,
-        "use_rep": slices.use_rep,
-        "n_dims": slices.states.shape[1],
-        "reference": centre,
-        "method": method,
-        "partial": config.partial,
-        "reflections": config.reflections,
-        "feature_weight": config.feature_weight,
-        "n_starts": config.n_starts,
-    }
+    n_used = slices.states.shape[1]
+    params = alignment_params(
+        config, library_key, slices.spatial_key, slices.use_rep, n_used, reference=centre, method=method
+    )
     write_alignment(adata, keys, alignment, aligned=aligned, params=params)
     return adata if copy else None
 

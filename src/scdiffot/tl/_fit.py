@@ -196,6 +196,8 @@ def fit(
         "n_landmarks": n_landmarks,
     }
     config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous)
+    # Expression and position diffuse differently: misfit in one of them would count as diffusion of both.
+    config = replace(config, search_sigma=spatial_key is None)
     config = replace(config, **given_options(options))
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)

@@ -97,7 +97,8 @@ def interpolate_slices(
     -------
     An AnnData of its own, without expression if `adata.X` is None:
 
-    `X`, `layers[...]` : expression, a mean over the spots that a virtual one is made of
+    `X`, `layers[...]` : arrays
+        Expression, a mean over the spots that a virtual one is made of.
     `obsm[spatial_key]`, `obsm[use_rep]` : arrays
         Coordinates, in the frame and unit of `adata`, and representation.
     `obs["weight"]` : column

@@ -88,3 +88,27 @@ def test_order_does_not_depend_on_the_pose(d):
     np.testing.assert_array_equal(principal_order(1e3 * x @ turn - 50), order)
     steps = np.linalg.norm(np.diff(x[order], axis=0), axis=1)
     assert np.median(steps) < 0.4 * np.median(np.linalg.norm(np.diff(x, axis=0), axis=1))
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_tiles_find_almost_the_least_cost(monkeypatch, partial):
+    (x, fx), (y, fy) = _slice(1200), _slice(1100, 1)
+    # denser on one side: mass has to go far
+    y = np.c_[3 * (y[:, 0] / 3) ** 1.3, y[:, 1]] * 1.1
+    points = slice_coupling._joint_points(x, fx, y, fy, 0.9)
+
+    def objective(c):
+        cost = (c.shares * ((points[0][c.rows] - points[1][c.cols]) ** 2).sum(axis=1)).sum()
+        return cost + (c.left_source.sum() + c.left_target.sum()) / 2
+
+    exact = couple_slices(x, fx, y, fy, partial=partial)
+    monkeypatch.setattr(slice_coupling, "_N_EXACT", 500)
+    monkeypatch.setattr(slice_coupling, "_N_TILE", 300)
+    tiled = couple_slices(x, fx, y, fy, partial=partial)
+    rows = np.bincount(tiled.rows, tiled.shares, minlength=1200) + tiled.left_source
+    cols = np.bincount(tiled.cols, tiled.shares, minlength=1100) + tiled.left_target
+    np.testing.assert_allclose(rows, 1 / 1200, rtol=1e-6)
+    np.testing.assert_allclose(cols, 1 / 1100, rtol=1e-6)
+    # to leave all spots costs 1
+    assert objective(tiled) < objective(exact) + 0.01
+    assert tiled.shares.sum() > exact.shares.sum() - 0.02

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _N_SMOOTHED = 30
+# Spots as far as the last of these, to a part of the distance between neighbours.
+_N_TIES = 10
+_RESOLUTION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,8 @@ def _spread(positions: np.ndarray, weights: np.ndarray, n_obs: int) -> np.ndarra
     """Spots in proportion to their weights, evenly over the tissue: systematic sampling along a space-filling curve."""
     order = principal_order(positions)
     edges = np.cumsum(weights[order])
-    chosen = np.searchsorted(edges / edges[-1], (np.arange(n_obs) + 0.5) / n_obs)
+    # A hair's breadth off the middle, which edges of equal weights meet: rounding would decide.
+    chosen = np.searchsorted(edges / edges[-1], (np.arange(n_obs) + 0.5 - _RESOLUTION) / n_obs)
     return order[np.minimum(chosen, len(order) - 1)]
 
 
@@ -274,7 +278,10 @@ def _kernel(space: np.ndarray, states: np.ndarray, weights: np.ndarray, chosen: 
     from scipy.spatial import cKDTree
 
     k = min(_N_SMOOTHED, len(space))
-    near = cKDTree(space).query(space[chosen], list(range(1, k + 1)))[1]
+    distances, near = cKDTree(space).query(space[chosen], list(range(1, min(k + _N_TIES, len(space)) + 1)))
+    # Partners meet at one place: rounding must not decide which of them is among the nearest.
+    first = np.lexsort((near, np.round(distances / _RESOLUTION)), axis=1)[:, :k]
+    near = np.take_along_axis(near, first, axis=1)
     squares = np.empty(near.shape)
     for column in range(k):
         other = near[:, column]

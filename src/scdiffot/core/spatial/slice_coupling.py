@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .sparse_transport import exact_flow, tiled_flow
 from .spot_order import principal_order
 
 # Pairs that are all considered; beyond, a spot is compared with those near the place that metaspots send it to.
 _N_PAIRS = 400_000
+# Number of groups of spots in a coarser slice: at least so many, or groups of so many.
 _N_METASPOTS = 400
+_N_TOGETHER = 10
+# Spots of both slices together whose pairs are solved as a whole; beyond, in tiles.
+_N_EXACT = 10_000
+_N_TILE = 2500
 _N_NEIGHBORS = 10
 _N_SHIFTS = 4
 # Cost of a pair above which its spots are left alone, where two random spots of a slice cost 2 on average.
@@ -55,7 +61,7 @@ def couple_slices(
 ) -> SliceCoupling:
     r"""Optimal coupling of two slices by position and state.
 
-    Of all couplings, this finds the one of least total cost by the network simplex :cite:p:`Bonneel2011,Flamary2021`, where
+    Of all couplings, this finds the one of least total cost, where
 
     .. math::
         c_{ij} = w \frac{|x_i - y_j|^2}{s_x^2} + (1 - w) \frac{|f_i - g_j|^2}{s_f^2}
@@ -82,16 +88,12 @@ def couple_slices(
     Returns
     -------
     The coupling. Every pair is considered up to 400,000 of them. Larger slices are coupled coarsely first, by the means of
-    groups of spots, and a spot then with those near the place where its group goes; time and memory are in proportion to
-    the number of spots.
+    groups of spots, and a spot then with those near the place where its group goes: exactly up to 10,000 spots in both slices
+    together, and beyond within one tile of the first slice after the other. Time and memory grow in proportion to the
+    number of spots.
     """
-    points = _joint_points(x, fx, y, fy, spatial_weight)
-    n, m = len(x), len(y)
-    if n * m <= _N_PAIRS:
-        rows, cols = (index.ravel() for index in np.indices((n, m)))
-    else:
-        rows, cols = _near_pairs(x, y, points, partial=partial)
-    return _solve(*points, rows, cols, np.full(n, 1.0 / n), np.full(m, 1.0 / m), partial=partial)
+    px, py = _joint_points(x, fx, y, fy, spatial_weight)
+    return _couple(x, px, np.full(len(x), 1.0 / len(x)), y, py, np.full(len(y), 1.0 / len(y)), partial=partial)
 
 
 def scale_of(*groups: np.ndarray) -> float:
@@ -113,15 +115,24 @@ def _joint_points(
     )
 
 
+def _couple(
+    x: np.ndarray, px: np.ndarray, wx: np.ndarray, y: np.ndarray, py: np.ndarray, wy: np.ndarray, *, partial: bool
+) -> SliceCoupling:
+    """Couple spots, or groups of them: from coarse to fine."""
+    if len(x) * len(y) <= _N_PAIRS or max(len(x), len(y)) <= _N_METASPOTS:
+        rows, cols = (index.ravel() for index in np.indices((len(x), len(y))))
+    else:
+        gx, gy = _groups(x, px, wx), _groups(y, py, wy)
+        rows, cols = _near_pairs(x, y, gx[0], gy[0], _couple(*gx, *gy, partial=partial))
+    return _solve(x, px, py, rows, cols, wx, wy, partial=partial)
+
+
 def _near_pairs(
-    x: np.ndarray, y: np.ndarray, points: tuple[np.ndarray, np.ndarray], *, partial: bool
+    x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, coarse: SliceCoupling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of spots that are near each other once the coarse displacement is undone."""
+    """Pairs of spots that are near each other once the coarse displacement is undone, in order."""
     from scipy.spatial import cKDTree
 
-    (gx, px, wx), (gy, py, wy) = (_groups(z, p) for z, p in zip((x, y), points, strict=True))
-    rows, cols = (index.ravel() for index in np.indices((len(gx), len(gy))))
-    coarse = _solve(px, py, rows, cols, wx, wy, partial=partial)
     there = x + _shift(x, gx, gy, coarse.rows, coarse.cols, coarse.shares)
     back = y + _shift(y, gy, gx, coarse.cols, coarse.rows, coarse.shares)
     k = min(_N_NEIGHBORS, len(x), len(y))
@@ -137,13 +148,15 @@ def _near_pairs(
     return rows, cols
 
 
-def _groups(positions: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means of positions and of points, and shares, of groups of neighbours."""
-    parts = np.array_split(principal_order(positions), min(_N_METASPOTS, len(positions)))
-    order, sizes = np.concatenate(parts), np.array([len(part) for part in parts])
-    starts = np.r_[0, np.cumsum(sizes)[:-1]]
-    means = [np.add.reduceat(values[order], starts, axis=0) / sizes[:, None] for values in (positions, points)]
-    return means[0], means[1], sizes / len(positions)
+def _groups(positions: np.ndarray, points: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of positions and of points, and masses, of groups of neighbours."""
+    n = len(positions)
+    order, count = principal_order(positions), min(n, max(_N_METASPOTS, n // _N_TOGETHER))
+    starts = np.searchsorted(np.arange(n) * count // n, np.arange(count))
+    own = masses[order]
+    total = np.add.reduceat(own, starts)
+    means = [np.add.reduceat(values[order] * own[:, None], starts) / total[:, None] for values in (positions, points)]
+    return means[0], means[1], total
 
 
 def _shift(
@@ -164,6 +177,7 @@ def _shift(
 
 
 def _solve(
+    x: np.ndarray,
     px: np.ndarray,
     py: np.ndarray,
     rows: np.ndarray,
@@ -173,41 +187,24 @@ def _solve(
     *,
     partial: bool,
 ) -> SliceCoupling:
-    """Exact transport over the pairs given; what is dear goes to an extra spot instead."""
-    import ot
-    from scipy import sparse
-
+    """Transport over the pairs given; what is dear is left."""
     n, m = len(px), len(py)
-    cost = np.concatenate(
+    costs = np.concatenate(
         [((px[rows[i : i + _CHUNK]] - py[cols[i : i + _CHUNK]]) ** 2).sum(axis=1) for i in range(0, len(rows), _CHUNK)]
     )
     # Without pairs left out, leaving one is dearer than any detour: only where the pairs given have no coupling it happens.
-    price = (_MAX_COST if partial else 10 * max(float(cost.max()), _MAX_COST) * min(n, m)) / 2
-    # An arc of no cost would be no entry of a sparse matrix.
-    least = 1e-12 * price
-    costs = np.concatenate([np.maximum(cost, least), np.full(n + m, price), [least]])
-    costs = sparse.coo_array(
-        (
-            costs,
-            (
-                np.concatenate([rows, np.arange(n), np.full(m, n), [n]]),
-                np.concatenate([cols, np.full(n, m), np.arange(m), [m]]),
-            ),
-        ),
-        shape=(n + 1, m + 1),
-    )
-    plan, log = ot.emd(
-        np.append(wx, 1.0), np.append(wy, 1.0), costs, numItermax=100_000_000, log=True, check_marginals=False
-    )
-    if log["warning"] is not None:
-        raise RuntimeError(f"The coupling of two slices was not found: {log['warning']}")
-    plan = sparse.coo_array(plan)
-    # Rounding leaves crumbs of mass in the flow.
-    kept = plan.data > 1e-9 * min(wx.min(), wy.min())
-    i, j, mass = plan.row[kept], plan.col[kept], plan.data[kept]
-    pair, source, target = (i < n) & (j < m), (i < n) & (j == m), (i == n) & (j < m)
-    left_source, left_target = np.zeros(n), np.zeros(m)
-    left_source[i[source]] = mass[source]
-    left_target[j[target]] = mass[target]
-    order = np.lexsort((j[pair], i[pair]))
-    return SliceCoupling(i[pair][order], j[pair][order], mass[pair][order], left_source, left_target)
+    price = (_MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)) / 2
+    if n + m <= _N_EXACT:
+        flow = exact_flow(rows, cols, costs, wx, wy, price=price)
+    else:
+        flow = tiled_flow(rows, cols, costs, wx, wy, price=price, positions=x, n_tile=_N_TILE)
+    used = np.flatnonzero(flow)
+    rows, cols, flow = rows[used], cols[used], flow[used]
+    return SliceCoupling(rows, cols, flow, _left(wx, rows, flow), _left(wy, cols, flow))
+
+
+def _left(masses: np.ndarray, index: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Mass that is not in pairs, but for rounding."""
+    left = masses - np.bincount(index, flow, minlength=len(masses))
+    left[left < 1e-9 * masses] = 0.0
+    return left

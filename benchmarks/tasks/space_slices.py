@@ -1,0 +1,226 @@
+"""Part K: alignment of sections in random poses, and middle sections that were held out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+import scdiffot as sdo
+from benchmarks.tasks import space_data
+from scdiffot.core.distances import noise_floor
+from scdiffot.core.spatial.interpolation import joint_distance, spacing
+from scdiffot.core.spatial.pose import Pose, principal_frame, procrustes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anndata import AnnData
+
+    from benchmarks.settings import Settings
+    from benchmarks.store import Row
+
+CUT = 0.3
+N_ITERATIONS = 100
+FORMS = ("displacement", "barycentric")
+FLOOR = "halves of the section"
+
+
+class Section(NamedTuple):
+    """Places and components of the spots of a section, and where the authors put those they registered."""
+
+    spots: np.ndarray
+    states: np.ndarray
+    warped: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Section:
+        """Some of its spots."""
+        return Section(*(values[rows] for values in self))
+
+
+def alignment(seed: int, settings: Settings) -> Iterator[Row]:
+    """Consecutive sections, the second in a random pose, and whole or without what lies on one side."""
+    rng = np.random.default_rng(seed)
+    for patient in space_data.PATIENTS[: 1 if settings.quick else None]:
+        adata = space_data.her2st(patient)
+        names = space_data.slice_names(adata)
+        sections = [_section(adata, name) for name in names]
+        for k in range(len(names) - 1):
+            fixed, moving = sections[k], sections[k + 1]
+            true = true_pose(fixed, moving)
+            side = rng.normal(size=2)
+            for task, kept in (("whole", moving), ("cut", moving.at(beyond(true.apply(moving.spots), side)))):
+                pose = Pose.turn(rng.uniform(0, 2 * np.pi), reflected=rng.random() < 0.5)
+                pose = Pose(pose.rotation, rng.normal(size=2) * 20)
+                moved = kept._replace(spots=pose.apply(kept.spots))
+                for method in ALIGNMENTS:
+                    start = time.process_time()
+                    found = ALIGNMENTS[method](fixed, moved).after(pose)
+                    cpu_s = time.process_time() - start
+                    error = {"angle": angle_between(found, true), "rmse": distance_between(found, true, moving, fixed)}
+                    row = {"task": task, "variant": f"{names[k]} {names[k + 1]}", "method": method}
+                    yield row | error | {"cpu_s": cpu_s}
+
+
+def _section(adata: AnnData, name: str) -> Section:
+    part = adata[adata.obs["slice"] == name]
+    return Section(*(np.asarray(part.obsm[key], dtype=np.float64) for key in ("spatial", "X_pca", "warped")))
+
+
+def registration(section: Section) -> tuple[float, Pose]:
+    """Scale s and pose P of the registration: `warped` is about s P(spots)."""
+    known = ~np.isnan(section.warped).any(axis=1)
+    spots, warped = section.spots[known], section.warped[known]
+    pose = procrustes(warped, spots)
+    centred = (spots - spots.mean(axis=0)) @ pose.rotation.T
+    scale = float(((warped - warped.mean(axis=0)) * centred).sum() / (centred**2).sum())
+    return scale, Pose(pose.rotation, warped.mean(axis=0) / scale - pose.rotation @ spots.mean(axis=0))
+
+
+def true_pose(fixed: Section, moving: Section) -> Pose:
+    """Rigid motion from the frame of one section as measured to that of the other, by the registration of both."""
+    scale, pose = registration(fixed)
+    known = ~np.isnan(moving.warped).any(axis=1)
+    return procrustes(pose.invert(moving.warped[known] / scale), moving.spots[known])
+
+
+def beyond(spots: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Which spots are left when those that lie on one side are cut away."""
+    along = spots @ side
+    return along >= np.quantile(along, CUT)
+
+
+def angle_between(found: Pose, true: Pose) -> float:
+    """Error of the rotation in degrees; 180 where only one of the two reflects."""
+    both = found.after(true.inverse)
+    return 180.0 if both.reflected else abs(both.angle)
+
+
+def distance_between(found: Pose, true: Pose, moving: Section, fixed: Section) -> float:
+    """Root mean squared distance from where the spots of the whole section belong, in distances of neighbouring spots."""
+    apart = found.apply(moving.spots) - true.apply(moving.spots)
+    return float(np.sqrt((apart**2).sum(axis=1).mean()) / spacing(fixed.spots))
+
+
+def _ours(fixed: Section, moving: Section) -> Pose:
+    import anndata as ad
+
+    both = ad.AnnData(obsm={k: np.concatenate([getattr(s, v) for s in (fixed, moving)]) for k, v in KEYS.items()})
+    both.obs["slice"] = np.repeat(["fixed", "moving"], [len(fixed.spots), len(moving.spots)])
+    sdo.tl.align_slices(both, "slice", "fixed", show_progress=False)
+    return procrustes(sdo.get.alignment(both).apply(moving.spots, "moving"), moving.spots)
+
+
+KEYS = {"spatial": "spots", "X_pca": "states"}
+
+
+def _centroids(fixed: Section, moving: Section) -> Pose:
+    return Pose(np.eye(2), fixed.spots.mean(axis=0) - moving.spots.mean(axis=0))
+
+
+def _axes(fixed: Section, moving: Section) -> Pose:
+    frames = [principal_frame(section.spots, mirror=True) for section in (fixed, moving)]
+    return frames[0].inverse.after(frames[1])
+
+
+def iterated_closest_points(fixed: Section, moving: Section) -> Pose:
+    """Pair each spot with the nearest one, move the section to fit, and again; from equal centroids."""
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=1).fit(fixed.spots)
+    pose, last = _centroids(fixed, moving), np.inf
+    for _ in range(N_ITERATIONS):
+        distances, nearest = search.kneighbors(pose.apply(moving.spots))
+        if not distances.mean() < last:
+            break
+        last = distances.mean()
+        pose = procrustes(fixed.spots[nearest[:, 0]], moving.spots, reflected=False)
+    return pose
+
+
+ALIGNMENTS = {
+    "scdiffot": _ours,
+    "ICP": iterated_closest_points,
+    "principal axes": _axes,
+    "centroids only": _centroids,
+}
+
+
+def held_out(seed: int, settings: Settings) -> Iterator[Row]:
+    """Every section between two others, made from them."""
+    for patient in space_data.PATIENTS[: 1 if settings.quick else None]:
+        adata = space_data.her2st(patient)
+        adata = adata[~np.isnan(adata.obsm["warped"]).any(axis=1), adata.var["highly_variable"]].copy()
+        adata.obsm["frame"] = np.asarray(adata.obsm.pop("warped"), dtype=np.float64)
+        names = space_data.slice_names(adata)
+        for k in range(1, 2 if settings.quick else len(names) - 1):
+            yield from _triple(adata, (names[k - 1], names[k], names[k + 1]), "her2st", seed)
+    yield from _mpfc(seed)
+
+
+def _mpfc(seed: int) -> Iterator[Row]:
+    """The same of three sections that lie in frames of their own: all are aligned first."""
+    import scanpy as sc
+
+    adata = space_data.mpfc()
+    sc.pp.pca(adata, n_comps=space_data.N_DIMS, random_state=0)
+    sdo.tl.align_slices(adata, "slice", "BZ9", show_progress=False)
+    adata.obsm["frame"] = adata.obsm["scdiffot_aligned"]
+    for names in (("BZ5", "BZ9", "BZ14"), ("BZ9", "BZ5", "BZ14"), ("BZ5", "BZ14", "BZ9")):
+        yield from _triple(adata, names, "mpfc", seed)
+
+
+def _triple(adata: AnnData, names: tuple[str, str, str], task: str, seed: int) -> Iterator[Row]:
+    before, middle, after = ((adata.obs["slice"] == name).to_numpy() for name in names)
+    true = adata[middle]
+    row = {"task": task, "variant": names[1]}
+    # Without the section itself.
+    known = adata[before | after].copy()
+    for form in FORMS:
+        start = time.process_time()
+        made = sdo.tl.interpolate_slices(
+            known,
+            [names[0], names[2]],
+            0.5,
+            library_key="slice",
+            spatial_key="frame",
+            cell_keys="cluster",
+            form=form,  # type: ignore[arg-type]
+        )
+        cost = {"cpu_s": time.process_time() - start}
+        yield row | {"method": f"scdiffot, {form}"} | compared(made, true, seed) | cost
+    for method, rows in (
+        ("copy of the one before", before),
+        ("copy of the one after", after),
+        ("both, pooled", before | after),
+    ):
+        yield row | {"method": method} | compared(adata[rows], true, seed)
+    states = np.asarray(true.obsm["X_pca"], dtype=np.float64)
+    places = np.asarray(true.obsm["frame"])
+    scaled = np.hstack([z / np.sqrt(z.var(axis=0).sum()) for z in (places, states)]) / np.sqrt(2)
+    yield row | {"method": FLOOR, "joint": noise_floor(scaled, p=2, rng=seed)}
+
+
+def compared(made: AnnData, true: AnnData, seed: int) -> Row:
+    """Joint distance; and at the measured spots, correlation of genes over them, and share of labels that are right."""
+    from scipy.spatial import cKDTree
+
+    places, true_places = (np.asarray(a.obsm["frame"], dtype=np.float64) for a in (made, true))
+    states, true_states = (np.asarray(a.obsm["X_pca"], dtype=np.float64) for a in (made, true))
+    nearest = cKDTree(places).query(true_places)[1]
+    genes, true_genes = (a.X.toarray() if hasattr(a.X, "toarray") else np.asarray(a.X) for a in (made, true))
+    labels, true_labels = (a.obs["cluster"].astype(str).to_numpy() for a in (made, true))
+    named = true_labels != ""
+    return {
+        "joint": joint_distance(places, states, true_places, true_states, rng=seed),
+        "gene_r": mean_correlation(genes[nearest], true_genes),
+        "labels": float(np.mean(labels[nearest][named] == true_labels[named])),
+    }
+
+
+def mean_correlation(found: np.ndarray, true: np.ndarray) -> float:
+    """Mean over genes of the correlation over spots (n, genes); 0 for a gene that is constant in either."""
+    a, b = found - found.mean(axis=0), true - true.mean(axis=0)
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return float(np.mean((a * b).sum(axis=0) / np.where(norm > 0, norm, 1.0)))
