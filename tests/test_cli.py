@@ -91,6 +91,19 @@ def test_fit_quiet_and_validated(path, tmp_path):
     assert ad.read_h5ad(out).uns["scdiffot"]["validation"]["time"].tolist() == [1.0]
 
 
+def test_fit_in_a_tissue(tmp_path):
+    import scdiffot as sdo
+
+    sdo.datasets.spatial_slices(60, n_times=2, n_genes=6, n_dims=2, n_paths=2).write_h5ad(tmp_path / "slices.h5ad")
+    out = tmp_path / "fitted.h5ad"
+    options = ("--spatial-key", "spatial_true", "--spatial-weight", 0.3, "--no-align", "--sigma", 0.3, "--n-steps", 20)
+    found = _run("fit", tmp_path / "slices.h5ad", "--time-key", "time", "-o", out, *options, "--quiet")
+    assert (found.returncode, found.stderr) == (0, "")
+    fitted = ad.read_h5ad(out)
+    assert fitted.obsm["scdiffot_migration"].shape == (fitted.n_obs, 2)
+    assert "scdiffot_aligned" not in fitted.obsm
+
+
 @pytest.fixture
 def fitted_path(fitted, tmp_path):
     fitted.write_h5ad(tmp_path / "fitted.h5ad")

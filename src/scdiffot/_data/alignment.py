@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._keys import Keys
+from scdiffot._logging import logger
 from scdiffot.core.spatial.nonrigid import Warp
 from scdiffot.core.spatial.pose import Pose
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from scdiffot.core.spatial.alignment import AlignConfig
     from scdiffot.core.spatial.chains import Chain
+
+
+# Agreement below which slices may have nothing in common.
+LOW_SCORE = 0.3
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class SliceAlignment:
     table: pd.DataFrame
     poses: dict[str, Pose]
     warps: dict[str, Warp | None]
+
+    def warn(self) -> None:
+        """Tell the user where slices hardly agree."""
+        weak = self.table[self.table["score"] < LOW_SCORE]
+        for name, neighbor, score in zip(weak["slice"], weak["neighbor"], weak["score"], strict=True):
+            logger.warning("Slices %r and %r hardly agree (score %.2f): look at where they lie.", name, neighbor, score)
 
     def apply(self, points: np.ndarray, slice: str) -> np.ndarray:
         """Bring points of a slice into the frame of the reference.

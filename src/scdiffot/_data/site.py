@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._keys import DEFAULT, Keys
+from scdiffot._progress import cell_bar
 from scdiffot.core.spatial.alignment import AlignConfig
-from scdiffot.core.spatial.chains import align_chain
+from scdiffot.core.spatial.chains import align_chain, n_links
 
 from .alignment import alignment_params, make_alignment, write_alignment
 from .slices import check_slice, read_positions
@@ -59,6 +60,7 @@ def find_site(
     spatial_key: str,
     weight: Any,
     align: Any,
+    show_progress: bool,
 ) -> Site:
     """Read positions, and take out the motion of every time point as a whole.
 
@@ -78,6 +80,8 @@ def find_site(
         Share of the positions in the variance of the state.
     align
         Whether to align; what comes from an alignment is left as it is.
+    show_progress
+        Whether to show a bar meanwhile.
 
     Raises
     ------
@@ -101,10 +105,11 @@ def find_site(
     # a slide that was turned over is for the user to tell
     config = AlignConfig(reflections=False, partial=False)
     names = list(rows)
-    chain = align_chain(
-        [(positions[cells], states[cells].astype(np.float64)) for cells in rows.values()], config=config
-    )
+    parts = [(positions[cells], states[cells].astype(np.float64)) for cells in rows.values()]
+    with cell_bar("pairs of slices", n_links(len(names)), show=show_progress) as progress:
+        chain = align_chain(parts, config=config, progress=progress)
     alignment = make_alignment(names, names[0], chain, {})
+    alignment.warn()
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)

@@ -32,6 +32,15 @@ def add_fit(commands: Any) -> None:
     )
     fit.add_argument("--autonomous", action="store_true", help="drift and growth do not depend on time")
     fit.add_argument("--growth-prior", metavar="KEY", help="column of obs with expected growth rates")
+    fit.add_argument("--spatial-key", metavar="KEY", help="positions in a tissue, to fit with the states")
+    fit.add_argument(
+        "--spatial-weight",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of the positions in the variance (%(default)s)",
+    )
+    fit.add_argument("--no-align", action="store_true", help="the slices of all times share a frame")
     fit.add_argument("--held-out", nargs="+", metavar="LABEL", help="time points to leave out")
     fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
     fit.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
@@ -80,6 +89,9 @@ def _fit(arguments: argparse.Namespace) -> None:
             autonomous=arguments.autonomous,
             growth_prior=arguments.growth_prior,
             held_out=arguments.held_out,
+            spatial_key=arguments.spatial_key,
+            spatial_weight=arguments.spatial_weight,
+            spatial_align=not arguments.no_align,
             n_steps=arguments.n_steps,
             rng=arguments.rng,
             device=arguments.device,

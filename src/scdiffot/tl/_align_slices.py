@@ -10,7 +10,6 @@ from scdiffot._data.alignment import alignment_params, make_alignment, slice_ord
 from scdiffot._data.checks import check_count, check_share, suggest, writable
 from scdiffot._data.slices import read_slices
 from scdiffot._keys import DEFAULT, Keys
-from scdiffot._logging import logger
 from scdiffot._progress import cell_bar
 from scdiffot.core.spatial.alignment import AlignConfig
 from scdiffot.core.spatial.chains import Chain, align_chain, n_links
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 METHODS = ("rigid", "nonrigid")
-# Agreement below which slices may have nothing in common.
-LOW_SCORE = 0.3
 
 
 def align_slices(
@@ -152,9 +149,7 @@ def align_slices(
                     if progress is not None:
                         progress(1)
     alignment = make_alignment(names, centre, chain, warps)
-    weak = alignment.table[alignment.table["score"] < LOW_SCORE]
-    for name, neighbor, score in zip(weak["slice"], weak["neighbor"], weak["score"], strict=True):
-        logger.warning("Slices %r and %r hardly agree (score %.2f): look at where they lie.", name, neighbor, score)
+    alignment.warn()
     aligned = np.full((adata.n_obs, 2), np.nan)
     for name in names:
         aligned[rows[name]] = alignment.apply(slices.positions[rows[name]], name)

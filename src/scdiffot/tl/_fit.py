@@ -207,7 +207,14 @@ def fit(
         times = cell_times(adata, time_key, time_map=time_map)
         states = representation(adata, use_rep, n_dims=n_dims)
         site = find_site(
-            adata, times, states, keys, spatial_key=spatial_key, weight=spatial_weight, align=spatial_align
+            adata,
+            times,
+            states,
+            keys,
+            spatial_key=spatial_key,
+            weight=spatial_weight,
+            align=spatial_align,
+            show_progress=show_progress,
         )
     course = time_course(
         adata,
