@@ -1,0 +1,160 @@
+"""Descent on the parameters of small networks: Adam in the eigenbasis of the gradients, in one cycle of rates."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BETAS, EPS = (0.95, 0.95), 1e-8
+GRADIENT_CLIP = 5.0
+# Steps between two bases: a basis costs more than a step, and changes slowly.
+EVERY = 10
+# Sides of matrices from there on have none: it would cost more than it saves.
+MAX_SIDE = 256
+WARM_UP = 0.1
+
+
+class Descent:
+    """Descent by :class:`Soap` in cycles of rates, with clipped gradients and weight decay.
+
+    All parameters and their gradients become views of one vector, so that what is done to each of them is one operation.
+
+    Parameters
+    ----------
+    module
+        The networks.
+    weight_decay
+        Decay of all parameters, in rates.
+    """
+
+    def __init__(self, module: nn.Module, *, weight_decay: float = 1e-4) -> None:
+        # Matrices of one shape side by side: they are worked on together.
+        parameters = sorted(module.parameters(), key=lambda p: (p.ndim, *p.shape), reverse=True)
+        self.vector = _flattened(parameters)
+        self._optimizer = Soap(self.vector, [p.shape for p in parameters], 0.0, weight_decay)
+
+    def begin(self, peak: float, n_steps: int) -> None:
+        """Begin a cycle of `n_steps` steps. What is known of the gradients stays: a fresh start would shake the networks."""
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer, peak, total_steps=n_steps + 1, pct_start=WARM_UP, cycle_momentum=False
+        )
+
+    def step(self, loss: Tensor) -> None:
+        """Move all parameters against the gradient of a loss."""
+        self._optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([self.vector], GRADIENT_CLIP)
+        self._optimizer.step()
+        self._schedule.step()
+
+
+class Soap(torch.optim.Optimizer):
+    """Adam in the slowly changing eigenbasis of Shampoo's preconditioner :cite:p:`Vyas2025`.
+
+    A weight matrix is rotated on both sides so that the entries of its gradient are nearly uncorrelated, as Adam takes them to be.
+    Small networks are fitted in a quarter of the steps of Adam.
+
+    Parameters
+    ----------
+    vector
+        All parameters, one after the other.
+    shapes
+        Their shapes.
+    lr
+        Learning rate.
+    weight_decay
+        Decay that does not depend on the gradient, in learning rates.
+    """
+
+    def __init__(self, vector: nn.Parameter, shapes: list[torch.Size], lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__([vector], {"lr": lr, "weight_decay": weight_decay})
+        self._vector, self._n_steps = vector, 0
+        self._mean, self._square = torch.zeros_like(vector.detach()), torch.zeros_like(vector.detach())
+        self._blocks: list[_Block] = []
+        start = 0
+        for shape, alike in groupby(shapes):
+            n = len(list(alike))
+            end = start + n * prod(shape)
+            if len(shape) == 2 and min(shape) > 1:
+                self._blocks.append(_Block(slice(start, end), (n, *shape)))
+            start = end
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move the parameters by the gradient of their vector."""
+        self._n_steps += 1
+        gradient = self._vector.grad
+        assert gradient is not None
+        lr, decay = (self.param_groups[0][name] for name in ("lr", "weight_decay"))
+        bias, bias_square = (1 - beta**self._n_steps for beta in BETAS)
+        self._mean.lerp_(gradient, 1 - BETAS[0])
+        both = torch.stack([gradient, self._mean])
+        for block in self._blocks:
+            block.add(gradient)
+            block.rotate(both)
+        self._square.mul_(BETAS[1]).addcmul_(both[0], both[0], value=1 - BETAS[1])
+        update = both[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
+        for block in self._blocks:
+            block.rotate_back(update)
+            if self._n_steps % EVERY == 0:
+                block.turn()
+        self._vector.mul_(1 - lr * decay).add_(update[0], alpha=-lr / bias)
+
+
+class _Block:
+    """Matrices of one shape (k, rows, columns) in a part of the vector, each with a basis for its rows and its columns.
+
+    The bases are eigenvectors, nearly, of the mean of ``G G^T`` and ``G^T G`` over the gradients ``G``.
+    """
+
+    def __init__(self, part: slice, shape: tuple[int, int, int]) -> None:
+        self._part, self._shape = part, shape
+        self._left, self._right = (size <= MAX_SIDE for size in shape[1:])
+        self._moments: list[Tensor] = []
+        self._bases: list[Tensor] = []
+
+    def add(self, gradient: Tensor) -> None:
+        """Take in the gradient of the vector."""
+        g = gradient[self._part].view(self._shape)
+        pairs = [(g, g.mT)] * self._left + [(g.mT, g)] * self._right
+        if not self._bases:
+            self._moments = [a @ b for a, b in pairs]
+            self._bases = [torch.linalg.eigh(moment)[1] for moment in self._moments]
+        else:
+            for moment, (a, b) in zip(self._moments, pairs, strict=True):
+                moment.baddbmm_(a, b, beta=BETAS[1], alpha=1 - BETAS[1])
+
+    def turn(self) -> None:
+        """One step of the power iteration for all eigenvectors at once."""
+        products = [moment @ basis for moment, basis in zip(self._moments, self._bases, strict=True)]
+        self._bases = [torch.linalg.qr(product)[0] for product in products]
+
+    def rotate(self, vectors: Tensor) -> None:
+        """Turn this part of vectors (n, size) into the bases."""
+        values = vectors[:, self._part].unflatten(1, self._shape)
+        rotated = self._bases[0].mT @ values if self._left else values
+        vectors[:, self._part] = (rotated @ self._bases[-1] if self._right else rotated).flatten(1)
+
+    def rotate_back(self, vectors: Tensor) -> None:
+        """Undo :meth:`rotate`."""
+        values = vectors[:, self._part].unflatten(1, self._shape)
+        rotated = self._bases[0] @ values if self._left else values
+        vectors[:, self._part] = (rotated @ self._bases[-1].mT if self._right else rotated).flatten(1)
+
+
+def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """One vector of which parameters and their gradients become views."""
+    vector = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    vector.grad = torch.zeros_like(vector)
+    sizes = [p.numel() for p in parameters]
+    for p, values, slopes in zip(parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True):
+        p.data = values.view_as(p)
+        p.grad = slopes.view_as(p)
+    return vector

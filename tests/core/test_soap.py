@@ -1,0 +1,98 @@
+"""Descent in the eigenbasis of the gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scdiffot.core.mlp import MLP
+from scdiffot.core.soap import BETAS, EPS, EVERY, Descent, Soap
+
+
+def test_vectors_are_moved_as_adam_does():
+    torch.manual_seed(0)
+    start, targets = torch.randn(5), torch.randn(30, 5)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    optimizers = (
+        Soap(ours, [torch.Size([5])], 0.05, 0.1),
+        torch.optim.AdamW([theirs], lr=0.05, betas=BETAS, eps=EPS, weight_decay=0.1),
+    )
+    for target in targets:
+        for parameter, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            (parameter - target).square().sum().backward()
+            optimizer.step()
+    np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-5)
+
+
+def linear_fit(x: Tensor, y: Tensor, weight: Tensor, n_steps: int) -> Tensor:
+    """Outputs of a linear layer that is regressed on `y`."""
+    layer = nn.Linear(x.shape[1], y.shape[1], bias=False, dtype=x.dtype)
+    layer.weight.data.copy_(weight)
+    descent = Descent(layer, weight_decay=0.0)
+    descent.begin(0.05, n_steps)
+    for _ in range(n_steps):
+        descent.step((layer(x) - y).square().mean())
+    return layer(x).detach()
+
+
+def test_steps_do_not_depend_on_the_axes():
+    """Turning inputs and outputs, which changes the steps of Adam, turns those of the descent."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    x, y, weight = draw(60, 4), draw(60, 3), draw(3, 4)
+    turn_in, turn_out = torch.linalg.qr(draw(4, 4))[0], torch.linalg.qr(draw(3, 3))[0]
+    n_steps = 2 * EVERY + 3
+    plain = linear_fit(x, y, weight, n_steps)
+    turned = linear_fit(x @ turn_in, y @ turn_out, turn_out.T @ weight @ turn_in, n_steps)
+    assert (plain - x @ weight.T).abs().max() > 0.1
+    np.testing.assert_allclose(turned @ turn_out.T, plain, atol=1e-8)
+
+
+def test_a_network_needs_a_third_of_adams_steps():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1000, 2, generator=generator) * 4 - 2
+    y = torch.sin(3 * x[:, :1]) * x[:, 1:]
+    torch.manual_seed(0)
+    ours = MLP(2, 1, 32, 2)
+    theirs = MLP(2, 1, 32, 2)
+    theirs.load_state_dict(ours.state_dict())
+    descent = Descent(ours)
+    descent.begin(0.01, 400)
+    for _ in range(400):
+        descent.step((ours(x) - y).square().mean())
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1201, pct_start=0.1)
+    for _ in range(1200):
+        optimizer.zero_grad()
+        (theirs(x) - y).square().mean().backward()
+        optimizer.step()
+        schedule.step()
+    errors = [float((net(x) - y).square().mean().detach()) for net in (ours, theirs)]
+    assert errors[0] < errors[1] / 3
+
+
+def test_parameters_are_views_of_one_vector():
+    net = MLP(3, 1, 8, 2)
+    x = torch.randn(5, 3)
+    before = net(x).detach()
+    descent = Descent(net)
+    assert descent.vector.numel() == sum(p.numel() for p in net.parameters())
+    torch.testing.assert_close(net(x).detach(), before)
+    with torch.no_grad():
+        descent.vector.zero_()
+    assert not net(x).any()
+
+
+@pytest.mark.parametrize("size", [3, 300])
+def test_sides_of_any_size(size):
+    """From some size on a side has no basis; the loss falls all the same."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(50, size, generator=generator)
+    y = x[:, :3] @ torch.randn(3, 4, generator=generator)
+    assert (linear_fit(x, y, torch.zeros(4, size), 300) - y).square().mean() < 0.05 * y.square().mean()
