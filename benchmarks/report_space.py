@@ -234,8 +234,8 @@ def _tissue(rows: list[Row]) -> str:
     return f"""\
 A simulated tissue that grows, turns and differentiates ({{func}}`scdiffot.datasets.spatial_slices`), fitted with
 {{func}}`scdiffot.tl.fit` (`spatial_key="spatial", autonomous=True`): cosine of migration, less the rigid motion of each time, and of the
-velocity in expression, over all cells; correlation of growth; mean absolute error of the fates of the first slice. *States alone* knows
-the expression only. Largest error of a turn between slices: {number(max(turned, default=np.nan))} degrees.
+velocity in expression, over all cells; correlation of growth; mean absolute error of the fates of the first slice. *Changing
+with time* has the default form, the least action between each two snapshots; *states alone* knows the expression only. Largest error of a turn between slices: {number(max(turned, default=np.nan))} degrees.
 
 {table(("fit, cells of the first slice", *TISSUE.values()), lines)}
 """

@@ -175,8 +175,8 @@ def test_simulated_tissue_is_judged_with_and_without_places(space, monkeypatch):
 
     monkeypatch.setattr(space, "N_OBS_QUICK", 60)
     rows = list(space.run("tissue", Settings(n_seeds=1, quick=True, fit={"n_steps": 20, "n_corrections": 0})))
-    assert [row["method"] for row in rows] == ["scdiffot", "scdiffot, states alone"]
-    assert "migration" not in rows[1]
+    assert [row["method"] for row in rows] == ["scdiffot", "scdiffot, changing with time", "scdiffot, states alone"]
+    assert "migration" not in rows[2]
     assert rows[0]["angle_error"] >= 0
     assert all(-1 <= row[key] <= 1 for row in rows for key in ("velocity", "growth_r"))
     assert all(0 <= row["fate_error"] <= 1 for row in rows)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot._rng import as_generator, torch_seed
+from scdiffot._rng import as_generator, rng_name, torch_seed
 
 
 def test_equal_seeds_give_equal_streams():
@@ -15,6 +15,10 @@ def test_generator_is_passed_through_and_moves_on():
     rng = np.random.default_rng(0)
     assert as_generator(rng) is rng
     assert as_generator(rng).random() != as_generator(rng).random()
+
+
+def test_every_generator_has_a_name_to_store():
+    assert [rng_name(rng) for rng in (3, np.int64(3), None, np.random.default_rng(0))] == [3, 3, "None", "Generator"]
 
 
 def test_none_is_fresh_entropy():

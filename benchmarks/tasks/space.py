@@ -27,7 +27,11 @@ N_SEEDS_DOMAINS, N_SEEDS_DOMAINS_QUICK = 5, 2
 N_BISECTIONS = 12
 # Cells of the first slice: growth is the hardest to learn from few.
 SIZES, N_OBS_QUICK, N_DRAWN = (500, 1000), 150, 1500
-TISSUE_FITS: dict[str, dict[str, Any]] = {"scdiffot": {"spatial_key": "spatial"}, "scdiffot, states alone": {}}
+TISSUE_FITS: dict[str, dict[str, Any]] = {
+    "scdiffot": {"spatial_key": "spatial", "autonomous": True},
+    "scdiffot, changing with time": {"spatial_key": "spatial"},
+    "scdiffot, states alone": {"autonomous": True},
+}
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
@@ -190,7 +194,6 @@ def tissue(seed: int, settings: Settings) -> Iterator[Row]:
             adata,
             "time",
             use_rep="X_pca",
-            autonomous=True,
             rng=seed,
             device="cpu",
             show_progress=False,

@@ -39,6 +39,13 @@ def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
     return np.random.default_rng(int(rng))
 
 
+def rng_name(rng: int | np.random.Generator | None) -> int | str:
+    """What to note of the `rng` argument among the parameters of a run: the seed, or that there was none."""
+    if isinstance(rng, Integral):
+        return int(rng)
+    return "None" if rng is None else "Generator"
+
+
 def torch_seed(rng: np.random.Generator) -> int:
     """Draw a seed for `torch.Generator.manual_seed` from a generator, whose state moves on."""
     return int(rng.integers(2**63))

@@ -128,7 +128,7 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
     tissue: Tissue | None = params["tissue"]
     if tissue is None:
         return space
-    return replace(space, decoder=leading(space.decoder, tissue.positions(adata).shape[1]))
+    return replace(space, decoder=leading(space.decoder, locate(adata, tissue.spatial_key).array.shape[1]))
 
 
 def gene_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None) -> GeneSpace:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scdiffot import _keys
 from scdiffot._keys import Keys
+from scdiffot._rng import rng_name
 
 from .checks import check_adata, is_mudata, some, suggest
 from .expression import PORTION, dense
@@ -54,7 +55,7 @@ def response_params(
         "embedding": targets.embedding,
         "embedding_shift": targets.shift,
         "embedding_scale": targets.scale,
-        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+        "rng": rng_name(rng),
     }
 
 

@@ -14,14 +14,14 @@ from scdiffot.core.spatial.chains import align_chain, n_links
 
 from .alignment import alignment_params, make_alignment, write_alignment
 from .slices import check_slice, read_positions
-from .tissue import Tissue, make_tissue
+from .tissue import Tissue, check_weight, make_tissue
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
     from .alignment import SliceAlignment
-    from .times import CellTimes
+    from .snapshots import TimeCourse
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class Site:
 
 def find_site(
     adata: AnnData | MuData,
-    times: CellTimes,
-    representation: tuple[np.ndarray, str],
+    course: TimeCourse,
     keys: Keys,
     *,
     spatial_key: str,
@@ -68,10 +67,8 @@ def find_site(
     ----------
     adata
         The spots.
-    times
-        Their times.
-    representation
-        Their states, shape ``(n, d)``, and their name.
+    course
+        Their times and states.
     keys
         Names of the fit.
     spatial_key
@@ -88,7 +85,8 @@ def find_site(
     TypeError, ValueError
         If positions or arguments cannot be used.
     """
-    states, use_rep = representation
+    weight = check_weight(weight)
+    states, times = course.states, course.times
     positions, name = read_positions(adata, spatial_key)
     if not isinstance(align, bool | np.bool_):
         raise TypeError(f"`spatial_align` is a {type(align).__name__}: pass True or False.")
@@ -113,7 +111,7 @@ def find_site(
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)
-    params = alignment_params(config, times.column, name, use_rep, states.shape[1], reference=names[0])
+    params = alignment_params(config, times.column, name, course.use_rep, states.shape[1], reference=names[0])
     return Site(make_tissue(states, placed, keys.aligned, weight), placed, alignment, params)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +53,12 @@ class TimeCourse:
     held_out: tuple[float, ...]
     snapshots: Snapshots
 
+    def in_tissue(self, tissue: Tissue, positions: np.ndarray) -> TimeCourse:
+        """The same cells with the positions of all of them, shape ``(n, 2)`` or ``(n, 3)``, in their states."""
+        states = tissue.join(self.states, positions)
+        parts = tuple(states[self.times.cells(t)] for t in self.snapshots.times)
+        return replace(self, states=states, tissue=tissue, snapshots=replace(self.snapshots, states=parts))
+
 
 def time_course(
     adata: AnnData | MuData,
@@ -64,13 +70,8 @@ def time_course(
     mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
     growth_prior: str | np.ndarray | None = None,
     held_out: TimePoint | Iterable[TimePoint] | None = None,
-    tissue: Tissue | None = None,
-    positions: np.ndarray | None = None,
 ) -> TimeCourse:
-    """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters.
-
-    With a `tissue`, positions join the states: those of its key, or the given ones in their place.
-    """
+    """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters."""
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
     states, name = representation(adata, use_rep, n_dims=n_dims)
@@ -80,8 +81,6 @@ def time_course(
     spread = np.ptp(states[np.isin(times.values, kept)], axis=0)
     if not spread.any():
         raise ValueError(f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another.")
-    if tissue is not None:
-        states = tissue.join(states, tissue.positions(adata) if positions is None else positions)
     rows = [times.cells(t) for t in kept]
     prior = _growth_prior(adata, growth_prior)
     snapshots = Snapshots(
@@ -90,7 +89,7 @@ def time_course(
         masses=_masses(times, kept, mass),
         growth_prior=None if prior is None else tuple(prior[r] for r in rows),
     )
-    return TimeCourse(states, name, tissue, times, left_out, snapshots)
+    return TimeCourse(states, name, None, times, left_out, snapshots)
 
 
 def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:

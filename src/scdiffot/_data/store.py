@@ -9,6 +9,7 @@ import numpy as np
 
 from scdiffot import _keys
 from scdiffot._keys import Keys
+from scdiffot._rng import rng_name
 
 from .checks import check_adata, is_mudata, suggest
 from .extract import representation
@@ -68,7 +69,7 @@ def make_params(
         "held_out": np.array(course.held_out, dtype=np.float64),
         "times": course.snapshots.times,
         "masses": course.snapshots.masses,
-        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+        "rng": rng_name(rng),
     }
 
 
@@ -189,10 +190,12 @@ def read_course(
         Other arguments of :func:`~scdiffot._data.snapshots.time_course` to replace.
     """
     params = read_params(adata, key)
-    names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior", "tissue")
+    names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
     held = [float(t) for t in params["held_out"]] if held_out is None else held_out
-    return time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
+    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
+    tissue: Tissue | None = params["tissue"]
+    return course if tissue is None else course.in_tissue(tissue, tissue.positions(adata))
 
 
 def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> Any:

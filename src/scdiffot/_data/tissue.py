@@ -46,7 +46,27 @@ class Tissue:
         return states[..., : self.n_dims], states[..., self.n_dims :] / self.unit
 
 
-def make_tissue(states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: Any) -> Tissue:
+def check_weight(weight: Any) -> float:
+    """Check the share of the positions in the variance of the state.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it does not lie between 0 and 1.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise TypeError(f"`spatial_weight` is a {type(weight).__name__}: pass a number between 0 and 1.")
+    if not 0 < float(weight) < 1:
+        raise ValueError(
+            f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the positions in the variance; or leave "
+            "`spatial_key` out."
+        )
+    return float(weight)
+
+
+def make_tissue(states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: float) -> Tissue:
     """Weigh positions against expression.
 
     Parameters
@@ -59,21 +79,7 @@ def make_tissue(states: np.ndarray, positions: np.ndarray, spatial_key: str, wei
         Full name of the coordinates.
     weight
         Share of the positions in the total variance, between 0 and 1.
-
-    Raises
-    ------
-    TypeError
-        If the weight is not a number.
-    ValueError
-        If it does not lie between 0 and 1.
     """
-    if isinstance(weight, bool) or not isinstance(weight, Real):
-        raise TypeError(f"`spatial_weight` is a {type(weight).__name__}: pass a number between 0 and 1.")
-    if not 0 < float(weight) < 1:
-        raise ValueError(
-            f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the positions in the variance; or leave "
-            "`spatial_key` out."
-        )
     spread = [float(values.var(axis=0, dtype=np.float64).sum()) for values in (states, positions)]
-    unit = np.sqrt(float(weight) / (1 - float(weight)) * spread[0] / spread[1])
+    unit = np.sqrt(weight / (1 - weight) * spread[0] / spread[1])
     return Tissue(spatial_key, float(unit), states.shape[1])

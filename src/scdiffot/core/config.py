@@ -36,7 +36,7 @@ class FitConfig:
     n_corrections
         Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 8 for autonomous fields.
     n_correction_steps
-        Optimisation steps of each such round; 200 if None, or 150 for autonomous fields.
+        Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -60,11 +60,11 @@ class FitConfig:
     path: Literal["auto", "geodesic", "straight"] = "auto"
     autonomous: bool = False
     search_sigma: bool = True
-    n_steps: int = 2000
+    n_steps: int = 800
     n_corrections: int | None = None
     n_correction_steps: int | None = None
     batch_size: int = 512
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     n_hidden: int | None = None
     n_layers: int = 3
     n_landmarks: int = 2000
@@ -92,7 +92,7 @@ class FitConfig:
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
         # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (8, 150) if self.autonomous else (2, 200)
+        rounds, steps = (8, 75) if self.autonomous else (2, 100)
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,

@@ -94,15 +94,3 @@ class _ValueAndGradient(torch.autograd.Function):
             if layer:
                 unit_bar = inner_bar @ weights[layer]
         return None, None, *bars, out_bar, value_bar.sum()[None]
-
-
-def flattened(module: nn.Module) -> nn.Parameter:
-    """One vector of which all parameters and their gradients become views: an optimiser's step is then one operation."""
-    parameters = list(module.parameters())
-    vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
-    vector.grad = torch.zeros_like(vector)
-    sizes = [p.numel() for p in parameters]
-    for p, values, slopes in zip(parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True):
-        p.data = values.view_as(p)
-        p.grad = slopes.view_as(p)
-    return vector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from math import prod
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
 BETAS, EPS = (0.95, 0.95), 1e-8
@@ -18,7 +21,8 @@ GRADIENT_CLIP = 5.0
 EVERY = 10
 # Sides of matrices from there on have none: it would cost more than it saves.
 MAX_SIDE = 256
-WARM_UP = 0.1
+# Share of a cycle in which rates rise, from this part of the peak.
+WARM_UP, START = 0.1, 0.04
 
 
 class Descent:
@@ -38,28 +42,38 @@ class Descent:
         # Matrices of one shape side by side: they are worked on together.
         parameters = sorted(module.parameters(), key=lambda p: (p.ndim, *p.shape), reverse=True)
         self.vector = _flattened(parameters)
-        self._optimizer = Soap(self.vector, [p.shape for p in parameters], 0.0, weight_decay)
+        self._soap = Soap(self.vector, [p.shape for p in parameters], weight_decay)
+        self._cycle: Iterator[float] = iter(())
 
     def begin(self, peak: float, n_steps: int) -> None:
         """Begin a cycle of `n_steps` steps. What is known of the gradients stays: a fresh start would shake the networks."""
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, peak, total_steps=n_steps + 1, pct_start=WARM_UP, cycle_momentum=False
-        )
+        self._cycle = one_cycle(peak, n_steps)
 
     def step(self, loss: Tensor) -> None:
         """Move all parameters against the gradient of a loss."""
-        self._optimizer.zero_grad(set_to_none=False)
+        gradient = self.vector.grad
+        assert gradient is not None
+        gradient.zero_()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([self.vector], GRADIENT_CLIP)
-        self._optimizer.step()
-        self._schedule.step()
+        gradient.mul_((GRADIENT_CLIP / gradient.norm()).clamp(max=1.0))
+        self._soap.step(next(self._cycle))
 
 
-class Soap(torch.optim.Optimizer):
+def one_cycle(peak: float, n_steps: int) -> Iterator[float]:
+    """Rates that rise to a peak and fall to nothing along half a cosine each :cite:p:`Smith2019`."""
+    n_up = max(WARM_UP * n_steps, 1.0)
+    for i in range(n_steps):
+        up = i < n_up
+        share = i / n_up if up else (i - n_up) / (n_steps - n_up)
+        height = (1 - math.cos(math.pi * share)) / 2
+        yield peak * (START + (1 - START) * height if up else 1 - height)
+
+
+class Soap:
     """Adam in the slowly changing eigenbasis of Shampoo's preconditioner :cite:p:`Vyas2025`.
 
     A weight matrix is rotated on both sides so that the entries of its gradient are nearly uncorrelated, as Adam takes them to be.
-    Small networks are fitted in a quarter of the steps of Adam.
+    (The optimisers of torch import its compiler, which takes longer than many a fit.)
 
     Parameters
     ----------
@@ -67,15 +81,12 @@ class Soap(torch.optim.Optimizer):
         All parameters, one after the other.
     shapes
         Their shapes.
-    lr
-        Learning rate.
     weight_decay
         Decay that does not depend on the gradient, in learning rates.
     """
 
-    def __init__(self, vector: nn.Parameter, shapes: list[torch.Size], lr: float, weight_decay: float = 0.0) -> None:
-        super().__init__([vector], {"lr": lr, "weight_decay": weight_decay})
-        self._vector, self._n_steps = vector, 0
+    def __init__(self, vector: nn.Parameter, shapes: list[torch.Size], weight_decay: float = 0.0) -> None:
+        self._vector, self._decay, self._n_steps = vector, weight_decay, 0
         self._mean, self._square = torch.zeros_like(vector.detach()), torch.zeros_like(vector.detach())
         self._blocks: list[_Block] = []
         start = 0
@@ -87,12 +98,11 @@ class Soap(torch.optim.Optimizer):
             start = end
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, rate: float) -> None:
         """Move the parameters by the gradient of their vector."""
         self._n_steps += 1
         gradient = self._vector.grad
         assert gradient is not None
-        lr, decay = (self.param_groups[0][name] for name in ("lr", "weight_decay"))
         bias, bias_square = (1 - beta**self._n_steps for beta in BETAS)
         self._mean.lerp_(gradient, 1 - BETAS[0])
         both = torch.stack([gradient, self._mean])
@@ -105,7 +115,7 @@ class Soap(torch.optim.Optimizer):
             block.rotate_back(update)
             if self._n_steps % EVERY == 0:
                 block.turn()
-        self._vector.mul_(1 - lr * decay).add_(update[0], alpha=-lr / bias)
+        self._vector.mul_(1 - rate * self._decay).add_(update[0], alpha=-rate / bias)
 
 
 class _Block:

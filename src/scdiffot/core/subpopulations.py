@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .p_values import adjust_p_values
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -73,18 +75,13 @@ def _interval(values: np.ndarray, n_boot: int, level: float, rng: np.random.Gene
 
 
 def _survival(survival: np.ndarray, groups: list[np.ndarray]) -> dict[str, np.ndarray]:
-    from scipy.stats import false_discovery_control
-
     se = [survival[c].std(ddof=1) / np.sqrt(len(c)) if len(c) > 1 else np.nan for c in groups]
     p = np.array([_differs(survival[cells], np.delete(survival, cells)) for cells in groups])
-    adjusted, known = np.full(len(p), np.nan), np.isfinite(p)
-    if known.any():
-        adjusted[known] = false_discovery_control(p[known])
     return {
         "survival": np.array([survival[cells].mean() for cells in groups]),
         "survival_se": np.array(se),
         "survival_p": p,
-        "survival_p_adjusted": adjusted,
+        "survival_p_adjusted": adjust_p_values(p),
     }
 
 

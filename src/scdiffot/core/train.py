@@ -18,13 +18,13 @@ from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
 from .fields import Fields
-from .mlp import flattened
 from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample
 from .seeding import seeded_thread
 from .selection import SigmaSearch, choose_regime
+from .soap import Descent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 History = dict[str, np.ndarray | float | bool | str]
 LOSSES = ("loss", "loss_flow", "loss_growth", "loss_score")
 REPORT_EVERY = 25
-GRADIENT_CLIP = 5.0
-WEIGHT_DECAY = 1e-4
 N_CALIBRATION = 20_000
 # Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
 N_SETTLE, N_MISFIT = 3, 3
+# Learning rates of corrections relative to the first stage: they find autonomous fields, and only touch up others.
+SPEEDS = {True: 0.25, False: 0.1}
 
 
 def fit(
@@ -129,7 +129,7 @@ class _Training:
             n_hidden=config.n_hidden or (64 if self.scaled.n_dims <= 20 else 128),
             n_layers=config.n_layers,
         ).to(device)
-        self.vector = flattened(self.fields)
+        self.descent = Descent(self.fields)
         self.log: list[tuple[float, ...]] = []
         self.best: dict[str, Tensor] | None = None
 
@@ -164,7 +164,8 @@ class _Training:
         for i in range(rounds):
             # From particles too, as they are where the model leads, but from cells while misfits are compared.
             from_particles = i % 2 == 1 and (search is None or search.done)
-            self._regress(self._correction(from_particles, pool), n_steps, 0.5, "correction")
+            speed = SPEEDS[config.autonomous]
+            self._regress(self._correction(from_particles, pool), n_steps, speed, "correction")
             # The first round is still learning.
             if search is not None and not search.done and i > 0:
                 self._set_sigma(search.after(self._misfit(), more=i < rounds - N_SETTLE))
@@ -181,18 +182,12 @@ class _Training:
     def _regress(self, batches: Iterator[Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""
         self.fields.train()
-        peak = speed * self.config.learning_rate
-        optimizer = torch.optim.AdamW([self.vector], lr=peak, weight_decay=WEIGHT_DECAY, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=n_steps + 1, pct_start=0.1)
+        self.descent.begin(speed * self.config.learning_rate, n_steps)
         # The losses of two stages are not comparable: the best state is that of the current one.
         best, sums, since = float("inf"), torch.zeros(4, device=self.device), 0
         for step in range(1, n_steps + 1):
             losses = self._losses(*next(batches))
-            optimizer.zero_grad(set_to_none=False)
-            losses[0].backward()
-            torch.nn.utils.clip_grad_norm_(self.vector, GRADIENT_CLIP)
-            optimizer.step()
-            schedule.step()
+            self.descent.step(losses[0])
             sums += losses.detach()
             since += 1
             if since == REPORT_EVERY or step == n_steps:

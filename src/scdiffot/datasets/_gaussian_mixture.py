@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._rng import as_generator
 
 from ._laws import gaussian_mixture_components, gaussian_mixture_law
-from ._simulated import check_count, check_simulation, truth_adata
+from ._simulated import check_count, check_number, check_simulation, truth_adata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +82,7 @@ def gaussian_mixture(
     """
     check_count(n_dims, "n_dims", least=2)
     points = check_simulation(n_obs, times)
-    if not (np.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"`sigma` is {sigma!r}: pass a finite number that is zero or positive.")
+    check_number(sigma, "sigma")
     generator = as_generator(rng)
     law = gaussian_mixture_law(n_dims, sigma)
     snapshots, types = [], []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from scdiffot._rng import as_generator
 
 from ._laws_response import Population, Treatment, draw_population, draw_treatment, reference
-from ._simulated import check_count, expressed
+from ._simulated import check_count, check_number, expressed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,11 +147,11 @@ def perturbation_response(
         ("n_obs", n_obs, 2 * (1 + len(names) * len(levels))),
     ):
         check_count(value, name, least=least)
-    _check_number("shared", shared, 1.0)
-    _check_number("heterogeneity", heterogeneity, 1.0)
-    _check_number("separation", separation)
-    _check_number("donor_shift", donor_shift)
-    _check_number("death", death, 1.0)
+    check_number(shared, "shared", most=1)
+    check_number(heterogeneity, "heterogeneity", most=1)
+    check_number(separation, "separation")
+    check_number(donor_shift, "donor_shift")
+    check_number(death, "death", most=1)
     if death == 1:
         raise ValueError("`death` is 1: nothing would be left. Pass a share below 1.")
 
@@ -206,12 +205,6 @@ def _check_doses(doses: Sequence[float]) -> list[float]:
     if len(np.unique(levels)) < len(levels):
         raise ValueError(f"`doses` is {doses!r}: pass every dose once.")
     return levels.tolist()
-
-
-def _check_number(name: str, value: float, most: float = np.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not (0 <= value <= most and np.isfinite(value)):
-        limit = "" if np.isinf(most) else f", at most {most:g}"
-        raise ValueError(f"`{name}` is {value!r}: pass a finite number that is zero or positive{limit}.")
 
 
 def _draw(

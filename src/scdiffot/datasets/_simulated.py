@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,13 @@ def check_count(value: int, name: str, *, least: int = 1) -> None:
     """Check a number of cells or dimensions."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"`{name}` is {value!r}: pass a whole number of at least {least}.")
+
+
+def check_number(value: float, name: str, *, least: float = 0, most: float = np.inf) -> None:
+    """Check a setting of a simulator."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not (least <= value <= most and np.isfinite(value)):
+        limit = "" if np.isinf(most) else f" and at most {most:g}"
+        raise ValueError(f"`{name}` is {value!r}: pass a finite number of at least {least:g}{limit}.")
 
 
 def simulated_adata(

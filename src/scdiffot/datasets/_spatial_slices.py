@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from scdiffot._rng import as_generator
 
 from ._laws import Law, simulate_law
 from ._laws_tissue import TYPES, tissue_fates, tissue_law, tissue_types
-from ._simulated import check_count, expressed
+from ._simulated import check_count, check_number, expressed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -129,7 +128,7 @@ def spatial_slices(
     if n_dims > 10:
         raise ValueError(f"`n_dims` is {n_dims}: pass at most 10.")
     for name, number, limit in (("rotation", rotation, 360.0), ("shift", shift, np.inf), ("growth", growth, 2.0)):
-        _check_number(name, number, limit)
+        check_number(number, name, least=-limit if name == "rotation" else 0, most=limit)
 
     generator = as_generator(rng)
     law = tissue_law(n_dims, float(growth), generator)
@@ -159,13 +158,6 @@ def spatial_slices(
         "params": law.params,
     }
     return adata
-
-
-def _check_number(name: str, value: float, limit: float) -> None:
-    least = -limit if name == "rotation" else 0
-    if isinstance(value, bool) or not isinstance(value, Real) or not (least <= value <= limit and np.isfinite(value)):
-        most = "" if np.isinf(limit) else f" and at most {limit:g}"
-        raise ValueError(f"`{name}` is {value!r}: pass a finite number of at least {least:g}{most}.")
 
 
 def _annotate(adata: AnnData, law: Law, slices: list[np.ndarray], times: np.ndarray, rotated: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from scdiffot._data.checks import check_count, is_mudata, writable
 from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
-from scdiffot._rng import as_generator
+from scdiffot._rng import as_generator, rng_name
 from scdiffot.core.autoencoder_fit import fit_autoencoder
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def autoencoder(
         "patience": patience,
         "n_validation": n_validation,
         "batch_size": batch_size,
-        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+        "rng": rng_name(rng),
     }
     write_autoencoder(adata, key_added, states=states, params=params, history=history, decoder=model, columns=columns)
     return adata if copy else None

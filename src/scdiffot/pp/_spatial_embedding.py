@@ -11,7 +11,7 @@ from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._logging import logger
 from scdiffot._optional import require
-from scdiffot._rng import as_generator
+from scdiffot._rng import as_generator, rng_name
 from scdiffot.core.spatial.neighbourhoods import aggregate, n_averaged, spatial_components
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def spatial_embedding(
         "channels": list(wanted),
         "batch_correction": batch_correction or "",
         "connectivity_key": connectivity_key or "",
-        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+        "rng": rng_name(rng),
     }
     adata.obsm[key_added] = features
     adata.uns[key_added] = result

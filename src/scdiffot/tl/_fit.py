@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import given_options, writable
-from scdiffot._data.extract import representation
 from scdiffot._data.site import find_site
 from scdiffot._data.snapshots import time_course
 from scdiffot._data.store import check_free, make_params, write_fit
-from scdiffot._data.times import cell_times
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
@@ -103,7 +101,8 @@ def fit(
         How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
         rate. ``"auto"`` is the geodesic, unless straight paths predict left-out snapshots better.
     autonomous
-        Drift and growth that depend on the state only, not on time, such as those of a gene network.
+        Drift and growth that depend on the state only, not on time, such as those of a gene network. Where that holds, growth is
+        found much better, since all intervals tell of one law.
     growth_prior
         Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
     held_out
@@ -202,20 +201,6 @@ def fit(
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     check_free(adata, keys)
-    site = None
-    if spatial_key is not None:
-        times = cell_times(adata, time_key, time_map=time_map)
-        states = representation(adata, use_rep, n_dims=n_dims)
-        site = find_site(
-            adata,
-            times,
-            states,
-            keys,
-            spatial_key=spatial_key,
-            weight=spatial_weight,
-            align=spatial_align,
-            show_progress=show_progress,
-        )
     course = time_course(
         adata,
         time_key,
@@ -225,9 +210,19 @@ def fit(
         mass=mass,
         growth_prior=growth_prior,
         held_out=held_out,
-        tissue=None if site is None else site.tissue,
-        positions=None if site is None else site.positions,
     )
+    site = None
+    if spatial_key is not None:
+        site = find_site(
+            adata,
+            course,
+            keys,
+            spatial_key=spatial_key,
+            weight=spatial_weight,
+            align=spatial_align,
+            show_progress=show_progress,
+        )
+        course = course.in_tissue(site.tissue, site.positions)
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(course.snapshots, config, rng=generator, device=device, callback=callback)
     if history["interrupted"]:

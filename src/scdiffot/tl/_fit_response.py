@@ -138,7 +138,7 @@ def fit_response(
         ``params``, ``history`` (``step``, ``loss`` on cells that were set aside, the ``metric`` that was used, the ``smoothing``
         in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
 
-    Interrupted (Ctrl-C), it keeps the state reached and logs a warning; before the first steps it raises KeyboardInterrupt and
+    Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises KeyboardInterrupt and
     writes nothing.
 
     Raises

@@ -12,6 +12,7 @@ from scdiffot._keys import ALL, DEFAULT, Keys
 from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import two_sided
+from scdiffot.core.p_values import adjust_p_values
 
 from ._experiment import Experiment
 
@@ -211,15 +212,13 @@ def perturb(
 
 def _by_source(found: Contrasts, groups: list[np.ndarray]) -> dict[str, np.ndarray]:
     """Sums over groups of cells, of which the last has all."""
-    from scipy.stats import false_discovery_control
-
     pooled = [found.pool(rows).compare() for rows in groups]
     names = ("control", "control_se", "perturbed", "perturbed_se", "shift", "se")
     results = {name: np.stack([getattr(c, name)[0, 0] for c in pooled]) for name in names}
     sizes = np.array([len(rows) for rows in groups])
     p = two_sided(results["shift"], results["se"])
     # all cells are no further test: they are the same cells again
-    adjusted = [false_discovery_control(part.ravel()).reshape(part.shape) for part in (p[:-1], p[-1:]) if len(part)]
+    adjusted = [adjust_p_values(part) for part in (p[:-1], p[-1:])]
     return {
         **results,
         "p": p,

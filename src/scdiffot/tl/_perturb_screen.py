@@ -14,6 +14,7 @@ from scdiffot._logging import logger
 from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.contrasts import Comparison, two_sided
+from scdiffot.core.p_values import adjust_p_values
 
 from ._experiment import Experiment
 
@@ -199,7 +200,7 @@ def perturb_screen(
             "gene": names[order, 0],
             "partner": partner[order],
             **{name: values[order] for name, values in table.items() if name != "control"},
-            "p_adjusted": _corrected(table["p"])[order],
+            "p_adjusted": adjust_p_values(table["p"])[order],
             "outside": outside[order],
             "fates": np.array(experiment.fates),
             "control": table["control"][0],
@@ -272,10 +273,3 @@ def _columns(found: Comparison, at: int | None, n_paths: int) -> dict[str, np.nd
         "shift_se": se,
         "control": found.control[:, 0],
     }
-
-
-def _corrected(p: np.ndarray) -> np.ndarray:
-    from scipy.stats import false_discovery_control
-
-    corrected: np.ndarray = false_discovery_control(p)
-    return corrected

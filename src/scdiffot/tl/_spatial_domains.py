@@ -11,7 +11,7 @@ from scdiffot._data.extract import representation
 from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._keys import DEFAULT, Keys
-from scdiffot._rng import as_generator
+from scdiffot._rng import as_generator, rng_name
 from scdiffot.core.spatial.domains import order_by_size, smooth_probabilities
 
 from ._domain_models import leiden, mixture
@@ -170,7 +170,7 @@ def spatial_domains(
         "spatial_key": spatial_key,
         "library_key": library_key or "",
         "connectivity_key": connectivity_key or "",
-        "rng": "Generator" if isinstance(rng, np.random.Generator) else int(rng),
+        "rng": rng_name(rng),
     }
     _write(adata, keys, probabilities, {"params": params, **info})
     return adata if copy else None

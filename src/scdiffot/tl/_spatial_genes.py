@@ -14,7 +14,8 @@ from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._optional import require
-from scdiffot.core.spatial.autocorrelation import adjust_p_values, moran_z
+from scdiffot.core.p_values import adjust_p_values
+from scdiffot.core.spatial.autocorrelation import moran_z
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,6 +15,7 @@ from scdiffot._logging import logger
 from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
 from scdiffot.core.fate import N_STEPS
+from scdiffot.core.p_values import adjust_p_values
 from scdiffot.core.trends import Trends, follow, trends
 
 from ._sta import Setting
@@ -259,13 +260,7 @@ def _reached(
 
 def _ranking(found: Trends, genes: np.ndarray, fates: np.ndarray) -> pd.DataFrame:
     import pandas as pd
-    from scipy.stats import false_discovery_control
 
-    p = found.p.ravel()
-    adjusted = np.full(len(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = false_discovery_control(p[known])
     numbers = {name: getattr(found, name).ravel() for name in ("effect", "difference", "se")}
     changes = {name: getattr(found, name).ravel() for name in ("time", "change", "change_se")}
     table = pd.DataFrame(
@@ -273,8 +268,8 @@ def _ranking(found: Trends, genes: np.ndarray, fates: np.ndarray) -> pd.DataFram
             "gene": np.tile(genes, len(fates)),
             "fate": np.repeat(fates, len(genes)),
             **numbers,
-            "p": p,
-            "p_adjusted": adjusted,
+            "p": found.p.ravel(),
+            "p_adjusted": adjust_p_values(found.p.ravel()),
             **changes,
         }
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse, stats
+from scipy import sparse
 
-from scdiffot.core.spatial.autocorrelation import adjust_p_values, moran_z
+from scdiffot.core.spatial.autocorrelation import moran_z
 from scdiffot.core.spatial.neighbourhoods import nearest_spots
 
 
@@ -25,10 +25,3 @@ def test_z_is_standard_normal_without_a_pattern():
 
 def test_without_neighbours_there_is_no_z():
     assert np.isnan(moran_z(np.array([0.3]), sparse.csr_matrix((5, 5)))).all()
-
-
-def test_adjustment_leaves_out_what_is_missing():
-    p = np.array([0.01, np.nan, 0.04, 0.5])
-    adjusted = adjust_p_values(p)
-    assert np.isnan(adjusted[1])
-    np.testing.assert_allclose(adjusted[[0, 2, 3]], stats.false_discovery_control(p[[0, 2, 3]]))

@@ -107,7 +107,7 @@ class ResponseConfig:
     unbalanced
         Whether cells die or divide under the treatment.
     n_steps
-        Optimisation steps; 1,000 if None.
+        Optimisation steps; 400 if None.
     batch_size
         Pairs of cells in every step.
     learning_rate
@@ -153,4 +153,4 @@ class ResponseConfig:
     @property
     def steps(self) -> int:
         """Optimisation steps."""
-        return self.n_steps or 1000
+        return self.n_steps or 400

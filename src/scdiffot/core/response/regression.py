@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from scdiffot.core.mlp import flattened
+from scdiffot.core.soap import Descent
 
 from .flow import N_NODES, ResponseFlow
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .data import Conditions, ResponseConfig
     from .pairs import ConditionPairs
 
-WEIGHT_DECAY, GRADIENT_CLIP, CHECK_EVERY = 1e-4, 5.0, 50
+CHECK_EVERY = 50
 # Points of a batch that share time and treatment, since their linear part is then one product.
 GROUP = 16
 # Share of the untreated cells that are set aside, and points of their paths.
@@ -81,24 +81,16 @@ def fit_flow(
         n_hidden=config.n_hidden or (64 if n_dims <= 20 else 128),
         n_layers=config.n_layers,
     ).to(device)
-    vector = flattened(flow.net)
-    optimizer = torch.optim.AdamW([vector], lr=config.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
-    )
+    descent = Descent(flow.net)
+    descent.begin(config.learning_rate, config.steps)
     trained, held = zip(*[_split(p) for p in pairs], strict=True)
     paths = _Paths(trained, width, device)
     judge = _Paths(held, width, device).draw(N_VALIDATION)
-    best = _Best(flow, vector, judge)
+    best = _Best(flow, descent.vector, judge)
     done = reported = 0
     try:
         while done < config.steps:
-            loss = _loss(flow, paths.draw(config.batch_size))
-            optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_([vector], GRADIENT_CLIP)
-            optimizer.step()
-            schedule.step()
+            descent.step(_loss(flow, paths.draw(config.batch_size)))
             done += 1
             if done % CHECK_EVERY == 0 or done == config.steps:
                 reported = done

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.mlp import MLP, flattened
+from scdiffot.core.mlp import MLP
+from scdiffot.core.soap import Descent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .data import Conditions
     from .pairs import ConditionPairs
 
-N_HIDDEN, N_LAYERS, N_STEPS, BATCH, RATE, DECAY = 32, 2, 1000, 512, 5e-3, 1e-2
+N_HIDDEN, N_LAYERS, N_STEPS, BATCH, RATE, DECAY = 32, 2, 400, 512, 5e-3, 1e-2
 
 
 class Survival(nn.Module):
@@ -52,19 +53,14 @@ def fit_survival(
     features = torch.as_tensor(conditions.features, dtype=cells.dtype)
     treatment = torch.cat([features[i].expand(len(p.cells), -1) for i, p in enumerate(pairs)])
     model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
-    vector = flattened(model.net)
-    optimizer = torch.optim.AdamW([vector], lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=N_STEPS + 1, pct_start=0.1)
+    descent = Descent(model.net, weight_decay=DECAY)
+    descent.begin(RATE, N_STEPS)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for _ in range(N_STEPS):
         chosen = torch.randint(len(cells), (BATCH,), generator=generator)
         x = cells[chosen] + width * torch.randn(BATCH, cells.shape[1], generator=generator)
         log_rate = model.net(torch.cat([x, treatment[chosen]], 1))[:, 0]
-        loss = (log_rate.exp() - ratio[chosen] * log_rate).mean()
-        optimizer.zero_grad(set_to_none=False)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        descent.step((log_rate.exp() - ratio[chosen] * log_rate).mean())
     with torch.no_grad():
         for i, p in enumerate(pairs):
             log_rate = model.log_survival(p.cells, conditions.embedding[i], float(conditions.strength[i]))

@@ -33,14 +33,3 @@ def moran_z(moran: np.ndarray, weights: sparse.csr_matrix) -> np.ndarray:
     expected = -1 / (n - 1)
     variance = (n**2 * s1 - n * s2 + 3 * total**2) / ((n**2 - 1) * total**2) - expected**2
     return np.asarray((moran - expected) / np.sqrt(variance))
-
-
-def adjust_p_values(p: np.ndarray) -> np.ndarray:
-    """Control the false discovery rate :cite:p:`Benjamini1995`; NaN stays."""
-    from scipy.stats import false_discovery_control
-
-    adjusted = np.full_like(p, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = false_discovery_control(p[known])
-    return adjusted
