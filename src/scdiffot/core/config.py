@@ -34,7 +34,7 @@ class FitConfig:
     n_steps
         Optimisation steps on the bridges.
     n_corrections
-        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 8 for autonomous fields.
+        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 12 for autonomous fields.
     n_correction_steps
         Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
     batch_size
@@ -92,7 +92,7 @@ class FitConfig:
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
         # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (8, 75) if self.autonomous else (2, 100)
+        rounds, steps = (12, 75) if self.autonomous else (2, 100)
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,
