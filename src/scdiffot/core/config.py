@@ -35,6 +35,7 @@ class FitConfig:
         Optimisation steps on the bridges.
     n_corrections
         Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 12 for autonomous fields.
+        Two snapshots need none.
     n_correction_steps
         Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
     batch_size

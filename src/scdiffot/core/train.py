@@ -110,6 +110,9 @@ class _Training:
         if config.form == "auto":
             free = config.autonomous or snapshots.growth_prior is not None
             config = replace(config, form="separate" if free else "gradient")
+        if snapshots.n_snapshots == 2 and not config.autonomous:
+            # Particles drift from the snapshots at inner ones only.
+            config = replace(config, n_corrections=0)
         self.config, self.snapshots, self.scaled = config, snapshots, snapshots.scaled()
         self.regime = choose_regime(self.scaled, snapshots.scaling, config)
         self.coupler = Coupler(self.scaled, self.regime, config.n_landmarks, config.n_pairs, rng)
