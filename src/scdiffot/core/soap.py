@@ -19,6 +19,8 @@ BETAS, EPS = (0.95, 0.95), 1e-8
 GRADIENT_CLIP = 5.0
 # Steps between two bases: a basis costs more than a step, and changes slowly.
 EVERY = 10
+# Part of the sum of the eigenvalues below which eigenvectors are not told apart.
+RIDGE = 1e-3
 # Sides of matrices from there on have none: it would cost more than it saves.
 MAX_SIDE = 256
 # Share of a cycle in which rates rise, from this part of the peak.
@@ -136,15 +138,17 @@ class _Block:
         pairs = [(g, g.mT)] * self._left + [(g.mT, g)] * self._right
         if not self._bases:
             self._moments = [a @ b for a, b in pairs]
-            self._bases = [torch.linalg.eigh(moment)[1] for moment in self._moments]
+            self._bases = [torch.eye(m.shape[1], dtype=m.dtype, device=m.device).expand_as(m) for m in self._moments]
+            self.turn()
         else:
             for moment, (a, b) in zip(self._moments, pairs, strict=True):
                 moment.baddbmm_(a, b, beta=BETAS[1], alpha=1 - BETAS[1])
 
     def turn(self) -> None:
-        """One step of the power iteration for all eigenvectors at once."""
-        products = [moment @ basis for moment, basis in zip(self._moments, self._bases, strict=True)]
-        self._bases = [torch.linalg.qr(product)[0] for product in products]
+        """One step of the power iteration for all eigenvectors at once; directions of next to no gradient stay, rounding must not turn them."""
+        for i, (moment, basis) in enumerate(zip(self._moments, self._bases, strict=True)):
+            floor = RIDGE * moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+            self._bases[i] = torch.linalg.qr(torch.baddbmm(floor * basis, moment, basis))[0]
 
     def rotate(self, vectors: Tensor) -> None:
         """Turn this part of vectors (n, size) into the bases."""
