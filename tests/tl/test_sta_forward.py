@@ -88,10 +88,10 @@ def test_fates_of_a_cloud_that_splits(split):
     assert split.uns["scdiffot"]["fate"]["flow_classes"].tolist() == ["stem", "up", "down", "outside"]
     np.testing.assert_allclose(masses[:, 1], [0, 150 / 200, 225 / 200], atol=0.1)
     assert split.uns["scdiffot"]["fate"]["accuracy"] > 0.99
-    # decided before the end, and the later the nearer to the middle a cell starts
+    # decided after the start, before the end, and the later the nearer to the middle a cell starts
     time = split.obs["scdiffot_commitment_time"].dropna().to_numpy()
     near = np.abs(split.obsm["X_pca"][: len(table), 1]) < 0.1
-    assert 2 * time[~near].mean() < time[near].mean() < 1.5
+    assert max(0.05, 2 * time[~near].mean()) < time[near].mean() < 1.5
 
 
 def test_each_cell_starts_at_its_own_time(split):

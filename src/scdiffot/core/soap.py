@@ -1,10 +1,9 @@
-"""Descent on the parameters of small networks: Adam in the eigenbasis of the gradients, in one cycle of rates."""
+"""Descent on the parameters of small networks: Adam in the eigenbasis of the gradients, in cycles of rates."""
 
 from __future__ import annotations
 
 import math
 from itertools import groupby
-from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -94,7 +93,7 @@ class Soap:
         start = 0
         for shape, alike in groupby(shapes):
             n = len(list(alike))
-            end = start + n * prod(shape)
+            end = start + n * math.prod(shape)
             if len(shape) == 2 and min(shape) > 1:
                 self._blocks.append(_Block(slice(start, end), (n, *shape)))
             start = end
@@ -114,7 +113,7 @@ class Soap:
         self._square.mul_(BETAS[1]).addcmul_(both[0], both[0], value=1 - BETAS[1])
         update = both[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
         for block in self._blocks:
-            block.rotate_back(update)
+            block.rotate(update, back=True)
             if self._n_steps % EVERY == 0:
                 block.turn()
         self._vector.mul_(1 - rate * self._decay).add_(update[0], alpha=-rate / bias)
@@ -150,17 +149,16 @@ class _Block:
             floor = RIDGE * moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
             self._bases[i] = torch.linalg.qr(torch.baddbmm(floor * basis, moment, basis))[0]
 
-    def rotate(self, vectors: Tensor) -> None:
-        """Turn this part of vectors (n, size) into the bases."""
+    def rotate(self, vectors: Tensor, *, back: bool = False) -> None:
+        """Turn this part of vectors (n, size) into the bases, or back."""
         values = vectors[:, self._part].unflatten(1, self._shape)
-        rotated = self._bases[0].mT @ values if self._left else values
-        vectors[:, self._part] = (rotated @ self._bases[-1] if self._right else rotated).flatten(1)
-
-    def rotate_back(self, vectors: Tensor) -> None:
-        """Undo :meth:`rotate`."""
-        values = vectors[:, self._part].unflatten(1, self._shape)
-        rotated = self._bases[0] @ values if self._left else values
-        vectors[:, self._part] = (rotated @ self._bases[-1].mT if self._right else rotated).flatten(1)
+        if self._left:
+            left = self._bases[0]
+            values = (left if back else left.mT) @ values
+        if self._right:
+            right = self._bases[-1]
+            values = values @ (right.mT if back else right)
+        vectors[:, self._part] = values.flatten(1)
 
 
 def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:

@@ -38,7 +38,7 @@ N_CALIBRATION = 20_000
 # Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
 N_SETTLE, N_MISFIT = 3, 3
 # Learning rates of corrections relative to the first stage: they find autonomous fields, and only touch up others.
-SPEEDS = {True: 0.25, False: 0.1}
+AUTONOMOUS_SPEED, SPEED = 0.25, 0.1
 
 
 def fit(
@@ -162,12 +162,12 @@ class _Training:
         self.fields.growth_range.copy_(self._growth_range(pool))
         self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         rounds, n_steps = config.corrections
+        speed = AUTONOMOUS_SPEED if config.autonomous else SPEED
         searched = config.autonomous and config.sigma == "auto" and config.search_sigma
         search = SigmaSearch(self.regime.sigma) if searched else None
         for i in range(rounds):
             # From particles too, as they are where the model leads, but from cells while misfits are compared.
             from_particles = i % 2 == 1 and (search is None or search.done)
-            speed = SPEEDS[config.autonomous]
             self._regress(self._correction(from_particles, pool), n_steps, speed, "correction")
             # The first round is still learning.
             if search is not None and not search.done and i > 0:

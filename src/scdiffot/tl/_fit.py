@@ -118,7 +118,8 @@ def fit(
     n_steps
         Optimisation steps before the corrections. This and the six options below have defaults that were measured.
     n_corrections
-        Rounds in which the particles of the model itself are coupled with the snapshots, and trained on.
+        Rounds in which the particles of the model itself are coupled with the snapshots, and trained on. Two snapshots need none, and
+        have some only if `autonomous`.
     batch_size
         Points of bridges in every step.
     learning_rate
