@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def pairs(distance: float, m0: float, m1: float, dtype: torch.dtype = torch.floa
 
     start = torch.tensor([[0.5, -1.0]], dtype=dtype)
     end = start + distance * torch.tensor([[0.6, 0.8]], dtype=dtype)
-    return Pairs(start, end, number(m0), number(m1), number(0.0), number(1.0))
+    return Pairs(start, end, number(m0), number(m1), number(0.0), number(0.0), number(1.0))
 
 
 def repeated(one: Pairs, n: int) -> Pairs:
@@ -117,16 +118,22 @@ def test_bridge_spreads_and_targets() -> None:
 
 
 def test_prior_is_growth_beforehand() -> None:
-    """With a prior, masses at the ends of a path are those of the snapshots, and growth is prior plus what is left."""
-    one = pairs(0.0, 2.0, 2.0)
-    one = Pairs(one.x0, one.x1, one.m0, one.m1, torch.tensor([math.log(2.0)]).double(), one.weight)
-    ends = torch.tensor([0.0, 1.0]).double()
-    duration = torch.full((2,), 0.5, dtype=torch.float64)
+    """Masses at the ends are those of the snapshots, and in between the mass grows at the rate that is the target of growth."""
+    before, after, dt = 0.4, 1.0, 0.5
+    one = pairs(0.7, 2.0 * math.exp(before / 2), 3.0 * math.exp(-after / 2))
+    one = replace(one, prior0=torch.tensor([before]).double(), prior1=torch.tensor([after]).double())
+    u = torch.linspace(0, 1, 2001, dtype=torch.float64)
     points = bridge(
-        repeated(one, 2), ends, duration, torch.zeros(2, 2).double(), regime=Regime(0.0, 1.0), width=0 * ends + 0.1
+        repeated(one, len(u)),
+        u,
+        torch.full_like(u, dt),
+        torch.zeros(len(u), 2).double(),
+        regime=Regime(0.0, 1.0),
+        width=torch.full_like(u, 0.1),
     )
-    np.testing.assert_allclose(points.weight, [1.0, 2.0])
-    np.testing.assert_allclose(points.growth, math.log(2) / 0.5, atol=1e-6)
+    np.testing.assert_allclose(points.weight[[0, -1]], [2.0, 3.0])
+    rate = np.gradient(points.weight.log().numpy(), dt * u.numpy())
+    np.testing.assert_allclose(points.growth[1:-1], rate[1:-1], atol=1e-5)
 
 
 @pytest.mark.parametrize("unbalanced", [True, False])

@@ -70,13 +70,42 @@ def test_particles_are_coupled_in_place_of_a_snapshot(n: int) -> None:
     np.testing.assert_allclose(found, weights, rtol=0.15)
 
 
-def test_prior_is_what_pairs_grow_by() -> None:
+def test_pairs_have_the_prior_of_their_cells() -> None:
     rng = np.random.default_rng(1)
     prior = tuple(rng.uniform(-1, 1, 100) for _ in range(2))
     snapshots = snapshots_of(100, prior)
     pairs = Coupler(snapshots, Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)).pairs(0)
-    index = ((pairs.x0.numpy()[:, None] - snapshots.states[0]) ** 2).sum(2).argmin(1)
-    np.testing.assert_allclose(pairs.prior, prior[0][index], atol=1e-5)
+    for x, cells, expected, found in zip(
+        (pairs.x0, pairs.x1), snapshots.states, prior, (pairs.prior0, pairs.prior1), strict=True
+    ):
+        index = ((x.numpy()[:, None] - cells) ** 2).sum(2).argmin(1)
+        np.testing.assert_allclose(found, expected[index], atol=1e-5)
+
+
+def test_a_true_prior_leaves_nothing_to_explain() -> None:
+    """A normal cloud that grows at rate x and diffuses: coupled with what it becomes, no pair departs from the prior."""
+    import torch
+
+    # exp(dt x / 2) before and after a step of diffusion, which is what a coupling takes the growth of an interval for
+    dt, sigma, n = 1.0, 0.5, 2000
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.normal(size=n))
+    moved = (x + sigma * rng.normal(size=n)).astype(np.float32)
+    log_mass = dt * (x + moved) / 2
+    chosen = rng.choice(n, n, p=np.exp(log_mass) / np.exp(log_mass).sum())
+    y = moved[chosen]
+    states = x[:, None].astype(np.float32), y[:, None]
+    masses = np.array([1.0, np.exp(log_mass).mean()])
+
+    def spread(prior: tuple[np.ndarray, ...] | None) -> float:
+        snapshots = Snapshots(np.array([0.0, dt]), states, masses, prior)
+        pairs = Coupler(snapshots, Regime(sigma, 1.0), n, 20_000, np.random.default_rng(0)).pairs(0)
+        weight = (pairs.weight * pairs.m0).numpy()
+        return float(np.sqrt(np.average(((pairs.m1 / pairs.m0).log() ** 2).numpy(), weights=weight)))
+
+    with_it = spread((x.astype(np.float32), y))
+    torch.testing.assert_close(torch.tensor(with_it), torch.tensor(0.0), atol=0.1, rtol=0)
+    assert spread(None) > 3 * with_it
 
 
 @pytest.mark.parametrize("alpha", [0.3, None])

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Pairs:
     """Paired cells of one interval, drawn with probability proportional to ``1 / weight``.
 
-    ``x0``, ``x1`` (n, d) are the ends, ``m0``, ``m1`` (n,) the masses of the travelling Dirac at the ends, ``prior`` (n,)
-    the log growth over the interval expected beforehand, and ``weight`` (n,) the importance weight that turns averages
-    over the draws into averages over the coupling. Pools of several intervals have one more dimension in front, so that
+    ``x0``, ``x1`` (n, d) are the ends, ``m0``, ``m1`` (n,) the masses of the travelling Dirac at the ends, ``prior0``, ``prior1``
+    (n,) the log growth over the interval that either cell is expected to have, of which half is in its mass, and ``weight`` (n,)
+    the importance weight that turns averages over the draws into averages over the coupling. Pools of several intervals have one more dimension in front, so that
     ``pool[k]`` are the pairs of interval ``k``.
     """
 
@@ -29,7 +29,8 @@ class Pairs:
     x1: Tensor
     m0: Tensor
     m1: Tensor
-    prior: Tensor
+    prior0: Tensor
+    prior1: Tensor
     weight: Tensor
 
     def __getitem__(self, index: int | Tensor | tuple[Tensor, Tensor]) -> Pairs:
@@ -133,12 +134,15 @@ def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime
     position, velocity, mass, growth = dirac_path(pairs, u, regime)
     variance = regime.sigma**2 * dt
     spread = (width**2 + variance * u * (1 - u)).sqrt()
+    # The expected rate changes evenly on the way; the masses of the path are those in the middle of that growth.
+    expected = pairs.prior0 * (1 - u) + pairs.prior1 * u
+    grown = (pairs.prior1 * u**2 - pairs.prior0 * (1 - u) ** 2) / 2
     return Bridge(
         x=position + spread[:, None] * noise,
-        weight=mass * pairs.weight * torch.exp(pairs.prior * (u - 1)),
+        weight=mass * pairs.weight * grown.exp(),
         velocity=velocity / dt[:, None],
         lean=regime.sigma**2 * (u - 0.5),
-        growth=(growth + pairs.prior) / dt,
+        growth=(growth + expected) / dt,
         noise=noise,
         spread=spread,
     )
@@ -173,12 +177,14 @@ def sample_pairs(
     jitter: Tensor,
     *,
     unbalanced: bool,
-    prior: Tensor | None = None,
+    prior: tuple[Tensor, Tensor] | None = None,
 ) -> Pairs:
     """Draw a pair of states from a plan for each number of ``jitter``, see :func:`draw`.
 
-    ``a`` are the masses after the growth expected beforehand, whose logarithm over the interval is ``prior`` (n,).
+    ``prior`` are the logarithms of the growth expected over the interval by the cells of either side; ``a`` are masses after half of
+    it, ``b`` masses before half of it.
     """
     i, j, m0, m1, weight = draw(plan, a, b, jitter, unbalanced=unbalanced)
-    grown = torch.zeros_like(weight) if prior is None else prior[i]
-    return Pairs(x[i], y[j], m0, m1, grown, weight)
+    nothing = torch.zeros_like(weight)
+    prior0, prior1 = (nothing, nothing) if prior is None else (prior[0][i], prior[1][j])
+    return Pairs(x[i], y[j], m0, m1, prior0, prior1, weight)

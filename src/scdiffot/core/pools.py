@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,38 +34,35 @@ class Coupler:
     def pairs(self, k: int, particles: tuple[Tensor, Tensor] | None = None) -> Pairs:
         """Pairs between snapshot ``k``, or weighted particles (n, d), (n,) that stand for it, and snapshot ``k + 1``."""
         s = self.snapshots
-        x, a, prior = self._source(k, particles)
-        y, b = self.target(k)
         dt = float(s.times[k + 1] - s.times[k])
-        eps = max(self.regime.sigma**2 * dt, smallest_eps(x, y))
-        potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=eps)
+        source, target = self._end(k, dt, particles), self._end(k + 1, -dt)
+        eps = max(self.regime.sigma**2 * dt, smallest_eps(source.x, target.x))
         fresh_source = particles is None and len(s.states[k]) > self.n_landmarks
-        if not fresh_source and len(s.states[k + 1]) <= self.n_landmarks:
-            return self._draw(plan(potentials), x, a, prior, y, b, self.n_pairs)
-        rounds = []
-        for i in range(N_ROUNDS):
-            if i:
-                if fresh_source:
-                    x, a, prior = self._source(k, None)
-                y, b = self.target(k)
-                potentials = sinkhorn(x, a, y, b, alpha=self.regime.alpha, eps=eps, start=potentials)
-            rounds.append(self._draw(plan(potentials), x, a, prior, y, b, -(-self.n_pairs // N_ROUNDS)))
+        n_rounds = N_ROUNDS if fresh_source or len(s.states[k + 1]) > self.n_landmarks else 1
+        rounds: list[Pairs] = []
+        potentials = None
+        for i in range(n_rounds):
+            if i > 0:
+                source, target = self._end(k, dt) if fresh_source else source, self._end(k + 1, -dt)
+            potentials = sinkhorn(
+                source.x, source.mass, target.x, target.mass, alpha=self.regime.alpha, eps=eps, start=potentials
+            )
+            rounds.append(self._draw(plan(potentials), source, target, -(-self.n_pairs // n_rounds)))
         return concatenate(rounds)[torch.arange(self.n_pairs)]
 
-    def _source(self, k: int, particles: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """States, masses after the growth expected beforehand, and the logarithm of that growth."""
+    def _end(self, k: int, dt: float, particles: tuple[Tensor, Tensor] | None = None) -> _End:
+        """One side of a coupling, an interval that lasts ``dt`` from it, or ``-dt`` up to it."""
         s = self.snapshots
         cells = s.states[k]
         chosen = subsample_index(len(cells), self.n_landmarks, self.rng)
-        x = torch.as_tensor(cells[chosen])
-        x, a = particles or (x, uniform(x, float(s.masses[k])))
+        known = torch.as_tensor(cells[chosen])
+        x, mass = particles or (known, uniform(known, float(s.masses[k])))
         if s.growth_prior is None or self.regime.alpha is None:
-            return x, a, None
+            return _End(x, mass, torch.zeros_like(mass))
         rate = torch.as_tensor(s.growth_prior[k][chosen], dtype=x.dtype)
         if particles is not None:
-            rate = rate[torch.cdist(x, torch.as_tensor(cells[chosen])).argmin(1)]
-        prior = rate * float(s.times[k + 1] - s.times[k])
-        return x, a * prior.exp(), prior
+            rate = rate[torch.cdist(x, known).argmin(1)]
+        return _End(x, mass * (rate * dt / 2).exp(), rate * abs(dt))
 
     def target(self, k: int) -> tuple[Tensor, Tensor]:
         """Cells and masses of snapshot ``k + 1``."""
@@ -78,6 +75,24 @@ class Coupler:
         noise = torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
         return x + width * noise, uniform(x, float(self.snapshots.masses[k]))
 
-    def _draw(self, p: Tensor, x: Tensor, a: Tensor, prior: Tensor | None, y: Tensor, b: Tensor, n: int) -> Pairs:
+    def _draw(self, p: Tensor, source: _End, target: _End, n: int) -> Pairs:
         jitter = torch.as_tensor(self.rng.random(n))
-        return sample_pairs(p, x, a, y, b, jitter, unbalanced=self.regime.alpha is not None, prior=prior)
+        prior = source.prior, target.prior
+        return sample_pairs(
+            p,
+            source.x,
+            source.mass,
+            target.x,
+            target.mass,
+            jitter,
+            unbalanced=self.regime.alpha is not None,
+            prior=prior,
+        )
+
+
+class _End(NamedTuple):
+    """States (n, d) on one side of a coupling, their masses halfway in the growth expected, and its log over the interval."""
+
+    x: Tensor
+    mass: Tensor
+    prior: Tensor

@@ -85,7 +85,7 @@ def regulation(
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
     >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
-    >>> sdo.tl.regulation(adata)
+    >>> sdo.tl.regulation(adata, stability=0.5)
     >>> figure = sdo.pl.regulation(adata, return_fig=True)
     """
     if kind not in ("heatmap", "network"):
