@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scdiffot.core.cloud_scores import energy_distance
+from scdiffot.core.gaussian_map import GaussianMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +27,7 @@ N_INVERSE, TOLERANCE = 60, 1e-4
 
 
 class ConvexPotential(nn.Module):
-    """Convex function whose gradient is the map: a full quadratic form and an input-convex network, at first the identity.
+    """Convex function whose gradient is the map: a full quadratic form and an input-convex network, at first hardly there.
 
     Convex by construction: the quadratic form is a square, weights between layers are softplus of free parameters, and
     the activation is convex and increasing (Amos, Xu & Kolter 2017).
@@ -38,6 +40,13 @@ class ConvexPotential(nn.Module):
         self.inputs = nn.ModuleList(nn.Linear(n_dims, n_hidden) for _ in range(n_layers))
         self.between = nn.ParameterList(torch.full((n_hidden, n_hidden), -4.0) for _ in range(n_layers - 1))
         self.out = nn.Parameter(torch.full((n_hidden,), -6.0))
+
+    @torch.no_grad()
+    def start(self, matrix: np.ndarray, at: np.ndarray, reached: np.ndarray) -> None:
+        """Begin with the affine map of a positive definite matrix (d, d) that sends one point (d,) to another."""
+        values, vectors = np.linalg.eigh(matrix)
+        self.root.copy_(torch.as_tensor((vectors * np.sqrt(values)) @ vectors.T))
+        self.shift.copy_(torch.as_tensor(reached - matrix @ at))
 
     def forward(self, x: Tensor) -> Tensor:
         """Value (n,) at points (n, d)."""
@@ -98,16 +107,14 @@ def fit_convex(
 ) -> tuple[ConvexMaps, bool]:
     """Solve the dual problem of optimal transport between the drawn cells (Makkuva et al. 2020) for every treatment.
 
-    The state that is kept is that of least energy distance on cells that were set aside, not the last one.
+    Maps start as the optimal ones between Gaussians, as in Bunne et al. (2022): the networks learn what is not linear. The state that is kept is that of least energy distance on cells that were set aside, not the last one.
     """
     maps = ConvexMaps(len(pairs), pairs[0].x.shape[1])
     for i, p in enumerate(pairs):
-        try:
-            _solve(*maps.pair(i), p, config, partial(_report_after, report, i * config.steps))
-        except KeyboardInterrupt:
-            # A map that never moved is worth nothing
-            if i + 1 < len(pairs) or torch.equal(maps.pair(i)[0].root, torch.eye(p.x.shape[1])):
-                raise
+        interrupted = _solve(*maps.pair(i), p, config, partial(_report_after, report, i * config.steps))
+        if interrupted:
+            if i + 1 < len(pairs):
+                raise KeyboardInterrupt
             return maps.eval(), True
     return maps.eval(), False
 
@@ -122,13 +129,18 @@ def _solve(
     pairs: ConditionPairs,
     config: ResponseConfig,
     report: Callable[[int, float], None],
-) -> None:
+) -> bool:
+    """Train the potentials of one map; True if interrupted after the first step."""
     # Pairs share cells, so what is set aside is cells and not pairs.
     (x, held_x), (y, held_y) = _split(pairs.x), _split(pairs.y)
+    linear = GaussianMap.fit(x.numpy(), y.numpy())
+    source.start(linear.forward, linear.mean_x, linear.mean_y)
+    target.start(linear.backward, linear.mean_y, linear.mean_x)
     slow = torch.optim.Adam(target.parameters(), lr=RATE, betas=(0.5, 0.9))
     fast = torch.optim.Adam(source.parameters(), lr=RATE, betas=(0.5, 0.9))
-    best, kept = float("inf"), None
     n = min(config.batch_size, 256)
+    best, kept = _error(source, held_x, held_y), _state(source, target)
+    step = 1
     try:
         for step in range(1, config.steps + 1):
             for _ in range(N_INNER):
@@ -144,15 +156,27 @@ def _solve(
             loss.backward()
             slow.step()
             if step % CHECK_EVERY == 0 or step == config.steps:
-                value = energy_distance(source.gradient(held_x).numpy(), held_y.numpy())
-                report(step, value)
+                value = _error(source, held_x, held_y)
                 if value < best:
-                    best = value
-                    kept = [{k: v.clone() for k, v in m.state_dict().items()} for m in (source, target)]
-    finally:
-        if kept is not None:
-            source.load_state_dict(kept[0])
-            target.load_state_dict(kept[1])
+                    best, kept = value, _state(source, target)
+                report(step, value)
+    except KeyboardInterrupt:
+        if step == 1:
+            raise
+        interrupted = True
+    else:
+        interrupted = False
+    source.load_state_dict(kept[0])
+    target.load_state_dict(kept[1])
+    return interrupted
+
+
+def _error(source: ConvexPotential, x: Tensor, y: Tensor) -> float:
+    return energy_distance(source.gradient(x).numpy(), y.numpy())
+
+
+def _state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
+    return [{name: value.clone() for name, value in p.state_dict().items()} for p in potentials]
 
 
 def _split(drawn: Tensor) -> tuple[Tensor, Tensor]:
