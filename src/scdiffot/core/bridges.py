@@ -21,8 +21,8 @@ class Pairs:
 
     ``x0``, ``x1`` (n, d) are the ends, ``m0``, ``m1`` (n,) the masses of the travelling Dirac at the ends, ``prior0``, ``prior1``
     (n,) the log growth over the interval that either cell is expected to have, of which half is in its mass, and ``weight`` (n,)
-    the importance weight that turns averages over the draws into averages over the coupling. Pools of several intervals have one more dimension in front, so that
-    ``pool[k]`` are the pairs of interval ``k``.
+    the importance weight that turns averages over the draws into averages over the coupling. Pools of several intervals have
+    one more dimension in front, so that ``pool[k]`` are the pairs of interval ``k``.
     """
 
     x0: Tensor
@@ -41,6 +41,10 @@ class Pairs:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Pairs:
         return Pairs(*(function(getattr(self, field.name)) for field in fields(self)))
+
+    def expected(self, u: Tensor | float) -> Tensor:
+        """Growth rate (n,) expected at progress ``u``, per interval: it changes evenly on the way."""
+        return self.prior0 * (1 - u) + self.prior1 * u
 
     def columns(self, index: Tensor) -> Pairs:
         """Some pairs of every interval of a stacked pool."""
@@ -134,15 +138,14 @@ def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime
     position, velocity, mass, growth = dirac_path(pairs, u, regime)
     variance = regime.sigma**2 * dt
     spread = (width**2 + variance * u * (1 - u)).sqrt()
-    # The expected rate changes evenly on the way; the masses of the path are those in the middle of that growth.
-    expected = pairs.prior0 * (1 - u) + pairs.prior1 * u
+    # The integral of the rate expected, from the middle of that growth, where the masses of the path belong.
     grown = (pairs.prior1 * u**2 - pairs.prior0 * (1 - u) ** 2) / 2
     return Bridge(
         x=position + spread[:, None] * noise,
         weight=mass * pairs.weight * grown.exp(),
         velocity=velocity / dt[:, None],
         lean=regime.sigma**2 * (u - 0.5),
-        growth=(growth + expected) / dt,
+        growth=(growth + pairs.expected(u)) / dt,
         noise=noise,
         spread=spread,
     )

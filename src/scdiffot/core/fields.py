@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .mlp import MLP
 
-# Times of an interval at which the normalisation of the density is kept: with 5 it is 25 % off in between.
+# Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
 N_NORM = 17
 
 

@@ -250,9 +250,7 @@ class _Training:
         for k, dt in enumerate(np.diff(self.scaled.times)):
             pairs = pool[k]
             rates = [
-                dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3]
-                + pairs.prior0 * (1 - u)
-                + pairs.prior1 * u
+                dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] + pairs.expected(u)
                 for u in (0.05, 0.5, 0.95)
             ]
             low, high = (torch.cat(rates) / float(dt)).quantile(torch.tensor([0.005, 0.995]))

@@ -140,7 +140,7 @@ def _solve(
     fast = torch.optim.Adam(source.parameters(), lr=RATE, betas=(0.5, 0.9))
     n = min(config.batch_size, 256)
     best, kept = _error(source, held_x, held_y), _state(source, target)
-    step = 1
+    step, interrupted = 1, False
     try:
         for step in range(1, config.steps + 1):
             for _ in range(N_INNER):
@@ -164,8 +164,6 @@ def _solve(
         if step == 1:
             raise
         interrupted = True
-    else:
-        interrupted = False
     source.load_state_dict(kept[0])
     target.load_state_dict(kept[1])
     return interrupted
