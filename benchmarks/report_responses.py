@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.tables import number, spread, table
 from benchmarks.tasks.response_methods import EPSILON
-from benchmarks.tasks.responses import CELLOT, DEATH
+from benchmarks.tasks.responses import DEATH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +79,7 @@ def _value(rows: Sequence[Row], key: str) -> str:
 
 
 def _simulation(rows: list[Row]) -> str:
+    rows = [row for row in rows if "error" not in row]
     if not rows:
         return ""
     return f"""\
@@ -91,7 +92,7 @@ place. The Euclidean flow differs from scdiffot in the metric alone; all fits of
 map takes {EPSILON:g} of the mean squared distance, and Gaussian OT is the closed form; these pool the donors. {_metric(rows)}
 
 {table(("prediction", *SIMULATION.values()), _lines(rows, SIMULATION))}
-"""
+{_cellot(rows)}"""
 
 
 def _death(rows: list[Row]) -> str:
@@ -125,11 +126,18 @@ the metric was made after a look at these two donors. {_metric(good)}
 
 {table(("prediction", *KANG.values()), _lines(good, KANG))}
 """
-    if any(row["method"].startswith("CellOT") for row in good):
-        text += f"\nCellOT trained for {CELLOT['n_iters']:,} iterations of the published 100,000, in its own loop.\n"
     if failed:
         text += "\nWhat could not be run:\n\n" + "\n".join(failed) + "\n"
-    return text
+    return text + _cellot(good)
+
+
+def _cellot(rows: Sequence[Row]) -> str:
+    """How long CellOT was trained, if it was."""
+    n_iters = {row["n_iters"] for row in rows if row["method"].startswith("CellOT") and "n_iters" in row}
+    return "".join(
+        f"\nCellOT trained for {n:,} iterations of the published 100,000, in its own loop, with one seed.\n"
+        for n in sorted(n_iters)
+    )
 
 
 def _scale(rows: list[Row]) -> str:
