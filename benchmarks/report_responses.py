@@ -79,9 +79,9 @@ def _value(rows: Sequence[Row], key: str) -> str:
 
 
 def _simulation(rows: list[Row]) -> str:
-    rows = [row for row in rows if "error" not in row]
     if not rows:
         return ""
+    good = [row for row in rows if "error" not in row]
     return f"""\
 Simulated cells of three donors and five subpopulations that respond differently, in 50 dimensions
 ({{func}}`scdiffot.datasets.perturbation_response`; a law of its own for every seed), where the response of every cell is known. Half of
@@ -89,10 +89,10 @@ the cells train; scores are those of the other half. *Unexplained* is the square
 predicting none; identity kept is the share of predicted cells whose nearest treated training cells are of their subpopulation.
 Energy distance and squared MMD are unbiased, so that sampling alone gives zero; they do not tell whether each cell went to the right
 place. The Euclidean flow differs from scdiffot in the metric alone; all fits of scdiffot compare cells within donors. The entropic
-map takes {EPSILON:g} of the mean squared distance, and Gaussian OT is the closed form; these pool the donors. {_metric(rows)}
+map takes {EPSILON:g} of the mean squared distance, and Gaussian OT is the closed form; these pool the donors. {_metric(good)}
 
-{table(("prediction", *SIMULATION.values()), _lines(rows, SIMULATION))}
-{_cellot(rows)}"""
+{table(("prediction", *SIMULATION.values()), _lines(good, SIMULATION))}
+{_remarks(rows)}"""
 
 
 def _death(rows: list[Row]) -> str:
@@ -114,9 +114,8 @@ def _kang(rows: list[Row]) -> str:
     good = [row for row in rows if "error" not in row]
     shifts = {(row["variant"], row["seed"]): row["energy_distance"] for row in good if row["method"] == "mean shift"}
     good = [row | {"relative": row["energy_distance"] / shifts[row["variant"], row["seed"]]} for row in good]
-    failed = sorted({f"- {row['method']}, donor {row['variant']}: `{row['error']}`" for row in rows if "error" in row})
     donors = " and ".join(sorted({row["variant"] for row in rows}))
-    text = f"""\
+    return f"""\
 Interferon beta on blood cells ({{func}}`scdiffot.datasets.kang`): trained on one donor, predicted for the untreated cells of the other,
 which no method has seen (tested: {donors}; ranges are over donors and seeds). The 50 principal components, too, are computed from the training
 donor alone. Means are compared in all genes as they were measured, and the mean change is that from the untreated cells of the test donor.
@@ -125,19 +124,20 @@ of the prediction over that of the treated cells. The halves of the treated cell
 the metric was made after a look at these two donors. {_metric(good)}
 
 {table(("prediction", *KANG.values()), _lines(good, KANG))}
-"""
-    if failed:
-        text += "\nWhat could not be run:\n\n" + "\n".join(failed) + "\n"
-    return text + _cellot(good)
+{_remarks(rows)}"""
 
 
-def _cellot(rows: Sequence[Row]) -> str:
-    """How long CellOT was trained, if it was."""
-    n_iters = {row["n_iters"] for row in rows if row["method"].startswith("CellOT") and "n_iters" in row}
-    return "".join(
-        f"\nCellOT trained for {n:,} iterations of the published 100,000, in its own loop, with one seed.\n"
-        for n in sorted(n_iters)
-    )
+def _remarks(rows: Sequence[Row]) -> str:
+    """What could not be run, and how long CellOT was trained, if it was."""
+    failed = {
+        f"- {row['method']}{', donor ' + row['variant'] if 'variant' in row else ''}: `{row['error']}`"
+        for row in rows
+        if "error" in row
+    }
+    text = "\nWhat could not be run:\n\n" + "\n".join(sorted(failed)) + "\n" if failed else ""
+    for n in sorted({row["n_iters"] for row in rows if "n_iters" in row}):
+        text += f"\nCellOT trained for {n:,} iterations of the published 100,000, in its own loop, with one seed.\n"
+    return text
 
 
 def _scale(rows: list[Row]) -> str:

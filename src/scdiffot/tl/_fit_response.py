@@ -100,7 +100,8 @@ def fit_response(
         to the average cell.
     method
         ``"flow"``; or ``"convex"``, the gradient of an input-convex network as in CellOT :cite:p:`Bunne2023b`, for one map per
-        treatment and dose: identity at first, in the Euclidean metric, and stopped by cells set aside from the training.
+        treatment and dose, in the Euclidean metric: at first the optimal map between Gaussians :cite:p:`Bunne2022`. Cells set
+        aside from the training choose the state that is kept.
     metric
         In which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is learned unless all groups
         of cells are normal: the optimal map is then linear, and known in closed form.

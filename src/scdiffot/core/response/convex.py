@@ -107,7 +107,8 @@ def fit_convex(
 ) -> tuple[ConvexMaps, bool]:
     """Solve the dual problem of optimal transport between the drawn cells (Makkuva et al. 2020) for every treatment.
 
-    Maps start as the optimal ones between Gaussians, as in Bunne et al. (2022): the networks learn what is not linear. The state that is kept is that of least energy distance on cells that were set aside, not the last one.
+    Maps start as the optimal ones between Gaussians, as in Bunne et al. (2022): the networks learn what is not linear. The
+    state that is kept is that of least energy distance on cells that were set aside, not the last one.
     """
     maps = ConvexMaps(len(pairs), pairs[0].x.shape[1])
     for i, p in enumerate(pairs):
