@@ -118,12 +118,27 @@ def test_fewer_genes_and_other_representations(slices):
     assert between(slices).X is None
 
 
-def test_spots_without_a_label(slices):
+@pytest.mark.parametrize("labels_from", ["place", "state"])
+def test_spots_without_a_label(slices, labels_from):
     slices.obs.loc[slices.obs["layer"] == "outer", "layer"] = np.nan
-    made = between(slices, cell_keys="layer", smoothing=0)
+    made = between(slices, cell_keys="layer", smoothing=0, labels_from=labels_from)
     lone = made.obs["layer"].isna()
     assert 0.2 < lone.mean() < 0.8
     assert made.obsm["layer_probability"][lone].isna().to_numpy().all()
+
+
+def test_labels_of_intermingled_cells(slices):
+    rng = np.random.default_rng(0)
+    kind = rng.random(slices.n_obs) < 0.3
+    slices.obs["type"] = pd.Categorical(np.where(kind, "rare", "common"))
+    slices.obsm["X_pca"] = np.c_[10.0 * kind, rng.normal(size=slices.n_obs)]
+    rare = {
+        source: (between(slices, cell_keys="type", labels_from=source).obs["type"] == "rare").mean()
+        for source in ("place", "state")
+    }
+    # 210 cells were drawn: 3 % of them are the standard error of the share
+    assert rare["state"] == pytest.approx(kind[slices.obs["slice"] != "c"].mean(), abs=0.1)
+    assert rare["place"] < 0.1
 
 
 def test_slices_in_different_frames_are_noticed(slices, caplog):
@@ -165,6 +180,7 @@ def test_result_can_be_written(slices, tmp_path):
         ({"n_obs": 0}, ValueError, "`n_obs` is 0"),
         ({"genes": ["7"]}, KeyError, "`genes` names '7'"),
         ({"cell_keys": "type"}, KeyError, "`cell_keys` is 'type'"),
+        ({"labels_from": "genes"}, ValueError, "`labels_from` is 'genes': pass 'place', 'state'"),
         ({"layers": "counts"}, KeyError, "`layer` is 'counts'"),
         ({"spatial_key": "aligned"}, KeyError, "`spatial_key` is 'aligned'"),
     ],

@@ -58,6 +58,7 @@ def virtual_slice_adata(
     slices: TissueSlices,
     columns: np.ndarray,
     cell_keys: str | Iterable[str] | None,
+    labels_from: str,
     layers: str | Iterable[str] | None,
     depth: float,
     params: dict[str, Any],
@@ -78,6 +79,8 @@ def virtual_slice_adata(
         Genes to keep.
     cell_keys, layers
         Columns of labels, and layers, to mix.
+    labels_from
+        Whether labels are those of the ``"place"``, or mixed like expression, by ``"state"``.
     depth
         Depth of the slice.
     params
@@ -103,7 +106,11 @@ def virtual_slice_adata(
         obsm[found.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
     for key in chosen:
         codes, names = cell_labels(adata, key, argument="cell_keys")
-        shares = virtual.mix(*(np.eye(len(names) + 1)[codes[r]] for r in rows))[:, :-1]
+        indicators = [np.eye(len(names) + 1)[codes[r], :-1] for r in rows]
+        if labels_from == "place":
+            shares = virtual.labels(*(slices.positions[r] for r in rows), *indicators)
+        else:
+            shares = virtual.mix(*indicators)
         total = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
         best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FORMS = ("displacement", "barycentric")
+SOURCES = ("place", "state")
 
 
 def interpolate_slices(
@@ -39,6 +40,7 @@ def interpolate_slices(
     mass: Literal["n_spots"] | Mapping[str, float] | None = "n_spots",
     n_obs: int | None = None,
     cell_keys: str | Iterable[str] | None = None,
+    labels_from: Literal["place", "state"] = "place",
     genes: Iterable[str] | None = None,
     layers: str | Iterable[str] | None = None,
 ) -> AnnData:
@@ -78,8 +80,8 @@ def interpolate_slices(
     partial
         Whether tissue may lie in one slice only. Otherwise all spots are coupled.
     smoothing
-        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which expression and labels
-        of a virtual spot are averaged with its neighbours; where their states differ much, it reaches the nearest of them. 0 keeps
+        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which the expression
+        of a virtual spot is averaged with its neighbours; where their states differ much, it reaches the nearest of them. 0 keeps
         the noise of single spots.
     mass
         Total mass of each slice: ``"n_spots"`` takes their numbers of spots, a dict (name -> number) what was measured otherwise,
@@ -88,6 +90,11 @@ def interpolate_slices(
         Number of virtual spots. By default it lies between the numbers of spots of the slices.
     cell_keys
         Columns of `adata.obs` with labels to transfer.
+    labels_from
+        ``"place"``: the labels that are common where a virtual spot lies, with the width by which spots of the two slices, each
+        left out in turn, are told best by the others. This is right for most spots where labels are domains or clusters of spots.
+        ``"state"``: the labels of the spots that its expression is a mean of. This keeps how many cells are of each type where
+        types are intermingled, so that the most common one would be the label everywhere.
     genes
         Genes of the virtual slice; all by default.
     layers
@@ -140,6 +147,8 @@ def interpolate_slices(
         raise TypeError("`adata` is a MuData: pass the modality with the genes, for instance mdata['rna'].")
     if form not in FORMS:
         raise ValueError(f"`form` is {form!r}: pass {some(FORMS)}.")
+    if labels_from not in SOURCES:
+        raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
     spatial_weight = check_share("spatial_weight", spatial_weight)
     if isinstance(smoothing, bool) or not isinstance(smoothing, Real):
         raise TypeError(f"`smoothing` is a {type(smoothing).__name__}: pass a number of spot distances.")
@@ -175,6 +184,7 @@ def interpolate_slices(
         slices=slices,
         columns=columns,
         cell_keys=cell_keys,
+        labels_from=labels_from,
         layers=layers,
         depth=float(at),
         params={"between": [before, after], "at": float(at), "form": form, "coupled": coupled},

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .place_kernel import joint_kernel, kernel_width, smoothing_kernel
 from .slice_coupling import SliceCoupling, couple_slices, scale_of
-from .spot_order import principal_order
+from .spread import settle, spread
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-_N_SMOOTHED = 30
-# Spots as far as the last of these, to a part of the distance between neighbours.
-_N_TIES = 10
-_RESOLUTION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,18 +28,47 @@ class VirtualSlice:
     source
         Share of each spot of the first slice in a virtual spot, shape ``(k, n)``.
     target
-        Share of each spot of the second slice, shape ``(k, m)``. Rows of both together add up to one, so that the expression,
-        or the probabilities of labels, of virtual spots are ``source @ first + target @ second``.
+        Share of each spot of the second slice, shape ``(k, m)``. Rows of both together add up to one, so that the expression
+        of virtual spots is ``source @ first + target @ second``.
+    pieces
+        All spots that it was chosen from, without smoothing; None for a slice that was measured.
     """
 
     positions: np.ndarray
     weights: np.ndarray
     source: csr_array
     target: csr_array
+    pieces: VirtualSlice | None = None
 
     def mix(self, first: Any, second: Any) -> Any:
         """Values of the virtual spots from values of the spots of both slices, arrays or sparse matrices."""
         return self.source @ first + self.target @ second
+
+    def labels(self, x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Shares of labels around the places of the virtual spots, whatever their states.
+
+        A spot between two is no copy of them, and its own deviation from its surroundings is unknown. The width of the kernel is the
+        one by which spots of both slices, each left out in turn, are told best.
+
+        Parameters
+        ----------
+        x, y
+            Positions of the spots of both slices in one frame, shapes ``(n, 2)`` and ``(m, 2)``, or with three columns.
+        first, second
+            Indicators of their labels, shapes ``(n, L)`` and ``(m, L)``; zero where a spot has none.
+
+        Returns
+        -------
+        Shares, shape ``(k, L)``. What is missing to one has no label.
+        """
+        pieces = self.pieces
+        if pieces is None:
+            return np.asarray(self.mix(first, second))
+        unit = spacing(x, y)
+        masses = np.concatenate([pieces.weights @ pieces.source, pieces.weights @ pieces.target])
+        width = kernel_width(np.vstack([x, y]), masses, np.vstack([first, second]), unit)
+        kernel = smoothing_kernel(pieces.positions, pieces.weights, self.positions, width, unit)
+        return np.asarray(kernel @ pieces.mix(first, second))
 
 
 def interpolate_pair(
@@ -82,8 +107,8 @@ def interpolate_pair(
     form
         ``"displacement"`` or ``"barycentric"``.
     smoothing
-        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which a virtual spot is
-        averaged with its neighbours; at least the way to the nearest of them. 0 for none.
+        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which the expression of a
+        virtual spot is averaged with its neighbours; at least the way to the nearest of them. 0 for none.
     spatial_weight
         Weight of the positions in the cost of the coupling, and in that kernel.
     partial
@@ -117,20 +142,23 @@ def interpolate_pair(
     atoms = _pairs if form == "displacement" else _barycentres
     source, target, weights = atoms(coupling, n, m, at, (first, second))
     positions = source @ x + target @ y
-    chosen = _spread(positions, weights, n_obs)
+    pieces = VirtualSlice(positions, weights, source, target)
+    chosen = spread(positions, weights, n_obs)
+    places = settle(positions, weights, chosen)
     if smoothing > 0:
         states = source @ (fx - fx.mean(axis=0)) + target @ (fy - fy.mean(axis=0))
         width = smoothing * spacing(x, y)
         ratio = scale_of(x, y) / scale_of(fx, fy) * np.sqrt(1 / spatial_weight - 1)
-        kernel = _kernel(positions / width, states * (ratio / width), weights, chosen)
+        kernel = joint_kernel(positions / width, states * (ratio / width), weights, chosen, places / width)
         source, target = kernel @ source, kernel @ target
     else:
         source, target = source[chosen], target[chosen]
     return VirtualSlice(
-        positions[chosen],
+        places,
         np.full(n_obs, weights.sum() / n_obs),
         sparse.csr_array(source),
         sparse.csr_array(target),
+        pieces,
     )
 
 
@@ -139,7 +167,7 @@ def whole_slice(x: np.ndarray, n_other: int, *, mass: float, n_obs: int | None =
     from scipy import sparse
 
     n = len(x)
-    chosen = np.arange(n) if n_obs in (None, n) else _spread(x, np.ones(n), int(n_obs or n))
+    chosen = np.arange(n) if n_obs in (None, n) else spread(x, np.ones(n), int(n_obs or n))
     source = _rows(np.ones(len(chosen)), np.arange(len(chosen)), chosen, (len(chosen), n))
     return VirtualSlice(
         x[chosen], np.full(len(chosen), mass / len(chosen)), source, sparse.csr_array((len(chosen), n_other))
@@ -262,33 +290,3 @@ def _means(plan: Any) -> tuple[Any, np.ndarray]:
     mass = np.asarray(plan.sum(axis=1)).ravel()
     lone = mass == 0
     return sparse.diags_array(np.where(lone, 0.0, 1 / np.where(lone, 1.0, mass))) @ plan, lone
-
-
-def _spread(positions: np.ndarray, weights: np.ndarray, n_obs: int) -> np.ndarray:
-    """Spots in proportion to their weights, evenly over the tissue: systematic sampling along a space-filling curve."""
-    order = principal_order(positions)
-    edges = np.cumsum(weights[order])
-    # A hair's breadth off the middle, which edges of equal weights meet: rounding would decide.
-    chosen = np.searchsorted(edges / edges[-1], (np.arange(n_obs) + 0.5 - _RESOLUTION) / n_obs)
-    return order[np.minimum(chosen, len(order) - 1)]
-
-
-def _kernel(space: np.ndarray, states: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> Any:
-    """Weights of the spots around each chosen one, with sum one; of those that are nearest in space."""
-    from scipy.spatial import cKDTree
-
-    k = min(_N_SMOOTHED, len(space))
-    distances, near = cKDTree(space).query(space[chosen], list(range(1, min(k + _N_TIES, len(space)) + 1)))
-    # Partners meet at one place: rounding must not decide which of them is among the nearest.
-    first = np.lexsort((near, np.round(distances / _RESOLUTION)), axis=1)[:, :k]
-    near = np.take_along_axis(near, first, axis=1)
-    squares = np.empty(near.shape)
-    for column in range(k):
-        other = near[:, column]
-        squares[:, column] = ((space[other] - space[chosen]) ** 2).sum(axis=1)
-        squares[:, column] += ((states[other] - states[chosen]) ** 2).sum(axis=1)
-    # States of single cells differ so much between neighbours that nothing would be averaged: the nearest one counts.
-    closest = np.partition(squares, min(1, k - 1), axis=1)[:, min(1, k - 1)]
-    values = weights[near] * np.exp(-squares / np.maximum(closest, 2.0)[:, None])
-    values /= values.sum(axis=1, keepdims=True)
-    return _rows(values.ravel(), np.repeat(np.arange(len(chosen)), k), near.ravel(), (len(chosen), len(space)))
