@@ -26,6 +26,7 @@ QUICK: dict[str, Any] = {
     "sigma": 0.3,
     "n_steps": 40,
     "n_corrections": 0,
+    "n_matching_steps": 5,
     "batch_size": 128,
     "n_landmarks": 100,
     "show_progress": False,

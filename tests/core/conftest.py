@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a fit of a second learns is rough; its symmetries and bookkeeping are those of a long one.
-QUICK = {"n_steps": 40, "n_corrections": 1, "n_correction_steps": 10, "n_landmarks": 120, "n_pairs": 2000}
+QUICK = {
+    "n_steps": 40,
+    "n_corrections": 1,
+    "n_correction_steps": 10,
+    "n_matching_steps": 10,
+    "n_landmarks": 120,
+    "n_pairs": 2000,
+}
 
 
 def make_snapshots(n: int = 120, d: int = 2, n_times: int = 3, seed: int = 0) -> Snapshots:

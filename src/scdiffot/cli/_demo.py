@@ -50,7 +50,7 @@ def _demo(arguments: argparse.Namespace) -> None:
         highlight=False,
     )
     # a gene network does not change with the clock; fewer steps than by default, for a demo is to take a minute
-    tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=400, n_corrections=5, rng=arguments.rng)
+    tl.fit(adata, "time", use_rep="X", autonomous=True, n_steps=400, n_corrections=4, rng=arguments.rng)
     tl.validate(adata, "time", times=2.0, rng=arguments.rng)
     paths = tl.simulate(adata, t0=0, n_particles=500, kind="sde", rng=arguments.rng)
     last = float(adata.obs["time"].max())

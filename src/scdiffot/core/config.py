@@ -34,10 +34,12 @@ class FitConfig:
     n_steps
         Optimisation steps on the bridges.
     n_corrections
-        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 12 for autonomous fields.
+        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 7 for autonomous fields.
         Two snapshots need none.
     n_correction_steps
         Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
+    n_matching_steps
+        Steps in which the simulated populations of autonomous fields are matched to the snapshots; 150 if None. Others have none.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -64,6 +66,7 @@ class FitConfig:
     n_steps: int = 800
     n_corrections: int | None = None
     n_correction_steps: int | None = None
+    n_matching_steps: int | None = None
     batch_size: int = 512
     learning_rate: float = 1e-2
     n_hidden: int | None = None
@@ -93,17 +96,22 @@ class FitConfig:
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
         # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (12, 75) if self.autonomous else (2, 100)
+        rounds, steps = (7, 75) if self.autonomous else (2, 100)
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,
         )
 
     @property
+    def matching(self) -> int:
+        """Steps of the matching; as many as of a round of correction follow, in which the density is learned again."""
+        return (150 if self.n_matching_steps is None else self.n_matching_steps) if self.autonomous else 0
+
+    @property
     def n_total_steps(self) -> int:
         """Optimisation steps over all stages."""
         rounds, steps = self.corrections
-        return self.n_steps + rounds * steps
+        return self.n_steps + rounds * steps + self.matching + (steps if self.matching else 0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .mlp import MLP
+from .mlp import MLP, Trend
 
 # Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
 N_NORM = 17
@@ -86,7 +86,10 @@ class Fields(nn.Module):
         else:
             self.motion_net = MLP(n_in, n_dims, n_hidden, n_layers)
             if growth:
-                self.growth_net = MLP(n_in, 1, n_hidden, n_layers)
+                # One law for all states is told best by what changes along with them.
+                self.growth_net = (
+                    Trend(n_in, n_hidden // 2, n_layers) if autonomous else MLP(n_in, 1, n_hidden, n_layers)
+                )
         # Set after training: growth that completes the mass of an interval, and what normalises the density over time.
         self.growth_offset: Tensor
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))

@@ -102,7 +102,7 @@ class SigmaSearch:
     """
 
     def __init__(self, sigma: float) -> None:
-        self.done = False
+        self.done = self.bracketed = False
         self._start = self._current = sigma
         self._tried: dict[float, float] = {}
 
@@ -111,12 +111,12 @@ class SigmaSearch:
         self._tried[self._current] = misfit
         tried = sorted(self._tried)
         best = min(tried, key=self._tried.__getitem__)
-        bracketed = tried[0] < best < tried[-1]
+        self.bracketed = tried[0] < best < tried[-1]
         # From a single point, up.
         following = best * (SIGMA_STEP if best == tried[-1] else 1 / SIGMA_STEP)
         far = not 1 / MAX_CLIMB < following / self._start < MAX_CLIMB
-        self.done = bracketed or far or not more
-        self._current = following if not self.done else self._vertex(tried, best) if bracketed else best
+        self.done = self.bracketed or far or not more
+        self._current = following if not self.done else self._vertex(tried, best) if self.bracketed else best
         return self._current
 
     def _vertex(self, tried: list[float], best: float) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import nn
 
@@ -37,13 +37,31 @@ class Descent:
         The networks.
     weight_decay
         Decay of all parameters, in rates.
+    speeds
+        Rates of parameters relative to those of the cycle, by how their names start; 1 if not given.
+    rotate
+        Whether to descend in the eigenbasis of the gradients, which pays where these are not mostly noise.
     """
 
-    def __init__(self, module: nn.Module, *, weight_decay: float = 1e-4) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        weight_decay: float = 1e-4,
+        speeds: Mapping[str, float] | None = None,
+        rotate: bool = True,
+    ) -> None:
         # Matrices of one shape side by side: they are worked on together.
-        parameters = sorted(module.parameters(), key=lambda p: (p.ndim, *p.shape), reverse=True)
+        named = sorted(module.named_parameters(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True)
+        parameters = [p for _, p in named]
         self.vector = _flattened(parameters)
-        self._soap = Soap(self.vector, [p.shape for p in parameters], weight_decay)
+        self._soap = Soap(self.vector, [p.shape for p in parameters] if rotate else [], weight_decay)
+        self._speed: Tensor | float = 1.0
+        if speeds:
+            each = [next((v for start, v in speeds.items() if name.startswith(start)), 1.0) for name, _ in named]
+            self._speed = torch.cat(
+                [torch.full((p.numel(),), v, device=p.device) for p, v in zip(parameters, each, strict=True)]
+            )
         self._cycle: Iterator[float] = iter(())
 
     def begin(self, peak: float, n_steps: int) -> None:
@@ -57,7 +75,7 @@ class Descent:
         gradient.zero_()
         loss.backward()
         gradient.mul_((GRADIENT_CLIP / gradient.norm()).clamp(max=1.0))
-        self._soap.step(next(self._cycle))
+        self._soap.step(next(self._cycle) * self._speed)
 
 
 def one_cycle(peak: float, n_steps: int) -> Iterator[float]:
@@ -99,8 +117,8 @@ class Soap:
             start = end
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Move the parameters by the gradient of their vector."""
+    def step(self, rate: float | Tensor) -> None:
+        """Move the parameters by the gradient of their vector, at one rate or one for each (n_parameters,)."""
         self._n_steps += 1
         gradient = self._vector.grad
         assert gradient is not None
@@ -116,7 +134,7 @@ class Soap:
             block.rotate(update, back=True)
             if self._n_steps % EVERY == 0:
                 block.turn()
-        self._vector.mul_(1 - rate * self._decay).add_(update[0], alpha=-rate / bias)
+        self._vector.mul_(1 - rate * self._decay).sub_(update[0].mul_(rate / bias))
 
 
 class _Block:

@@ -18,6 +18,8 @@ from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
 from .fields import Fields
+from .matching import match
+from .mlp import Trend
 from .model import RUOTModel, log_density_offset
 from .pools import Coupler
 from .refine import bend
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
 History = dict[str, np.ndarray | float | bool | str]
 LOSSES = ("loss", "loss_flow", "loss_growth", "loss_score")
 REPORT_EVERY = 25
-N_CALIBRATION = 20_000
 # Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
-N_SETTLE, N_MISFIT = 3, 3
+N_SETTLE, N_MISFIT = 1, 3
+N_CALIBRATION = 20_000
+QUANTILES = [0.005, 0.995]
 # Learning rates of corrections relative to the first stage: they find autonomous fields, and only touch up others.
 AUTONOMOUS_SPEED, SPEED = 0.25, 0.1
 
@@ -134,6 +137,7 @@ class _Training:
         ).to(device)
         self.descent = Descent(self.fields)
         self.log: list[tuple[float, ...]] = []
+        self.n_done = 0
         self.best: dict[str, Tensor] | None = None
 
     def run(self) -> tuple[RUOTModel, History]:
@@ -160,9 +164,10 @@ class _Training:
     def _train(self, pool: Pairs) -> None:
         config = self.config
         self.fields.growth_range.copy_(self._growth_range(pool))
-        self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         rounds, n_steps = config.corrections
         speed = AUTONOMOUS_SPEED if config.autonomous else SPEED
+        self._straighten(self.snapshots.growth_prior is None)
+        self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         searched = config.autonomous and config.sigma == "auto" and config.search_sigma
         search = SigmaSearch(self.regime.sigma) if searched else None
         for i in range(rounds):
@@ -172,6 +177,13 @@ class _Training:
             # The first round is still learning.
             if search is not None and not search.done and i > 0:
                 self._set_sigma(search.after(self._misfit(), more=i < rounds - N_SETTLE))
+        self._straighten(False)
+        if config.matching:
+            # Populations tell less of sigma than paths do, which is for where the search on these came to no end.
+            self._match(find_sigma=config.sigma == "auto" and not (search and search.bracketed))
+            # What was learned of the density belongs to the paths before.
+            self.descent = Descent(self.fields.log_density_net)
+            self._regress(self._correction(False, pool), n_steps, speed, "density")
 
     def _misfit(self) -> float:
         """How far the fields are from the paths of the current round, in multiples of what the noise explains."""
@@ -181,6 +193,34 @@ class _Training:
     def _set_sigma(self, sigma: float) -> None:
         self.regime = replace(self.regime, sigma=sigma)
         self.fields.sigma = sigma
+
+    def _straighten(self, straight: bool) -> None:
+        """Whether the growth of autonomous fields is a linear function of the state; one that is expected beforehand need not be."""
+        if isinstance(trend := getattr(self.fields, "growth_net", None), Trend):
+            trend.straight = straight
+
+    def _match(self, *, find_sigma: bool) -> None:
+        """Match autonomous fields to the snapshots."""
+        n_before = self.n_done
+
+        def report(step: int, loss: float) -> None:
+            self.n_done = n_before + step
+            if self.callback is not None and step % REPORT_EVERY == 0:
+                self.callback(Progress("matching", self.n_done, self.config.n_total_steps, loss))
+
+        match(
+            self.fields,
+            self.scaled,
+            n_steps=self.config.matching,
+            find_sigma=find_sigma,
+            generator=self.batches.generator,
+            rng=self.rng,
+            report=report,
+        )
+        self._set_sigma(self.fields.sigma)
+        if self.config.growth:
+            self.fields.growth_range.copy_(self._growth_at_cells())
+        self._keep()
 
     def _regress(self, batches: Iterator[Batch], n_steps: int, speed: float, stage: str) -> None:
         """Regress the fields on the targets of random points."""
@@ -197,17 +237,21 @@ class _Training:
                 mean = (sums / since).tolist()
                 if mean[0] < best:
                     best = mean[0]
-                    self.best = {name: value.clone() for name, value in self.fields.state_dict().items()}
+                    self._keep()
                 self._report(mean, since, stage)
                 sums.zero_()
                 since = 0
         self.fields.eval()
 
+    def _keep(self) -> None:
+        """Keep the current state as the best so far."""
+        self.best = {name: value.clone() for name, value in self.fields.state_dict().items()}
+
     def _report(self, losses: list[float], n_new: int, stage: str) -> None:
-        step = (self.log[-1][0] if self.log else 0) + n_new
-        self.log.append((step, *losses))
+        self.n_done += n_new
+        self.log.append((self.n_done, *losses))
         if self.callback is not None:
-            self.callback(Progress(stage, int(step), self.config.n_total_steps, losses[0]))
+            self.callback(Progress(stage, self.n_done, self.config.n_total_steps, losses[0]))
 
     def _losses(self, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
         """Total, flow, growth and score loss of a batch."""
@@ -253,12 +297,21 @@ class _Training:
                 dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] + pairs.expected(u)
                 for u in (0.05, 0.5, 0.95)
             ]
-            low, high = (torch.cat(rates) / float(dt)).quantile(torch.tensor([0.005, 0.995]))
+            low, high = (torch.cat(rates) / float(dt)).quantile(torch.tensor(QUANTILES))
             ranges.append(torch.stack([low, high]))
         if self.config.autonomous:
             low, high = torch.stack(ranges).T
             ranges = [torch.stack([low.min(), high.max()])] * len(ranges)
         return torch.stack(ranges)
+
+    @torch.no_grad()
+    def _growth_at_cells(self) -> Tensor:
+        """Growth rates (T - 1, 2) that the fields have at the cells, but for one in two hundred at each end."""
+        x = torch.cat([subsample(x, N_CALIBRATION, self.rng) for x in self.scaled.states]).to(self.device)
+        self.fields.train()
+        growth = self.fields.drift_and_growth(x, torch.zeros_like(x[:, 0]))[1]
+        self.fields.eval()
+        return growth.quantile(growth.new_tensor(QUANTILES)).expand(self.scaled.n_snapshots - 1, 2)
 
     def _halves(self, first: Pairs, second: Pairs) -> Pairs:
         """Half of each pool: what corrects the particles must not unlearn the cells."""

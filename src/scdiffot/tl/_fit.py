@@ -46,6 +46,7 @@ def fit(
     spatial_align: bool = True,
     n_steps: int | None = None,
     n_corrections: int | None = None,
+    n_matching_steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     n_hidden: int | None = None,
@@ -66,8 +67,8 @@ def fit(
         \partial_t p = - \nabla \cdot (p b) + \tfrac{\sigma^2}{2} \Delta p + g p,
 
     those of least action :math:`\iint (|b|^2 + \alpha g^2) \, p / 2`. Consecutive snapshots are coupled by entropic
-    unbalanced optimal transport, and networks regress on the bridges between the coupled cells; nothing is simulated
-    while training. Results do not depend on the units of states and times.
+    unbalanced optimal transport, and networks regress on the bridges between the coupled cells; no training goes through a
+    simulation, but for the last part of autonomous fits. Results do not depend on the units of states and times.
 
     Parameters
     ----------
@@ -102,7 +103,8 @@ def fit(
         rate. ``"auto"`` is the geodesic, unless straight paths predict left-out snapshots better.
     autonomous
         Drift and growth that depend on the state only, not on time, such as those of a gene network. Where that holds, growth is
-        found much better, since all intervals tell of one law.
+        found much better, since all intervals tell of one law: simulated populations are matched to all snapshots at once, and
+        the growth is as close to a linear function of the state as they allow.
     growth_prior
         Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
     held_out
@@ -116,10 +118,12 @@ def fit(
         Whether to take out the rotation and the shift of each time point against the one before, which are those of the slide and
         not of cells, as :func:`scdiffot.tl.align_slices` does. What that has aligned is left as it is.
     n_steps
-        Optimisation steps before the corrections. This and the six options below have defaults that were measured.
+        Optimisation steps before the corrections. This and the seven options below have defaults that were measured.
     n_corrections
         Rounds in which the particles of the model itself are coupled with the snapshots, and trained on. Two snapshots need none, and
         have some only if `autonomous`.
+    n_matching_steps
+        Steps in which simulated populations are matched to the snapshots, if `autonomous`; 0 leaves that out.
     batch_size
         Points of bridges in every step.
     learning_rate
@@ -189,6 +193,7 @@ def fit(
     options: dict[str, Any] = {
         "n_steps": n_steps,
         "n_corrections": n_corrections,
+        "n_matching_steps": n_matching_steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "n_hidden": n_hidden,
