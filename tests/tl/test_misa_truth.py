@@ -43,6 +43,15 @@ def test_noise_is_found(circuit) -> None:
     assert sdo.get.model(circuit).sigma == pytest.approx(LAW.sigma[0], rel=0.1)
 
 
+def test_growth_is_that_of_the_first_gene(circuit) -> None:
+    """Four snapshots of 500 cells leave room: other draws of them give .80 to .92."""
+    cells = np.asarray(circuit.X, dtype=float)
+    assert np.corrcoef(circuit.obs["scdiffot_growth"], LAW.growth(cells, 0))[0, 1] > 0.75
+    sdo.tl.growth_genes(circuit, show_progress=False)
+    effect = circuit.uns["scdiffot"]["growth_genes"].set_index("gene")["effect"]
+    assert effect["X"] > 2 * abs(effect["Y"])
+
+
 def test_signs_of_regulation(circuit) -> None:
     """Four snapshots smooth the steep parts of the circuit, but not the signs; the fields of one law make W1 small at all times."""
     x = np.asarray(circuit.X, dtype=float)
@@ -51,9 +60,9 @@ def test_signs_of_regulation(circuit) -> None:
     fitted = jacobians(sdo.get.model(circuit), x, 0.0)
     clear = np.abs(true) > 0.1
     assert (np.sign(fitted) == np.sign(true))[clear].mean() > 0.9
-    assert np.corrcoef(fitted.ravel(), true.ravel())[0, 1] > 0.5
+    assert np.corrcoef(fitted.ravel(), true.ravel())[0, 1] > 0.6
     off = ~np.eye(2, dtype=bool)
-    assert np.corrcoef(fitted[:, off].ravel(), true[:, off].ravel())[0, 1] > 0.5
+    assert np.corrcoef(fitted[:, off].ravel(), true[:, off].ravel())[0, 1] > 0.6
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,9 @@ class FitConfig:
         for name in ("n_steps", "batch_size", "n_layers", "n_landmarks", "n_pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: pass a positive integer.")
+        for name in ("n_corrections", "n_correction_steps", "n_matching_steps"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}: pass 0 or more.")
 
     @property
     def corrections(self) -> tuple[int, int]:

@@ -89,8 +89,8 @@ def match(
 ) -> None:
     """Match simulated populations to the snapshots (in the solver's units); changes the networks, and sigma if asked.
 
-    The loss sums, over the intervals, the squared energy distance and the squared difference of log masses, both in multiples
-    of what sampling alone makes of them. Growth is a linear function of the state at first, whose few coefficients follow at
+    The loss sums, over the intervals, the energy distance and the squared difference of log masses, both in multiples of what
+    sampling alone makes of them. Growth is a linear function of the state at first, whose few coefficients follow at
     once; a network adds to it, slowly, what the snapshots demand beyond.
 
     Parameters
@@ -154,7 +154,7 @@ def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Genera
 def _mismatches(
     law: _Law, intervals: list[Interval], n: int, sigma: Tensor, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Squared differences of the simulated from the observed population, in multiples of what sampling makes of them."""
+    """How far simulated populations are from the observed ones, in multiples of what sampling makes of it."""
     for interval in intervals:
         chosen = _choose(len(interval.source), n, generator)
         x, log_w = law.simulate(interval.source[chosen], interval, sigma, generator)
@@ -177,9 +177,9 @@ def _choose(n_total: int, n: int, generator: torch.Generator) -> Tensor:
 
 
 def energy_distance(x: Tensor, w: Tensor, y: Tensor, apart: float) -> Tensor:
-    """Squared energy distance :cite:p:`Szekely2013` of particles (n, d) of weights (n,) from cells (m, d), without bias.
+    """Unbiased energy distance :cite:p:`Szekely2013` of particles (n, d), weights (n,), from cells (m, d) that are `apart` on average.
 
-    `apart` is the mean distance of two cells; two particles of one law count only if they are different ones.
+    That of the metrics, in torch.
     """
     both = w[:, None] * w
     both = both - both.diagonal().diag()

@@ -13,11 +13,12 @@ from torch import Tensor
 from scdiffot._rng import as_generator, torch_seed
 
 from .batches import Batch, BatchSampler
-from .bridges import Bridge, Pairs, dirac_path, stack
+from .bridges import Bridge, Pairs, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
 from .dynamics import roll_out
 from .fields import Fields
+from .growth_range import range_at, range_of_pairs
 from .matching import match
 from .mlp import Trend
 from .model import RUOTModel, log_density_offset
@@ -39,7 +40,6 @@ REPORT_EVERY = 25
 # Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
 N_SETTLE, N_MISFIT = 1, 3
 N_CALIBRATION = 20_000
-QUANTILES = [0.005, 0.995]
 # Learning rates of corrections relative to the first stage: they find autonomous fields, and only touch up others.
 AUTONOMOUS_SPEED, SPEED = 0.25, 0.1
 
@@ -163,7 +163,8 @@ class _Training:
 
     def _train(self, pool: Pairs) -> None:
         config = self.config
-        self.fields.growth_range.copy_(self._growth_range(pool))
+        shared = config.autonomous
+        self.fields.growth_range.copy_(range_of_pairs(pool, np.diff(self.scaled.times), self.regime, shared=shared))
         rounds, n_steps = config.corrections
         speed = AUTONOMOUS_SPEED if config.autonomous else SPEED
         self._straighten(self.snapshots.growth_prior is None)
@@ -219,7 +220,8 @@ class _Training:
         )
         self._set_sigma(self.fields.sigma)
         if self.config.growth:
-            self.fields.growth_range.copy_(self._growth_at_cells())
+            cells = [subsample(x, N_CALIBRATION, self.rng) for x in self.scaled.states]
+            self.fields.growth_range.copy_(range_at(self.fields, torch.cat(cells).to(self.device)))
         self._keep()
 
     def _regress(self, batches: Iterator[Batch], n_steps: int, speed: float, stage: str) -> None:
@@ -287,31 +289,6 @@ class _Training:
                 )
             )
         return self.batches.on_paths(paths)
-
-    def _growth_range(self, pool: Pairs) -> Tensor:
-        """Growth rates (T - 1, 2) that the paths keep to, but for one in two hundred at each end."""
-        ranges = []
-        for k, dt in enumerate(np.diff(self.scaled.times)):
-            pairs = pool[k]
-            rates = [
-                dirac_path(pairs, torch.full_like(pairs.m0, u), self.regime)[3] + pairs.expected(u)
-                for u in (0.05, 0.5, 0.95)
-            ]
-            low, high = (torch.cat(rates) / float(dt)).quantile(torch.tensor(QUANTILES))
-            ranges.append(torch.stack([low, high]))
-        if self.config.autonomous:
-            low, high = torch.stack(ranges).T
-            ranges = [torch.stack([low.min(), high.max()])] * len(ranges)
-        return torch.stack(ranges)
-
-    @torch.no_grad()
-    def _growth_at_cells(self) -> Tensor:
-        """Growth rates (T - 1, 2) that the fields have at the cells, but for one in two hundred at each end."""
-        x = torch.cat([subsample(x, N_CALIBRATION, self.rng) for x in self.scaled.states]).to(self.device)
-        self.fields.train()
-        growth = self.fields.drift_and_growth(x, torch.zeros_like(x[:, 0]))[1]
-        self.fields.eval()
-        return growth.quantile(growth.new_tensor(QUANTILES)).expand(self.scaled.n_snapshots - 1, 2)
 
     def _halves(self, first: Pairs, second: Pairs) -> Pairs:
         """Half of each pool: what corrects the particles must not unlearn the cells."""
