@@ -33,6 +33,9 @@ RATE = 1e-3
 SPEEDS = {"growth.line": 100.0, "growth.bend": 5.0, "log_sigma": 50.0}
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
 PRIOR_PRICE = 100.0
+# What growth costs that differs between cells by one per mean interval: as if it were normal with standard deviation 1/2. In directions
+# that hardly change, growth and the drift back could else be as large as they like together.
+PRICE = 2.0
 
 
 class Interval(NamedTuple):
@@ -163,9 +166,11 @@ def _mismatches(
         if law.fields[0].has_growth:
             reached = torch.logsumexp(log_w, 0) - math.log(n)
             yield (reached - interval.log_ratio).square() / interval.variance
+            growth = law.fields[0].drift_and_growth(interval.source[chosen], log_w)[1]
             if interval.prior is not None:
-                growth = law.fields[0].drift_and_growth(interval.source[chosen], log_w)[1]
                 yield PRIOR_PRICE * (growth - interval.prior[chosen]).square().mean()
+            else:
+                yield PRICE * growth.var()
 
 
 def _choose(n_total: int, n: int, generator: torch.Generator) -> Tensor:
