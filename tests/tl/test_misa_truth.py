@@ -53,16 +53,35 @@ def test_growth_is_that_of_the_first_gene(circuit) -> None:
 
 
 def test_signs_of_regulation(circuit) -> None:
-    """Four snapshots smooth the steep parts of the circuit, but not the signs; the fields of one law make W1 small at all times."""
-    x = np.asarray(circuit.X, dtype=float)
+    """Four snapshots smooth the steep parts of the circuit, but not the signs."""
+    right, r, r_off = agreement(circuit)
+    assert right > 0.9
+    assert min(r, r_off) > 0.6
+
+
+def test_many_snapshots_tell_the_law() -> None:
+    """Drift, growth and regulation from eight snapshots of a thousand cells; growth varies most between draws (.89, .97)."""
+    course = sdo.datasets.misa(1000, times=(0, 0.5, 1, 1.5, 2, 3, 4, 6), rng=0)
+    sdo.tl.fit(course, "time", use_rep="X", autonomous=True, show_progress=False)
+    drift, true = course.obsm["scdiffot_velocity"], course.obsm["true_drift"]
+    cosine = (drift * true).sum(1) / np.linalg.norm(drift, axis=1) / np.linalg.norm(true, axis=1)
+    assert cosine.mean() > 0.85
+    assert np.corrcoef(course.obs["scdiffot_growth"], course.obs["true_growth"])[0, 1] > 0.85
+    right, r, r_off = agreement(course)
+    assert right > 0.94
+    assert min(r, r_off) > 0.7
+
+
+def agreement(adata) -> tuple[float, float, float]:
+    """Share of right signs of clear regulations, and correlation of all and of those between the genes."""
+    x = np.asarray(adata.X, dtype=float)
     step = 1e-5
     true = np.stack([(LAW.drift(x + step * e, 0) - LAW.drift(x - step * e, 0)) / (2 * step) for e in np.eye(2)], axis=2)
-    fitted = jacobians(sdo.get.model(circuit), x, 0.0)
-    clear = np.abs(true) > 0.1
-    assert (np.sign(fitted) == np.sign(true))[clear].mean() > 0.9
-    assert np.corrcoef(fitted.ravel(), true.ravel())[0, 1] > 0.6
-    off = ~np.eye(2, dtype=bool)
-    assert np.corrcoef(fitted[:, off].ravel(), true[:, off].ravel())[0, 1] > 0.6
+    fitted = jacobians(sdo.get.model(adata), x, 0.0)
+    clear, off = np.abs(true) > 0.1, ~np.eye(2, dtype=bool)
+    right = (np.sign(fitted) == np.sign(true))[clear].mean()
+    r, r_off = (np.corrcoef(fitted[:, part].ravel(), true[:, part].ravel())[0, 1] for part in (off | ~off, off))
+    return float(right), float(r), float(r_off)
 
 
 @pytest.mark.parametrize(
