@@ -16,12 +16,12 @@ from .batches import Batch, BatchSampler
 from .bridges import Bridge, Pairs, stack
 from .config import FitConfig, Progress
 from .diagnostics import diagnose
-from .dynamics import roll_out
 from .fields import Fields
 from .growth_range import range_at, range_of_pairs
 from .matching import match
 from .mlp import Trend
 from .model import RUOTModel, log_density_offset
+from .particles import missing_growth, own_particles
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample
@@ -151,7 +151,9 @@ class _Training:
             interrupted = True
             self.fields.load_state_dict(self.best)
             self.fields.eval()
-        self._calibrate_mass()
+        if self.regime.alpha is not None and not self.config.autonomous:
+            missing = missing_growth(self.fields, self.scaled, N_CALIBRATION, self.rng)
+            self.fields.growth_offset.copy_(missing)
         offset = log_density_offset(self.fields, pool, self.scaled, self.regime, self.widths, self.rng)
         self.fields.log_norm.copy_(offset)
         scaling, times, masses = self.snapshots.scaling, self.snapshots.times, self.snapshots.masses
@@ -269,7 +271,7 @@ class _Training:
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
-        particles = self._particles()
+        particles = own_particles(self.fields, self.scaled, float(self.widths[0]), self.config.n_landmarks, self.rng)
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
@@ -295,26 +297,3 @@ class _Training:
         n = first.x0.shape[1]
         order = torch.as_tensor(self.rng.permutation(n))
         return first.columns(order[: n // 2]).beside(second.columns(order[n // 2 :]))
-
-    def _particles(self) -> list[tuple[Tensor, Tensor]]:
-        """The model's own particles at every snapshot, with weights that sum to its mass."""
-        n = self.config.n_landmarks
-        x = subsample(self.scaled.states[0], n, self.rng)
-        x = x.repeat(-(-min(n, 1000) // len(x)), 1)
-        x = x + float(self.widths[0]) * torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
-        paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=10)
-        weights = [torch.softmax(w.double(), 0) * float(m) for (_, w), m in zip(paths, self.scaled.masses, strict=True)]
-        return [(x.cpu(), w.float().clamp_min(1e-12).cpu()) for (x, _), w in zip(paths, weights, strict=True)]
-
-    @torch.no_grad()
-    def _calibrate_mass(self) -> None:
-        """Add a constant to the growth of every interval so that the rolled-out masses are those of the snapshots."""
-        if self.regime.alpha is None or self.config.autonomous:
-            return
-        x = subsample(self.scaled.states[0], N_CALIBRATION, self.rng)
-        paths = roll_out(self.fields, x.to(self.device), self.scaled.times, n_steps=20)
-        reached = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in paths]).diff()
-        wanted = torch.as_tensor(np.diff(np.log(self.scaled.masses)), device=self.device)
-        self.fields.growth_offset.copy_(
-            (wanted - reached) / torch.as_tensor(np.diff(self.scaled.times)).to(self.device)
-        )
