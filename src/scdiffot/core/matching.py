@@ -57,6 +57,7 @@ class _Law(nn.Module):
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
+        # In a tuple: as a module of its own it would bring the density into the descent.
         self.fields = (fields,)
         if fields.form == "gradient":
             self.potential = fields.potential_net
