@@ -54,22 +54,19 @@ def test_double_well_with_the_true_fields(exact):
 
 @pytest.mark.slow
 def test_double_well_with_fitted_fields():
-    # Snapshots alone leave open how far growth, and how far motion, moved mass between the wells: rates of growth are known here,
-    # as they are from gene sets, and a high price of what departs from them keeps to these.
+    # Snapshots leave open how far growth, and how far motion, moved mass between the wells: rates of growth are known here, as they are
+    # from gene sets.
     process = DoubleWell(times=tuple(np.arange(9) / 4), levels=(0.0,) * 8, tilts=(0.0,) * 8)
     at = np.linspace(-0.8, 0.8, 5)
     total, fate, path = process.solve(at)
-    # Fits with the default batches scatter by .03 from seed to seed, as much as the method errs: larger ones by .01.
-    config = FitConfig(sigma=process.sigma, alpha=10.0, n_steps=1600, batch_size=2048)
-    model, _ = fit(observed(process, 1500), config)
+    model, _ = fit(observed(process, 1500), FitConfig(sigma=process.sigma, autonomous=True))
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
     assert np.abs(found.fate[:, 1] - fate).max() < 0.05
     assert np.abs(found.path[:, 1] - path).max() < 0.05
-    # between two snapshots the expected rate is that of the ends of a path, which is flatter than the truth: too many descendants
-    # on the left, where they are few, and too few on the right
-    np.testing.assert_allclose(found.n_descendants, total, rtol=0.2)
+    # fits with other seeds scatter by .05
+    np.testing.assert_allclose(found.n_descendants, total, rtol=0.15)
 
 
 @pytest.mark.parametrize("slope", [0.8, 3.0], ids=["even", "resampled"])

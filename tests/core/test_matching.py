@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from _double_well import DoubleWell, observed, wells
+from torch import Tensor
 
 from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
@@ -15,12 +17,32 @@ from scdiffot.core.fate import descend
 from scdiffot.core.matching import energy_distance
 
 
-def test_energy_distance_is_that_of_the_metrics() -> None:
+def measures(n: int, m: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Particles, weights of mean 1.3 / n, cells and the mean distance of two of these."""
     rng = np.random.default_rng(0)
-    x, w, y = rng.normal(size=(30, 2)), rng.random(30), rng.normal(1, 2, size=(40, 2))
-    within = np.linalg.norm(y[:, None] - y, axis=2).sum() / (40 * 39)
-    found = energy_distance(*(torch.from_numpy(v) for v in (x, w / w.sum(), y)), within)
-    assert float(found) == pytest.approx(metrics.energy_distance(x, y, w), rel=1e-9)
+    x, w, y = rng.normal(size=(n, 2)), rng.random(n), rng.normal(1, 2, size=(m, 2))
+    apart = np.linalg.norm(y[:, None] - y, axis=2).sum() / (m * (m - 1))
+    return torch.from_numpy(x), torch.from_numpy(1.3 * w / w.sum()), torch.from_numpy(y), float(apart)
+
+
+def test_energy_distance_is_that_of_the_metrics() -> None:
+    x, _, y, apart = measures(30, 40)
+    w = torch.full((30,), 1 / 30, dtype=x.dtype)
+    found = energy_distance(x, w, torch.arange(30), y, apart)
+    assert float(found) == pytest.approx(metrics.energy_distance(x.numpy(), y.numpy()), rel=1e-9)
+    # a mass that is off by a part costs the square of it
+    off = energy_distance(x[:1].expand(30, 2), 1.5 * w, torch.arange(30), x[:1], apart)
+    assert float(off) == pytest.approx(0.25 * apart - apart, rel=1e-9)
+
+
+def test_energy_distance_is_unbiased_however_few_the_particles() -> None:
+    x, w, y, apart = measures(6, 10)
+    every = energy_distance(x, w, torch.arange(6), y, apart)
+    few = [energy_distance(x[i], w[i] * 2, torch.tensor(i), y, apart) for i in map(list, combinations(range(6), 3))]
+    assert float(torch.stack(few).mean()) == pytest.approx(float(every), rel=1e-9)
+    # two particles of every cell tell no more than one
+    twice = energy_distance(x.repeat(2, 1), w.repeat(2) / 2, torch.arange(6).repeat(2), y, apart)
+    assert float(twice) == pytest.approx(float(every), rel=1e-9)
 
 
 @pytest.mark.slow
@@ -41,10 +63,7 @@ def test_growth_that_is_not_linear_in_the_state_is_found() -> None:
 
 @pytest.mark.slow
 def test_fates_by_fields_fitted_without_a_prior() -> None:
-    """Nine snapshots of one law determine drift and growth, which couplings of two cannot tell apart: these alone are off by .45.
-
-    The price of growth leaves a part of it to the drift, which shows in single paths most.
-    """
+    """Nine snapshots of one law determine drift and growth, which couplings of two cannot tell apart: these alone are off by .45."""
     n = 9
     process = DoubleWell(levels=(0.0,) * (n - 1), tilts=(0.0,) * (n - 1), times=tuple(np.linspace(0, 2, n)))
     snapshots = replace(observed(process, 1500), growth_prior=None)
@@ -54,6 +73,6 @@ def test_fates_by_fields_fitted_without_a_prior() -> None:
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
-    assert np.abs(found.fate[:, 1] - fate).max() < 0.07
+    assert np.abs(found.fate[:, 1] - fate).max() < 0.08
     assert np.abs(found.path[:, 1] - path).max() < 0.08
-    np.testing.assert_allclose(found.n_descendants, total, rtol=0.3)
+    np.testing.assert_allclose(found.n_descendants, total, rtol=0.2)

@@ -39,7 +39,7 @@ class FitConfig:
     n_correction_steps
         Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
     n_matching_steps
-        Steps in which the simulated populations of autonomous fields are matched to the snapshots; 150 if None. Others have none.
+        Steps in which the simulated populations of autonomous fields are matched to the snapshots; 400 if None. Others have none.
     batch_size
         Bridge points in a step, over all intervals.
     learning_rate
@@ -107,14 +107,19 @@ class FitConfig:
 
     @property
     def matching(self) -> int:
-        """Steps of the matching; as many as of a round of correction follow, in which the density is learned again."""
-        return (150 if self.n_matching_steps is None else self.n_matching_steps) if self.autonomous else 0
+        """Steps of the matching."""
+        return (400 if self.n_matching_steps is None else self.n_matching_steps) if self.autonomous else 0
+
+    @property
+    def relearning(self) -> int:
+        """Steps after the matching, in which the density is learned again: as many as of four rounds of correction."""
+        return 4 * self.corrections[1] if self.matching else 0
 
     @property
     def n_total_steps(self) -> int:
         """Optimisation steps over all stages."""
         rounds, steps = self.corrections
-        return self.n_steps + rounds * steps + self.matching + (steps if self.matching else 0)
+        return self.n_steps + rounds * steps + self.matching + self.relearning
 
 
 @dataclass(frozen=True)

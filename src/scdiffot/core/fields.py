@@ -119,6 +119,11 @@ class Fields(nn.Module):
         norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
         return {"drift": drift, "flow": flow, "score": score, "growth": growth, "log_density": log_density + norm}
 
+    def straighten(self, straight: bool) -> None:
+        """Whether the growth of autonomous fields is a linear function of the state."""
+        if isinstance(trend := getattr(self, "growth_net", None), Trend):
+            trend.straight = straight
+
     def regressed(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the networks give: motion, drift or flow (n, d); growth (n,); and score (n, d)."""
         return self._evaluate(x, t)[:3]

@@ -8,11 +8,14 @@ differentiated through the paths.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .mlp import Trend
+from .scales import subsample
 from .soap import Descent
 
 if TYPE_CHECKING:
@@ -24,18 +27,21 @@ if TYPE_CHECKING:
     from .snapshots import Snapshots
 
 # Particles of all intervals together, and the least and most of one; twice as many cells are compared with them.
-N_PARTICLES, FEWEST, MOST = 1200, 300, 400
+N_PARTICLES, FEWEST, MOST = 900, 250, 300
 # Steps of a mean interval, and the fewest of a short one.
-N_STEPS, FEWEST_STEPS = 12, 6
+N_STEPS, FEWEST_STEPS = 8, 5
 N_SPREAD = 2000
+# Log of weight over the observed one from where on it counts the same, so that squares do not overflow.
+MAX_LOG = 10.0
 RATE = 1e-3
 # The few numbers that every cell depends on follow at once; the weights of the networks, slowly.
 SPEEDS = {"growth.line": 100.0, "growth.bend": 5.0, "log_sigma": 50.0}
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
 PRIOR_PRICE = 100.0
-# What growth costs that differs between cells by one per mean interval: as if it were normal with standard deviation 1/2. In directions
-# that hardly change, growth and the drift back could else be as large as they like together.
-PRICE = 2.0
+# What the slopes of growth and the change of the drift cost, for every coefficient of a linear law. In directions that hardly change, growth
+# and the drift against it could else be as large as they like together; and the more dimensions, the more chance has to use, while the
+# energy distance takes all of them together as one.
+PRICE = 0.375
 
 
 class Interval(NamedTuple):
@@ -47,9 +53,8 @@ class Interval(NamedTuple):
     dt: float
     n_steps: int
     log_ratio: float
-    # Mean distance of two cells at the end, and variance of a mean over the cells of both ends, over that of one cell.
+    # Mean distance of two cells at the end.
     apart: float
-    variance: float
 
 
 class _Law(nn.Module):
@@ -93,9 +98,9 @@ def match(
 ) -> None:
     """Match simulated populations to the snapshots (in the solver's units); changes the networks, and sigma if asked.
 
-    The loss sums, over the intervals, the energy distance and the squared difference of log masses, both in multiples of what
-    sampling alone makes of them. Growth is a linear function of the state at first, whose few coefficients follow at
-    once; a network adds to it, slowly, what the snapshots demand beyond.
+    The loss is the energy distance of weighted particles from the cells, in multiples of what sampling alone makes of it, summed over
+    the snapshots. Particles start from the cells of every snapshot and from those of the first alone, in turn. Growth is a linear function of
+    the state at first, whose few coefficients follow at once; a network adds to it, slowly, what the snapshots demand beyond.
 
     Parameters
     ----------
@@ -120,10 +125,12 @@ def match(
     descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, rotate=False)
     descent.begin(RATE, n_steps)
     fields.train()
-    start = fields.sigma
+    before, start = deepcopy(fields).requires_grad_(False), fields.sigma
     for step in range(1, n_steps + 1):
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
-        loss = torch.stack(list(_mismatches(law, intervals, n, sigma, generator))).sum()
+        starts = [_choose(len(interval.source), n, generator) for interval in intervals]
+        mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=step % 2 == 0)
+        loss = torch.stack([*mismatches, _price(law, before, intervals, starts)]).sum()
         descent.step(loss)
         report(step, float(loss.detach()) / len(intervals))
     if find_sigma:
@@ -138,7 +145,7 @@ def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Genera
     priors = snapshots.growth_prior or [None] * len(states)
     for k, dt in enumerate(lengths):
         source, target = states[k], states[k + 1]
-        some = target[torch.as_tensor(rng.permutation(len(target))[:N_SPREAD])]
+        some = subsample(snapshots.states[k + 1], N_SPREAD, rng).to(target)
         prior = None if priors[k] is None else torch.as_tensor(priors[k], dtype=torch.float32, device=device)
         found.append(
             Interval(
@@ -149,29 +156,51 @@ def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Genera
                 max(round(N_STEPS * float(dt / lengths.mean())), FEWEST_STEPS),
                 float(math.log(snapshots.masses[k + 1] / snapshots.masses[k])),
                 float(torch.cdist(some, some).sum()) / (len(some) * (len(some) - 1)),
-                1 / len(source) + 1 / len(target),
             )
         )
     return found
 
 
 def _mismatches(
-    law: _Law, intervals: list[Interval], n: int, sigma: Tensor, generator: torch.Generator
+    law: _Law,
+    intervals: list[Interval],
+    starts: list[Tensor],
+    sigma: Tensor,
+    generator: torch.Generator,
+    *,
+    afresh: bool,
 ) -> Iterator[Tensor]:
-    """How far simulated populations are from the observed ones, in multiples of what sampling makes of it."""
-    for interval in intervals:
-        chosen = _choose(len(interval.source), n, generator)
-        x, log_w = law.simulate(interval.source[chosen], interval, sigma, generator)
-        y = interval.target[_choose(len(interval.target), min(2 * n, len(interval.target)), generator)]
-        yield energy_distance(x, torch.softmax(log_w, 0), y, interval.apart) / (interval.apart * interval.variance)
-        if law.fields[0].has_growth:
-            reached = torch.logsumexp(log_w, 0) - math.log(n)
-            yield (reached - interval.log_ratio).square() / interval.variance
-            growth = law.fields[0].drift_and_growth(interval.source[chosen], log_w)[1]
-            if interval.prior is not None:
-                yield PRIOR_PRICE * (growth - interval.prior[chosen]).square().mean()
-            else:
-                yield PRICE * growth.var()
+    """How far simulated populations are from the observed ones, in multiples of what sampling makes of it.
+
+    Particles start `afresh` in every interval, or go through all of them from the first.
+    """
+    n_source = 0
+    for interval, chosen in zip(intervals, starts, strict=True):
+        if afresh or not n_source:
+            n_source, origin, x = len(interval.source), chosen, interval.source[chosen]
+            log_w = torch.zeros_like(x[:, 0])
+        x, gained = law.simulate(x, interval, sigma, generator)
+        # relative to the mass that is observed
+        log_w = log_w + gained - interval.log_ratio
+        y = interval.target[_choose(len(interval.target), min(2 * len(x), len(interval.target)), generator)]
+        noise = interval.apart * (1 / n_source + 1 / len(interval.target))
+        yield energy_distance(x, log_w.clamp(max=MAX_LOG).exp() / len(x), origin, y, interval.apart) / noise
+
+
+def _price(law: _Law, before: Fields, intervals: list[Interval], starts: list[Tensor]) -> Tensor:
+    """What it costs that the drift is not what it was before, and that growth differs between cells or from what is expected."""
+    cells = [interval.source[chosen] for interval, chosen in zip(intervals, starts, strict=True)]
+    x = torch.cat(cells)
+    drift, growth = law.fields[0].drift_and_growth(x, x[:, 0])
+    change = drift - before.drift_and_growth(x, x[:, 0])[0]
+    every = PRICE * x.shape[1] ** 2
+    price = every * change.square().sum(1).mean()
+    expected = [i.prior[chosen] for i, chosen in zip(intervals, starts, strict=True) if i.prior is not None]
+    if expected:
+        return price + len(intervals) * PRIOR_PRICE * (growth - torch.cat(expected)).square().mean()
+    if isinstance(trend := getattr(law, "growth", None), Trend):
+        price = price + every * (trend.line.weight.square().sum() + trend.bend(x).var())
+    return price
 
 
 def _choose(n_total: int, n: int, generator: torch.Generator) -> Tensor:
@@ -182,12 +211,28 @@ def _choose(n_total: int, n: int, generator: torch.Generator) -> Tensor:
     return torch.cat(order)[:n]
 
 
-def energy_distance(x: Tensor, w: Tensor, y: Tensor, apart: float) -> Tensor:
-    """Unbiased energy distance :cite:p:`Szekely2013` of particles (n, d), weights (n,), from cells (m, d) that are `apart` on average.
+def energy_distance(x: Tensor, w: Tensor, origin: Tensor, y: Tensor, apart: float) -> Tensor:
+    """Unbiased energy distance :cite:p:`Szekely2013` of weighted particles from cells.
 
-    That of the metrics, in torch.
+    That of the metrics, for weights that sum to one. Others are not set right, which would bias it by as much as it counts, in favour of
+    weights that are alike: the squared error of the mass is added, in units of the distance between cells.
+
+    Parameters
+    ----------
+    x, w
+        Particles (n, d), and weights (n,) that should sum to one on average.
+    origin
+        The cells (n,) where they started: only particles of different cells are independent.
+    y
+        Cells (m, d).
+    apart
+        Mean distance of two cells.
     """
-    both = w[:, None] * w
-    both = both - both.diagonal().diag()
-    within = (both * torch.cdist(x, x)).sum() / both.sum()
-    return 2 * (w @ torch.cdist(x, y)).mean() - within - apart
+    centre = y.mean(0)
+    # A kernel of the energy distance is |x - c| + |y - c| - |x - y|, to which a constant adds the squared error of the mass.
+    reach, reach_y = (x - centre).norm(dim=1) + apart / 2, (y - centre).norm(dim=1).mean() + apart / 2
+    independent = (origin[:, None] != origin).to(w.dtype)
+    pairs = w[:, None] * w * (independent / independent.mean())
+    within = 2 * pairs.sum(1) @ reach - (pairs * torch.cdist(x, x)).sum()
+    across = w @ (reach + reach_y - torch.cdist(x, y).mean(1))
+    return within - 2 * across + 2 * reach_y - apart

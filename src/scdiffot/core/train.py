@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,6 @@ from .diagnostics import diagnose
 from .fields import Fields
 from .growth_range import range_at, range_of_pairs
 from .matching import match
-from .mlp import Trend
 from .model import RUOTModel, log_density_offset
 from .particles import missing_growth, own_particles
 from .pools import Coupler
@@ -169,7 +169,8 @@ class _Training:
         self.fields.growth_range.copy_(range_of_pairs(pool, np.diff(self.scaled.times), self.regime, shared=shared))
         rounds, n_steps = config.corrections
         speed = AUTONOMOUS_SPEED if config.autonomous else SPEED
-        self._straighten(self.snapshots.growth_prior is None)
+        # Growth that is expected beforehand need not be linear.
+        self.fields.straighten(self.snapshots.growth_prior is None)
         self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
         searched = config.autonomous and config.sigma == "auto" and config.search_sigma
         search = SigmaSearch(self.regime.sigma) if searched else None
@@ -180,13 +181,14 @@ class _Training:
             # The first round is still learning.
             if search is not None and not search.done and i > 0:
                 self._set_sigma(search.after(self._misfit(), more=i < rounds - N_SETTLE))
-        self._straighten(False)
+        self.fields.straighten(False)
         if config.matching:
             # Populations tell less of sigma than paths do, which is for where the search on these came to no end.
             self._match(find_sigma=config.sigma == "auto" and not (search and search.bracketed))
             # What was learned of the density belongs to the paths before.
-            self.descent = Descent(self.fields.log_density_net)
-            self._regress(self._correction(False, pool), n_steps, speed, "density")
+            self.fields.requires_grad_(False)
+            self.descent = Descent(self.fields.log_density_net.requires_grad_(True))
+            self._regress(self._correction(False, pool), config.relearning, speed, "density")
 
     def _misfit(self) -> float:
         """How far the fields are from the paths of the current round, in multiples of what the noise explains."""
@@ -196,11 +198,6 @@ class _Training:
     def _set_sigma(self, sigma: float) -> None:
         self.regime = replace(self.regime, sigma=sigma)
         self.fields.sigma = sigma
-
-    def _straighten(self, straight: bool) -> None:
-        """Whether the growth of autonomous fields is a linear function of the state; one that is expected beforehand need not be."""
-        if isinstance(trend := getattr(self.fields, "growth_net", None), Trend):
-            trend.straight = straight
 
     def _match(self, *, find_sigma: bool) -> None:
         """Match autonomous fields to the snapshots."""
@@ -271,7 +268,8 @@ class _Training:
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
-        particles = own_particles(self.fields, self.scaled, float(self.widths[0]), self.config.n_landmarks, self.rng)
+        own = partial(own_particles, self.fields, self.scaled, float(self.widths[0]), self.config.n_landmarks, self.rng)
+        particles = own() if from_particles or not self.config.autonomous else []
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
