@@ -1,8 +1,8 @@
 """Autonomous fields whose simulated populations match the snapshots.
 
 Rounds of correction attribute what is missing in each interval to what costs least there. One law that serves all
-intervals says more: particles are simulated from every snapshot to the next, compared with it, and the comparison is
-differentiated through the paths.
+intervals says more: particles are simulated from every snapshot to the next, and from the first to all others, compared with
+them, and the comparison is differentiated through the paths.
 """
 
 from __future__ import annotations
