@@ -97,6 +97,9 @@ class TrueFields(nn.Module):
         growth = p.growth(state[:, 0], k) * s.time_scale
         return {"drift": torch.from_numpy(drift).to(x.dtype), "growth": torch.from_numpy(growth).to(x.dtype)}
 
+    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
+        return x + by if noise is None else x + by + noise
+
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)
         return out["drift"], out["growth"]

@@ -74,6 +74,9 @@ class TrueFields(nn.Module):
         out = self(x, t)
         return out["flow"], out["growth"]
 
+    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
+        return x + by if noise is None else x + by + noise
+
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)
         return out["drift"], out["growth"]

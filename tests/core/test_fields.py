@@ -143,3 +143,14 @@ def test_without_growth_it_is_zero(form: str) -> None:
     with torch.no_grad():
         assert not fields(*states())["growth"].any()
         assert not fields.flow_and_growth(*states())[1].any()
+
+
+def test_walls_stop_a_shift_and_reflect_noise() -> None:
+    fields = make_fields()
+    x = torch.tensor([[0.5, 0.5], [0.2, 0.1]], dtype=torch.float64)
+    by, noise = torch.full_like(x, -0.4), torch.tensor([[-0.3, 0.2], [-0.1, -3.0]], dtype=torch.float64)
+    assert torch.equal(fields.move(x, by, noise), x + by + noise)
+    fields.walls.copy_(torch.tensor([[0.0, -torch.inf], [1.0, torch.inf]]))
+    torch.testing.assert_close(fields.move(x, by), torch.tensor([[0.1, 0.1], [0.0, -0.3]], dtype=torch.float64))
+    moved = torch.tensor([[0.2, 0.3], [0.1, -3.3]], dtype=torch.float64)
+    torch.testing.assert_close(fields.move(x, by, noise), moved)

@@ -63,7 +63,7 @@ def test_growth_that_is_not_linear_in_the_state_is_found() -> None:
 
 @pytest.mark.slow
 def test_fates_by_fields_fitted_without_a_prior() -> None:
-    """Nine snapshots of one law determine drift and growth, which couplings of two cannot tell apart: these alone are off by .45."""
+    """Nine snapshots of one law determine drift and growth, which couplings of two cannot tell apart."""
     n = 9
     process = DoubleWell(levels=(0.0,) * (n - 1), tilts=(0.0,) * (n - 1), times=tuple(np.linspace(0, 2, n)))
     snapshots = replace(observed(process, 1500), growth_prior=None)
@@ -73,6 +73,6 @@ def test_fates_by_fields_fitted_without_a_prior() -> None:
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
-    assert np.abs(found.fate[:, 1] - fate).max() < 0.08
-    assert np.abs(found.path[:, 1] - path).max() < 0.08
-    np.testing.assert_allclose(found.n_descendants, total, rtol=0.25)
+    assert np.abs(found.fate[:, 1] - fate).max() < 0.05
+    assert np.abs(found.path[:, 1] - path).max() < 0.05
+    np.testing.assert_allclose(found.n_descendants, total, rtol=0.15)

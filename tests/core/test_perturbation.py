@@ -37,6 +37,9 @@ class Cascade(nn.Module):
         self.a, self.b, self.c, self.noise, self.slope = 0.8, 0.5, 1.2, 0.6, 0.3
         self.sigma = self.noise / scaling.scale * scaling.time_scale**0.5
 
+    def move(self, x, by, noise=None):
+        return x + by if noise is None else x + by + noise
+
     def drift_and_growth(self, x, t):
         s = self.scaling
         state = x * s.scale + torch.as_tensor(s.shift, dtype=x.dtype)

@@ -53,7 +53,7 @@ def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -
         for j in range(N_STEPS):
             t = start + j * dt
             with torch.no_grad():
-                x, log_w = midpoint_step(networks.flow_and_growth, x, log_w, t, dt)
+                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
                 out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
             price = networks.alpha * out["growth"].square() if model.config.growth else 0.0
             action += float(dt * (log_w.exp() * (out["drift"].square().sum(1) + price) / 2).mean())

@@ -23,24 +23,25 @@ if TYPE_CHECKING:
 MAX_CELLS = 20_000
 Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Particles = tuple[Tensor, Tensor]
+Move = Callable[..., Tensor]
 
 
-def midpoint_step(rates: Rates, x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
+def midpoint_step(rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
     """One explicit midpoint step of ``dx = v dt, dlog w = g dt``; ``dt`` may be negative.
 
     The slope at the start is taken just inside the step, where fields that jump at a snapshot have their one-sided limit.
     """
     velocity, _ = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
     velocity, growth = rates(x + velocity * (dt / 2), torch.full_like(log_w, t + dt / 2))
-    return x + velocity * dt, log_w + growth * dt
+    return move(x, velocity * dt), log_w + growth * dt
 
 
 def euler_maruyama_step(
-    rates: Rates, x: Tensor, log_w: Tensor, t: float, dt: float, sigma: float, noise: Tensor
+    rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float, noise: Tensor
 ) -> Particles:
     """One Euler-Maruyama step of ``dX = b dt + sigma dW, dlog w = g dt``; ``dt`` may be negative."""
     velocity, growth = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
-    return x + velocity * dt + sigma * abs(dt) ** 0.5 * noise, log_w + growth * dt
+    return move(x, velocity * dt, abs(dt) ** 0.5 * noise), log_w + growth * dt
 
 
 @torch.no_grad()
@@ -50,7 +51,9 @@ def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> l
     for start, dt in zip(times[:-1], np.diff(times), strict=True):
         x, log_w = paths[-1]
         for j in range(n_steps):
-            x, log_w = midpoint_step(fields.flow_and_growth, x, log_w, start + j * dt / n_steps, dt / n_steps)
+            x, log_w = midpoint_step(
+                fields.flow_and_growth, fields.move, x, log_w, start + j * dt / n_steps, dt / n_steps
+            )
         paths.append((x, log_w))
     return paths
 
@@ -163,9 +166,9 @@ def _stepper(
     @torch.no_grad()
     def step(x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
         if kind == "ode":
-            return midpoint_step(flow, x, log_w, t, dt)
-        noise = torch.randn(x.shape, generator=generator)
-        return euler_maruyama_step(drift, x, log_w, t, dt, fields.sigma, noise)
+            return midpoint_step(flow, fields.move, x, log_w, t, dt)
+        noise = fields.sigma * torch.randn(x.shape, generator=generator)
+        return euler_maruyama_step(drift, fields.move, x, log_w, t, dt, noise)
 
     return step
 

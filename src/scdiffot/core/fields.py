@@ -84,12 +84,11 @@ class Fields(nn.Module):
         if form == "gradient":
             self.potential_net = MLP(n_in, 1, n_hidden, n_layers)
         else:
-            self.motion_net = MLP(n_in, n_dims, n_hidden, n_layers)
+            # One law for all states is told best by what changes along with them.
+            net = Trend if autonomous else MLP
+            self.motion_net = net(n_in, n_dims, n_hidden, n_layers)
             if growth:
-                # One law for all states is told best by what changes along with them.
-                self.growth_net = (
-                    Trend(n_in, n_hidden // 2, n_layers) if autonomous else MLP(n_in, 1, n_hidden, n_layers)
-                )
+                self.growth_net = net(n_in, 1, n_hidden // 2 if autonomous else n_hidden, n_layers)
         # Set after training: growth that completes the mass of an interval, and what normalises the density over time.
         self.growth_offset: Tensor
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))
@@ -98,6 +97,9 @@ class Fields(nn.Module):
         self.register_buffer("growth_range", torch.tensor([-math.inf, math.inf]).repeat(len(times) - 1, 1))
         self.log_norm: Tensor
         self.register_buffer("log_norm", torch.zeros(len(times) - 1, N_NORM))
+        # Set before training: least and largest value that a state can have, where cells pile up at them.
+        self.walls: Tensor
+        self.register_buffer("walls", torch.tensor([[-math.inf], [math.inf]]).repeat(1, n_dims))
 
     @property
     def moves_drift(self) -> bool:
@@ -118,6 +120,14 @@ class Fields(nn.Module):
         share = cell - left
         norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
         return {"drift": drift, "flow": flow, "score": score, "growth": growth, "log_density": log_density + norm}
+
+    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
+        """States after a shift, which a wall stops, and noise, which it reflects."""
+        x = (x + by).clamp(*self.walls)
+        if noise is None:
+            return x
+        x = x + noise
+        return 2 * x.clamp(*self.walls) - x
 
     def straighten(self, straight: bool) -> None:
         """Whether the growth of autonomous fields is a linear function of the state."""

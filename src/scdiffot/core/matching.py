@@ -31,17 +31,22 @@ N_PARTICLES, FEWEST, MOST = 900, 250, 300
 # Steps of a mean interval, and the fewest of a short one.
 N_STEPS, FEWEST_STEPS = 8, 5
 N_SPREAD = 2000
-# Log of weight over the observed one from where on it counts the same, so that squares do not overflow.
-MAX_LOG = 10.0
-RATE = 1e-3
+# Log of weight over the observed one from where on weights are linear in it, so that no single particle is all that counts.
+MAX_LOG = 4.0
+RATE = 3e-3
+# The gradients of masses have heavy tails. Unclipped, the few large ones would slow the descent down; clipped to where all are alike, the many
+# small ones, by which growth should differ more, would outvote them.
+OUTLIER = 1.5
 # The few numbers that every cell depends on follow at once; the weights of the networks, slowly.
-SPEEDS = {"growth.line": 100.0, "growth.bend": 5.0, "log_sigma": 50.0}
+SPEEDS = {"growth.line": 30.0, "growth.bend": 2.0, "log_sigma": 15.0}
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
 PRIOR_PRICE = 100.0
-# What the slopes of growth and the change of the drift cost, for every coefficient of a linear law. In directions that hardly change, growth
-# and the drift against it could else be as large as they like together; and the more dimensions, the more chance has to use, while the
-# energy distance takes all of them together as one.
-PRICE = 0.375
+# What the slopes of growth and the change of the drift cost, times the cube of the number of dimensions. In directions that hardly change,
+# growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance has
+# to use, d^3 in a quadratic law, while the energy distance takes all of them together as one.
+PRICE = 0.03
+# What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken.
+CURVATURE, REACH = 0.02, 0.3
 
 
 class Interval(NamedTuple):
@@ -82,7 +87,8 @@ class _Law(nn.Module):
             rates = self.fields[0].drift_and_growth(x, log_w)
             b, g = rates if before is None else (1.5 * now - 0.5 * old for now, old in zip(rates, before, strict=True))
             noise = torch.randn(x.shape, generator=generator, device=x.device)
-            x, log_w, before = x + b * dt + sigma * dt**0.5 * noise, log_w + g * dt, rates
+            x, log_w = self.fields[0].move(x, b * dt, sigma * dt**0.5 * noise), log_w + g * dt
+            before = rates
         return x, log_w
 
 
@@ -122,7 +128,7 @@ def match(
     law = _Law(fields)
     intervals = _intervals(snapshots, generator.device, rng)
     n = min(max(N_PARTICLES // len(intervals), FEWEST), MOST)
-    descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, rotate=False)
+    descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, outlier=OUTLIER)
     descent.begin(RATE, n_steps)
     fields.train()
     before, start = deepcopy(fields).requires_grad_(False), fields.sigma
@@ -130,7 +136,7 @@ def match(
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
         starts = [_choose(len(interval.source), n, generator) for interval in intervals]
         mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=step % 2 == 0)
-        loss = torch.stack([*mismatches, _price(law, before, intervals, starts)]).sum()
+        loss = torch.stack([*mismatches, _price(law, before, intervals, starts, generator)]).sum()
         descent.step(loss)
         report(step, float(loss.detach()) / len(intervals))
     if find_sigma:
@@ -184,17 +190,22 @@ def _mismatches(
         log_w = log_w + gained - interval.log_ratio
         y = interval.target[_choose(len(interval.target), min(2 * len(x), len(interval.target)), generator)]
         noise = interval.apart * (1 / n_source + 1 / len(interval.target))
-        yield energy_distance(x, log_w.clamp(max=MAX_LOG).exp() / len(x), origin, y, interval.apart) / noise
+        w = log_w.clamp(max=MAX_LOG).exp() * (1 + (log_w - MAX_LOG).relu())
+        yield energy_distance(x, w / len(x), origin, y, interval.apart) / noise
 
 
-def _price(law: _Law, before: Fields, intervals: list[Interval], starts: list[Tensor]) -> Tensor:
-    """What it costs that the drift is not what it was before, and that growth differs between cells or from what is expected."""
-    cells = [interval.source[chosen] for interval, chosen in zip(intervals, starts, strict=True)]
-    x = torch.cat(cells)
+def _price(
+    law: _Law, before: Fields, intervals: list[Interval], starts: list[Tensor], generator: torch.Generator
+) -> Tensor:
+    """What it costs that the drift bends or is not what it was before, and that growth differs between cells or from what is expected."""
+    x = torch.cat([interval.source[chosen] for interval, chosen in zip(intervals, starts, strict=True)])
     drift, growth = law.fields[0].drift_and_growth(x, x[:, 0])
-    change = drift - before.drift_and_growth(x, x[:, 0])[0]
-    every = PRICE * x.shape[1] ** 2
-    price = every * change.square().sum(1).mean()
+    every = PRICE * x.shape[1] ** 3
+    price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
+    h = REACH * torch.randn(x.shape, generator=generator, device=x.device)
+    ahead, behind = (law.fields[0].drift_and_growth(z, z[:, 0])[0] for z in (x + h, x - h))
+    bend = (ahead + behind - 2 * drift) / REACH**2
+    price = price + CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
     expected = [i.prior[chosen] for i, chosen in zip(intervals, starts, strict=True) if i.prior is not None]
     if expected:
         return price + len(intervals) * PRIOR_PRICE * (growth - torch.cat(expected)).square().mean()

@@ -46,16 +46,16 @@ class MLP(nn.Module):
 class Trend(nn.Module):
     """A linear function of the state, and a perceptron for what is not linear; that starts as zero, and is left out if `straight`."""
 
-    def __init__(self, n_in: int, n_hidden: int, n_layers: int) -> None:
+    def __init__(self, n_in: int, n_out: int, n_hidden: int, n_layers: int) -> None:
         super().__init__()
-        self.line = nn.Linear(n_in, 1)
-        self.bend = MLP(n_in, 1, n_hidden, n_layers)
+        self.line = nn.Linear(n_in, n_out)
+        self.bend = MLP(n_in, n_out, n_hidden, n_layers)
         for parameter in (*self.line.parameters(), *self.bend.out.parameters()):
             nn.init.zeros_(parameter)
         self.straight = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (n, 1)."""
+        """Outputs (n, n_out)."""
         return self.line(x) if self.straight else self.line(x) + self.bend(x)
 
 

@@ -96,6 +96,10 @@ class HeldFields(nn.Module):
         self._intervention, self._scale = intervention, float(scaling.scale)
         self.register_buffer("_shift", torch.as_tensor(scaling.shift, dtype=torch.float32), persistent=False)
 
+    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
+        """States after a shift and noise."""
+        return self.fields.move(x, by, noise)
+
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Drift (n, d) and growth (n,) at states (n, d) and times (n,), in the solver's units."""
         moved = self._intervention.displacement(x * self._scale + self._shift)

@@ -85,8 +85,8 @@ def bend(
         for values, value in zip(trace, (x, b, log_w, g), strict=True):
             values.append(value)
         if step < N_STEPS:
-            noise = torch.randn(x.shape, generator=generator, device=x.device)
-            x, log_w = euler_maruyama_step(fields.drift_and_growth, x, log_w, t, dt / N_STEPS, fields.sigma, noise)
+            noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
+            x, log_w = euler_maruyama_step(fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise)
     end, (y, b1) = x, target
     a = mass if alpha is None else log_w.exp()
     potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))

@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .snapshots import Snapshots
 
 N_SUBSAMPLE = 500
 # In standard deviations of the state: the score of a narrower cloud is mostly noise, and this widens a cloud by 0.02 %.
 MIN_WIDTH = 0.02
+# Cells that make a wall.
+MIN_AT_WALL, MIN_SHARE_AT_WALL = 3, 1e-3
 
 
 def subsample_index(n_total: int, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -52,6 +56,18 @@ def price_of_growth(snapshots: Snapshots, rng: np.random.Generator) -> float:
         nearest = squares.topk(max(len(squares) // 100, 1), dim=0, largest=False).values[-1]
         reach.append(float(nearest.quantile(0.9)))
     return max([*reach, 1e-4])
+
+
+def walls(states: Sequence[np.ndarray]) -> Tensor:
+    """Least and largest value (2, d) that states can have: where several cells sit exactly at the end of the range; else infinite."""
+    cells = np.concatenate(states)
+    found = []
+    for sign, ends in ((-1, cells.min(0)), (1, cells.max(0))):
+        at_end = cells == ends
+        # Copies of one cell do not make a wall.
+        n = np.array([len(np.unique(cells[here], axis=0)) for here in at_end.T])
+        found.append(np.where(n >= max(MIN_SHARE_AT_WALL * len(cells), MIN_AT_WALL), ends, sign * np.inf))
+    return torch.as_tensor(np.stack(found), dtype=torch.float32)
 
 
 def smoothing_width(x: np.ndarray, rng: np.random.Generator, factor: float = 0.7) -> float:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BETAS, EPS = (0.95, 0.95), 1e-8
 GRADIENT_CLIP = 5.0
+# What is kept of the usual norm in every step.
+KEEP = 0.95
 # Steps between two bases: a basis costs more than a step, and changes slowly.
 EVERY = 10
 # Part of the sum of the eigenvalues below which eigenvectors are not told apart.
@@ -39,8 +41,8 @@ class Descent:
         Decay of all parameters, in rates.
     speeds
         Rates of parameters relative to those of the cycle, by how their names start; 1 if not given.
-    rotate
-        Whether to descend in the eigenbasis of the gradients, which pays where these are not mostly noise.
+    outlier
+        Gradients with a norm larger than the usual one by this factor count as no larger; if None, all do with one above a fixed norm.
     """
 
     def __init__(
@@ -49,13 +51,15 @@ class Descent:
         *,
         weight_decay: float = 1e-4,
         speeds: Mapping[str, float] | None = None,
-        rotate: bool = True,
+        outlier: float | None = None,
     ) -> None:
         # Matrices of one shape side by side: they are worked on together.
         named = sorted(module.named_parameters(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True)
         parameters = [p for _, p in named]
         self.vector = _flattened(parameters)
-        self._soap = Soap(self.vector, [p.shape for p in parameters] if rotate else [], weight_decay)
+        self._soap = Soap(self.vector, [p.shape for p in parameters], weight_decay)
+        self._outlier = outlier
+        self._usual: Tensor | None = None
         self._speed: Tensor | float = 1.0
         if speeds:
             each = [next((v for start, v in speeds.items() if name.startswith(start)), 1.0) for name, _ in named]
@@ -74,7 +78,14 @@ class Descent:
         assert gradient is not None
         gradient.zero_()
         loss.backward()
-        gradient.mul_((GRADIENT_CLIP / gradient.norm()).clamp(max=1.0))
+        norm = gradient.norm()
+        if self._outlier is None:
+            limit = torch.full_like(norm, GRADIENT_CLIP)
+        else:
+            usual = norm if self._usual is None else self._usual
+            limit = self._outlier * usual
+            self._usual = torch.minimum(norm, limit).lerp(usual, KEEP)
+        gradient.mul_((limit / norm).clamp(max=1.0))
         self._soap.step(next(self._cycle) * self._speed)
 
 

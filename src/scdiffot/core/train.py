@@ -24,7 +24,7 @@ from .model import RUOTModel, log_density_offset
 from .particles import missing_growth, own_particles
 from .pools import Coupler
 from .refine import bend
-from .scales import smoothing_width, subsample
+from .scales import smoothing_width, subsample, walls
 from .seeding import seeded_thread
 from .selection import SigmaSearch, choose_regime
 from .soap import Descent
@@ -134,7 +134,9 @@ class _Training:
             alpha=self.regime.alpha or 1.0,
             n_hidden=config.n_hidden or (64 if self.scaled.n_dims <= 20 else 128),
             n_layers=config.n_layers,
-        ).to(device)
+        )
+        self.fields.walls.copy_(walls(self.scaled.states))
+        self.fields.to(device)
         self.descent = Descent(self.fields)
         self.log: list[tuple[float, ...]] = []
         self.n_done = 0

@@ -136,11 +136,11 @@ class Walk:
             noise = self._fields.sigma * abs(dt) ** 0.5 * torch.randn(self.x.shape, generator=self._generator)
             x, drift = self.x, self._drift
             if j == 0:
-                self.x = x + drift * dt + noise
+                self.x = self._fields.move(x, drift * dt, noise)
                 mean = (drift + self._rates(t)[0]) / 2
             else:
                 mean = 1.5 * drift - 0.5 * self._before
-            self.x = x + mean * dt + noise
+            self.x = self._fields.move(x, mean * dt, noise)
             self._before, growth = drift, self._growth
             self._drift, self._growth = self._rates(t)
             self.log_w = self.log_w + (growth + self._growth) * (dt / 2)
