@@ -69,6 +69,7 @@ def fit(
     those of least action :math:`\iint (|b|^2 + \alpha g^2) \, p / 2`. Consecutive snapshots are coupled by entropic
     unbalanced optimal transport, and networks regress on the bridges between the coupled cells; no training goes through a
     simulation, but for the last part of autonomous fits. Results do not depend on the units of states and times.
+    Where several cells sit exactly at the least or largest value of a column, as at zero expression, no path goes beyond it.
 
     Parameters
     ----------
