@@ -61,13 +61,14 @@ def price_of_growth(snapshots: Snapshots, rng: np.random.Generator) -> float:
 def walls(states: Sequence[np.ndarray]) -> Tensor:
     """Least and largest value (2, d) that states can have: where several cells sit exactly at the end of the range; else infinite."""
     cells = np.concatenate(states)
-    found = []
-    for sign, ends in ((-1, cells.min(0)), (1, cells.max(0))):
-        at_end = cells == ends
+    least = max(MIN_SHARE_AT_WALL * len(cells), MIN_AT_WALL)
+    ends = np.stack([cells.min(0), cells.max(0)])
+    piled = np.stack([(cells == end).sum(0) for end in ends]) >= least
+    if piled.any():
         # Copies of one cell do not make a wall.
-        n = np.array([len(np.unique(cells[here], axis=0)) for here in at_end.T])
-        found.append(np.where(n >= max(MIN_SHARE_AT_WALL * len(cells), MIN_AT_WALL), ends, sign * np.inf))
-    return torch.as_tensor(np.stack(found), dtype=torch.float32)
+        cells = np.unique(cells, axis=0)
+        piled = np.stack([(cells == end).sum(0) for end in ends]) >= least
+    return torch.as_tensor(np.where(piled, ends, [[-np.inf], [np.inf]]), dtype=torch.float32)
 
 
 def smoothing_width(x: np.ndarray, rng: np.random.Generator, factor: float = 0.7) -> float:
