@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from _without_walls import WithoutWalls
 from scipy.linalg import expm
-from torch import Tensor, nn
+from torch import Tensor
 
 from scdiffot.core import FitConfig, RUOTModel, Snapshots
 from scdiffot.core.snapshots import Scaling
@@ -81,7 +82,7 @@ def observed(process: DoubleWell, n: int, *, n_particles: int = 40_000, dt: floa
     return Snapshots(np.array(process.times), tuple(states), np.array(masses), tuple(rates))
 
 
-class TrueFields(nn.Module):
+class TrueFields(WithoutWalls):
     """The true fields in the units of a solver, with the interface of the networks."""
 
     def __init__(self, process: DoubleWell, scaling: Scaling) -> None:
@@ -96,9 +97,6 @@ class TrueFields(nn.Module):
         drift = p.drift(state, k[:, None]) * s.time_scale / s.scale
         growth = p.growth(state[:, 0], k) * s.time_scale
         return {"drift": torch.from_numpy(drift).to(x.dtype), "growth": torch.from_numpy(growth).to(x.dtype)}
-
-    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
-        return x + by if noise is None else x + by + noise
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)

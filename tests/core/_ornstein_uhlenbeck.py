@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from _without_walls import WithoutWalls
+from torch import Tensor
 
 from scdiffot.core import FitConfig, RUOTModel
 from scdiffot.core.snapshots import Scaling
@@ -46,7 +47,7 @@ class OrnsteinUhlenbeck:
         return self.mean(t) + tilt * self.variance(t), self.variance(t)
 
 
-class TrueFields(nn.Module):
+class TrueFields(WithoutWalls):
     """The true fields in the units of a solver, with the interface of the networks."""
 
     def __init__(self, process: OrnsteinUhlenbeck, scaling: Scaling) -> None:
@@ -73,9 +74,6 @@ class TrueFields(nn.Module):
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)
         return out["flow"], out["growth"]
-
-    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
-        return x + by if noise is None else x + by + noise
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)

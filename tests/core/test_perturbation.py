@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from _double_well import DoubleWell, true_model, wells
+from _without_walls import WithoutWalls
 from scipy.stats import norm
-from torch import nn
 
 from scdiffot.core import FitConfig, RUOTModel
 from scdiffot.core.contrasts import Contrasts, two_sided
@@ -28,7 +28,7 @@ def change(decoder, positions, *, scale=None, offset=None, floor=None):
     return Intervention(decoder, torch.tensor(positions), *parts)
 
 
-class Cascade(nn.Module):
+class Cascade(WithoutWalls):
     """``dX = (-a X + c Y) dt + sigma dW, dY = -b Y dt + sigma dW`` with growth ``slope Y``, in the units of a solver."""
 
     def __init__(self, scaling):
@@ -36,9 +36,6 @@ class Cascade(nn.Module):
         self.scaling, self.n_dims = scaling, 2
         self.a, self.b, self.c, self.noise, self.slope = 0.8, 0.5, 1.2, 0.6, 0.3
         self.sigma = self.noise / scaling.scale * scaling.time_scale**0.5
-
-    def move(self, x, by, noise=None):
-        return x + by if noise is None else x + by + noise
 
     def drift_and_growth(self, x, t):
         s = self.scaling
