@@ -117,6 +117,29 @@ def test_bridge_spreads_and_targets() -> None:
     np.testing.assert_allclose(drift, (many.x1 - many.x0) / dt + pull, atol=1e-9)
 
 
+def test_walls_reflect_smoothed_cells() -> None:
+    """The score of a normal law that is folded at zero is what the noise is on average; the other coordinate knows of no wall."""
+    n, start, width = 200_000, 0.3, 0.5
+    cell = torch.tensor([[start, 1.0]], dtype=torch.float64).expand(n, 2)
+    one = torch.ones(n, dtype=torch.float64)
+    pairs = Pairs(cell, cell + 1, one, one, 0 * one, 0 * one, one)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 2)))
+    free = bridge(pairs, 0 * one, one, noise, regime=Regime(sigma=0.0, alpha=None), width=width * one)
+    walls = torch.tensor([[0.0, -math.inf], [math.inf, math.inf]], dtype=torch.float64)
+    held = free.between(walls)
+    torch.testing.assert_close(held.x, torch.stack([free.x[:, 0].abs(), free.x[:, 1]], 1))
+    torch.testing.assert_close(held.velocity[:, 0], free.x[:, 0].sign())
+    torch.testing.assert_close(held.velocity[:, 1], one)
+    x = held.x[:, 0].clone().requires_grad_()
+    image = torch.exp(-((x - start) ** 2) / 2 / width**2) + torch.exp(-((x + start) ** 2) / 2 / width**2)
+    (score,) = torch.autograd.grad(image.log().sum(), x)
+    missing = held.noise[:, 0] + width * score
+    for weight in (one, held.x[:, 0], held.x[:, 0] < 0.2):
+        assert abs(float((missing * weight).mean())) < 4 * float((missing * weight).std()) / math.sqrt(n)
+    # which of the images a point comes from is not known, so the noise there is not that of either
+    assert float((free.noise[:, 0] + width * score)[held.x[:, 0] < 0.2].mean()) < -0.1
+
+
 def test_prior_is_growth_beforehand() -> None:
     """Masses at the ends are those of the snapshots, and in between the mass grows at the rate that is the target of growth."""
     before, after, dt = 0.4, 1.0, 0.5

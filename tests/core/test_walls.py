@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from scdiffot import datasets
@@ -37,3 +38,19 @@ def test_paths_of_expression_stay_above_zero_in_a_model_that_is_read_back() -> N
         path, again = (simulate(m, cells[1], float(times[1]), t1=float(times[-1]), kind=kind) for m in (model, copy))
         assert path.states[..., 1].min() > -1e-6
         np.testing.assert_array_equal(path.states, again.states)
+
+
+@pytest.mark.slow
+def test_drift_next_to_a_wall_where_most_cells_are() -> None:
+    """Brownian motion that a drift of -1 keeps at a wall is in equilibrium: its law is exponential, whatever the time."""
+    rng = np.random.default_rng(0)
+    cells = []
+    for _ in range(4):
+        x = np.stack([rng.exponential(0.5, 1500), rng.normal(size=1500)], 1)
+        # what a process in steps leaves at the wall
+        x[x[:, 0] < 0.01, 0] = 0
+        cells.append(x)
+    snapshots = Snapshots(np.arange(4) / 2, tuple(cells), np.ones(4))
+    model, _ = fit(snapshots, FitConfig(autonomous=True, growth=False, sigma=1.0))
+    at = np.stack([np.linspace(0, 1, 9), np.zeros(9)], 1)
+    np.testing.assert_allclose(model.drift(at, 0.75)[:, 0], -1, atol=0.4)

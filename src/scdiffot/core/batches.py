@@ -28,11 +28,12 @@ N_AHEAD = 10
 class BatchSampler:
     """Draws as many points in every interval, stratified over time.
 
-    Batches are points, their times (n,), and weights (n,) relative to the mass of the population. ``widths`` (T,) smooth the
-    cells of every snapshot.
+    Batches are points, their times (n,), and weights (n,) relative to the mass of the population. ``walls`` (2, d)
+    reflect what would lie beyond them, and ``widths`` (T,) smooth the cells of every snapshot.
     """
 
     snapshots: Snapshots
+    walls: Tensor
     widths: np.ndarray
     regime: Regime
     batch_size: int
@@ -63,7 +64,7 @@ class BatchSampler:
     def _deal(self, points: Bridge, k: Tensor, u: Tensor) -> Iterator[Batch]:
         """Cut what was drawn into batches."""
         t = self._times[k] + u * self._times.diff()[k]
-        weight = points.weight * self._unit(k)
+        points, weight = points.between(self.walls), points.weight * self._unit(k)
         size = len(k) // N_AHEAD
         for i in range(N_AHEAD):
             part = slice(i * size, (i + 1) * size)

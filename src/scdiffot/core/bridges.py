@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -83,6 +83,12 @@ class Bridge:
 
     def __getitem__(self, index: Tensor | slice) -> Bridge:
         return Bridge(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def between(self, walls: Tensor) -> Bridge:
+        """The same points where walls (2, d) reflect those beyond, together with the directions there."""
+        inside = self.x.clamp(*walls)
+        turn = 1 - 2 * (self.x != inside).to(self.x.dtype)
+        return replace(self, x=2 * inside - self.x, velocity=turn * self.velocity, noise=turn * self.noise)
 
 
 def join(parts: list[Bridge]) -> Bridge:

@@ -33,7 +33,7 @@ N_STEPS, FEWEST_STEPS = 8, 5
 N_SPREAD = 2000
 # Log of weight over the observed one from where on weights are linear in it, so that no single particle is all that counts.
 MAX_LOG = 4.0
-RATE = 3e-3
+RATE = 5e-3
 # The gradients of masses have heavy tails. Unclipped, the few large ones would slow the descent down; clipped to where all are alike, the many
 # small ones, by which growth should differ more, would outvote them.
 OUTLIER = 1.5
@@ -41,10 +41,10 @@ OUTLIER = 1.5
 SPEEDS = {"growth.line": 30.0, "growth.bend": 2.0, "log_sigma": 15.0}
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
 PRIOR_PRICE = 100.0
-# What the slopes of growth and the change of the drift cost, times the cube of the number of dimensions. In directions that hardly change,
-# growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance has
-# to use, d^3 in a quadratic law, while the energy distance takes all of them together as one.
-PRICE = 0.03
+# What the slopes of growth and the change of the drift cost, times the fourth power of the number of dimensions. In directions that hardly
+# change, growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance
+# has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each.
+PRICE = 0.003
 # What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken.
 CURVATURE, REACH = 0.02, 0.3
 
@@ -105,7 +105,8 @@ def match(
     """Match simulated populations to the snapshots (in the solver's units); changes the networks, and sigma if asked.
 
     The loss is the energy distance of weighted particles from the cells, in multiples of what sampling alone makes of it, summed over
-    the snapshots. Particles start from the cells of every snapshot and from those of the first alone, in turn. Growth is a linear function of
+    the snapshots. Particles start from the cells of every snapshot and from those of the first alone, in turn; the latter tells how
+    lineages grow, in which there is much chance, and is left out where growth is expected beforehand. Else growth is a linear function of
     the state at first, whose few coefficients follow at once; a network adds to it, slowly, what the snapshots demand beyond.
 
     Parameters
@@ -132,10 +133,11 @@ def match(
     descent.begin(RATE, n_steps)
     fields.train()
     before, start = deepcopy(fields).requires_grad_(False), fields.sigma
+    expected = snapshots.growth_prior is not None
     for step in range(1, n_steps + 1):
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
         starts = [_choose(len(interval.source), n, generator) for interval in intervals]
-        mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=step % 2 == 0)
+        mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=expected or step % 2 == 0)
         loss = torch.stack([*mismatches, _price(law, before, intervals, starts, generator)]).sum()
         descent.step(loss)
         report(step, float(loss.detach()) / len(intervals))
@@ -199,11 +201,12 @@ def _price(
 ) -> Tensor:
     """What it costs that the drift bends or is not what it was before, and that growth differs between cells or from what is expected."""
     x = torch.cat([interval.source[chosen] for interval, chosen in zip(intervals, starts, strict=True)])
-    drift, growth = law.fields[0].drift_and_growth(x, x[:, 0])
-    every = PRICE * x.shape[1] ** 3
-    price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
     h = REACH * torch.randn(x.shape, generator=generator, device=x.device)
-    ahead, behind = (law.fields[0].drift_and_growth(z, z[:, 0])[0] for z in (x + h, x - h))
+    around = torch.cat([x, x + h, x - h])
+    drifts, growths = law.fields[0].drift_and_growth(around, around[:, 0])
+    (drift, ahead, behind), growth = drifts.view(3, *x.shape), growths[: len(x)]
+    every = PRICE * x.shape[1] ** 4
+    price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
     bend = (ahead + behind - 2 * drift) / REACH**2
     price = price + CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
     expected = [i.prior[chosen] for i, chosen in zip(intervals, starts, strict=True) if i.prior is not None]

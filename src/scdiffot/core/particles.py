@@ -22,10 +22,17 @@ def own_particles(
     """Particles at every snapshot, and weights that sum to its mass, from `n` cells of the first or fewer, smoothed."""
     x = subsample(snapshots.states[0], n, rng)
     x = x.repeat(-(-min(n, 1000) // len(x)), 1)
-    x = x + width * torch.as_tensor(rng.standard_normal(x.shape), dtype=x.dtype)
-    paths = roll_out(fields, x.to(fields.log_norm.device), snapshots.times, n_steps=10)
+    x = smoothed(fields, x, width, rng)
+    paths = roll_out(fields, x, snapshots.times, n_steps=10)
     weights = [torch.softmax(w.double(), 0) * float(m) for (_, w), m in zip(paths, snapshots.masses, strict=True)]
     return [(x.cpu(), w.float().clamp_min(1e-12).cpu()) for (x, _), w in zip(paths, weights, strict=True)]
+
+
+def smoothed(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) -> Tensor:
+    """States displaced by normal noise of this width, on the device of the fields."""
+    noise = width * torch.as_tensor(rng.standard_normal(x.shape), dtype=x.dtype)
+    x, noise = (z.to(fields.walls.device) for z in (x, noise))
+    return fields.move(x, torch.zeros_like(x), noise)
 
 
 @torch.no_grad()

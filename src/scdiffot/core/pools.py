@@ -64,16 +64,10 @@ class Coupler:
             rate = rate[torch.cdist(x, known).argmin(1)]
         return _End(x, mass * (rate * dt / 2).exp(), rate * abs(dt))
 
-    def target(self, k: int) -> tuple[Tensor, Tensor]:
-        """Cells and masses of snapshot ``k + 1``."""
-        y = subsample(self.snapshots.states[k + 1], self.n_landmarks, self.rng)
-        return y, uniform(y, float(self.snapshots.masses[k + 1]))
-
-    def smoothed(self, k: int, width: float) -> tuple[Tensor, Tensor]:
-        """Cells and masses of snapshot ``k``, displaced by normal noise of this width."""
+    def cells(self, k: int) -> tuple[Tensor, Tensor]:
+        """Cells and masses of snapshot ``k``."""
         x = subsample(self.snapshots.states[k], self.n_landmarks, self.rng)
-        noise = torch.as_tensor(self.rng.standard_normal(x.shape), dtype=x.dtype)
-        return x + width * noise, uniform(x, float(self.snapshots.masses[k]))
+        return x, uniform(x, float(self.snapshots.masses[k]))
 
     def _draw(self, p: Tensor, source: _End, target: _End, n: int) -> Pairs:
         jitter = torch.as_tensor(self.rng.random(n))

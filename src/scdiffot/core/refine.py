@@ -76,7 +76,9 @@ def bend(
 ) -> BentPaths:
     """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
     start, dt = interval
-    x, mass = source
+    (x, mass), (y, b1) = (
+        (states.to(generator.device), masses.to(generator.device)) for states, masses in (source, target)
+    )
     log_w = mass.log()
     trace: list[list[Tensor]] = [[], [], [], []]
     for step in range(N_STEPS + 1):
@@ -87,7 +89,7 @@ def bend(
         if step < N_STEPS:
             noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
             x, log_w = euler_maruyama_step(fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise)
-    end, (y, b1) = x, target
+    end = x
     a = mass if alpha is None else log_w.exp()
     potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))
     jitter = torch.rand(n_pairs, generator=generator, device=x.device)

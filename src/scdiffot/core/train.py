@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from .fields import Fields
 from .growth_range import range_at, range_of_pairs
 from .matching import match
 from .model import RUOTModel, log_density_offset
-from .particles import missing_growth, own_particles
+from .particles import missing_growth, own_particles, smoothed
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample, walls
@@ -122,8 +122,6 @@ class _Training:
         # Like the regime, the widths are properties of the data, which refits with other seeds share.
         fixed = np.random.default_rng(0)
         self.widths = np.array([smoothing_width(x, fixed, config.smoothing) for x in self.scaled.states])
-        draws = torch.Generator(device).manual_seed(torch_seed(rng))
-        self.batches = BatchSampler(self.scaled, self.widths, self.regime, config.batch_size, draws)
         self.fields = Fields(
             torch.as_tensor(self.scaled.times, dtype=torch.float32),
             self.scaled.n_dims,
@@ -137,6 +135,8 @@ class _Training:
         )
         self.fields.walls.copy_(walls(self.scaled.states))
         self.fields.to(device)
+        draws = torch.Generator(device).manual_seed(torch_seed(rng))
+        self.batches = BatchSampler(self.scaled, self.fields.walls, self.widths, self.regime, config.batch_size, draws)
         self.descent = Descent(self.fields)
         self.log: list[tuple[float, ...]] = []
         self.n_done = 0
@@ -270,26 +270,29 @@ class _Training:
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
-        own = partial(own_particles, self.fields, self.scaled, float(self.widths[0]), self.config.n_landmarks, self.rng)
-        particles = own() if from_particles or not self.config.autonomous else []
+        if from_particles or not self.config.autonomous:
+            n, width = self.config.n_landmarks, float(self.widths[0])
+            particles = own_particles(self.fields, self.scaled, width, n, self.rng)
+        else:
+            cells = map(self.coupler.cells, range(self.scaled.n_snapshots - 1))
+            particles = [
+                (smoothed(self.fields, x, float(self.widths[k]), self.rng), m) for k, (x, m) in enumerate(cells)
+            ]
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
         paths = []
-        for k, (start, dt) in enumerate(zip(self.scaled.times[:-1], np.diff(self.scaled.times), strict=True)):
-            source = particles[k] if from_particles else self.coupler.smoothed(k, float(self.widths[k]))
-            target = self.coupler.target(k)
-            paths.append(
-                bend(
-                    self.fields,
-                    (source[0].to(self.device), source[1].to(self.device)),
-                    (target[0].to(self.device), target[1].to(self.device)),
-                    (float(start), float(dt)),
-                    alpha=self.regime.alpha,
-                    n_pairs=self.config.n_pairs,
-                    generator=self.batches.generator,
-                )
+        for k, (start, end) in enumerate(pairwise(self.scaled.times.tolist())):
+            path = bend(
+                self.fields,
+                particles[k],
+                self.coupler.cells(k + 1),
+                (start, end - start),
+                alpha=self.regime.alpha,
+                n_pairs=self.config.n_pairs,
+                generator=self.batches.generator,
             )
+            paths.append(path)
         return self.batches.on_paths(paths)
 
     def _halves(self, first: Pairs, second: Pairs) -> Pairs:
