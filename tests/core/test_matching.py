@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from torch import Tensor
 from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.fate import descend
-from scdiffot.core.matching import energy_distance
+from scdiffot.core.matching import energy_distance, share_of_pairs
 
 
 def measures(n: int, m: int) -> tuple[Tensor, Tensor, Tensor, float]:
@@ -25,24 +25,35 @@ def measures(n: int, m: int) -> tuple[Tensor, Tensor, Tensor, float]:
     return torch.from_numpy(x), torch.from_numpy(1.3 * w / w.sum()), torch.from_numpy(y), float(apart)
 
 
+def different(n: int) -> Tensor:
+    """How much pairs of independent particles count."""
+    return (1 - torch.eye(n, dtype=torch.float64)) * n / (n - 1)
+
+
 def test_energy_distance_is_that_of_the_metrics() -> None:
     x, _, y, apart = measures(30, 40)
     w = torch.full((30,), 1 / 30, dtype=x.dtype)
-    found = energy_distance(x, w, torch.arange(30), y, apart)
+    found = energy_distance(x, w, different(30), y, apart)
     assert float(found) == pytest.approx(metrics.energy_distance(x.numpy(), y.numpy()), rel=1e-9)
     # a mass that is off by a part costs the square of it
-    off = energy_distance(x[:1].expand(30, 2), 1.5 * w, torch.arange(30), x[:1], apart)
+    off = energy_distance(x[:1].expand(30, 2), 1.5 * w, different(30), x[:1], apart)
     assert float(off) == pytest.approx(0.25 * apart - apart, rel=1e-9)
 
 
 def test_energy_distance_is_unbiased_however_few_the_particles() -> None:
     x, w, y, apart = measures(6, 10)
-    every = energy_distance(x, w, torch.arange(6), y, apart)
-    few = [energy_distance(x[i], w[i] * 2, torch.tensor(i), y, apart) for i in map(list, combinations(range(6), 3))]
+    # two parts of three cells each, of which two are drawn: pairs of a part are as many as they would be of four cells
+    part = torch.arange(6) // 3
+    every = energy_distance(x, w, (1 - torch.eye(6)) * torch.where(part[:, None] == part, 1.5, 1.0), y, apart)
+    few, twice = [], []
+    for first, second in product(combinations(range(3), 2), combinations(range(3, 6), 2)):
+        i = torch.tensor([*first, *second])
+        few.append(energy_distance(x[i], w[i] * 1.5, share_of_pairs(i, part[i]), y, apart))
+        i = i.repeat(2)
+        twice.append(energy_distance(x[i], w[i] * 0.75, share_of_pairs(i, part[i]), y, apart))
     assert float(torch.stack(few).mean()) == pytest.approx(float(every), rel=1e-9)
     # two particles of every cell tell no more than one
-    twice = energy_distance(x.repeat(2, 1), w.repeat(2) / 2, torch.arange(6).repeat(2), y, apart)
-    assert float(twice) == pytest.approx(float(every), rel=1e-9)
+    torch.testing.assert_close(few, twice)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .mlp import Trend
 from .scales import subsample
 from .soap import Descent
+from .strata import Strata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,10 +51,12 @@ CURVATURE, REACH = 0.02, 0.3
 
 
 class Interval(NamedTuple):
-    """What is compared in one interval: cells at its start and end, expected growth at the start, log ratio of the masses."""
+    """What is compared in one interval: cells at its start and end, their strata, expected growth at the start, log ratio of the masses."""
 
     source: Tensor
     target: Tensor
+    sources: Strata
+    targets: Strata
     prior: Tensor | None
     dt: float
     n_steps: int
@@ -127,7 +130,7 @@ def match(
         Called after every step with its number and the loss for an interval.
     """
     law = _Law(fields)
-    intervals = _intervals(snapshots, generator.device, rng)
+    intervals = _intervals(snapshots, generator, rng)
     n = min(max(N_PARTICLES // len(intervals), FEWEST), MOST)
     descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, outlier=OUTLIER)
     descent.begin(RATE, n_steps)
@@ -136,7 +139,7 @@ def match(
     expected = snapshots.growth_prior is not None
     for step in range(1, n_steps + 1):
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
-        starts = [_choose(len(interval.source), n, generator) for interval in intervals]
+        starts = [interval.sources.two_each(n) for interval in intervals]
         mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=expected or step % 2 == 0)
         loss = torch.stack([*mismatches, _price(law, before, intervals, starts, generator)]).sum()
         descent.step(loss)
@@ -146,9 +149,10 @@ def match(
     fields.eval()
 
 
-def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Generator) -> list[Interval]:
-    found = []
+def _intervals(snapshots: Snapshots, generator: torch.Generator, rng: np.random.Generator) -> list[Interval]:
+    found, device = [], generator.device
     lengths = snapshots.times[1:] - snapshots.times[:-1]
+    strata = [Strata(x, generator) for x in snapshots.states]
     states = [torch.as_tensor(x, dtype=torch.float32, device=device) for x in snapshots.states]
     priors = snapshots.growth_prior or [None] * len(states)
     for k, dt in enumerate(lengths):
@@ -159,6 +163,8 @@ def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Genera
             Interval(
                 source,
                 target,
+                strata[k],
+                strata[k + 1],
                 prior,
                 float(dt),
                 max(round(N_STEPS * float(dt / lengths.mean())), FEWEST_STEPS),
@@ -172,7 +178,7 @@ def _intervals(snapshots: Snapshots, device: torch.device, rng: np.random.Genera
 def _mismatches(
     law: _Law,
     intervals: list[Interval],
-    starts: list[Tensor],
+    starts: list[tuple[Tensor, Tensor]],
     sigma: Tensor,
     generator: torch.Generator,
     *,
@@ -183,24 +189,28 @@ def _mismatches(
     Particles start `afresh` in every interval, or go through all of them from the first.
     """
     n_source = 0
-    for interval, chosen in zip(intervals, starts, strict=True):
+    for interval, (chosen, parts) in zip(intervals, starts, strict=True):
         if afresh or not n_source:
-            n_source, origin, x = len(interval.source), chosen, interval.source[chosen]
+            n_source, x, share = len(interval.source), interval.source[chosen], share_of_pairs(chosen, parts)
             log_w = torch.zeros_like(x[:, 0])
         x, gained = law.simulate(x, interval, sigma, generator)
         # relative to the mass that is observed
         log_w = log_w + gained - interval.log_ratio
-        y = interval.target[_choose(len(interval.target), min(2 * len(x), len(interval.target)), generator)]
+        y = interval.target[interval.targets.one_each(2 * len(x))]
         noise = interval.apart * (1 / n_source + 1 / len(interval.target))
         w = log_w.clamp(max=MAX_LOG).exp() * (1 + (log_w - MAX_LOG).relu())
-        yield energy_distance(x, w / len(x), origin, y, interval.apart) / noise
+        yield energy_distance(x, w / len(x), share, y, interval.apart) / noise
 
 
 def _price(
-    law: _Law, before: Fields, intervals: list[Interval], starts: list[Tensor], generator: torch.Generator
+    law: _Law,
+    before: Fields,
+    intervals: list[Interval],
+    starts: list[tuple[Tensor, Tensor]],
+    generator: torch.Generator,
 ) -> Tensor:
     """What it costs that the drift bends or is not what it was before, and that growth differs between cells or from what is expected."""
-    x = torch.cat([interval.source[chosen] for interval, chosen in zip(intervals, starts, strict=True)])
+    x = torch.cat([interval.source[chosen] for interval, (chosen, _) in zip(intervals, starts, strict=True)])
     h = REACH * torch.randn(x.shape, generator=generator, device=x.device)
     around = torch.cat([x, x + h, x - h])
     drifts, growths = law.fields[0].drift_and_growth(around, around[:, 0])
@@ -209,7 +219,7 @@ def _price(
     price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
     bend = (ahead + behind - 2 * drift) / REACH**2
     price = price + CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
-    expected = [i.prior[chosen] for i, chosen in zip(intervals, starts, strict=True) if i.prior is not None]
+    expected = [i.prior[chosen] for i, (chosen, _) in zip(intervals, starts, strict=True) if i.prior is not None]
     if expected:
         return price + len(intervals) * PRIOR_PRICE * (growth - torch.cat(expected)).square().mean()
     if isinstance(trend := getattr(law, "growth", None), Trend):
@@ -217,15 +227,20 @@ def _price(
     return price
 
 
-def _choose(n_total: int, n: int, generator: torch.Generator) -> Tensor:
-    """Indices of cells, without replacement where that matters."""
-    if n_total > 8 * n:
-        return torch.randint(n_total, (n,), generator=generator, device=generator.device)
-    order = [torch.randperm(n_total, generator=generator, device=generator.device) for _ in range(-(-n // n_total))]
-    return torch.cat(order)[:n]
+def share_of_pairs(index: Tensor, parts: Tensor) -> Tensor:
+    """How much every pair (n, n) of particles counts, on average one, so that their sum is an unbiased estimate of that over all pairs.
+
+    Particles of one cell tell nothing of pairs of different cells: those of different cells of the same part count twice instead.
+
+    Parameters
+    ----------
+    index, parts
+        Cells (n,) where particles start, two of every part.
+    """
+    return (index[:, None] != index) * (1.0 + (parts[:, None] == parts))
 
 
-def energy_distance(x: Tensor, w: Tensor, origin: Tensor, y: Tensor, apart: float) -> Tensor:
+def energy_distance(x: Tensor, w: Tensor, share: Tensor, y: Tensor, apart: float) -> Tensor:
     """Unbiased energy distance :cite:p:`Szekely2013` of weighted particles from cells.
 
     That of the metrics, for weights that sum to one. Others are not set right, which would bias it by as much as it counts, in favour of
@@ -235,8 +250,8 @@ def energy_distance(x: Tensor, w: Tensor, origin: Tensor, y: Tensor, apart: floa
     ----------
     x, w
         Particles (n, d), and weights (n,) that should sum to one on average.
-    origin
-        The cells (n,) where they started: only particles of different cells are independent.
+    share
+        How much every pair of particles counts (n, n), on average one.
     y
         Cells (m, d).
     apart
@@ -245,8 +260,7 @@ def energy_distance(x: Tensor, w: Tensor, origin: Tensor, y: Tensor, apart: floa
     centre = y.mean(0)
     # A kernel of the energy distance is |x - c| + |y - c| - |x - y|, to which a constant adds the squared error of the mass.
     reach, reach_y = (x - centre).norm(dim=1) + apart / 2, (y - centre).norm(dim=1).mean() + apart / 2
-    independent = (origin[:, None] != origin).to(w.dtype)
-    pairs = w[:, None] * w * (independent / independent.mean())
+    pairs = w[:, None] * w * share
     within = 2 * pairs.sum(1) @ reach - (pairs * torch.cdist(x, x)).sum()
     across = w @ (reach + reach_y - torch.cdist(x, y).mean(1))
     return within - 2 * across + 2 * reach_y - apart
