@@ -80,6 +80,11 @@ def _misa() -> Course:
     return Course("misa", np.array([0.0, 1.0, 2.0, 6.0]), tuple(np.asarray(x, dtype=np.float32) for x in states))
 
 
+def misa_draw(seed: int) -> Course:
+    """Four snapshots of 500 cells or more, drawn anew from the law behind the published ones."""
+    return _course("misa_draws", sdo.datasets.misa(rng=seed), "X")
+
+
 LOADERS: dict[str, Callable[[], Course]] = {
     "emt": _table("emt", "emt"),
     "mouse": _table("mouse", "mouse_hematopoiesis"),

@@ -8,7 +8,9 @@ import numpy as np
 
 import scdiffot as sdo
 from benchmarks import scores
-from benchmarks.data import load
+from benchmarks.data import load, misa_draw
+from scdiffot.core.regulation import jacobians
+from scdiffot.datasets._laws import misa_law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,29 +20,31 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("misa", "gene_network")
+COURSES = ("misa", "misa_draws", "gene_network")
 N_CELLS = 2000
+# Slopes below have no clear sign.
+CLEAR = 0.1
 
 
 def _truth(name: str) -> tuple[AnnData, float]:
     """Fresh cells with the true drift and growth, and how many units of their time make one of the published data."""
-    if name == "misa":
+    if name != "gene_network":
         return sdo.datasets.misa(N_CELLS, rng=1000), 1.0
     # The published table keeps two of the three genes, and numbers its times.
     return sdo.datasets.gene_network(N_CELLS, rng=1000), 8.0
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """One row for every seed and form of the fields."""
-    course = load(name)
+    """One row for every seed and form of the fields; of draws, every seed is one."""
     truth, unit = _truth(name)
-    time = truth.obs["time"].to_numpy() / unit
-    x = np.asarray(truth.X)[:, : course.states[0].shape[1]]
-    drift = unit * truth.obsm["true_drift"][:, : x.shape[1]]
-    growth = unit * truth.obs["true_growth"].to_numpy()
-    for autonomous in (False, True) if name == "misa" else (False,):
+    for autonomous in {"misa": (False, True), "misa_draws": (True,), "gene_network": (False,)}[name]:
         for seed in range(settings.n_seeds):
+            course = misa_draw(seed) if name == "misa_draws" else load(name)
             adata, cpu = scores.fit(course, seed=seed, **settings.fit, autonomous=autonomous)
+            time = truth.obs["time"].to_numpy() / unit
+            x = np.asarray(truth.X)[:, : course.states[0].shape[1]]
+            drift = unit * truth.obsm["true_drift"][:, : x.shape[1]]
+            growth = unit * truth.obs["true_growth"].to_numpy()
             fields = sdo.get.model(adata).fields(x, time)
             yield {
                 "method": "scdiffot",
@@ -52,6 +56,21 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
                     float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1]) for t in course.times
                 ],
                 "growth_r": float(np.corrcoef(fields["growth"], growth)[0, 1]),
+                **(_regulation(adata, x) if autonomous else {}),
                 "sigma": float(sdo.get.model(adata).sigma),
                 "cpu_s": cpu,
             }
+
+
+def _regulation(adata: AnnData, x: np.ndarray) -> Row:
+    """Jacobian of the drift at the cells against that of MISA: correlation, the same between genes, signs of clear slopes."""
+    law, step = misa_law(), 1e-5 * np.eye(x.shape[1])
+    x = x.astype(float)
+    true = np.stack([(law.drift(x + h, 0) - law.drift(x - h, 0)) / (2 * h.max()) for h in step], axis=2)
+    fitted = jacobians(sdo.get.model(adata), x, 0.0)
+    clear, between = np.abs(true) > CLEAR, ~np.eye(x.shape[1], dtype=bool)
+    return {
+        "jacobian_r": float(np.corrcoef(fitted.ravel(), true.ravel())[0, 1]),
+        "jacobian_r_between": float(np.corrcoef(fitted[:, between].ravel(), true[:, between].ravel())[0, 1]),
+        "jacobian_signs": float((np.sign(fitted) == np.sign(true))[clear].mean()),
+    }

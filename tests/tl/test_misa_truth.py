@@ -53,10 +53,10 @@ def test_growth_is_that_of_the_first_gene(circuit) -> None:
 
 
 def test_signs_of_regulation(circuit) -> None:
-    """Four snapshots smooth the steep parts of the circuit, but not the signs."""
+    """Four snapshots smooth the steep parts of the circuit, but not the signs; other draws of them give .81 to .84."""
     right, r, r_off = agreement(circuit)
-    assert right > 0.9
-    assert min(r, r_off) > 0.6
+    assert right > 0.95
+    assert min(r, r_off) > 0.75
 
 
 def test_many_snapshots_tell_the_law() -> None:
@@ -86,7 +86,14 @@ def agreement(adata) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize(
     ("genes", "sustained"),
-    [({"Y": 0.0}, False), ({"X": 0.0, "Y": 0.0}, False), ({"X": 0.0}, True), ({"Y": 0.0}, True)],
+    [
+        ({"Y": 0.0}, False),
+        ({"X": 0.0, "Y": 0.0}, False),
+        ({"X": 0.0}, True),
+        ({"Y": 0.0}, True),
+        ({"X": 1.0}, True),
+        ({"X": 3.0}, False),
+    ],
     ids=str,
 )
 def test_knockouts_shift_fates_as_in_the_law(circuit, genes: dict[str, float], sustained: bool) -> None:
