@@ -22,7 +22,7 @@ def section(store: Store) -> str:
             for prior in (False, True):
                 here = [row for row in rows if row["autonomous"] is autonomous and row["prior"] is prior]
                 fit = ("autonomous" if autonomous else "default") + (", true growth as prior" if prior else "")
-                for method in dict.fromkeys(row["method"] for row in here):
+                for method in fates.METHODS if here else ():
                     found = [row for row in here if row["method"] == method]
                     values = (
                         spread(found, lambda row, k=k: row[k]) for k in ("squared_error", "reliability", "bias", "r")
