@@ -56,6 +56,16 @@ def test_energy_distance_is_unbiased_however_few_the_particles() -> None:
     torch.testing.assert_close(few, twice)
 
 
+def test_few_cells_do_not_make_growth_run_away() -> None:
+    """Pairs of a cell with itself do not count, so that leaving a single cell would pay without a bound."""
+    rng = np.random.default_rng(0)
+    cells = tuple(rng.normal(size=(30, 5)) + 0.2 * k for k in range(3))
+    model, _ = fit(
+        Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0, autonomous=True)
+    )
+    assert max(np.abs(model.growth(x, 0.0)).max() for x in cells) < 3
+
+
 @pytest.mark.slow
 def test_growth_that_is_not_linear_in_the_state_is_found() -> None:
     """Three clusters in a row, of which the middle one grows by one in every unit of time."""

@@ -34,6 +34,9 @@ N_STEPS, FEWEST_STEPS = 8, 5
 N_SPREAD = 2000
 # Log of weight over the observed one from where on weights are linear in it, so that no single particle is all that counts.
 MAX_LOG = 4.0
+# An unbiased distance can be negative, by chance: about as much as the sample makes of it. Few cells could make it as negative as they like, by
+# growth that leaves one of them, whose pairs with itself do not count. Below this many times there is nothing to be gained.
+LEAST = 3.0
 RATE = 5e-3
 # The gradients of masses have heavy tails. Unclipped, the few large ones would slow the descent down; clipped to where all are alike, the many
 # small ones, by which growth should differ more, would outvote them.
@@ -198,8 +201,10 @@ def _mismatches(
         log_w = log_w + gained - interval.log_ratio
         y = interval.target[interval.targets.one_each(2 * len(x))]
         noise = interval.apart * (1 / n_source + 1 / len(interval.target))
+        chance = interval.apart * (1 / min(n_source, len(x)) + 1 / min(len(interval.target), len(y)))
         w = log_w.clamp(max=MAX_LOG).exp() * (1 + (log_w - MAX_LOG).relu())
-        yield energy_distance(x, w / len(x), share, y, interval.apart) / noise
+        distance = energy_distance(x, w / len(x), share, y, interval.apart)
+        yield distance.clamp(min=-LEAST * chance) / noise
 
 
 def _price(

@@ -270,14 +270,12 @@ class _Training:
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
+        widths = self.widths.tolist()
         if from_particles or not self.config.autonomous:
-            n, width = self.config.n_landmarks, float(self.widths[0])
-            particles = own_particles(self.fields, self.scaled, width, n, self.rng)
+            particles = own_particles(self.fields, self.scaled, widths[0], self.config.n_landmarks, self.rng)
         else:
             cells = map(self.coupler.cells, range(self.scaled.n_snapshots - 1))
-            particles = [
-                (smoothed(self.fields, x, float(self.widths[k]), self.rng), m) for k, (x, m) in enumerate(cells)
-            ]
+            particles = [(smoothed(self.fields, x, widths[k], self.rng), mass) for k, (x, mass) in enumerate(cells)]
         if not self.config.autonomous:
             corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
