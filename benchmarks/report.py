@@ -172,7 +172,7 @@ def _truth(store: Store) -> str:
     return f"""\
 ## Known dynamics
 
-Fitted to the published snapshots or, as *misa_draws*, to three draws from the simulator, each with its own four snapshots of 500
+Fitted to the published snapshots or, as *misa_draws*, to draws from the simulator, one for every seed, of four snapshots with 500
 cells and more, and evaluated at fresh cells of the law behind them. Cosines of the drift are means
 over the cells of a time, then over times; growth is correlated (Pearson) over the cells of all times. For comparison:
 the weights that DiffusionOT ships for MISA reach a cosine of {quoted.DIFFUSIONOT_DRIFT_COSINE} (measured earlier). The

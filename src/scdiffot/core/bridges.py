@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .coupling import MAX_ANGLE, draw_entries
+from .scales import reflected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,9 +87,9 @@ class Bridge:
 
     def between(self, walls: Tensor) -> Bridge:
         """The same points where walls (2, d) reflect those beyond, together with the directions there."""
-        inside = self.x.clamp(*walls)
-        turn = 1 - 2 * (self.x != inside).to(self.x.dtype)
-        return replace(self, x=2 * inside - self.x, velocity=turn * self.velocity, noise=turn * self.noise)
+        x = reflected(self.x, walls)
+        turn = 1 - 2 * (x != self.x).to(x.dtype)
+        return replace(self, x=x, velocity=turn * self.velocity, noise=turn * self.noise)
 
 
 def join(parts: list[Bridge]) -> Bridge:

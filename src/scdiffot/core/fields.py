@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .mlp import MLP, Trend
+from .scales import reflected
 
 # Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
 N_NORM = 17
@@ -126,8 +127,7 @@ class Fields(nn.Module):
         x = (x + by).clamp(*self.walls)
         if noise is None:
             return x
-        x = x + noise
-        return 2 * x.clamp(*self.walls) - x
+        return reflected(x + noise, self.walls)
 
     def straighten(self, straight: bool) -> None:
         """Whether the growth of autonomous fields is a linear function of the state."""

@@ -89,12 +89,11 @@ def bend(
         if step < N_STEPS:
             noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
             x, log_w = euler_maruyama_step(fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise)
-    end = x
     a = mass if alpha is None else log_w.exp()
-    potentials = sinkhorn(end, a, y, b1, alpha=alpha, eps=smallest_eps(end, y))
+    potentials = sinkhorn(x, a, y, b1, alpha=alpha, eps=smallest_eps(x, y))
     jitter = torch.rand(n_pairs, generator=generator, device=x.device)
     i, j, m0, m1, weight = draw(plan(potentials), a, b1, jitter, unbalanced=alpha is not None)
     states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in trace)
     # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
     log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])
-    return BentPaths(states, drift, log_mass, growth, y[j] - end[i], (m1 / m0).log(), weight, fields.sigma)
+    return BentPaths(states, drift, log_mass, growth, y[j] - x[i], (m1 / m0).log(), weight, fields.sigma)

@@ -71,6 +71,11 @@ def walls(states: Sequence[np.ndarray]) -> Tensor:
     return torch.as_tensor(np.where(piled, ends, [[-np.inf], [np.inf]]), dtype=torch.float32)
 
 
+def reflected(x: Tensor, walls: Tensor) -> Tensor:
+    """States, those beyond walls (2, d) as far inside of them."""
+    return 2 * x.clamp(*walls) - x
+
+
 def smoothing_width(x: np.ndarray, rng: np.random.Generator, factor: float = 0.7) -> float:
     """Width that keeps the fields from memorising single cells: ``factor * median 5-nn distance / sqrt(d)``, or more."""
     reference = subsample(x, 20_000, rng)
