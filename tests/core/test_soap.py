@@ -88,6 +88,36 @@ def test_a_network_needs_a_third_of_adams_steps():
     assert errors[0] < errors[1] / 3
 
 
+def test_noise_of_parameters_together_does_not_hide_what_one_basis_sees():
+    """Two layers whose sum is in much noise, and whose difference is in none."""
+    differences = []
+    for joint in ((), (("one", "other"),)):
+        net = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ("one", "other", "third")})
+        for parameter in net.parameters():
+            nn.init.zeros_(parameter)
+        one, other, third = net.parameters()
+        descent = Descent(net, weight_decay=0.0, joint=joint, outlier=100.0)
+        descent.begin(0.05, 150)
+        for noise in torch.randn(150, generator=torch.Generator().manual_seed(0)):
+            descent.step((50 * (one + other + noise).square() + (one - other - 2).square() + third.square()).sum())
+        differences.append(float(one.detach() - other.detach()))
+    assert differences[0] < 1
+    assert differences[1] == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [3, 300])
+def test_large_groups_keep_bases_of_their_own(n):
+    """The basis of all their numbers together would cost too much."""
+    net = nn.ModuleDict({"one": nn.Linear(n, 4), "other": nn.Linear(n, 4)})
+    x = torch.randn(50, n, generator=torch.Generator().manual_seed(0))
+    descent = Descent(net, weight_decay=0.0, joint=(("one", "other"),))
+    descent.begin(0.05, 300)
+    for _ in range(300):
+        loss = (net["one"](x) - x[:, :1]).square().mean() + (net["other"](x) + x[:, 1:2]).square().mean()
+        descent.step(loss)
+    assert float(loss.detach()) < 0.05
+
+
 def test_parameters_are_views_of_one_vector():
     net = MLP(3, 1, 8, 2)
     x = torch.randn(5, 3)

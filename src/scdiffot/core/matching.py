@@ -29,26 +29,35 @@ if TYPE_CHECKING:
 
 # Particles of all intervals together, and the least and most of one; twice as many cells are compared with them.
 N_PARTICLES, FEWEST, MOST = 900, 250, 300
-# Steps of a mean interval, and the fewest of a short one.
-N_STEPS, FEWEST_STEPS = 8, 5
+# Steps over all times, and the fewest of an interval.
+N_STEPS, FEWEST_STEPS = 24, 4
 N_SPREAD = 2000
 # Log of weight over the observed one from where on weights are linear in it, so that no single particle is all that counts.
 MAX_LOG = 4.0
 # An unbiased distance can be negative, by chance: about as much as the sample makes of it. Few cells could make it as negative as they like, by
 # growth that leaves one of them, whose pairs with itself do not count. Below this many times there is nothing to be gained.
 LEAST = 3.0
-RATE = 5e-3
+RATE = 2e-3
 # The gradients of masses have heavy tails. Unclipped, the few large ones would slow the descent down; clipped to where all are alike, the many
 # small ones, by which growth should differ more, would outvote them.
 OUTLIER = 1.5
-# The few numbers that every cell depends on follow at once; the weights of the networks, slowly.
-SPEEDS = {"growth.line": 30.0, "growth.bend": 2.0, "log_sigma": 15.0}
+# The few numbers that every cell depends on follow at once; the weights of the networks, slowly. What a network adds to linear growth begins as
+# nothing, and its hidden units would waste away in the noise of the mass before it is anything.
+SPEEDS = {
+    "growth.line": 75.0,
+    "growth.bend.out": 40.0,
+    "growth.bend.hidden": 0.5,
+    "motion.line": 25.0,
+    "log_sigma": 40.0,
+}
+# Cells that move on and cells that die, or stay and multiply, look alike: what tells the linear parts apart lies in both together.
+JOINT = (("growth.line", "motion.line"), ("growth.bend.out.weight",))
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
 PRIOR_PRICE = 100.0
 # What the slopes of growth and the change of the drift cost, times the fourth power of the number of dimensions. In directions that hardly
 # change, growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance
 # has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each.
-PRICE = 0.003
+PRICE = 0.005
 # What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken.
 CURVATURE, REACH = 0.02, 0.3
 
@@ -86,13 +95,17 @@ class _Law(nn.Module):
     def simulate(
         self, x: Tensor, interval: Interval, sigma: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Ends (n, d) and log weights (n,) of particles, by the two-step scheme of Adams and Bashforth."""
+        """Ends (n, d) and log weights (n,) of particles, by the two-step scheme of Adams and Bashforth.
+
+        The noise of one half is the mirror image of that of the other: it hardly moves the mean of what they tell.
+        """
         dt = interval.dt / interval.n_steps
         log_w, before = torch.zeros_like(x[:, 0]), None
         for _ in range(interval.n_steps):
             rates = self.fields[0].drift_and_growth(x, log_w)
             b, g = rates if before is None else (1.5 * now - 0.5 * old for now, old in zip(rates, before, strict=True))
-            noise = torch.randn(x.shape, generator=generator, device=x.device)
+            half = torch.randn((len(x) // 2, x.shape[1]), generator=generator, device=x.device)
+            noise = torch.cat([half, -half])
             x, log_w = self.fields[0].move(x, b * dt, sigma * dt**0.5 * noise), log_w + g * dt
             before = rates
         return x, log_w
@@ -135,14 +148,14 @@ def match(
     law = _Law(fields)
     intervals = _intervals(snapshots, generator, rng)
     n = min(max(N_PARTICLES // len(intervals), FEWEST), MOST)
-    descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, outlier=OUTLIER)
+    descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, joint=JOINT, outlier=OUTLIER)
     descent.begin(RATE, n_steps)
     fields.train()
     before, start = deepcopy(fields).requires_grad_(False), fields.sigma
     expected = snapshots.growth_prior is not None
     for step in range(1, n_steps + 1):
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
-        starts = [interval.sources.two_each(n) for interval in intervals]
+        starts = [interval.sources.mirrored(n) for interval in intervals]
         mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=expected or step % 2 == 0)
         loss = torch.stack([*mismatches, _price(law, before, intervals, starts, generator)]).sum()
         descent.step(loss)
@@ -170,7 +183,7 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator, rng: np.random.
                 strata[k + 1],
                 prior,
                 float(dt),
-                max(round(N_STEPS * float(dt / lengths.mean())), FEWEST_STEPS),
+                max(round(N_STEPS * float(dt / lengths.sum())), FEWEST_STEPS),
                 float(math.log(snapshots.masses[k + 1] / snapshots.masses[k])),
                 float(torch.cdist(some, some).sum()) / (len(some) * (len(some) - 1)),
             )
@@ -192,9 +205,9 @@ def _mismatches(
     Particles start `afresh` in every interval, or go through all of them from the first.
     """
     n_source = 0
-    for interval, (chosen, parts) in zip(intervals, starts, strict=True):
+    for interval, (chosen, pairs) in zip(intervals, starts, strict=True):
         if afresh or not n_source:
-            n_source, x, share = len(interval.source), interval.source[chosen], share_of_pairs(chosen, parts)
+            n_source, x, share = len(interval.source), interval.source[chosen], pairs
             log_w = torch.zeros_like(x[:, 0])
         x, gained = law.simulate(x, interval, sigma, generator)
         # relative to the mass that is observed
@@ -230,19 +243,6 @@ def _price(
     if isinstance(trend := getattr(law, "growth", None), Trend):
         price = price + every * (trend.line.weight.square().sum() + trend.bend(x).var())
     return price
-
-
-def share_of_pairs(index: Tensor, parts: Tensor) -> Tensor:
-    """How much every pair (n, n) of particles counts, on average one, so that their sum is an unbiased estimate of that over all pairs.
-
-    Particles of one cell tell nothing of pairs of different cells: those of different cells of the same part count twice instead.
-
-    Parameters
-    ----------
-    index, parts
-        Cells (n,) where particles start, two of every part.
-    """
-    return (index[:, None] != index) * (1.0 + (parts[:, None] == parts))
 
 
 def energy_distance(x: Tensor, w: Tensor, share: Tensor, y: Tensor, apart: float) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
@@ -41,6 +41,8 @@ class Descent:
         Decay of all parameters, in rates.
     speeds
         Rates of parameters relative to those of the cycle, by how their names start; 1 if not given.
+    joint
+        Groups of parameters, by how their names start, that have one basis for all their numbers together, where these are few.
     outlier
         Gradients with a norm larger than the usual one by this factor count as no larger; if None, all do with one above a fixed norm.
     """
@@ -51,13 +53,24 @@ class Descent:
         *,
         weight_decay: float = 1e-4,
         speeds: Mapping[str, float] | None = None,
+        joint: Sequence[Sequence[str]] = (),
         outlier: float | None = None,
     ) -> None:
+        rest = dict(module.named_parameters())
+        named: list[tuple[str, nn.Parameter]] = []
+        shapes: list[tuple[int, ...]] = []
+        for starts in joint:
+            group = [name for name in rest if name.startswith(tuple(starts))]
+            if 0 < (size := sum(rest[name].numel() for name in group)) <= MAX_SIDE:
+                named += [(name, rest.pop(name)) for name in group]
+                shapes.append((size, 1))
         # Matrices of one shape side by side: they are worked on together.
-        named = sorted(module.named_parameters(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True)
+        others = sorted(rest.items(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True)
+        shapes += [p.shape if p.ndim == 2 and min(p.shape) > 1 else (p.numel(),) for _, p in others]
+        named += others
         parameters = [p for _, p in named]
         self.vector = _flattened(parameters)
-        self._soap = Soap(self.vector, [p.shape for p in parameters], weight_decay)
+        self._soap = Soap(self.vector, shapes, weight_decay)
         self._outlier = outlier
         self._usual: Tensor | None = None
         self._speed: Tensor | float = 1.0
@@ -110,12 +123,12 @@ class Soap:
     vector
         All parameters, one after the other.
     shapes
-        Their shapes.
+        Their shapes; those of two dimensions have bases.
     weight_decay
         Decay that does not depend on the gradient, in learning rates.
     """
 
-    def __init__(self, vector: nn.Parameter, shapes: list[torch.Size], weight_decay: float = 0.0) -> None:
+    def __init__(self, vector: nn.Parameter, shapes: Sequence[tuple[int, ...]], weight_decay: float = 0.0) -> None:
         self._vector, self._decay, self._n_steps = vector, weight_decay, 0
         self._mean, self._square = torch.zeros_like(vector.detach()), torch.zeros_like(vector.detach())
         self._blocks: list[_Block] = []
@@ -123,7 +136,7 @@ class Soap:
         for shape, alike in groupby(shapes):
             n = len(list(alike))
             end = start + n * math.prod(shape)
-            if len(shape) == 2 and min(shape) > 1:
+            if len(shape) == 2:
                 self._blocks.append(_Block(slice(start, end), (n, *shape)))
             start = end
 
@@ -156,7 +169,7 @@ class _Block:
 
     def __init__(self, part: slice, shape: tuple[int, int, int]) -> None:
         self._part, self._shape = part, shape
-        self._left, self._right = (size <= MAX_SIDE for size in shape[1:])
+        self._left, self._right = (1 < size <= MAX_SIDE for size in shape[1:])
         self._moments: list[Tensor] = []
         self._bases: list[Tensor] = []
 

@@ -40,21 +40,31 @@ class Strata:
         places = (torch.arange(n, device=self._order.device) + self._uniform(1)) * (total / n)
         return self._order[places.long() % total]
 
-    def two_each(self, n: int) -> tuple[Tensor, Tensor]:
-        """Indices of `n` cells or nearly as many, two different ones of every part, and the numbers of their parts.
+    def mirrored(self, n: int) -> tuple[Tensor, Tensor]:
+        """Indices of `n` cells or nearly as many in two halves that can mirror each other, and how much every pair of them counts (n, n).
 
-        If there are fewer cells, all come several times.
+        There are two different cells of every part, and the parts of one half are next to those of the other. If there are fewer cells, all
+        come several times.
+
+        Pairs count one on average, and such that sums over pairs are unbiased estimates of those over all pairs of different cells, also if
+        what moves the one half is the mirror image of what moves the other.
         """
-        total = len(self._order)
-        n_parts = min(n, total) // 2
+        total, device = len(self._order), self._order.device
+        n_blocks = max(min(n, total) // 4, 1)
         # Ends that move from draw to draw give all cells the same chance, although not all parts have equally many.
-        ends = ((torch.arange(n_parts + 1, device=self._order.device) + self._uniform(1)) * (total / n_parts)).long()
+        ends = ((torch.arange(2 * n_blocks + 1, device=device) + self._uniform(1)) * (total / (2 * n_blocks))).long()
         first, size = ends[:-1], ends.diff()
-        one = (self._uniform(n_parts) * size).long()
-        other = (one + 1 + (self._uniform(n_parts) * (size - 1)).long()) % size
-        index = self._order[(first + torch.stack([one, other])).flatten() % total]
-        n_times = max(round(n / len(index)), 1)
-        return index.repeat(n_times), torch.arange(n_parts, device=index.device).repeat(2 * n_times)
+        one = (self._uniform(2 * n_blocks) * size).long()
+        other = (one + 1 + (self._uniform(2 * n_blocks) * (size - 1)).long()) % size
+        index = self._order[(first + torch.stack([one, other])) % total]
+        n_times = max(round(n / index.numel()), 1)
+        index = torch.cat([index[:, half::2].flatten().repeat(n_times) for half in (0, 1)])
+        # Of the pairs of a block, which is two parts next to each other, cells in the same place of their parts mirror each other, or are one.
+        # The others count for them: none is of one cell, or of noise that is not independent.
+        block = torch.arange(n_blocks, device=device).repeat(4 * n_times)
+        place = torch.arange(2, device=device).repeat_interleave(n_blocks).repeat(2 * n_times)
+        same_block, same_place = block[:, None] == block, place[:, None] == place
+        return index, torch.where(same_block, 2.0 * ~same_place, 1.0)
 
     def _uniform(self, n: int) -> Tensor:
         # in double precision, as places of a million cells lie close to each other
