@@ -10,7 +10,7 @@ from scipy.stats import norm
 from scdiffot.core import FitConfig, RUOTModel
 from scdiffot.core.contrasts import Contrasts, two_sided
 from scdiffot.core.decoders import CallableDecoder, LinearDecoder, identity
-from scdiffot.core.perturbation import Intervention, contrasts
+from scdiffot.core.perturbation import Intervention, contrasts, course
 from scdiffot.core.snapshots import Scaling
 
 
@@ -193,3 +193,21 @@ def test_displacement_of_components():
     # states that are expression are set as they are
     z = rng.normal(size=(5, 8)).astype(np.float32)
     np.testing.assert_allclose(setting(identity(8), 2, 0.25)(z)[:, 2], 0.25, atol=1e-6)
+
+
+def test_course_of_held_genes():
+    """The held gene stays where it is; the other goes to where the law of the cascade takes it."""
+    _, model = cascade()
+    x = np.tile(np.array([[2.0, -1.0]]), (4000, 1))
+    held = setting(identity(2), 1, 0.5)
+    way = course(model, x, (0.0, 2.0), held, sustained=True, n_steps=20)
+    assert way.shape == (40, 4000, 2)
+    np.testing.assert_allclose(way[..., 1], 0.5, atol=1e-6)
+    law, t = model.networks, np.arange(1, 41)[:, None] / 20
+    mean = 2 * np.exp(-law.a * t) + law.c * 0.5 / law.a * (1 - np.exp(-law.a * t))
+    np.testing.assert_allclose(way[..., :1].mean(axis=1), mean, atol=0.05)
+    # at the start only: the gene decays
+    once = course(model, x, (0.0, 2.0), held, n_steps=20)
+    np.testing.assert_allclose(once[..., 1].mean(axis=1), 0.5 * np.exp(-law.b * t[:, 0]), atol=0.05)
+    control = course(model, x, (0.0, 2.0), None, n_steps=20)
+    np.testing.assert_allclose(control[..., 1].mean(axis=1), -np.exp(-law.b * t[:, 0]), atol=0.05)

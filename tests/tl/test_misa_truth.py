@@ -44,16 +44,16 @@ def test_noise_is_found(circuit) -> None:
 
 
 def test_growth_is_that_of_the_first_gene(circuit) -> None:
-    """Four snapshots of 500 cells leave room: other draws of them give .89 to .96."""
+    """Four snapshots of 500 cells leave room: other draws of them give .94 to .98."""
     cells = np.asarray(circuit.X, dtype=float)
-    assert np.corrcoef(circuit.obs["scdiffot_growth"], LAW.growth(cells, 0))[0, 1] > 0.8
+    assert np.corrcoef(circuit.obs["scdiffot_growth"], LAW.growth(cells, 0))[0, 1] > 0.85
     sdo.tl.growth_genes(circuit, show_progress=False)
     effect = circuit.uns["scdiffot"]["growth_genes"].set_index("gene")["effect"]
     assert effect["X"] > 2 * abs(effect["Y"])
 
 
 def test_signs_of_regulation(circuit) -> None:
-    """Four snapshots smooth the steep parts of the circuit, but not the signs; other draws of them give .81 to .84."""
+    """Four snapshots smooth the steep parts of the circuit, but not the signs; other draws of them give .82 to .83 between genes."""
     right, r, r_off = agreement(circuit)
     assert right > 0.95
     assert min(r, r_off) > 0.75
@@ -115,3 +115,19 @@ def test_knockouts_shift_fates_as_in_the_law(circuit, genes: dict[str, float], s
     changed, _ = law_fates(x, start={"XY".index(g): v for g, v in genes.items()}, held=sustained)
     for fate in ("X", "Y"):
         assert shift[fate] == pytest.approx(changed[fate] - control[fate], abs=0.1)
+
+
+@pytest.mark.parametrize("gene", ["X", "Y"])
+def test_over_expression_that_no_cell_has_seen(circuit, gene: str, caplog) -> None:
+    """No cell is high in one gene and in between in the other: the direction is right, and the user is told that the size is not known."""
+    options = {"kind": "overexpress", "sustained": True, "source": "time == 0", "n_trajectories": 30}
+    sdo.tl.perturb(circuit, gene, "cell_type", name="o", show_progress=False, **options)
+    found = circuit.uns["scdiffot"]["perturbation"]["o"]
+    shift = dict(zip(found["fates"], found["shift"][-1], strict=True))
+    x = np.asarray(circuit.X)[circuit.obs["time"] == 0]
+    control, _ = law_fates(x, start={}, held=False)
+    changed, _ = law_fates(x, start={"XY".index(gene): 2.2}, held=True)
+    for fate in ("X", "Y"):
+        assert np.sign(shift[fate]) == np.sign(changed[fate] - control[fate])
+    assert found["outside_way"][1] > 0.3 > 0.05 > found["outside_way"][0]
+    assert "of their way" in caplog.text

@@ -138,7 +138,22 @@ def test_far_from_the_data_is_said_with_a_number(expressed, caplog):
     caplog.clear()
     sdo.tl.perturb(expressed, {"Gata1": 5.0}, "cell_type", **QUIET)
     assert caplog.text == ""
-    assert expressed.uns["scdiffot"]["perturbation"]["Gata1"]["outside_start"] < 0.1
+    found = expressed.uns["scdiffot"]["perturbation"]["Gata1"]
+    assert found["outside_start"] < 0.1
+    assert max(found["outside_way"]) < 0.1
+
+
+@pytest.mark.parametrize("source", ["time < 2", "time == 0"])
+def test_far_from_the_data_on_the_way(expressed, caplog, source):
+    """Those that go up have no cells beside them any more, once the gene is held where it was at the start."""
+    sdo.tl.perturb(expressed, {"H2-K/D": 5.0}, "cell_type", source=source, sustained=True, **QUIET)
+    found = expressed.uns["scdiffot"]["perturbation"]["H2-K|D"]
+    assert found["outside_start"] < 0.1
+    assert found["outside_way"][0] < 0.1
+    sdo.tl.perturb(expressed, {"Gata1": 9.0}, "cell_type", source=source, sustained=True, **QUIET)
+    found = expressed.uns["scdiffot"]["perturbation"]["Gata1"]
+    assert found["outside_way"][1] > 0.9
+    assert f"Gata1: for {100 * found['outside_way'][1]:.0f} % of their way" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,46 @@ def contrasts(
     )
 
 
+def course(
+    model: RUOTModel,
+    x: np.ndarray,
+    times: tuple[float, float],
+    intervention: Intervention | None,
+    *,
+    sustained: bool = False,
+    n_steps: int = N_STEPS,
+    rng: int | np.random.Generator = 0,
+) -> np.ndarray:
+    """States (T, n, d) on one path of every cell (n, d), after every step; with genes as they are held if `sustained`."""
+    noise = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
+    walk = _walk(model, np.asarray(x, dtype=np.float32), intervention, sustained, 1, noise)
+    states = [
+        model.scaling.state_out(walk.x[:, 0].numpy())
+        for leg in legs(model, np.array(times), n_steps)
+        for _ in walk.leg(*leg)
+    ]
+    return np.stack([intervention(z) for z in states] if intervention is not None and sustained else states)
+
+
+def _walk(
+    model: RUOTModel,
+    states: np.ndarray,
+    intervention: Intervention | None,
+    sustained: bool,
+    n_trajectories: int,
+    noise: torch.Generator,
+    *,
+    growth: bool = True,
+) -> Walk:
+    """Paths of cells, changed at the start or held if there is an intervention."""
+    if intervention is not None and sustained:
+        fields = HeldFields(model.networks, intervention, model.scaling)
+        model = RUOTModel(fields, model.scaling, model.config, model.times, model.masses)  # type: ignore[arg-type]
+    elif intervention is not None:
+        states = intervention(states)
+    return Walk(model, states, n_trajectories=n_trajectories, growth=growth, generator=noise)
+
+
 @dataclass(frozen=True)
 class _Experiment:
     """What all walks have in common."""
@@ -232,21 +272,16 @@ class _Experiment:
 
     def follow(self, states: np.ndarray, intervention: Intervention | None, seed: int) -> np.ndarray:
         """Weight of every path, by the class at its end (n, m, K)."""
-        model, start = self.model, states
-        if intervention is not None and self.sustained:
-            fields = HeldFields(model.networks, intervention, model.scaling)
-            model = RUOTModel(fields, model.scaling, model.config, model.times, model.masses)  # type: ignore[arg-type]
-        elif intervention is not None:
-            start = intervention(states)
-        noise = torch.Generator().manual_seed(seed)
-        walk = Walk(model, start, n_trajectories=self.n_trajectories, growth=self.growth, generator=noise)
+        model, noise = self.model, torch.Generator().manual_seed(seed)
+        held = intervention if self.sustained else None
+        walk = _walk(model, states, intervention, self.sustained, self.n_trajectories, noise, growth=self.growth)
         walk.to_the_end(legs(model, np.array([self.t0, self.target[0]]), self.n_steps))
         n, m, d = walk.x.shape
         ends = model.scaling.state_out(walk.x.reshape(-1, d).numpy())
-        if intervention is None or not self.sustained:
+        if held is None:
             known, outside = self.target[1](ends)
         else:
-            known = self.target[1](intervention(ends))[0]
+            known = self.target[1](held(ends))[0]
             # What is held takes cells away from all others by design.
             outside = np.zeros(len(known), bool)
         probability = np.concatenate([np.where(outside[:, None], 0, known), outside[:, None]], 1)

@@ -16,7 +16,7 @@ from scdiffot._keys import OUTSIDE
 from scdiffot._logging import logger
 from scdiffot.core.contrasts import Contrasts
 from scdiffot.core.fate import N_STEPS
-from scdiffot.core.perturbation import contrasts
+from scdiffot.core.perturbation import contrasts, course
 
 from ._sta import Setting
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Share of cells far from the data from which on the user is told.
 MANY_OUTSIDE = 0.1
+# Cells whose course is compared with the data.
+N_COURSES = 500
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,30 @@ class Experiment:
         distance, _ = self.nearest(intervention(self.setting.states[self.cells]))
         return float((distance > self.nearest.radius).mean())
 
-    def warn_outside(self, name: str, start: float, ends: tuple[float, float]) -> None:
+    def outside_course(self, intervention: Intervention, rng: np.random.Generator) -> tuple[float, float]:
+        """Share of their way that cells are far from all cells of the fit, without and with the change."""
+        cells = rng.permutation(self.cells)[:N_COURSES]
+        times = self.setting.times.values[cells]
+        seed = int(rng.integers(2**63))
+        shares = []
+        for change in (None, intervention):
+            far = []
+            for start in np.unique(times):
+                states = course(
+                    self.setting.model,
+                    self.setting.states[cells[times == start]],
+                    (float(start), self.target),
+                    change,
+                    sustained=self.sustained,
+                    n_steps=self.n_steps,
+                    rng=seed,
+                )
+                distance, _ = self.nearest(states.reshape(-1, states.shape[2]))
+                far.append((distance > self.nearest.radius).reshape(states.shape[:2]).mean(axis=0))
+            shares.append(float(np.concatenate(far).mean()))
+        return shares[0], shares[1]
+
+    def warn_outside(self, name: str, start: float, way: tuple[float, float], ends: tuple[float, float]) -> None:
         """Tell the user if changed cells leave the data, where the fit knows nothing."""
         if start > MANY_OUTSIDE:
             logger.warning(
@@ -170,6 +195,14 @@ class Experiment:
                 "result extrapolates.",
                 name,
                 100 * start,
+            )
+        if way[1] - way[0] > MANY_OUTSIDE:
+            logger.warning(
+                "%s: for %.0f %% of their way (of the control: %.0f %%) changed cells are farther from the cells of the fit than these are "
+                "from each other, so that what happens there is extrapolated.",
+                name,
+                100 * way[1],
+                100 * way[0],
             )
         if ends[1] > MANY_OUTSIDE:
             logger.warning(

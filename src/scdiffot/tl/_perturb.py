@@ -119,8 +119,8 @@ def perturb(
         `se`, and `p` and `p_adjusted`, all (S, K). `n_descendants` (S, 2), of a cell without and with the change;
         `mass_ratio`, the second over the first, with `mass_se` and `mass_p` (S). For every cell in `cells` (n) `cell_shift` and
         `cell_se` (n, K) and `cell_ratio` (n). `outside_start`, the share of the changed cells that are far from all cells of
-        the fit, and `outside_end`, that of the descendants far from those of the target time, without and with the change. Besides,
-        what was asked for: `name`, `genes`, `values` (NaN: by kind), `kind`, `sustained`, `target_time` and others.
+        the fit; `outside_way` (2), the share of their way for which cells are far from all of them, without and with the change (for up
+        to 500 cells, a path each); and `outside_end` (2), the share of the descendants far from the cells of the target time. Besides, what was asked for: `name`, `genes`, `values` (NaN: by kind), `kind`, `sustained`, `target_time` and others.
 
     Raises
     ------
@@ -179,7 +179,8 @@ def perturb(
     cells = found.compare()
     outside = experiment.outside_start(intervention)
     ends = (float(results["control"][-1, -1]), float(results["perturbed"][-1, -1]))
-    experiment.warn_outside(name, outside, ends)
+    way = experiment.outside_course(intervention, generator)
+    experiment.warn_outside(name, outside, way, ends)
     write_perturbation(
         adata,
         keys,
@@ -200,6 +201,7 @@ def perturb(
             "fates": np.array(experiment.fates),
             **results,
             "outside_start": outside,
+            "outside_way": np.array(way),
             "outside_end": np.array(ends),
             "cells": adata.obs_names[experiment.cells].to_numpy().astype(str),
             "cell_shift": cells.shift[0],
