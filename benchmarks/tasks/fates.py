@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scdiffot.core import RUOTModel
 
 COURSES = ("misa", "gene_network")
-METHODS = ("scdiffot", "growth left out", "flow stepped as SDE, growth left out")
+METHODS = OURS, BLIND, STEPPED = ("scdiffot", "growth left out", "flow stepped as SDE, growth left out")
 N_SOURCE, N_PATHS, N_TRUE, N_BINS = 200, 100, 500, 10
 
 
@@ -79,12 +79,15 @@ def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: in
     source = adata.obs_names[cells]
     options = {"n_trajectories": N_PATHS, "path": True, "rng": seed, "show_progress": False}
     sdo.tl.sta_forward(adata, "cell_type", source, **options)
-    found = (
-        adata.obsm[key].loc[source].reindex(columns=classes, fill_value=0)
-        for key in ("scdiffot_fate", "scdiffot_fate_path")
-    )
-    shares = [*(table.to_numpy() for table in found), _stepped_flow(adata, cells, classes, seed)]
-    return dict(zip(METHODS, shares, strict=True))
+
+    def shares(key: str) -> np.ndarray:
+        return adata.obsm[key].loc[source].reindex(columns=classes, fill_value=0).to_numpy()
+
+    return {
+        OURS: shares("scdiffot_fate"),
+        BLIND: shares("scdiffot_fate_path"),
+        STEPPED: _stepped_flow(adata, cells, classes, seed),
+    }
 
 
 def _stepped_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:

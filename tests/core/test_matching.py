@@ -108,7 +108,7 @@ def test_fates_by_fields_fitted_without_a_prior() -> None:
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
-    # fits with other seeds scatter by .03, .03 and .08
+    # Such data leave it open: other seeds give .04 to .07, .03 to .08, and 6 to 38 %.
     assert np.abs(found.fate[:, 1] - fate).max() < 0.08
     assert np.abs(found.path[:, 1] - path).max() < 0.08
     np.testing.assert_allclose(found.n_descendants, total, rtol=0.25)
