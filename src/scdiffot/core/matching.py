@@ -56,8 +56,9 @@ JOINT = (("growth.line", "motion.line"), ("growth.bend.out.weight",))
 PRIOR_PRICE = 100.0
 # What the slopes of growth and the change of the drift cost, times the fourth power of the number of dimensions. In directions that hardly
 # change, growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance
-# has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each.
-PRICE = 0.005
+# has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each. Principal components beyond
+# so many hardly vary, and count no more.
+PRICE, MOST_DIMS = 0.005, 15
 # What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken.
 CURVATURE, REACH = 0.02, 0.3
 
@@ -233,7 +234,7 @@ def _price(
     around = torch.cat([x, x + h, x - h])
     drifts, growths = law.fields[0].drift_and_growth(around, around[:, 0])
     (drift, ahead, behind), growth = drifts.view(3, *x.shape), growths[: len(x)]
-    every = PRICE * x.shape[1] ** 4
+    every = PRICE * min(x.shape[1], MOST_DIMS) ** 4
     price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
     bend = (ahead + behind - 2 * drift) / REACH**2
     price = price + CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
