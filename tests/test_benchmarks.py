@@ -85,6 +85,14 @@ def regulators(monkeypatch):
     return regulators
 
 
+@pytest.fixture
+def fates(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.tasks import fates
+
+    return fates
+
+
 def test_edges_are_judged_by_sign_and_without_the_diagonal(regulators):
     edges = np.array([[1.0, 1, 0, 0], [0, 1, -1, 0], [0, 0, 0, 0], [1, 0, -1, 0]])
     perfect = regulators.edge_precision(edges, 3 * edges)
@@ -195,3 +203,19 @@ def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
     assert (facts["cpu_s"], facts["n_iters"]) == (1.5, 3)
     assert list(predictions) == ["last", "last_selected"]
     np.testing.assert_array_equal(predictions["last_selected"], query + 2)
+
+
+def test_calibration_of_cells_and_of_the_population(fates):
+    true = fates.Fates(np.array([[1.0, 0.0], [0.2, 0.8]]), np.array([3.0, 1.0]))
+    assert fates.calibration(true, true) == pytest.approx(
+        {"squared_error": 0, "reliability": 0, "r": 1, "bias": 0, "population": 0}
+    )
+    # right for every cell, but not by how many descendants it has: (1 + 0.2) / 2 instead of (3 + 0.2) / 4
+    alike = fates.calibration(fates.Fates(true.shares, np.ones(2)), true)
+    assert alike["squared_error"] == 0
+    assert alike["population"] == pytest.approx(0.2)
+    # 0.4 of the second cell in the wrong type
+    found = fates.calibration(fates.Fates(np.array([[1.0, 0.0], [0.6, 0.4]]), true.numbers), true)
+    assert found["squared_error"] == pytest.approx((0.4**2 + 0.4**2) / 2)
+    assert found["bias"] == pytest.approx(0.2)
+    assert found["population"] == pytest.approx(0.1)

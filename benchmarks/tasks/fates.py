@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,30 +40,38 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
                 sdo.tl.fit(
                     adata, "time", use_rep="X", rng=seed, device="cpu", show_progress=False, **settings.fit, **options
                 )
-                for method, shares in predictions(adata, cells, classes, seed).items():
+                for method, predicted in predictions(adata, cells, classes, seed).items():
                     yield {
                         "method": method,
                         "seed": seed,
                         "autonomous": autonomous,
                         "prior": prior is not None,
-                        **calibration(shares, true),
+                        **calibration(predicted, true),
                     }
+
+
+class Fates(NamedTuple):
+    """Composition of the descendants of cells (n, K), and their numbers (n,)."""
+
+    shares: np.ndarray
+    numbers: np.ndarray
 
 
 def true_fates(
     law: Law, adata: AnnData, cells: np.ndarray, classes: np.ndarray, *, dt: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Composition (n, K) of the descendants of cells, by many paths of the law weighted by its growth."""
+) -> Fates:
+    """Fates by many paths of the law weighted by its growth."""
     x, times = np.asarray(adata.X, dtype=np.float64), adata.obs["time"].to_numpy()
     end = float(times.max())
-    fates = np.empty((len(cells), len(classes)))
+    found = Fates(np.empty((len(cells), len(classes))), np.empty(len(cells)))
     for t in np.unique(times[cells]):
         rows = np.flatnonzero(times[cells] == t)
         states, log_w = evolve(
             law, np.repeat(x[cells[rows]], N_TRUE, axis=0), float(t), end, dt=dt, rng=rng, branch=False
         )
-        fates[rows] = _composition(cell_types(adata, states), classes, log_w, len(rows))
-    return fates
+        found.shares[rows] = _composition(cell_types(adata, states), classes, log_w, len(rows))
+        found.numbers[rows] = np.exp(log_w).reshape(len(rows), -1).mean(axis=1)
+    return found
 
 
 def cell_types(adata: AnnData, x: np.ndarray) -> np.ndarray:
@@ -74,8 +82,8 @@ def cell_types(adata: AnnData, x: np.ndarray) -> np.ndarray:
     return adata.var_names.to_numpy()[x.argmax(axis=1)]
 
 
-def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Fates (n, K) as we give them, without growth, and by the formula of a peer."""
+def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> dict[str, Fates]:
+    """Fates as we give them, without growth, and by the formula of a peer."""
     source = adata.obs_names[cells]
     options = {"n_trajectories": N_PATHS, "path": True, "rng": seed, "show_progress": False}
     sdo.tl.sta_forward(adata, "cell_type", source, **options)
@@ -83,10 +91,11 @@ def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: in
     def shares(key: str) -> np.ndarray:
         return adata.obsm[key].loc[source].reindex(columns=classes, fill_value=0).to_numpy()
 
+    alike = np.ones(len(cells))
     return {
-        OURS: shares("scdiffot_fate"),
-        BLIND: shares("scdiffot_fate_path"),
-        STEPPED: _stepped_flow(adata, cells, classes, seed),
+        OURS: Fates(shares("scdiffot_fate"), adata.obs.loc[source, "scdiffot_n_descendants"].to_numpy()),
+        BLIND: Fates(shares("scdiffot_fate_path"), alike),
+        STEPPED: Fates(_stepped_flow(adata, cells, classes, seed), alike),
     }
 
 
@@ -115,14 +124,20 @@ def _composition(types: np.ndarray, classes: np.ndarray, log_w: np.ndarray, n: i
     return shares / weights.sum(axis=1)
 
 
-def calibration(shares: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Squared error, reliability over bins of the prediction, correlation, and the largest error of a mean share."""
+def calibration(predicted: Fates, true: Fates) -> dict[str, float]:
+    """Squared error, reliability over bins of the prediction, correlation, and the largest error of a mean share; of the population, too.
+
+    The population is that of all descendants, of which a cell has more or fewer; its error is the total variation.
+    """
+    shares = predicted.shares
     bins = np.minimum((shares * N_BINS).astype(int), N_BINS - 1).ravel()
     count = np.bincount(bins, minlength=N_BINS)
-    gaps = np.abs(np.bincount(bins, (shares - true).ravel(), minlength=N_BINS))
+    gaps = np.abs(np.bincount(bins, (shares - true.shares).ravel(), minlength=N_BINS))
+    populations = [np.average(fates.shares, axis=0, weights=fates.numbers) for fates in (predicted, true)]
     return {
-        "squared_error": float(np.square(shares - true).sum(axis=1).mean()),
+        "squared_error": float(np.square(shares - true.shares).sum(axis=1).mean()),
         "reliability": float(gaps.sum() / count.sum()),
-        "r": float(np.corrcoef(shares.ravel(), true.ravel())[0, 1]),
-        "bias": float(np.abs((shares - true).mean(axis=0)).max()),
+        "r": float(np.corrcoef(shares.ravel(), true.shares.ravel())[0, 1]),
+        "bias": float(np.abs((shares - true.shares).mean(axis=0)).max()),
+        "population": float(np.abs(populations[0] - populations[1]).sum() / 2),
     }
