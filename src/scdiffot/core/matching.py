@@ -45,7 +45,7 @@ OUTLIER = 1.5
 # nothing, and its hidden units would waste away in the noise of the mass before it is anything.
 SPEEDS = {
     "growth.line": 75.0,
-    "growth.bend.out": 40.0,
+    "growth.bend.out": 8.0,
     "growth.bend.hidden": 0.5,
     "motion.line": 25.0,
     "log_sigma": 40.0,
