@@ -69,8 +69,7 @@ def true_fates(
         states, log_w = evolve(
             law, np.repeat(x[cells[rows]], N_TRUE, axis=0), float(t), end, dt=dt, rng=rng, branch=False
         )
-        found.shares[rows] = _composition(cell_types(adata, states), classes, log_w, len(rows))
-        found.numbers[rows] = np.exp(log_w).reshape(len(rows), -1).mean(axis=1)
+        found.shares[rows], found.numbers[rows] = _descendants(cell_types(adata, states), classes, log_w, len(rows))
     return found
 
 
@@ -114,14 +113,16 @@ def _stepped_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: 
                 for j in range(60):
                     noise = model.sigma * np.sqrt(dt) * rng.normal(size=states.shape)
                     states = states + model.flow(states, start + j * dt) * dt + noise
-        fates[rows] = _composition(cell_types(adata, states), classes, np.zeros(len(states)), len(rows))
+        fates[rows] = _descendants(cell_types(adata, states), classes, np.zeros(len(states)), len(rows)).shares
     return fates
 
 
-def _composition(types: np.ndarray, classes: np.ndarray, log_w: np.ndarray, n: int) -> np.ndarray:
-    weights = np.exp(log_w - log_w.max()).reshape(n, -1, 1)
-    shares = (weights * (types.reshape(n, -1, 1) == classes)).sum(axis=1)
-    return shares / weights.sum(axis=1)
+def _descendants(types: np.ndarray, classes: np.ndarray, log_w: np.ndarray, n: int) -> Fates:
+    """What becomes of `n` cells, from the types and log weights at the ends of as many paths of each."""
+    weights = np.exp(log_w).reshape(n, -1)
+    of_class = types.reshape(n, -1, 1) == classes
+    shares = (weights[:, :, None] * of_class).sum(axis=1) / weights.sum(axis=1, keepdims=True)
+    return Fates(shares, weights.mean(axis=1))
 
 
 def calibration(predicted: Fates, true: Fates) -> dict[str, float]:

@@ -77,7 +77,7 @@ def test_few_cells_do_not_make_growth_run_away() -> None:
     model, _ = fit(
         Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0, autonomous=True)
     )
-    assert max(np.abs(model.growth(x, 0.0)).max() for x in cells) < 5
+    assert max(np.abs(model.growth(x, 0.0)).max() for x in cells) < 3
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_fates_by_fields_fitted_without_a_prior() -> None:
     found = descend(
         model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
     )
-    # Such data leave it open: other seeds give .04 to .07, .03 to .08, and 6 to 38 %.
+    # Such data leave it open: other seeds give .05 to .06, .02 to .07, and 6 to 15 %.
     assert np.abs(found.fate[:, 1] - fate).max() < 0.08
     assert np.abs(found.path[:, 1] - path).max() < 0.08
     np.testing.assert_allclose(found.n_descendants, total, rtol=0.25)

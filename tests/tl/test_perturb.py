@@ -145,7 +145,7 @@ def test_far_from_the_data_is_said_with_a_number(expressed, caplog):
 
 @pytest.mark.parametrize("source", ["time < 2", "time == 0"])
 def test_far_from_the_data_on_the_way(expressed, caplog, source):
-    """Those that go up have no cells beside them any more, once the gene is held where it was at the start."""
+    """Cells in which a gene is held where others are, and in which one is held where none is."""
     sdo.tl.perturb(expressed, {"H2-K/D": 5.0}, "cell_type", source=source, sustained=True, **QUIET)
     found = expressed.uns["scdiffot"]["perturbation"]["H2-K|D"]
     assert found["outside_start"] < 0.1

@@ -57,7 +57,7 @@ class Strata:
         one = (self._uniform(2 * n_blocks) * size).long()
         other = (one + 1 + (self._uniform(2 * n_blocks) * (size - 1)).long()) % size
         index = self._order[(first + torch.stack([one, other])) % total]
-        n_times = max(round(n / index.numel()), 1)
+        n_times = round(n / index.numel()) if n > total else 1
         index = torch.cat([index[:, half::2].flatten().repeat(n_times) for half in (0, 1)])
         # Of the pairs of a block, which is two parts next to each other, cells in the same place of their parts mirror each other, or are one.
         # The others count for them: none is of one cell, or of noise that is not independent.
