@@ -9,12 +9,13 @@ import pytest
 import torch
 from _double_well import DoubleWell, observed, wells
 from scipy.spatial import KDTree
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.fate import descend
-from scdiffot.core.matching import energy_distance
+from scdiffot.core.matching import _intervals, energy_distance
 from scdiffot.core.strata import Strata
 
 
@@ -68,6 +69,19 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
         found.append(energy_distance(moved, w[index] / len(index), counted.to(x.dtype), y, apart))
     values = torch.stack(found)
     assert float(values.mean() - every) == pytest.approx(0, abs=4 * float(values.std()) / n_draws**0.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_spread_of_many_cells_is_known_better_than_a_step_tells(seed: int) -> None:
+    """An error of it would shift the loss, below what counts as no less even."""
+    rng = np.random.default_rng(seed)
+    cells = rng.normal(size=(6000, 2)) + 5 * rng.choice(3, size=(6000, 1), p=[0.1, 0.8, 0.1])
+    (interval,) = _intervals(
+        Snapshots(np.arange(2.0), (cells[:300], cells), np.ones(2)), torch.Generator().manual_seed(seed)
+    )
+    exact = float(pdist(cells).mean())
+    # what chance makes of the 300 particles and 600 cells of a step
+    assert interval.apart == pytest.approx(exact, abs=0.5 * exact * (1 / 300 + 1 / 600))
 
 
 def test_few_cells_do_not_make_growth_run_away() -> None:

@@ -15,14 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from .mlp import Trend
-from .scales import subsample
 from .soap import Descent
 from .strata import Strata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy as np
 
     from .fields import Fields
     from .snapshots import Snapshots
@@ -119,7 +116,6 @@ def match(
     n_steps: int,
     find_sigma: bool,
     generator: torch.Generator,
-    rng: np.random.Generator,
     report: Callable[[int, float], None],
 ) -> None:
     """Match simulated populations to the snapshots (in the solver's units); changes the networks, and sigma if asked.
@@ -141,13 +137,11 @@ def match(
         Whether to change sigma.
     generator
         Source of noise and choices while training.
-    rng
-        Source of the cells that measure the spread.
     report
         Called after every step with its number and the loss for an interval.
     """
     law = _Law(fields)
-    intervals = _intervals(snapshots, generator, rng)
+    intervals = _intervals(snapshots, generator)
     n = min(max(N_PARTICLES // len(intervals), FEWEST), MOST)
     descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, joint=JOINT, outlier=OUTLIER)
     descent.begin(RATE, n_steps)
@@ -166,7 +160,7 @@ def match(
     fields.eval()
 
 
-def _intervals(snapshots: Snapshots, generator: torch.Generator, rng: np.random.Generator) -> list[Interval]:
+def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interval]:
     found, device = [], generator.device
     lengths = snapshots.times[1:] - snapshots.times[:-1]
     strata = [Strata(x, generator) for x in snapshots.states]
@@ -174,7 +168,8 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator, rng: np.random.
     priors = snapshots.growth_prior or [None] * len(states)
     for k, dt in enumerate(lengths):
         source, target = states[k], states[k + 1]
-        some = subsample(snapshots.states[k + 1], N_SPREAD, rng).to(target)
+        # Drawn from all of the cloud, some cells would leave more noise in their mean distance than there is in a step.
+        some = target[strata[k + 1].one_each(N_SPREAD)] if len(target) > N_SPREAD else target
         prior = None if priors[k] is None else torch.as_tensor(priors[k], dtype=torch.float32, device=device)
         found.append(
             Interval(

@@ -216,7 +216,6 @@ class _Training:
             n_steps=self.config.matching,
             find_sigma=find_sigma,
             generator=self.batches.generator,
-            rng=self.rng,
             report=report,
         )
         self._set_sigma(self.fields.sigma)
