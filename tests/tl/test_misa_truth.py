@@ -72,6 +72,16 @@ def test_many_snapshots_tell_the_law() -> None:
     assert min(r, r_off) > 0.7
 
 
+def test_more_cells_do_not_spoil_the_law() -> None:
+    """The price of curvature keeps up with their number; as that of 500 cells it left 94 % of the signs right, and growth at .82."""
+    course = sdo.datasets.misa(3000, rng=0)
+    sdo.tl.fit(course, "time", use_rep="X", autonomous=True, show_progress=False)
+    assert np.corrcoef(course.obs["scdiffot_growth"], course.obs["true_growth"])[0, 1] > 0.8
+    right, r, r_off = agreement(course)
+    assert right > 0.95
+    assert min(r, r_off) > 0.75
+
+
 def agreement(adata) -> tuple[float, float, float]:
     """Share of right signs of clear regulations, and correlation of all and of those between the genes."""
     x = np.asarray(adata.X, dtype=float)

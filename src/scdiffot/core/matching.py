@@ -56,8 +56,9 @@ PRIOR_PRICE = 100.0
 # has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each. Principal components beyond
 # so many hardly vary, and count no more.
 PRICE, MOST_DIMS = 0.005, 15
-# What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken.
-CURVATURE, REACH = 0.02, 0.3
+# What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken. From so many cells
+# of a snapshot on the price grows with the root of their number: the mismatch counts in proportion to it, but a step sees no more of them.
+CURVATURE, REACH, MANY = 0.02, 0.3, 600
 
 
 class Interval(NamedTuple):
@@ -232,7 +233,8 @@ def _price(
     every = PRICE * min(x.shape[1], MOST_DIMS) ** 4
     price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
     bend = (ahead + behind - 2 * drift) / REACH**2
-    price = price + CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
+    many = sum(max(len(interval.target) / MANY, 1) ** 0.5 for interval in intervals) / len(intervals)
+    price = price + many * CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
     expected = [i.prior[chosen] for i, (chosen, _) in zip(intervals, starts, strict=True) if i.prior is not None]
     if expected:
         return price + len(intervals) * PRIOR_PRICE * (growth - torch.cat(expected)).square().mean()
