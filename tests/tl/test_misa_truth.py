@@ -73,7 +73,7 @@ def test_many_snapshots_tell_the_law() -> None:
 
 
 def test_more_cells_do_not_spoil_the_law() -> None:
-    """The price of curvature keeps up with their number; as that of 500 cells it left 94 % of the signs right, and growth at .82."""
+    """The price of curvature keeps up with their number; other draws give .96 to .97 of the signs, and growth .83 to .88."""
     course = sdo.datasets.misa(3000, rng=0)
     sdo.tl.fit(course, "time", use_rep="X", autonomous=True, show_progress=False)
     assert np.corrcoef(course.obs["scdiffot_growth"], course.obs["true_growth"])[0, 1] > 0.8

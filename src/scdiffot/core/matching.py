@@ -58,7 +58,7 @@ PRIOR_PRICE = 100.0
 PRICE, MOST_DIMS = 0.005, 15
 # What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken. From so many cells
 # of a snapshot on the price grows with the root of their number: the mismatch counts in proportion to it, but a step sees no more of them.
-CURVATURE, REACH, MANY = 0.02, 0.3, 600
+CURVATURE, REACH, MANY = 0.02, 0.3, 1500
 
 
 class Interval(NamedTuple):
