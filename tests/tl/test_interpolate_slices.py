@@ -111,8 +111,10 @@ def test_a_slice_that_was_measured_is_returned(slices, at, name):
 
 def test_fewer_genes_and_other_representations(slices):
     made = between(slices, genes=["4", "1"], use_rep="X", n_obs=30)
-    assert made.var_names.tolist() == ["1", "4"]
+    assert made.var_names.tolist() == ["4", "1"]
     assert made.n_obs == 30
+    every = between(slices, use_rep="X", n_obs=30)
+    np.testing.assert_array_equal(made.X.toarray(), every[:, ["4", "1"]].X.toarray())
     assert "X_pca" not in made.obsm
     del slices.X
     assert between(slices).X is None
@@ -178,6 +180,7 @@ def test_result_can_be_written(slices, tmp_path):
         ({"spatial_weight": 0}, ValueError, "`spatial_weight` is 0"),
         ({"smoothing": -1}, ValueError, "`smoothing` is -1"),
         ({"n_obs": 0}, ValueError, "`n_obs` is 0"),
+        ({"genes": ["4", "1", "4"]}, ValueError, "`genes` names '4' more than once"),
         ({"genes": ["7"]}, KeyError, "`genes` names '7'"),
         ({"cell_keys": "type"}, KeyError, "`cell_keys` is 'type'"),
         ({"labels_from": "genes"}, ValueError, "`labels_from` is 'genes': pass 'place', 'state'"),

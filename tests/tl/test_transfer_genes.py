@@ -93,6 +93,17 @@ def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     assert len(none.uns["scdiffot_transfer"]["scores"]) == 0
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_columns_come_in_the_order_asked(pair, container):
+    adata, reference = pair
+    reference.X = container(reference.X)
+    every = sdo.tl.transfer_genes(adata, reference, copy=True).obsm["scdiffot_transferred"]
+    genes = ["gene57", "gene41", "gene50", "gene44"]
+    chosen = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm["scdiffot_transferred"]
+    assert chosen.columns.tolist() == genes
+    np.testing.assert_allclose(chosen, every[genes], rtol=1e-6)
+
+
 def test_result_can_be_written(pair, tmp_path):
     adata, reference = pair
     sdo.tl.transfer_genes(adata, reference, spatial_key="spatial")
@@ -119,6 +130,13 @@ def test_result_can_be_written(pair, tmp_path):
         ),
         (lambda a, r: setattr(a, "X", np.rint(a.X)), {}, ValueError, "holds counts"),
         (lambda a, r: None, {"genes": ["gene99"]}, KeyError, "`genes` names 'gene99'"),
+        (lambda a, r: None, {"genes": ["gene50", "gene41", "gene50"]}, ValueError, "names 'gene50' more than once"),
+        (
+            lambda a, r: setattr(r, "var_names", ["gene50", *r.var_names[1:]]),
+            {"genes": ["gene50"]},
+            ValueError,
+            "names 'gene50', which several columns",
+        ),
         (lambda a, r: None, {"layer": "log"}, KeyError, "`layer` is 'log'"),
         (lambda a, r: None, {"use_rep": "X_pca"}, KeyError, "`use_rep` is 'X_pca'"),
         (lambda a, r: a.obsm.update(X_states=np.ones((150, 2))), {"use_rep": "X_states"}, ValueError, "in one space"),

@@ -28,7 +28,7 @@ def expression(adata: AnnData, layer: str | None, columns: np.ndarray | None = N
     layer
         Layer, or X if None.
     columns
-        Positions of the genes to read, in rising order; all by default.
+        Positions of the genes to read, in any order; all by default.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "genes") -> np.ndarray:
-    """Positions of genes, in the order of `var`; of all by default.
+    """Positions of genes, in the order in which they are named; of all by default.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "g
     TypeError
         If a gene is no name.
     ValueError
-        If none is named.
+        If none is named, or a name occurs twice in the list or in `var`.
     """
     if genes is None:
         return np.arange(adata.n_vars)
@@ -47,7 +48,16 @@ def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "g
         raise KeyError(
             f"`{argument}` names {some(unknown)}, not among adata.var_names. {suggest(unknown[0], adata.var_names)}"
         )
-    return np.flatnonzero(adata.var_names.isin(names))
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(f"`{argument}` names {some(repeated)} more than once: name every gene once.")
+    ambiguous = adata.var_names[adata.var_names.duplicated() & adata.var_names.isin(names)].unique()
+    if len(ambiguous):
+        raise ValueError(
+            f"`{argument}` names {some(ambiguous)}, which several columns of `adata` share: "
+            "make the names unique with adata.var_names_make_unique()."
+        )
+    return np.asarray(adata.var_names.get_indexer_for(names), dtype=np.intp)
 
 
 def virtual_slice_adata(

@@ -96,7 +96,7 @@ def interpolate_slices(
         ``"state"``: the labels of the spots that its expression is a mean of. This keeps how many cells are of each type where
         types are intermingled, so that the most common one would be the label everywhere.
     genes
-        Genes of the virtual slice; all by default.
+        Genes of the virtual slice, each once, in this order; all by default.
     layers
         Layers to interpolate as well as ``X``.
 

@@ -52,7 +52,8 @@ def transfer_genes(
     reference
         Spots, or single cells, that have them.
     genes
-        Genes of the reference to predict. By default all that `adata` does not have.
+        Genes of the reference to predict, each once, in the order of the columns of the result. By default all that
+        `adata` does not have.
     layer
         Layer with logarithms of normalised expression in both, or None for ``X``.
     use_rep
