@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import f_oneway, ttest_ind
+from scipy.stats import f_oneway
 
 from scdiffot.core.subpopulations import summarise_features, summarise_groups
 
@@ -41,27 +41,15 @@ def test_interval_of_the_mean_covers_it():
     assert (found["effect_low"] < found["effect_size"]).all()
 
 
-def test_survival_is_tested_against_all_others():
-    rng = np.random.default_rng(2)
-    codes = np.repeat([0, 1, 2], [60, 40, 50])
-    survival = np.clip(rng.normal([[0.5], [0.8], [0.65]], 0.1, size=(3, 60)), 0, 1)
-    survival = np.concatenate([survival[0], survival[1, :40], survival[2, :50]])
-    found = _summary(np.ones((150, 2)), np.ones(150), survival, codes)
-    for k in range(3):
-        inside, outside = survival[codes == k], survival[codes != k]
-        assert found["survival_p"][k] == pytest.approx(ttest_ind(inside, outside, equal_var=False).pvalue)
-        assert found["survival_se"][k] == pytest.approx(inside.std(ddof=1) / np.sqrt(len(inside)))
-    assert (found["survival_p_adjusted"] >= found["survival_p"]).all()
-    assert found["survival_p_adjusted"].max() == pytest.approx(found["survival_p"].max())
-
-
-def test_single_cells_and_single_groups_have_no_test():
-    alone = _summary(np.ones((5, 1)), np.ones(5), np.linspace(0, 1, 5), np.zeros(5, int))
-    assert np.isnan(alone["survival_p"]).all()
-    assert np.isnan(alone["survival_p_adjusted"]).all()
-    single = _summary(np.ones((5, 1)), np.ones(5), np.linspace(0, 1, 5), np.array([0, 0, 0, 0, 1]))
-    assert np.isnan(single["survival_se"][1])
-    assert np.isnan(single["survival_p"][1])
+def test_spread_of_the_survival_does_not_shrink_with_the_number_of_cells():
+    survival = np.array([0.4, 0.6, 0.7, 0.9])
+    for n in (1, 500):
+        cells = np.tile(survival, n)
+        found = _summary(np.ones((len(cells), 2)), np.ones(len(cells)), cells, np.tile([0, 0, 1, 1], n))
+        np.testing.assert_allclose(found["survival"], [0.5, 0.8])
+        np.testing.assert_allclose(found["survival_sd"], np.sqrt(0.01 * 2 * n / (2 * n - 1)))
+    alone = _summary(np.ones((3, 1)), np.ones(3), np.ones(3), np.array([0, 0, 1]))
+    np.testing.assert_array_equal(alone["survival_sd"], [0, np.nan])
 
 
 def test_heterogeneity_is_the_share_between_groups():

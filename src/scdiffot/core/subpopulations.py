@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .p_values import adjust_p_values
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,8 +43,8 @@ def summarise_groups(
     -------
     Arrays of one value per group. ``n_cells``; ``effect_size`` with ``effect_low`` and ``effect_high``;
     ``response_length``, that of the mean response; ``coherence``, this over the mean length; ``rank``, 1 where the effect
-    is largest. With `survival`: ``survival``, ``survival_se``, ``survival_p`` of Welch's test against the other
-    groups together, and ``survival_p_adjusted`` for the number of groups. NaN where a value is not defined.
+    is largest. With `survival`: ``survival`` and ``survival_sd``, mean and standard deviation over cells. NaN where a value
+    is not defined.
     """
     groups = [np.flatnonzero(codes == k) for k in range(int(codes.max()) + 1)]
     mean = np.array([effect[cells].mean() for cells in groups])
@@ -66,32 +64,19 @@ def summarise_groups(
         "response_length": length,
         "coherence": length / usual,
     }
-    return found if survival is None else found | _survival(survival, groups)
+    if survival is None:
+        return found
+    # no standard error and no test: predictions of one fit for many cells are no replicates
+    spread = [survival[cells].std(ddof=1) if len(cells) > 1 else np.nan for cells in groups]
+    return found | {
+        "survival": np.array([survival[cells].mean() for cells in groups]),
+        "survival_sd": np.array(spread),
+    }
 
 
 def _interval(values: np.ndarray, n_boot: int, level: float, rng: np.random.Generator) -> np.ndarray:
     means = [rng.choice(values, len(values)).mean() for _ in range(n_boot)]
     return np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-
-
-def _survival(survival: np.ndarray, groups: list[np.ndarray]) -> dict[str, np.ndarray]:
-    se = [survival[c].std(ddof=1) / np.sqrt(len(c)) if len(c) > 1 else np.nan for c in groups]
-    p = np.array([_differs(survival[cells], np.delete(survival, cells)) for cells in groups])
-    return {
-        "survival": np.array([survival[cells].mean() for cells in groups]),
-        "survival_se": np.array(se),
-        "survival_p": p,
-        "survival_p_adjusted": adjust_p_values(p),
-    }
-
-
-def _differs(inside: np.ndarray, outside: np.ndarray) -> float:
-    """P value of Welch's test that both have the same mean."""
-    from scipy.stats import ttest_ind
-
-    if min(len(inside), len(outside)) < 2 or max(np.ptp(inside), np.ptp(outside)) == 0:
-        return float("nan")
-    return float(ttest_ind(inside, outside, equal_var=False).pvalue)
 
 
 def summarise_features(portions: Iterable[tuple[np.ndarray, np.ndarray]], n_groups: int) -> dict[str, np.ndarray]:

@@ -96,6 +96,20 @@ def finish(
     return axes[0] if len(axes) == 1 else axes
 
 
+def foreground() -> str:
+    """Colour of text and lines under the style of the user: white on dark backgrounds."""
+    import matplotlib as mpl
+
+    return str(mpl.rcParams["text.color"])
+
+
+def background() -> str:
+    """Colour behind the data under the style of the user."""
+    import matplotlib as mpl
+
+    return str(mpl.rcParams["axes.facecolor"])
+
+
 def _scanpy_setting(name: str, *, default: Any) -> Any:
     # Whoever has set something has imported scanpy; importing it for others would cost seconds.
     scanpy = sys.modules.get("scanpy")

@@ -56,9 +56,9 @@ def response(
     kind
         ``"genes"``: the distribution of every gene in control, predicted and treated cells. ``"embedding"``: the three kinds of
         cells over each other. ``"effect"``: effect sizes in every group of cells, the largest median on top; boxes are quartiles,
-        whiskers hold 90 % of the cells. ``"survival"``: the mean survival of every group with its 95 % interval, over the
-        quartiles of its cells; the line is the mean of all. Intervals take the fit as given. ``"features"``: the mean response of
-        genes in every group of :func:`scdiffot.tl.response_subpopulations`; the number beside a gene is its heterogeneity.
+        whiskers hold 90 % of the cells. ``"survival"``: the mean survival of every group, over the quartiles and the middle 90 %
+        of its cells; the line is the mean of all. Boxes and whiskers show how cells differ, not how well their mean is known.
+        ``"features"``: the mean response of genes in every group of :func:`scdiffot.tl.response_subpopulations`; the number beside a gene is its heterogeneity.
     genes
         Genes to draw, for ``"genes"`` and ``"features"``. By default those of the largest mean response, and those whose mean
         response differs most between the groups.

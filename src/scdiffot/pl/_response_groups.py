@@ -12,6 +12,7 @@ from scdiffot._data.checks import suggest
 from scdiffot._data.predicted import PredictedCells, read_cell_groups
 from scdiffot._keys import Keys
 
+from ._figure import foreground
 from ._points import draw_colorbar, find_column, palette
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 GREY_BOX = "#b5bcc6"
-# Half the width of a 95 % interval, in standard errors
-WIDTH = 1.96
 
 
 @dataclass(frozen=True)
@@ -105,14 +104,14 @@ def draw_effect(ax: Axes, view: GroupView) -> None:
 
 
 def draw_survival(ax: Axes, view: GroupView) -> None:
-    """Draw the mean of every group with its interval, over the quartiles of its cells."""
+    """Draw the mean of every group over the quartiles and the middle 90 % of its cells."""
     places = -np.arange(len(view.names))
     ax.axvline(float(np.concatenate(view.values).mean()), color="#808080", lw=0.8, ls="--", zorder=0)
     for place, values, color in zip(places, view.values, view.colors, strict=True):
-        low, high = np.quantile(values, [0.25, 0.75])
-        ax.barh(place, high - low, left=low, height=0.5, color=color, alpha=0.35)
-        error = WIDTH * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-        ax.errorbar(values.mean(), place, xerr=error, fmt="o", ms=5, color=color, ecolor="black", capsize=3, lw=1.2)
+        low, first, third, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
+        ax.hlines(place, low, high, color=color, lw=1, zorder=1)
+        ax.barh(place, third - first, left=first, height=0.5, color=color, alpha=0.35)
+        ax.plot(values.mean(), place, "o", ms=6, color=color, mec=foreground(), mew=0.8)
     _dress(ax, view, places)
     ax.set_xlim(left=0)
     ax.set_xlim(right=max(1.0, ax.get_xlim()[1]))

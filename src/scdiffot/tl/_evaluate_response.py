@@ -132,6 +132,9 @@ def evaluate_response(
         ``feature_correlation_r`` compare genes, where predicted and treated cells are both decoded, so that what the representation
         leaves out is held against nobody; or states, without a decoder. ``unexplained`` if `truth`.
 
+    Intervals resample the cells of a fold and take the fit as exact: other donors would change the scores by more. With several
+    folds of donors (``"oos"``), their spread says more than any interval.
+
     Predicted cells are weighted so that contexts are mixed as among the treated cells. Interrupted (Ctrl-C), it
     raises KeyboardInterrupt and writes nothing.
 

@@ -53,8 +53,9 @@ def response_subpopulations(
     The *heterogeneity* of a gene is the share :math:`\eta^2` of the variance of its response over cells that lies between the
     groups: 1 if all cells of a group respond the same. It says nothing about the size of the response, for which there is `mean`.
 
-    Intervals and p values take the cells as a sample and the fitted response as given: they do not cover what another fit or
-    other donors would change, and with thousands of cells small differences have small p values.
+    Nothing here is a test. Cells of one fit are no replicates: thousands of them narrow an interval over cells, but not the
+    error that the fit, the numbers of cells that were sequenced and the choice of donors leave. To compare groups, fit and
+    predict every donor by itself and compare the donors.
 
     Parameters
     ----------
@@ -85,10 +86,9 @@ def response_subpopulations(
     `adata.uns["{key}_response_subpopulations"]` : data frame
         A row for every group, the most sensitive first: ``group``, ``groupby``, ``rank``, ``n_cells``; mean ``effect_size`` (half
         a squared distance in the representation) with the ends ``effect_low`` and ``effect_high`` of its 95 % bootstrap interval
-        over cells; ``response_length``, that of the mean response, and ``coherence``, this over the mean length (1 if all cells go
-        the same way). If the response is unbalanced, the mean ``survival``, its standard error ``survival_se``, and
-        ``survival_p`` of Welch's test of the group against all others, corrected for the number of groups
-        :cite:p:`Benjamini1995` in ``survival_p_adjusted``.
+        over the cells, the fitted response taken as exact; ``response_length``, that of the mean response, and ``coherence``,
+        this over the mean length (1 if all cells go the same way). If the response is unbalanced, the mean ``survival`` and its
+        standard deviation over cells ``survival_sd``: how much cells differ, not how well the mean is known.
     `adata.uns["{key}_response_features"]` : data frame
         If there is a decoder, a row for every group (and ``"all"`` cells, first) and gene, the most heterogeneous first: ``group``,
         ``gene``, ``mean`` and ``sd`` of the response over cells (in the unit of the expression) and ``heterogeneity`` (the same in
