@@ -14,6 +14,7 @@ from scdiffot.core.model import RUOTModel
 from .checks import some
 from .genes import GeneSpace, read_genes
 from .labels import cell_labels
+from .number_text import number_text
 from .select import select_cells
 from .store import read_fit, read_states, read_times
 
@@ -139,7 +140,7 @@ def _cells(adata: AnnData | MuData, source: Any, times: CellTimes, model: RUOTMo
     if not inside[cells].all():
         wrong = np.unique(times.values[cells[~inside[cells]]])
         raise ValueError(
-            f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {low:g} to {high:g}."
+            f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {number_text(low)} to {number_text(high)}."
         )
     return cells
 

@@ -10,7 +10,9 @@ import numpy as np
 from scdiffot._keys import GROWTH_GENES, REGULATION
 
 from .checks import some, suggest
+from .number_text import number_text
 from .store import read_params, read_table
+from .time_values import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,10 +65,15 @@ class Regulations:
         found = find_groups(self.groups, group)
         if time is None:
             return found
-        found = found[np.isclose(self.times[found], time, rtol=1e-6, atol=0)]
+        there = self.times[found]
+        observed = np.unique(there[np.isfinite(there)])
+        k = closest(observed, time)
+        found = found[there == observed[k]] if k is not None else found[:0]
         if len(found) == 0:
-            there = "of no time of their own" if np.isnan(self.times).any() else f"of the times {some(self.times)}"
-            raise KeyError(f"`time` is {time!r}, but the groups are {there}: run tl.regulation with per_time=True.")
+            own = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+            raise KeyError(
+                f"`time` is {number_text(time)}, but the groups are {own}: run tl.regulation with per_time=True."
+            )
         return found
 
     def kept(self, k: int) -> np.ndarray:
@@ -77,7 +84,7 @@ class Regulations:
 def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
     """Names of groups, with their times if they have some."""
     pairs = zip(groups, times, strict=True)
-    return [str(name) if np.isnan(t) else f"{name}, {time_key} {t:g}" for name, t in pairs]
+    return [str(name) if np.isnan(t) else f"{name}, {time_key} {number_text(t)}" for name, t in pairs]
 
 
 def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.ndarray:

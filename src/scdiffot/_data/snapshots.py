@@ -12,6 +12,7 @@ from scdiffot.core.snapshots import Snapshots
 
 from .checks import check_adata, some, suggest
 from .extract import representation
+from .time_values import several
 from .times import CellTimes, cell_times
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def time_course(
     *,
     use_rep: str,
     n_dims: int | None = None,
-    time_map: Mapping[Any, float] | None = None,
+    time_map: Mapping[Any, float] | str | None = None,
     mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
     growth_prior: str | np.ndarray | None = None,
     held_out: TimePoint | Iterable[TimePoint] | None = None,
@@ -95,8 +96,7 @@ def time_course(
 def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
     if held_out is None:
         return ()
-    given: list[Any] = [held_out] if isinstance(held_out, str | Real) else list(held_out)
-    return tuple(sorted({times.find(t, "held_out") for t in given}))
+    return tuple(sorted({times.find(t, "held_out") for t in several(held_out)}))
 
 
 def _check_points(times: CellTimes, kept: np.ndarray) -> None:
@@ -128,7 +128,14 @@ def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
         return masses / masses[0]
     if not hasattr(mass, "items"):
         raise TypeError(f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (time point -> mass), or None.")
-    found = {times.find(label, "mass"): value for label, value in mass.items()}
+    found: dict[float, Any] = {}
+    for label, value in mass.items():
+        time = times.find(label, "mass")
+        if time in found:
+            raise ValueError(
+                f"`mass` holds {label!r} and another label of the same time: pass one mass for every time."
+            )
+        found[time] = value
     missing = [times.label(t) for t in kept if t not in found]
     if missing:
         raise KeyError(f"`mass` has no value for the time points {some(missing)}: add them.")

@@ -47,7 +47,7 @@ def make_params(
     course: TimeCourse,
     *,
     mass: str | Mapping[Any, float] | None,
-    time_map: Mapping[Any, float] | None,
+    time_map: Mapping[Any, float] | str | None,
     growth_prior: str | None,
     rng: int | np.random.Generator,
 ) -> dict[str, Any]:
@@ -154,7 +154,8 @@ def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
 def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
     """Read the times of all cells, as the fit did."""
     params = read_params(adata, key)
-    return cell_times(adata, params["time_key"], time_map=params["time_map"])
+    reference = np.union1d(params["times"], params["held_out"])
+    return cell_times(adata, params["time_key"], time_map=params["time_map"], reference=reference)
 
 
 def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:

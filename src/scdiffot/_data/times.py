@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import datetime
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import is_mudata, some, suggest
+from .number_text import number_text
+from .time_labels import NUMBER
+from .time_map import is_map, label_text, label_times
+from .time_values import check_whole, closest, merge_equal, time_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,9 +23,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     TimePoint = str | float
-
-# What float() also reads, such as "nan", "inf" or "1_000", is no plain number.
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,66 @@ class CellTimes:
     labels: dict[str, float]
 
     def find(self, time: TimePoint, argument: str) -> float:
-        """The time point that a label (a string) or a number means.
+        """The time point that a label or a number means; a label comes first.
 
         Raises
         ------
         KeyError
             If there is no such time point.
+        TypeError
+            If it is neither a label nor a number.
         """
+        value, label = self._value(time, argument)
+        k = None if value is None else self.nearest(value)
+        if k is not None:
+            return float(self.points[k])
+        if label is not None:
+            raise KeyError(
+                f"`{argument}` is {label!r}, no label of obs[{self.column!r}]. {suggest(label, self.labels)}"
+            )
+        raise KeyError(
+            f"`{argument}` is {time!r}, no time of obs[{self.column!r}]: pass one of "
+            f"{some(self.points.tolist())}, or a label."
+        )
+
+    def read(self, time: TimePoint, argument: str) -> float:
+        """Any time: a time point by its label or number, or a number between them.
+
+        Raises
+        ------
+        KeyError
+            If there is no such label.
+        TypeError
+            If it is neither a label nor a number.
+        ValueError
+            If it is NaN or infinite.
+        """
+        value, _ = self._value(time, argument)
+        if value is None:
+            return self.find(time, argument)
+        if not np.isfinite(value):
+            raise ValueError(f"`{argument}` is {time!r}: pass a finite time.")
+        k = self.nearest(value)
+        return value if k is None else float(self.points[k])
+
+    def _value(self, time: Any, argument: str) -> tuple[float | None, str | None]:
+        """Number, if it is one, and text, if it is not."""
+        if isinstance(time, np.ndarray) and time.ndim == 0:
+            time = time.item()
+        if isinstance(time, datetime.timedelta | np.timedelta64):
+            time = label_text(time)
         if isinstance(time, str):
             if time in self.labels:
-                return self.labels[time]
-            raise KeyError(f"`{argument}` is {time!r}, no label of obs[{self.column!r}]. {suggest(time, self.labels)}")
-        k = self.nearest(time) if isinstance(time, Real) else None
-        if k is None:
-            raise KeyError(
-                f"`{argument}` is {time!r}, no time of obs[{self.column!r}]: pass one of {some(self.points.tolist())}, or a label."
-            )
-        return float(self.points[k])
+                return self.labels[time], None
+            number = time.strip()
+            return (float(number) if NUMBER.fullmatch(number) else None), str(time)
+        if isinstance(time, Real) and not isinstance(time, bool):
+            return time_value(time), None
+        raise TypeError(f"`{argument}` holds a {type(time).__name__}: pass a number or the label of a time point.")
 
     def nearest(self, time: float) -> int | None:
-        """Index of the time point that equals a number up to the rounding of float32."""
-        k = int(np.abs(self.points - time).argmin())
-        interval = np.diff(self.points).min() if len(self.points) > 1 else abs(self.points[0])
-        close = abs(self.points[k] - time) <= min(0.1 * interval, 1e-6 * max(abs(time), abs(self.points[k]), interval))
-        return k if close else None
+        """Index of the time point that equals a number, up to the digits that a user types."""
+        return closest(self.points, time_value(time))
 
     def cells(self, time: float) -> np.ndarray:
         """Indices of the cells of a time point."""
@@ -77,21 +114,31 @@ class CellTimes:
 
     def label(self, time: float) -> str:
         """How the user calls a time point."""
-        return next((name for name, value in self.labels.items() if value == time), f"{time:g}")
+        return next((name for name, value in self.labels.items() if value == time), number_text(time))
 
 
-def cell_times(adata: AnnData | MuData, time_key: str, *, time_map: Mapping[Any, float] | None = None) -> CellTimes:
+def cell_times(
+    adata: AnnData | MuData,
+    time_key: str,
+    *,
+    time_map: Mapping[Any, float] | str | None = None,
+    reference: np.ndarray | None = None,
+) -> CellTimes:
     """Read the times of all cells.
+
+    Numbers of any precision mean their shortest decimal number, and times that are equal up to rounding are one.
 
     Parameters
     ----------
     adata
         The data.
     time_key
-        Column of `obs`: numbers, or labels (strings, categories) that are plain numbers or that `time_map` translates.
-        For a MuData also `"modality:column"`.
+        Column of `obs`: numbers, durations (in days), or labels (strings, categories) that are plain numbers or that
+        `time_map` translates. For a MuData also `"modality:column"`.
     time_map
-        Time of every label.
+        Time of every label, or `"auto"` to read a common prefix and units.
+    reference
+        Times of a fit, whose values are taken for times equal to them up to rounding.
 
     Raises
     ------
@@ -110,30 +157,58 @@ def cell_times(adata: AnnData | MuData, time_key: str, *, time_map: Mapping[Any,
             f"`time_key` {name} is NaN in {missing.sum()} of {len(missing)} cells, for instance "
             f"{some(adata.obs_names[missing][:3])}: remove these cells, adata = adata[adata.{name}.notna()].copy()."
         )
-    kind = getattr(column.dtype, "kind", "O")
-    if kind in "bcmM":
-        hint = "take the difference to the first date, in hours or days" if kind in "mM" else "name another column"
-        raise TypeError(f"`time_key` {name} holds {column.dtype}: pass numbers or labels of time points; {hint}.")
-    ordered = bool(getattr(column.dtype, "ordered", False))
-    present = column.cat.remove_unused_categories().cat.categories if hasattr(column, "cat") else column.unique()
-    if time_map is not None:
-        numbers = _mapped(present, time_map, name)
-    elif getattr(present.dtype, "kind", "O") in "iuf":
-        numbers = np.asarray(present, dtype=np.float64)
-    else:
-        numbers = _parsed(present, name)
+    present, codes = _levels(column, name)
+    check_whole(present, name)
+    numbers = np.array(label_times(present, time_map, name), dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(
             f"`time_key` {name} has infinite times: remove these cells, or give them a time in `time_map`."
         )
-    if ordered and time_map is None and (np.diff(numbers) < 0).any():
+    precision = max((np.finfo(type(p)).eps for p in present if isinstance(p, np.floating)), default=0.0)
+    numbers = merge_equal(numbers, float(precision) if time_map is None else 0.0)
+    if reference is not None:
+        known = [closest(reference, t) for t in numbers]
+        numbers = np.array([t if k is None else reference[k] for t, k in zip(numbers, known, strict=True)])
+    if getattr(column.dtype, "ordered", False) and not is_map(time_map) and (np.diff(numbers) < 0).any():
         raise ValueError(
             f"`time_key` {name} is an ordered categorical whose order, {some(present)}, is not that of its numbers: "
             "pass `time_map`, or bring the categories in order with .cat.reorder_categories."
         )
-    values = column.map(dict(zip(present, numbers.tolist(), strict=True))).to_numpy(dtype=np.float64)
-    text = [p if isinstance(p, str) else f"{p:g}" if isinstance(p, Real) else str(p) for p in present]
-    return CellTimes(time_key, values, np.unique(numbers), dict(zip(text, numbers.tolist(), strict=True)))
+    labels: dict[str, float] = {}
+    for text, number in zip(map(label_text, present), numbers.tolist(), strict=True):
+        if labels.setdefault(text, number) != number:
+            raise ValueError(f"`time_key` {name} has two labels that read {text!r}, at different times: rename one.")
+    return CellTimes(time_key, numbers[codes], np.unique(numbers), labels)
+
+
+def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
+    """The labels that occur, as scalars of their type, and which of them every cell has.
+
+    Raises
+    ------
+    TypeError
+        If they are truth values, dates, or complex.
+    """
+    import pandas as pd
+
+    values = column.cat.remove_unused_categories().cat.categories if hasattr(column, "cat") else column.unique()
+    dtype: Any = values.dtype
+    kind = getattr(dtype, "kind", "O")
+    if kind in "iuf":
+        values = np.asarray(values, dtype=getattr(dtype, "numpy_dtype", dtype))
+    present = [pd.Timedelta(v) for v in values] if kind == "m" else list(values)
+    odd = [p for p in present if isinstance(p, bool | np.bool_ | complex | np.complexfloating)]
+    if odd:
+        raise TypeError(
+            f"`time_key` {name} holds {dtype}, for instance {some(odd[:1])}: pass numbers or labels of time points; name another column."
+        )
+    if kind == "M" or any(isinstance(p, datetime.date | np.datetime64) for p in present):
+        raise TypeError(
+            f"`time_key` {name} holds dates ({dtype}), which have no zero: take the difference to the first date, "
+            f"adata.{name} - adata.{name}.min(), which is read in days."
+        )
+    codes = column.cat.remove_unused_categories().cat.codes if hasattr(column, "cat") else pd.factorize(column)[0]
+    return present, np.asarray(codes, dtype=np.intp)
 
 
 def _column(adata: AnnData | MuData, time_key: str) -> pd.Series:
@@ -151,40 +226,3 @@ def _column(adata: AnnData | MuData, time_key: str) -> pd.Series:
             return adata.mod[modality].obs[key].reindex(adata.obs_names)
         columns = [*columns, *(f"{m}:{c}" for m, a in adata.mod.items() for c in a.obs.columns)]
     raise KeyError(f"`time_key` is {time_key!r}, which is no column of obs. {suggest(time_key, columns)}")
-
-
-def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> np.ndarray:
-    """Translate labels; those of a numeric column may be given as numbers or as text."""
-    if not hasattr(time_map, "keys"):
-        raise TypeError(f"`time_map` is a {type(time_map).__name__}: pass a dict, label -> time.")
-    table = {**{_text(k): v for k, v in time_map.items()}, **time_map}
-    missing = [p for p in labels if p not in table and _text(p) not in table]
-    if missing:
-        raise KeyError(f"`time_map` has no time for {some(missing)} of {name}: add them.")
-    found = [table[p] if p in table else table[_text(p)] for p in labels]
-    wrong = [v for v in found if isinstance(v, bool) or not isinstance(v, Real) or not np.isfinite(v)]
-    if wrong:
-        raise ValueError(f"`time_map` holds {some(wrong)}: pass finite numbers.")
-    return np.array(found, dtype=np.float64)
-
-
-def _text(label: Any) -> str:
-    return f"{label:g}" if isinstance(label, Real) else str(label)
-
-
-def _parsed(labels: Iterable[Any], name: str) -> np.ndarray:
-    """Read labels that all are plain numbers."""
-    texts = [str(p).strip() for p in labels]
-    unread = [t for t in texts if NUMBER.fullmatch(t) is None]
-    if unread:
-        within = [re.findall(r"\d+\.?\d*", t) for t in texts]
-        guess = (
-            {t: float(n[0]) for t, n in zip(texts, within, strict=True)} if all(len(n) == 1 for n in within) else None
-        )
-        example = guess or {t: float(i) for i, t in enumerate(texts)}
-        shown = ", ".join(f"{t!r}: {v:g}" for t, v in list(example.items())[:3])
-        raise ValueError(
-            f"`time_key` {name} holds labels that are no numbers ({some(unread)}): pass `time_map`, "
-            f"for instance {{{shown}{', ...' if len(example) > 3 else ''}}}."
-        )
-    return np.array([float(t) for t in texts])

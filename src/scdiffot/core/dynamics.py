@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .snapshots import Snapshots
 
 MAX_CELLS = 20_000
+# Times that differ by less than this share of the course are equal.
+NEAR = 1e-7
 Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Particles = tuple[Tensor, Tensor]
 Move = Callable[..., Tensor]
@@ -148,8 +150,15 @@ def simulate(
                 states[row, part] = model.scaling.state_out(x.numpy())
                 weights[row, part] = log_w.numpy()
                 row += 1
-    times = grid[keep] * model.scaling.time_scale + model.scaling.time_shift
-    return Trajectories(times, states, weights, np.arange(len(x0)))
+    named = np.concatenate([model.times, [t0, t1], [] if save_times is None else save_times])
+    return Trajectories(_named_times(grid[keep], named, model), states, weights, np.arange(len(x0)))
+
+
+def _named_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.ndarray:
+    """Times in the user's unit, without the rounding errors of the conversion where the user knows them."""
+    times = grid * model.scaling.time_scale + model.scaling.time_shift
+    nearest = named[np.abs(times[:, None] - named).argmin(axis=1)]
+    return np.where(np.abs(times - nearest) <= NEAR * np.ptp(model.times), nearest, times)
 
 
 def _stepper(
@@ -185,7 +194,7 @@ def step_grid(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times to step through, which stop at every snapshot and saved time, and which of them to keep."""
     low, high = min(start, end), max(start, end)
-    near = 1e-7 * (knots[-1] - knots[0])
+    near = NEAR * (knots[-1] - knots[0])
     saved = np.asarray(saved, dtype=np.float64)
     if saved.size == 0 or saved.min() < low - near or saved.max() > high + near:
         raise ValueError(f"`save_times` must lie between the start and the end, found {saved.tolist()}.")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata import AnnData
 
+from scdiffot._data.number_text import number_text
+
 from ._frame import make_adata
 from ._laws import Law, simulate_law
 
@@ -58,7 +60,7 @@ def truth_adata(
 ) -> AnnData:
     """Store snapshots with the drift, growth and numbers of the law they come from."""
     counts = np.array([len(x) for x in snapshots])
-    labels = np.array([f"{t:g}" for t in times])
+    labels = np.array([number_text(t) for t in times])
     truth: dict[str, Any] = {
         "sigma": law.sigma,
         "times": np.array(times),

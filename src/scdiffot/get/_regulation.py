@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.regulation import Regulations, read_regulation
+from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT
 from scdiffot._optional import require
 
@@ -23,7 +24,7 @@ def regulation(
     adata: AnnData | MuData,
     *,
     group: str | Iterable[str] | None = None,
-    time: float | None = None,
+    time: float | str | None = None,
     all: bool = False,
     as_graph: bool = False,
     key: str = DEFAULT,
@@ -77,7 +78,8 @@ def regulation(
     import pandas as pd
 
     found = read_regulation(adata, key)
-    chosen = found.find(group, time)
+    at = None if time is None else read_times(adata, key).find(time, "time")
+    chosen = found.find(group, at)
     if not as_graph:
         return pd.concat([_edges(found, int(k), all=all) for k in chosen], ignore_index=True)
     if len(chosen) != 1:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.number_text import distinct_texts
+
 from ._points import draw_legend
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def draw_alluvial(
             edgecolor="white",
             linewidth=0.6,
         )
-    ax.set_xticks(times, [f"{t:g}" for t in times])
+    ax.set_xticks(times, distinct_texts(times))
     ax.set_xlim(times[0] - 2 * half, times[-1] + 2 * half)
     ax.set_ylim(0, 1.02 * masses.sum(axis=1).max())
     ax.spines[["top", "right"]].set_visible(False)

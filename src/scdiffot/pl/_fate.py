@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT, OUTSIDE, Keys
@@ -157,7 +158,7 @@ def _draw_composition(
     alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
     n_descendants = adata.obs[Keys(key).n_descendants][followed].groupby(groups, observed=True).mean()
-    names = [f"{name:g}" if isinstance(name, float) else str(name) for name in means.index]
+    names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
     sizes = zip(names, counts, n_descendants, strict=True)
     labels = [f"{name}\n{n} cells × {n_each:.2g}" for name, n, n_each in sizes]
     figure, axes = make_axes(ax, height=max(0.5, 0.12 * len(means)), width=1.2)

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import some
 from scdiffot._data.store import read_table
+from scdiffot._data.time_values import closest, several
 from scdiffot._keys import DEFAULT, LANDSCAPE
 
 from ._figure import finish, make_axes
@@ -157,10 +158,9 @@ def _find_times(there: np.ndarray, times: Sequence[float | str] | None, plane: P
     if times is None:
         return list(range(len(there)))
     chosen = []
-    for time in times:
-        value = plane.times.find(time, "times") if isinstance(time, str) else float(time)
-        k = int(np.abs(there - value).argmin())
-        if not np.isclose(there[k], value):
+    for time in several(times):
+        k = closest(there, plane.times.read(time, "times"))
+        if k is None:
             raise KeyError(
                 f"`times` has {time!r}, at which there is no landscape: pass some of {some(there.tolist())}."
             )
@@ -197,5 +197,5 @@ def _marks(found: Any, time: float, rim: float, colors: dict[str, Any]) -> tuple
     if "basins" not in found:
         return np.empty((0, 2)), []
     table = found["basins"]
-    here = table[np.isclose(table["time"], time) & (table["depth"] <= rim)]
+    here = table[(table["time"] == time) & (table["depth"] <= rim)]
     return here[["x", "y"]].to_numpy(dtype=np.float64), [colors[str(name)] for name in here["type"]]

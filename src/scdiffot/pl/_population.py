@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_fit
 from scdiffot._keys import DEFAULT, STATE
 
@@ -89,7 +90,7 @@ def population(
     covered = [t for t in plane.times.points if low <= t <= high]
     if not covered:
         raise ValueError(
-            f"`paths` covers the times from {low:g} to {high:g}, where there is no snapshot: simulate longer."
+            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, where there is no snapshot: simulate longer."
         )
     figure, axes = make_axes(ax, len(covered) + 1)
     if len(axes) not in (1, len(covered), len(covered) + 1):

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import some, suggest
 from scdiffot._data.regulation import Regulations, read_regulation
+from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT
 from scdiffot._optional import require
 
@@ -30,7 +31,7 @@ def regulation(
     *,
     kind: Literal["heatmap", "network"] = "heatmap",
     group: str | Iterable[str] | None = None,
-    time: float | None = None,
+    time: float | str | None = None,
     genes: Sequence[str] | None = None,
     n_edges: int = 40,
     key: str = DEFAULT,
@@ -93,7 +94,8 @@ def regulation(
     if n_edges < 1:
         raise ValueError(f"`n_edges` is {n_edges}: pass at least 1.")
     found = read_regulation(adata, key)
-    chosen = found.find(group, time)
+    at = None if time is None else read_times(adata, key).find(time, "time")
+    chosen = found.find(group, at)
     weights = np.where([found.kept(k) for k in chosen], found.mean[chosen], np.nan)
     shown = _largest(weights, n_edges) if genes is None else _named(found, genes)
     weights = weights[:, shown][:, :, shown]

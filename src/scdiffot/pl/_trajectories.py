@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
+from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._keys import DEFAULT, FATE
 
@@ -153,7 +154,7 @@ def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str)
     low, high = np.sort(paths.times[[0, -1]])
     if not low <= time <= high:
         raise ValueError(
-            f"`paths` covers the times from {low:g} to {high:g}, and the fates are those at {time:g}: simulate until then."
+            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, and the fates are those at {number_text(time)}: simulate until then."
         )
     cells = plane.times.cells(time)
     codes, names = cell_labels(adata, str(found["cell_key"]))

@@ -11,6 +11,7 @@ from scdiffot._data.checks import check_count
 from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._data.nearest import Nearest
+from scdiffot._data.number_text import number_text
 from scdiffot._data.targets import Expression
 from scdiffot._keys import OUTSIDE
 from scdiffot._logging import logger
@@ -97,7 +98,7 @@ class Experiment:
         late = setting.times_of(cells)[-1]
         if late >= target:
             raise ValueError(
-                f"`target_time` is {target:g}, but `source` has cells of time {late:g}: choose earlier cells, or a later target."
+                f"`target_time` is {number_text(target)}, but `source` has cells of time {number_text(late)}: choose earlier cells, or a later target."
             )
         ends = setting.typed_cells(target, "target_time")
         trained = np.concatenate([setting.times.cells(t) for t in setting.model.times])

@@ -31,7 +31,7 @@ def fit(
     *,
     use_rep: str = "X_pca",
     n_dims: int | None = None,
-    time_map: Mapping[Any, float] | None = None,
+    time_map: Mapping[Any, float] | Literal["auto"] | None = None,
     mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
     growth: bool = True,
     sigma: float | Literal["auto"] = "auto",
@@ -76,15 +76,18 @@ def fit(
     adata
         Cells of all snapshots.
     time_key
-        Column of `adata.obs` with the time of every cell: numbers, or labels that are plain numbers or that `time_map`
-        translates.
+        Column of `adata.obs` with the time of every cell: numbers, durations (timedeltas, which are read in days), or
+        labels that are plain numbers or that `time_map` translates. Times that are equal up to rounding are one.
     use_rep
         Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
         ``"modality:key"`` of a MuData.
     n_dims
         Number of its columns to use, from the first. All by default.
     time_map
-        Time of every label in `time_key`, as a dict.
+        Time of every label in `time_key`, as a dict; labels with equal times are one time point. ``"auto"`` reads a
+        common prefix (``day7``, ``E9.5``) and units (``6h``, ``1d``, ``week 3``, ``24hpf``), of which the smallest is
+        the unit of time, and logs the result. Labels that are not clear, such as ``unassigned`` or ``E18`` beside
+        ``P0``, are refused.
     mass
         Mass of every snapshot, up to a common factor: ``"n_cells"`` takes the number of cells, a dict (time or label ->
         mass) what was measured otherwise, None the same mass everywhere.
@@ -109,7 +112,8 @@ def fit(
     growth_prior
         Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
     held_out
-        Times (numbers) or labels (strings) of snapshots to leave out of the training.
+        Times (numbers) or labels (strings) of snapshots to leave out of the training. Here as everywhere, a label comes
+        before a number that is written as text.
     spatial_key
         Key of `adata.obsm` with the positions of spots in a tissue. Expression and position then make up the state together, so
         that growth and drift are local, and the drift has a second part, the migration.

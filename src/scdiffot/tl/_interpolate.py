@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_course, read_fit, read_times
 from scdiffot._data.virtual import virtual_adata
 from scdiffot._keys import DEFAULT, STATE
@@ -67,11 +68,12 @@ def interpolate(
     (100, 2)
     """
     model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
-    if isinstance(time, str):
-        time = read_times(adata, key).find(time, "time")
+    time = read_times(adata, key).read(time, "time")
     low, high = model.times[[0, -1]]
     if not low <= time <= high:
-        raise ValueError(f"`time` is {time:g}: the fit covers the times from {low:g} to {high:g}.")
+        raise ValueError(
+            f"`time` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+        )
     if n_obs is not None and n_obs < 1:
         raise ValueError(f"`n_obs` is {n_obs}: pass at least 1, or None for all cells.")
     generator = as_generator(rng)

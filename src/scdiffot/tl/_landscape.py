@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from scdiffot._data.basis import read_basis
 from scdiffot._data.checks import writable
 from scdiffot._data.labels import cell_labels
+from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_course, read_fit, read_times
+from scdiffot._data.time_values import several
 from scdiffot._keys import DEFAULT, LANDSCAPE, STATE, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel, interpolate
@@ -147,13 +149,12 @@ def _times(adata: AnnData | MuData, times: Any, model: RUOTModel, key: str) -> n
         return model.times.copy()
     known = read_times(adata, key)
     found = set()
-    for time in [times] if isinstance(times, str | Real) else list(times):
-        if isinstance(time, bool) or not isinstance(time, str | Real):
-            raise TypeError(f"`times` holds a {type(time).__name__}: pass numbers, or labels of time points.")
-        value = known.find(time, "times") if isinstance(time, str) else float(time)
-        if not model.times[0] <= value <= model.times[-1]:
+    low, high = model.times[[0, -1]]
+    for time in several(times):
+        value = known.read(time, "times")
+        if not low <= value <= high:
             raise ValueError(
-                f"`times` holds {time!r}: the fit covers the times from {model.times[0]:g} to {model.times[-1]:g}."
+                f"`times` holds {time!r}: the fit covers the times from {number_text(low)} to {number_text(high)}."
             )
         found.add(value)
     if not found:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
 from scdiffot._data.store import read_fit, read_params, read_states, read_times
+from scdiffot._data.time_values import several
 from scdiffot._keys import DEFAULT, STATE
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel
@@ -112,7 +114,7 @@ def simulate(
         k = times.nearest(at)
         if k is None:
             raise ValueError(
-                f"`t0` is {at:g}, where no cells were observed: name the cells to start from with `source`."
+                f"`t0` is {number_text(at)}, where no cells were observed: name the cells to start from with `source`."
             )
         cells = times.cells(times.points[k])
     else:
@@ -121,7 +123,7 @@ def simulate(
         there = np.unique(times.values[cells])
         if len(there) > 1:
             raise ValueError(
-                f"`source` has cells of the times {', '.join(f'{t:g}' for t in there)}: choose cells of one, or pass `t0`."
+                f"`source` has cells of the times {', '.join(map(number_text, there))}: choose cells of one, or pass `t0`."
             )
         start = float(there[0])
     end = _time(times, t1, "t1")
@@ -129,10 +131,12 @@ def simulate(
     low, high = model.times[0], model.times[-1]
     for name, time in (("t0", start), ("t1", end)):
         if not low <= time <= high:
-            raise ValueError(f"`{name}` is {time:g}: the fit covers the times from {low:g} to {high:g}.")
+            raise ValueError(
+                f"`{name}` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+            )
     if start == end or (start < end) != (direction == "forward"):
         raise ValueError(
-            f"`t0` is {start:g} and `t1` is {end:g}: that is not {direction}; swap them or the `direction`."
+            f"`t0` is {number_text(start)} and `t1` is {number_text(end)}: that is not {direction}; swap them or the `direction`."
         )
     generator = as_generator(rng)
     if n_particles is not None:
@@ -147,7 +151,9 @@ def simulate(
         t1=end,
         kind=kind,
         n_steps=n_steps,
-        save_times=None if save_times is None else np.array([_time(times, t, "save_times") for t in save_times]),
+        save_times=None
+        if save_times is None
+        else np.array([_time(times, t, "save_times") for t in several(save_times)]),
         weighted=weighted,
         rng=generator,
     )
@@ -157,10 +163,5 @@ def simulate(
 
 
 def _time(times: Any, value: float | str | None, argument: str) -> float | None:
-    """A number, or the time of a label."""
-    if isinstance(value, str):
-        return times.find(value, argument)
-    if value is None:
-        return None
-    k = times.nearest(value)
-    return float(value) if k is None else float(times.points[k])
+    """A time, unless it is left out."""
+    return None if value is None else times.read(value, argument)

@@ -9,6 +9,7 @@ import numpy as np
 
 from scdiffot._data.checks import some
 from scdiffot._data.labels import cell_labels
+from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
 from scdiffot._data.shares import check_names
 from scdiffot._data.store import read_fit, read_states, read_times
@@ -56,7 +57,9 @@ class Setting:
         found = self.times.find(default if time is None else time, argument)
         low, high = self.model.times[[0, -1]]
         if not low <= found <= high:
-            raise ValueError(f"`{argument}` is {found:g}: the fit covers the times from {low:g} to {high:g}.")
+            raise ValueError(
+                f"`{argument}` is {number_text(found)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+            )
         return found
 
     def typed_cells(self, time: float, argument: str) -> np.ndarray:
@@ -64,7 +67,7 @@ class Setting:
         cells = self.times.cells(time)
         if not (self.codes[cells] >= 0).any():
             raise ValueError(
-                f"`{argument}` is {time:g}, but no cell of that time has a type in obs[{self.cell_key!r}]: name another time, "
+                f"`{argument}` is {number_text(time)}, but no cell of that time has a type in obs[{self.cell_key!r}]: name another time, "
                 "or another `cell_key`."
             )
         return cells
@@ -80,7 +83,7 @@ class Setting:
         wrong = found[(found < low) | (found > high)]
         if len(wrong):
             raise ValueError(
-                f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {low:g} to {high:g}."
+                f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {number_text(low)} to {number_text(high)}."
             )
         return found
 

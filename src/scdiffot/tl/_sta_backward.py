@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import check_count, some, writable
 from scdiffot._data.nearest import Nearest
+from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import write_ancestry
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
@@ -130,7 +131,7 @@ def sta_backward(
         raise ValueError(f"`source` has cells of the times {some(starts.tolist())}: choose cells of one.")
     if starts[0] <= target:
         raise ValueError(
-            f"`target_time` is {target:g}, but the cells of `source` are of time {starts[0]:g}: choose later cells, or an earlier target."
+            f"`target_time` is {number_text(target)}, but the cells of `source` are of time {number_text(starts[0])}: choose later cells, or an earlier target."
         )
     typed = cells[codes[cells] >= 0]
     if len(typed) == 0:

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import check_count, check_share, writable
 from scdiffot._data.classes import Classifier, check_estimator
+from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import write_fate
 from scdiffot._keys import DEFAULT, OUTSIDE, Keys
 from scdiffot._logging import logger
@@ -159,8 +160,8 @@ def sta_forward(
     if starts[-1] >= target:
         late = int((setting.times.values[cells] >= target).sum())
         raise ValueError(
-            f"`target_time` is {target:g}, but {late} of the {len(cells)} cells of `source` are of that time or later "
-            f"(up to {starts[-1]:g}): choose earlier cells, or a later target."
+            f"`target_time` is {number_text(target)}, but {late} of the {len(cells)} cells of `source` are of that time or later "
+            f"(up to {number_text(starts[-1])}): choose earlier cells, or a later target."
         )
     setting.typed_cells(target, "target_time")
     generator = as_generator(rng)

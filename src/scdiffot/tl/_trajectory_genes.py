@@ -10,6 +10,7 @@ import numpy as np
 from scdiffot._data.checks import check_count, writable
 from scdiffot._data.classes import Classifier, check_estimator
 from scdiffot._data.genes import read_genes
+from scdiffot._data.number_text import number_text
 from scdiffot._keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import cell_bar
@@ -160,11 +161,13 @@ def trajectory_genes(
     starts = setting.times_of(cells)
     if len(starts) > 1:
         raise ValueError(
-            f"`source` has cells of the times {', '.join(f'{t:g}' for t in starts)}: trends need one start, choose cells of one time."
+            f"`source` has cells of the times {', '.join(number_text(t) for t in starts)}: trends need one start, choose cells of one time."
         )
     start = float(starts[0])
     if start >= target:
-        raise ValueError(f"`target_time` is {target:g}, but the source cells are of time {start:g}: name a later one.")
+        raise ValueError(
+            f"`target_time` is {number_text(target)}, but the source cells are of time {number_text(start)}: name a later one."
+        )
     if len(cells) < 2:
         raise ValueError("`source` selects one cell: trends are compared over several, select more.")
     generator = as_generator(rng)
@@ -248,7 +251,7 @@ def _reached(
     kept = np.flatnonzero((share >= SEEN) & (effective >= min(FEWEST, len(w))))
     if len(kept) == 0:
         raise ValueError(
-            f"`source` leads to no fate at {target:g}: all paths end {OUTSIDE!r}, far from every cell of that time, or come from too "
+            f"`source` leads to no fate at {number_text(target)}: all paths end {OUTSIDE!r}, far from every cell of that time, or come from too "
             "few cells. Select more cells, or another `target_time`."
         )
     if len(kept) == 1:

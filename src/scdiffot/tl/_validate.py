@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import some, writable
 from scdiffot._data.store import read_course, read_fit, read_params, read_times, write_validation
+from scdiffot._data.time_values import several
 from scdiffot._keys import DEFAULT, STATE, Keys
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
@@ -85,8 +86,7 @@ def validate(
     model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
     params = read_params(adata, key)
     known = read_times(adata, key)
-    given = [times] if isinstance(times, str | int | float) else None if times is None else list(times)
-    left_out = None if given is None else sorted({known.find(t, "times") for t in given})
+    left_out = None if times is None else sorted({known.find(t, "times") for t in several(times)})
     held_out = [float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out]
     changes = {} if time_key is None else {"time_key": time_key}
     course = read_course(adata, key, held_out=held_out, **changes)
