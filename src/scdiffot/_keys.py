@@ -29,6 +29,9 @@ ALL = "all"
 # Class of descendants that are far from every cell
 OUTSIDE = "outside"
 
+# Class of descendants among cells that have no type
+UNKNOWN = "unknown"
+
 # Columns of the AnnData that `tl.interpolate` returns
 TIME = "time"
 WEIGHT = "weight"

@@ -80,10 +80,101 @@ def test_types_that_are_missing_or_alone():
     unknown = np.where(np.arange(300) < 100, -1, codes)
     told = Classifier(x, unknown, n_types=4, rng=np.random.default_rng(0))
     probability, outside = told(x)
-    assert probability.shape == (300, 4)
-    assert not probability[:, 2:].any()
+    assert probability.shape == (300, 5)
+    assert not probability[:, 2:4].any()
+    assert probability[:, 4].mean() == pytest.approx(1 / 3, abs=0.05)
+    assert told.n_cells.tolist() == [*np.bincount(codes[100:]), 0, 0]
     # cells of unknown type are cells
     assert not outside.any()
     alone = Classifier(x, np.zeros(300, int), n_types=2, estimator=LogisticRegression(), rng=np.random.default_rng(0))
-    np.testing.assert_array_equal(alone(x)[0], np.tile([1.0, 0.0], (300, 1)))
+    np.testing.assert_array_equal(alone(x)[0], np.tile([1.0, 0.0, 0.0], (300, 1)))
     assert alone.accuracy == 1
+
+
+@pytest.mark.parametrize(("n", "d"), [(600, 2), (3000, 10)], ids=["tree", "sample"])
+@pytest.mark.parametrize("m", [3, 5, 10, 20])
+def test_a_separate_type_of_few_cells(m, n, d):
+    """Truth 1 at a cluster 12 standard deviations away, whatever its number of cells; 30 neighbours said m / 30."""
+    x, codes = cells(n, d)
+    rng = np.random.default_rng(1)
+    rare, new = rng.normal(size=(2, max(m, 200), d)) + 100
+    rare[:, 1] += 12
+    new[:, 1] += 12
+    told = Classifier(
+        np.concatenate([x, rare[:m]]), np.append(codes, np.full(m, 2)), n_types=3, rng=np.random.default_rng(0)
+    )
+    probability, _ = told(new)
+    assert probability[:, 2].mean() > 0.96
+    assert told.accuracy_by_type[2] == 1
+    assert told.n_cells[2] == m
+    # the others do not know of it
+    assert told(x)[0][:, 2].mean() < 0.01
+
+
+@pytest.mark.parametrize("d", [2, 10])
+def test_a_mixed_type_of_few_cells_is_calibrated(d):
+    """Twenty cells that lie among 600 others have the share 20 / 620 everywhere, at their own places too."""
+    shares = []
+    for seed in range(5):
+        x, codes = cells(620, d, seed=seed)
+        codes[:20] = 2
+        told = Classifier(x, codes, n_types=3, rng=np.random.default_rng(0))
+        new, truth = cells(2000, d, seed=100 + seed)
+        probability, _ = told(new)
+        shares.append(probability[:, 2])
+        plain = Classifier(x, np.where(codes == 2, 1, codes), n_types=3, rng=np.random.default_rng(0))(new)[0]
+        # relative to each other, common types are as without it
+        log_loss = -np.log((probability[np.arange(2000), truth] + 0.01) / 1.03).mean()
+        without = -np.log((plain[np.arange(2000), truth] + 0.01) / 1.03).mean()
+        assert log_loss - without < 0.08
+    shares = np.concatenate(shares)
+    assert shares.mean() == pytest.approx(20 / 620, abs=0.01)
+    # of 30 neighbours, hardly ever more than five are of the type
+    assert (shares > 0.25).mean() < 0.02
+
+
+def test_common_types_are_judged_by_a_fixed_number_of_neighbours():
+    """An independent computation: shares among the 30 cells nearest to the nearest cell."""
+    x, codes = cells(500, 3)
+    told = Classifier(x, codes, n_types=2, rng=np.random.default_rng(0))
+    new, _ = cells(100, 3, seed=1)
+    nearest = cdist(new, x).argmin(axis=1)
+    lists = cdist(x[nearest], x).argsort(axis=1)[:, :30]
+    np.testing.assert_allclose(told(new)[0][:, 0], (codes[lists] == 0).mean(axis=1))
+
+
+def test_untyped_cells_are_a_class_for_every_classifier():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(100, 2)) + [c, 0] for c in (0, 20, 40)])
+    codes = np.repeat([0, 1, -1], 100)
+    for estimator in (None, LogisticRegression()):
+        told = Classifier(x, codes, n_types=2, estimator=estimator, rng=np.random.default_rng(0))
+        np.testing.assert_allclose(told(np.array([[0.0, 0], [20, 0], [40, 0]]))[0], np.eye(3), atol=0.02)
+        assert told.accuracy_by_type.tolist() == [1, 1]
+        assert told.accuracy == 1
+
+
+def test_accuracy_of_types_beyond_the_sample():
+    """Of 9000 cells, 5000 are tested, but of a type of 40 all."""
+    x, codes = cells(9000, 2)
+    rare = np.random.default_rng(1).normal(size=(40, 2)) + [100, 120]
+    told = Classifier(
+        np.concatenate([x, rare]), np.append(codes, np.full(40, 2)), n_types=3, rng=np.random.default_rng(0)
+    )
+    assert told.accuracy_by_type[2] == 1
+    assert told.accuracy == pytest.approx(0.78, abs=0.03)
+    table = told.accuracy_table(["a", "b", "c"])
+    assert table.index.tolist() == ["a", "b", "c"]
+    assert table["n_cells"].sum() == 9040
+
+
+def test_few_cells_are_sampled_and_weighted():
+    """Above six dimensions a type of 10 of 10,000 cells is whole among the cells that are compared with."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], [9990, 10])
+    nearest = Nearest(rng.normal(size=(10_000, 8)), rng, codes)
+    chosen = np.bincount(codes[nearest.cells])
+    assert chosen[1] == 10
+    # in the sum of their weights, all cells count alike
+    weight = np.bincount(codes[nearest.cells], 1 / nearest.sampling)
+    np.testing.assert_allclose(weight, [2000 * 0.999, 2000 * 0.001], rtol=0.01)

@@ -42,7 +42,7 @@ def split(_split_once):
 
 
 def test_what_is_written(fitted):
-    sdo.tl.sta_forward(fitted, "cell_type", path=True, **QUIET)
+    sdo.tl.sta_forward(fitted, "cell_type", 0, path=True, **QUIET)
     first = (fitted.obs["time"] == 0).to_numpy()
     for name in ("fate", "fate_se", "fate_path"):
         table = fitted.obsm[f"scdiffot_{name}"]
@@ -61,6 +61,12 @@ def test_what_is_written(fitted):
     assert found["classes"].tolist() == ["A", "B", "outside"]
     assert found["growth"] is True
     assert 0.5 < found["accuracy"] <= 1
+    by_type = found["accuracy_by_type"]
+    assert by_type.index.tolist() == ["A", "B"]
+    assert by_type["n_cells"].tolist() == [
+        int(((fitted.obs["time"] == 2) & (fitted.obs["cell_type"] == t)).sum()) for t in "AB"
+    ]
+    assert np.average(by_type["accuracy"], weights=by_type["n_cells"]) == pytest.approx(found["accuracy"])
     np.testing.assert_allclose(found["flow_times"], [0, 1, 2])
     masses, flows = found["flow_masses"], found["flows"]
     assert (masses.shape, flows.shape) == ((3, 3), (2, 3, 3))
@@ -69,12 +75,24 @@ def test_what_is_written(fitted):
     np.testing.assert_allclose(flows.sum(axis=1), masses[1:])
     np.testing.assert_allclose(masses[-1].sum(), fitted.obs["scdiffot_n_descendants"].mean())
     # another question drops what it has no answer to
-    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
+    sdo.tl.sta_forward(fitted, "cell_type", 0, **QUIET)
     assert "scdiffot_fate_path" not in fitted.obsm
 
 
+def test_all_cells_before_the_target_are_followed(fitted):
+    first = sdo.tl.sta_forward(fitted, "cell_type", 0, copy=True, **QUIET)
+    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
+    followed = fitted.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(followed, fitted.obs["time"] < 2)
+    # the flow is that of the first time, to which later cells add nothing
+    for name in ("flow_times", "flow_masses", "flows"):
+        np.testing.assert_array_equal(fitted.uns["scdiffot"]["fate"][name], first.uns["scdiffot"]["fate"][name])
+    sdo.tl.sta_forward(fitted, "cell_type", target_time=1, **QUIET)
+    np.testing.assert_array_equal(fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 0)
+
+
 def test_fates_of_a_cloud_that_splits(split):
-    sdo.tl.sta_forward(split, "cell_type", path=True, **QUIET | {"n_trajectories": 200})
+    sdo.tl.sta_forward(split, "cell_type", 0, path=True, **QUIET | {"n_trajectories": 200})
     table = split.obsm["scdiffot_fate"].dropna()
     assert list(table.columns) == ["up", "down", "outside"]
     n = split.obs["scdiffot_n_descendants"].dropna()
@@ -180,12 +198,15 @@ def test_missing_types(fitted):
     fitted.obs.loc[fitted.obs["time"] < 2, "cell_type"] = np.nan
     some = fitted.obs_names[fitted.obs["time"] == 2][:10]
     fitted.obs.loc[some, "cell_type"] = np.nan
-    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
+    sdo.tl.sta_forward(fitted, "cell_type", 0, **QUIET)
     np.testing.assert_allclose(fitted.obsm["scdiffot_fate"].dropna().sum(axis=1), 1)
     found = fitted.uns["scdiffot"]["fate"]
-    # the middle has no types to flow through
+    assert found["classes"].tolist() == ["A", "B", "unknown", "outside"]
+    # the middle has no types to flow through; those of the start flow from the class of cells without one
     assert found["flow_times"].tolist() == [0, 2]
-    assert found["flows"].sum() == 0
+    assert found["flow_classes"].tolist() == ["A", "B", "unknown", "outside"]
+    np.testing.assert_allclose(found["flow_masses"][0], [0, 0, 1, 0])
+    np.testing.assert_allclose(found["flows"][0].sum(), fitted.obs["scdiffot_n_descendants"].mean())
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no longer be the default")
@@ -229,7 +250,7 @@ def test_mudata(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", **quick)
     sdo.tl.sta_forward(mdata, "rna:cell_type", **QUIET)
     sdo.tl.sta_backward(mdata, "rna:cell_type", n_trajectories=5, show_progress=False)
-    assert mdata.obsm["scdiffot_fate"].notna().all(axis=1).sum() == (mdata.mod["rna"].obs["time"] == 0).sum()
+    assert mdata.obsm["scdiffot_fate"].notna().all(axis=1).sum() == (mdata.mod["rna"].obs["time"] < 2).sum()
 
 
 @pytest.mark.parametrize(

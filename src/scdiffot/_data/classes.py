@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from scdiffot._logging import logger
+from scdiffot.core.neighbor_shares import neighbor_shares
 
 from .checks import some
 from .nearest import Nearest
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
 # Share of the cells of every class on which a classifier is judged, and how many cells of each class calibration takes.
 HELD_OUT = 0.2
 N_CALIBRATION = 10
+# Cells on which neighbours are tested: in all, and at least of every type.
+N_TEST, N_TEST_TYPE = 5000, 100
 
 
 class Classifier:
     """Tells types from states among the cells of one time.
 
-    By default the types have the shares that they have among the nearest neighbours of the cell that is nearest: looked up once for every
-    cell, this takes a single nearest neighbour of a state. Shares among neighbours are calibrated as they are. Another
+    By default the types have the shares that they have among the nearest neighbours of the cell that is nearest: looked up
+    once for every cell, this takes a single nearest neighbour of a state. Types of few cells have a scale of their own
+    (:func:`~scdiffot.core.neighbor_shares.neighbor_shares`). Shares among neighbours are calibrated as they are. Another
     classifier is calibrated by cross-validation where every type has enough cells.
+
+    Cells without a type are a class of their own, with the share that they have among the neighbours; another classifier
+    divides the rest.
 
     Parameters
     ----------
@@ -41,6 +55,10 @@ class Classifier:
     accuracy
         Share of cells whose type is told from the others: of all (or 5000) for the neighbours, of a fifth held out for
         another classifier.
+    accuracy_by_type
+        The same for the cells of every type, shape ``(n_types,)``; NaN without such a cell.
+    n_cells
+        Number of cells of every type, shape ``(n_types,)``.
     """
 
     def __init__(
@@ -53,42 +71,57 @@ class Classifier:
         n_neighbors: int = 30,
         rng: np.random.Generator,
     ) -> None:
-        self._n_types = n_types
-        self._nearest = Nearest(states, rng)
-        self._estimator: Any = None
-        self.accuracy = 1.0
         known = np.flatnonzero(codes >= 0)
+        self._n_types = n_types
+        self._nearest = Nearest(states, rng, codes)
+        self._estimator: Any = None
+        self.accuracy, self.accuracy_by_type = 1.0, np.full(n_types, np.nan)
+        self.n_cells = np.bincount(codes[known], minlength=n_types)
+        classes = np.where(codes < 0, n_types, codes)
+        neighbors = _Neighbors(states, classes, n_classes=n_types + 1, n_neighbors=n_neighbors)
+        self._shares = neighbors.shares(self._nearest.cells)
         if estimator is None or len(np.unique(codes[known])) == 1:
-            self._fit_neighbors(states, codes, known, n_neighbors, rng)
+            if len(codes) > 1:
+                self._test_neighbors(neighbors, codes, known, rng)
         else:
             self._fit_estimator(states[known], codes[known], estimator, rng)
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities of the types (N, n_types), and which states are far from every cell (N,)."""
+        """Probabilities of the types and last of none (N, n_types + 1), and which states are far from every cell (N,)."""
         distance, index = self._nearest(x)
-        if self._estimator is None:
-            probability = self._shares[index]
-        else:
-            probability = np.zeros((len(x), self._n_types))
-            probability[:, self._estimator.classes_] = self._estimator.predict_proba(x)
+        probability = self._shares[index]
+        if self._estimator is not None:
+            known = 1 - probability[:, -1:]
+            probability[:, :-1] = 0
+            probability[:, self._estimator.classes_] = known * self._estimator.predict_proba(x)
         return probability, distance > self._nearest.radius
 
-    def _fit_neighbors(
-        self, states: np.ndarray, codes: np.ndarray, known: np.ndarray, n_neighbors: int, rng: np.random.Generator
-    ) -> None:
-        from sklearn.neighbors import NearestNeighbors
+    def accuracy_table(self, names: Sequence[str]) -> pd.DataFrame:
+        """Accuracy and number of cells of the types that occur."""
+        import pandas as pd
 
-        k = max(min(n_neighbors, len(known) // 10), 1)
-        one_hot = np.eye(self._n_types)[codes[known]]
-        neighbors = NearestNeighbors(n_neighbors=min(k + 1, len(known))).fit(states[known])
-        found = neighbors.kneighbors(states[self._nearest.cells], return_distance=False)
-        self._shares = one_hot[found[:, :k]].mean(axis=1)
-        judged = known if len(known) <= 5000 else rng.choice(known, 5000, replace=False)
-        # without the cell itself, its type is unseen
-        others = neighbors.kneighbors(states[judged], return_distance=False)[:, 1:]
-        if others.shape[1]:
-            shares = one_hot[others].mean(axis=1)
-            self.accuracy = float((shares.argmax(axis=1) == codes[judged]).mean())
+        present = np.flatnonzero(self.n_cells)
+        columns = {"accuracy": self.accuracy_by_type[present], "n_cells": self.n_cells[present]}
+        return pd.DataFrame(columns, index=np.array(names, dtype=object)[present])
+
+    def log_accuracy(self, names: Sequence[str]) -> None:
+        """Log how well types are told from states, overall and by type, the worst first."""
+        table = self.accuracy_table(names).sort_values("accuracy", kind="stable")
+        by_type = [f"{name}: {row.accuracy:.2f} of {row.n_cells}" for name, row in table.iterrows()]
+        logger.info(
+            "The classifier tells the types of unseen cells with an accuracy of %.2f (share of the cells of each type: %s).",
+            self.accuracy,
+            some(by_type),
+        )
+
+    def _test_neighbors(
+        self, neighbors: _Neighbors, codes: np.ndarray, known: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        random, rare = _test_rows(codes, known, rng)
+        rows = np.append(random, rare)
+        shares = neighbors.shares(rows, leave_out=True)[:, :-1]
+        correct = (shares.argmax(axis=1) == codes[rows]) & shares.any(axis=1)
+        self._set_accuracy(correct, codes[rows], n_random=len(random))
 
     def _fit_estimator(self, states: np.ndarray, codes: np.ndarray, estimator: Any, rng: np.random.Generator) -> None:
         held_out = np.concatenate(
@@ -99,8 +132,58 @@ class Classifier:
         seed = int(rng.integers(2**31))
         if len(held_out):
             judged = _calibrated(estimator, states[kept], codes[kept], seed)
-            self.accuracy = float((judged.predict(states[held_out]) == codes[held_out]).mean())
+            correct = judged.predict(states[held_out]) == codes[held_out]
+            self._set_accuracy(correct, codes[held_out], n_random=len(held_out))
         self._estimator = _calibrated(estimator, states, codes, seed)
+
+    def _set_accuracy(self, correct: np.ndarray, codes: np.ndarray, *, n_random: int) -> None:
+        """Set both accuracies; only the first cells are a random sample of all types."""
+        self.accuracy = float(correct[:n_random].mean())
+        counts = np.bincount(codes, minlength=self._n_types)
+        hits = np.bincount(codes, correct, minlength=self._n_types)
+        np.divide(hits, counts, out=self.accuracy_by_type, where=counts > 0)
+
+
+class _Neighbors:
+    """Nearest neighbours of cells, and the shares of classes among them."""
+
+    def __init__(self, states: np.ndarray, classes: np.ndarray, *, n_classes: int, n_neighbors: int) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self._states, self._classes, self._n_classes = states, classes, n_classes
+        self._n_neighbors = max(min(n_neighbors, len(states) // 10), 1)
+        # one more than neighbours to compare scales with, and the cell itself
+        self._index = NearestNeighbors(n_neighbors=min(self._n_neighbors + 2, len(states))).fit(states)
+
+    def shares(self, rows: np.ndarray, *, leave_out: bool = False) -> np.ndarray:
+        """Shares of the classes around some cells, with or without the cells themselves."""
+        lists = self._index.kneighbors(self._states[rows], return_distance=False)
+        if leave_out:
+            own = lists == rows[:, None]
+            # of many cells in one place, a cell may not be among its neighbours
+            own[~own.any(axis=1), -1] = True
+            lists = lists[~own].reshape(len(rows), -1)
+        return neighbor_shares(
+            self._states,
+            self._classes,
+            lists[:, : self._n_neighbors + 1],
+            n_classes=self._n_classes,
+            n_neighbors=self._n_neighbors,
+        )
+
+
+def _test_rows(codes: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Cells on which to test a classifier: random ones, and more of the types of which these have few."""
+    if len(known) <= N_TEST:
+        return known, known[:0]
+    random = rng.choice(known, N_TEST, replace=False)
+    left = np.setdiff1d(known, random)
+    counts = np.bincount(codes[random], minlength=codes.max() + 1)
+    more = [
+        members[: max(N_TEST_TYPE - counts[codes[members[0]]], 0)]
+        for members in (left[r] for r in _rows_by_code(codes[left]))
+    ]
+    return random, np.concatenate([*more, left[:0]])
 
 
 def _calibrated(estimator: Any, states: np.ndarray, codes: np.ndarray, seed: int) -> Any:

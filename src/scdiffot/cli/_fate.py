@@ -25,7 +25,9 @@ def add_fate(commands: Any) -> None:
     add_files(fate, "cells with a fit, as `scdiffot fit` writes them")
     fate.add_argument("--cell-key", required=True, metavar="KEY", help="column of obs with the cell types")
     fate.add_argument(
-        "--source", metavar="S", help="cells to follow: label of a time, query of obs, or name of a cell (first time)"
+        "--source",
+        metavar="S",
+        help="cells to follow: label of a time, query of obs, or name of a cell (all before the target)",
     )
     fate.add_argument("--target-time", metavar="T", help="label of the time of the fates (last time)")
     fate.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")

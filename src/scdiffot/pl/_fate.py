@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._data.store import read_times
-from scdiffot._keys import DEFAULT, OUTSIDE, Keys
+from scdiffot._keys import DEFAULT, OUTSIDE, UNKNOWN, Keys
 
 from ._alluvial import draw_alluvial
 from ._figure import finish, make_axes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# Share of the descendants of some cell that gives a fate a panel of its own, and of those of all that gives one to what is outside
+# Share of the descendants of some cell that gives a fate a panel of its own, and of those of all that gives one to what has no type
 SEEN, SEEN_OUTSIDE = 0.1, 0.01
 
 
@@ -44,7 +44,7 @@ def fate(
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the fates of cells: on an embedding, on average, or over time.
 
-    Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``); ``outside`` is dark grey.
+    Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``); ``unknown`` is grey, ``outside`` dark grey.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fate(
         ``"alluvial"``: the cell types over time; heights are masses, so bands widen where cells multiply.
     fates
         The fates that get a panel, in this order; by default all types that make up a tenth of the descendants of some cell, and
-        ``outside`` if it is a hundredth of all.
+        ``unknown`` and ``outside`` if they are a hundredth of all.
     groupby
         Column of `adata.obs` whose groups get a bar; by default the cell types.
     basis
@@ -137,7 +137,7 @@ def _draw_embedding(
 
 def _seen(table: pd.DataFrame) -> np.ndarray:
     """Which fates to draw."""
-    return np.where(table.columns == OUTSIDE, table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN)
+    return np.where(table.columns.isin([UNKNOWN, OUTSIDE]), table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN)
 
 
 def _draw_composition(
@@ -152,6 +152,11 @@ def _draw_composition(
     holder, column = find_column(adata, groupby, "groupby")
     followed = tables["fate"].notna().all(axis=1).to_numpy()
     groups = holder.obs[column].reindex(adata.obs_names)[followed]
+    if groups.isna().any():
+        groups = groups.astype("category")
+        groups = groups.cat.set_categories([*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]).fillna(
+            UNKNOWN
+        )
     by_group = tables["fate"][followed].groupby(groups, observed=True)
     means, counts = by_group.mean(), by_group.size()
     # among cells, trajectories add to the spread; a single cell has only theirs

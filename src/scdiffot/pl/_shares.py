@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import some, suggest
-from scdiffot._keys import OUTSIDE
+from scdiffot._keys import OUTSIDE, UNKNOWN
 
 from ._points import GREY, draw_cells, draw_legend, find_column, palette, point_size
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from ._plane import Plane
 
 NO_TYPE = "#404040"
+UNTYPED = "#969696"
 # from nothing to everything, and the ends of the colours in between
 PALE, DARK = 0.12, 0.55
 
 
 def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -> dict[str, Any]:
-    """Colour of every class: that of its cell type, and dark grey for what is outside all of them."""
+    """Colour of every class: that of its cell type, grey for cells without one, and dark grey for what is far from all."""
     import pandas as pd
 
     holder, column = find_column(adata, cell_key, "cell_key")
-    table = {OUTSIDE: NO_TYPE, **palette(holder, column, pd.Categorical(holder.obs[column]))}
+    table = {UNKNOWN: UNTYPED, OUTSIDE: NO_TYPE, **palette(holder, column, pd.Categorical(holder.obs[column]))}
     return {name: table[name] for name in names}
 
 

@@ -10,7 +10,7 @@ from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
-from scdiffot._keys import DEFAULT, FATE
+from scdiffot._keys import DEFAULT, FATE, UNKNOWN
 
 from ._figure import finish, make_axes
 from ._plane import find_plane
@@ -148,7 +148,7 @@ def check_paths(paths: Trajectories, n_dims: int) -> None:
 
 
 def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:
-    """Cell type that every path reaches."""
+    """Cell type that every path reaches, or that it ends among cells without one."""
     found, _ = read_fate(adata, key)
     time = float(found["target_time"])
     low, high = np.sort(paths.times[[0, -1]])
@@ -158,6 +158,6 @@ def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str)
         )
     cells = plane.times.cells(time)
     codes, names = cell_labels(adata, str(found["cell_key"]))
-    cells = cells[codes[cells] >= 0]
-    around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names))[codes[cells]])
-    return np.asarray(names)[around.argmax(axis=1)]
+    # the last row of the unit matrix is that of -1
+    around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names) + 1)[codes[cells]])
+    return np.asarray([*names, UNKNOWN])[around.argmax(axis=1)]

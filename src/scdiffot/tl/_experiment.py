@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count
-from scdiffot._data.classes import Classifier, check_estimator
+from scdiffot._data.classes import check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._data.nearest import Nearest
 from scdiffot._data.number_text import number_text
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._data.classes import Classifier
     from scdiffot.core.perturbation import Intervention
 
 # Share of cells far from the data from which on the user is told.
@@ -52,7 +53,7 @@ class Experiment:
     told
         Tells the types at that time.
     columns
-        Types that occur there.
+        Types that occur there, and the class of cells without one if there are such.
     growth, sustained, n_steps
         As the user asked.
     nearest
@@ -103,22 +104,18 @@ class Experiment:
         ends = setting.typed_cells(target, "target_time")
         trained = np.concatenate([setting.times.cells(t) for t in setting.model.times])
         expression = Expression.read(read_genes(adata, key, decoder), setting.states, trained)
-        told = Classifier(
-            setting.states[ends],
-            setting.codes[ends],
-            n_types=len(setting.names),
-            estimator=classifier,
-            n_neighbors=n_neighbors,
-            rng=np.random.default_rng(rng.integers(2**63)),
+        told = setting.classifier(ends, classifier, n_neighbors, rng)
+        nearest = Nearest(
+            setting.states[trained], np.random.default_rng(rng.integers(2**63)), codes=setting.codes[trained]
         )
-        seen = np.unique(setting.codes[ends])
-        nearest = Nearest(setting.states[trained], np.random.default_rng(rng.integers(2**63)))
-        return cls(setting, expression, cells, target, told, seen[seen >= 0], growth, bool(sustained), n_steps, nearest)
+        columns = setting.class_codes(ends)
+        told.log_accuracy(setting.names)
+        return cls(setting, expression, cells, target, told, columns, growth, bool(sustained), n_steps, nearest)
 
     @property
     def fates(self) -> list[str]:
         """Names of the classes, the last of which is outside."""
-        return [*(self.setting.names[i] for i in self.columns), OUTSIDE]
+        return [*self.setting.classes[self.columns].tolist(), OUTSIDE]
 
     def compare(
         self,
@@ -156,7 +153,7 @@ class Experiment:
         return both.take(np.argsort(np.argsort(times, kind="stable"), kind="stable"))
 
     def classify(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities of the types that occur at the end, and which states are far from all cells there."""
+        """Probabilities of the classes that occur at the end, and which states are far from all cells there."""
         probability, outside = self.told(x)
         return probability[:, self.columns], outside
 
@@ -188,6 +185,11 @@ class Experiment:
             shares.append(float(np.concatenate(far).mean()))
         return shares[0], shares[1]
 
+    def warn_untyped(self, control: np.ndarray) -> None:
+        """Warn if descendants of unchanged cells, with these shares of the fates, end among cells without a type."""
+        if self.columns[-1] == len(self.setting.names):
+            self.setting.warn_untyped(self.target, float(control[-2]), "descendants")
+
     def warn_outside(self, name: str, start: float, way: tuple[float, float], ends: tuple[float, float]) -> None:
         """Tell the user if changed cells leave the data, where the fit knows nothing."""
         if start > MANY_OUTSIDE:
@@ -207,10 +209,10 @@ class Experiment:
             )
         if ends[1] > MANY_OUTSIDE:
             logger.warning(
-                "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell of time %g and count as %r.",
+                "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell of time %s and count as %r.",
                 name,
                 100 * ends[1],
                 100 * ends[0],
-                self.target,
+                number_text(self.target),
                 OUTSIDE,
             )

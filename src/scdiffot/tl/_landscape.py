@@ -13,7 +13,7 @@ from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_course, read_fit, read_times
 from scdiffot._data.time_values import several
-from scdiffot._keys import DEFAULT, LANDSCAPE, STATE, Keys
+from scdiffot._keys import DEFAULT, LANDSCAPE, STATE, UNKNOWN, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core import RUOTModel, interpolate
 from scdiffot.core.landscape import model_landscape, near_points, particle_landscape, passes
@@ -79,8 +79,8 @@ def landscape(
         ``basis``; ``times`` (T,); the axes of the grid ``x`` and ``y``, both (n_grid,); ``potential`` (T, n_grid, n_grid) in nats, with
         one row for every y, NaN far from all cells; ``lambda``, alike, if cells grow.
         With `cell_key`, under that name: ``cell_key``, and two DataFrames. ``basins``, a row for every time and type: ``time``,
-        ``type``, the lowest point ``x``, ``y`` of the region of the type (where most of the nearest cells, of whatever time, are of it)
-        and ``depth``, the potential there. ``barriers``, a row for every time and pair of types: ``time``, ``from``, ``to`` and ``barrier``,
+        ``type``, the lowest point ``x``, ``y`` of the region of the type (where most of the nearest cells, of whatever time, are
+        of it; ``"unknown"`` where most have no type) and ``depth``, the potential there. ``barriers``, a row for every time and pair of types: ``time``, ``from``, ``to`` and ``barrier``,
         how far the path that has to climb least goes up from one well to reach the other; infinite if all paths leave the cells.
 
     Raises
@@ -137,8 +137,9 @@ def landscape(
         found["lambda"] = np.stack(prices)
     if labels is not None:
         found["cell_key"] = cell_key
-        region = _regions(plane, labels[0], x, y)
-        found |= _tables(chosen, potentials, region, names=labels[1], axes=(x, y))
+        # places among cells without a type are the region of none
+        region = _regions(plane, np.where(labels[0] < 0, len(labels[1]), labels[0]), x, y)
+        found |= _tables(chosen, potentials, region, names=[*labels[1], UNKNOWN], axes=(x, y))
     adata.uns[Keys(key).uns][LANDSCAPE] = found
     return adata if copy else None
 
@@ -166,8 +167,7 @@ def _regions(plane: np.ndarray, codes: np.ndarray, x: np.ndarray, y: np.ndarray)
     """Type of every grid point, shape ``(n_y, n_x)``."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    typed = codes >= 0
-    vote = KNeighborsClassifier(n_neighbors=min(N_VOTES, int(typed.sum()))).fit(plane[typed], codes[typed])
+    vote = KNeighborsClassifier(n_neighbors=min(N_VOTES, len(codes))).fit(plane, codes)
     xx, yy = np.meshgrid(x, y)
     return vote.predict(np.column_stack([xx.ravel(), yy.ravel()])).reshape(xx.shape)
 

@@ -114,8 +114,8 @@ def perturb(
     None, or the copy. :func:`scdiffot.get.perturbation` gives the result as a table, :func:`scdiffot.pl.perturb` draws it. Sets
 
     `adata.uns["{key}"]["perturbation"]["{name}"]` (with ``|`` for ``/``)
-        `sources` (S), the types of the changed cells and last ``"all"``, and `fates` (K), the types observed at the target time and
-        ``"outside"``; `control`, `perturbed`, their difference `shift`, with standard errors `control_se`, `perturbed_se` and
+        `sources` (S), the types of the changed cells (``"unknown"`` for those without one) and last ``"all"``, and `fates`
+        (K), the types observed at the target time, ``"unknown"`` if cells there have none, and ``"outside"``; `control`, `perturbed`, their difference `shift`, with standard errors `control_se`, `perturbed_se` and
         `se`, and `p` and `p_adjusted`, all (S, K). `n_descendants` (S, 2), of a cell without and with the change;
         `mass_ratio`, the second over the first, with `mass_se` and `mass_p` (S). For every cell in `cells` (n) `cell_shift` and
         `cell_se` (n, K) and `cell_ratio` (n). `outside_start`, the share of the changed cells that are far from all cells of
@@ -174,12 +174,14 @@ def perturb(
             [intervention], by_cell=True, n_trajectories=n_trajectories, rng=generator, progress=progress
         )
     codes = setting.codes[experiment.cells]
-    types = np.unique(codes[codes >= 0])
+    types = setting.class_codes(experiment.cells)
+    codes = np.where(codes < 0, len(setting.names), codes)
     results = _by_source(found, [*(np.flatnonzero(codes == c) for c in types), np.arange(len(codes))])
     cells = found.compare()
     outside = experiment.outside_start(intervention)
     ends = (float(results["control"][-1, -1]), float(results["perturbed"][-1, -1]))
     way = experiment.outside_course(intervention, generator)
+    experiment.warn_untyped(results["control"][-1])
     experiment.warn_outside(name, outside, way, ends)
     write_perturbation(
         adata,
@@ -197,7 +199,8 @@ def perturb(
             "n_trajectories": n_trajectories,
             "growth": experiment.growth,
             "accuracy": experiment.told.accuracy,
-            "sources": np.array([*(setting.names[c] for c in types), ALL]),
+            "accuracy_by_type": experiment.told.accuracy_table(setting.names),
+            "sources": np.array([*setting.classes[types], ALL]),
             "fates": np.array(experiment.fates),
             **results,
             "outside_start": outside,

@@ -82,7 +82,7 @@ def perturb_screen(
     pairs
         Whether to change all pairs of the genes, too, or a list of pairs.
     fate
-        A fate, or ``"outside"``, whose change is the effect, with its sign; ranks are by size.
+        A fate (a type, ``"unknown"`` or ``"outside"``) whose change is the effect, with its sign; ranks are by size.
     sustained
         Whether genes are held along the whole way.
     source
@@ -192,6 +192,7 @@ def perturb_screen(
     order = np.lexsort([-np.abs(table["effect"]), -table["n_trajectories"]])
     names = np.array([[targets.names[i] for i in (*rows, *rows)[:2]] for rows in chosen])
     partner = np.array(["" if len(rows) == 1 else pair[1] for rows, pair in zip(chosen, names, strict=True)])
+    experiment.warn_untyped(table["control"][0])
     outside = np.array([experiment.outside_start(intervention) for intervention in interventions])
     write_screen(
         adata,
@@ -213,6 +214,7 @@ def perturb_screen(
             "n_cells": len(experiment.cells),
             "growth": experiment.growth,
             "accuracy": experiment.told.accuracy,
+            "accuracy_by_type": experiment.told.accuracy_table(experiment.setting.names),
         },
     )
     return adata if copy else None

@@ -71,7 +71,7 @@ def sta_backward(
     n_trajectories
         Paths of every cell.
     n_neighbors
-        Number of cells to average over, at most a tenth of the cells of the target time.
+        Number of cells to average over, at most a tenth of the cells of the target time, or those of the type there.
     n_steps
         Steps in an interval between snapshots, 20 by default.
     rng
@@ -89,7 +89,8 @@ def sta_backward(
     refuse.
 
     `adata.obsm["{key}_ancestry"]` : data frame of shape ``(n, types)``
-        For every type of the source cells, the density of the ancestors over the cells of the target time; NaN for other cells.
+        For every type of the source cells, and ``"unknown"`` for those without one, the density of the ancestors over the
+        cells of the target time; NaN for other cells.
         Columns sum to one; with `weighted` to the mass, relative to that of the first snapshot of the fit.
     `adata.uns["{key}"]["ancestry"]`
         `cell_key`, `source_time`, `target_time`, `weighted`; `types` of the source cells, `source_types` of the cells of the target time;
@@ -133,19 +134,20 @@ def sta_backward(
         raise ValueError(
             f"`target_time` is {number_text(target)}, but the cells of `source` are of time {number_text(starts[0])}: choose later cells, or an earlier target."
         )
-    typed = cells[codes[cells] >= 0]
-    if len(typed) == 0:
+    if not (codes[cells] >= 0).any():
         raise ValueError(f"`source` selects cells that have no type in obs[{cell_key!r}]: choose others.")
     earlier = setting.typed_cells(target, "target_time")
     generator = as_generator(rng)
-    nearest = Nearest(setting.states[earlier], generator)
-    types, row = np.unique(codes[typed], return_inverse=True)
+    source_codes = np.where(codes[earlier] < 0, len(setting.names), codes[earlier])
+    nearest = Nearest(setting.states[earlier], generator, source_codes)
+    types = setting.class_codes(cells)
+    row = np.searchsorted(types, np.where(codes[cells] < 0, len(setting.names), codes[cells]))
     counts = np.bincount(row)
     mass, outside = np.zeros((len(types), len(nearest.cells))), np.zeros(len(types))
-    with cell_bar("ancestors", len(typed), show=show_progress) as progress:
+    with cell_bar("ancestors", len(cells), show=show_progress) as progress:
         walks = ancestors(
             model,
-            setting.states[typed],
+            setting.states[cells],
             starts[0],
             t0=target,
             n_trajectories=n_trajectories,
@@ -170,19 +172,22 @@ def sta_backward(
         totals = np.ones(len(types))
     far = float(np.average(outside, weights=counts))
     if far > MANY_OUTSIDE:
-        logger.warning("%.0f %% of the ancestors are far from every cell of time %g.", 100 * far, target)
-    smoothing = nearest.smoothing(setting.states[earlier], max(min(n_neighbors, len(earlier) // 10), 1))
-    density = smoothing @ mass.T
+        logger.warning("%.0f %% of the ancestors are far from every cell of time %s.", 100 * far, number_text(target))
+    # around a cell of a rare type, more neighbours than the type has cells would be of others
+    n_averaged = np.minimum(max(min(n_neighbors, len(earlier) // 10), 1), np.bincount(source_codes)[source_codes])
+    density = nearest.smoothing(setting.states[earlier], n_averaged) @ (mass * nearest.sampling).T
     density *= totals / density.sum(axis=0)
-    source_codes = codes[earlier]
-    source_types = np.unique(source_codes[source_codes >= 0])
-    names = np.array(setting.names)
+    source_types = np.unique(source_codes)
+    composition = np.stack([density[source_codes == code].sum(axis=0) for code in source_types], axis=1)
+    if source_types[-1] == len(setting.names):
+        setting.warn_untyped(target, float(composition[:, -1].sum() / totals.sum()), "ancestors")
+    names = setting.classes
     write_ancestry(
         adata,
         keys,
         earlier,
         density=density,
-        composition=np.stack([density[source_codes == code].sum(axis=0) for code in source_types], axis=1),
+        composition=composition,
         found={
             "cell_key": cell_key,
             "source_time": float(starts[0]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count, check_share, writable
-from scdiffot._data.classes import Classifier, check_estimator
+from scdiffot._data.classes import check_estimator
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import write_fate
 from scdiffot._keys import DEFAULT, OUTSIDE, Keys
@@ -19,7 +19,7 @@ from scdiffot.core.fate import N_STEPS, Descent, descend
 from ._sta import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from anndata import AnnData
     from mudata import MuData
@@ -60,8 +60,9 @@ def sta_forward(
 
     Types at the end are told from the state by a classifier of the cells observed at the target time. Its probabilities are
     averaged, so that an undecided state counts for several types with the shares that such states have. Descendants far from
-    every observed cell (a quarter farther than all but one in a thousand of these are from the nearest other one) are of no type, but
-    ``"outside"``.
+    every observed cell (a quarter farther than all but one in a thousand of these are from the nearest other one) are of no
+    type, but ``"outside"``. Those among cells that have no type (NaN) are ``"unknown"``; there is no such class where all
+    cells of the target time have one.
 
     A trajectory is *committed* from the time on from which the same classifier gives its last type at least the probability
     `threshold` without interruption. The commitment time of a cell is the mean over its trajectories, weighted by descendants;
@@ -74,8 +75,9 @@ def sta_forward(
     cell_key
         Column of `adata.obs` with the cell types.
     source
-        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem' and day < 4"``), names of cells, or
-        a boolean mask. The cells of the first time by default. Every cell starts at its own time.
+        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem' and day < 4"``), names
+        of cells, or a boolean mask. By default all cells before the target; naming those of one time takes less time. Every
+        cell starts at its own time.
     target_time
         Time of the fates (number or label), at which cells were observed; the last by default.
     n_trajectories
@@ -88,7 +90,8 @@ def sta_forward(
         Any classifier of scikit-learn with `predict_proba`, which is calibrated by cross-validation if every type has ten cells or
         more. By default the shares of types among the nearest neighbours (of the cell nearest to the state).
     n_neighbors
-        Number of neighbours, at most a tenth of the cells.
+        Number of neighbours, at most a tenth of the cells. For types with fewer cells, smaller numbers take part as far as
+        they predict these types better.
     threshold
         Probability of a type from which on a trajectory is committed to it.
     n_steps
@@ -108,7 +111,8 @@ def sta_forward(
     ``/`` in the name of a type, which files of AnnData refuse; :func:`scdiffot.get.fate` gives the names as they are.
 
     `adata.obsm["{key}_fate"]` : data frame of shape ``(n, classes)``
-        Shares of the types observed at the target time, and ``"outside"``, among the descendants.
+        Shares of the types observed at the target time, of ``"unknown"`` if some cells there have no type, and of
+        ``"outside"``, among the descendants.
     `adata.obsm["{key}_fate_se"]` : data frame of shape ``(n, classes)``
         Their Monte-Carlo standard errors.
     `adata.obsm["{key}_fate_path"]` : data frame of shape ``(n, classes)``
@@ -120,10 +124,12 @@ def sta_forward(
     `adata.obs["{key}_commitment_time"]`
         Time at which the fate is decided.
     `adata.uns["{key}"]["fate"]`
-        `cell_key`, `target_time`, `classes`; `accuracy` of the classifier on cells it has not seen; `n_trajectories`, `growth`; and the
-        flow of mass between types: `flow_times` (S), `flow_classes` (K), `flow_masses` (S x K) of every type per followed
-        cell, and `flows` (S - 1 x K x K), from type to type as large as it is on arrival. A cell that starts later joins
-        `flow_masses` at its time.
+        `cell_key`, `target_time`, `classes`; `accuracy` of the classifier on cells it has not seen, and
+        `accuracy_by_type`, a data frame with the `accuracy` on the cells of every type and their number `n_cells`;
+        `n_trajectories`, `growth`; and the flow of mass between types: `flow_times` (S), `flow_classes` (K), `flow_masses`
+        (S x K) of every type per followed cell, and `flows` (S - 1 x K x K), from type to type as large as it is on arrival.
+        A cell of `source` that starts later joins `flow_masses` at its time; by default the flow is that of the cells of the
+        first time alone.
 
     Raises
     ------
@@ -155,7 +161,7 @@ def sta_forward(
     threshold = check_share("threshold", threshold)
     growth = setting.check_growth(growth, "growth")
     target = setting.find_time(target_time, setting.model.times[-1], "target_time")
-    cells = setting.find_cells(adata, source, setting.model.times[0])
+    cells = setting.find_earlier_cells(adata, source, target)
     starts = setting.times_of(cells)
     if starts[-1] >= target:
         late = int((setting.times.values[cells] >= target).sum())
@@ -176,9 +182,12 @@ def sta_forward(
             "rng": generator,
             "progress": progress,
         }
-        parts = [course.descend(cells[setting.times.values[cells] == t], t, options) for t in starts]
-    rows = np.concatenate([part_cells for part_cells, _ in parts])
-    columns = course.columns
+        for t in starts:
+            course.descend(
+                cells[setting.times.values[cells] == t], t, options, flow=source is not None or t == starts[0]
+            )
+    _warn_ends(course)
+    course.classifier.log_accuracy(setting.names)
     tables = {keys.fate: "fate", keys.fate_se: "fate_se"} | ({keys.fate_path: "path"} if path else {})
     numbers = {
         keys.n_descendants: "n_descendants",
@@ -186,40 +195,41 @@ def sta_forward(
         keys.fate_ess: "ess",
         keys.commitment_time: "commitment",
     }
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for _, part in parts])
-
-    outside = float(np.average(joined("fate")[:, -1], weights=joined("n_descendants")))
-    if outside > MANY_OUTSIDE:
-        logger.warning(
-            "%.0f %% of the descendants end far from every cell of time %g and count as %r.",
-            100 * outside,
-            target,
-            OUTSIDE,
-        )
-    logger.info("The classifier tells the types of unseen cells with an accuracy of %.2f.", course.accuracy)
     write_fate(
         adata,
         keys,
-        rows,
-        tables={name: joined(field)[:, columns] for name, field in tables.items()},
-        columns={name: joined(field) for name, field in numbers.items()},
+        course.cells,
+        tables={name: course.join(field)[:, course.columns] for name, field in tables.items()},
+        columns={name: course.join(field) for name, field in numbers.items()},
         found={
             "cell_key": cell_key,
             "target_time": target,
-            "classes": course.names(columns),
-            "accuracy": course.accuracy,
+            "classes": setting.classes[course.columns],
+            "accuracy": course.classifier.accuracy,
+            "accuracy_by_type": course.classifier.accuracy_table(setting.names),
             "n_trajectories": n_trajectories,
             "growth": growth,
-            **course.flows(len(cells)),
+            **course.flows(),
         },
     )
     return adata if copy else None
 
 
+def _warn_ends(course: _Course) -> None:
+    """Warn where descendants end among cells without a type, or far from all."""
+    shares = np.average(course.join("fate"), axis=0, weights=course.join("n_descendants"))
+    course.setting.warn_untyped(course.target, float(shares[-2]), "descendants")
+    if shares[-1] > MANY_OUTSIDE:
+        logger.warning(
+            "%.0f %% of the descendants end far from every cell of time %s and count as %r.",
+            100 * shares[-1],
+            number_text(course.target),
+            OUTSIDE,
+        )
+
+
 class _Course:
-    """Times at which types are told, and the mass that flows between them."""
+    """Times at which types are told, what was followed, and the mass that flows between the classes."""
 
     def __init__(
         self,
@@ -230,54 +240,52 @@ class _Course:
         n_neighbors: int,
         rng: np.random.Generator,
     ) -> None:
-        self.setting = setting
+        self.setting, self.target = setting, target
         codes, points = setting.codes, setting.times.points
         low, high = setting.model.times[[0, -1]]
         points = points[(points >= max(start, low)) & (points <= min(target, high))]
         self.times = np.array([t for t in points if t == start or (codes[setting.times.cells(t)] >= 0).any()])
-        self.stages: list[tuple[float, Callable]] = []
-        for t in self.times[1:]:
-            cells = setting.times.cells(t)
-            told = Classifier(
-                setting.states[cells],
-                codes[cells],
-                n_types=len(setting.names),
-                estimator=classifier,
-                n_neighbors=n_neighbors,
-                # a generator of its own, so that the paths are the same whatever the classifier
-                rng=np.random.default_rng(rng.integers(2**63)),
-            )
-            self.stages.append((float(t), told))
-        self.accuracy = told.accuracy
-        n_classes = len(setting.names) + 1
-        seen = np.unique(codes[setting.times.cells(target)])
-        self.columns = np.append(seen[seen >= 0], n_classes - 1)
+        self.stages = [
+            (float(t), setting.classifier(setting.times.cells(t), classifier, n_neighbors, rng)) for t in self.times[1:]
+        ]
+        self.classifier = self.stages[-1][1]
+        n_classes = len(setting.classes)
+        self.columns = np.append(setting.class_codes(setting.times.cells(target)), n_classes - 1)
+        self._parts: list[tuple[np.ndarray, Descent]] = []
         self._masses = np.zeros((len(self.times), n_classes))
         self._flows = np.zeros((len(self.stages), n_classes, n_classes))
+        self._n_flowing = 0
 
-    def names(self, columns: np.ndarray) -> np.ndarray:
-        """Names of classes, of which the last is outside."""
-        return np.array([*self.setting.names, OUTSIDE])[columns]
+    @property
+    def cells(self) -> np.ndarray:
+        """Cells that were followed."""
+        return np.concatenate([cells for cells, _ in self._parts])
 
-    def descend(self, cells: np.ndarray, t: float, options: dict[str, Any]) -> tuple[np.ndarray, Descent]:
-        """Follow the cells of a time, and add to the flows."""
+    def join(self, name: str) -> np.ndarray:
+        """A field of the descendants of all cells that were followed."""
+        return np.concatenate([getattr(part, name) for _, part in self._parts])
+
+    def descend(self, cells: np.ndarray, t: float, options: dict[str, Any], *, flow: bool) -> None:
+        """Follow the cells of a time, and add to the flows if they take part in these."""
         first = int(np.flatnonzero(self.times >= t)[0])
         stages = [stage for stage in self.stages if stage[0] > t]
         codes = self.setting.codes[cells]
-        found = descend(self.setting.model, self.setting.states[cells], t, stages=stages, classes=codes, **options)
-        self._masses[first] += np.bincount(codes[codes >= 0], minlength=self._masses.shape[1])
-        offset = len(self.stages) - len(stages)
-        self._flows[offset:] += found.flows
-        self._masses[offset + 1 :] += found.flows.sum(axis=1)
-        return cells, found
+        classes = np.where(codes < 0, len(self.setting.names), codes)
+        found = descend(self.setting.model, self.setting.states[cells], t, stages=stages, classes=classes, **options)
+        self._parts.append((cells, found))
+        if flow:
+            self._n_flowing += len(cells)
+            self._masses[first] += np.bincount(classes, minlength=self._masses.shape[1])
+            offset = len(self.stages) - len(stages)
+            self._flows[offset:] += found.flows
+            self._masses[offset + 1 :] += found.flows.sum(axis=1)
 
-    def flows(self, n_cells: int) -> dict[str, np.ndarray]:
-        """Flows between the classes that occur, per followed cell."""
-        occur = np.flatnonzero(self._masses.any(axis=0))
-        occur = np.union1d(occur, self.columns)
+    def flows(self) -> dict[str, np.ndarray]:
+        """Flows between the classes that occur, per cell that takes part in them."""
+        occur = np.union1d(np.flatnonzero(self._masses.any(axis=0)), self.columns)
         return {
             "flow_times": self.times,
-            "flow_classes": self.names(occur),
-            "flow_masses": self._masses[:, occur] / n_cells,
-            "flows": self._flows[:, occur][:, :, occur] / n_cells,
+            "flow_classes": self.setting.classes[occur],
+            "flow_masses": self._masses[:, occur] / self._n_flowing,
+            "flows": self._flows[:, occur][:, :, occur] / self._n_flowing,
         }

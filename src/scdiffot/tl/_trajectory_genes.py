@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count, writable
-from scdiffot._data.classes import Classifier, check_estimator
+from scdiffot._data.classes import check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._data.number_text import number_text
-from scdiffot._keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, Keys
+from scdiffot._keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, UNKNOWN, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import cell_bar
 from scdiffot._rng import as_generator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from mudata import MuData
+
+    from scdiffot._data.classes import Classifier
 
 # A fate has trends if this share of the descendants has it, and they come from this many cells.
 SEEN, FEWEST = 0.01, 3
@@ -57,7 +59,7 @@ def trajectory_genes(
     r"""Follow the expression of genes along simulated trajectories, and rank genes by how much it differs between fates.
 
     From every source cell stochastic paths run to the target time, as in :func:`scdiffot.tl.sta_forward`, and are decoded. The cell type
-    at the end is the fate of a path. The trend of a fate is the mean over the paths that end there, each of which counts by
+    at the end is the fate of a path; paths that end among cells without a type, or far from all, have none. The trend of a fate is the mean over the paths that end there, each of which counts by
     the number of its descendants at the end, at all times: at the start it is the expression of the source cells that the fate
     comes from.
 
@@ -122,6 +124,7 @@ def trajectory_genes(
           ``effect``, ``difference`` from the other fates and its standard error ``se``, ``p``, ``p_adjusted``, ``time`` from which on the
           difference is at least half its maximum, ``change`` along the trajectories from start to end and its ``change_se``. With a
           single fate there is only change;
+        - ``accuracy`` and ``accuracy_by_type`` of the classifier, as in :func:`scdiffot.tl.sta_forward`;
         - ``cell_key``, ``source_time``, ``target_time``, ``n_cells``, ``n_trajectories``, ``growth``, ``band``.
 
     Raises
@@ -173,14 +176,7 @@ def trajectory_genes(
     generator = as_generator(rng)
     if len(cells) > n_cells:
         cells = np.sort(generator.choice(cells, n_cells, replace=False))
-    told = Classifier(
-        setting.states[goal],
-        setting.codes[goal],
-        n_types=len(setting.names),
-        estimator=classifier,
-        n_neighbors=n_neighbors,
-        rng=np.random.default_rng(generator.integers(2**63)),
-    )
+    told = setting.classifier(goal, classifier, n_neighbors, generator)
     with cell_bar("Genes along trajectories", len(cells), show=show_progress) as progress:
         paths = follow(
             setting.model,
@@ -193,7 +189,8 @@ def trajectory_genes(
             progress=progress,
         )
     probability = _fates(told, paths.states[-1])
-    kept, share = _reached(probability, paths.log_w, setting.names, target)
+    told.log_accuracy(setting.names)
+    kept, share = _reached(probability, paths.log_w, setting, target)
     found = trends(
         paths, probability[:, :, kept], lambda z: space.decode(z)[:, columns], band=(low, high), rng=generator
     )
@@ -205,6 +202,8 @@ def trajectory_genes(
         "n_cells": len(cells),
         "n_trajectories": n_trajectories,
         "growth": weighted,
+        "accuracy": told.accuracy,
+        "accuracy_by_type": told.accuracy_table(setting.names),
         "band": np.array([low, high]),
         "times": paths.times,
         "genes": names,
@@ -227,36 +226,39 @@ def _check_band(band: Any) -> tuple[float, float]:
 
 
 def _fates(told: Classifier, ends: np.ndarray) -> np.ndarray:
-    """Probabilities (n, m, types) of the ends (n, m, d) of paths; zero outside."""
+    """Probabilities (n, m, types and none) of the ends (n, m, d) of paths; zero outside."""
     known, outside = told(ends.reshape(-1, ends.shape[2]))
     return np.where(outside[:, None], 0.0, known).reshape(*ends.shape[:2], -1)
 
 
 def _reached(
-    probability: np.ndarray, log_w: np.ndarray, names: list[str], target: float
+    probability: np.ndarray, log_w: np.ndarray, setting: Setting, target: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the fates that are reached, and shares of all types."""
+    """Positions of the types that are reached, and shares of all types."""
     w = np.exp(log_w.astype(np.float64) - log_w.max())
     by_cell = np.einsum("nm,nmk->nk", w, probability)
     share = by_cell.sum(axis=0) / w.sum()
-    outside = 1 - float(share.sum())
+    outside, unknown = 1 - float(share.sum()), float(share[-1])
+    setting.warn_untyped(target, unknown, "descendants")
+    by_cell, share = by_cell[:, :-1], share[:-1]
     if outside > MANY_OUTSIDE:
         logger.warning(
-            "%.0f %% of the descendants end far from every cell of time %g, %r, and count for no fate.",
+            "%.0f %% of the descendants end far from every cell of time %s, %r, and count for no fate.",
             100 * outside,
-            target,
+            number_text(target),
             OUTSIDE,
         )
     effective = np.square(by_cell.sum(axis=0)) / np.maximum(np.square(by_cell).sum(axis=0), 1e-300)
     kept = np.flatnonzero((share >= SEEN) & (effective >= min(FEWEST, len(w))))
     if len(kept) == 0:
         raise ValueError(
-            f"`source` leads to no fate at {number_text(target)}: all paths end {OUTSIDE!r}, far from every cell of that time, or come from too "
-            "few cells. Select more cells, or another `target_time`."
+            f"`source` leads to no fate at {number_text(target)}: all paths end {OUTSIDE!r}, far from every cell of that time, {UNKNOWN!r}, among cells "
+            "without a type, or come from too few cells. Select more cells, or another `target_time`."
         )
     if len(kept) == 1:
         logger.warning(
-            "All paths lead to %r: there are trends, but no differences between fates to rank genes by.", names[kept[0]]
+            "All paths lead to %r: there are trends, but no differences between fates to rank genes by.",
+            setting.names[kept[0]],
         )
     return kept, share
 
