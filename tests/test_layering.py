@@ -14,8 +14,8 @@ import scdiffot
 ROOT = Path(scdiffot.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# Small modules without state that every room may use; they import nothing of the package themselves.
-LEAVES = {"_logging", "_rng", "_optional", "_progress"}
+# Small modules without state that every room may use; they import nothing of the package but each other.
+LEAVES = {"_logging", "_rng", "_optional", "_progress", "_layouts", "_stored_json", "errors"}
 # Room -> the rooms it may import at run time, apart from itself and the leaves. The command line sits on top of all.
 ROOMS = {
     "core": set(),
@@ -96,7 +96,7 @@ def test_rooms_import_one_way(path):
     room = _room(path)
     if room in {"__init__", "__main__", "cli"}:
         return
-    allowed = set() if room in LEAVES else ROOMS[room] | LEAVES | {room}
+    allowed = (set() if room in LEAVES else ROOMS[room]) | LEAVES | {room}
     wrong = [i for i in _imports(path) if i.room and not i.typing and i.room not in allowed]
     assert not wrong, f"{room} may import {sorted(allowed)} of the package"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import datasets, ext, get, metrics, pl, pp, tl
+    from . import datasets, errors, ext, get, metrics, pl, pp, tl
 
-__all__ = ["datasets", "ext", "get", "metrics", "pl", "pp", "tl"]
+__all__ = ["datasets", "errors", "ext", "get", "metrics", "pl", "pp", "tl"]
 
 __version__ = version("scdiffot")
 

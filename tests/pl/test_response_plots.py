@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
 
 import scdiffot as sdo
+from scdiffot._data.seals import seal
 from scdiffot.pl._response_cells import COLORS
 
 mpl.use("agg")
@@ -191,7 +192,8 @@ def test_modalities(mdata, give_response):
     for name in ("scdiffot_response", "scdiffot_predicted"):
         mdata.obsm[name] = adata.obsm[name]
     found = adata.uns["scdiffot_response"]
-    mdata.uns["scdiffot_response"] = found | {"params": found["params"] | {"use_rep": "rna:X"}}
+    moved = found | {"params": found["params"] | {"use_rep": "rna:X"}}
+    mdata.uns["scdiffot_response"] = seal(moved, "params", "model")
     sdo.tl.response_subpopulations(mdata, groupby="cell_type")
     sdo.tl.response_subpopulations(adata, groupby="cell_type")
     features = sdo.get.response(mdata, "features")

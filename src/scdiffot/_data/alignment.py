@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._keys import Keys
+from scdiffot._layouts import read
 from scdiffot._logging import logger
 from scdiffot.core.spatial.nonrigid import Warp
 from scdiffot.core.spatial.pose import Pose
+from scdiffot.errors import damaged
 
 from .checks import check_adata, suggest
+from .layouts import ALIGNMENT
+from .seals import check_seal, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 # Agreement below which slices may have nothing in common.
 LOW_SCORE = 0.3
+# Parts of the entry that results depend on.
+PARTS = ("params", "table", "rotation", "shift", "warps")
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,7 @@ def write_alignment(
             "scale": np.array([warp.scale for _, warp in warps]),
         }
     adata.obsm[keys.aligned] = aligned
-    adata.uns[keys.slices] = entry
+    adata.uns[keys.slices] = seal(entry, *(name for name in PARTS if name in entry))
 
 
 def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
@@ -226,6 +232,8 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
     ------
     KeyError
         If there is none under this name.
+    StoredFitError
+        If it is damaged, of a newer version, or something else.
     """
     check_adata(adata)
     name = Keys(key).slices
@@ -235,21 +243,39 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
             f"`key` is {key!r}, but there is no adata.uns[{name!r}]: run scdiffot.tl.align_slices(adata, library_key) first, "
             "or name another alignment."
         )
-    table = entry["table"]
+    place = f"adata.uns[{name!r}]"
+    check_seal(
+        entry if hasattr(entry, "keys") else {}, place, *(part for part in PARTS if part != "warps" or part in entry)
+    )
+    stored = read(entry, ALIGNMENT, place)
+    table = stored["table"]
     names = [str(n) for n in table["slice"]]
-    poses = {
-        n: Pose(np.asarray(r), np.asarray(s)) for n, r, s in zip(names, entry["rotation"], entry["shift"], strict=True)
-    }
-    warps: dict[str, Warp | None] = dict.fromkeys(names)
-    if "warps" in entry:
-        stored = entry["warps"]
-        ends = np.cumsum(stored["n_knots"])
-        for k, i in enumerate(stored["slice"]):
-            rows = slice(int(ends[k] - stored["n_knots"][k]), int(ends[k]))
-            warps[names[int(i)]] = Warp(
-                np.asarray(stored["knots"][rows]),
-                np.asarray(stored["displacements"][rows]),
-                float(stored["smoothing"][k]),
-                float(stored["scale"][k]),
-            )
+    chain = dict(zip(names, map(str, table["neighbor"]), strict=True))
+    if len(chain) < len(names) or not all(_ends(n, chain) for n in names):
+        raise damaged(f"{place}['table']", "has no way from every slice to the reference")
+    turns = stored["rotation"]
+    if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(2), atol=1e-6):
+        raise damaged(f"{place}['rotation']", "holds matrices that are no rotations")
+    poses = {n: Pose(r, s) for n, r, s in zip(names, turns, stored["shift"], strict=True)}
+    warps = dict.fromkeys(names) | (_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {})
     return SliceAlignment(table, poses, warps)
+
+
+def _ends(name: str, chain: Mapping[str, str]) -> bool:
+    """Whether the way over neighbours reaches a slice that is its own."""
+    for _ in chain:
+        if chain.get(name, name) == name:
+            return name in chain
+        name = chain[name]
+    return False
+
+
+def _warps(stored: Mapping[str, np.ndarray], names: list[str], place: str) -> dict[str, Warp | None]:
+    slices, ends = stored["slice"], np.cumsum(stored["n_knots"])
+    if len(set(slices.tolist())) < len(slices) or (slices >= len(names)).any() or ends[-1:] != len(stored["knots"]):
+        raise damaged(place, "belongs to other slices")
+    parts = [slice(int(end - n), int(end)) for end, n in zip(ends, stored["n_knots"], strict=True)]
+    return {
+        names[int(i)]: Warp(stored["knots"][rows], stored["displacements"][rows], float(s), float(scale))
+        for i, rows, s, scale in zip(slices, parts, stored["smoothing"], stored["scale"], strict=True)
+    }

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from scdiffot._layouts import read
 from scdiffot.core.autoencoder import Autoencoder
+from scdiffot.errors import damaged
 
 from .checks import some
+from .layouts import AUTOENCODER
+from .seals import check_seal, seal
 
 if TYPE_CHECKING:
+    import numpy as np
     from anndata import AnnData
 
     from .extract import Location
 
-# Of the entry in uns. A fit has a "state" instead, by which the two are told apart.
+# Of the entry in uns. The last two identify it, since a fit has the first two as well.
 PARAMS, HISTORY, DECODER, GENES = "params", "history", "decoder", "genes"
 
 
 def is_autoencoder(entry: Any) -> bool:
     """Whether an entry of `uns` is an autoencoder."""
-    return hasattr(entry, "keys") and {PARAMS, HISTORY, DECODER, GENES} <= set(entry.keys())
+    return hasattr(entry, "keys") and bool({DECODER, GENES} & set(entry.keys()))
 
 
 def check_free_autoencoder(adata: AnnData, key: str) -> None:
@@ -57,12 +60,13 @@ def write_autoencoder(
 ) -> None:
     """Write the states of all cells, and the networks as arrays."""
     adata.obsm[key] = states
-    adata.uns[key] = {
+    entry = {
         PARAMS: params,
         HISTORY: history,
         DECODER: decoder.to_arrays(),
         GENES: adata.var_names.to_numpy()[columns].astype(str),
     }
+    adata.uns[key] = seal(entry, PARAMS, DECODER, GENES)
 
 
 def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndarray]:
@@ -72,20 +76,26 @@ def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndar
     ------
     ValueError
         If the fit left dimensions out, or genes are gone.
+    StoredFitError
+        If it is damaged, or of a newer version.
     """
     owner = found.owner
-    entry = owner.uns[found.key]
-    n_latent = int(entry[PARAMS]["n_latent"])
+    place = f"adata.uns[{found.key!r}]"
+    check_seal(owner.uns[found.key], place, PARAMS, DECODER, GENES)
+    entry = read(owner.uns[found.key], AUTOENCODER, place)
+    n_latent, genes = entry[PARAMS]["n_latent"], entry[GENES]
+    model = Autoencoder.from_arrays(entry[DECODER], place=f"{place}[{DECODER!r}]")
+    if (len(genes), n_latent) != (len(model.centre), len(model.shift)):
+        raise damaged(f"{place}[{DECODER!r}]", f"has no {n_latent} dimensions of {len(genes)} genes")
     if n_dims != n_latent:
         raise ValueError(
             f"`use_rep` {found.name!r} is an autoencoder of {n_latent} dimensions, of which this fit has the first {n_dims}: "
             "they mean nothing without the others. Fit all of them, or compute one with fewer."
         )
-    genes = np.asarray(entry[GENES]).astype(str)
     columns = owner.var_names.get_indexer(genes)
     if (columns < 0).any():
         raise ValueError(
             f"`use_rep` {found.name!r} was computed from {len(genes)} genes, of which {(columns < 0).sum()} are gone from "
             f"adata.var_names, for instance {some(genes[columns < 0][:3].tolist())}: keep them, or compute it again."
         )
-    return Autoencoder.from_arrays(entry[DECODER]), columns
+    return model, columns

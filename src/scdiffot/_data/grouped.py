@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._keys import ALL, STATE
-from scdiffot.core.model import RUOTModel
+from scdiffot._keys import ALL
 
 from .checks import some
 from .genes import GeneSpace, read_genes
 from .labels import cell_labels
 from .number_text import number_text
 from .select import select_cells
-from .store import read_fit, read_states, read_times
+from .store import read_model, read_states, read_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anndata import AnnData
     from mudata import MuData
+
+    from scdiffot.core.model import RUOTModel
 
     from .times import CellTimes
 
@@ -92,7 +93,7 @@ def read_grouped(
     ValueError
         If there is no decoder, a gene does not vary, no cell has a group, or cells lie outside the fit.
     """
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     space = read_genes(adata, key, decoder)
     positions = None if genes is None else space.find(genes)
     if n_cells is not None:

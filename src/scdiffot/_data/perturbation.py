@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scdiffot._keys import PERTURB_SCREEN, PERTURBATION, Keys
+from scdiffot._layouts import read
 
 from .checks import suggest
+from .layouts import RESULTS
 from .store import read_fit, read_table
 
 if TYPE_CHECKING:
@@ -29,8 +31,9 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     if not name:
         raise ValueError("`name` is empty: pass a name for the perturbation, or leave it out.")
     entry = name.replace("/", "|")
-    there = read_fit(adata, key).get(PERTURBATION, {}).get(entry)
-    if there is not None and str(there["name"]) != name:
+    stored = read_fit(adata, key).get(PERTURBATION, {})
+    there = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
+    if there is not None and there["name"] != name:
         raise ValueError(
             f"`name` is {name!r}, and {str(there['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
             "Pass another name."

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._keys import ALL, Keys
+from scdiffot._layouts import Table, read
 
 from .checks import check_adata, suggest
 from .expression import PORTION
 from .labels import cell_labels
+from .layouts import RESPONSE_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,8 +161,9 @@ def read_response_table(adata: AnnData | MuData, key: str, name: str, *, source:
         runs = [str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)]
         hint = f" {suggest(key, runs)}" if runs else ""
         raise KeyError(f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}")
+    layout = next((layout for end, layout in RESPONSE_TABLES.items() if name.endswith(end)), Table({}))
     # files number rows by strings
-    table: pd.DataFrame = adata.uns[name].reset_index(drop=True)
+    table: pd.DataFrame = read(adata.uns[name], layout, f"adata.uns[{name!r}]").reset_index(drop=True)
     return table
 
 

@@ -1,4 +1,4 @@
-"""What a fit of responses leaves in an AnnData, and reading it back."""
+"""What a fit of responses and its predictions leave in an AnnData, and the states of cells."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot import _keys
-from scdiffot._keys import Keys
 from scdiffot._rng import rng_name
 
-from .checks import check_adata, is_mudata, some, suggest
+from .checks import is_mudata, some
 from .expression import PORTION, dense
 from .extract import locate, representation
 from .genes import gene_space
-from .treatments import Treatments
+from .seals import seal
+from .stored_responses import is_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._keys import Keys
     from scdiffot.core.response import Prediction
 
     from .genes import GeneSpace
@@ -65,7 +66,8 @@ def write_response(
     """Write a fitted response, and drop what an earlier one of that name predicted."""
     _drop_prediction(adata, keys)
     adata.obsm.pop(keys.untreated, None)
-    adata.uns[keys.response] = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
+    entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
+    adata.uns[keys.response] = seal(entry, _keys.PARAMS, _keys.RESPONSE_MODEL)
 
 
 def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
@@ -77,50 +79,11 @@ def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
         If `uns` holds something else under that name.
     """
     found = adata.uns.get(keys.response)
-    if found is not None and not _is_response(found):
+    if found is not None and not is_response(found):
         raise ValueError(
             f"`key_added` is {keys.uns!r}, but adata.uns[{keys.response!r}] holds something that is not a response: "
             "name another."
         )
-
-
-def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> dict[str, Any]:
-    """Read a fitted response: ``params`` as they were given, ``history``, ``model``, and ``targets``.
-
-    Raises
-    ------
-    KeyError
-        If there is none.
-    """
-    check_adata(adata)
-    keys = Keys(key)
-    found = adata.uns.get(keys.response)
-    if not _is_response(found):
-        runs = [name.removesuffix("_response") for name, entry in adata.uns.items() if _is_response(entry)]
-        raise KeyError(
-            f"`{argument}` has no response under adata.uns[{keys.response!r}]: run scdiffot.tl.fit_response first, or name "
-            f"another with `key`. {suggest(key, runs)}"
-        )
-    params = dict(found[_keys.PARAMS])
-    for name in ("context", "dose_key", "target_embedding"):
-        params[name] = str(params[name]) or None
-    params["mass"] = json.loads(params["mass"])
-    params["n_dims"] = int(params["n_dims"])
-    params["targets"] = [str(name) for name in params["targets"]]
-    targets = Treatments(
-        params["targets"],
-        json.loads(params.pop("doses")),
-        np.asarray(params.pop("embedding")),
-        params["target_embedding"] or "",
-        np.asarray(params.pop("embedding_shift")),
-        np.asarray(params.pop("embedding_scale")),
-    )
-    return {
-        _keys.PARAMS: params,
-        _keys.HISTORY: found[_keys.HISTORY],
-        _keys.RESPONSE_MODEL: found[_keys.RESPONSE_MODEL],
-        "targets": targets,
-    }
 
 
 def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
@@ -279,7 +242,3 @@ def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> No
             f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` to compute it with those of "
             "the reference, or embed the cells together."
         )
-
-
-def _is_response(entry: Any) -> bool:
-    return hasattr(entry, "keys") and {_keys.PARAMS, _keys.HISTORY, _keys.RESPONSE_MODEL} <= set(entry.keys())

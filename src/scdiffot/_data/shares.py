@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._keys import ANCESTRY, FATE, OUTSIDE, Keys
+from scdiffot._layouts import Table, read
+from scdiffot.errors import damaged
 
 from .checks import some
 from .store import read_table
@@ -88,10 +90,13 @@ def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[s
     KeyError
         If fates have not been computed.
     """
-    found = dict(read_table(adata, key, FATE, source="tl.sta_forward(adata, cell_key)"))
+    source = "tl.sta_forward(adata, cell_key)"
+    found: dict[str, Any] = read_table(adata, key, FATE, source=source)
     keys = Keys(key)
-    stored = {"fate": keys.fate, "fate_se": keys.fate_se, "fate_path": keys.fate_path}
-    return found, {n: _named(adata.obsm[k], found["classes"]) for n, k in stored.items() if k in adata.obsm}
+    stored = {"fate": keys.fate, "fate_se": keys.fate_se}
+    if keys.fate_path in adata.obsm:
+        stored["fate_path"] = keys.fate_path
+    return found, {n: _stored(adata, k, found["classes"], source) for n, k in stored.items()}
 
 
 def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -102,9 +107,11 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
     KeyError
         If ancestors have not been computed.
     """
-    found = dict(read_table(adata, key, ANCESTRY, source="tl.sta_backward(adata, cell_key)"))
-    found["composition"] = _named(found["composition"], found["source_types"])
-    return found, _named(adata.obsm[Keys(key).ancestry], found["types"])
+    source = "tl.sta_backward(adata, cell_key)"
+    found: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
+    place = f"adata.uns[{key!r}][{ANCESTRY!r}]['composition']"
+    found["composition"] = _named(found["composition"], found["source_types"], place)
+    return found, _stored(adata, Keys(key).ancestry, found["types"], source)
 
 
 def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
@@ -115,5 +122,14 @@ def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names
     return pd.DataFrame(full, index=adata.obs_names, columns=column_names(names))
 
 
-def _named(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def _stored(adata: AnnData | MuData, name: str, classes: Sequence[str], source: str) -> pd.DataFrame:
+    if name not in adata.obsm:
+        raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.{source} first.")
+    return _named(adata.obsm[name], classes, f"adata.obsm[{name!r}]")
+
+
+def _named(table: pd.DataFrame, names: Sequence[str], place: str) -> pd.DataFrame:
+    read(table, Table(dict.fromkeys(column_names(names), "number")), place)
+    if table.shape[1] != len(names):
+        raise damaged(place, f"has {table.shape[1]} columns, not {len(names)}")
     return table.set_axis([str(name) for name in names], axis=1)

@@ -9,10 +9,16 @@ import numpy as np
 
 from scdiffot import _keys
 from scdiffot._keys import Keys
+from scdiffot._layouts import read
 from scdiffot._rng import rng_name
+from scdiffot._stored_json import is_number
+from scdiffot.core.model import RUOTModel
+from scdiffot.errors import StoredFitError, damaged
 
 from .checks import check_adata, is_mudata, suggest
 from .extract import representation
+from .layouts import FIT_HISTORY, FIT_PARAMS, RESULTS
+from .seals import check_seal, seal
 from .snapshots import time_course
 from .times import CellTimes, cell_times
 from .tissue import Tissue
@@ -26,6 +32,9 @@ if TYPE_CHECKING:
 
     from .snapshots import TimeCourse
     from .times import TimePoint
+
+
+_PARTS = (_keys.PARAMS, _keys.HISTORY, _keys.STATE)
 
 
 def check_free(adata: AnnData | MuData, keys: Keys) -> None:
@@ -94,7 +103,8 @@ def write_fit(
     adata.obs[keys.potential] = fields["potential"]
     if growth_prior is not None:
         adata.obs[keys.growth_prior] = growth_prior
-    adata.uns[keys.uns] = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
+    entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
+    adata.uns[keys.uns] = seal(entry, *_PARTS)
 
 
 def _drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
@@ -117,38 +127,83 @@ def write_validation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -
     adata.uns[keys.uns][_keys.VALIDATION] = table
 
 
-def read_fit(adata: AnnData | MuData, key: str) -> dict[str, Any]:
+def read_fit(adata: AnnData | MuData, key: str) -> Mapping[str, Any]:
     """Read the entry of a fit in `uns`.
 
     Raises
     ------
     KeyError
         If there is no such fit.
+    StoredFitError
+        If it is damaged, of a newer version, or something else.
     """
     check_adata(adata)
     Keys(key)
-    found = adata.uns.get(key)
-    if _is_fit(found):
-        return found
-    runs = [name for name, entry in adata.uns.items() if _is_fit(entry)]
-    there = "is something else" if found is not None else "is missing"
-    raise KeyError(
-        f"`key` is {key!r}, but a fit under adata.uns[{key!r}] {there}: run scdiffot.tl.fit(adata, time_key, ...) first, "
-        f"or name another fit. {suggest(key, runs)}"
-    )
+    entry = adata.uns.get(key)
+    place = f"adata.uns[{key!r}]"
+    if entry is None:
+        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        raise KeyError(
+            f"`key` is {key!r}, but a fit under {place} is missing: run scdiffot.tl.fit(adata, time_key, ...) first, "
+            f"or name another fit. {suggest(key, runs)}"
+        )
+    if not hasattr(entry, "keys") or not set(_PARTS) & set(entry.keys()):
+        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        raise StoredFitError(
+            f"`key` is {key!r}, but {place} is something else, no fit: name a fit, or another name for `key_added` of "
+            f"scdiffot.tl.fit. {suggest(key, runs)}"
+        )
+    check_seal(entry, place, *_PARTS)
+    return entry
+
+
+def read_model(adata: AnnData | MuData, key: str) -> RUOTModel:
+    """Read the model of a fit.
+
+    Raises
+    ------
+    KeyError
+        If there is no such fit.
+    StoredFitError
+        If it is damaged, of a newer version, or something else.
+    """
+    entry, params = read_fit(adata, key), read_params(adata, key)
+    place = f"adata.uns[{key!r}]"
+    model = RUOTModel.from_arrays(entry[_keys.STATE], place=f"{place}[{_keys.STATE!r}]")
+    n_positions = model.n_dims - params["n_dims"]
+    if n_positions not in ((0,) if params["tissue"] is None else (2, 3)):
+        raise damaged(
+            f"{place}[{_keys.PARAMS!r}]['n_dims']",
+            f"is {params['n_dims']}, and the model has {model.n_dims} dimensions",
+        )
+    if not np.array_equal(model.times, params["times"]):
+        raise damaged(f"{place}[{_keys.PARAMS!r}]['times']", "are not those of the model")
+    return model
+
+
+def read_history(adata: AnnData | MuData, key: str) -> dict[str, Any]:
+    """Read the losses of a fit, and how it reproduces the snapshots."""
+    entry = read_fit(adata, key)
+    place = f"adata.uns[{key!r}][{_keys.HISTORY!r}]"
+    history: dict[str, Any] = read(entry[_keys.HISTORY], FIT_HISTORY, place)
+    return history
 
 
 def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     """Read the parameters of a fit as they were given."""
-    stored = dict(read_fit(adata, key)[_keys.PARAMS])
-    mass = str(stored["mass"])
-    stored["mass"] = {"equal": None, "n_cells": "n_cells"}[mass] if mass in ("equal", "n_cells") else json.loads(mass)
-    stored["time_map"] = json.loads(stored["time_map"]) if stored["time_map"] else None
-    stored["growth_prior"] = str(stored["growth_prior"]) or None
-    stored["n_dims"] = int(stored["n_dims"])
-    spatial_key = str(stored["spatial_key"])
-    stored["tissue"] = Tissue(spatial_key, float(stored["spatial_unit"]), stored["n_dims"]) if spatial_key else None
-    return stored
+    place = f"adata.uns[{key!r}][{_keys.PARAMS!r}]"
+    params: dict[str, Any] = read(read_fit(adata, key)[_keys.PARAMS], FIT_PARAMS, place)
+    params["mass"] = (
+        {"equal": None, "n_cells": "n_cells"}[params["mass"]] if isinstance(params["mass"], str) else params["mass"]
+    )
+    params["time_map"] = params["time_map"] or None
+    for name in ("mass", "time_map"):
+        if isinstance(params[name], dict) and not all(is_number(v) for v in params[name].values()):
+            raise damaged(f"{place}[{name!r}]", "holds values that are no numbers")
+    params["growth_prior"] = params["growth_prior"] or None
+    spatial_key = params["spatial_key"]
+    params["tissue"] = Tissue(spatial_key, params["spatial_unit"], params["n_dims"]) if spatial_key else None
+    return params
 
 
 def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
@@ -206,12 +261,15 @@ def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> 
     ------
     KeyError
         If it has not been computed.
+    StoredFitError
+        If it is damaged.
     """
     fit = read_fit(adata, key)
+    place = f"adata.uns[{key!r}]"
     if name not in fit:
-        raise KeyError(f"`key` is {key!r}, but adata.uns[{key!r}] has no {name!r}: run scdiffot.{source} first.")
-    return fit[name]
+        raise KeyError(f"`key` is {key!r}, but {place} has no {name!r}: run scdiffot.{source} first.")
+    return read(fit[name], RESULTS[name], f"{place}[{name!r}]")
 
 
 def _is_fit(entry: Any) -> bool:
-    return hasattr(entry, "keys") and {_keys.PARAMS, _keys.HISTORY, _keys.STATE} <= set(entry.keys())
+    return hasattr(entry, "keys") and set(_PARTS) <= set(entry.keys())

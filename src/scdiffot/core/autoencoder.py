@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scdiffot._layouts import Array, Record, Scalar, read, read_weights
+from scdiffot.errors import damaged
+
 Likelihood = Literal["gaussian", "nb"]
+LAYOUT = Record(
+    {
+        "likelihood": Scalar("text", options=get_args(Likelihood)),
+        "weights": Record({"encoder_hidden_weight": Array(("h", "G")), "shift": Array(("d",))}),
+    }
+)
 
 
 class Autoencoder(nn.Module):
@@ -66,11 +74,44 @@ class Autoencoder(nn.Module):
         weights = {name.replace(".", "_"): value.cpu().numpy() for name, value in self.state_dict().items()}
         return {"likelihood": self.likelihood, "weights": weights}
 
+    @staticmethod
+    def shapes(n_genes: int, n_latent: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of all that is stored, without a network."""
+        return {
+            "encoder_line.weight": (n_latent, n_genes),
+            "encoder_hidden.weight": (n_hidden, n_genes),
+            "encoder_hidden.bias": (n_hidden,),
+            "encoder_out.weight": (n_latent, n_hidden),
+            "decoder_line.weight": (n_genes, n_latent),
+            "decoder_line.bias": (n_genes,),
+            "decoder_hidden.weight": (n_hidden, n_latent),
+            "decoder_hidden.bias": (n_hidden,),
+            "decoder_out.weight": (n_genes, n_hidden),
+            "log_dispersion": (n_genes,),
+            "centre": (n_genes,),
+            "spread": (),
+            "shift": (n_latent,),
+            "scale": (n_latent,),
+        }
+
     @classmethod
-    def from_arrays(cls, arrays: Any) -> Autoencoder:
-        """Rebuild it from :meth:`to_arrays`."""
-        weights = {name: torch.tensor(np.asarray(value)) for name, value in arrays["weights"].items()}
-        n_hidden, n_genes = weights["encoder_hidden_weight"].shape
-        found = cls(n_genes, len(weights["shift"]), n_hidden, str(arrays["likelihood"]))  # type: ignore[arg-type]
-        found.load_state_dict({name: weights[name.replace(".", "_")] for name in found.state_dict()})
-        return found.eval().requires_grad_(False)
+    def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> Autoencoder:
+        """Rebuild it from :meth:`to_arrays`; `place` says where they are stored.
+
+        Raises
+        ------
+        StoredFitError
+            If they are no such arrays.
+        """
+        sizes: dict[str, int] = {}
+        stored = read(arrays, LAYOUT, place, sizes)
+        size = (sizes["G"], sizes["d"], sizes["h"])
+        shapes = {name.replace(".", "_"): (name, shape) for name, shape in cls.shapes(*size).items()}
+        weights = read_weights(
+            stored["weights"], {name: shape for name, (_, shape) in shapes.items()}, f"{place}['weights']"
+        )
+        if weights["spread"] <= 0 or (weights["scale"] == 0).any():
+            raise damaged(f"{place}['weights']", "holds a scale that is not positive")
+        model = cls(*size, stored["likelihood"])
+        model.load_state_dict({shapes[name][0]: torch.from_numpy(value) for name, value in weights.items()})
+        return model.eval().requires_grad_(False)

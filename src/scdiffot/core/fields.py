@@ -102,6 +102,30 @@ class Fields(nn.Module):
         self.walls: Tensor
         self.register_buffer("walls", torch.tensor([[-math.inf], [math.inf]]).repeat(1, n_dims))
 
+    @staticmethod
+    def shapes(
+        n_times: int, n_dims: int, *, growth: bool, form: str, autonomous: bool, n_hidden: int, n_layers: int
+    ) -> dict[str, tuple[int, ...]]:
+        """Shapes of all that is stored of the fields, without a network."""
+        n_timed = n_dims + 4 + max(n_times - 2, 0)
+        n_in = n_dims if autonomous else n_timed
+        nets = {"log_density_net": MLP.shapes(n_timed, 1, n_hidden, n_layers)}
+        if form == "gradient":
+            nets["potential_net"] = MLP.shapes(n_in, 1, n_hidden, n_layers)
+        else:
+            net = Trend if autonomous else MLP
+            nets["motion_net"] = net.shapes(n_in, n_dims, n_hidden, n_layers)
+            if growth:
+                nets["growth_net"] = net.shapes(n_in, 1, n_hidden // 2 if autonomous else n_hidden, n_layers)
+        buffers: dict[str, tuple[int, ...]] = {
+            "clock.times": (n_times,),
+            "growth_offset": (n_times - 1,),
+            "growth_range": (n_times - 1, 2),
+            "log_norm": (n_times - 1, N_NORM),
+            "walls": (2, n_dims),
+        }
+        return buffers | {f"{net}.{name}": shape for net, part in nets.items() for name, shape in part.items()}
+
     @property
     def moves_drift(self) -> bool:
         """Whether the network of motion is the drift; otherwise it is the flow, which can be followed without the score."""

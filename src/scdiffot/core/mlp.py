@@ -17,6 +17,14 @@ class MLP(nn.Module):
         self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
         self.out = nn.Linear(n_hidden, n_out)
 
+    @staticmethod
+    def shapes(n_in: int, n_out: int, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters, without a network."""
+        inputs = [n_in, *[n_hidden] * (n_layers - 1)]
+        weights = {f"hidden.{i}.weight": (n_hidden, n) for i, n in enumerate(inputs)}
+        biases = {f"hidden.{i}.bias": (n_hidden,) for i in range(n_layers)}
+        return {**weights, **biases, "out.weight": (n_out, n_hidden), "out.bias": (n_out,)}
+
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n, n_out)."""
         for layer in self.hidden:
@@ -53,6 +61,12 @@ class Trend(nn.Module):
         for parameter in (*self.line.parameters(), *self.bend.out.parameters()):
             nn.init.zeros_(parameter)
         self.straight = False
+
+    @staticmethod
+    def shapes(n_in: int, n_out: int, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters, without a network."""
+        bend = {f"bend.{name}": shape for name, shape in MLP.shapes(n_in, n_out, n_hidden, n_layers).items()}
+        return {"line.weight": (n_out, n_in), "line.bias": (n_out,), **bend}
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n, n_out)."""

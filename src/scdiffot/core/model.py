@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from scdiffot._layouts import Array, Options, Record, read, read_weights
+from scdiffot.errors import damaged
 
 from .bridges import Pairs, Regime, bridge
 from .config import FitConfig
@@ -16,6 +19,21 @@ from .fields import N_NORM, Fields
 from .snapshots import Scaling, Snapshots
 
 CHUNK = 50_000
+MAX_HIDDEN = 100_000
+# States are computed in single precision.
+MAX_STATE, MAX_SIGMA = 1e37, 1e18
+LAYOUT = Record(
+    {
+        "config": Options(FitConfig),
+        "times": Array(("T",), increasing=True),
+        "masses": Array(("T",), low=np.nextafter(0, 1)),
+        "shift": Array(("d",), low=-MAX_STATE, high=MAX_STATE),
+        "scales": Array((3,), low=-MAX_STATE, high=MAX_STATE),
+        "sigma_alpha": Array((2,), low=0, high=MAX_SIGMA),
+        "n_hidden": Array((1,), "whole", low=1, high=MAX_HIDDEN),
+        "weights": Record({}),
+    }
+)
 
 
 class RUOTModel:
@@ -140,27 +158,47 @@ class RUOTModel:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict) -> RUOTModel:
-        """Rebuild a model from :meth:`to_arrays`."""
-        config = FitConfig(**json.loads(str(arrays["config"])))
-        scale, time_shift, time_scale = (float(v) for v in arrays["scales"])
-        scaling = Scaling(np.asarray(arrays["shift"]), scale, time_shift, time_scale)
-        sigma, alpha = (float(v) for v in arrays["sigma_alpha"])
-        times = np.asarray(arrays["times"])
-        networks = Fields(
-            torch.as_tensor(scaling.time_in(times), dtype=torch.float32),
-            len(scaling.shift),
-            growth=config.growth,
-            form=config.form,
-            autonomous=config.autonomous,
-            sigma=sigma,
-            alpha=alpha,
-            n_hidden=int(arrays["n_hidden"][0]),
-            n_layers=config.n_layers,
+    def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> RUOTModel:
+        """Rebuild a model from :meth:`to_arrays`; `place` says where they are stored.
+
+        Raises
+        ------
+        StoredFitError
+            If they are no such arrays.
+        """
+        sizes: dict[str, int] = {}
+        stored = read(arrays, LAYOUT, place, sizes)
+        config: FitConfig = stored["config"]
+        options: dict[str, Any] = {"growth": config.growth, "form": config.form, "autonomous": config.autonomous}
+        options |= {"n_hidden": int(stored["n_hidden"][0]), "n_layers": config.n_layers}
+        if config.form == "auto" or config.n_layers > len(stored["weights"]):
+            raise damaged(f"{place}['config']", "has options that the weights do not have")
+        if sizes["T"] < 2:
+            raise damaged(f"{place}['times']", "has fewer than two times")
+        shapes = Fields.shapes(sizes["T"], sizes["d"], **options)
+        names = {name.replace(".", "_"): name for name in shapes}
+        weights = read_weights(
+            stored["weights"],
+            {name: shapes[full] for name, full in names.items()},
+            f"{place}['weights']",
+            infinite=("walls", "growth_range"),
         )
-        names = {name.replace(".", "_"): name for name in networks.state_dict()}
-        networks.load_state_dict({names[k]: torch.tensor(np.asarray(v)) for k, v in arrays["weights"].items()})
-        return cls(networks, scaling, config, times, np.asarray(arrays["masses"]))
+        scale, time_shift, time_scale = (float(v) for v in stored["scales"])
+        scaling = Scaling(stored["shift"], scale, time_shift, time_scale)
+        sigma, alpha = (float(v) for v in stored["sigma_alpha"])
+        if min(scale, time_scale, alpha) <= 0:
+            raise damaged(f"{place}['scales']", "and 'sigma_alpha' hold a scale that is not positive")
+        with np.errstate(over="ignore", invalid="ignore"):
+            times = scaling.time_in(stored["times"])
+        if not np.allclose(times, weights["clock_times"], rtol=1e-5, atol=1e-5):
+            raise damaged(f"{place}['scales']", "contradicts the times")
+        if any((low > high).any() for low, high in (weights["walls"], weights["growth_range"].T)):
+            raise damaged(f"{place}['weights']", "has bounds in the wrong order")
+        networks = Fields(
+            torch.as_tensor(times, dtype=torch.float32), len(scaling.shift), **options, sigma=sigma, alpha=alpha
+        )
+        networks.load_state_dict({names[name]: torch.from_numpy(value) for name, value in weights.items()})
+        return cls(networks, scaling, config, stored["times"], stored["masses"])
 
 
 def log_density_offset(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scdiffot._data.store import read_fit
-from scdiffot._keys import DEFAULT, STATE
-from scdiffot.core.model import RUOTModel
+from scdiffot._data.store import read_model
+from scdiffot._keys import DEFAULT
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+    from scdiffot.core.model import RUOTModel
 
 
 def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
@@ -32,6 +33,8 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     ------
     KeyError
         If there is no fit under this name.
+    StoredFitError
+        If it is damaged, or of a newer version.
 
     Examples
     --------
@@ -41,4 +44,4 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     >>> sdo.get.model(adata).drift([[1.0, 1.0]], 0.5).shape
     (1, 2)
     """
-    return RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    return read_model(adata, key)

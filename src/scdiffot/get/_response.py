@@ -14,7 +14,8 @@ from scdiffot._data.predicted import (
     read_predicted,
     read_response_table,
 )
-from scdiffot._data.response_store import genes_of, read_response
+from scdiffot._data.response_store import genes_of
+from scdiffot._data.stored_responses import read_response
 from scdiffot._keys import DEFAULT, PARAMS, Keys
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.store import read_fit, read_params, read_times
-from scdiffot._keys import DEFAULT, HISTORY
+from scdiffot._data.store import read_history, read_params, read_times
+from scdiffot._keys import DEFAULT
 
 from ._figure import finish, make_axes
 
@@ -64,7 +64,7 @@ def history(
     >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> figure = sdo.pl.history(adata, return_fig=True)
     """
-    record = read_fit(adata, key)[HISTORY]
+    record = read_history(adata, key)
     times = read_times(adata, key)
     figure, axes = make_axes(ax, 2)
     _draw_losses(axes[0], record)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.number_text import number_text
-from scdiffot._data.store import read_fit
-from scdiffot._keys import DEFAULT, STATE
+from scdiffot._data.store import read_model
+from scdiffot._keys import DEFAULT
 
 from ._figure import finish, make_axes
 from ._plane import Plane, find_plane
@@ -83,7 +83,7 @@ def population(
     >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
     >>> figure = sdo.pl.population(adata, paths, return_fig=True)
     """
-    state = read_fit(adata, key)[STATE]
+    model = read_model(adata, key)
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1])
     low, high = np.sort(paths.times[[0, -1]])
@@ -108,7 +108,7 @@ def population(
             if not plane.over_time:
                 ax_.set(xlim=limits[0], ylim=limits[1])
         for ax_ in axes[len(covered) :]:
-            _draw_mass(ax_, plane, paths, np.asarray(state["times"]), np.asarray(state["masses"]))
+            _draw_mass(ax_, plane, paths, model.times, model.masses)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 

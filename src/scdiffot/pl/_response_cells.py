@@ -13,7 +13,8 @@ from scdiffot._data.extract import locate, representation
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.predicted import PredictedCells, read_predicted
-from scdiffot._data.response_store import genes_of, read_response, response_states
+from scdiffot._data.response_store import genes_of, response_states
+from scdiffot._data.stored_responses import read_response
 from scdiffot._data.treatments import numbers
 from scdiffot._keys import PARAMS
 

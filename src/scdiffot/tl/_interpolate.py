@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.number_text import number_text
-from scdiffot._data.store import read_course, read_fit, read_times
+from scdiffot._data.store import read_course, read_model, read_times
 from scdiffot._data.virtual import virtual_adata
-from scdiffot._keys import DEFAULT, STATE
+from scdiffot._keys import DEFAULT
 from scdiffot._rng import as_generator
-from scdiffot.core import RUOTModel
 from scdiffot.core import interpolate as interpolate_core
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def interpolate(
     >>> sdo.tl.interpolate(adata, 1.5, n_obs=100).shape
     (100, 2)
     """
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     time = read_times(adata, key).read(time, "time")
     low, high = model.times[[0, -1]]
     if not low <= time <= high:

@@ -11,11 +11,11 @@ from scdiffot._data.basis import read_basis
 from scdiffot._data.checks import writable
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
-from scdiffot._data.store import read_course, read_fit, read_times
+from scdiffot._data.store import read_course, read_model, read_times
 from scdiffot._data.time_values import several
-from scdiffot._keys import DEFAULT, LANDSCAPE, STATE, UNKNOWN, Keys
+from scdiffot._keys import DEFAULT, LANDSCAPE, UNKNOWN, Keys
 from scdiffot._rng import as_generator
-from scdiffot.core import RUOTModel, interpolate
+from scdiffot.core import interpolate
 from scdiffot.core.landscape import model_landscape, near_points, particle_landscape, passes
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from mudata import MuData
+
+    from scdiffot.core import RUOTModel
 
 # The type of a place is that of most of its nearest cells.
 N_VOTES = 15
@@ -103,7 +105,7 @@ def landscape(
     (3, 80, 80)
     """
     adata = writable(adata, copy=copy)
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     chosen = _times(adata, times, model, key)
     if isinstance(n_grid, bool) or not isinstance(n_grid, Integral):
         raise TypeError(f"`n_grid` is a {type(n_grid).__name__}: pass a whole number.")

@@ -8,11 +8,11 @@ import numpy as np
 
 from scdiffot._data.checks import writable
 from scdiffot._data.labels import cell_labels
-from scdiffot._data.response_store import genes_of, project_states, read_response, response_states, write_prediction
+from scdiffot._data.response_store import genes_of, project_states, response_states, write_prediction
 from scdiffot._data.select import select_cells
+from scdiffot._data.stored_responses import read_response, read_response_model
 from scdiffot._data.treatments import numbers
-from scdiffot._keys import DEFAULT, RESPONSE_MODEL, Keys
-from scdiffot.core.response import ResponseModel
+from scdiffot._keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,7 +118,7 @@ def predict_response(
     cells = _cells(adata, source, params, name if inverse else params["control"], dose if inverse else None)
     space = None if genes is False else genes_of(reference, params, decoder)
     positions = None if space is None or genes is True else space.find(genes)  # type: ignore[arg-type]
-    model = ResponseModel.from_arrays(found[RESPONSE_MODEL])
+    model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
         adata.obsm[params["use_rep"]] = states

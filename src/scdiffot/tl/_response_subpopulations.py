@@ -8,7 +8,8 @@ import numpy as np
 
 from scdiffot._data.checks import check_count, writable
 from scdiffot._data.predicted import PredictedCells, read_cell_groups, read_predicted, write_subpopulations
-from scdiffot._data.response_store import genes_of, read_response
+from scdiffot._data.response_store import genes_of
+from scdiffot._data.stored_responses import read_response
 from scdiffot._keys import ALL, DEFAULT, PARAMS, Keys
 from scdiffot._logging import logger
 from scdiffot._rng import as_generator

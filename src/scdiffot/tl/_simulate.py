@@ -9,11 +9,10 @@ import numpy as np
 
 from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
-from scdiffot._data.store import read_fit, read_params, read_states, read_times
+from scdiffot._data.store import read_model, read_params, read_states, read_times
 from scdiffot._data.time_values import several
-from scdiffot._keys import DEFAULT, STATE
+from scdiffot._keys import DEFAULT
 from scdiffot._rng import as_generator
-from scdiffot.core import RUOTModel
 from scdiffot.core import simulate as simulate_core
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def simulate(
     """
     if direction not in ("forward", "backward"):
         raise ValueError(f"`direction` is {direction!r}: pass 'forward' or 'backward'.")
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     times = read_times(adata, key)
     first, last = (float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]]))
     start = _time(times, t0, "t0")

@@ -13,16 +13,16 @@ from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
 from scdiffot._data.shares import check_names
-from scdiffot._data.store import read_fit, read_states, read_times
-from scdiffot._keys import OUTSIDE, STATE, UNKNOWN
+from scdiffot._data.store import read_model, read_states, read_times
+from scdiffot._keys import OUTSIDE, UNKNOWN
 from scdiffot._logging import logger
-from scdiffot.core import RUOTModel
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
     from scdiffot._data.times import CellTimes
+    from scdiffot.core import RUOTModel
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Setting:
     @classmethod
     def read(cls, adata: AnnData | MuData, cell_key: str, key: str) -> Setting:
         """Read everything from an AnnData with a fit."""
-        model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+        model = read_model(adata, key)
         codes, names = cell_labels(adata, cell_key)
         check_names(names, cell_key)
         if UNKNOWN in names:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from scdiffot._data.checks import writable
 from scdiffot._data.neighbors import neighbor_graph
-from scdiffot._data.store import read_fit, read_states, read_velocities
-from scdiffot._keys import DEFAULT, STATE, Keys
+from scdiffot._data.store import read_model, read_states, read_velocities
+from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
-from scdiffot.core import RUOTModel
 from scdiffot.core.transitions import transition_matrix as transition_matrix_core
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def transition_matrix(
     """
     keys = Keys(key)
     adata = writable(adata, copy=copy)
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     for name, value, kind in (
         ("n_neighbors", n_neighbors, Integral),
         ("connectivity_weight", connectivity_weight, Real),

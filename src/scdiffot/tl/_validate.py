@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.checks import some, writable
-from scdiffot._data.store import read_course, read_fit, read_params, read_times, write_validation
+from scdiffot._data.store import read_course, read_model, read_params, read_times, write_validation
 from scdiffot._data.time_values import several
-from scdiffot._keys import DEFAULT, STATE, Keys
+from scdiffot._keys import DEFAULT, Keys
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
-from scdiffot.core import RUOTModel, leave_one_out
+from scdiffot.core import leave_one_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,7 @@ def validate(
     import pandas as pd
 
     adata = writable(adata, copy=copy)
-    model = RUOTModel.from_arrays(read_fit(adata, key)[STATE])
+    model = read_model(adata, key)
     params = read_params(adata, key)
     known = read_times(adata, key)
     left_out = None if times is None else sorted({known.find(t, "times") for t in several(times)})

@@ -88,6 +88,20 @@ class ConvexMaps(nn.Module):
         # Of a treatment: the potential of the map, and of a first guess of its inverse
         self.potentials = nn.ModuleList(ConvexPotential(n_dims) for _ in range(2 * n_conditions))
 
+    @staticmethod
+    def shapes(n_conditions: int, n_dims: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights, without a network."""
+        layers = range(N_LAYERS)
+        potential: dict[str, tuple[int, ...]] = {
+            "root": (n_dims, n_dims),
+            "shift": (n_dims,),
+            "out": (N_HIDDEN,),
+            **{f"inputs.{i}.weight": (N_HIDDEN, n_dims) for i in layers},
+            **{f"inputs.{i}.bias": (N_HIDDEN,) for i in layers},
+            **{f"between.{i}": (N_HIDDEN, N_HIDDEN) for i in layers[:-1]},
+        }
+        return {f"potentials.{i}.{name}": shape for i in range(2 * n_conditions) for name, shape in potential.items()}
+
     def pair(self, condition: int) -> tuple[ConvexPotential, ConvexPotential]:
         """Potentials of the map of a treatment, and of its inverse."""
         source, target = self.potentials[2 * condition], self.potentials[2 * condition + 1]

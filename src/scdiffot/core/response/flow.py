@@ -65,6 +65,12 @@ class ResponseFlow(nn.Module):
         features = torch.as_tensor(conditions.features, dtype=torch.float32)
         self.register_buffer("features", features, persistent=False)
 
+    @staticmethod
+    def shapes(conditions: Conditions, n_dims: int, *, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights, without a network."""
+        n_in = n_dims + 3 + conditions.embedding.shape[1] + 1
+        return {f"net.{name}": shape for name, shape in MLP.shapes(n_in, n_dims, n_hidden, n_layers).items()}
+
     def regressed(self, x: Tensor, node: Tensor, condition: Tensor) -> Tensor:
         """Velocity (g, n, d) of points (g, n, d) at a node of time and under a condition, one for each group (g,)."""
         linear = self._linear(x, self.slopes[condition, node], self.offsets[condition, node][:, None])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from scdiffot._layouts import Array, Options, Record, read, read_weights
+from scdiffot.core.model import MAX_HIDDEN, MAX_STATE
 from scdiffot.core.snapshots import Scaling
+from scdiffot.errors import damaged
 
 from .convex import ConvexMaps
 from .data import Conditions, ResponseConfig
@@ -17,6 +21,31 @@ from .pairs import Moments
 from .survival import Survival
 
 CHUNK = 20_000
+TINY = float(np.nextafter(0, 1))
+_COVARIANCE = Array(("C", "d", "d"))
+LAYOUT = Record(
+    {
+        "config": Options(ResponseConfig),
+        "embedding": Array(("C", "e")),
+        "strength": Array(("C",), low=TINY, high=1),
+        "shift": Array(("d",), low=-MAX_STATE, high=MAX_STATE),
+        "scale": Array((1,), low=TINY, high=MAX_STATE),
+        "weights": Record({}),
+    },
+    {
+        "moments": Record(
+            {
+                "mean_x": Array(("C", "d")),
+                "mean_y": Array(("C", "d")),
+                "xx": _COVARIANCE,
+                "xy": _COVARIANCE,
+                "yy": _COVARIANCE,
+            }
+        ),
+        "flow": Array((2,), low=0),
+        "survival": Record({}),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -145,25 +174,34 @@ class ResponseModel:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: dict) -> ResponseModel:
-        """Rebuild a model from :meth:`to_arrays`."""
-        config = ResponseConfig(**json.loads(str(arrays["config"])))
-        conditions = Conditions(np.asarray(arrays["embedding"]), np.asarray(arrays["strength"]))
-        scaling = Scaling(np.asarray(arrays["shift"]), float(arrays["scale"][0]), 0.0, 1.0)
-        n_dims = len(scaling.shift)
-        transport: ResponseFlow | ConvexMaps
-        if config.method == "convex":
-            transport = ConvexMaps(len(conditions.strength), n_dims)
-        else:
-            stored = {name: torch.tensor(np.asarray(v)) for name, v in arrays["moments"].items()}
-            moments = [Moments(**{k: v[i] for k, v in stored.items()}) for i in range(len(conditions.strength))]
-            width, n_hidden = (float(v) for v in arrays["flow"])
-            transport = ResponseFlow(conditions, moments, width=width, n_hidden=int(n_hidden), n_layers=config.n_layers)
-        _load(transport, arrays["weights"])
+    def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> ResponseModel:
+        """Rebuild a model from :meth:`to_arrays`; `place` says where they are stored.
+
+        Raises
+        ------
+        StoredFitError
+            If they are no such arrays.
+        """
+        sizes: dict[str, int] = {}
+        stored = read(arrays, LAYOUT, place, sizes)
+        config: ResponseConfig = stored["config"]
+        parts = {"moments", "flow"} if config.method == "flow" else set()
+        parts |= {"survival"} if config.unbalanced else set()
+        wrong = sorted(parts ^ (set(LAYOUT.optional or ()) & set(stored)))
+        if wrong:
+            raise damaged(f"{place}[{wrong[0]!r}]", "contradicts the options")
+        conditions = Conditions(stored["embedding"].astype(np.float64), stored["strength"].astype(np.float64))
+        n_dims = sizes["d"]
+        transport = (
+            _read_maps(stored, n_dims, place) if config.method == "convex" else _read_flow(stored, conditions, place)
+        )
         survival = None
-        if "survival" in arrays:
+        if config.unbalanced:
+            weights = _read(stored["survival"], Survival.shapes(conditions, n_dims), f"{place}['survival']")
             survival = Survival(conditions, n_dims)
-            _load(survival, arrays["survival"])
+            survival.load_state_dict(weights)
+            survival.eval()
+        scaling = Scaling(stored["shift"], float(stored["scale"][0]), 0.0, 1.0)
         return cls(transport, survival, conditions, scaling, config)
 
 
@@ -171,6 +209,38 @@ def _plain(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name.replace(".", "-"): value.numpy().copy() for name, value in module.state_dict().items()}
 
 
-def _load(module: torch.nn.Module, weights: dict[str, np.ndarray]) -> None:
-    module.load_state_dict({name.replace("-", "."): torch.tensor(np.asarray(v)) for name, v in weights.items()})
-    module.eval()
+def _read(weights: Any, shapes: dict[str, tuple[int, ...]], place: str) -> dict[str, torch.Tensor]:
+    arrays = read_weights(weights, {name.replace(".", "-"): shape for name, shape in shapes.items()}, place)
+    return {name.replace("-", "."): torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def _read_maps(stored: dict[str, Any], n_dims: int, place: str) -> ConvexMaps:
+    n_conditions = len(stored["strength"])
+    if n_conditions > len(stored["weights"]):
+        raise damaged(f"{place}['weights']", f"has fewer maps than {n_conditions}")
+    weights = _read(stored["weights"], ConvexMaps.shapes(n_conditions, n_dims), f"{place}['weights']")
+    maps = ConvexMaps(n_conditions, n_dims)
+    maps.load_state_dict(weights)
+    return maps.eval()
+
+
+def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> ResponseFlow:
+    width, n_hidden = float(stored["flow"][0]), float(stored["flow"][1])
+    n_layers = stored["config"].n_layers
+    if not 1 <= n_hidden <= MAX_HIDDEN or n_hidden % 1 or n_layers > len(stored["weights"]):
+        raise damaged(f"{place}['flow']", "has options that the weights do not have")
+    size = {"n_hidden": int(n_hidden), "n_layers": n_layers}
+    weights = _read(
+        stored["weights"], ResponseFlow.shapes(conditions, len(stored["shift"]), **size), f"{place}['weights']"
+    )
+    values = {name: torch.tensor(array, dtype=torch.float64) for name, array in stored["moments"].items()}
+    moments = [Moments(**{name: v[i] for name, v in values.items()}) for i in range(len(conditions.strength))]
+    try:
+        flow = ResponseFlow(conditions, moments, width=width, **size)
+        finite = all(bool(z.isfinite().all()) for z in (flow.slopes, flow.offsets))
+    except torch.linalg.LinAlgError:
+        finite = False
+    if not finite:
+        raise damaged(f"{place}['moments']", "holds moments of no population")
+    flow.load_state_dict(weights)
+    return flow.eval()

@@ -34,6 +34,13 @@ class Survival(nn.Module):
         self.register_buffer("offset", torch.zeros(len(conditions.strength)))
         self.register_buffer("limits", torch.zeros(2))
 
+    @staticmethod
+    def shapes(conditions: Conditions, n_dims: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of all that is stored, without a network."""
+        net = MLP.shapes(n_dims + conditions.embedding.shape[1] + 1, 1, N_HIDDEN, N_LAYERS)
+        levels = {"offset": (len(conditions.strength),), "limits": (2,)}
+        return levels | {f"net.{name}": shape for name, shape in net.items()}
+
     def log_survival(self, x: Tensor, embedding: np.ndarray, strength: float) -> Tensor:
         """Of cells under any treatment: between doses it is interpolated, and without treatment all live."""
         shares = torch.as_tensor(self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device)

@@ -1,0 +1,17 @@
+"""Errors of this package."""
+
+from __future__ import annotations
+
+__all__ = ["StoredFitError"]
+
+
+class StoredFitError(ValueError):
+    """A stored result that cannot be used: damaged, foreign, of a newer version, or made for other data.
+
+    The message names the entry of the AnnData, what is wrong with it, and the remedy.
+    """
+
+
+def damaged(place: str, problem: str) -> StoredFitError:
+    """The error of a stored entry that cannot be read."""
+    return StoredFitError(f"{place} {problem}: read the file again, or compute it again.")
