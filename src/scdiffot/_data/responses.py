@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._logging import logger
 from scdiffot.core.response import Stratum
 
 from .checks import check_adata, some, suggest
@@ -55,7 +56,10 @@ class ResponseCells:
     targets: Treatments
 
     def strata(self, mass: str | Mapping[str, float] | None, cells: np.ndarray | None = None) -> list[Stratum]:
-        """Cells of every context before and after every treatment; contexts with controls only give none.
+        """Cells of every context before and after every treatment.
+
+        A context with too few treated cells is not coupled: the other contexts show its response. Where masses are numbers of
+        cells, its stratum carries the mass alone.
 
         Parameters
         ----------
@@ -73,6 +77,7 @@ class ResponseCells:
         """
         used = np.ones(len(self.states), bool) if cells is None else cells
         names, found = self.targets.condition_names, []
+        enough = self._enough(used)
         for code, name in enumerate(self.context_names):
             here = used & (self.context == code)
             control = np.flatnonzero(here & self.control)
@@ -83,16 +88,57 @@ class ResponseCells:
                 )
             untreated = self.states[control]
             for i, (label, rows) in enumerate(zip(self.targets.labels, treated, strict=True)):
-                if len(rows) == 0:
-                    continue
-                self._check_size(name, "control", len(control))
-                self._check_size(name, names[i], len(rows))
-                found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], len(rows) / len(control))))
-        seen = {s.condition for s in found}
+                if len(control) and len(rows) < MIN_CELLS and enough[i]:
+                    found += self._extinct(name, i, untreated, len(rows), mass)
+                elif len(rows):
+                    self._check_size(name, "control", len(control))
+                    self._check_size(name, names[i], len(rows))
+                    ratio = len(rows) / len(control)
+                    found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], ratio)))
+        seen = {s.condition for s in found if s.coupled}
         missing = [name for i, name in enumerate(names) if i not in seen]
         if missing:
             raise ValueError(f"`target` {some(missing)} has no cells in any context that has controls.")
         return found
+
+    def _enough(self, used: np.ndarray) -> list[bool]:
+        """Whether some context has enough cells on both sides, for every condition."""
+        n = len(self.context_names)
+
+        def numbers(cells: np.ndarray) -> np.ndarray:
+            return np.bincount(self.context[used & cells & (self.context >= 0)], minlength=n)
+
+        control = numbers(self.control) >= MIN_CELLS
+        conditions = range(len(self.targets.labels))
+        return [bool((control & (numbers(self.condition == i) >= MIN_CELLS)).any()) for i in conditions]
+
+    def _extinct(
+        self, context: str, i: int, untreated: np.ndarray, n_treated: int, mass: str | Mapping[str, float] | None
+    ) -> list[Stratum]:
+        """The stratum of a context with too few treated cells, if its numbers of cells count."""
+        condition = self.targets.condition_names[i]
+        by_numbers = mass == "n_cells"
+        # none among n cells: fewer than one was left
+        ratio = max(n_treated, 0.5) / len(untreated)
+        if by_numbers:
+            meaning = (
+                f"survival there is {ratio:.2g} by these numbers. If it was not treated at all, leave its cells out"
+            )
+        else:
+            meaning = (
+                "numbers of cells do not count in this fit; if its cells die, pass `unbalanced=True, mass='n_cells'`"
+            )
+        logger.warning(
+            "`context` %r has %d untreated cells and %d treated with %r, too few (%d are needed) to learn from: it takes the "
+            "response of the other contexts, and %s.",
+            context,
+            len(untreated),
+            n_treated,
+            condition,
+            MIN_CELLS,
+            meaning,
+        )
+        return [Stratum(untreated, untreated[:0], i, ratio)] if by_numbers else []
 
     def _check_size(self, context: str, group: str, n: int) -> None:
         if n < MIN_CELLS:

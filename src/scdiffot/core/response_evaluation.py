@@ -191,7 +191,7 @@ def _predictions(
         predicted = model.predict(x, conditions.embedding[i], float(conditions.strength[i]))
         weights = cells.shares if predicted.survival is None else cells.shares * predicted.survival
         found[name] = _Predicted(predicted.states, weights, paired=True)
-    seen = [s for s in strata if s.condition == i]
+    seen = [s for s in strata if s.condition == i and s.coupled]
     before, after = (np.concatenate(part) for part in ([s.control for s in seen], [s.treated for s in seen]))
     shares = np.concatenate([np.full(len(s.control), len(s.treated) / len(s.control)) for s in seen])
     shift = after.mean(axis=0, dtype=np.float64) - np.average(before, axis=0, weights=shares)

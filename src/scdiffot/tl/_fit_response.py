@@ -85,7 +85,9 @@ def fit_response(
         Number of its columns to use, from the first. All by default.
     context
         Column of `adata.obs` with the donor, species or cell line. Cells are compared within a context only, and the response
-        is the same function of the state in all of them. Contexts of untreated cells alone are allowed.
+        is the same function of the state in all of them. A context with fewer than 20 treated cells takes the response of the
+        others, with a warning; if numbers of cells count (`unbalanced`, ``mass="n_cells"``), its survival is the ratio of its
+        numbers, close to 0 where no treated cell is left. Leave the cells of a context that was never treated out then.
     dose_key
         Column of `adata.obs` with positive doses of treated cells. Between doses, responses are interpolated on a logarithmic
         scale, and a dose of 0 does nothing.
@@ -93,7 +95,9 @@ def fit_response(
         Entry of `adata.uns` (a DataFrame with a row, or a dict with an array, for every treatment) with descriptors, from which
         the response to a treatment without cells can be predicted. By default treatments are told apart by name.
     unbalanced
-        Whether cells die or divide under the treatment: untreated cells may send on less, or more, than themselves.
+        Whether cells die or divide under the treatment: untreated cells may send on less, or more, than themselves. In a
+        balanced fit, untreated cells without any treated counterpart (2 % of them or more) are not coupled, with a warning:
+        they take the mean response of the others.
     mass
         Treated cells for every untreated one, if `unbalanced`: ``"n_cells"`` takes the numbers of cells of every context, a dict
         (treatment -> number) what was measured otherwise, None says that numbers mean nothing: survival is then relative

@@ -80,7 +80,8 @@ class Stratum:
     control
         Untreated cells, shape ``(n, d)``.
     treated
-        Other cells of the same context after the treatment, shape ``(m, d)``.
+        Other cells of the same context after the treatment, shape ``(m, d)``; empty if there are too few to couple, so that
+        only the mass is known.
     condition
         Row of the treatment in the conditions.
     mass
@@ -91,6 +92,11 @@ class Stratum:
     treated: np.ndarray
     condition: int
     mass: float = 1.0
+
+    @property
+    def coupled(self) -> bool:
+        """Whether there are treated cells to couple the untreated ones with."""
+        return len(self.treated) > 0
 
 
 @dataclass(frozen=True)

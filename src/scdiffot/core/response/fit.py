@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +16,19 @@ from scdiffot.core.seeding import seeded_thread
 from scdiffot.core.snapshots import Scaling, state_unit
 
 from .convex import ConvexMaps, fit_convex
-from .data import Stratum
 from .metric import are_gaussian, learn_metric
 from .model import ResponseModel
 from .pairs import draw_pairs, linear_pairs
 from .regression import fit_flow
 from .survival import fit_survival
+from .unmatched import add_extinct, add_mean_response, separate_unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .data import Conditions, ResponseConfig
+    from .data import Conditions, ResponseConfig, Stratum
     from .flow import ResponseFlow
+    from .pairs import ConditionPairs
 
 
 def fit_response(
@@ -67,7 +69,7 @@ def fit_response(
         If interrupted before there is a state to keep.
     """
     generator = as_generator(rng)
-    missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata})
+    missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled})
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
     if device == "auto":
@@ -86,10 +88,11 @@ def _fit(
     report: _Report,
 ) -> tuple[ResponseModel, dict[str, Any]]:
     started = time.process_time()
+    coupled = [s for s in strata if s.coupled]
     # the same cells may stand in several strata
-    shift, scale = state_unit({id(z): z for s in strata for z in (s.control, s.treated)}.values())
+    shift, scale = state_unit({id(z): z for s in coupled for z in (s.control, s.treated)}.values())
     scaling = Scaling(shift, scale, 0.0, 1.0)
-    scaled = [Stratum(scaling.state_in(s.control), scaling.state_in(s.treated), s.condition, s.mass) for s in strata]
+    scaled, extinct = ([_scaled(s, scaling) for s in strata if s.coupled == part] for part in (True, False))
     widths = [smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)]
     width = float(np.mean(widths))
     metric = "euclidean" if config.method == "convex" else config.metric
@@ -101,14 +104,12 @@ def _fit(
     if linear and len(scaled) == len(conditions.strength):
         # nothing is left to smooth
         width = 0.0
+    learned = metric == "learned"
     pairs = []
     for i in range(len(conditions.strength)):
         of_condition = [s for s in scaled if s.condition == i]
-        if linear:
-            pairs.append(linear_pairs(of_condition))
-            continue
-        root = learn_metric(of_condition, unbalanced=config.unbalanced, rng=rng) if metric == "learned" else None
-        pairs.append(draw_pairs(of_condition, root, config, rng))
+        p = linear_pairs(of_condition) if linear else _pairs(of_condition, config, rng, learned=learned)
+        pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
     survival = fit_survival(conditions, pairs, width=width, rng=rng) if config.unbalanced else None
     transport: ResponseFlow | ConvexMaps
     if config.method == "convex":
@@ -127,6 +128,22 @@ def _fit(
         "interrupted": interrupted,
     }
     return ResponseModel(transport, survival, conditions, scaling, config), history
+
+
+def _scaled(stratum: Stratum, scaling: Scaling) -> Stratum:
+    return replace(stratum, control=scaling.state_in(stratum.control), treated=scaling.state_in(stratum.treated))
+
+
+def _pairs(strata: list[Stratum], config: ResponseConfig, rng: np.random.Generator, *, learned: bool) -> ConditionPairs:
+    """Pairs of one treatment; in balanced fits, cells without a treated counterpart are not coupled."""
+    root = learn_metric(strata, unbalanced=config.unbalanced, rng=rng) if learned else None
+    if config.unbalanced:
+        return draw_pairs(strata, root, config, rng)
+    strata, unmatched = separate_unmatched(strata, root)
+    if learned and len(unmatched):
+        root = learn_metric(strata, unbalanced=False, rng=rng)
+    n_coupled = sum(len(s.control) for s in strata)
+    return add_mean_response(draw_pairs(strata, root, config, rng), unmatched, n_coupled)
 
 
 class _Report:

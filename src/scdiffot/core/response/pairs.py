@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ class ConditionPairs:
         Untreated cells (n, d), and the mass each sends on, relative to its own (n,).
     mass
         Share of all untreated cells that arrives.
+    least_mass
+        Smallest mass of a context that is known by its numbers of cells alone.
     """
 
     x: Tensor
@@ -57,6 +60,7 @@ class ConditionPairs:
     cells: Tensor
     survival: Tensor
     mass: float
+    least_mass: float = math.inf
 
 
 def draw_pairs(

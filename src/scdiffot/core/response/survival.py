@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,8 @@ def fit_survival(
     features = torch.as_tensor(conditions.features, dtype=cells.dtype)
     treatment = torch.cat([features[i].expand(len(p.cells), -1) for i, p in enumerate(pairs)])
     model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
+    least = min(p.least_mass / float(p.survival.mean()) for p in pairs)
+    model.limits[0].clamp_(max=math.log(max(least, 1e-3)))
     descent = Descent(model.net, weight_decay=DECAY)
     descent.begin(RATE, N_STEPS)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
