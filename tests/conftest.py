@@ -13,7 +13,9 @@ import pytest
 from scipy import sparse
 
 import scdiffot as sdo
-from scdiffot._data.response_store import response_params, write_prediction, write_response
+from scdiffot._data.predicted import PredictionInfo
+from scdiffot._data.prediction_store import write_prediction
+from scdiffot._data.response_store import response_params, write_response
 from scdiffot._data.responses import read_groups
 from scdiffot._keys import Keys
 from scdiffot.core.response import Prediction
@@ -135,7 +137,8 @@ def _give_response(adata: ad.AnnData) -> ad.AnnData:
     prediction = Prediction(
         read.states[cells] + response, 0.5 * (response**2).sum(axis=1), np.where(first, 0.5, 0.9) + 0.05 * u
     )
-    write_prediction(adata, keys, cells, read.states[cells], prediction, inverse=False)
+    info = PredictionInfo(keys.uns, "drug", float("nan"))
+    write_prediction(adata, keys, cells, read.states[cells], prediction, inverse=False, info=info)
     return adata
 
 

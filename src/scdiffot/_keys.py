@@ -161,6 +161,11 @@ class Keys:
         return f"{self.uns}_predicted"
 
     @property
+    def prediction(self) -> str:
+        """Response, treatment and dose of a prediction in `uns`."""
+        return f"{self.uns}_prediction"
+
+    @property
     def untreated(self) -> str:
         """State without the treatment in `obsm`."""
         return f"{self.uns}_untreated"

@@ -170,17 +170,24 @@ def test_treated_cells_are_of_one_treatment_and_dose():
         adata, "condition", control="control", target=["a", "b"], dose_key="dose", n_steps=3, show_progress=False
     )
     sdo.tl.predict_response(adata, target="b")
-    with pytest.raises(ValueError, match="`target` is missing"):
-        sdo.pl.response(adata)
-    for dose, expected in [(None, 1.0), (0.1, 0.1)]:
-        ax = sdo.pl.response(adata, "embedding", target="b", dose=dose, show=False)
+    sdo.tl.predict_response(adata, target="b", dose=0.1, key_added="low")
+    for key, expected in [("scdiffot", 1.0), ("low", 0.1)]:
+        ax = sdo.pl.response(adata, "embedding", key=key, show=False)
         places, colors = _points(ax)
         treated = ((adata.obs["condition"] == "b") & (adata.obs["dose"] == expected)).to_numpy()
         found = places[colors == COLORS["treated"]]
         np.testing.assert_allclose(np.sort(found, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6)
+    # a prediction is compared with nothing else
+    for other in ({"target": "a"}, {"dose": 1.0}):
+        with pytest.raises(ValueError, match="prediction under `key` 'low' is that of 'b' at 0.1"):
+            sdo.pl.response(adata, key="low", **other)
     # of a dose between those that were seen, there are only predicted cells
-    ax = sdo.pl.response(adata, target="b", dose=0.5, show=False)
+    sdo.tl.predict_response(adata, target="b", dose=0.5, key_added="between")
+    ax = sdo.pl.response(adata, key="between", show=False)
     assert len(ax.get_legend().get_texts()) == 2
+    del adata.obs["dose"]
+    with pytest.raises(KeyError, match=r"`adata` has no obs\['dose'\]"):
+        sdo.pl.response(adata, key="low")
 
 
 def test_modalities(mdata, give_response):

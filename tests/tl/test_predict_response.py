@@ -41,6 +41,9 @@ def test_writes_what_it_says_and_nothing_else(answered, fingerprint):
     after, before_again = answered.obsm.pop("scdiffot_predicted"), np.asarray(answered.obsm["X_pca"])
     response = answered.obsm.pop("scdiffot_response")
     effect = answered.obs.pop("scdiffot_effect_size")
+    info = answered.uns.pop("scdiffot_prediction")
+    assert (info["key"], info["target"]) == ("scdiffot", "drug")
+    assert np.isnan(info["dose"])
     assert fingerprint(answered) == before
     assert after.shape == response.shape == before_again.shape
     for values in (after, response, effect.to_numpy()[:, None]):
@@ -73,6 +76,7 @@ def test_inverse_is_of_treated_cells_by_default(answered, fingerprint):
     before = fingerprint(answered)
     sdo.tl.predict_response(answered, inverse=True)
     untreated = answered.obsm.pop("scdiffot_untreated")
+    assert answered.uns.pop("scdiffot_untreated")["target"] == "drug"
     assert fingerprint(answered) == before
     assert np.isfinite(untreated[~controls(answered)]).all()
     assert np.isnan(untreated[controls(answered)]).all()
@@ -89,6 +93,57 @@ def test_inverse_undoes_the_prediction(treated, brief, method):
     start = treated.obsm["X_pca"][cells]
     error = np.sqrt(np.mean((there.obsm["scdiffot_untreated"] - start) ** 2))
     assert error < 0.01 * np.sqrt(start.var(axis=0).mean())
+
+
+class TestSeveralPredictions:
+    @pytest.fixture
+    def dosed(self, treat, brief):
+        adata = treat(n_obs=300, targets=("a", "b"), doses=(0.1, 10.0))
+        sdo.tl.fit_response(adata, "condition", "control", ["a", "b"], dose_key="dose", **brief | {"n_steps": 3})
+        return adata
+
+    def test_stand_side_by_side_and_know_what_they_are(self, dosed, caplog, tmp_path):
+        sdo.tl.predict_response(dosed, target="b")
+        plain = dosed.obsm["scdiffot_predicted"].copy()
+        sdo.tl.predict_response(dosed, target="a", dose=0.1, key_added="low", genes=True)
+        assert np.array_equal(dosed.obsm["scdiffot_predicted"], plain, equal_nan=True)
+        assert not np.array_equal(dosed.obsm["low_predicted"], plain, equal_nan=True)
+        assert dosed.uns["low_prediction"] == {"key": "scdiffot", "target": "a", "dose": 0.1}
+        # the highest dose is the default
+        assert dosed.uns["scdiffot_prediction"] == {"key": "scdiffot", "target": "b", "dose": 10.0}
+        assert not caplog.text
+        # everything that reads a prediction reads each of them, also from a file
+        sdo.tl.response_subpopulations(dosed, groupby="subpopulation", key="low")
+        dosed.write_h5ad(tmp_path / "a.h5ad")
+        for adata in (dosed, ad.read_h5ad(tmp_path / "a.h5ad")):
+            tables = {key: sdo.get.response(adata, "genes", key=key) for key in ("scdiffot", "low")}
+            cells = np.isfinite(adata.obsm["low_predicted"][:, 0])
+            mean = adata.to_df("low_predicted")[cells].mean()[tables["low"]["gene"]]
+            np.testing.assert_allclose(tables["low"]["predicted"], mean, rtol=1e-4, atol=1e-4)
+            assert not tables["low"].equals(tables["scdiffot"])
+            assert len(sdo.get.response(adata, "subpopulations", key="low")) == 2
+
+    def test_a_second_one_of_the_same_name_says_what_it_replaces(self, dosed, caplog):
+        sdo.tl.predict_response(dosed, target="a")
+        sdo.tl.predict_response(dosed, target="a", source="subpopulation == 'type_1'")
+        assert not caplog.text
+        sdo.tl.predict_response(dosed, target="a", dose=0.1)
+        assert "The prediction of 'a' at 10 under 'scdiffot' is replaced by that of 'a' at 0.1" in caplog.text
+
+    def test_a_second_fit_drops_them_all(self, dosed, brief):
+        before = {*dosed.obs, *dosed.obsm, *dosed.uns}
+        sdo.tl.predict_response(dosed, target="a", key_added="low", genes=True)
+        sdo.tl.predict_response(dosed, target="a", inverse=True, key_added="back")
+        sdo.tl.fit_response(dosed, "condition", "control", "a", **brief)
+        assert {*dosed.obs, *dosed.obsm, *dosed.uns} == before
+        assert not dosed.layers
+
+    def test_not_under_the_name_of_another_response(self, dosed, brief, fingerprint):
+        sdo.tl.fit_response(dosed, "condition", "control", "a", key_added="other", **brief)
+        before = fingerprint(dosed)
+        with pytest.raises(ValueError, match="`key_added` is 'other', which is the name of another response"):
+            sdo.tl.predict_response(dosed, target="a", key_added="other")
+        assert fingerprint(dosed) == before
 
 
 class TestGenes:

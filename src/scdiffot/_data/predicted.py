@@ -26,6 +26,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PredictionInfo:
+    """Treatment of a prediction, stored with it.
+
+    Parameters
+    ----------
+    key
+        Name of the response that predicted.
+    target
+        The treatment.
+    dose
+        Its dose, NaN without doses.
+    """
+
+    key: str
+    target: str
+    dose: float
+
+    @property
+    def label(self) -> str:
+        """Treatment, with its dose if there are doses."""
+        return repr(self.target) if np.isnan(self.dose) else f"{self.target!r} at {self.dose:g}"
+
+    def write(self, adata: AnnData | MuData, name: str) -> None:
+        """Write it into `uns`."""
+        adata.uns[name] = {"key": self.key, "target": self.target, "dose": self.dose}
+
+
+def read_prediction_info(adata: AnnData | MuData, key: str) -> PredictionInfo | None:
+    """Treatment of the prediction of a name; None for predictions of versions that stored none."""
+    entry = adata.uns.get(Keys(key).prediction)
+    if entry is None:
+        return None
+    return PredictionInfo(str(entry["key"]), str(entry["target"]), float(entry["dose"]))
+
+
+def response_key(adata: AnnData | MuData, key: str) -> str:
+    """Name of the response that the prediction of a name came from; the same name by default."""
+    info = read_prediction_info(adata, key)
+    return key if info is None else info.key
+
+
+@dataclass(frozen=True)
 class PredictedCells:
     """Cells whose response was predicted.
 

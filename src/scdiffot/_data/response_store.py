@@ -14,6 +14,7 @@ from .checks import is_mudata, some
 from .expression import PORTION, dense
 from .extract import locate, representation
 from .genes import gene_space
+from .prediction_store import drop_predictions
 from .seals import seal
 from .stored_responses import is_response
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from scdiffot._keys import Keys
-    from scdiffot.core.response import Prediction
 
     from .genes import GeneSpace
     from .responses import ResponseCells
@@ -64,8 +64,7 @@ def write_response(
     adata: AnnData | MuData, keys: Keys, *, params: dict[str, Any], history: dict[str, Any], model: dict[str, Any]
 ) -> None:
     """Write a fitted response, and drop what an earlier one of that name predicted."""
-    _drop_prediction(adata, keys)
-    adata.obsm.pop(keys.untreated, None)
+    drop_predictions(adata, keys.uns)
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
     adata.uns[keys.response] = seal(entry, _keys.PARAMS, _keys.RESPONSE_MODEL)
 
@@ -148,78 +147,6 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
         with torch.no_grad():
             parts.append(space.decoder.encode(x).numpy())
     return np.concatenate(parts)
-
-
-def write_prediction(
-    adata: AnnData | MuData,
-    keys: Keys,
-    cells: np.ndarray,
-    present: np.ndarray,
-    prediction: Prediction,
-    *,
-    inverse: bool,
-    space: GeneSpace | None = None,
-    positions: np.ndarray | None = None,
-) -> None:
-    """Write what was predicted for some cells (positions), whose present states are given.
-
-    ``positions`` are genes among those of ``space``; all of them by default.
-    """
-
-    def column(values: np.ndarray) -> np.ndarray:
-        full = np.full((adata.n_obs, *values.shape[1:]), np.nan, np.float32)
-        full[cells] = values
-        return full
-
-    if inverse:
-        adata.obsm[keys.untreated] = column(prediction.states)
-        return
-    owner, layer = None, None
-    if space is not None:
-        owner, layer = _decoded(adata, space, cells, prediction.states, positions)
-    _drop_prediction(adata, keys)
-    adata.obsm[keys.predicted] = column(prediction.states)
-    adata.obsm[keys.response] = column(prediction.states - present)
-    adata.obs[keys.effect_size] = column(prediction.action)
-    if prediction.survival is not None:
-        adata.obs[keys.survival] = column(prediction.survival)
-    if owner is not None:
-        owner.layers[keys.predicted] = layer
-
-
-def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
-    """Drop the last prediction, and what was read off it."""
-    for name in (keys.response, keys.predicted):
-        adata.obsm.pop(name, None)
-    for name in (keys.effect_size, keys.survival, keys.response_cluster):
-        if name in adata.obs:
-            del adata.obs[name]
-    for name in (keys.response_subpopulations, keys.response_features):
-        adata.uns.pop(name, None)
-    for owner in adata.mod.values() if is_mudata(adata) else [adata]:
-        owner.layers.pop(keys.predicted, None)
-
-
-def _decoded(
-    adata: AnnData | MuData, space: GeneSpace, cells: np.ndarray, states: np.ndarray, positions: np.ndarray | None
-) -> tuple[AnnData, np.ndarray]:
-    """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
-    wanted = np.arange(len(space.names)) if positions is None else positions
-    owner = adata
-    if is_mudata(adata):
-        owner = next((m for m in adata.mod.values() if space.names[wanted[0]] in m.var_names), None)
-        if owner is None:
-            raise KeyError(f"`genes` are in no modality of `adata`, for instance {some(space.names[wanted[:3]])}.")
-    columns = owner.var_names.get_indexer(space.names[wanted])
-    if (columns < 0).any():
-        missing = space.names[wanted][columns < 0]
-        raise KeyError(f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others.")
-    rows = owner.obs_names.get_indexer(adata.obs_names[cells])
-    layer = np.full(owner.shape, np.nan, np.float32)
-    for start in range(0, len(cells), PORTION):
-        part = slice(start, start + PORTION)
-        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, wanted]
-    return owner, layer
 
 
 def genes_of(reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None) -> GeneSpace:

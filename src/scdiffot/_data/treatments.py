@@ -65,8 +65,10 @@ class Treatments:
         given = sorted({d for ds in self.doses for d in ds})
         return float(np.log1p(dose / given[0]) / np.log1p(given[-1] / given[0]))
 
-    def find(self, adata: AnnData | MuData, target: str | None, dose: float | None) -> tuple[np.ndarray, float, str]:
-        """Coordinates and strength of a treatment, and its name; also of one that only its descriptors tell.
+    def find(
+        self, adata: AnnData | MuData, target: str | None, dose: float | None
+    ) -> tuple[np.ndarray, float, str, float]:
+        """Coordinates, strength, name and dose (NaN without doses) of a treatment, perhaps one known by its descriptors only.
 
         Raises
         ------
@@ -95,7 +97,7 @@ class Treatments:
                 raise ValueError(
                     "`dose` was given, but the model knows no doses: leave it out, or fit with `dose_key`."
                 )
-            return embedding, 1.0, target
+            return embedding, 1.0, target, float("nan")
         if dose is None:
             dose = doses[-1]
         if isinstance(dose, bool) or not isinstance(dose, Real):
@@ -104,7 +106,7 @@ class Treatments:
             raise ValueError(
                 f"`dose` is {dose}: {target!r} was seen at {some(doses)}; pass a dose from 0 to {doses[-1]:g}."
             )
-        return embedding, self.strength(float(dose)), target
+        return embedding, self.strength(float(dose)), target, float(dose)
 
 
 def read_doses(

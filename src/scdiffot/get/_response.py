@@ -13,6 +13,7 @@ from scdiffot._data.predicted import (
     read_cell_groups,
     read_predicted,
     read_response_table,
+    response_key,
 )
 from scdiffot._data.response_store import genes_of
 from scdiffot._data.stored_responses import read_response
@@ -53,7 +54,7 @@ def response(
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that of the AnnData with the
         fit; for ``"genes"``.
     key
-        Name of the response.
+        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
 
     Returns
     -------
@@ -98,7 +99,7 @@ def response(
     if what == "cells":
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
-    fitted = read_response(owner, key, "key" if reference is None else "reference")
+    fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
     return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder))
 
 

@@ -77,15 +77,14 @@ def response(
     arrows
         Whether to draw arrows from some control cells to their prediction, for ``"embedding"``.
     target, dose
-        Treated cells to compare with: their treatment, which may be left out if the model knows one only, and its dose, the highest
-        by default.
+        Treated cells to compare with: the treatment and dose of the prediction, which are the default; others are refused.
     groupby
         Column of `adata.obs` with the groups, for ``"effect"`` and ``"survival"``. By default the groups of
         :func:`scdiffot.tl.response_subpopulations`; without these, all cells are one.
     reference
         AnnData with the fit, if that is not `adata`.
     key
-        Name of the response.
+        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
     ax
         Axes to draw on.
     show
@@ -104,7 +103,7 @@ def response(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `kind` is none of the five, `target` is missing and there are several, the embedding has one dimension, the
+        If `kind` is none of the five, `target` or `dose` is not that of the prediction, the embedding has one dimension, the
         response is balanced and its survival is asked for, or there is no decoder.
 
     Examples

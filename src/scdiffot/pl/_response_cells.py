@@ -12,7 +12,13 @@ from scdiffot._data.expression import dense, expression
 from scdiffot._data.extract import locate, representation
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
-from scdiffot._data.predicted import PredictedCells, read_predicted
+from scdiffot._data.predicted import (
+    PredictedCells,
+    PredictionInfo,
+    read_predicted,
+    read_prediction_info,
+    response_key,
+)
 from scdiffot._data.response_store import genes_of, response_states
 from scdiffot._data.stored_responses import read_response
 from scdiffot._data.treatments import numbers
@@ -148,17 +154,29 @@ def read_view(
     KeyError
         If there is no response, prediction, column or treatment of that name.
     ValueError
-        If the treatment is not unique, or the dose is outside of those seen.
+        If the treatment or dose is not that of the prediction.
     """
-    fitted = read_response(reference, key, "key" if reference is adata else "reference")
+    fitted = read_response(reference, response_key(adata, key), "key" if reference is adata else "reference")
     cells = read_predicted(adata, key)
-    params, targets = fitted[PARAMS], fitted["targets"]
-    _, _, name = targets.find(reference, target, dose)
+    params, info = fitted[PARAMS], read_prediction_info(adata, key)
+    if info is not None:
+        target = info.target if target is None else str(target)
+        dose = info.dose if dose is None and not np.isnan(info.dose) else dose
+    _, _, target, dose = fitted["targets"].find(reference, target, dose)
+    if info is not None and PredictionInfo(info.key, target, dose).label != info.label:
+        raise ValueError(
+            f"The prediction under `key` {key!r} is that of {info.label}, so cells treated with another target or dose are nothing "
+            "to compare it with: leave `target` and `dose` out, or predict them with tl.predict_response(..., key_added=...)."
+        )
     codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
-    treated = codes == names.index(name) if name in names else np.zeros(adata.n_obs, bool)
-    doses = targets.doses[targets.names.index(name)] if name in targets.names else []
-    if doses and params["dose_key"] in adata.obs:
-        treated &= np.isclose(numbers(adata.obs[params["dose_key"]]), doses[-1] if dose is None else dose)
+    treated = codes == names.index(target) if target in names else np.zeros(adata.n_obs, bool)
+    if not np.isnan(dose) and treated.any():
+        if params["dose_key"] not in adata.obs:
+            raise KeyError(
+                f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: add it, so that the prediction "
+                f"at {dose:g} is compared with cells of that dose."
+            )
+        treated &= np.isclose(numbers(adata.obs[params["dose_key"]]), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))
 
 

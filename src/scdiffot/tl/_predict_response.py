@@ -8,7 +8,9 @@ import numpy as np
 
 from scdiffot._data.checks import writable
 from scdiffot._data.labels import cell_labels
-from scdiffot._data.response_store import genes_of, project_states, response_states, write_prediction
+from scdiffot._data.predicted import PredictionInfo
+from scdiffot._data.prediction_store import check_prediction_free, write_prediction
+from scdiffot._data.response_store import genes_of, project_states, response_states
 from scdiffot._data.select import select_cells
 from scdiffot._data.stored_responses import read_response, read_response_model
 from scdiffot._data.treatments import numbers
@@ -33,6 +35,7 @@ def predict_response(
     genes: bool | str | Iterable[str] = False,
     decoder: Any = None,
     key: str = DEFAULT,
+    key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
     """Predict what a treatment does to each cell, or what a treated cell was before.
@@ -64,13 +67,20 @@ def predict_response(
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
     key
         Name of the response.
+    key_added
+        Name of the prediction, and prefix of all that it writes; `key` by default, where the next prediction replaces it.
+        With names of their own, predictions of several targets, doses or cells stand side by side; plots and tables read
+        them by ``key=key_added``.
     copy
         Whether to return a copy instead of writing into `adata`.
 
     Returns
     -------
-    None, or the copy. Sets the following fields, NaN for other cells; ``d`` is the dimension of the state:
+    None, or the copy. Sets the following fields, NaN for other cells, where ``key`` is `key_added` if that is given; ``d`` is
+    the dimension of the state:
 
+    `adata.uns["{key}_prediction"]` : dict
+        ``key`` of the response, ``target`` and ``dose`` (NaN without doses), with which plots compare.
     `adata.obsm["{key}_predicted"]` : array of shape ``(n, d)``
         State after the treatment.
     `adata.obsm["{key}_response"]` : array of shape ``(n, d)``
@@ -82,7 +92,8 @@ def predict_response(
     `adata.layers["{key}_predicted"]` : array
         Expression after the treatment, if `genes` are asked for.
     `adata.obsm["{key}_untreated"]` : array of shape ``(n, d)``
-        State without the treatment: with `inverse`, this is set in place of all others.
+        State without the treatment: with `inverse`, this is set in place of all others, and the treatment is in
+        ``adata.uns["{key}_untreated"]``.
 
     Raises
     ------
@@ -92,7 +103,7 @@ def predict_response(
         If an argument has the wrong type.
     ValueError
         If the treatment or dose is not covered by the fit, no cell is selected, the representation has other axes than that
-        of the reference or no decoder, or `adata` is a view. Nothing is written then.
+        of the reference or no decoder, `key_added` is the name of another response, or `adata` is a view. Nothing is written then.
 
     Examples
     --------
@@ -103,12 +114,13 @@ def predict_response(
     >>> adata.layers["scdiffot_predicted"].shape == adata.shape
     True
     """
-    keys = Keys(key)
+    keys = Keys(key if key_added is None else key_added)
     adata = writable(adata, copy=copy)
     reference = adata if reference is None else reference
     found = read_response(reference, key)
     params, targets = found["params"], found["targets"]
-    embedding, strength, name = targets.find(reference, target, dose)
+    check_prediction_free(adata, keys, key)
+    embedding, strength, name, used_dose = targets.find(reference, target, dose)
     if inverse and genes is not False:
         raise ValueError("`genes` are predicted after a treatment only: leave `genes` or `inverse` out.")
     if project:
@@ -122,7 +134,10 @@ def predict_response(
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
         adata.obsm[params["use_rep"]] = states
-    write_prediction(adata, keys, cells, states[cells], prediction, inverse=inverse, space=space, positions=positions)
+    info = PredictionInfo(key, name, used_dose)
+    write_prediction(
+        adata, keys, cells, states[cells], prediction, inverse=inverse, info=info, space=space, positions=positions
+    )
     return adata if copy else None
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count, writable
-from scdiffot._data.predicted import PredictedCells, read_cell_groups, read_predicted, write_subpopulations
+from scdiffot._data.predicted import (
+    PredictedCells,
+    read_cell_groups,
+    read_predicted,
+    response_key,
+    write_subpopulations,
+)
 from scdiffot._data.response_store import genes_of
 from scdiffot._data.stored_responses import read_response
 from scdiffot._keys import ALL, DEFAULT, PARAMS, Keys
@@ -74,7 +80,7 @@ def response_subpopulations(
     rng
         Seed or generator of the clustering and the resampled cells.
     key
-        Name of the response.
+        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
     copy
         Whether to return a copy instead of writing into `adata`.
 
@@ -120,9 +126,10 @@ def response_subpopulations(
     generator = as_generator(rng)
     if groupby is not None and n_clusters is not None:
         raise ValueError("`groupby` and `n_clusters` were both given: leave one of them out.")
-    fitted = read_response(adata if reference is None else reference, key, "key" if reference is None else "reference")
+    owner = adata if reference is None else reference
+    fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
     cells = read_predicted(adata, key)
-    space = _decoder(adata if reference is None else reference, fitted[PARAMS], decoder)
+    space = _decoder(owner, fitted[PARAMS], decoder)
     clusters = None
     if groupby is None:
         codes, names = _cluster(cells, n_clusters, generator)
