@@ -205,6 +205,39 @@ def test_genes_and_columns_of_modalities(tissue):
     assert len(figure.axes[0].get_legend().get_texts()) == 3
 
 
+def test_spots_without_a_position_are_left_out(tissue, caplog):
+    tissue.obsm["spatial"][::7] = np.nan
+    missing = np.zeros(tissue.n_obs, dtype=bool)
+    missing[::7] = True
+    rows = (tissue.obs["slice"] == "t1").to_numpy()
+    tissue.obsm["spatial"][rows] = np.nan
+    with caplog.at_level("INFO", logger="scdiffot"):
+        axes = sdo.pl.slices(tissue, "slice", color="gene_2", arrows="true_migration", kind="cells", show=False)
+    assert f"{(missing | rows).sum()} of {tissue.n_obs} spots have no position" in caplog.text
+    assert [ax.get_title() for ax in axes] == ["t0", "t1", "t2"]
+    assert not spots(axes[1])
+    for ax in (axes[0], axes[2]):
+        drawn = (tissue.obs["slice"] == ax.get_title()).to_numpy() & ~missing
+        np.testing.assert_allclose(ordered(centres(ax)), ordered(tissue.obsm["spatial"][drawn]))
+    overlaid = sdo.pl.slices(tissue, "slice", overlay=True, show=False)
+    assert len(centres(overlaid)) == (~missing & ~rows).sum()
+    with pytest.raises(ValueError, match=r"`spatial_key` 'spatial' is NaN or infinite in all \d+ spots to draw"):
+        sdo.pl.slices(tissue, "slice", slices=["t1"])
+
+
+def test_slices_of_one_or_two_spots(tissue):
+    names = tissue.obs["slice"].astype(str).to_numpy()
+    few = tissue[np.r_[np.flatnonzero(names == "t0"), np.flatnonzero(names != "t0")[[0, -2, -1]]]].copy()
+    few.obs["slice"] = ["full"] * (names == "t0").sum() + ["one", "two", "two"]
+    axes = sdo.pl.slices(few, "slice", show=False)
+    widths = {ax.get_title(): spots(ax)[0].get_widths()[0] for ax in axes}
+    assert [len(centres(ax)) for ax in axes] == [(names == "t0").sum(), 1, 2]
+    # a spot without neighbours is as large as those of the other slices
+    distance = np.linalg.norm(np.diff(few.obsm["spatial"][-2:], axis=0))
+    assert widths["two"] == pytest.approx(0.9 * distance)
+    assert widths["one"] == pytest.approx(np.median([widths["full"], widths["two"]]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [

@@ -124,8 +124,52 @@ def test_harmony_removes_what_differs_between_slices():
         sdo.pp.spatial_embedding(adata, library_key="slice", batch_correction=correction)
         x = adata.obsm["X_spatial"]
         distance.append(np.linalg.norm(x[second].mean(axis=0) - x[~second].mean(axis=0)) / x.std())
+        entry = adata.uns["X_spatial"]
+        assert ("mixing" in entry) is (correction is not None)
     assert distance[1] < 0.7 * distance[0]
+    # two slices of equal size: neighbours counted here, without the tree
+    apart = np.linalg.norm(x[:, None] - x[None], axis=2)
+    near = np.argsort(apart + 1e9 * np.eye(len(x)), axis=1)[:, :30]
+    expected = (second[near] != second[:, None]).mean() / (150 / 299)
+    assert entry["mixing"] == pytest.approx(expected, rel=1e-6)
+    assert entry["mixing_before"] < entry["mixing"]
     assert abs(np.corrcoef(x[:, 0], adata.obs["half"] == "R")[0, 1]) > 0.8
+
+
+def test_a_correction_that_does_not_mix_is_logged(caplog):
+    pytest.importorskip("harmonypy")
+    adata = _tissue()
+    second = (adata.obs["slice"] == "s1").to_numpy()
+    # a batch effect beyond the reach of Harmony: the slices share no cluster
+    adata.obsm["X_pca"][second] += 1000 * np.arange(1, 11) ** 2
+    sdo.pp.spatial_embedding(adata, library_key="slice", batch_correction="harmony", n_components=None)
+    entry = adata.uns["X_spatial"]
+    doubts = [r for r in caplog.records if "does not mix the slices" in r.getMessage()]
+    assert bool(doubts) is (entry["mixing"] < 0.3)
+    assert doubts
+
+
+def test_spots_of_several_slices_without_their_column_are_logged(caplog):
+    adata = _tissue()
+    options = {"use_rep": "X_pca", "n_hops": 1}
+    sdo.pp.spatial_embedding(adata, **options, library_key="slice")
+    assert not caplog.records
+    sdo.pp.spatial_embedding(adata, **options)
+    assert "obs['slice'] lie among each other" in caplog.text
+    assert "Pass `library_key`='slice'" in caplog.text
+    caplog.clear()
+    del adata.obs["slice"]
+    sdo.pp.spatial_embedding(adata, **options)
+    assert not caplog.records
+    adata.uns["spatial"] = {"left": {}, "right": {}}
+    sdo.pp.spatial_embedding(adata, **options)
+    assert "adata.uns['spatial'] has the libraries 'left', 'right'" in caplog.text
+    caplog.clear()
+    # side by side, slices have no links to each other
+    adata = _tissue()
+    adata.obsm["spatial"] += 10 * adata.obs["slice"].cat.codes.to_numpy()[:, None]
+    sdo.pp.spatial_embedding(adata, **options)
+    assert not caplog.records
 
 
 def test_three_coordinates():

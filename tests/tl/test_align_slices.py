@@ -78,6 +78,74 @@ def test_the_table_tells_angles_and_reflections(aligned):
     assert not table["deformed"].any()
 
 
+def make_symmetric(n=120):
+    """Two sections of an ellipse whose features are even in the second coordinate, the second turned by 40 degrees."""
+    rng = np.random.default_rng(5)
+    spots = rng.uniform([-3, -2], [3, 2], size=(8 * n, 2))
+    spots = spots[(spots**2 / [9, 4]).sum(axis=1) < 1][: 2 * n]
+    x, y = spots.T
+    states = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y)]) + 0.3 * rng.normal(size=(2 * n, 2))
+    turned = Pose.turn(np.radians(40)).apply(spots)
+    names = np.repeat(["flat", "turned"], n)
+    positions = np.where((names == "turned")[:, None], turned, spots)
+    adata = ad.AnnData(states, obsm={"spatial": positions, "true": spots, "X_pca": states})
+    adata.obs["slice"] = names
+    return adata
+
+
+def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
+    adata = make_symmetric()
+    sdo.tl.align_slices(adata, "slice", "flat", partial=False, show_progress=False)
+    found = sdo.get.alignment(adata)
+    row = found.table.set_index("slice").loc["turned"]
+    assert not row["reflected"]
+    assert row["angle"] == pytest.approx(-40, abs=5)
+    assert row["runner_up_reflected"]
+    assert row["margin"] == pytest.approx(row["score"] - row["runner_up_score"])
+    assert abs(row["margin"]) < row["min_margin"]
+    assert found.table.set_index("slice").loc["flat", ["runner_up_score", "margin", "min_margin"]].isna().all()
+    message = next(record.getMessage() for record in caplog.records if "in doubt" in record.getMessage())
+    for part in ("'turned' on 'flat'", "turned by -4", "mirrored and turned by", "reflections=False", "runner_up=True"):
+        assert part in message
+    # in the second pose, spots lie at their mirror image
+    rows = (adata.obs["slice"] == "turned").to_numpy()
+    second = found.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
+    assert np.sqrt(((second - adata.obsm["true"][rows] * [1, -1]) ** 2).sum(axis=1).mean()) < 0.4
+    with pytest.raises(ValueError, match="no second pose of slice 'flat'"):
+        found.apply(second, "flat", runner_up=True)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    np.testing.assert_array_equal(back.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second)
+    pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
+
+
+def test_units_that_differ_are_logged(caplog):
+    adata = make_symmetric()
+    turned = (adata.obs["slice"] == "turned").to_numpy()
+    options = {"partial": False, "reflections": False, "n_starts": 4, "show_progress": False}
+    sdo.tl.align_slices(adata, "slice", "flat", **options)
+    assert "times as far apart" not in caplog.text
+    adata.obsm["spatial"][turned] *= 2.5
+    sdo.tl.align_slices(adata, "slice", "flat", **options)
+    message = next(r.getMessage() for r in caplog.records if "times as far apart" in r.getMessage())
+    # the same points up to noise of the sample: 120 spots know their distance to about 5 %
+    assert float(message.split(" are ")[1].split(" times")[0]) == pytest.approx(2.5, rel=0.15)
+    assert "slice 'turned'" in message
+    assert "pixels and micrometres" in message
+    caplog.clear()
+    sdo.tl.interpolate_slices(adata, ["flat", "turned"], 0.5, library_key="slice")
+    assert "times as far apart" in caplog.text
+
+
+def test_poses_without_rival_are_not_in_doubt(caplog, aligned):
+    caplog.clear()
+    table = sdo.get.alignment(aligned).table.set_index("slice").drop(index="s10")
+    assert (table["margin"] > table["min_margin"]).all()
+    assert not table["runner_up_reflected"].any()
+    sdo.get.alignment(aligned).warn()
+    assert not caplog.records
+
+
 def test_apply_and_invert(aligned):
     found = sdo.get.alignment(aligned)
     rows = (aligned.obs["slice"] == "s11").to_numpy()

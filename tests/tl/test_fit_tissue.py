@@ -88,6 +88,25 @@ def test_the_unit_of_the_coordinates_does_not_matter(slices, quick):
     assert np.allclose(slices.obsm["other_migration"], 4 * slices.obsm["scdiffot_migration"], rtol=1e-2, atol=0.5)
 
 
+@pytest.mark.parametrize("reflected", [False, True])
+def test_fit_and_align_slices_mirror_alike(slices, quick, caplog, reflected):
+    """A slice upside down is turned back by both; a tissue whose halves are alike is left as it lies by both, with a warning."""
+    last = (slices.obs["time"] == slices.obs["time"].max()).to_numpy()
+    if reflected:
+        # a pattern that differs between the sides
+        slices.obsm["X_pca"] = np.tanh(slices.obsm["spatial_true"] @ [[1, 0, 0.5], [0, 1, 1]] / 300).astype(np.float32)
+        slices.obsm["spatial"][last, 1] *= -1
+    sdo.tl.fit(slices, "time", spatial_key="spatial", **quick)
+    by_fit = sdo.get.alignment(slices).table
+    sdo.tl.align_slices(slices, "slice", "t0", partial=False, key_added="own", show_progress=False)
+    by_align = sdo.get.alignment(slices, key="own").table
+    assert by_fit["reflected"].tolist() == by_align["reflected"].tolist() == [False, False, reflected]
+    np.testing.assert_allclose(by_fit["angle"], by_align["angle"])
+    doubts = [record.getMessage() for record in caplog.records if "in doubt" in record.getMessage()]
+    assert len(doubts) == 2 * (by_fit["margin"] < by_fit["min_margin"]).sum()
+    assert all("run scdiffot.tl.align_slices first" in message for message in doubts[: len(doubts) // 2])
+
+
 def test_three_coordinates(slices, quick):
     slices.obsm["solid"] = np.column_stack([slices.obsm["spatial_true"], np.arange(slices.n_obs) % 7 * 50.0])
     with pytest.raises(ValueError, match="found in two dimensions only"):

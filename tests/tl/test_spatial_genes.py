@@ -44,6 +44,26 @@ def _moran(x: np.ndarray, positions: np.ndarray) -> float:
     return float(x @ weights @ x / (x @ x) * len(x) / weights.sum())
 
 
+@pytest.mark.parametrize("tool", [sdo.tl.spatial_genes, sdo.tl.spatial_domains])
+def test_a_graph_across_slices_is_logged(tool, caplog):
+    adata = _tissue(60)
+    adata.obsm["X_spatial"] = adata.X.toarray()
+    tool(adata, **({"n_domains": 2, "n_init": 1, "refine": 1} if tool is sdo.tl.spatial_domains else {}))
+    assert "All spots are taken as one slice, but spots of different obs['slice']" in caplog.text
+
+
+def test_names_of_slices_become_columns_of_a_file(tmp_path):
+    adata = _tissue(60)
+    adata.obs["slice"] = adata.obs["slice"].cat.rename_categories({"s0": "a/b", "s1": "."})
+    sdo.tl.spatial_genes(adata, library_key="slice")
+    assert {"moran_i_a|b", "moran_i_."} <= set(adata.uns[TABLE].columns)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    pd.testing.assert_frame_equal(ad.read_h5ad(tmp_path / "a.h5ad").uns[TABLE], adata.uns[TABLE], check_dtype=False)
+    adata.obs["slice"] = adata.obs["slice"].cat.rename_categories({".": "a|b"})
+    with pytest.raises(ValueError, match="`library_key` obs\\['slice'\\] has the slices 'a/b', 'a|b'"):
+        sdo.tl.spatial_genes(adata, library_key="slice")
+
+
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
 def test_patterns_come_first(dense, fingerprint):
     adata = _tissue()

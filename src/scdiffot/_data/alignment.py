@@ -1,39 +1,31 @@
-"""What an alignment of slices leaves in an AnnData, and reading it back."""
+"""Motions that bring slices into one frame, and where they are in doubt."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._keys import Keys
-from scdiffot._layouts import read
 from scdiffot._logging import logger
-from scdiffot.core.spatial.nonrigid import Warp
-from scdiffot.core.spatial.pose import Pose
-from scdiffot.errors import damaged
 
-from .checks import check_adata, suggest
-from .layouts import ALIGNMENT
-from .seals import check_seal, seal
+from .checks import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
-    from anndata import AnnData
-    from mudata import MuData
 
-    from scdiffot.core.spatial.alignment import AlignConfig
     from scdiffot.core.spatial.chains import Chain
+    from scdiffot.core.spatial.nonrigid import Warp
+    from scdiffot.core.spatial.pose import Pose
 
 
 # Agreement below which slices may have nothing in common.
 LOW_SCORE = 0.3
-# Parts of the entry that results depend on.
-PARTS = ("params", "table", "rotation", "shift", "warps")
+REMEDY = "a representation that differs between the sides of the tissue decides better (`use_rep`, `feature_weight`)"
+NO_MIRROR = "pass reflections=False if no slice lies upside down"
 
 
 @dataclass(frozen=True)
@@ -46,24 +38,54 @@ class SliceAlignment:
         A row for every slice: ``slice``; ``reference``, the slice whose frame it is brought into; ``neighbor``, the slice it was aligned
         with; ``angle`` of the rotation in degrees, counterclockwise; ``reflected``, whether the second axis was mirrored before;
         ``shift_x`` and ``shift_y``, added after that; ``score`` and ``overlap`` with the neighbour; ``partial`` and ``deformed``. The
-        reference has score and overlap 1.
+        reference has score and overlap 1. Of the best pose of another kind (a mirror image, or another rotation):
+        ``runner_up_angle``, ``runner_up_reflected``, ``runner_up_score``; ``margin``, by which the chosen score exceeds it,
+        negative where a mirror image with a higher score lacks evidence; and ``min_margin``, which chance could give.
     poses
         Rigid motion of every slice.
     warps
         Deformation that follows it, onto the neighbour; None where there is none.
+    runner_ups
+        Rigid motion of every slice in the pose that came second; None where no other was considered.
     """
 
     table: pd.DataFrame
     poses: dict[str, Pose]
     warps: dict[str, Warp | None]
+    runner_ups: dict[str, Pose | None] = field(default_factory=dict)
 
-    def warn(self) -> None:
-        """Tell the user where slices hardly agree."""
-        weak = self.table[self.table["score"] < LOW_SCORE]
-        for name, neighbor, score in zip(weak["slice"], weak["neighbor"], weak["score"], strict=True):
-            logger.warning("Slices %r and %r hardly agree (score %.2f): look at where they lie.", name, neighbor, score)
+    def warn(self, remedy: str = f"{REMEDY}; {NO_MIRROR}") -> None:
+        """Warn where slices hardly agree, and where another pose agrees nearly as well.
 
-    def apply(self, points: np.ndarray, slice: str) -> np.ndarray:
+        Parameters
+        ----------
+        remedy
+            What the user can do about a pose in doubt.
+        """
+        for row in self.table.to_dict("records"):
+            name, neighbor = row["slice"], row["neighbor"]
+            # NaN is no agreement either
+            if not row["score"] >= LOW_SCORE:
+                logger.warning(
+                    "Slices %r and %r hardly agree (score %.2f): look at where they lie.", name, neighbor, row["score"]
+                )
+            if row["margin"] < row["min_margin"]:
+                logger.warning(
+                    "The pose of slice %r on %r is in doubt: %s has score %.2f, %s has %.2f, and chance gives differences up "
+                    "to %.2f. Compare both: scdiffot.get.alignment(adata).apply(points, %r, runner_up=True) places the slice "
+                    "in the second pose; %s.",
+                    name,
+                    neighbor,
+                    _words(row["angle"], row["reflected"]),
+                    row["score"],
+                    _words(row["runner_up_angle"], row["runner_up_reflected"]),
+                    row["runner_up_score"],
+                    row["min_margin"],
+                    name,
+                    remedy,
+                )
+
+    def apply(self, points: np.ndarray, slice: str, *, runner_up: bool = False) -> np.ndarray:
         """Bring points of a slice into the frame of the reference.
 
         Parameters
@@ -72,6 +94,8 @@ class SliceAlignment:
             Coordinates as measured, shape ``(n, 2)``.
         slice
             Name of the slice.
+        runner_up
+            Whether to place the slice in the pose that came second, without a deformation.
 
         Returns
         -------
@@ -82,9 +106,16 @@ class SliceAlignment:
         KeyError
             If there is no such slice.
         ValueError
-            If points have the wrong shape.
+            If points have the wrong shape, or no other pose of the slice was considered.
         """
         name, placed = self._checked(points, slice)
+        if runner_up:
+            second = self.runner_ups.get(name)
+            if second is None:
+                raise ValueError(
+                    f"`runner_up` is True, but no second pose of slice {name!r} was considered: leave it out."
+                )
+            return second.apply(placed)
         placed = self.poses[name].apply(placed)
         for warp in self._way(name):
             placed = warp.apply(placed)
@@ -156,6 +187,11 @@ def make_alignment(names: list[str], reference: str, chain: Chain, warps: Mappin
     import pandas as pd
 
     pairs = chain.pairs
+    seconds = [pair.runner_up if pair is not None else None for pair in pairs]
+    runner_ups = [
+        None if second is None else chain.poses[j].after(second.pose)
+        for second, j in zip(seconds, chain.neighbors, strict=True)
+    ]
     table = pd.DataFrame(
         {
             "slice": names,
@@ -169,113 +205,21 @@ def make_alignment(names: list[str], reference: str, chain: Chain, warps: Mappin
             "overlap": [1.0 if pair is None else pair.overlap for pair in pairs],
             "partial": [pair is not None and pair.partial for pair in pairs],
             "deformed": [warps.get(name) is not None for name in names],
+            "runner_up_angle": [np.nan if pose is None else pose.angle for pose in runner_ups],
+            "runner_up_reflected": [pose is not None and pose.reflected for pose in runner_ups],
+            "runner_up_score": [np.nan if second is None else second.score for second in seconds],
+            "margin": [np.nan if pair is None else pair.margin for pair in pairs],
+            "min_margin": [np.nan if pair is None else pair.min_margin for pair in pairs],
         }
     )
-    return SliceAlignment(table, dict(zip(names, chain.poses, strict=True)), {name: warps.get(name) for name in names})
-
-
-def alignment_params(
-    config: AlignConfig,
-    library_key: str,
-    spatial_key: str,
-    use_rep: str,
-    n_dims: int,
-    *,
-    reference: str,
-    method: str = "rigid",
-) -> dict[str, Any]:
-    """Collect how slices were aligned."""
-    return {
-        "library_key": library_key,
-        "spatial_key": spatial_key,
-        "use_rep": use_rep,
-        "n_dims": n_dims,
-        "reference": reference,
-        "method": method,
-        "partial": config.partial,
-        "reflections": config.reflections,
-        "feature_weight": config.feature_weight,
-        "n_starts": config.n_starts,
-    }
-
-
-def write_alignment(
-    adata: AnnData | MuData, keys: Keys, alignment: SliceAlignment, *, aligned: np.ndarray, params: dict[str, Any]
-) -> None:
-    """Write aligned coordinates, and what it takes to align others."""
-    names = list(alignment.poses)
-    found = [alignment.warps[name] for name in names]
-    warps = [(i, warp) for i, warp in enumerate(found) if warp is not None]
-    entry: dict[str, Any] = {
-        "params": params,
-        "table": alignment.table,
-        "rotation": np.stack([pose.rotation for pose in alignment.poses.values()]),
-        "shift": np.stack([pose.shift for pose in alignment.poses.values()]),
-    }
-    if warps:
-        entry["warps"] = {
-            "slice": np.array([i for i, _ in warps]),
-            "n_knots": np.array([len(warp.knots) for _, warp in warps]),
-            "knots": np.concatenate([warp.knots for _, warp in warps]),
-            "displacements": np.concatenate([warp.displacements for _, warp in warps]),
-            "smoothing": np.array([warp.smoothing for _, warp in warps]),
-            "scale": np.array([warp.scale for _, warp in warps]),
-        }
-    adata.obsm[keys.aligned] = aligned
-    adata.uns[keys.slices] = seal(entry, *(name for name in PARTS if name in entry))
-
-
-def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
-    """Read an alignment of slices.
-
-    Raises
-    ------
-    KeyError
-        If there is none under this name.
-    StoredFitError
-        If it is damaged, of a newer version, or something else.
-    """
-    check_adata(adata)
-    name = Keys(key).slices
-    entry = adata.uns.get(name)
-    if entry is None:
-        raise KeyError(
-            f"`key` is {key!r}, but there is no adata.uns[{name!r}]: run scdiffot.tl.align_slices(adata, library_key) first, "
-            "or name another alignment."
-        )
-    place = f"adata.uns[{name!r}]"
-    check_seal(
-        entry if hasattr(entry, "keys") else {}, place, *(part for part in PARTS if part != "warps" or part in entry)
+    return SliceAlignment(
+        table,
+        dict(zip(names, chain.poses, strict=True)),
+        {name: warps.get(name) for name in names},
+        dict(zip(names, runner_ups, strict=True)),
     )
-    stored = read(entry, ALIGNMENT, place)
-    table = stored["table"]
-    names = [str(n) for n in table["slice"]]
-    chain = dict(zip(names, map(str, table["neighbor"]), strict=True))
-    if len(chain) < len(names) or not all(_ends(n, chain) for n in names):
-        raise damaged(f"{place}['table']", "has no way from every slice to the reference")
-    turns = stored["rotation"]
-    if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(2), atol=1e-6):
-        raise damaged(f"{place}['rotation']", "holds matrices that are no rotations")
-    poses = {n: Pose(r, s) for n, r, s in zip(names, turns, stored["shift"], strict=True)}
-    warps = dict.fromkeys(names) | (_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {})
-    return SliceAlignment(table, poses, warps)
 
 
-def _ends(name: str, chain: Mapping[str, str]) -> bool:
-    """Whether the way over neighbours reaches a slice that is its own."""
-    for _ in chain:
-        if chain.get(name, name) == name:
-            return name in chain
-        name = chain[name]
-    return False
-
-
-def _warps(stored: Mapping[str, np.ndarray], names: list[str], place: str) -> dict[str, Warp | None]:
-    slices, ends = stored["slice"], np.cumsum(stored["n_knots"])
-    if len(set(slices.tolist())) < len(slices) or (slices >= len(names)).any() or ends[-1:] != len(stored["knots"]):
-        raise damaged(place, "belongs to other slices")
-    parts = [slice(int(end - n), int(end)) for end, n in zip(ends, stored["n_knots"], strict=True)]
-    return {
-        names[int(i)]: Warp(stored["knots"][rows], stored["displacements"][rows], float(s), float(scale))
-        for i, rows, s, scale in zip(slices, parts, stored["smoothing"], stored["scale"], strict=True)
-    }
+def _words(angle: float, reflected: bool) -> str:
+    """A pose in words."""
+    return f"{'mirrored and ' if reflected else ''}turned by {angle:.0f} degrees"

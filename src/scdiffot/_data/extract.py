@@ -81,7 +81,12 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
 
 
 def representation(
-    adata: AnnData | MuData, use_rep: str, *, n_dims: int | None = None, argument: str = "use_rep"
+    adata: AnnData | MuData,
+    use_rep: str,
+    *,
+    n_dims: int | None = None,
+    argument: str = "use_rep",
+    allow_missing: bool = False,
 ) -> tuple[np.ndarray, str]:
     """Read a representation as floating-point numbers.
 
@@ -97,6 +102,8 @@ def representation(
         Take this many columns, from the first. All by default.
     argument
         Name of the user's argument, for the messages.
+    allow_missing
+        Whether values may be NaN or infinite.
 
     Returns
     -------
@@ -127,7 +134,7 @@ def representation(
     if found.owner is not adata and not found.owner.obs_names.equals(adata.obs_names):
         values = _align(values, found, adata, argument)
     bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
+    if bad.any() and not allow_missing:
         raise ValueError(
             f"`{argument}` {found.name!r} is NaN or infinite in {bad.sum()} of {len(bad)} cells, for instance "
             f"{some(adata.obs_names[bad][:3])}: remove these cells or compute it again."

@@ -76,6 +76,8 @@ ALIGNMENT = Record(
         "shift": Array(("L", 2)),
     },
     {
+        "runner_up_rotation": Array(("L", 2, 2), nan=True),
+        "runner_up_shift": Array(("L", 2), nan=True),
         "warps": Record(
             {
                 "slice": Array(("W",), "whole", low=0),
@@ -85,7 +87,7 @@ ALIGNMENT = Record(
                 "smoothing": Array(("W",), low=0),
                 "scale": Array(("W",), low=TINY),
             }
-        )
+        ),
     },
 )
 

@@ -12,7 +12,9 @@ from scdiffot._progress import cell_bar
 from scdiffot.core.spatial.alignment import AlignConfig
 from scdiffot.core.spatial.chains import align_chain, n_links
 
-from .alignment import alignment_params, make_alignment, write_alignment
+from .alignment import make_alignment
+from .alignment_store import alignment_params, write_alignment
+from .slice_checks import warn_units
 from .slices import check_slice, read_positions
 from .tissue import Tissue, check_weight, make_tissue
 
@@ -93,6 +95,7 @@ def find_site(
     rows = {times.label(t): times.cells(t) for t in times.points}
     for label, cells in rows.items():
         check_slice(label, positions[cells])
+    warn_units({label: positions[cells] for label, cells in rows.items()}, name)
     if not align or is_aligned(adata, name):
         return Site(make_tissue(states, positions, name, weight), positions, None, {})
     if positions.shape[1] != 2:
@@ -100,14 +103,17 @@ def find_site(
             f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are found in two dimensions only: align "
             "them before and pass spatial_align=False."
         )
-    # a slide that was turned over is for the user to tell
-    config = AlignConfig(reflections=False, partial=False)
+    # Tissue may grow beyond the outline that it had before, which is no partial overlap.
+    config = AlignConfig(partial=False)
     names = list(rows)
     parts = [(positions[cells], states[cells].astype(np.float64)) for cells in rows.values()]
     with cell_bar("pairs of slices", n_links(len(names)), show=show_progress) as progress:
         chain = align_chain(parts, config=config, progress=progress)
     alignment = make_alignment(names, names[0], chain, {})
-    alignment.warn()
+    alignment.warn(
+        "to decide otherwise, run scdiffot.tl.align_slices first (reflections=False if no slice lies upside down), and pass "
+        f"`spatial_key`={keys.aligned!r}"
+    )
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)

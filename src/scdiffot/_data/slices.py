@@ -41,6 +41,8 @@ class TissueSlices:
         Full name of the coordinates.
     use_rep
         Full name of the representation, empty where none was asked for.
+    library_key
+        Column with the slices; None where all spots are taken as one.
     """
 
     positions: np.ndarray
@@ -49,6 +51,7 @@ class TissueSlices:
     names: list[str]
     spatial_key: str
     use_rep: str
+    library_key: str | None = None
 
     def rows(self, name: str) -> np.ndarray:
         """Positions in the AnnData of the spots of a slice."""
@@ -64,6 +67,7 @@ def read_slices(
     n_dims: int | None = None,
     dimensions: Iterable[int] = (2, 3),
     n_least: int = 1,
+    incomplete: bool = False,
 ) -> TissueSlices:
     """Read and check the slices of a tissue.
 
@@ -83,6 +87,8 @@ def read_slices(
         Numbers of coordinates that can be used.
     n_least
         Slices needed.
+    incomplete
+        Whether coordinates may be NaN, and slices have any number of spots, as for a drawing.
 
     Raises
     ------
@@ -92,10 +98,10 @@ def read_slices(
         If an argument or array has the wrong type.
     ValueError
         If coordinates are NaN, have the wrong number of columns, or coincide for most spots of a slice, if there are too few
-        slices, or spots in one.
+        slices, or spots in one, or two slices have names that cannot be distinguished.
     """
     check_adata(adata)
-    positions, spatial_name = read_positions(adata, spatial_key, tuple(dimensions))
+    positions, spatial_name = read_positions(adata, spatial_key, tuple(dimensions), allow_missing=incomplete)
     if library_key is None:
         codes, names = np.zeros(len(positions), dtype=np.intp), ["all"]
     else:
@@ -104,16 +110,17 @@ def read_slices(
         raise ValueError(
             f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): at least {n_least} are needed."
         )
-    for i, name in enumerate(names):
-        check_slice(name, positions[codes == i])
+    _check_distinct(names, library_key)
+    for i, name in enumerate([] if incomplete else names):
+        check_slice(name, positions[codes == i], library_key=library_key)
     states, rep = None, ""
     if use_rep is not None:
         states, rep = representation(adata, use_rep, n_dims=n_dims)
-    return TissueSlices(positions, states, codes, names, spatial_name, rep)
+    return TissueSlices(positions, states, codes, names, spatial_name, rep, library_key)
 
 
 def read_positions(
-    adata: AnnData | MuData, spatial_key: str, dimensions: tuple[int, ...] = (2, 3)
+    adata: AnnData | MuData, spatial_key: str, dimensions: tuple[int, ...] = (2, 3), *, allow_missing: bool = False
 ) -> tuple[np.ndarray, str]:
     """Read the coordinates of all spots, and their full name; see :func:`read_slices`."""
     found = locate(adata, spatial_key, argument="spatial_key")
@@ -122,7 +129,7 @@ def read_positions(
         raise KeyError(
             f"`spatial_key` is {spatial_key!r}, which is no key of obsm. {suggest(spatial_key, found.owner.obsm)}"
         )
-    positions, name = representation(adata, spatial_key, argument="spatial_key")
+    positions, name = representation(adata, spatial_key, argument="spatial_key", allow_missing=allow_missing)
     if positions.shape[1] not in dimensions:
         wanted = " or ".join(str(d) for d in dimensions)
         raise ValueError(
@@ -132,8 +139,22 @@ def read_positions(
     return positions.astype(np.float64), name
 
 
-def check_slice(name: str, positions: np.ndarray) -> None:
-    """Refuse slices with few spots, or few places for them."""
+def _check_distinct(names: list[str], library_key: str | None) -> None:
+    # it reads fits, which may have slices
+    from .shares import column_names
+
+    columns = column_names(names)
+    alike = [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]
+    if alike:
+        raise ValueError(
+            f"`library_key` obs[{library_key!r}] has the slices {some(alike)}: names must differ as text, and in more than '/' and "
+            "'|'; rename them with .cat.rename_categories."
+        )
+
+
+def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "") -> None:
+    """Refuse slices with few spots, or few places for them; without a `library_key` they may be several."""
+    unnamed = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
     if len(positions) < MIN_SPOTS:
         raise ValueError(
             f"Slice {name!r} has {len(positions)} spots: leave out slices with fewer than {MIN_SPOTS}, "
@@ -143,12 +164,13 @@ def check_slice(name: str, positions: np.ndarray) -> None:
     if n_distinct <= len(positions) / 2:
         raise ValueError(
             f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} distinct positions: "
-            "check that every spot has coordinates of its own, and that no slice is in `adata` twice."
+            f"check that every spot has coordinates of its own, and that no slice is in `adata` twice.{unnamed}"
         )
     if n_distinct < len(positions):
         logger.warning(
-            "%d of the %d spots of slice %r share their position with another.",
+            "%d of the %d spots of slice %r share their position with another.%s",
             len(positions) - n_distinct,
             len(positions),
             name,
+            unnamed,
         )

@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot.core.spatial.neighbourhoods import nearest_spots
 
 from .checks import some, suggest
+from .slice_checks import warn_unnamed_slices
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,6 +40,8 @@ def link_spots(
 ) -> csr_array:
     """Link the spots of every slice with their nearest ones, or as a graph of squidpy says.
 
+    A warning is logged if all spots are taken as one slice, but seem to come from several.
+
     Parameters
     ----------
     adata
@@ -66,6 +69,8 @@ def link_spots(
     n = len(slices.positions)
     if connectivity_key is not None:
         return _read_links(adata, slices, connectivity_key)
+    if slices.library_key is None:
+        warn_unnamed_slices(adata, slices.positions, slices.spatial_key)
     pairs = []
     for name in slices.names:
         rows = slices.rows(name)

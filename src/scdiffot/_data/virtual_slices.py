@@ -14,6 +14,7 @@ from .checks import some, suggest
 from .expression import expression
 from .extract import locate
 from .labels import cell_labels
+from .shares import column_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,7 +126,7 @@ def virtual_slice_adata(
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
         best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
         obs[key] = pd.Categorical.from_codes(best, pd.Index(names))
-        obsm[f"{key}_probability"] = pd.DataFrame(shares, index=obs.index, columns=names)
+        obsm[f"{key}_probability"] = pd.DataFrame(shares, index=obs.index, columns=column_names(names))
         if f"{key}_colors" in adata.uns:
             uns[f"{key}_colors"] = list(adata.uns[f"{key}_colors"])
     made = AnnData(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scdiffot._data.alignment import SliceAlignment, read_alignment
+from scdiffot._data.alignment_store import read_alignment
 from scdiffot._keys import DEFAULT
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+    from scdiffot._data.alignment import SliceAlignment
 
 
 def alignment(adata: AnnData | MuData, *, key: str = DEFAULT) -> SliceAlignment:
@@ -28,7 +30,10 @@ def alignment(adata: AnnData | MuData, *, key: str = DEFAULT) -> SliceAlignment:
     slice as measured to the frame of the reference, and `invert(points, slice)`, the way back. Columns of `table`: ``slice``;
     ``reference``, whose frame it is; ``neighbor``, the slice it was aligned with; ``angle`` in degrees, counterclockwise; ``reflected``,
     whether the second axis is mirrored first; ``shift_x`` and ``shift_y``, which come last; ``score`` and ``overlap`` with the
-    neighbour, at most 1; ``partial``, whether they overlap partly; and ``deformed``.
+    neighbour, at most 1; ``partial``, whether they overlap partly; ``deformed``; ``runner_up_angle``, ``runner_up_reflected`` and
+    ``runner_up_score`` of the best pose of another kind, a mirror image or another rotation; ``margin``, the score less that of
+    the runner-up, negative where a mirror image with a higher score lacks evidence; and ``min_margin``, the margin that
+    chance could give: the pose is in doubt where `margin` is less. ``apply(points, slice, runner_up=True)`` gives the second pose.
 
     Raises
     ------

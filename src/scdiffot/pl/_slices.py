@@ -10,12 +10,13 @@ import numpy as np
 from scdiffot._data.checks import suggest
 from scdiffot._data.extract import locate
 from scdiffot._data.slices import read_slices
+from scdiffot._logging import logger
 
 from ._field import grid_field
 from ._figure import finish, make_axes
 from ._plane import axis_names
 from ._points import thinned
-from ._tissue import draw_spots, explain, find_colors, pitch, windows
+from ._tissue import draw_spots, explain, find_colors, pitches, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,8 @@ def slices(
 
     Colours of categories are those of ``adata.uns["<color>_colors"]``. Numbers of both signs, such as growth rates, get a
     scale that is symmetric around zero. Panels show the same window if all slices lie in one frame, as after
-    :func:`scdiffot.tl.align_slices`, else a window of the same size around each slice. Spots without a value are grey.
+    :func:`scdiffot.tl.align_slices`, else a window of the same size around each slice. Spots without a value are grey, and
+    those without a position are left out; a slice without any has an empty panel.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def slices(
     TypeError
         If `color` is neither a name nor an array, or coordinates are no numbers.
     ValueError
-        If coordinates are NaN or have one dimension, `kind` is none of the three, a number is out of its range, or the number
+        If coordinates are NaN in all spots or have one dimension, `kind` is none of the three, a number is out of its range, or the number
         of axes or the shape of an array does not match.
 
     Examples
@@ -125,16 +127,16 @@ def slices(
             raise ValueError(f"`{name}` is {value}: pass at least {least}.")
     if isinstance(size, bool) or not isinstance(size, Real) or not 0 < size < np.inf:
         raise ValueError(f"`size` is {size!r}: pass a positive number.")
-    found = read_slices(adata, library_key, spatial_key=spatial_key)
+    found = read_slices(adata, library_key, spatial_key=spatial_key, incomplete=True)
     names = _chosen(found.names, slices)
     positions = found.positions[:, :2]
+    panels = _with_positions({name: found.rows(name) for name in names}, positions, found.spatial_key)
     colors = find_colors(adata, color, library_key)
     vectors = None if arrows is None else _vectors(adata, arrows)
-    panels = {name: found.rows(name) for name in names}
     # slices may have pitches of their own
     diameters = np.empty(len(positions))
-    for rows in panels.values():
-        diameters[rows] = 0.9 * size * pitch(positions[rows])
+    for rows, distance in zip(panels.values(), pitches([positions[r] for r in panels.values()]), strict=True):
+        diameters[rows] = 0.9 * size * distance
     if overlay and len(panels) > 1:
         diameters *= OVERLAID
     if overlay:
@@ -156,7 +158,8 @@ def slices(
     drawn = None
     labels = axis_names(adata, found.spatial_key)
     for i, (panel, (name, rows), window) in enumerate(zip(axes, panels.items(), edges, strict=True)):
-        drawn = draw_spots(panel, positions, colors, rows, diameters=diameters, alpha=alpha)
+        if len(rows):
+            drawn = draw_spots(panel, positions, colors, rows, diameters=diameters, alpha=alpha)
         _dress(panel, window, name if library_key is not None else "")
         # among many panels, the outer ones carry the labels
         panel.set_xlabel(labels[0] if ax is not None or i + n_columns >= len(panels) else "")
@@ -178,6 +181,20 @@ def _chosen(available: list[str], slices: Sequence[str] | None) -> list[str]:
         if name not in available:
             raise KeyError(f"`slices` has {name!r}, which is no slice. {suggest(name, available)}")
     return list(dict.fromkeys(names))
+
+
+def _with_positions(panels: dict[str, np.ndarray], positions: np.ndarray, spatial_key: str) -> dict[str, np.ndarray]:
+    """Spots of every panel that have a position."""
+    known = np.isfinite(positions).all(axis=1)
+    placed = {name: rows[known[rows]] for name, rows in panels.items()}
+    n_all, n_placed = (sum(len(rows) for rows in part.values()) for part in (panels, placed))
+    if n_placed == 0:
+        raise ValueError(
+            f"`spatial_key` {spatial_key!r} is NaN or infinite in all {n_all} spots to draw: name other coordinates or slices."
+        )
+    if n_placed < n_all:
+        logger.info("%d of %d spots have no position in %r and are left out.", n_all - n_placed, n_all, spatial_key)
+    return placed
 
 
 def _vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:

@@ -147,16 +147,27 @@ def _numbers(title: str, values: np.ndarray) -> Colors:
     return Colors(title, values, {}, style, beyond[bool(there.min() < low), bool(there.max() > high)])
 
 
-def pitch(positions: np.ndarray) -> float:
-    """Typical distance between neighbouring spots (n, 2)."""
+def pitches(parts: Sequence[np.ndarray]) -> list[float]:
+    """Typical distances between neighbouring spots (n, 2) of slices; of slices without neighbours, that of the others."""
     from scipy.spatial import cKDTree
 
-    distances = cKDTree(positions).query(positions, k=min(PITCH_NEIGHBOR, len(positions) - 1) + 1)[0]
-    return float(np.median(distances[:, -1])) or 1.0
+    distances = np.zeros(len(parts))
+    for i, positions in enumerate(parts):
+        k = min(PITCH_NEIGHBOR, len(positions) - 1)
+        if k > 0:
+            distances[i] = np.median(cKDTree(positions).query(positions, k=k + 1)[0][:, -1])
+    known = distances > 0
+    distances[~known] = np.median(distances[known]) if known.any() else 1.0
+    return distances.tolist()
 
 
 def windows(parts: Sequence[np.ndarray], margin: float) -> np.ndarray:
-    """Corners (n, 2, 2) of windows of the same size around slices: the same one for all that lie in one frame."""
+    """Corners (n, 2, 2) of windows of the same size around slices: the same one for all that lie in one frame.
+
+    Slices without spots get the window of the first that has some.
+    """
+    first = next(part for part in parts if len(part))
+    parts = [part if len(part) else first for part in parts]
     corners = np.array([[part.min(axis=0), part.max(axis=0)] for part in parts])
     size = np.diff(corners, axis=1).max(axis=(0, 1))
     low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_count, some, writable
+from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._logging import logger
 from scdiffot._optional import require
 from scdiffot._rng import as_generator, rng_name
+from scdiffot.core.spatial.mixing import mixing
 from scdiffot.core.spatial.neighbourhoods import aggregate, n_averaged, spatial_components
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 CHANNELS = ("mean", "variance", "gradient")
 METHOD = "neighbourhoods"
+# Share of neighbours from other slices, relative to chance, below which a batch correction has not mixed them. Two slices of equal
+# size then have an inverse Simpson index below 1.2 of 2.
+MIN_MIXING = 0.3
 
 
 def spatial_embedding(
@@ -75,7 +80,7 @@ def spatial_embedding(
         from pure ones; ``"gradient"``, the length of the gradient of the mean, which tells borders from what they separate.
     batch_correction
         ``"harmony"`` first removes differences between slices from the states, by Harmony :cite:p:`Korsunsky2019`: for slices of several
-        platforms or donors.
+        platforms or donors. A warning is logged where the result does not mix the slices.
     spatial_key
         Key of `adata.obsm` with coordinates, two or three. Slices need no common frame.
     library_key
@@ -98,7 +103,9 @@ def spatial_embedding(
         The channels, in the order they were named. Along a component of the mean, single spots of a slice would have variance 1.
     `adata.uns["{key_added}"]` : dict
         ``params``; ``n_averaged``, the number of independent spots that a mean amounts to; with components, their ``loadings``,
-        the ``share`` of the variance that is left of each, and that which would be left of ``noise``.
+        the ``share`` of the variance that is left of each, and that which would be left of ``noise``; with a batch correction,
+        ``mixing`` of the result and ``mixing_before`` of the averages without it: the share of 30 nearest neighbours from other
+        slices, 1 where it is that of the sizes of the slices, 0 where there are none.
 
     Raises
     ------
@@ -146,6 +153,8 @@ def spatial_embedding(
             "`batch_correction` needs several slices: name their column as `library_key`, or leave it out."
         )
     harmonypy = require("harmonypy", extra="spatial") if batch_correction else None
+    warn_units({name: slices.positions[slices.rows(name)] for name in slices.names}, slices.spatial_key)
+    uncorrected = states
     if harmonypy is not None:
         states = _harmonise(harmonypy, states, slices.codes, generator)
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
@@ -165,6 +174,9 @@ def spatial_embedding(
         logger.info("%d components vary more between places than noise would.", len(found.shares))
     surroundings = aggregate(slices.positions, states, links, slices.codes, n_hops=n_hops, channels=wanted)
     features = np.hstack([getattr(surroundings, channel) for channel in wanted])
+    if batch_correction:
+        before = aggregate(slices.positions, uncorrected, links, slices.codes, n_hops=n_hops).mean
+        result |= _mixing(before, features, slices.codes)
     result["params"] = {
         "method": METHOD,
         "use_rep": slices.use_rep,
@@ -204,6 +216,20 @@ def _check_free(adata: AnnData | MuData, key: str, inputs: tuple[str, ...]) -> N
             raise ValueError(
                 f"`key_added` is {key!r}, but adata.{place}[{key!r}] holds something that is no spatial embedding: name another."
             )
+
+
+def _mixing(before: np.ndarray, after: np.ndarray, codes: np.ndarray) -> dict[str, float]:
+    """How well slices mix without and with the correction; a warning where they do not."""
+    scores = {"mixing_before": mixing(before, codes), "mixing": mixing(after, codes)}
+    if scores["mixing"] < MIN_MIXING:
+        logger.warning(
+            "`batch_correction` does not mix the slices: neighbours come from other slices at %.2f times the rate of chance (%.2f "
+            "without correction), so domains would follow slices. Analyse every slice alone, or pass a representation in which the "
+            "slices mix as `use_rep`.",
+            scores["mixing"],
+            scores["mixing_before"],
+        )
+    return scores
 
 
 def _harmonise(harmonypy: Any, states: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

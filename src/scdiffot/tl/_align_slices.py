@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.alignment import alignment_params, make_alignment, slice_order, write_alignment
+from scdiffot._data.alignment import make_alignment, slice_order
+from scdiffot._data.alignment_store import alignment_params, write_alignment
 from scdiffot._data.checks import check_count, check_share, suggest, writable
+from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slices import read_slices
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._progress import cell_bar
@@ -47,10 +49,16 @@ def align_slices(
     has compete with those that do not. What agrees best wins: a spot on the other slice is compared with the state there, and
     the correlation, times the share of spots that lie on the other slice, is the score.
 
+    A mirror image is accepted only if its score exceeds that of the best pose without one by a margin that chance would not give:
+    three standard errors of a jackknife over parts of the tissue, within 0.03 to 0.12. The best pose of another kind, a mirror image or
+    a rotation that differs by 30 degrees or more, is stored as well, and a pose that is not better by this margin is logged as a
+    warning: symmetric sections have several poses that agree equally well, and no score can decide between them.
+
     Motions are composed along the row of slices up to the reference. Then slices two apart are aligned as well, and all motions
     adjusted to all these links by least squares, so that errors do not add up.
 
-    The result depends neither on the poses that slices come in nor on units, which must be the same in all slices. There is nothing
+    The result depends neither on the poses that slices come in (but for which side is up where mirror images agree equally
+    well) nor on units, which must be the same in all slices. There is nothing
     random. Slices of more than 800 spots are coupled through the means of groups of neighbouring spots: time and memory grow in
     proportion to their number.
 
@@ -69,7 +77,7 @@ def align_slices(
     partial
         Whether neighbouring slices may overlap partly.
     reflections
-        Whether slices may lie upside down.
+        Whether slices may lie upside down, where the scores leave no doubt; False for none.
     use_rep
         Representation of the state, common to all slices.
     n_dims
@@ -94,7 +102,8 @@ def align_slices(
     `adata.obsm["{key_added}_aligned"]` : array of shape ``(n, 2)``
         Coordinates in the frame and unit of the reference; NaN for spots of no slice.
     `adata.uns["{key_added}_slices"]`
-        `table` (a row for every slice), `rotation` and `shift` of every slice, `warps` if there are any, and `params`.
+        `table` (a row for every slice), `rotation` and `shift` of every slice, the same of the pose that came second
+        (`runner_up_rotation`, `runner_up_shift`), `warps` if there are any, and `params`.
 
     Raises
     ------
@@ -138,6 +147,7 @@ def align_slices(
         raise KeyError(f"`reference` is {reference!r}, which is no slice of {library_key!r}. {suggest(centre, names)}")
     rows = {name: slices.rows(name) for name in names}
     parts = [(slices.positions[rows[name]], slices.states[rows[name]].astype(np.float64)) for name in names]
+    warn_units({name: slices.positions[rows[name]] for name in names}, slices.spatial_key)
     n_steps = n_links(len(names)) + (len(names) - 1 if method == "nonrigid" else 0)
     with cell_bar("pairs of slices", n_steps, show=show_progress) as progress:
         chain = align_chain(parts, names.index(centre), config=config, progress=progress)

@@ -121,7 +121,8 @@ def fit(
         Share of the positions in the variance of that state, between 0 and 1.
     spatial_align
         Whether to take out the rotation and the shift of each time point against the one before, which are those of the slide and
-        not of cells, as :func:`scdiffot.tl.align_slices` does. What that has aligned is left as it is.
+        not of cells, as :func:`scdiffot.tl.align_slices` does, mirror images included where the scores leave no doubt. What
+        that has aligned is left as it is.
     n_steps
         Optimisation steps before the corrections. This and the seven options below have defaults that were measured.
     n_corrections

@@ -9,6 +9,7 @@ import numpy as np
 from anndata import AnnData
 
 from scdiffot._data.checks import check_adata, check_count, check_share, some
+from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slice_depths import read_depths, read_masses
 from scdiffot._data.slices import TissueSlices, read_slices
 from scdiffot._data.virtual_slices import gene_columns, virtual_slice_adata
@@ -160,6 +161,7 @@ def interpolate_slices(
     depths = read_depths(adata, slices, between, depth)
     totals = read_masses(slices, list(depths), mass)
     before, after, t = _bracket(depths, at)
+    warn_units({name: slices.positions[slices.rows(name)] for name in (before, after)}, slices.spatial_key)
     columns = gene_columns(adata, genes)
     rows = slices.rows(before), slices.rows(after)
     if t == 0:

@@ -10,6 +10,7 @@ from anndata import AnnData
 from scdiffot._data.checks import check_count, is_mudata, some, suggest, writable
 from scdiffot._data.expression import check_counts, expression
 from scdiffot._data.labels import cell_labels
+from scdiffot._data.shares import column_names
 from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._keys import DEFAULT, Keys
@@ -80,7 +81,7 @@ def spatial_genes(
 
     `adata.uns["{key_added}_spatial_genes"]` : DataFrame
         A row per gene, the most spatial first: ``gene``; ``moran_i``, the mean over slices; ``pval`` and ``pval_adj``; with several
-        slices, ``moran_i_{slice}``, NaN where the gene is the same in all spots. With domains, the ``domain`` in which the gene
+        slices, ``moran_i_{slice}`` (with ``|`` for ``/`` in the name), NaN where the gene is the same in all spots. With domains, the ``domain`` in which the gene
         stands out most, with its ``marker_score``, ``logfoldchange`` (to base 2) and ``marker_pval_adj``.
 
     Raises
@@ -178,7 +179,8 @@ def _moran(scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_arr
     table = {"gene": names.to_numpy(dtype=object), "moran_i": mean, "pval": stats.norm.sf(total)}
     table["pval_adj"] = adjust_p_values(table["pval"])
     if len(slices.names) > 1:
-        table |= {f"moran_i_{name}": moran for name, moran in zip(slices.names, per_slice, strict=True)}
+        names_of_columns = column_names(slices.names)
+        table |= {f"moran_i_{name}": moran for name, moran in zip(names_of_columns, per_slice, strict=True)}
     return pd.DataFrame(table)
 
 

@@ -17,6 +17,16 @@ def tissue(n, rng, *, noise=0.3):
     return spots, pattern(spots) + noise * rng.normal(size=(len(spots), 4))
 
 
+def symmetric_tissue(n, rng, *, noise=0.3, axes=1):
+    """Spots in an ellipse with features that are even in the second coordinate, or, with two axes, under half a turn only."""
+    spots = rng.uniform([-3.0, -2.0], [3.0, 2.0], size=(4 * n, 2))
+    x, y = spots[(spots**2 / [9.0, 4.0]).sum(axis=1) < 1][:n].T
+    even = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y), np.tanh(x) * y**2])
+    turned = np.column_stack([np.tanh(x * y), np.cos(1.3 * x), np.cos(1.5 * y + 0.8 * x)])
+    features = even if axes == 1 else turned
+    return np.column_stack([x, y]), features + noise * rng.normal(size=features.shape)
+
+
 def pattern(spots):
     """Smooth features over the tissue."""
     x, y = spots.T

@@ -16,6 +16,8 @@ N_NEIGHBORS = 6
 REACH, EDGE = 0.7, 0.5
 # What tissue on tissue is worth, beside features that agree there.
 ON_TISSUE = 0.3
+# Compact parts of a slice that the jackknife leaves out in turn.
+N_BLOCKS = 16
 
 
 @dataclass(frozen=True)
@@ -79,18 +81,72 @@ class Agreement:
         )
         return moved(found.x)
 
+    def difference(self, first: Pose, second: Pose) -> tuple[float, float]:
+        """Score of one pose less that of another, and its standard error over parts of the tissue.
+
+        The jackknife leaves out one compact block of each slice after the other: neighbouring spots share what is
+        peculiar to a section, and do not count as independent.
+        """
+        x, y = self.slices
+        sides = (
+            (y, 0, first.apply(y.positions), second.apply(y.positions)),
+            (x, 1, first.invert(x.positions), second.invert(x.positions)),
+        )
+        totals, errors = [], []
+        for mine, other, *places in sides:
+            readings = [self._read(mine, other, positions) for positions in places]
+            weights = [_without(mine.weights, rows) for rows in blocks(mine.positions)]
+            total, *left = [
+                _score(mine, w, *readings[0], self.on_tissue)[0] - _score(mine, w, *readings[1], self.on_tissue)[0]
+                for w in (mine.weights, *weights)
+            ]
+            totals.append(total)
+            errors.append(math.sqrt((len(left) - 1) * float(np.var(left))) if len(left) > 1 else math.inf)
+        # Both sides see the same tissue: their errors do not average out.
+        return float(np.mean(totals)), float(np.mean(errors))
+
     def _side(self, mine: Spots, other: int, positions: np.ndarray) -> tuple[float, float]:
+        return _score(mine, mine.weights, *self._read(mine, other, positions), self.on_tissue)
+
+    def _read(self, mine: Spots, other: int, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How much every spot lies on the other slice, and the features of the other slice at its place."""
         theirs = self.slices[other]
         distances, near = self.trees[other].query(positions, k=min(N_NEIGHBORS, len(theirs)))
         beyond = np.maximum(distances[:, 0] / self.width - REACH, 0.0)
-        on = mine.weights * np.exp(-0.5 * (beyond / EDGE) ** 2)
-        overlap = float(on.sum())
-        if overlap < 1e-9:
-            return 0.0, 0.0
         kernel = np.exp(-0.5 * (distances**2 - distances[:, :1] ** 2) / self.width**2) * theirs.weights[near]
-        read = np.einsum("nk,nkd->nd", kernel / kernel.sum(axis=1, keepdims=True), theirs.features[near])
-        on /= overlap
-        a, b = mine.features - on @ mine.features, read - on @ read
-        both, one, two = (float(np.einsum("n,nd,nd->", on, u, v)) for u, v in ((a, b), (a, a), (b, b)))
-        correlation = both / math.sqrt(one * two) if one * two > 0 else 0.0
-        return overlap * (correlation + self.on_tissue) / (1 + self.on_tissue), overlap
+        values = np.einsum("nk,nkd->nd", kernel / kernel.sum(axis=1, keepdims=True), theirs.features[near])
+        return np.exp(-0.5 * (beyond / EDGE) ** 2), values
+
+
+def _score(
+    mine: Spots, weights: np.ndarray, on_tissue: np.ndarray, values: np.ndarray, constant: float
+) -> tuple[float, float]:
+    """Score and overlap of weighted spots with what was read at their places."""
+    on = weights * on_tissue
+    overlap = float(on.sum())
+    if overlap < 1e-9:
+        return 0.0, 0.0
+    on = on / overlap
+    a, b = mine.features - on @ mine.features, values - on @ values
+    both, one, two = (float(np.einsum("n,nd,nd->", on, u, v)) for u, v in ((a, b), (a, a), (b, b)))
+    correlation = both / math.sqrt(one * two) if one * two > 0 else 0.0
+    return overlap * (correlation + constant) / (1 + constant), overlap
+
+
+def blocks(positions: np.ndarray) -> list[np.ndarray]:
+    """Rows of compact parts of a slice with about as many spots each, by halving along the longer side."""
+    parts = [np.arange(len(positions))]
+    while len(parts) < N_BLOCKS and len(parts[0]) >= 4:
+        parts = [half for part in parts for half in _halves(positions, part)]
+    return parts
+
+
+def _halves(positions: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    axis = int(np.argmax(np.ptp(positions[rows], axis=0)))
+    return np.array_split(rows[np.argsort(positions[rows, axis], kind="stable")], 2)
+
+
+def _without(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    remaining = weights.copy()
+    remaining[rows] = 0.0
+    return remaining / remaining.sum()

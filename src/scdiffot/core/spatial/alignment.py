@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .agreement import Agreement
 from .metaspots import Spots, metaspots
 from .pose import Pose, from_moments, principal_frame
+from .pose_kinds import PoseScore, best_score, kinds, other_kinds
 
 # Temperatures of the coupling, in shares of the mean cost: from a few broad parts of the tissue to single spots.
 COARSE_EPS = (0.1, 0.05)
 FINE_EPS = (0.03, 0.01, 0.005, 0.003)
 # Price of leaving out a unit of mass where slices overlap partly, in shares of the mean cost.
 PRICE = 0.03
-# By how much the score of a partial overlap must be higher than that of whole slices on each other: more where the outlines of
-# the whole slices match, which is hardly by chance.
-MARGIN, MARGIN_MISMATCH = 0.04, 0.01
-MATCH = 0.95
+# By how much the score of a pose must exceed that of another kind of pose, a mirror image above all, to be no chance: three
+# standard errors, within limits. In 100 pairs of sections of tissues with mirror symmetry, of 60 to 300 spots, with noise, batch
+# fields and cuts, no mirror image led by so much, and standardised differences had a root mean square of 1.1.
+MIN_STANDARD_ERRORS, MIN_MARGIN, MAX_MARGIN = 3.0, 0.03, 0.12
 N_INNER = 20
 N_OUTER = 2
 # Poses of the search that are refined, and of these the ones that climb the score.
@@ -38,7 +39,7 @@ class AlignConfig:
     Parameters
     ----------
     reflections
-        Whether a slice may be turned over.
+        Whether a slice may be turned over, where its score as a mirror image leaves no doubt.
     partial
         Whether to try couplings that leave out what only one of the slices has.
     feature_weight
@@ -76,12 +77,23 @@ class Alignment:
         Share of the spots of both slices that lie on the other one.
     partial
         Whether the coupling that was chosen leaves out what only one of the slices has.
+    runner_up
+        Best pose of another kind: a mirror image, or another rotation; None if none was considered.
+    min_margin
+        Margin between the scores of both that chance alone could give.
     """
 
     pose: Pose
     score: float
     overlap: float
     partial: bool
+    runner_up: PoseScore | None = None
+    min_margin: float = 0.0
+
+    @property
+    def margin(self) -> float:
+        """Score less that of the runner-up, NaN without one; negative where a better mirror image lacks evidence."""
+        return math.nan if self.runner_up is None else self.score - self.runner_up.score
 
 
 def align_pair(
@@ -130,21 +142,42 @@ class _Pair:
         features = leading(fx, fy)
         self.placed = [(frame.apply(p), f) for frame, p, f in zip(self.frames, (x, y), features, strict=True)]
 
-    def finish(self, found: list[Pose]) -> Alignment:
+    def finish(self, candidates: list[Pose]) -> Alignment:
         """Refine poses by couplings and the score, and choose."""
         placed, config = self.placed, self.config
         agreement = Agreement(*(metaspots(p, f, config.n_score) for p, f in placed))
         fixed, moving = (metaspots(p, f, config.n_fine) for p, f in placed)
         fine = Problem(fixed, moving, config)
-        best = _best(agreement, [fine.refine(pose, FINE_EPS, math.inf) for pose in found], partial=False)
+        scores = [_scored(agreement, fine.refine(pose, FINE_EPS, math.inf)) for pose in candidates]
         if config.partial:
-            parts = _ranked(agreement, [fine.refine(pose, FINE_EPS, PRICE) for pose in found] + found)[:N_POLISHED]
-            parts = [agreement.polish(pose, 0.8 * agreement.width) for pose in parts]
-            part = _best(agreement, parts, partial=True)
-            if part.score > best.score + (MARGIN if best.overlap > MATCH else MARGIN_MISMATCH):
-                best = part
-        pose = self.frames[0].inverse.after(best.pose).after(self.frames[1])
-        return Alignment(pose, best.score, best.overlap, best.partial)
+            parts = _ranked(agreement, [fine.refine(pose, FINE_EPS, PRICE) for pose in candidates] + candidates)
+            polished = parts[:N_POLISHED] + [p for p in kinds(parts) if all(p is not q for q in parts[:N_POLISHED])]
+            polished = [agreement.polish(pose, 0.8 * agreement.width) for pose in polished]
+            scores += [_scored(agreement, pose, partial=True) for pose in polished]
+        best = self._choose(agreement, scores)
+        chosen = Alignment(self._measured(best.pose), best.score, best.overlap, best.partial)
+        others = other_kinds(best.pose, scores)
+        if not others:
+            return chosen
+        runner_up = best_score(others)
+        return replace(
+            chosen,
+            runner_up=replace(runner_up, pose=self._measured(runner_up.pose)),
+            min_margin=_min_margin(agreement, best, runner_up),
+        )
+
+    def _measured(self, pose: Pose) -> Pose:
+        """A pose between both frames as one between both slices as measured."""
+        return self.frames[0].inverse.after(pose).after(self.frames[1])
+
+    def _choose(self, agreement: Agreement, scores: list[PoseScore]) -> PoseScore:
+        """The best pose; a mirror image only if its score exceeds the other by more than chance could give."""
+        sides = [[s for s in scores if self._measured(s.pose).reflected is mirrored] for mirrored in (False, True)]
+        if not all(sides):
+            return best_score(scores)
+        plain, mirrored = (best_score(side) for side in sides)
+        evident = mirrored.score - plain.score > _min_margin(agreement, mirrored, plain)
+        return mirrored if evident else plain
 
 
 def leading(fx: np.ndarray, fy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,21 +206,28 @@ def _search(placed: list[tuple[np.ndarray, np.ndarray]], config: AlignConfig) ->
         found += [agreement.polish(pose, 0.2 * problem.radius, n_evaluations=60) for pose in shifted]
     kept: list[Pose] = []
     corners = problem.radius * np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    for pose in _ranked(agreement, found):
+    ranked = _ranked(agreement, found)
+    for pose in ranked:
         moved = pose.apply(corners)
         if all(np.abs(moved - other.apply(corners)).max() > agreement.width for other in kept):
             kept.append(pose)
-    return kept[:N_KEPT]
+    leaders = kept[:N_KEPT]
+    return leaders + [pose for pose in kinds(ranked) if all(pose is not other for other in leaders)]
 
 
 def _ranked(agreement: Agreement, poses: list[Pose]) -> list[Pose]:
     return sorted(poses, key=lambda pose: -agreement.of(pose).score)
 
 
-def _best(agreement: Agreement, poses: list[Pose], *, partial: bool) -> Alignment:
-    pose = _ranked(agreement, poses)[0]
+def _scored(agreement: Agreement, pose: Pose, *, partial: bool = False) -> PoseScore:
     agreed = agreement.of(pose)
-    return Alignment(pose, agreed.score, agreed.overlap, partial)
+    return PoseScore(pose, agreed.score, agreed.overlap, partial)
+
+
+def _min_margin(agreement: Agreement, first: PoseScore, second: PoseScore) -> float:
+    """Difference of two scores that chance alone could give."""
+    error = agreement.difference(first.pose, second.pose)[1]
+    return min(max(MIN_STANDARD_ERRORS * error, MIN_MARGIN), MAX_MARGIN)
 
 
 class Problem:
