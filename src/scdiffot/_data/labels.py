@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import is_mudata, suggest
+from .columns import read_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,24 +41,10 @@ def cell_labels(adata: AnnData | MuData, cell_key: str, *, argument: str = "cell
     """
     import pandas as pd
 
-    if not isinstance(cell_key, str):
-        raise TypeError(f"`{argument}` is a {type(cell_key).__name__}: pass the name of a column of obs.")
-    column = _column(adata, cell_key, argument)
+    column = read_column(adata, cell_key, argument)
     if getattr(column.dtype, "kind", "O") in "fc":
         raise TypeError(f"`{argument}` obs[{cell_key!r}] holds {column.dtype}: pass a column of labels.")
     values = pd.Categorical(column).remove_unused_categories()
     if len(values.categories) == 0:
         raise ValueError(f"`{argument}` obs[{cell_key!r}] is NaN in all cells: pass a column of labels.")
     return np.asarray(values.codes, dtype=np.intp), [str(name) for name in values.categories]
-
-
-def _column(adata: AnnData | MuData, cell_key: str, argument: str) -> Any:
-    if cell_key in adata.obs.columns:
-        return adata.obs[cell_key]
-    columns = list(adata.obs.columns)
-    if is_mudata(adata):
-        modality, _, name = cell_key.partition(":")
-        if modality in adata.mod and name in adata.mod[modality].obs:
-            return adata.mod[modality].obs[name].reindex(adata.obs_names)
-        columns += [f"{m}:{c}" for m, a in adata.mod.items() for c in a.obs.columns]
-    raise KeyError(f"`{argument}` is {cell_key!r}, which is no column of obs. {suggest(cell_key, columns)}")

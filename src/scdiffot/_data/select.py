@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import some
+from .queries import query_mask
+from .time_labels import NUMBER
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
 
@@ -27,7 +30,7 @@ def select_cells(
         The data.
     source
         A time (number) or its label, the name of a cell, a query of `adata.obs`, names of cells, or a boolean mask.
-        A string is looked up in this order.
+        A string is looked up in this order; one that looks like a number is a time. A Series of pandas is aligned by name.
     times
         Times of all cells; None if they have none.
     argument
@@ -46,12 +49,16 @@ def select_cells(
     ValueError
         If it has the wrong length, the query cannot be read, or no cell is selected.
     """
+    if isinstance(source, np.ndarray) and source.ndim == 0:
+        source = source.item()
     if isinstance(source, str):
         cells = _by_text(adata, source, times, argument)
-    elif times is not None and isinstance(source, Real) and not isinstance(source, bool | np.bool_):
+    elif isinstance(source, Real) and not isinstance(source, bool | np.bool_):
+        if times is None:
+            raise TypeError(f"`{argument}` is a number: pass a query of obs, names of cells, or a boolean mask.")
         cells = times.cells(times.find(float(source), argument))
     else:
-        cells = _by_array(adata, np.asarray(source), argument)
+        cells = _by_array(adata, source, argument)
     if len(cells) == 0:
         raise ValueError(f"`{argument}` selects no cell: check {source if isinstance(source, str) else 'the mask'!r}.")
     return cells
@@ -62,29 +69,66 @@ def _by_text(adata: AnnData | MuData, source: str, times: CellTimes | None, argu
         return times.cells(times.labels[source])
     if source in adata.obs_names:
         return np.array([adata.obs_names.get_loc(source)])
+    if NUMBER.fullmatch(source.strip()):
+        if times is not None:
+            return times.cells(times.find(source, argument))
+        raise KeyError(f"`{argument}` is {source!r}, which is not the name of a cell.")
     try:
-        # positions instead of names keep the answer exact, whatever the index is called
-        frame = adata.obs.reset_index(drop=True)
-        return frame.query(source, engine="python").index.to_numpy()
+        return np.flatnonzero(query_mask(adata, source))
     except Exception as error:  # a query can fail in every way that an expression can
         label = "" if times is None else f"a time label ({some(times.labels)}), nor "
+        reason = error.args[0] if error.args else type(error).__name__
         raise ValueError(
-            f"`{argument}` is {source!r}, which is neither {label}the name of a cell, nor a query of obs ({error})."
+            f"`{argument}` is {source!r}, which is neither {label}the name of a cell, nor a query of obs ({reason})."
         ) from error
 
 
-def _by_array(adata: AnnData | MuData, source: np.ndarray, argument: str) -> np.ndarray:
-    if source.ndim != 1:
+def _by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.ndarray:
+    import pandas as pd
+
+    if isinstance(source, str | bytes | dict) or not hasattr(source, "__iter__"):
         raise TypeError(
-            f"`{argument}` has shape {source.shape}: pass a time, a query of obs, names of cells, or a boolean mask."
+            f"`{argument}` is a {type(source).__name__}: pass a time, a query of obs, names of cells, or a boolean mask."
         )
-    if source.dtype.kind == "b":
-        if len(source) != adata.n_obs:
-            raise ValueError(f"`{argument}` is a mask of length {len(source)}: `adata` has {adata.n_obs} cells.")
-        return np.flatnonzero(source)
-    if source.dtype.kind not in "OUT":
-        raise TypeError(f"`{argument}` holds {source.dtype}: pass names of cells, or a boolean mask.")
-    cells = adata.obs_names.get_indexer(source)
+    if isinstance(source, pd.Series):
+        source = _aligned(adata, source, argument)
+    values = np.asarray(source if hasattr(source, "__array__") else list(source))
+    if values.ndim != 1:
+        raise TypeError(
+            f"`{argument}` has shape {values.shape}: pass a time, a query of obs, names of cells, or a boolean mask."
+        )
+    kinds = {type(v) for v in values.tolist()} if values.dtype == object else set()
+    if bool in kinds and kinds <= {bool, type(None), float, type(pd.NA)}:
+        n_missing = int(pd.isna(values).sum())
+        if n_missing:
+            raise ValueError(
+                f"`{argument}` is a mask without a value for {n_missing} of {len(values)} cells: fill them, with False for instance."
+            )
+        values = values.astype(bool)
+    if values.dtype.kind == "b":
+        if len(values) != adata.n_obs:
+            raise ValueError(f"`{argument}` is a mask of length {len(values)}: `adata` has {adata.n_obs} cells.")
+        return np.flatnonzero(values)
+    if values.dtype.kind not in "OUT" or not kinds <= {str, np.str_}:
+        held = values.dtype if values.dtype != object else some(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(
+            f"`{argument}` holds {held}: pass names of cells, or a boolean mask (adata.obs_names[i] are the names at positions "
+            "i; for several times use a query, 'time in [0, 1]')."
+        )
+    cells = adata.obs_names.get_indexer(values)
     if (cells < 0).any():
-        raise KeyError(f"`{argument}` names cells that `adata` does not have: {some(source[cells < 0].tolist())}.")
+        raise KeyError(f"`{argument}` names cells that `adata` does not have: {some(values[cells < 0].tolist())}.")
     return cells
+
+
+def _aligned(adata: AnnData | MuData, source: pd.Series, argument: str) -> Any:
+    """Values of a mask in the order of the cells, by their names; without an index of its own, as they are."""
+    import pandas as pd
+
+    if not pd.api.types.is_bool_dtype(source.dtype) or isinstance(source.index, pd.RangeIndex):
+        return source.to_numpy()
+    if not source.index.is_unique or len(source) != adata.n_obs or not source.index.isin(adata.obs_names).all():
+        raise ValueError(
+            f"`{argument}` is a mask whose index is not that of the cells: pass one with adata.obs_names as index, or an array."
+        )
+    return source.reindex(adata.obs_names).to_numpy()

@@ -10,7 +10,8 @@ import numpy as np
 
 from scdiffot.core.snapshots import Snapshots
 
-from .checks import check_adata, some, suggest
+from .checks import check_adata, some
+from .columns import read_column
 from .extract import representation
 from .time_values import several
 from .times import CellTimes, cell_times
@@ -151,11 +152,7 @@ def _growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | No
     if growth_prior is None:
         return None
     if isinstance(growth_prior, str):
-        if growth_prior not in adata.obs.columns:
-            raise KeyError(
-                f"`growth_prior` is {growth_prior!r}, which is no column of obs. {suggest(growth_prior, adata.obs.columns)}"
-            )
-        growth_prior = adata.obs[growth_prior]
+        growth_prior = read_column(adata, growth_prior, "growth_prior")
     values = np.asarray(growth_prior)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"`growth_prior` holds {values.dtype}: pass numbers, net growth per unit of time.")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import is_mudata, some, suggest
+from .checks import some, suggest
+from .columns import read_column
 from .number_text import number_text
 from .time_labels import NUMBER
 from .time_map import is_map, label_text, label_times
 from .time_values import check_whole, closest, merge_equal, time_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
     from anndata import AnnData
@@ -149,7 +150,7 @@ def cell_times(
     ValueError
         If times are missing or infinite, labels cannot be read as numbers, or ordered categories contradict them.
     """
-    column = _column(adata, time_key)
+    column = read_column(adata, time_key, "time_key")
     name = f"obs[{time_key!r}]"
     missing = np.asarray(column.isna())
     if missing.any():
@@ -209,20 +210,3 @@ def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
         )
     codes = column.cat.remove_unused_categories().cat.codes if hasattr(column, "cat") else pd.factorize(column)[0]
     return present, np.asarray(codes, dtype=np.intp)
-
-
-def _column(adata: AnnData | MuData, time_key: str) -> pd.Series:
-    import pandas as pd
-
-    if not isinstance(time_key, str):
-        raise TypeError(f"`time_key` is a {type(time_key).__name__}: pass the name of a column of obs.")
-    if time_key in adata.obs.columns:
-        # lazily read columns become a Series here
-        return pd.Series(adata.obs[time_key], index=adata.obs_names)
-    columns: Iterable[str] = adata.obs.columns
-    if is_mudata(adata):
-        modality, _, key = time_key.partition(":")
-        if modality in adata.mod and key in adata.mod[modality].obs:
-            return adata.mod[modality].obs[key].reindex(adata.obs_names)
-        columns = [*columns, *(f"{m}:{c}" for m, a in adata.mod.items() for c in a.obs.columns)]
-    raise KeyError(f"`time_key` is {time_key!r}, which is no column of obs. {suggest(time_key, columns)}")

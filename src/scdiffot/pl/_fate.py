@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.columns import read_column
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._data.store import read_times
@@ -14,7 +15,6 @@ from scdiffot._keys import DEFAULT, OUTSIDE, UNKNOWN, Keys
 from ._alluvial import draw_alluvial
 from ._figure import finish, make_axes
 from ._plane import find_plane
-from ._points import find_column
 from ._shares import check_names, class_colors, draw_bars, draw_largest, draw_shares
 
 if TYPE_CHECKING:
@@ -149,9 +149,8 @@ def _draw_composition(
     key: str,
     ax: Axes | Sequence[Axes] | None,
 ) -> tuple[Figure, list[Axes]]:
-    holder, column = find_column(adata, groupby, "groupby")
     followed = tables["fate"].notna().all(axis=1).to_numpy()
-    groups = holder.obs[column].reindex(adata.obs_names)[followed]
+    groups = read_column(adata, groupby, "groupby")[followed]
     if groups.isna().any():
         groups = groups.astype("category")
         groups = groups.cat.set_categories([*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]).fillna(
@@ -162,7 +161,7 @@ def _draw_composition(
     # among cells, trajectories add to the spread; a single cell has only theirs
     alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
-    n_descendants = adata.obs[Keys(key).n_descendants][followed].groupby(groups, observed=True).mean()
+    n_descendants = read_column(adata, Keys(key).n_descendants, "key")[followed].groupby(groups, observed=True).mean()
     names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
     sizes = zip(names, counts, n_descendants, strict=True)
     labels = [f"{name}\n{n} cells × {n_each:.2g}" for name, n, n_each in sizes]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import suggest
+from scdiffot._data.columns import find_column, read_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,22 +53,21 @@ def draw_coloured_cells(
     KeyError
         If there is no such column.
     """
-    if color is not None and color not in adata.obs.columns:
-        raise KeyError(f"`color` is {color!r}, which is no column of obs. {suggest(color, adata.obs.columns)}")
     if color is None or (color == plane.times.column):
         draw_time_cells(ax, plane, alpha=alpha)
         return
-    column = adata.obs[color]
+    holder, name = find_column(adata, color, "color")
+    column = read_column(adata, color, "color")
     if getattr(column.dtype, "kind", "O") in "iuf":
         points = draw_cells(ax, plane, c=np.asarray(column, dtype=np.float64), cmap=TIME_MAP, alpha=alpha)
         draw_colorbar(ax, points, color)
         return
     import pandas as pd
 
-    column = pd.Categorical(column)
-    table = palette(adata, color, column)
+    groups = pd.Categorical(column)
+    table = palette(holder, name, groups)
     # cells without a category stay grey, underneath
-    colors = np.array([*table.values(), GREY], dtype=object)[column.codes]
+    colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]
     draw_cells(ax, plane, c=colors, alpha=alpha)
     draw_legend(ax, color, table)
 
@@ -80,22 +79,6 @@ def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
         bar = draw_colorbar(ax, points, plane.times.column)
         if len(plane.times.points) <= 8:
             bar.set_ticks(plane.times.points)
-
-
-def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnData | MuData, str]:
-    """Where a column of `obs` lies, for a MuData perhaps in a modality, and what it is called there.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
-    """
-    modality, _, column = name.partition(":")
-    if name not in adata.obs.columns and modality in getattr(adata, "mod", {}) and column in adata.mod[modality].obs:
-        return adata.mod[modality], column
-    if name not in adata.obs.columns:
-        raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, adata.obs.columns)}")
-    return adata, name
 
 
 def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:

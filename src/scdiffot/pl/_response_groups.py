@@ -9,11 +9,12 @@ import numpy as np
 
 from scdiffot import get
 from scdiffot._data.checks import suggest
+from scdiffot._data.columns import find_column, read_column
 from scdiffot._data.predicted import PredictedCells, read_cell_groups
 from scdiffot._keys import Keys
 
 from ._figure import foreground
-from ._points import draw_colorbar, find_column, palette
+from ._points import draw_colorbar, palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ def _colors(adata: AnnData | MuData, groupby: str) -> dict[str, Any]:
     import pandas as pd
 
     holder, column = find_column(adata, groupby, "groupby")
-    return palette(holder, column, pd.Categorical(holder.obs[column]))
+    return palette(holder, column, pd.Categorical(read_column(holder, column, "groupby")))
 
 
 def draw_effect(ax: Axes, view: GroupView) -> None:

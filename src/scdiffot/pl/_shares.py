@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import some, suggest
+from scdiffot._data.columns import find_column, read_column
 from scdiffot._keys import OUTSIDE, UNKNOWN
 
-from ._points import GREY, draw_cells, draw_legend, find_column, palette, point_size
+from ._points import GREY, draw_cells, draw_legend, palette, point_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +33,11 @@ def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -
     import pandas as pd
 
     holder, column = find_column(adata, cell_key, "cell_key")
-    table = {UNKNOWN: UNTYPED, OUTSIDE: NO_TYPE, **palette(holder, column, pd.Categorical(holder.obs[column]))}
+    table = {
+        UNKNOWN: UNTYPED,
+        OUTSIDE: NO_TYPE,
+        **palette(holder, column, pd.Categorical(read_column(holder, column, "cell_key"))),
+    }
     return {name: table[name] for name in names}
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import suggest
+from scdiffot._data.columns import find_column, read_column
 from scdiffot._data.expression import dense, expression
 
-from ._points import GREY, TIME_MAP, draw_legend, find_column, palette, thinned
+from ._points import GREY, TIME_MAP, draw_legend, palette, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,8 +111,7 @@ def _named(adata: AnnData | MuData, name: str) -> Any:
     modality, _, rest = name.partition(":")
     mod = getattr(adata, "mod", {})
     if name in adata.obs.columns or (modality in mod and rest in mod[modality].obs.columns):
-        holder, column = find_column(adata, name, "color")
-        return holder.obs[column].reindex(adata.obs_names)
+        return read_column(adata, name, "color")
     owner, gene = (mod[modality], rest) if modality in mod else (adata, name)
     if mod and owner is adata:
         owner = next((part for part in mod.values() if gene in part.var_names), adata)

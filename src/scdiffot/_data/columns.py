@@ -1,0 +1,62 @@
+"""Columns of `obs`, wherever they lie and whatever holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .checks import is_mudata, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnData | MuData, str]:
+    """Find the object whose `obs` has a column, for a MuData perhaps a modality, and the name of the column there.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If the name is not a string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"`{argument}` is a {type(name).__name__}: pass the name of a column of obs.")
+    if name in adata.obs.columns:
+        return adata, name
+    columns = list(adata.obs.columns)
+    if is_mudata(adata):
+        modality, _, column = name.partition(":")
+        if modality in adata.mod and column in adata.mod[modality].obs.columns:
+            return adata.mod[modality], column
+        pulled = set(columns)
+        columns += [f"{m}:{c}" for m, a in adata.mod.items() for c in a.obs.columns if f"{m}:{c}" not in pulled]
+    raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, columns)}")
+
+
+def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
+    """Read a column of `obs`, or for a MuData of that of a modality (``"modality:column"``), in the order of the cells.
+
+    Columns that are read lazily come into memory. Cells that a modality lacks have no value.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If the name is not a string.
+    ValueError
+        If there are several.
+    """
+    import pandas as pd
+
+    holder, column = find_column(adata, name, argument)
+    obs = holder.obs
+    values = obs[column] if isinstance(obs, pd.DataFrame) else obs[[column]].to_memory()[column]
+    if values.ndim > 1:
+        raise ValueError(
+            f"`{argument}` is {name!r}, but obs has {values.shape[1]} columns of that name: rename all but one."
+        )
+    return values if holder is adata else values.reindex(adata.obs_names)
