@@ -1,0 +1,237 @@
+"""The quick tests notice what must not happen: every one of these faults, one at a time, makes some of them fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import scdiffot
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+SOURCE = Path(scdiffot.__file__).parent
+
+
+class Mutant(NamedTuple):
+    """A fault: in a file of the package, some text that occurs once is replaced; tests that must notice it."""
+
+    name: str
+    file: str
+    text: str
+    fault: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant(
+        "the score in the flow has the wrong sign",
+        "core/fields.py",
+        "(motion, motion - half) if self.moves_drift",
+        "(motion, motion + half) if self.moves_drift",
+        "core/test_fields.py core/test_gaussian.py",
+    ),
+    Mutant(
+        "the score that moves populations has the wrong sign",
+        "core/fields.py",
+        "return motion - self.sigma**2 / 2 * score, growth",
+        "return motion + self.sigma**2 / 2 * score, growth",
+        "core/test_fields.py core/test_dynamics.py",
+    ),
+    Mutant(
+        "the drift of separate networks lacks the score",
+        "core/fields.py",
+        "return motion + self.sigma**2 / 2 * score, growth",
+        "return motion, growth",
+        "core/test_fields.py core/test_dynamics.py",
+    ),
+    Mutant(
+        "the time reversal has half of the score",
+        "core/fields.py",
+        'return out["drift"] - fields.sigma**2 * out["score"], out["growth"]',
+        'return out["drift"] - fields.sigma**2 / 2 * out["score"], out["growth"]',
+        "core/test_fields.py core/test_dynamics.py core/test_ancestry.py",
+    ),
+    Mutant(
+        "a snapshot time counts as the end of the interval before it",
+        "core/fields.py",
+        "self.times[1:-1].contiguous(), right=True",
+        "self.times[1:-1].contiguous(), right=False",
+        "core/test_fields.py core/test_model.py",
+    ),
+    Mutant(
+        "the growth loss lacks alpha",
+        "core/train.py",
+        "growth_loss = self.regime.alpha / len(t)",
+        "growth_loss = 1 / len(t)",
+        "core/test_losses.py",
+    ),
+    Mutant(
+        "the score is regressed on the opposite of the noise",
+        "core/train.py",
+        "torch.addcmul(points.noise, points.spread[:, None], score)",
+        "torch.addcmul(-points.noise, points.spread[:, None], score)",
+        "core/test_losses.py",
+    ),
+    Mutant(
+        "an interrupted fit keeps the last state",
+        "core/train.py",
+        "if mean[0] < best:",
+        "if True:",
+        "core/test_losses.py",
+    ),
+    Mutant(
+        "an interrupted fit does not go back to the best state",
+        "core/train.py",
+        "            self.fields.load_state_dict(self.best)\n",
+        "",
+        "core/test_losses.py",
+    ),
+    Mutant(
+        "bridges are twice as wide",
+        "core/bridges.py",
+        "variance * u * (1 - u)).sqrt()",
+        "2 * variance * u * (1 - u)).sqrt()",
+        "core/test_bridges.py",
+    ),
+    Mutant(
+        "points on bridges do not weigh what they carry",
+        "core/bridges.py",
+        "weight=mass * pairs.weight * grown.exp()",
+        "weight=pairs.weight * grown.exp()",
+        "core/test_bridges.py",
+    ),
+    Mutant(
+        "growth on a geodesic is half of what it is",
+        "core/bridges.py",
+        "position, speed[:, None] * delta, mass, 2 * (a * u - b) / mass",
+        "position, speed[:, None] * delta, mass, (a * u - b) / mass",
+        "core/test_bridges.py",
+    ),
+    Mutant(
+        "marginals of the coupling are held half as tightly",
+        "core/coupling.py",
+        "both = math.inf if alpha is None else 2 * alpha",
+        "both = math.inf if alpha is None else alpha",
+        "core/test_coupling.py",
+    ),
+    Mutant(
+        "particles of a simulation do not grow",
+        "core/dynamics.py",
+        "return move(x, velocity * dt), log_w + growth * dt",
+        "return move(x, velocity * dt), log_w",
+        "core/test_dynamics.py",
+    ),
+    Mutant(
+        "noise grows with time instead of its root",
+        "core/dynamics.py",
+        "move(x, velocity * dt, abs(dt) ** 0.5 * noise)",
+        "move(x, velocity * dt, abs(dt) * noise)",
+        "core/test_dynamics.py",
+    ),
+    Mutant(
+        "descendants do not multiply",
+        "core/walks.py",
+        "self.log_w = self.log_w + (growth + self._growth) * (dt / 2)",
+        "self.log_w = self.log_w + 0 * (growth + self._growth) * (dt / 2)",
+        "core/test_fate.py",
+    ),
+    Mutant(
+        "descendants multiply twice as fast",
+        "core/walks.py",
+        "self.log_w = self.log_w + (growth + self._growth) * (dt / 2)",
+        "self.log_w = self.log_w + (growth + self._growth) * dt",
+        "core/test_fate.py",
+    ),
+    Mutant(
+        "fates are not weighted by descendants",
+        "core/fate.py",
+        "w = (log_w.double() - shift).exp()",
+        "w = torch.ones_like(log_w).double()",
+        "core/test_fate.py",
+    ),
+    Mutant(
+        "masses are shares of their sum",
+        "_data/snapshots.py",
+        "return masses / masses[0]\n    if not hasattr",
+        "return masses / masses.sum()\n    if not hasattr",
+        "data/test_snapshots.py",
+    ),
+    Mutant(
+        "velocities are not in the user's unit of time",
+        "core/model.py",
+        "speed = s.scale / s.time_scale",
+        "speed = s.scale * s.time_scale",
+        "core/test_model.py tl/test_fit.py",
+    ),
+    Mutant(
+        "the missing growth of an interval is not divided by its length",
+        "core/particles.py",
+        "(wanted - reached) / torch.as_tensor(np.diff(snapshots.times)).to(device)",
+        "(wanted - reached)",
+        "core/test_train.py",
+    ),
+    Mutant(
+        "a snapshot that is left out stays the unit of mass",
+        "core/snapshots.py",
+        "tuple(self.states[i] for i in keep), masses / masses[0], prior)",
+        "tuple(self.states[i] for i in keep), masses, prior)",
+        "core/test_snapshots.py",
+    ),
+    Mutant(
+        "downloads are not verified",
+        "datasets/_download.py",
+        "if found == source.sha256:",
+        "if True:",
+        "datasets/test_download.py",
+    ),
+    Mutant(
+        "downloaded files are not verified",
+        "datasets/_download.py",
+        'registry={name: f"sha256:{source.sha256}"}',
+        "registry={name: None}",
+        "datasets/test_download.py",
+    ),
+    Mutant(
+        "the virtual snapshot does not weigh its two sides by nearness",
+        "core/dynamics.py",
+        "for source, share in ((k, 1 - u), (k + 1, u)):",
+        "for source, share in ((k, u), (k + 1, 1 - u)):",
+        "core/test_dynamics.py tl/test_interpolate.py",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_a_quick_test_fails(mutant: Mutant, tmp_path: Path):
+    """The package is copied, made faulty and tested."""
+    shutil.copytree(SOURCE, tmp_path / "src" / "scdiffot", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "src" / "scdiffot" / mutant.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(mutant.text) == 1, f"{mutant.file} has changed: name the place anew"
+    path.write_text(text.replace(mutant.text, mutant.fault), encoding="utf-8")
+    tests = [str(ROOT / "tests" / name) for name in mutant.tests.split()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-m",
+        "not slow",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        *tests,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "1 failed" in done.stdout, f"no quick test noticed it:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    assert "no tests ran" not in done.stdout
