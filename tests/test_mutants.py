@@ -126,14 +126,14 @@ MUTANTS = [
         "core/dynamics.py",
         "return move(x, velocity * dt), log_w + growth * dt",
         "return move(x, velocity * dt), log_w",
-        "core/test_dynamics.py",
+        "core/test_closed_dynamics.py",
     ),
     Mutant(
         "noise grows with time instead of its root",
         "core/dynamics.py",
         "move(x, velocity * dt, abs(dt) ** 0.5 * noise)",
         "move(x, velocity * dt, abs(dt) * noise)",
-        "core/test_dynamics.py",
+        "core/test_closed_dynamics.py",
     ),
     Mutant(
         "descendants do not multiply",
@@ -175,7 +175,7 @@ MUTANTS = [
         "core/particles.py",
         "(wanted - reached) / torch.as_tensor(np.diff(snapshots.times)).to(device)",
         "(wanted - reached)",
-        "core/test_train.py",
+        "core/test_particles.py",
     ),
     Mutant(
         "a snapshot that is left out stays the unit of mass",
