@@ -1,4 +1,4 @@
-"""The command line: `scdiffot demo`, `fit`, `fate` and `perturb`.
+"""The command line: `scdiffot demo`, `fit`, `fate`, `perturb`, `validate`, `interpolate`, `response`.
 
 Nothing heavy is imported before a command runs, so that `--help` and a bad command line answer at once.
 """
@@ -9,11 +9,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from ._common import BadInput
 from ._demo import add_demo
+from ._errors import BadInput
 from ._fate import add_fate
 from ._fit import add_fit
+from ._interpolate import add_interpolate
+from ._job import INTERRUPTED, Job
+from ._lists import separate_lists
+from ._messages import show_warnings
 from ._perturb import add_perturb
+from ._response import add_response
+from ._signals import Signals, Terminated
+from ._validate import add_validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 BAD_INPUT = 2
-INTERRUPTED = 130
+# the exit code of a process that a signal has ended, as shells report it
+SIGNAL = 128
+
+EPILOG = """exit codes: 0; 2 for bad input and for files that cannot be read or written, with one line on the
+standard error; 130 after Ctrl-C. Results are written to a file .scdiffot-*.tmp beside OUT and renamed when they are
+complete: OUT is never half a file, whatever happens. A command that is killed leaves that file, which can be removed."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,26 +51,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit code: 0, 2 for bad input (after one line on the standard error), or 130 if interrupted.
+    The exit code: 0, 2 for bad input (after one line on the standard error), 130 if interrupted, or 128 and the number
+    of another signal that has ended the command.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except BadInput as error:
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"scdiffot {arguments.command}: error: {message}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write(f"scdiffot {arguments.command}: interrupted\n")
-        return INTERRUPTED
-    return 0
+    words = [str(word) for word in (sys.argv[1:] if argv is None else argv)]
+    arguments = _parser().parse_args(separate_lists(words))
+    with Signals() as signals, show_warnings(arguments.command, signals):
+        try:
+            return arguments.run(Job(arguments, signals))
+        except BadInput as error:
+            return _end(arguments, f"error: {error}", BAD_INPUT)
+        except KeyboardInterrupt:
+            return _end(arguments, "interrupted, and nothing is written", INTERRUPTED)
+        except Terminated as error:
+            return _end(arguments, "terminated, and nothing is written", SIGNAL + error.args[0])
+
+
+def _end(arguments: argparse.Namespace, message: str, code: int) -> int:
+    sys.stderr.write(f"scdiffot {arguments.command}: {' '.join(message.split())}\n")
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="scdiffot", description="Single-cell dynamics from time-course snapshots.")
+    parser = _Parser(
+        prog="scdiffot",
+        description="Single-cell dynamics from time-course snapshots.",
+        epilog=EPILOG,
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_demo, add_fit, add_fate, add_perturb):
+    for add in (add_demo, add_fit, add_validate, add_interpolate, add_fate, add_perturb, add_response):
         add(commands)
     return parser
 

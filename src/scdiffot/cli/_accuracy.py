@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from ._common import make_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    import pandas as pd
     from anndata import AnnData
+    from mudata import MuData
 
 Row = tuple[str, float, str, float]
 
 
-def accuracy(adata: AnnData, key: str) -> list[Row]:
+def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
     """What was measured, its value, and what to compare it with."""
     history = adata.uns[key]["history"]
     rows: list[Row] = []
@@ -37,17 +37,27 @@ def accuracy_table(title: str, rows: list[Row]) -> Any:
     return make_table(title, ("", "scdiffot", "to compare", "which is"), texts, right=(1, 2))
 
 
-def write_csv(rows: list[Row], path: Path) -> None:
-    """The rows as a file."""
-    import csv
+def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
+    """The accuracy of a fit at every snapshot but the first, which it starts from.
 
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["quantity", "scdiffot", "reference", "reference_value"])
-        writer.writerows(rows)
+    Columns ``time``, ``label``, ``w1``, ``w1_floor``, ``mass_error``; after a validation also its
+    columns, with the prefix ``left_out_``, NaN where a time was not left out.
+    """
+    import pandas as pd
+
+    from scdiffot._data.store import read_times
+
+    history, times = adata.uns[key]["history"], read_times(adata, key)
+    columns = {name: history[name] for name in ("w1", "w1_floor", "mass_error")}
+    table = pd.DataFrame({"time": history["times"], **columns}).iloc[1:]
+    table.insert(1, "label", [times.label(time) for time in table["time"]])
+    if "validation" not in adata.uns[key]:
+        return table
+    validation = adata.uns[key]["validation"].set_index("time").add_prefix("left_out_").reset_index()
+    return table.merge(validation, on="time", how="outer")
 
 
-def _cosine(adata: AnnData, key: str) -> float:
+def _cosine(adata: AnnData | MuData, key: str) -> float:
     import numpy as np
 
     found, true = (np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift"))
@@ -55,7 +65,7 @@ def _cosine(adata: AnnData, key: str) -> float:
     return float(((found * true).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
 
 
-def _correlation(adata: AnnData, key: str) -> float:
+def _correlation(adata: AnnData | MuData, key: str) -> float:
     import numpy as np
 
     return float(np.corrcoef(adata.obs[f"{key}_growth"], adata.obs["true_growth"])[0, 1])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._common import add_files, add_run, bad_input, finish, make_table, read
+from ._common import add_files, add_paths, add_run, make_table
+from ._errors import bad_input
 
 if TYPE_CHECKING:
-    import argparse
-
     from anndata import AnnData
+    from mudata import MuData
+
+    from ._job import Job
 
 N_NAMED = 4
 
@@ -19,27 +21,20 @@ def add_fate(commands: Any) -> None:
     fate = commands.add_parser(
         "fate",
         help="follow the cells of a fit to their fates",
-        description="Follow the cells of a fitted .h5ad file, and write it, with the fates and numbers of their descendants, to "
-        "another. See scdiffot.tl.sta_forward for what the options mean.",
+        description="Follow the cells of a fit, and write them, with the fates and numbers of their descendants, to "
+        "another file. See scdiffot.tl.sta_forward for what the options mean.",
     )
-    add_files(fate, "cells with a fit, as `scdiffot fit` writes them")
-    fate.add_argument("--cell-key", required=True, metavar="KEY", help="column of obs with the cell types")
-    fate.add_argument(
-        "--source",
-        metavar="S",
-        help="cells to follow: label of a time, query of obs, or name of a cell (all before the target)",
-    )
-    fate.add_argument("--target-time", metavar="T", help="label of the time of the fates (last time)")
-    fate.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")
-    fate.add_argument("--no-growth", action="store_true", help="do not count that cells divide and die")
+    add_files(fate, "cells with a fit, as `scdiffot fit` writes them", "the fates of every cell")
+    add_paths(fate, "follow", default="all before the target")
     fate.add_argument("--path", action="store_true", help="also write the probabilities of single paths")
     add_run(fate)
     fate.set_defaults(run=_fate)
 
 
-def _fate(arguments: argparse.Namespace) -> None:
-    adata = read(arguments.file, arguments.out)
-    from scdiffot import tl
+def _fate(job: Job) -> int:
+    arguments = job.arguments
+    adata = job.read()
+    from scdiffot import get, tl
 
     with bad_input():
         tl.sta_forward(
@@ -52,12 +47,14 @@ def _fate(arguments: argparse.Namespace) -> None:
             path=arguments.path,
             rng=arguments.rng,
             key=arguments.key,
-            show_progress=not arguments.quiet,
+            show_progress=job.show_progress,
         )
-    finish(adata, arguments.out, None if arguments.quiet else lambda: _summary(adata, arguments.key))
+    return job.finish(
+        adata, table=lambda: get.fate(adata, key=arguments.key), summary=lambda: _summary(adata, arguments.key)
+    )
 
 
-def _summary(adata: AnnData, key: str) -> Any:
+def _summary(adata: AnnData | MuData, key: str) -> Any:
     """A line for every type of the source cells."""
     from scdiffot._data.shares import read_fate
     from scdiffot._keys import Keys

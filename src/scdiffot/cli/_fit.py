@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._common import add_files, bad_input, finish, read, seed
+from ._common import COMMAS, add_files, add_keep_interrupted, add_seed
+from ._errors import BadInput, bad_input
+from ._lists import labels_and_times, number_or_auto, split_labels
+
+if TYPE_CHECKING:
+    from ._job import Job
 
 
 def add_fit(commands: Any) -> None:
@@ -13,20 +17,24 @@ def add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit the time course in a file",
-        description="Fit the time course in an .h5ad file and write it, with velocities, growth and the model, to another. "
+        description="Fit the time course in a file and write it, with velocities, growth and the model, to another. "
         "See scdiffot.tl.fit for what the options mean.",
     )
-    add_files(fit, "cells of all snapshots")
+    add_files(fit, "cells of all snapshots", "the accuracy at every snapshot")
     fit.add_argument("--time-key", required=True, metavar="KEY", help="column of obs with the times")
     fit.add_argument(
-        "--time-map", nargs="+", type=_label_and_time, metavar="LABEL=TIME", help="times of labels that are no numbers"
+        "--time-map",
+        action="append",
+        type=labels_and_times,
+        metavar="LABEL=TIME",
+        help=f"times of labels that are no numbers; {COMMAS}",
     )
     fit.add_argument("--use-rep", default="X_pca", metavar="KEY", help="representation of the cells (%(default)s)")
     fit.add_argument("--n-dims", type=int, metavar="N", help="number of its dimensions to use (all)")
     fit.add_argument("--mass", choices=("n_cells", "equal"), default="n_cells", help="mass of a snapshot (%(default)s)")
     fit.add_argument("--no-growth", action="store_true", help="cells neither divide nor die")
-    fit.add_argument("--sigma", type=_number_or_auto, default="auto", metavar="X", help="diffusion (%(default)s)")
-    fit.add_argument("--alpha", type=_number_or_auto, default="auto", metavar="X", help="price of growth (%(default)s)")
+    fit.add_argument("--sigma", type=number_or_auto, default="auto", metavar="X", help="diffusion (%(default)s)")
+    fit.add_argument("--alpha", type=number_or_auto, default="auto", metavar="X", help="price of growth (%(default)s)")
     fit.add_argument(
         "--form", choices=("auto", "gradient", "separate"), default="auto", help="form of the fields (%(default)s)"
     )
@@ -41,46 +49,36 @@ def add_fit(commands: Any) -> None:
         help="share of the positions in the variance (%(default)s)",
     )
     fit.add_argument("--no-align", action="store_true", help="the slices of all times share a frame")
-    fit.add_argument("--held-out", nargs="+", metavar="LABEL", help="time points to leave out")
+    fit.add_argument("--held-out", action="append", metavar="LABEL", help=f"time points to leave out; {COMMAS}")
     fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
-    fit.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
+    add_seed(fit)
     fit.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)")
     fit.add_argument("--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
     fit.add_argument("--validate", action="store_true", help="also leave inner time points out in turn")
-    fit.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    add_keep_interrupted(fit)
     fit.set_defaults(run=_fit)
 
 
-def _number_or_auto(text: str) -> float | str:
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
-
-
-def _label_and_time(text: str) -> tuple[str, float]:
-    label, _, time = text.rpartition("=")
-    try:
-        return label, float(time)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=TIME with a number") from None
-
-
-def _fit(arguments: argparse.Namespace) -> None:
-    adata = read(arguments.file, arguments.out)
+def _fit(job: Job) -> int:
+    arguments = job.arguments
+    pairs = [pair for part in arguments.time_map or () for pair in part]
+    time_map = dict(pairs)
+    if len(time_map) < len(pairs):
+        raise BadInput("--time-map names a label twice")
+    adata = job.read()
     from scdiffot import tl
 
-    from ._accuracy import accuracy, accuracy_table
+    from ._accuracy import accuracy, accuracy_table, snapshot_table
 
+    key = arguments.key_added
+    labels = set(map(str, adata.obs.get(arguments.time_key, ())))
     with bad_input():
         tl.fit(
             adata,
             arguments.time_key,
             use_rep=arguments.use_rep,
             n_dims=arguments.n_dims,
-            time_map=dict(arguments.time_map) if arguments.time_map else None,
+            time_map=time_map or None,
             mass=None if arguments.mass == "equal" else "n_cells",
             growth=not arguments.no_growth,
             sigma=arguments.sigma,
@@ -88,18 +86,23 @@ def _fit(arguments: argparse.Namespace) -> None:
             form=arguments.form,
             autonomous=arguments.autonomous,
             growth_prior=arguments.growth_prior,
-            held_out=arguments.held_out,
+            held_out=split_labels(arguments.held_out, labels),
             spatial_key=arguments.spatial_key,
             spatial_weight=arguments.spatial_weight,
             spatial_align=not arguments.no_align,
             n_steps=arguments.n_steps,
             rng=arguments.rng,
             device=arguments.device,
-            key_added=arguments.key_added,
-            show_progress=not arguments.quiet,
+            key_added=key,
+            show_progress=job.show_progress,
         )
-        if arguments.validate:
-            tl.validate(adata, key=arguments.key_added, rng=arguments.rng, show_progress=not arguments.quiet)
+        interrupted = job.is_interrupted(adata.uns[key]["history"])
+        if arguments.validate and not interrupted:
+            tl.validate(adata, key=key, rng=arguments.rng, show_progress=job.show_progress)
     title = f"Fit of {arguments.file.name}"
-    summary = None if arguments.quiet else lambda: accuracy_table(title, accuracy(adata, arguments.key_added))
-    finish(adata, arguments.out, summary)
+    return job.finish(
+        adata,
+        table=lambda: snapshot_table(adata, key),
+        summary=lambda: accuracy_table(title, accuracy(adata, key)),
+        interrupted=interrupted,
+    )

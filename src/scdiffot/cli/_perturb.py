@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from ._common import BadInput, add_files, add_run, bad_input, finish, make_table, read
+from ._common import COMMAS, add_files, add_paths, add_run, make_table
+from ._errors import BadInput, bad_input
+from ._lists import genes_and_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
+
+    from ._job import Job
 
 N_NAMED = 4
 
@@ -18,19 +22,19 @@ def add_perturb(commands: Any) -> None:
     perturb = commands.add_parser(
         "perturb",
         help="change genes of the cells of a fit, and follow them to their fates",
-        description="Change genes of the cells of a fitted .h5ad file, compare their fates with those of the unchanged cells, and write "
-        "the file with the result to another. See scdiffot.tl.perturb for what the options mean.",
+        description="Change genes of the cells of a fit, compare their fates with those of the unchanged cells, and write "
+        "the cells with the result to another file. See scdiffot.tl.perturb for what the options mean.",
     )
-    add_files(perturb, "cells with a fit, as `scdiffot fit` writes them")
+    add_files(perturb, "cells with a fit, as `scdiffot fit` writes them", "the change of every fate")
     perturb.add_argument(
         "--genes",
         required=True,
-        nargs="+",
-        type=_changes,
+        action="append",
+        type=genes_and_values,
         metavar="GENE[=VALUE]",
-        help="genes that are changed together, with values or by --kind; commas separate them, too",
+        help=f"genes that are changed together, with values or by --kind; {COMMAS}",
     )
-    perturb.add_argument("--cell-key", required=True, metavar="KEY", help="column of obs with the cell types")
+    add_paths(perturb, "change", default="first time")
     perturb.add_argument(
         "--kind",
         choices=("knockout", "knockdown", "overexpress"),
@@ -39,36 +43,20 @@ def add_perturb(commands: Any) -> None:
     )
     perturb.add_argument("--factor", type=float, metavar="X", help="factor of a knock-down or over-expression")
     perturb.add_argument("--sustained", action="store_true", help="hold the genes along the whole way")
-    perturb.add_argument(
-        "--source", metavar="S", help="cells to change: label of a time, query of obs, or name of a cell (first time)"
-    )
-    perturb.add_argument("--target-time", metavar="T", help="label of the time of the fates (last time)")
-    perturb.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")
-    perturb.add_argument("--no-growth", action="store_true", help="do not count that cells divide and die")
     perturb.add_argument("--name", metavar="NAME", help="name of the result (the genes)")
     add_run(perturb)
     perturb.set_defaults(run=_perturb)
 
 
-def _changes(text: str) -> list[tuple[str, float | None]]:
-    found: list[tuple[str, float | None]] = []
-    for part in text.split(","):
-        gene, equals, value = part.strip().rpartition("=")
-        try:
-            found.append((gene, float(value)) if equals else (value, None))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{part!r} is not GENE or GENE=VALUE with a number") from None
-    return found
-
-
-def _perturb(arguments: argparse.Namespace) -> None:
+def _perturb(job: Job) -> int:
+    arguments = job.arguments
     changes = [change for part in arguments.genes for change in part]
     genes = dict(changes)
     if len(genes) < len(changes):
         raise BadInput("--genes names a gene twice")
     name = arguments.name or "+".join(genes)
-    adata = read(arguments.file, arguments.out)
-    from scdiffot import tl
+    adata = job.read()
+    from scdiffot import get, tl
 
     with bad_input():
         tl.perturb(
@@ -85,12 +73,16 @@ def _perturb(arguments: argparse.Namespace) -> None:
             name=name,
             rng=arguments.rng,
             key=arguments.key,
-            show_progress=not arguments.quiet,
+            show_progress=job.show_progress,
         )
-    finish(adata, arguments.out, None if arguments.quiet else lambda: _summary(adata, name, arguments.key))
+    return job.finish(
+        adata,
+        table=lambda: get.perturbation(adata, name, key=arguments.key),
+        summary=lambda: _summary(adata, name, arguments.key),
+    )
 
 
-def _summary(adata: AnnData, name: str, key: str) -> Any:
+def _summary(adata: AnnData | MuData, name: str, key: str) -> Any:
     """A line for every type of the source cells, with the fates that change most."""
     from scdiffot import get
 

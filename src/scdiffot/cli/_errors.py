@@ -1,0 +1,56 @@
+"""Errors that are one line for the user, and those that are bugs."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dis import opmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class BadInput(Exception):
+    """What the user asked for cannot be done; the message says why."""
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn the errors that scdiffot raises into one line for the user.
+
+    What other packages raise in the middle of a computation, and what Python raises by itself, is a
+    bug of ours, and keeps its traceback.
+    """
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        if is_own(error):
+            raise BadInput(text_of(error)) from error
+        raise
+
+
+def is_own(error: Exception) -> bool:
+    """Whether a `raise` statement of scdiffot raised the error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    module = str(trace.tb_frame.f_globals.get("__name__"))
+    operation = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return module.partition(".")[0] == "scdiffot" and operation == opmap["RAISE_VARARGS"]
+
+
+def text_of(error: Exception) -> str:
+    """The message of an error, of which HDF5 buries the cause among addresses."""
+    cause = re.search(r"error message = '([^']+)'", str(error))
+    if cause:
+        return cause[1]
+    if isinstance(error, OSError) and error.strerror and error.errno:
+        return error.strerror
+    # the text of a KeyError is the repr of its message
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return text or type(error).__name__

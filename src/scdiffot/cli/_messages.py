@@ -1,0 +1,47 @@
+"""Warnings, one line each on the standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._signals import Signals
+
+
+@contextmanager
+def show_warnings(command: str, signals: Signals) -> Iterator[None]:
+    """Show every warning as one line, those of other packages on their own future not at all."""
+    from scdiffot._logging import logger
+
+    def show(message: Any, *rest: Any, **options: Any) -> None:
+        logger.warning(" ".join(str(message).split()))
+
+    handler = _OneLine(command)
+    # that the best state is kept is no news where no file is written, and said by the command otherwise
+    handler.addFilter(lambda record: not signals.interrupted)
+    logger.addHandler(handler)
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+class _OneLine(logging.Handler):
+    def __init__(self, command: str) -> None:
+        super().__init__(logging.WARNING)
+        self.command = command
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the message."""
+        message = " ".join(record.getMessage().split())
+        sys.stderr.write(f"scdiffot {self.command}: warning: {message}\n")
