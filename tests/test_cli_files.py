@@ -175,21 +175,28 @@ def _without_obs(path, target):
         del file["obs/_index"]
 
 
-def test_entries_that_cannot_be_written_show_before_the_work(fitted, tmp_path, capsys, monkeypatch):
-    # a column that anndata reads, and refuses to write unless its user asks for it
-    notes = [None, *map(str, range(1, fitted.n_obs))]
-    fitted.obs["note"] = pd.array(notes, dtype="string")
-    with ad.settings.override(allow_write_nullable_strings=True):
-        fitted.write_h5ad(tmp_path / "cells.h5ad")
+def test_entries_that_cannot_be_written_show_before_the_work(path, tmp_path, capsys, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    # a reference to another place in the file, which means nothing outside of it
+    with h5py.File(path, "r+") as file:
+        file["uns"].create_dataset("place", data=file["X"].ref, dtype=h5py.ref_dtype)
     calls = []
     monkeypatch.setattr(sdo.tl, "sta_forward", lambda *a, **k: calls.append(a))
-    with ad.settings.override(allow_write_nullable_strings=False):
-        if ad.read_h5ad(tmp_path / "cells.h5ad").obs["note"].dtype != "string":
-            pytest.skip("this anndata reads it as something that it writes")
-        line = refusal(capsys, "fate", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FATE)
+    line = refusal(capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE)
     assert "out.h5ad cannot be written" in line
+    assert "'place'" in line
     assert not calls
-    assert [p.name for p in tmp_path.iterdir()] == ["cells.h5ad"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_entries_that_anndata_writes_on_request_only(fitted, tmp_path):
+    notes = pd.array([None, *map(str, range(1, fitted.n_obs))], dtype="string")
+    fitted.obsm["notes"] = pd.DataFrame({"note": notes}, index=fitted.obs_names)
+    with ad.settings.override(allow_write_nullable_strings=True):
+        fitted.write_h5ad(tmp_path / "cells.h5ad")
+    assert run("fate", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FATE) == 0
+    saved = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
+    assert saved.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
 
 
 def test_zarr_in_and_out(path, fitted, tmp_path, capsys):

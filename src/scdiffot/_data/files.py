@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from anndata import AnnData, read_h5ad
+from anndata import AnnData, read_h5ad, settings
 
 from scdiffot._optional import require
 
@@ -142,8 +142,8 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _storage() -> Iterator[None]:
-    """Keep to themselves what storage packages have to say about their own future."""
-    with warnings.catch_warnings():
+    """Write all that can be read, and hide what storage packages say about their own future."""
+    with warnings.catch_warnings(), settings.override(allow_write_nullable_strings=True):
         warnings.simplefilter("ignore")
         yield
 

@@ -53,4 +53,5 @@ def text_of(error: Exception) -> str:
         return error.strerror
     # the text of a KeyError is the repr of its message
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return text or type(error).__name__
+    # anndata notes which entry it was
+    return ". ".join([text or type(error).__name__, *getattr(error, "__notes__", ())])
