@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import subprocess
 import sys
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +16,7 @@ import pooch
 import pytest
 
 from scdiffot import datasets
-from scdiffot.datasets._download import download, find, path_of
+from scdiffot.datasets._download import ABANDONED, download, find, path_of
 from scdiffot.datasets._registry import FILES, Source
 
 if TYPE_CHECKING:
@@ -125,6 +128,65 @@ def test_damaged_part_is_noticed_and_replaced(shop, tmp_path):
 def test_damaged_cache_is_repaired(shop, tmp_path):
     get(shop, tmp_path).write_bytes(b"damaged")
     assert get(shop, tmp_path).read_bytes() == CONTENT
+
+
+def test_what_a_killed_process_left_is_used(shop, tmp_path):
+    (tmp_path / "shop").mkdir()
+    for name, age in (("old", 2 * ABANDONED), ("new", 0)):
+        part = tmp_path / "shop" / f"table.bin.{name}.part"
+        part.write_bytes(CONTENT[:CHUNK])
+        os.utime(part, (time() - age,) * 2)
+    assert get(shop, tmp_path).read_bytes() == CONTENT
+    assert shop.ranges == [f"bytes={CHUNK}-"]
+    # the other may belong to a process that still writes
+    assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == ["table.bin", "table.bin.new.part"]
+
+
+# prints the hash of what the call returns, or its error
+CALL = """
+import hashlib, os, sys
+from pathlib import Path
+from scdiffot.datasets._download import download
+from scdiffot.datasets._registry import Source
+import pooch, requests, rich.progress
+url, sha256, folder, n = sys.argv[1:]
+children = []
+for i in range(int(n)):
+    if os.fork() == 0:
+        try:
+            path = download("shop/table.bin", Source(url, sha256), Path(folder), show_progress=False)
+            text = hashlib.sha256(path.read_bytes()).hexdigest()
+        except BaseException as error:
+            text = repr(error)
+        os.write(1, (text + "\\n").encode())
+        os._exit(0)
+for i in range(int(n)):
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at once")
+@pytest.mark.parametrize("cut", [False, True])
+def test_processes_that_download_at_once(shop, tmp_path, cut):
+    """Each gets the file, also where some transfers are cut and what arrived of them is continued."""
+    n = 25
+    if cut:
+        # fewer than the tries of one process
+        shop.send_at_most = [CHUNK, 2 * CHUNK]
+    arguments = [sys.executable, "-c", CALL, shop.url, SHA256, str(tmp_path), str(n)]
+    lines = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split("\n")
+    assert lines == [SHA256] * n + [""]
+    rest = {p.name for p in (tmp_path / "shop").iterdir()}
+    assert rest <= {"table.bin", "table.bin.part"}
+    # those that came second found the file, or had it whole
+    assert (tmp_path / "shop" / "table.bin").read_bytes() == CONTENT
+
+
+def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(shop, tmp_path):
+    (tmp_path / "shop").write_text("a file where the folder belongs")
+    with pytest.raises(OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA") as raised:
+        get(shop, tmp_path)
+    assert not isinstance(raised.value, ConnectionError)
 
 
 def test_wrong_content_is_refused(shop, tmp_path):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
+from time import time
 from urllib.parse import urlsplit
 
 from ._registry import FILES, Source
 
 FOLDER_VARIABLE = "SCDIFFOT_DATA"
+# seconds without a byte after which a transfer fails
+TIMEOUT = 30
+# seconds after which a file that nobody writes to belongs to a process that was killed
+ABANDONED = 20 * TIMEOUT
 
 
 def path_of(name: str, *, show_progress: bool = True) -> Path:
@@ -34,6 +41,8 @@ def path_of(name: str, *, show_progress: bool = True) -> Path:
         If the file, or what was downloaded, has another sha256.
     ConnectionError
         If the download fails. What had arrived is kept, and the next call goes on from there.
+    OSError
+        If the cache cannot be written.
     """
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
@@ -64,6 +73,7 @@ def find(name: str, source: Source, folder: Path) -> Path:
 def download(name: str, source: Source, folder: Path, *, show_progress: bool = True) -> Path:
     """Take a file from the cache, which is repaired where its hash is wrong, or download it."""
     import pooch
+    import requests
 
     cache = pooch.create(
         path=folder,
@@ -79,19 +89,24 @@ def download(name: str, source: Source, folder: Path, *, show_progress: bool = T
             f"What {source.url} sends is not the published {name}: {error} Check for a proxy that answers in its place, "
             f"or put the file into a folder and name that folder in {FOLDER_VARIABLE}."
         ) from error
-    except OSError as error:
-        # the errors of requests are among these
+    except requests.RequestException as error:
         raise ConnectionError(
             f"{name} could not be downloaded from {source.url} ({error}). Call again to go on where it stopped; without "
             f"a network, put the file into a folder and name that folder in {FOLDER_VARIABLE}."
+        ) from error
+    except OSError as error:
+        raise OSError(
+            f"{name} could not be written to the cache {folder} ({error}). Make room there, or put the file into another "
+            f"folder and name that folder in {FOLDER_VARIABLE}."
         ) from error
 
 
 class ResumingDownloader:
     """Downloader for pooch that continues an interrupted transfer, and shows its progress.
 
-    What has arrived waits in the cache, with the suffix ``.part``. Nothing in it is trusted: pooch compares the hash of
-    the whole file.
+    Each transfer writes to a file of its own, so that several may run at once. What an interrupted one leaves waits in
+    the cache, with the suffix ``.part``, and belongs to the one that renames it first. Nothing in it is trusted: pooch
+    compares the hash of the whole file before it moves it into place.
 
     Parameters
     ----------
@@ -104,16 +119,29 @@ class ResumingDownloader:
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
         """Download `url` to `output_file`; `pooch` is the caller, which is not needed."""
+        filename = Path(urlsplit(url).path).name
+        waiting = Path(output_file).with_name(f"{filename}.part")
+        part = waiting.with_name(f"{filename}.{token_hex(8)}.part")
+        _claim(waiting, part)
+        try:
+            self._transfer(url, part, filename)
+        except BaseException:
+            # also after Ctrl-C; where nothing has arrived, there is no file
+            with suppress(FileNotFoundError):
+                part.replace(waiting)
+            raise
+        part.replace(output_file)
+
+    def _transfer(self, url: str, part: Path, filename: str) -> None:
+        """Append to a file what is missing of it."""
         import requests
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-        filename = Path(urlsplit(url).path).name
-        part = Path(output_file).with_name(f"{filename}.part")
         arrived = part.stat().st_size if part.exists() else 0
-        # What is raised here must be errors of requests: pooch tries again after those only.
+        # What the network does wrong must be errors of requests: pooch tries again after those only.
         # identity: a range counts bytes of what is sent, which must be those of the file
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={arrived}-"} if arrived else {})
-        with requests.get(url, headers=headers, stream=True, timeout=30) as response:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink()
                 raise requests.exceptions.ConnectionError("the part that had arrived does not fit the file any more")
@@ -133,4 +161,12 @@ class ResumingDownloader:
                     progress.update(task, completed=arrived)
         if total is not None and arrived < total:
             raise requests.exceptions.ConnectionError(f"the connection closed after {arrived} of {total} bytes")
-        part.replace(output_file)
+
+
+def _claim(waiting: Path, part: Path) -> None:
+    """Rename what an earlier transfer has left, if anything; of several claims one succeeds."""
+    for path in (waiting, *waiting.parent.glob(f"{waiting.stem}.*.part")):
+        with suppress(FileNotFoundError):
+            if path == waiting or time() - path.stat().st_mtime > ABANDONED:
+                path.rename(part)
+                return
