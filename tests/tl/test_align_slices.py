@@ -119,6 +119,61 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
     pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
 
 
+def _as_frame(adata):
+    adata.obsm["spatial"] = pd.DataFrame(adata.obsm["spatial"], index=adata.obs_names, columns=["x", "y"])
+
+
+def _as_integers(adata):
+    adata.obsm["spatial"] = np.rint(1e6 * adata.obsm["spatial"]).astype(np.int64)
+
+
+def _as_numbers(adata):
+    adata.obs["slice"] = (adata.obs["slice"] == "turned").astype(int)
+
+
+def _with_unused(adata):
+    adata.obs["slice"] = pd.Categorical(adata.obs["slice"], categories=["none", "flat", "turned"])
+
+
+def _odd_names(adata):
+    adata.obs["slice"] = adata.obs["slice"].replace({"flat": "", "turned": "a/b"})
+
+
+@pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _with_unused, _odd_names])
+def test_other_containers_and_names(change, tmp_path):
+    """The same alignment, in the unit of the coordinates, which a file keeps."""
+    options = {"partial": False, "n_starts": 4, "show_progress": False}
+    plain, other = make_symmetric(60), make_symmetric(60)
+    change(other)
+    sdo.tl.align_slices(plain, "slice", **options)
+    sdo.tl.align_slices(other, "slice", **options)
+    unit = 1e6 if change is _as_integers else 1
+    np.testing.assert_allclose(other.obsm["scdiffot_aligned"] / unit, plain.obsm["scdiffot_aligned"], atol=1e-5)
+    other.write_h5ad(tmp_path / "a.h5ad")
+    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    last = back.table["slice"].iloc[-1]
+    np.testing.assert_allclose(
+        back.apply(np.asarray(other.obsm["spatial"])[-60:], last), other.obsm["scdiffot_aligned"][-60:]
+    )
+
+
+def test_views_files_and_mudata(tmp_path):
+    mudata = pytest.importorskip("mudata")
+    options = {"partial": False, "n_starts": 4, "show_progress": False}
+    adata = make_symmetric(60)
+    with pytest.raises(ValueError, match="`adata` is a view"):
+        sdo.tl.align_slices(adata[:100], "slice", **options)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r+")
+    both = mudata.MuData({"rna": adata.copy()})
+    sdo.tl.align_slices(adata, "slice", **options)
+    sdo.tl.align_slices(backed, "slice", **options)
+    np.testing.assert_allclose(backed.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
+    backed.file.close()
+    sdo.tl.align_slices(both, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options)
+    np.testing.assert_allclose(both.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
+
+
 def test_units_that_differ_are_logged(caplog):
     adata = make_symmetric()
     turned = (adata.obs["slice"] == "turned").to_numpy()
@@ -213,6 +268,11 @@ def test_slices_that_have_nothing_in_common_are_reported(caplog):
         ("3d", {}, ValueError, "3 columns"),
         ("same", {}, ValueError, "distinct positions"),
         ("missing", {}, KeyError, "`spatial_key`"),
+        ("wide", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e\\+200"),
+        ("narrow", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e-200"),
+        ("states", {}, ValueError, "`use_rep` 'X_pca' has values up to .*e\\+160"),
+        ("names", {}, ValueError, "has the slices '1', '1': names must differ as text"),
+        ("few", {}, ValueError, "Slice 's9' has 2 spots"),
     ],
 )
 def test_errors_leave_the_data_alone(change, arguments, error, message):
@@ -225,6 +285,14 @@ def test_errors_leave_the_data_alone(change, arguments, error, message):
         adata.obsm["spatial"] = np.column_stack([adata.obsm["spatial"], np.zeros(adata.n_obs)])
     elif change == "same":
         adata.obsm["spatial"][:120] = 1.0
+    elif change in ("wide", "narrow"):
+        adata.obsm["spatial"] = adata.obsm["spatial"] * (1e200 if change == "wide" else 1e-200)
+    elif change == "states":
+        adata.obsm["X_pca"] = adata.obsm["X_pca"].astype(np.float64) * 1e160
+    elif change == "names":
+        adata.obs["slice"] = pd.Categorical([1 if name == "s9" else "1" for name in adata.obs["slice"]])
+    elif change == "few":
+        adata = adata[118:].copy()
     elif change == "missing":
         del adata.obsm["spatial"]
     before = set(adata.obsm), set(adata.uns), set(adata.obs)

@@ -193,6 +193,20 @@ def test_bad_input(slices, options, error, message):
         between(slices, **options)
 
 
+def test_labels_become_columns_of_a_file(slices, tmp_path):
+    slices.obs["layer"] = slices.obs["layer"].astype(str).replace("outer", "T/NK").astype("category")
+    made = between(slices, cell_keys="layer", n_obs=20)
+    made.write_h5ad(tmp_path / "a.h5ad")
+    columns = ad.read_h5ad(tmp_path / "a.h5ad").obsm["layer_probability"].columns
+    assert "T|NK" in columns
+    assert "T/NK" in made.obs["layer"].cat.categories
+    for name in ("", ".", "T|NK"):
+        first = next(c for c in slices.obs["layer"].cat.categories if c != "T/NK")
+        slices.obs["wrong"] = slices.obs["layer"].cat.rename_categories({first: name})
+        with pytest.raises(ValueError, match=r"`cell_keys` obs\['wrong'\] has the labels .*rename them"):
+            between(slices, cell_keys="wrong")
+
+
 def test_depths_that_vary_within_a_slice(slices):
     slices.obs["noise"] = np.arange(slices.n_obs)
     with pytest.raises(ValueError, match="it must be one number"):

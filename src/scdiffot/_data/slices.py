@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Fewer spots have no neighbourhood to speak of.
 MIN_SPOTS = 10
+# Squares of lengths or values beyond are infinite, and those of extents below its inverse are zero.
+MAX_VALUE = 1e100
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def read_slices(
     states, rep = None, ""
     if use_rep is not None:
         states, rep = representation(adata, use_rep, n_dims=n_dims)
+        largest = float(np.abs(states).max())
+        if largest > MAX_VALUE:
+            raise ValueError(f"`use_rep` {rep!r} has values up to {largest:.3g}: bring it to a smaller unit.")
     return TissueSlices(positions, states, codes, names, spatial_name, rep, library_key)
 
 
@@ -165,6 +170,11 @@ def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "
         raise ValueError(
             f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} distinct positions: "
             f"check that every spot has coordinates of its own, and that no slice is in `adata` twice.{unnamed}"
+        )
+    extent = float(np.ptp(positions, axis=0).max())
+    if not 1 / MAX_VALUE < extent < MAX_VALUE:
+        raise ValueError(
+            f"`spatial_key` gives slice {name!r} the extent {extent:.3g}: bring coordinates to another unit, such as micrometres."
         )
     if n_distinct < len(positions):
         logger.warning(

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .slices import TissueSlices
 
 
+# Names that files use for themselves
+RESERVED = ("", ".", "..")
+
+
 def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "genes") -> np.ndarray:
     """Positions of genes, in the order in which they are named; of all by default.
 
@@ -59,6 +63,19 @@ def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "g
             "make the names unique with adata.var_names_make_unique()."
         )
     return np.asarray(adata.var_names.get_indexer_for(names), dtype=np.intp)
+
+
+def _check_labels(names: list[str], key: str) -> None:
+    """Refuse labels that cannot be names of columns in a file."""
+    columns = column_names(names)
+    wrong = [
+        name for name, column in zip(names, columns, strict=True) if column in RESERVED or columns.count(column) > 1
+    ]
+    if wrong:
+        raise ValueError(
+            f"`cell_keys` obs[{key!r}] has the labels {some(wrong)}, which cannot be columns of a file: they must not be empty or dots, "
+            "and must differ in more than '/' and '|'; rename them with .cat.rename_categories."
+        )
 
 
 def virtual_slice_adata(
@@ -117,6 +134,7 @@ def virtual_slice_adata(
         obsm[found.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
     for key in chosen:
         codes, names = cell_labels(adata, key, argument="cell_keys")
+        _check_labels(names, key)
         indicators = [np.eye(len(names) + 1)[codes[r], :-1] for r in rows]
         if labels_from == "place":
             shares = virtual.labels(*(slices.positions[r] for r in rows), *indicators)
