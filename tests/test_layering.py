@@ -15,7 +15,7 @@ ROOT = Path(scdiffot.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 # Small modules without state that every room may use; they import nothing of the package but each other.
-LEAVES = {"_logging", "_rng", "_optional", "_progress", "_layouts", "_stored_json", "errors"}
+LEAVES = {"_logging", "_names", "_rng", "_optional", "_progress", "_layouts", "_stored_json", "errors"}
 # Room -> the rooms it may import at run time, apart from itself and the leaves. The command line sits on top of all.
 ROOMS = {
     "core": set(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ._names import check_key
+
 DEFAULT = "scdiffot"
 
 # Entries of uns[key]
@@ -59,7 +61,7 @@ class Keys:
     TypeError
         If the name is not a string.
     ValueError
-        If it is empty or contains a slash, which separates levels in the files of AnnData.
+        If files of AnnData cannot hold it, such as one that is empty or has a slash.
 
     Examples
     --------
@@ -70,10 +72,7 @@ class Keys:
     uns: str = DEFAULT
 
     def __post_init__(self) -> None:
-        if not isinstance(self.uns, str):
-            raise TypeError(f"`key_added` is a {type(self.uns).__name__}: pass a string, the name of the run.")
-        if not self.uns or "/" in self.uns:
-            raise ValueError(f"`key_added` is {self.uns!r}: pass a name that is not empty and has no '/'.")
+        check_key(self.uns, "key_added")
 
     @property
     def velocity(self) -> str:

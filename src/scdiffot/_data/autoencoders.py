@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scdiffot._layouts import read
+from scdiffot._names import check_key
 from scdiffot.core.autoencoder import Autoencoder
 from scdiffot.errors import damaged
 
@@ -37,10 +38,7 @@ def check_free_autoencoder(adata: AnnData, key: str) -> None:
     ValueError
         If it is empty, contains a slash, or something else has it.
     """
-    if not isinstance(key, str):
-        raise TypeError(f"`key_added` is a {type(key).__name__}: pass a string, the key of the representation.")
-    if not key or "/" in key:
-        raise ValueError(f"`key_added` is {key!r}: pass a name that is not empty and has no '/'.")
+    check_key(key, "key_added")
     for place, there in (("uns", adata.uns), ("obsm", adata.obsm)):
         if key in there and not is_autoencoder(adata.uns.get(key)):
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scdiffot._keys import PERTURB_SCREEN, PERTURBATION, Keys
 from scdiffot._layouts import read
+from scdiffot._names import key_name, unsafe_name
 
 from .checks import suggest
 from .layouts import RESULTS
@@ -17,20 +18,21 @@ if TYPE_CHECKING:
 
 
 def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
-    """Name of an entry of a file, where slashes separate levels.
+    """Name of an entry of a file, where slashes separate levels and long names are shortened.
 
     Raises
     ------
     TypeError
         If the name is not a string.
     ValueError
-        If it is empty, or another perturbation has the same entry.
+        If files cannot hold it, or another perturbation has the same entry.
     """
     if not isinstance(name, str):
         raise TypeError(f"`name` is a {type(name).__name__}: pass a string, the name of the perturbation.")
-    if not name:
-        raise ValueError("`name` is empty: pass a name for the perturbation, or leave it out.")
-    entry = name.replace("/", "|")
+    entry = key_name(name)
+    reason = unsafe_name(entry)
+    if reason:
+        raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
     stored = read_fit(adata, key).get(PERTURBATION, {})
     there = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
     if there is not None and there["name"] != name:

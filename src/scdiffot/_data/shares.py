@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._keys import ANCESTRY, FATE, OUTSIDE, Keys
 from scdiffot._layouts import Table, read
+from scdiffot._names import unsafe_name
 from scdiffot.errors import damaged
 
 from .checks import some
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-def check_names(names: Sequence[str], cell_key: str) -> None:
-    """Refuse names of types that cannot be told apart, or from the class outside, once they are columns.
+def check_names(
+    names: Sequence[str],
+    column: str,
+    *,
+    argument: str = "cell_key",
+    kind: str = "types",
+    reserved: Sequence[str] = (OUTSIDE,),
+) -> None:
+    """Refuse names of types or groups that files cannot hold as columns, or that are alike or reserved there.
 
     Raises
     ------
@@ -30,19 +38,25 @@ def check_names(names: Sequence[str], cell_key: str) -> None:
         If there are such.
     """
     columns = column_names(names)
-    wrong = [
-        name for name, column in zip(names, columns, strict=True) if column == OUTSIDE or columns.count(column) > 1
-    ]
-    if wrong:
+    unsafe = {name: reason for name, key in zip(names, columns, strict=True) if (reason := unsafe_name(key))}
+    if unsafe:
+        reasons = some(sorted(set(unsafe.values()))).replace("'", "")
         raise ValueError(
-            f"`cell_key` obs[{cell_key!r}] has the types {some(wrong)}: names must differ in more than '/' and '|', and {OUTSIDE!r} is "
-            "the class of what is far from every cell; rename them with .cat.rename_categories."
+            f"`{argument}` obs[{column!r}] has the {kind} {some(unsafe)}, which files of AnnData cannot hold as columns ({reasons}): "
+            "rename them with .cat.rename_categories, or set these cells to NaN."
+        )
+    wrong = [name for name, key in zip(names, columns, strict=True) if key in reserved or columns.count(key) > 1]
+    if wrong:
+        own = f", and {some(reserved)} is the class of what is far from every cell" if reserved else ""
+        raise ValueError(
+            f"`{argument}` obs[{column!r}] has the {kind} {some(wrong)}: names must differ as text, and in more than '/' and '|'{own}; "
+            "rename them with .cat.rename_categories."
         )
 
 
 def column_names(names: Sequence[str]) -> list[str]:
     """Names of classes as columns: files of AnnData refuse slashes there."""
-    return [name.replace("/", "|") for name in names]
+    return [name.replace("/", "|").replace("\\", "|") for name in names]
 
 
 def write_fate(

@@ -112,7 +112,10 @@ def read_slices(
         raise ValueError(
             f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): at least {n_least} are needed."
         )
-    _check_distinct(names, library_key)
+    # it reads fits, which may have slices
+    from .shares import check_names
+
+    check_names(names, str(library_key), argument="library_key", kind="slices", reserved=())
     for i, name in enumerate([] if incomplete else names):
         check_slice(name, positions[codes == i], library_key=library_key)
     states, rep = None, ""
@@ -142,19 +145,6 @@ def read_positions(
             f"for instance adata.obsm['xy'] = adata.obsm[{name!r}][:, :{dimensions[0]}]."
         )
     return positions.astype(np.float64), name
-
-
-def _check_distinct(names: list[str], library_key: str | None) -> None:
-    # it reads fits, which may have slices
-    from .shares import column_names
-
-    columns = column_names(names)
-    alike = [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]
-    if alike:
-        raise ValueError(
-            f"`library_key` obs[{library_key!r}] has the slices {some(alike)}: names must differ as text, and in more than '/' and "
-            "'|'; rename them with .cat.rename_categories."
-        )
 
 
 def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "") -> None:

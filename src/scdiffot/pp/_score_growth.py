@@ -10,6 +10,7 @@ from anndata import AnnData
 from scdiffot._data.checks import is_mudata, some, writable
 from scdiffot._data.expression import check_counts, expression
 from scdiffot._logging import logger
+from scdiffot._names import check_key
 from scdiffot._optional import require
 from scdiffot._rng import as_generator
 
@@ -101,8 +102,7 @@ def score_growth(
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
-    if not isinstance(key_added, str) or not key_added or "/" in key_added:
-        raise ValueError(f"`key_added` is {key_added!r}: pass the name of a column, without '/'.")
+    check_key(key_added, "key_added")
     limits = {"birth_rates": _rates("birth_rates", birth_rates), "death_rates": _rates("death_rates", death_rates)}
     sets = {
         "proliferation": _genes(adata, "proliferation", proliferation, PROLIFERATION),

@@ -11,6 +11,7 @@ from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._logging import logger
+from scdiffot._names import check_key
 from scdiffot._optional import require
 from scdiffot._rng import as_generator, rng_name
 from scdiffot.core.spatial.mixing import mixing
@@ -205,10 +206,9 @@ def _channels(channels: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _check_free(adata: AnnData | MuData, key: str, inputs: tuple[str, ...]) -> None:
-    if not isinstance(key, str):
-        raise TypeError(f"`key_added` is a {type(key).__name__}: pass a string, the key of the representation.")
-    if not key or "/" in key or key in inputs:
-        raise ValueError(f"`key_added` is {key!r}: pass a name of its own that is not empty and has no '/'.")
+    check_key(key, "key_added")
+    if key in inputs:
+        raise ValueError(f"`key_added` is {key!r}, which is an input: pass a name of its own.")
     entry = adata.uns.get(key)
     ours = hasattr(entry, "keys") and "n_averaged" in entry
     for place, there in (("uns", adata.uns), ("obsm", adata.obsm)):
