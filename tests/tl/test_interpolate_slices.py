@@ -180,7 +180,7 @@ def test_result_can_be_written(slices, tmp_path):
         ({"spatial_weight": 0}, ValueError, "`spatial_weight` is 0"),
         ({"smoothing": -1}, ValueError, "`smoothing` is -1"),
         ({"n_obs": 0}, ValueError, "`n_obs` is 0"),
-        ({"genes": ["4", "1", "4"]}, ValueError, "`genes` names '4' more than once"),
+        ({"genes": ["4", "1", "4"]}, ValueError, "`genes` names a gene twice: '4'"),
         ({"genes": ["7"]}, KeyError, "`genes` names '7'"),
         ({"cell_keys": "type"}, KeyError, "`cell_keys` is 'type'"),
         ({"labels_from": "genes"}, ValueError, "`labels_from` is 'genes': pass 'place', 'state'"),

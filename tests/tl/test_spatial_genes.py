@@ -140,7 +140,7 @@ def _constant(adata: ad.AnnData) -> None:
         (_counts, {}, ValueError, "counts"),
         (_constant, {}, ValueError, "no gene that varies"),
         (None, {"genes": ["marker", "markr"]}, KeyError, "Did you mean 'marker'"),
-        (None, {"genes": []}, KeyError, "Name one"),
+        (None, {"genes": []}, ValueError, "names no gene"),
         (None, {"domain_key": "layer"}, KeyError, "`domain_key` is 'layer'"),
         (None, {"method": "logreg"}, ValueError, "`method`"),
         (None, {"layer": "logs"}, KeyError, "logs"),

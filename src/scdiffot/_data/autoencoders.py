@@ -10,6 +10,7 @@ from scdiffot.core.autoencoder import Autoencoder
 from scdiffot.errors import damaged
 
 from .checks import some
+from .gene_names import match_genes
 from .layouts import AUTOENCODER
 from .seals import check_seal, seal
 
@@ -90,7 +91,7 @@ def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndar
             f"`use_rep` {found.name!r} is an autoencoder of {n_latent} dimensions, of which this fit has the first {n_dims}: "
             "they mean nothing without the others. Fit all of them, or compute one with fewer."
         )
-    columns = owner.var_names.get_indexer(genes)
+    columns = match_genes(owner, genes, argument="use_rep")
     if (columns < 0).any():
         raise ValueError(
             f"`use_rep` {found.name!r} was computed from {len(genes)} genes, of which {(columns < 0).sum()} are gone from "

@@ -11,9 +11,10 @@ import torch
 from scdiffot.core.decoders import CallableDecoder, Decoder, LinearDecoder, identity, leading
 
 from .autoencoders import is_autoencoder, read_autoencoder
-from .checks import is_mudata, some, suggest
+from .checks import is_mudata, some
 from .expression import PORTION, dense, layer_names
 from .extract import Location, locate, representation
+from .gene_names import check_unambiguous, find_genes, gene_names, listed_genes
 from .store import read_params
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class GeneSpace:
         Name of the representation.
     n_dims
         Number of its columns, which come first in the state.
+    gene_symbols
+        Column of `var` with the names that the user means; `var_names` if None.
     """
 
     decoder: Decoder
@@ -54,10 +57,17 @@ class GeneSpace:
     columns: np.ndarray
     use_rep: str
     n_dims: int
+    gene_symbols: str | None = None
 
     @property
     def names(self) -> np.ndarray:
-        """Names of the genes, in the order of the decoder."""
+        """Names of the genes, in the order of the decoder; those without a symbol have their name in `var_names`."""
+        names = gene_names(self.owner, self.gene_symbols)[self.columns]
+        return np.where([name is None for name in names], self.var_names, names)
+
+    @property
+    def var_names(self) -> np.ndarray:
+        """Names of the genes in `var_names`, in the order of the decoder."""
         return self.owner.var_names.to_numpy()[self.columns]
 
     def find(self, genes: str | Iterable[str], argument: str = "genes") -> np.ndarray:
@@ -70,30 +80,37 @@ class GeneSpace:
         KeyError
             If a gene does not exist, or the representation does not know it.
         ValueError
-            If no gene, or one twice, is named.
+            If no gene, or one twice, is named, or several genes have that name.
         """
-        wanted = [genes] if isinstance(genes, str) else list(genes)
-        wrong = [g for g in wanted if not isinstance(g, str)]
-        if wrong:
-            raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
-        if not wanted:
-            raise ValueError(f"`{argument}` names no gene: pass at least one of adata.var_names.")
-        if len(set(wanted)) < len(wanted):
-            raise ValueError(
-                f"`{argument}` names a gene twice: {some(sorted({g for g in wanted if wanted.count(g) > 1}))}."
-            )
-        known = {name: i for i, name in enumerate(self.names)}
-        unknown = [g for g in wanted if g not in known]
-        filtered = [g for g in unknown if g in self.owner.var_names]
+        names, modality = gene_names(self.owner, self.gene_symbols), self.use_rep.rpartition(":")[0]
+        own = set(names)
+        wanted = [
+            g.removeprefix(f"{modality}:") if modality and g not in own else g for g in listed_genes(genes, argument)
+        ]
+        at = find_genes(names, listed_genes(wanted, argument), argument=argument, gene_symbols=self.gene_symbols)
+        position = {column: i for i, column in enumerate(self.columns.tolist())}
+        filtered = [name for name, column in zip(wanted, at.tolist(), strict=True) if column not in position]
         if filtered:
             raise KeyError(
-                f"`{argument}` names {some(filtered)}, which {self.use_rep!r} was computed without: its {len(known)} genes are "
-                "those of its mask (highly variable ones, by default). Compute it again with these genes, or name others."
+                f"`{argument}` names {some(filtered)}, which {self.use_rep!r} was computed without: its {len(self.columns)} "
+                "genes are those of its mask (highly variable ones, by default). Compute it again with these genes, or name "
+                "others."
             )
-        if unknown:
-            hints = "".join(suggest(g, known).partition("There is")[0] for g in unknown[:3])
-            raise KeyError(f"`{argument}` names {some(unknown)}, not among adata.var_names. {hints}".rstrip())
-        return np.array([known[g] for g in wanted])
+        return np.array([position[column] for column in at.tolist()], dtype=np.intp)
+
+    def named(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Positions of the genes that have a name, among some of the decoder or all.
+
+        Raises
+        ------
+        ValueError
+            If a name is duplicated.
+        """
+        names = gene_names(self.owner, self.gene_symbols)
+        chosen = np.arange(len(self.columns)) if positions is None else positions
+        chosen = chosen[[name is not None for name in names[self.columns[chosen]]]]
+        check_unambiguous(names, names[self.columns[chosen]], gene_symbols=self.gene_symbols)
+        return chosen
 
     def decode(self, states: np.ndarray) -> np.ndarray:
         """Expression profiles (n, G) of states (n, d)."""
@@ -101,7 +118,7 @@ class GeneSpace:
             return self.decoder.decode(torch.as_tensor(states, dtype=torch.float32)).numpy()
 
 
-def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSpace:
+def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None, *, gene_symbols: str | None = None) -> GeneSpace:
     """Find the decoder of the representation of a fit.
 
     Parameters
@@ -113,26 +130,37 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None) -> GeneSp
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors. By default what the AnnData carries: the
         components of a PCA by scanpy, or the networks of `pp.autoencoder`; states that are expression need none.
+    gene_symbols
+        Column of `var` with names of genes to use in place of `var_names`.
 
     Raises
     ------
     KeyError
-        If there is no fit.
+        If there is no fit, or no such column.
     TypeError
         If `decoder` is not a decoder.
     ValueError
         If the representation has no decoder, or it does not fit the data.
     """
     params = read_params(adata, key)
-    space = gene_space(adata, params["use_rep"], params["n_dims"], decoder)
+    space = gene_space(adata, params["use_rep"], params["n_dims"], decoder, gene_symbols=gene_symbols)
     tissue: Tissue | None = params["tissue"]
     if tissue is None:
         return space
     return replace(space, decoder=leading(space.decoder, locate(adata, tissue.spatial_key).array.shape[1]))
 
 
-def gene_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None) -> GeneSpace:
+def gene_space(
+    adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None, *, gene_symbols: str | None = None
+) -> GeneSpace:
     """Find the decoder of the first columns of a representation; see :func:`read_genes`."""
+    space = replace(_decoded_space(adata, use_rep, n_dims, decoder), gene_symbols=gene_symbols)
+    if gene_symbols is not None:
+        gene_names(space.owner, gene_symbols)
+    return space
+
+
+def _decoded_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any) -> GeneSpace:
     found = locate(adata, use_rep)
     owner = found.owner
     if is_mudata(owner):

@@ -81,6 +81,7 @@ def read_grouped(
     n_cells: int | None,
     decoder: Any,
     rng: np.random.Generator,
+    gene_symbols: str | None = None,
 ) -> GroupedCells:
     """Read a fit, and the cells and genes that a user asks for.
 
@@ -94,7 +95,7 @@ def read_grouped(
         If there is no decoder, a gene does not vary, no cell has a group, or cells lie outside the fit.
     """
     model = read_model(adata, key)
-    space = read_genes(adata, key, decoder)
+    space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     positions = None if genes is None else space.find(genes)
     if n_cells is not None:
         if isinstance(n_cells, bool) or not isinstance(n_cells, Integral):
@@ -118,7 +119,7 @@ def read_grouped(
     spread = _spread(space, states[_some_of(cells, N_SPREAD, rng)])
     varies = spread > FLAT * spread.max()
     if positions is None:
-        positions = np.flatnonzero(varies)
+        positions = space.named(np.flatnonzero(varies))
         if len(positions) == 0:
             raise ValueError(
                 f"`source` selects cells among which no gene of {space.use_rep!r} varies: choose more cells."

@@ -11,6 +11,7 @@ from scdiffot._logging import logger
 
 from .checks import is_mudata, some
 from .expression import PORTION
+from .gene_names import match_genes
 from .predicted import PredictionInfo, read_prediction_info
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ def _decoded(
 ) -> tuple[AnnData, np.ndarray]:
     """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
     wanted = np.arange(len(space.names)) if positions is None else positions
-    owner = adata
+    owner, names = adata, space.var_names[wanted]
     if is_mudata(adata):
-        owner = next((m for m in adata.mod.values() if space.names[wanted[0]] in m.var_names), None)
+        owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
         if owner is None:
-            raise KeyError(f"`genes` are in no modality of `adata`, for instance {some(space.names[wanted[:3]])}.")
-    columns = owner.var_names.get_indexer(space.names[wanted])
+            raise KeyError(f"`genes` are in no modality of `adata`, for instance {some(names[:3])}.")
+    columns = space.columns[wanted] if owner is space.owner else match_genes(owner, names)
     if (columns < 0).any():
-        missing = space.names[wanted][columns < 0]
+        missing = names[columns < 0]
         raise KeyError(f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others.")
     rows = owner.obs_names.get_indexer(adata.obs_names[cells])
     layer = np.full(owner.shape, np.nan, np.float32)

@@ -13,6 +13,7 @@ from scdiffot._rng import rng_name
 from .checks import is_mudata, some
 from .expression import PORTION, dense
 from .extract import locate, representation
+from .gene_names import match_genes
 from .genes import gene_space
 from .prediction_store import drop_predictions
 from .seals import seal
@@ -111,7 +112,7 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
     if there.key not in there.owner.obsm:
         # states are genes
         names = there.owner.var_names[:n_dims]
-        columns = found.owner.var_names.get_indexer(names)
+        columns = match_genes(found.owner, names)
         if (columns < 0).any():
             raise KeyError(f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to.")
         return representation(adata, use_rep)[0][:, columns]
@@ -133,7 +134,7 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
     import torch
 
     space = gene_space(reference, params["use_rep"], params["n_dims"])
-    columns = adata.var_names.get_indexer(space.names)
+    columns = match_genes(adata, space.names)
     if (columns < 0).any():
         missing = space.names[columns < 0]
         raise KeyError(
@@ -149,9 +150,11 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
     return np.concatenate(parts)
 
 
-def genes_of(reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None) -> GeneSpace:
+def genes_of(
+    reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None, *, gene_symbols: str | None = None
+) -> GeneSpace:
     """Decoder of the representation of a response; see :func:`~scdiffot._data.genes.read_genes`."""
-    return gene_space(reference, params["use_rep"], params["n_dims"], decoder)
+    return gene_space(reference, params["use_rep"], params["n_dims"], decoder, gene_symbols=gene_symbols)
 
 
 def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> None:
@@ -159,12 +162,12 @@ def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> No
     name = "PCs" if key == "X_pca" else key
     if name not in owner.varm or name not in reference.varm:
         return
-    rows = owner.var_names.get_indexer(reference.var_names)
     loadings = np.asarray(reference.varm[name])[:, :n_dims]
     weighted = np.any(loadings != 0, axis=1)
+    rows = match_genes(owner, reference.var_names[weighted])
     own = np.asarray(owner.varm[name])
-    same = own.shape[1] >= n_dims and (rows[weighted] >= 0).all()
-    if not same or not np.allclose(own[rows[weighted], :n_dims], loadings[weighted], atol=1e-4):
+    same = own.shape[1] >= n_dims and (rows >= 0).all()
+    if not same or not np.allclose(own[rows, :n_dims], loadings[weighted], atol=1e-4):
         raise ValueError(
             f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` to compute it with those of "
             "the reference, or embed the cells together."

@@ -91,11 +91,12 @@ class Expression:
             If a gene does not vary, or a value makes no sense for it.
         """
         check_kind(kind, factor)
-        given: dict[str, Any] = dict(genes) if isinstance(genes, Mapping) else {}
-        positions = self.space.find(given if isinstance(genes, Mapping) else genes)
+        positions = self.space.find(genes)
+        # in the order of the names, which may be written with a modality
+        given = list(genes.values()) if isinstance(genes, Mapping) else [None] * len(positions)
         names = self.space.names[positions]
         self._check_varying(names[self.constant[positions]])
-        values = np.array([self._value(name, given.get(name), i) for name, i in zip(names, positions, strict=True)])
+        values = np.array([self._value(*entry) for entry in zip(names, given, positions, strict=True)])
         by_kind = np.isnan(values)
         if kind != "overexpress" or factor is not None:
             self._check_zero(names[by_kind & self.signed[positions]], kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from anndata import AnnData
 
 from scdiffot._keys import DEPTH, INTERPOLATION, WEIGHT
 
-from .checks import some, suggest
+from .checks import some
 from .expression import expression
 from .extract import locate
 from .labels import cell_labels
@@ -26,43 +25,6 @@ if TYPE_CHECKING:
 
 # Names that files use for themselves
 RESERVED = ("", ".", "..")
-
-
-def gene_columns(adata: AnnData, genes: Iterable[str] | None, argument: str = "genes") -> np.ndarray:
-    """Positions of genes, in the order in which they are named; of all by default.
-
-    Raises
-    ------
-    KeyError
-        If a gene does not exist.
-    TypeError
-        If a gene is no name.
-    ValueError
-        If none is named, or a name occurs twice in the list or in `var`.
-    """
-    if genes is None:
-        return np.arange(adata.n_vars)
-    names = [genes] if isinstance(genes, str) else list(genes)
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
-    if not names:
-        raise ValueError(f"`{argument}` names no gene: pass at least one of adata.var_names, or None for all.")
-    unknown = [name for name in names if name not in adata.var_names]
-    if unknown:
-        raise KeyError(
-            f"`{argument}` names {some(unknown)}, not among adata.var_names. {suggest(unknown[0], adata.var_names)}"
-        )
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise ValueError(f"`{argument}` names {some(repeated)} more than once: name every gene once.")
-    ambiguous = adata.var_names[adata.var_names.duplicated() & adata.var_names.isin(names)].unique()
-    if len(ambiguous):
-        raise ValueError(
-            f"`{argument}` names {some(ambiguous)}, which several columns of `adata` share: "
-            "make the names unique with adata.var_names_make_unique()."
-        )
-    return np.asarray(adata.var_names.get_indexer_for(names), dtype=np.intp)
 
 
 def _check_labels(names: list[str], key: str) -> None:

@@ -33,6 +33,7 @@ def response(
     *,
     group: str | None = None,
     reference: AnnData | MuData | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     key: str = DEFAULT,
 ) -> pd.DataFrame:
@@ -50,6 +51,8 @@ def response(
         Name of a subpopulation, to get the rows of it, or for ``"genes"`` the means over it. By default all cells are taken.
     reference
         AnnData with the fit, if that is not `adata`; for ``"genes"``.
+    gene_symbols
+        Column of `var` with names of genes to use in place of `var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that of the AnnData with the
         fit; for ``"genes"``.
@@ -100,7 +103,7 @@ def response(
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
     fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
-    return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder))
+    return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder, gene_symbols=gene_symbols))
 
 
 def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) -> pd.DataFrame:
@@ -140,7 +143,7 @@ def _by_cell(adata: AnnData | MuData, cells: PredictedCells, labels: np.ndarray)
 def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
     import pandas as pd
 
-    n = len(cells.rows)
+    n, named = len(cells.rows), space.named()
     control, predicted, squares = (np.zeros(len(space.names)) for _ in range(3))
     for _, before, after in cells.decode(space):
         control += before.sum(axis=0, dtype=np.float64)
@@ -156,4 +159,4 @@ def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
             "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
         }
     )
-    return table.sort_values("response", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    return table.iloc[named].sort_values("response", key=np.abs, ascending=False, kind="stable", ignore_index=True)

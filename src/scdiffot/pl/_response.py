@@ -31,6 +31,7 @@ def response(
     genes: Sequence[str] | None = None,
     n_genes: int | None = None,
     layer: str | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     basis: str | None = None,
     arrows: bool = False,
@@ -67,6 +68,8 @@ def response(
     layer
         Layer (or ``"X"``) with the expression of control and treated cells, for ``"genes"``. By default it is decoded from their
         states as the prediction is, without the noise that the representation leaves out: like is compared with like.
+    gene_symbols
+        Column of `var` of `reference` with names of genes to use in place of `var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, for ``"genes"``; by default what the AnnData
         with the fit carries.
@@ -123,7 +126,7 @@ def response(
     if kind in ("genes", "embedding"):
         view = read_view(adata, adata if reference is None else reference, target, dose, key=key)
         if kind == "genes":
-            drawn, draw = view.genes(genes, n_genes, layer, decoder), draw_genes
+            drawn, draw = view.genes(genes, n_genes, layer, decoder, gene_symbols=gene_symbols), draw_genes
             width, height = max(1.0, 0.25 * len(drawn.names)), 1.0
         else:
             drawn, draw = view.place(basis, arrows=arrows), draw_embedding

@@ -10,6 +10,7 @@ import numpy as np
 from scdiffot._data.checks import is_mudata
 from scdiffot._data.expression import dense, expression
 from scdiffot._data.extract import locate, representation
+from scdiffot._data.gene_names import match_genes
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.predicted import (
@@ -83,9 +84,17 @@ class ResponseView:
     cells: PredictedCells
     treated: np.ndarray
 
-    def genes(self, genes: Sequence[str] | None, n_genes: int, layer: str | None, decoder: Any) -> GeneView:
+    def genes(
+        self,
+        genes: Sequence[str] | None,
+        n_genes: int,
+        layer: str | None,
+        decoder: Any,
+        *,
+        gene_symbols: str | None = None,
+    ) -> GeneView:
         """Expression of genes, those of the largest mean response by default."""
-        space = genes_of(self.reference, self.params, decoder)
+        space = genes_of(self.reference, self.params, decoder, gene_symbols=gene_symbols)
         cells = self.cells.take(thinned(len(self.cells.rows), N_DRAWN))
         treated = self.treated[thinned(len(self.treated), N_DRAWN)]
         control, predicted = space.decode(cells.predicted - cells.response), space.decode(cells.predicted)
@@ -96,17 +105,17 @@ class ResponseView:
         names = [str(name) for name in space.names[order]]
         values = {"control": control[:, order], "predicted": predicted[_survivors(cells)][:, order]}
         if layer is not None:
-            observed, row_of = self._expression(layer, names)
+            observed, row_of = self._expression(layer, space.var_names[order])
             values["control"], values["treated"] = observed[row_of[cells.rows]], observed[row_of[treated]]
         elif len(treated):
             values["treated"] = space.decode(self._states()[treated])[:, order]
         values = {kind: v for kind, v in values.items() if len(v)}
         return GeneView(names, values, "expression" if layer else "expression, decoded")
 
-    def _expression(self, layer: str, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _expression(self, layer: str, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expression of genes as it is stored, and the row there of every cell."""
         owner = locate(self.adata, self.params["use_rep"]).owner if is_mudata(self.adata) else self.adata
-        columns = owner.var_names.get_indexer(names)
+        columns = match_genes(owner, names, argument="genes")
         if (columns < 0).any():
             raise KeyError(f"`genes` has {names[int((columns < 0).argmax())]!r}, which is not in adata.var_names.")
         rising = np.argsort(columns)

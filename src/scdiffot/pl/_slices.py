@@ -42,6 +42,7 @@ def slices(
     library_key: str | None = None,
     *,
     color: str | np.ndarray | None = None,
+    gene_symbols: str | None = None,
     spatial_key: str = "spatial",
     slices: Sequence[str] | None = None,
     overlay: bool = False,
@@ -71,6 +72,8 @@ def slices(
         Column of `obs` with the slice of every spot; None draws all spots in one panel.
     color
         Column of `obs`, gene, or array with a value for every spot; the slices by default.
+    gene_symbols
+        Column of `var` with names of genes to use in place of `var_names`.
     spatial_key
         Key of `obsm` with the coordinates, for example ``"scdiffot_aligned"``.
     slices
@@ -131,7 +134,7 @@ def slices(
     names = _chosen(found.names, slices)
     positions = found.positions[:, :2]
     panels = _with_positions({name: found.rows(name) for name in names}, positions, found.spatial_key)
-    colors = find_colors(adata, color, library_key)
+    colors = find_colors(adata, color, library_key, gene_symbols)
     vectors = None if arrows is None else _vectors(adata, arrows)
     # slices may have pitches of their own
     diameters = np.empty(len(positions))

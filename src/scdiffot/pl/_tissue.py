@@ -10,6 +10,7 @@ import numpy as np
 from scdiffot._data.checks import suggest
 from scdiffot._data.columns import find_column, read_column
 from scdiffot._data.expression import dense, expression
+from scdiffot._data.gene_names import gene_columns, gene_names
 
 from ._points import GREY, TIME_MAP, draw_legend, palette, thinned
 
@@ -60,7 +61,12 @@ class Colors:
         return bool(self.style)
 
 
-def find_colors(adata: AnnData | MuData, color: str | np.ndarray | None, library_key: str | None) -> Colors:
+def find_colors(
+    adata: AnnData | MuData,
+    color: str | np.ndarray | None,
+    library_key: str | None,
+    gene_symbols: str | None = None,
+) -> Colors:
     """Resolve what the user wants spots to be coloured by.
 
     Parameters
@@ -89,7 +95,7 @@ def find_colors(adata: AnnData | MuData, color: str | np.ndarray | None, library
         return Colors("", np.tile(to_rgb(PLAIN), (adata.n_obs, 1)), {}, {})
     wanted = library_key if color is None else color
     if isinstance(wanted, str):
-        title, values = wanted, _named(adata, wanted)
+        title, values = wanted, _named(adata, wanted, gene_symbols)
     else:
         title, values = "", pd.Series(_given(adata, wanted))
         title = str(getattr(color, "name", None) or "")
@@ -104,7 +110,7 @@ def find_colors(adata: AnnData | MuData, color: str | np.ndarray | None, library
     return Colors(title, colors, table, {})
 
 
-def _named(adata: AnnData | MuData, name: str) -> Any:
+def _named(adata: AnnData | MuData, name: str, gene_symbols: str | None) -> Any:
     """A column of `obs`, or a gene of `X`."""
     import pandas as pd
 
@@ -114,12 +120,18 @@ def _named(adata: AnnData | MuData, name: str) -> Any:
         return read_column(adata, name, "color")
     owner, gene = (mod[modality], rest) if modality in mod else (adata, name)
     if mod and owner is adata:
-        owner = next((part for part in mod.values() if gene in part.var_names), adata)
-    if gene not in owner.var_names:
-        columns = [*adata.obs.columns, *owner.var_names]
+        owner = next((part for part in mod.values() if _has_gene(part, gene, gene_symbols)), adata)
+    names = [known for known in gene_names(owner, gene_symbols) if known is not None]
+    if gene not in names:
+        columns = [*adata.obs.columns, *names]
         raise KeyError(f"`color` is {name!r}, which is neither a column of obs nor a gene. {suggest(name, columns)}")
-    at = np.flatnonzero(owner.var_names == gene)[:1]
+    at = gene_columns(owner, gene, argument="color", gene_symbols=gene_symbols)
     return pd.Series(dense(expression(owner, None, at))[:, 0], index=owner.obs_names).reindex(adata.obs_names)
+
+
+def _has_gene(adata: AnnData, gene: str, gene_symbols: str | None) -> bool:
+    # modalities may have other columns
+    return (gene_symbols is None or gene_symbols in adata.var) and gene in gene_names(adata, gene_symbols)
 
 
 def _given(adata: AnnData | MuData, values: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.autoencoders import check_free_autoencoder, write_autoencoder
 from scdiffot._data.checks import check_count, is_mudata, writable
 from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
+from scdiffot._data.gene_names import check_unambiguous, gene_names
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator, rng_name
@@ -136,9 +137,9 @@ def autoencoder(
     if max_epochs is None:
         max_epochs = int(np.clip(N_STEPS * batch_size / n_trained, *EPOCHS))
     max_epochs = check_count("max_epochs", max_epochs, 1)
-    if not adata.var_names.is_unique:
-        raise ValueError("`adata` has duplicated var names: make them unique with adata.var_names_make_unique().")
     columns = np.flatnonzero(gene_mask(adata, mask_var))
+    # the autoencoder finds its genes again by name
+    check_unambiguous(gene_names(adata), adata.var_names[columns])
     # a cell's total is over all genes, so all are read for counts
     counts = likelihood == "nb"
     values = expression(adata, layer, None if counts else columns)

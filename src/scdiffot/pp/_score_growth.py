@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
 
 from scdiffot._data.checks import is_mudata, some, writable
 from scdiffot._data.expression import check_counts, expression
+from scdiffot._data.gene_names import find_genes, gene_names, listed_genes, place
 from scdiffot._logging import logger
 from scdiffot._names import check_key
 from scdiffot._optional import require
@@ -33,6 +34,7 @@ def score_growth(
     apoptosis: Iterable[str] | None = None,
     birth_rates: tuple[float, float] = (0.3, 1.7),
     death_rates: tuple[float, float] = (0.3, 1.7),
+    gene_symbols: str | None = None,
     layer: str | None = None,
     rng: int | np.random.Generator = 0,
     key_added: str = "growth_prior",
@@ -63,6 +65,8 @@ def score_growth(
         times between 55 and 10 hours.
     death_rates
         Lowest and highest rate of death, per unit of time.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`.
     layer
         Layer with log-normalised expression; X by default.
     rng
@@ -98,22 +102,27 @@ def score_growth(
     >>> sdo.pp.score_growth(adata, proliferation=["x2"], apoptosis=["x3"])
     >>> sdo.tl.fit(adata, "time", use_rep="X", growth_prior="growth_prior", sigma=0.1, n_steps=30, n_corrections=0)
     """
+    import pandas as pd
+
     if is_mudata(adata):
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     check_key(key_added, "key_added")
     limits = {"birth_rates": _rates("birth_rates", birth_rates), "death_rates": _rates("death_rates", death_rates)}
+    names = gene_names(adata, gene_symbols)
     sets = {
-        "proliferation": _genes(adata, "proliferation", proliferation, PROLIFERATION),
-        "apoptosis": _genes(adata, "apoptosis", apoptosis, APOPTOSIS),
+        "proliferation": _genes(names, "proliferation", proliferation, PROLIFERATION, gene_symbols),
+        "apoptosis": _genes(names, "apoptosis", apoptosis, APOPTOSIS, gene_symbols),
     }
     scanpy = require("scanpy", extra="scanpy")
     values = expression(adata, layer)
     check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
-    scored = AnnData(values, obs=adata.obs[[]], var=adata.var[[]])
-    for name, genes in sets.items():
+    labels = adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)
+    scored = AnnData(values, obs=adata.obs[[]], var=pd.DataFrame(index=labels))
+    for name, columns in sets.items():
         seed = int(generator.integers(2**31))
+        genes = scored.var_names[columns].tolist()
         scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
     birth = _logistic(scored.obs["proliferation"].to_numpy(), limits["birth_rates"], BIRTH_LOGISTIC)
     death = _logistic(scored.obs["apoptosis"].to_numpy(), limits["death_rates"], DEATH_LOGISTIC)
@@ -138,30 +147,22 @@ def _rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def _genes(adata: AnnData, argument: str, given: Iterable[str] | None, built_in: str) -> list[str]:
-    """Genes of a set that the data have."""
+def _genes(names: np.ndarray, argument: str, given: Any, built_in: str, gene_symbols: str | None) -> np.ndarray:
+    """Positions of the genes of a set that the data have."""
+    where, there = place(gene_symbols), {name for name in names if name is not None}
     if given is not None:
-        names = [given] if isinstance(given, str) else list(given)
-        wrong = [g for g in names if not isinstance(g, str)]
-        if wrong:
-            raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
-        found = [g for g in names if g in adata.var_names]
-        if not found:
+        wanted = listed_genes(given, argument)
+        known = [g for g in wanted if g in there]
+        if not known:
+            raise ValueError(f"`{argument}` names {some(wanted)}, none of which is among {where} ({some(there)}).")
+        if len(known) < len(wanted):
+            logger.warning("`%s`: %s are not among %s.", argument, some(g for g in wanted if g not in there), where)
+    else:
+        human = built_in.split()
+        known = max(([g for g in genes if g in there] for genes in (human, [g.capitalize() for g in human])), key=len)
+        if len(known) < N_LEAST:
             raise ValueError(
-                f"`{argument}` names {some(names)}, none of which is among adata.var_names ({some(adata.var_names)})."
+                f"`{argument}` is None, but {where} has {len(known)} of the {len(human)} genes of the built-in set, human or "
+                f"mouse: pass names of genes, or use symbols as names or by `gene_symbols` (there is {some(there)})."
             )
-        if len(found) < len(names):
-            logger.warning(
-                "`%s`: %s are not among adata.var_names.", argument, some(g for g in names if g not in found)
-            )
-        return found
-    human = built_in.split()
-    found = max(
-        ([g for g in names if g in adata.var_names] for names in (human, [g.capitalize() for g in human])), key=len
-    )
-    if len(found) < N_LEAST:
-        raise ValueError(
-            f"`{argument}` is None, but adata.var_names has {len(found)} of the {len(human)} genes of the built-in set, human or mouse: "
-            f"pass names of genes, or use symbols as names (found {some(adata.var_names)})."
-        )
-    return found
+    return find_genes(names, known, argument=argument, gene_symbols=gene_symbols)

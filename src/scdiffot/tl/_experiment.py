@@ -85,6 +85,7 @@ class Experiment:
         n_neighbors: int,
         n_steps: int | None,
         decoder: Any,
+        gene_symbols: str | None,
         rng: np.random.Generator,
         key: str,
     ) -> Experiment:
@@ -103,7 +104,8 @@ class Experiment:
             )
         ends = setting.typed_cells(target, "target_time")
         trained = np.concatenate([setting.times.cells(t) for t in setting.model.times])
-        expression = Expression.read(read_genes(adata, key, decoder), setting.states, trained)
+        space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
+        expression = Expression.read(space, setting.states, trained)
         told = setting.classifier(ends, classifier, n_neighbors, rng)
         nearest = Nearest(
             setting.states[trained], np.random.default_rng(rng.integers(2**63)), codes=setting.codes[trained]

@@ -27,6 +27,7 @@ def gene_velocity(
     adata: AnnData | MuData,
     *,
     genes: str | Iterable[str] | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     key: str = DEFAULT,
     copy: bool = False,
@@ -47,6 +48,8 @@ def gene_velocity(
         Cells with a fit. Of a MuData, the representation is one of a modality (``"rna:X_pca"``).
     genes
         Genes to compute; all that the representation knows by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`.
     decoder
         An object with methods ``encode`` (expression (n, G) to states (n, d)) and ``decode`` (back), or a pair of such functions, of
         tensors, with all of `adata.var_names` as G; see the notes. By default what the data carry: the loadings of a PCA by
@@ -111,7 +114,7 @@ def gene_velocity(
     """
     keys = Keys(key)
     adata = writable(adata, copy=copy)
-    space = read_genes(adata, key, decoder)
+    space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     owner = space.owner
     wanted = np.arange(len(space.columns)) if genes is None else space.find(genes)
     states = torch.as_tensor(read_states(adata, key), dtype=torch.float32)

@@ -34,6 +34,7 @@ def growth_genes(
     source: str | float | np.ndarray | Iterable[str] | None = None,
     per_time: bool = False,
     n_cells: int | None = 1000,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
@@ -65,6 +66,8 @@ def growth_genes(
         Whether to average over the cells of every time by themselves.
     n_cells
         Largest number of cells of every group (and time), drawn at random; None takes all.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
     rng
@@ -117,6 +120,7 @@ def growth_genes(
         n_cells=n_cells,
         decoder=decoder,
         rng=as_generator(rng),
+        gene_symbols=gene_symbols,
     )
     if not grouped.model.config.growth:
         raise ValueError(

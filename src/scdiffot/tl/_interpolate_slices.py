@@ -9,10 +9,11 @@ import numpy as np
 from anndata import AnnData
 
 from scdiffot._data.checks import check_adata, check_count, check_share, some
+from scdiffot._data.gene_names import gene_columns
 from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slice_depths import read_depths, read_masses
 from scdiffot._data.slices import TissueSlices, read_slices
-from scdiffot._data.virtual_slices import gene_columns, virtual_slice_adata
+from scdiffot._data.virtual_slices import virtual_slice_adata
 from scdiffot._logging import logger
 from scdiffot.core.spatial.interpolation import VirtualSlice, interpolate_pair, whole_slice
 from scdiffot.core.spatial.slice_coupling import couple_slices
@@ -43,6 +44,7 @@ def interpolate_slices(
     cell_keys: str | Iterable[str] | None = None,
     labels_from: Literal["place", "state"] = "place",
     genes: Iterable[str] | None = None,
+    gene_symbols: str | None = None,
     layers: str | Iterable[str] | None = None,
 ) -> AnnData:
     r"""Make a virtual slice at any depth or time between slices of a tissue.
@@ -98,6 +100,8 @@ def interpolate_slices(
         types are intermingled, so that the most common one would be the label everywhere.
     genes
         Genes of the virtual slice, each once, in this order; all by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `var_names`.
     layers
         Layers to interpolate as well as ``X``.
 
@@ -162,7 +166,7 @@ def interpolate_slices(
     totals = read_masses(slices, list(depths), mass)
     before, after, t = _bracket(depths, at)
     warn_units({name: slices.positions[slices.rows(name)] for name in (before, after)}, slices.spatial_key)
-    columns = gene_columns(adata, genes)
+    columns = gene_columns(adata, genes, gene_symbols=gene_symbols)
     rows = slices.rows(before), slices.rows(after)
     if t == 0:
         virtual = whole_slice(slices.positions[rows[0]], len(rows[1]), mass=totals[before], n_obs=n_obs)

@@ -40,6 +40,7 @@ def perturb(
     classifier: Any = None,
     n_neighbors: int = 30,
     n_steps: int | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     name: str | None = None,
     rng: int | np.random.Generator = 0,
@@ -96,6 +97,8 @@ def perturb(
         How types are told at the end; see :func:`scdiffot.tl.sta_forward`.
     n_steps
         Steps in an interval between snapshots, 10 by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what `adata` has.
     name
@@ -157,6 +160,7 @@ def perturb(
         n_neighbors=n_neighbors,
         n_steps=n_steps,
         decoder=decoder,
+        gene_symbols=gene_symbols,
         rng=generator,
         key=key,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_count, some, suggest, writable
+from scdiffot._data.gene_names import listed_genes
 from scdiffot._data.perturbation import write_screen
 from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
@@ -49,6 +50,7 @@ def perturb_screen(
     classifier: Any = None,
     n_neighbors: int = 30,
     n_steps: int | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
@@ -101,6 +103,8 @@ def perturb_screen(
         How types are told at the end; see :func:`scdiffot.tl.sta_forward`.
     n_steps
         Steps in an interval between snapshots, 10 by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what `adata` has.
     rng
@@ -160,6 +164,7 @@ def perturb_screen(
         n_neighbors=n_neighbors,
         n_steps=n_steps,
         decoder=decoder,
+        gene_symbols=gene_symbols,
         rng=generator,
         key=key,
     )
@@ -232,10 +237,11 @@ def _combinations(
     if isinstance(genes, str):
         raise TypeError("`genes` is a single name: pass a list of names, or use tl.perturb for one gene.")
     if genes is None:
-        single = [str(name) for name in expression.space.names[~expression.constant]]
+        varying = expression.space.named(np.flatnonzero(~expression.constant))
+        single = [str(name) for name in expression.space.names[varying]]
         logger.info("The screen leaves out %d genes that do not vary.", int(expression.constant.sum()))
     else:
-        single = list(genes)
+        single = listed_genes(genes)
     n_pairs = len(single) * (len(single) - 1) // 2 if pairs is True else len(listed)
     if len(single) + n_pairs > MAX_COMBINATIONS:
         raise ValueError(

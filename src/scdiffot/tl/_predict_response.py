@@ -33,6 +33,7 @@ def predict_response(
     project: bool = False,
     inverse: bool = False,
     genes: bool | str | Iterable[str] = False,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     key: str = DEFAULT,
     key_added: str | None = None,
@@ -63,6 +64,8 @@ def predict_response(
         Whether to undo the treatment.
     genes
         Which genes to predict as well, by the decoder that the reference carries: names, or True for all it knows.
+    gene_symbols
+        Column of `var` of `reference` with names of genes to use in place of `var_names`.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
     key
@@ -128,8 +131,8 @@ def predict_response(
     else:
         states = response_states(adata, reference, params)
     cells = _cells(adata, source, params, name if inverse else params["control"], dose if inverse else None)
-    space = None if genes is False else genes_of(reference, params, decoder)
-    positions = None if space is None or genes is True else space.find(genes)  # type: ignore[arg-type]
+    space = None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+    positions = None if space is None else space.named() if genes is True else space.find(genes)  # type: ignore[arg-type]
     model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:

@@ -36,6 +36,7 @@ def regulation(
     stability: float = 0.9,
     decay: float | Literal["auto"] = 0.0,
     n_cells: int | None = 1000,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
@@ -85,6 +86,8 @@ def regulation(
         the rate of the fastest relaxation, of the mean Jacobian over all cells.
     n_cells
         Largest number of cells of every group (and time), drawn at random; None takes all.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
     rng
@@ -137,6 +140,7 @@ def regulation(
         n_cells=n_cells,
         decoder=decoder,
         rng=as_generator(rng),
+        gene_symbols=gene_symbols,
     )
     if grouped.model.config.form == "gradient":
         logger.warning(

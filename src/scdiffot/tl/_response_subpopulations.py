@@ -45,6 +45,7 @@ def response_subpopulations(
     groupby: str | None = None,
     n_clusters: int | None = None,
     reference: AnnData | MuData | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
@@ -74,6 +75,8 @@ def response_subpopulations(
         Number of clusters. By default it is chosen, from one to ten.
     reference
         AnnData with the fit, if that is not `adata`.
+    gene_symbols
+        Column of `var` with names of genes to use in place of `var_names`, here and in the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what the AnnData with the fit
         carries. Where there is none, genes are left out.
@@ -129,7 +132,7 @@ def response_subpopulations(
     owner = adata if reference is None else reference
     fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
     cells = read_predicted(adata, key)
-    space = _decoder(owner, fitted[PARAMS], decoder)
+    space = _decoder(owner, fitted[PARAMS], decoder, gene_symbols)
     clusters = None
     if groupby is None:
         codes, names = _cluster(cells, n_clusters, generator)
@@ -144,11 +147,13 @@ def response_subpopulations(
     return adata if copy else None
 
 
-def _decoder(owner: AnnData | MuData, params: dict[str, Any], decoder: Any) -> GeneSpace | None:
+def _decoder(
+    owner: AnnData | MuData, params: dict[str, Any], decoder: Any, gene_symbols: str | None
+) -> GeneSpace | None:
     if decoder is not None:
-        return genes_of(owner, params, decoder)
+        return genes_of(owner, params, decoder, gene_symbols=gene_symbols)
     try:
-        return genes_of(owner, params)
+        return genes_of(owner, params, gene_symbols=gene_symbols)
     except ValueError as error:
         logger.warning("Genes are left out. %s", error)
         return None
@@ -228,8 +233,9 @@ def _features(cells: PredictedCells, codes: np.ndarray, names: list[str], space:
         for part, before, after in cells.decode(space):
             yield after - before, codes[part]
 
+    named = space.named()
     found = summarise_features(portions(), len(names))
-    order = np.argsort(-found["heterogeneity"], kind="stable")
+    order = named[np.argsort(-found["heterogeneity"][named], kind="stable")]
     n = len(order)
     rows = [len(names), *range(len(names))]
     return pd.DataFrame(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from anndata import AnnData
 
-from scdiffot._data.checks import check_count, is_mudata, some, suggest, writable
+from scdiffot._data.checks import check_count, is_mudata, writable
 from scdiffot._data.expression import check_counts, expression
+from scdiffot._data.gene_names import gene_columns, gene_names
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.shares import column_names
 from scdiffot._data.slices import read_slices
@@ -31,6 +32,7 @@ def spatial_genes(
     adata: AnnData,
     genes: Iterable[str] | None = None,
     *,
+    gene_symbols: str | None = None,
     domain_key: str | None = None,
     layer: str | None = None,
     method: Literal["t-test", "wilcoxon"] = "t-test",
@@ -54,6 +56,8 @@ def spatial_genes(
         Spots; of a MuData, one modality.
     genes
         Genes to test; all by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     domain_key
         Column of `adata.obs` with domains (or any groups) to find markers of. By default that of
         :func:`scdiffot.tl.spatial_domains` under the same name, if it is there.
@@ -110,6 +114,8 @@ def spatial_genes(
     >>> adata.uns["scdiffot_spatial_genes"]["gene"][0]
     '1'
     """
+    import pandas as pd
+
     keys = Keys(key_added)
     if is_mudata(adata):
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
@@ -119,7 +125,7 @@ def spatial_genes(
     adata = writable(adata, copy=copy)
     slices = read_slices(adata, library_key, spatial_key=spatial_key)
     check_sliced(adata, slices, library_key)
-    columns = _columns(adata, genes)
+    columns = np.sort(gene_columns(adata, genes, gene_symbols=gene_symbols))
     if domain_key is None and keys.domain in adata.obs:
         domain_key = keys.domain
     domains = None if domain_key is None else cell_labels(adata, domain_key, argument="domain_key")
@@ -127,26 +133,13 @@ def spatial_genes(
     values = expression(adata, layer, columns)
     check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
-    names = adata.var_names[columns]
+    names = pd.Index(gene_names(adata, gene_symbols)[columns])
     table = _moran(scanpy, values, slices, links, names)
     if domains is not None:
         table = table.join(_markers(scanpy, values, *domains, names, method), on="gene")
     order = np.lexsort((-table["moran_i"].fillna(-np.inf), table["pval"].fillna(2.0)))
     adata.uns[keys.spatial_genes] = table.iloc[order].reset_index(drop=True)
     return adata if copy else None
-
-
-def _columns(adata: AnnData, genes: Iterable[str] | None) -> np.ndarray:
-    if not adata.var_names.is_unique:
-        raise ValueError("`adata` has duplicated var names: make them unique with adata.var_names_make_unique().")
-    if genes is None:
-        return np.arange(adata.n_vars)
-    names = [genes] if isinstance(genes, str) else list(dict.fromkeys(genes))
-    missing = [name for name in names if name not in adata.var_names]
-    if missing or not names:
-        hint = suggest(missing[0], adata.var_names) if missing else "Name one at least."
-        raise KeyError(f"`genes` names {some(missing) or 'none'}, not among adata.var_names. {hint}")
-    return np.sort(adata.var_names.get_indexer(names))
 
 
 def _moran(scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index) -> pd.DataFrame:

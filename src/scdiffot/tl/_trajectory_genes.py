@@ -50,6 +50,7 @@ def trajectory_genes(
     classifier: Any = None,
     n_neighbors: int = 30,
     n_steps: int | None = None,
+    gene_symbols: str | None = None,
     decoder: Any = None,
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
@@ -100,6 +101,8 @@ def trajectory_genes(
         Number of neighbours, at most a tenth of the cells.
     n_steps
         Steps in an interval between snapshots, 10 by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
     decoder
         Decoder of the representation: an object with methods `encode` and `decode`, or a pair of functions, of tensors. By default what
         `adata` carries.
@@ -149,8 +152,8 @@ def trajectory_genes(
     keys = Keys(key)
     adata = writable(adata, copy=copy)
     setting = Setting.read(adata, cell_key, key)
-    space = read_genes(adata, key, decoder)
-    columns = np.arange(len(space.names)) if genes is None else space.find(genes)
+    space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
+    columns = space.named() if genes is None else space.find(genes)
     check_estimator(classifier)
     counts = {"n_cells": n_cells, "n_trajectories": n_trajectories, "n_times": n_times, "n_neighbors": n_neighbors}
     for name, value in counts.items():

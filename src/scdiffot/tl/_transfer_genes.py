@@ -10,8 +10,8 @@ from anndata import AnnData
 from scdiffot._data.checks import check_adata, check_count, check_share, writable
 from scdiffot._data.expression import expression
 from scdiffot._data.extract import representation
+from scdiffot._data.gene_names import gene_columns, gene_names
 from scdiffot._data.shared_genes import SharedGenes, shared_genes
-from scdiffot._data.virtual_slices import gene_columns
 from scdiffot._keys import DEFAULT, PARAMS, SCORES, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core.spatial.slice_coupling import scale_of
@@ -28,6 +28,7 @@ def transfer_genes(
     reference: AnnData,
     *,
     genes: Iterable[str] | None = None,
+    gene_symbols: str | None = None,
     layer: str | None = None,
     use_rep: str | None = None,
     n_dims: int = 20,
@@ -54,6 +55,8 @@ def transfer_genes(
     genes
         Genes of the reference to predict, each once, in the order of the columns of the result. By default all that
         `adata` does not have.
+    gene_symbols
+        Column of `reference.var` with names of genes to use in place of `var_names`.
     layer
         Layer with logarithms of normalised expression in both, or None for ``X``.
     use_rep
@@ -107,6 +110,8 @@ def transfer_genes(
     >>> spots.obsm["scdiffot_transferred"].shape == (200, adata.n_vars - 40)
     True
     """
+    import pandas as pd
+
     keys = Keys(key_added)
     for argument, data in (("adata", adata), ("reference", reference)):
         check_adata(data)
@@ -118,7 +123,7 @@ def transfer_genes(
         raise ValueError("`spatial_weight` is 1: pass less, or copy the nearest spots instead.")
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
-    columns = _wanted(adata, reference, genes)
+    columns = _wanted(adata, reference, genes, gene_symbols)
     shared = shared_genes(adata, reference, layer)
     options: dict[str, Any] = {
         "n_dims": n_dims,
@@ -132,14 +137,22 @@ def transfer_genes(
     candidates = np.flatnonzero(shared.varying)
     held_out = generator.permutation(candidates)[: min(n_held_out, len(candidates) // 5, len(candidates) - 3)]
     scores = _scores(adata, reference, shared, np.sort(held_out), n_neighbors=n_neighbors, **options)
-    _write(adata, keys, reference.var_names[columns], values, scores, options | {"n_neighbors": n_neighbors})
+    _write(
+        adata,
+        keys,
+        pd.Index(gene_names(reference, gene_symbols)[columns]),
+        values,
+        scores,
+        options | {"n_neighbors": n_neighbors},
+    )
     return adata if copy else None
 
 
-def _wanted(adata: AnnData, reference: AnnData, genes: Iterable[str] | None) -> np.ndarray:
+def _wanted(adata: AnnData, reference: AnnData, genes: Iterable[str] | None, gene_symbols: str | None) -> np.ndarray:
     if genes is not None:
-        return gene_columns(reference, genes)
-    columns = np.flatnonzero(~reference.var_names.isin(adata.var_names))
+        return gene_columns(reference, genes, gene_symbols=gene_symbols)
+    columns = gene_columns(reference, gene_symbols=gene_symbols)
+    columns = columns[~reference.var_names[columns].isin(adata.var_names)]
     if len(columns) == 0:
         raise ValueError(
             f"`adata` has all {reference.n_vars} genes of `reference`: name those to predict anyway with `genes`, "
