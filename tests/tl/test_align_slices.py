@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -190,6 +193,27 @@ def test_units_that_differ_are_logged(caplog):
     caplog.clear()
     sdo.tl.interpolate_slices(adata, ["flat", "turned"], 0.5, library_key="slice")
     assert "times as far apart" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mirrored", [None, "1.5"])
+def test_stages_of_a_rotating_tissue(mirrored):
+    """Turned by -8 degrees from stage to stage; a stage upside down is turned back, and no other."""
+    path = Path(os.environ.get("SCDIFFOT_DATA", "")) / "spatial" / "simulated_rotating_tissue.h5ad"
+    if not path.is_file():
+        pytest.skip("needs spatial/simulated_rotating_tissue.h5ad in the folder SCDIFFOT_DATA")
+    adata = ad.read_h5ad(path)
+    adata.obs["stage"] = adata.obs["time"].map(lambda t: f"{t:g}").to_numpy()
+    flipped = (adata.obs["stage"] == mirrored).to_numpy()
+    adata.obsm["spatial"][flipped, 1] *= -1
+    sdo.tl.align_slices(adata, "stage", "0", use_rep="X_input", partial=False, show_progress=False)
+    table = sdo.get.alignment(adata).table
+    assert table["reflected"].tolist() == (table["slice"] == mirrored).tolist()
+    true = np.degrees(adata.obs.groupby("stage")["theta"].first()[table["slice"]].to_numpy())
+    # the tissue itself moves, by up to 3 degrees of turn a step
+    steps = np.diff(np.where(table["reflected"], np.nan, table["angle"]) + true)
+    assert np.nanmax(np.abs(steps)) < 3
+    assert (table["margin"] > table["min_margin"])[1:].all()
 
 
 def test_poses_without_rival_are_not_in_doubt(caplog, aligned):

@@ -50,7 +50,7 @@ def align_slices(
     the correlation, times the share of spots that lie on the other slice, is the score.
 
     A mirror image is accepted only if its score exceeds that of the best pose without one by a margin that chance would not give:
-    three standard errors of a jackknife over parts of the tissue, within 0.03 to 0.12. The best pose of another kind, a mirror image or
+    three standard errors of a jackknife over parts of the tissue, at least 0.03 and at most 0.12 (0.26 at 60 spots). The best pose of another kind, a mirror image or
     a rotation that differs by 30 degrees or more, is stored as well, and a pose that is not better by this margin is logged as a
     warning: symmetric sections have several poses that agree equally well, and no score can decide between them.
 

@@ -19,9 +19,9 @@ FINE_EPS = (0.03, 0.01, 0.005, 0.003)
 # Price of leaving out a unit of mass where slices overlap partly, in shares of the mean cost.
 PRICE = 0.03
 # By how much the score of a pose must exceed that of another kind of pose, a mirror image above all, to be no chance: three
-# standard errors, within limits. In 100 pairs of sections of tissues with mirror symmetry, of 60 to 300 spots, with noise, batch
-# fields and cuts, no mirror image led by so much, and standardised differences had a root mean square of 1.1.
-MIN_STANDARD_ERRORS, MIN_MARGIN, MAX_MARGIN = 3.0, 0.03, 0.12
+# standard errors, within limits, of which the upper one is wider for few spots. In 100 pairs of sections of tissues with mirror
+# symmetry, of 60 to 300 spots, with noise, batch fields and cuts, standardised differences had a root mean square of 1.1.
+MIN_STANDARD_ERRORS, MIN_MARGIN, MAX_MARGIN, MAX_MARGIN_ONE_SPOT = 3.0, 0.03, 0.12, 2.0
 N_INNER = 20
 N_OUTER = 2
 # Poses of the search that are refined, and of these the ones that climb the score.
@@ -227,7 +227,8 @@ def _scored(agreement: Agreement, pose: Pose, *, partial: bool = False) -> PoseS
 def _min_margin(agreement: Agreement, first: PoseScore, second: PoseScore) -> float:
     """Difference of two scores that chance alone could give."""
     error = agreement.difference(first.pose, second.pose)[1]
-    return min(max(MIN_STANDARD_ERRORS * error, MIN_MARGIN), MAX_MARGIN)
+    most = max(MAX_MARGIN, MAX_MARGIN_ONE_SPOT / math.sqrt(min(map(len, agreement.slices))))
+    return min(max(MIN_STANDARD_ERRORS * error, MIN_MARGIN), most)
 
 
 class Problem:
