@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import contextmanager
 from numbers import Integral
+from threading import RLock
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCK = RLock()
 
 
 def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
@@ -49,3 +58,18 @@ def rng_name(rng: int | np.random.Generator | None) -> int | str:
 def torch_seed(rng: np.random.Generator) -> int:
     """Draw a seed for `torch.Generator.manual_seed` from a generator, whose state moves on."""
     return int(rng.integers(2**63))
+
+
+@contextmanager
+def global_generators() -> Iterator[None]:
+    """Run a function of another package that seeds the generators of the process, NumPy's and Python's.
+
+    One thread at a time does; the state from before comes back.
+    """
+    with _LOCK:
+        states = np.random.get_state(), random.getstate()  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(states[0])  # noqa: NPY002
+            random.setstate(states[1])

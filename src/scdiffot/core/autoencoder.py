@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scdiffot._layouts import Array, Record, Scalar, read, read_weights
 from scdiffot.errors import damaged
+from .seeding import first_generator, linear
 
 Likelihood = Literal["gaussian", "nb"]
 LAYOUT = Record(
@@ -31,17 +32,27 @@ class Autoencoder(nn.Module):
         Number of genes, of latent dimensions, and of hidden units.
     likelihood
         ``"gaussian"`` or ``"nb"``.
+    generator
+        Source of the initial weights; not needed where others replace them.
     """
 
-    def __init__(self, n_genes: int, n_latent: int, n_hidden: int, likelihood: Likelihood) -> None:
+    def __init__(
+        self,
+        n_genes: int,
+        n_latent: int,
+        n_hidden: int,
+        likelihood: Likelihood,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
+        generator = generator or first_generator()
         self.likelihood = likelihood
-        self.encoder_line = nn.Linear(n_genes, n_latent, bias=False)
-        self.encoder_hidden = nn.Linear(n_genes, n_hidden)
-        self.encoder_out = nn.Linear(n_hidden, n_latent, bias=False)
-        self.decoder_line = nn.Linear(n_latent, n_genes)
-        self.decoder_hidden = nn.Linear(n_latent, n_hidden)
-        self.decoder_out = nn.Linear(n_hidden, n_genes, bias=False)
+        self.encoder_line = linear(n_genes, n_latent, generator, bias=False)
+        self.encoder_hidden = linear(n_genes, n_hidden, generator)
+        self.encoder_out = linear(n_hidden, n_latent, generator, bias=False)
+        self.decoder_line = linear(n_latent, n_genes, generator)
+        self.decoder_hidden = linear(n_latent, n_hidden, generator)
+        self.decoder_out = linear(n_hidden, n_genes, generator, bias=False)
         self.log_dispersion = nn.Parameter(torch.zeros(n_genes))
         # Centre and spread of the profiles; and of the latent states before they are standardised.
         self.centre: Tensor

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scdiffot._rng import torch_seed
-
 from .autoencoder import Autoencoder, Likelihood
 from .config import Progress
+from .devices import resolve_device
+from .seeding import torch_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def fit_autoencoder(
     n_validation: int,
     batch_size: int,
     rng: np.random.Generator,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     callback: Callable[[Progress], None] | None = None,
 ) -> tuple[Autoencoder, np.ndarray, History]:
     """Fit an autoencoder that starts as the principal components, and stop when held-out cells no longer gain.
@@ -79,9 +79,8 @@ def fit_autoencoder(
     ``loss_validation`` of every epoch, of which the first is that of the start, ``explained`` and ``explained_pca`` on the held-out
     cells, ``interrupted``.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return _Training(values, totals, likelihood, n_validation, rng, torch.device(device)).run(
+    where = resolve_device(device)
+    return _Training(values, totals, likelihood, n_validation, rng, where).run(
         n_latent, n_hidden, max_epochs, patience, batch_size, callback
     )
 
@@ -112,9 +111,9 @@ class _Training:
         batch_size: int,
         callback: Callable[[Progress], None] | None,
     ) -> tuple[Autoencoder, np.ndarray, History]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(self.rng))
-            model = Autoencoder(self.values.shape[1], n_latent, n_hidden, self.likelihood)
+        generator = torch_generator(self.rng)
+        n_genes = self.values.shape[1]
+        model = Autoencoder(n_genes, n_latent, n_hidden, self.likelihood, generator)
         self._start(model)
         model.to(self.device)
         explained_pca = self._explained(self._pca)

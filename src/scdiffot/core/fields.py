@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .mlp import MLP, Trend
 from .scales import reflected
+from .seeding import first_generator
 
 # Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
 N_NORM = 17
@@ -60,6 +61,8 @@ class Fields(nn.Module):
         Whether drift and growth are the same at all times. The log-density always depends on time.
     sigma, alpha
         Diffusion and price of growth.
+    generator
+        Source of the initial weights; not needed where others replace them.
     """
 
     def __init__(
@@ -74,22 +77,25 @@ class Fields(nn.Module):
         alpha: float,
         n_hidden: int,
         n_layers: int,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        generator = generator or first_generator()
         self.n_dims, self.has_growth, self.form, self.autonomous = n_dims, growth, form, autonomous
         self.sigma, self.alpha, self.n_hidden = sigma, alpha, n_hidden
         self.clock = Clock(times)
         n_timed = n_dims + self.clock.n_features
         n_in = n_dims if autonomous else n_timed
-        self.log_density_net = MLP(n_timed, 1, n_hidden, n_layers)
+        self.log_density_net = MLP(n_timed, 1, n_hidden, n_layers, generator)
         if form == "gradient":
-            self.potential_net = MLP(n_in, 1, n_hidden, n_layers)
+            self.potential_net = MLP(n_in, 1, n_hidden, n_layers, generator)
         else:
             # One law for all states is told best by what changes along with them.
             net = Trend if autonomous else MLP
-            self.motion_net = net(n_in, n_dims, n_hidden, n_layers)
+            self.motion_net = net(n_in, n_dims, n_hidden, n_layers, generator)
             if growth:
-                self.growth_net = net(n_in, 1, n_hidden // 2 if autonomous else n_hidden, n_layers)
+                width = n_hidden // 2 if autonomous else n_hidden
+                self.growth_net = net(n_in, 1, width, n_layers, generator)
         # Set after training: growth that completes the mass of an interval, and what normalises the density over time.
         self.growth_offset: Tensor
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))

@@ -7,15 +7,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .seeding import first_generator, linear
+
 
 class MLP(nn.Module):
     """Multilayer perceptron with tanh, and the gradient of its scalar output in closed form."""
 
-    def __init__(self, n_in: int, n_out: int, n_hidden: int, n_layers: int) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        n_hidden: int,
+        n_layers: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
+        generator = generator or first_generator()
         sizes = [n_in, *[n_hidden] * n_layers]
-        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
-        self.out = nn.Linear(n_hidden, n_out)
+        self.hidden = nn.ModuleList(linear(i, o, generator) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.out = linear(n_hidden, n_out, generator)
 
     @staticmethod
     def shapes(n_in: int, n_out: int, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
@@ -54,10 +64,18 @@ class MLP(nn.Module):
 class Trend(nn.Module):
     """A linear function of the state, and a perceptron for what is not linear; that starts as zero, and is left out if `straight`."""
 
-    def __init__(self, n_in: int, n_out: int, n_hidden: int, n_layers: int) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        n_hidden: int,
+        n_layers: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
-        self.line = nn.Linear(n_in, n_out)
-        self.bend = MLP(n_in, n_out, n_hidden, n_layers)
+        generator = generator or first_generator()
+        self.line = linear(n_in, n_out, generator)
+        self.bend = MLP(n_in, n_out, n_hidden, n_layers, generator)
         for parameter in (*self.line.parameters(), *self.bend.out.parameters()):
             nn.init.zeros_(parameter)
         self.straight = False

@@ -16,6 +16,7 @@ from scdiffot._rng import as_generator, torch_seed
 from .batches import Batch, BatchSampler
 from .bridges import Bridge, Pairs, stack
 from .config import FitConfig, Progress
+from .devices import resolve_device
 from .diagnostics import diagnose
 from .fields import Fields
 from .growth_range import range_at, range_of_pairs
@@ -25,7 +26,7 @@ from .particles import missing_growth, own_particles, smoothed
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample, walls
-from .seeding import seeded_thread
+from .seeding import one_thread, torch_generator
 from .selection import SigmaSearch, choose_regime
 from .soap import Descent
 
@@ -49,7 +50,7 @@ def fit(
     config: FitConfig | None = None,
     *,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     callback: Callable[[Progress], None] | None = None,
 ) -> tuple[RUOTModel, History]:
     """Fit drift, growth and score to snapshots by simulation-free unbalanced bridge matching.
@@ -88,11 +89,10 @@ def fit(
     >>> model.drift(cells[0], 0.0).shape
     (60, 2)
     """
+    where = resolve_device(device)
     generator = as_generator(rng)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    with seeded_thread(generator):
-        return _Training(snapshots, config or FitConfig(), generator, torch.device(device), callback).run()
+    with one_thread():
+        return _Training(snapshots, config or FitConfig(), generator, where, callback).run()
 
 
 class _Training:
@@ -107,6 +107,7 @@ class _Training:
         callback: Callable[[Progress], None] | None,
     ) -> None:
         self.started = time.perf_counter()
+        weights = torch_generator(rng)
         self.rng, self.device, self.callback = rng, device, callback
         if not config.growth:
             snapshots = replace(snapshots, masses=np.ones(snapshots.n_snapshots), growth_prior=None)
@@ -132,6 +133,7 @@ class _Training:
             alpha=self.regime.alpha or 1.0,
             n_hidden=config.n_hidden or (64 if self.scaled.n_dims <= 20 else 128),
             n_layers=config.n_layers,
+            generator=weights,
         )
         self.fields.walls.copy_(walls(self.scaled.states))
         self.fields.to(device)

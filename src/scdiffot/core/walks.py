@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .fields import reversed_drift_and_growth
+from .seeding import use_one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +44,7 @@ def in_portions(
     seeds = rng.integers(2**63, size=len(parts))
     n_threads = torch.get_num_threads()
     waiting: deque[tuple[slice, Future[Result]]] = deque()
-    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(n_threads, initializer=use_one_thread)
     try:
         tasks = iter(zip(parts, seeds, strict=True))
         for _ in parts:
@@ -56,7 +57,6 @@ def in_portions(
                 progress(part.stop - part.start)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(n_threads)
 
 
 def legs(model: RUOTModel, stops: np.ndarray, n_steps: int) -> list[tuple[float, float, int]]:

@@ -13,7 +13,7 @@ from scdiffot._data.gene_names import find_genes, gene_names, listed_genes, plac
 from scdiffot._logging import logger
 from scdiffot._names import check_key
 from scdiffot._optional import require
-from scdiffot._rng import as_generator
+from scdiffot._rng import as_generator, global_generators
 
 from ._gene_sets import APOPTOSIS, PROLIFERATION
 
@@ -123,7 +123,8 @@ def score_growth(
     for name, columns in sets.items():
         seed = int(generator.integers(2**31))
         genes = scored.var_names[columns].tolist()
-        scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
+        with global_generators():
+            scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
     birth = _logistic(scored.obs["proliferation"].to_numpy(), limits["birth_rates"], BIRTH_LOGISTIC)
     death = _logistic(scored.obs["apoptosis"].to_numpy(), limits["death_rates"], DEATH_LOGISTIC)
     adata.obs[key_added] = birth - death

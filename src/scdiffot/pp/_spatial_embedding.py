@@ -13,7 +13,7 @@ from scdiffot._data.tissue_graphs import check_sliced, link_spots
 from scdiffot._logging import logger
 from scdiffot._names import check_key
 from scdiffot._optional import require
-from scdiffot._rng import as_generator, rng_name
+from scdiffot._rng import as_generator, global_generators, rng_name
 from scdiffot.core.spatial.mixing import mixing
 from scdiffot.core.spatial.neighbourhoods import aggregate, n_averaged, spatial_components
 
@@ -236,7 +236,9 @@ def _harmonise(harmonypy: Any, states: np.ndarray, codes: np.ndarray, rng: np.ra
     import pandas as pd
 
     batch = pd.DataFrame({"slice": codes.astype(str)})
-    found = harmonypy.run_harmony(states, batch, "slice", random_state=int(rng.integers(2**31)), verbose=False)
+    seed = int(rng.integers(2**31))
+    with global_generators():
+        found = harmonypy.run_harmony(states, batch, "slice", random_state=seed, verbose=False)
     corrected = np.asarray(found.Z_corr, dtype=np.float64)
     # in earlier versions it has a column per spot
     return corrected if corrected.shape == states.shape else corrected.T

@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from scdiffot._logging import logger
 from scdiffot._optional import require
+from scdiffot._rng import global_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,12 +183,20 @@ def leiden(
     require("igraph", extra="spatial")
     seed = int(rng.integers(2**31))
     graph = AnnData(obs=pd.DataFrame(index=np.arange(len(features)).astype(str)), obsm={"features": features})
-    scanpy.pp.neighbors(graph, n_neighbors=min(N_NEIGHBORS, len(features) - 1), use_rep="features", random_state=seed)
+    n_neighbors = min(N_NEIGHBORS, len(features) - 1)
+    with global_generators():
+        scanpy.pp.neighbors(graph, n_neighbors=n_neighbors, use_rep="features", random_state=seed)
 
     def communities(resolution: float) -> np.ndarray:
-        scanpy.tl.leiden(
-            graph, resolution=resolution, flavor="igraph", directed=False, n_iterations=-1, random_state=seed
-        )
+        with global_generators():
+            scanpy.tl.leiden(
+                graph,
+                resolution=resolution,
+                flavor="igraph",
+                directed=False,
+                n_iterations=-1,
+                random_state=seed,
+            )
         return graph.obs["leiden"].cat.codes.to_numpy(dtype=np.intp)
 
     resolution, labels = 1.0, communities(1.0)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from scdiffot.core.cloud_scores import energy_distance
 from scdiffot.core.gaussian_map import GaussianMap
+from scdiffot.core.seeding import first_generator, linear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,11 +34,17 @@ class ConvexPotential(nn.Module):
     the activation is convex and increasing (Amos, Xu & Kolter 2017).
     """
 
-    def __init__(self, n_dims: int, n_hidden: int = N_HIDDEN, n_layers: int = N_LAYERS) -> None:
+    def __init__(
+        self,
+        n_dims: int,
+        generator: torch.Generator,
+        n_hidden: int = N_HIDDEN,
+        n_layers: int = N_LAYERS,
+    ) -> None:
         super().__init__()
         self.root = nn.Parameter(torch.eye(n_dims))
         self.shift = nn.Parameter(torch.zeros(n_dims))
-        self.inputs = nn.ModuleList(nn.Linear(n_dims, n_hidden) for _ in range(n_layers))
+        self.inputs = nn.ModuleList(linear(n_dims, n_hidden, generator) for _ in range(n_layers))
         self.between = nn.ParameterList(torch.full((n_hidden, n_hidden), -4.0) for _ in range(n_layers - 1))
         self.out = nn.Parameter(torch.full((n_hidden,), -6.0))
 
@@ -83,10 +90,11 @@ class ConvexPotential(nn.Module):
 class ConvexMaps(nn.Module):
     """A map and a first guess of its inverse for every treatment."""
 
-    def __init__(self, n_conditions: int, n_dims: int) -> None:
+    def __init__(self, n_conditions: int, n_dims: int, generator: torch.Generator | None = None) -> None:
         super().__init__()
+        generator = generator or first_generator()
         # Of a treatment: the potential of the map, and of a first guess of its inverse
-        self.potentials = nn.ModuleList(ConvexPotential(n_dims) for _ in range(2 * n_conditions))
+        self.potentials = nn.ModuleList(ConvexPotential(n_dims, generator) for _ in range(2 * n_conditions))
 
     @staticmethod
     def shapes(n_conditions: int, n_dims: int) -> dict[str, tuple[int, ...]]:
@@ -117,16 +125,21 @@ class ConvexMaps(nn.Module):
 
 
 def fit_convex(
-    pairs: Sequence[ConditionPairs], config: ResponseConfig, report: Callable[[int, float], None]
+    pairs: Sequence[ConditionPairs],
+    config: ResponseConfig,
+    *,
+    generator: torch.Generator,
+    report: Callable[[int, float], None],
 ) -> tuple[ConvexMaps, bool]:
     """Solve the dual problem of optimal transport between the drawn cells (Makkuva et al. 2020) for every treatment.
 
     Maps start as the optimal ones between Gaussians, as in Bunne et al. (2022): the networks learn what is not linear. The
     state that is kept is that of least energy distance on cells that were set aside, not the last one.
     """
-    maps = ConvexMaps(len(pairs), pairs[0].x.shape[1])
+    maps = ConvexMaps(len(pairs), pairs[0].x.shape[1], generator)
     for i, p in enumerate(pairs):
-        interrupted = _solve(*maps.pair(i), p, config, partial(_report_after, report, i * config.steps))
+        report_map = partial(_report_after, report, i * config.steps)
+        interrupted = _solve(*maps.pair(i), p, config, generator=generator, report=report_map)
         if interrupted:
             if i + 1 < len(pairs):
                 raise KeyboardInterrupt
@@ -143,11 +156,13 @@ def _solve(
     target: ConvexPotential,
     pairs: ConditionPairs,
     config: ResponseConfig,
+    *,
+    generator: torch.Generator,
     report: Callable[[int, float], None],
 ) -> bool:
     """Train the potentials of one map; True if interrupted after the first step."""
     # Pairs share cells, so what is set aside is cells and not pairs.
-    (x, held_x), (y, held_y) = _split(pairs.x), _split(pairs.y)
+    (x, held_x), (y, held_y) = (_split(z, generator) for z in (pairs.x, pairs.y))
     linear = GaussianMap.fit(x.numpy(), y.numpy())
     source.start(linear.forward, linear.mean_x, linear.mean_y)
     target.start(linear.backward, linear.mean_y, linear.mean_x)
@@ -159,13 +174,13 @@ def _solve(
     try:
         for step in range(1, config.steps + 1):
             for _ in range(N_INNER):
-                batch = x[torch.randint(len(x), (n,))]
+                batch = _draw(x, n, generator)
                 mapped = source.gradient(batch.requires_grad_(True), create_graph=True)
                 loss = (target(mapped) - (mapped * batch).sum(1)).mean()
                 fast.zero_grad()
                 loss.backward()
                 fast.step()
-            batch, other = x[torch.randint(len(x), (n,))], y[torch.randint(len(y), (n,))]
+            batch, other = _draw(x, n, generator), _draw(y, n, generator)
             loss = target(other).mean() - target(source.gradient(batch)).mean()
             slow.zero_grad()
             loss.backward()
@@ -192,7 +207,11 @@ def _state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
     return [{name: value.clone() for name, value in p.state_dict().items()} for p in potentials]
 
 
-def _split(drawn: Tensor) -> tuple[Tensor, Tensor]:
+def _draw(cells: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    return cells[torch.randint(len(cells), (n,), generator=generator)]
+
+
+def _split(drawn: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     cells, of_pair = torch.unique(drawn, dim=0, return_inverse=True)
-    held = torch.rand(len(cells)) < VALIDATION
+    held = torch.rand(len(cells), generator=generator) < VALIDATION
     return drawn[~held[of_pair]], drawn[held[of_pair]][:N_VALIDATION]

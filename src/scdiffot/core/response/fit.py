@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from scdiffot._rng import as_generator
 from scdiffot.core.config import Progress
+from scdiffot.core.devices import resolve_device
 from scdiffot.core.scales import smoothing_width
-from scdiffot.core.seeding import seeded_thread
+from scdiffot.core.seeding import one_thread, torch_generator
 from scdiffot.core.snapshots import Scaling, state_unit
 
 from .convex import ConvexMaps, fit_convex
@@ -26,6 +26,8 @@ from .unmatched import add_extinct, add_mean_response, separate_unmatched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
+
     from .data import Conditions, ResponseConfig, Stratum
     from .flow import ResponseFlow
     from .pairs import ConditionPairs
@@ -37,7 +39,7 @@ def fit_response(
     config: ResponseConfig,
     *,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     callback: Callable[[Progress], None] | None = None,
 ) -> tuple[ResponseModel, dict[str, Any]]:
     """Learn what treatments do to cells.
@@ -68,15 +70,14 @@ def fit_response(
     KeyboardInterrupt
         If interrupted before there is a state to keep.
     """
+    where = resolve_device(device)
     generator = as_generator(rng)
     missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled})
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    with seeded_thread(generator):
+    with one_thread():
         n_maps = len(conditions.strength) if config.method == "convex" else 1
-        return _fit(strata, conditions, config, generator, device, _Report(n_maps * config.steps, callback))
+        return _fit(strata, conditions, config, generator, where, _Report(n_maps * config.steps, callback))
 
 
 def _fit(
@@ -84,10 +85,11 @@ def _fit(
     conditions: Conditions,
     config: ResponseConfig,
     rng: np.random.Generator,
-    device: str,
+    device: torch.device,
     report: _Report,
 ) -> tuple[ResponseModel, dict[str, Any]]:
     started = time.process_time()
+    weights = torch_generator(rng)
     coupled = [s for s in strata if s.coupled]
     # the same cells may stand in several strata
     shift, scale = state_unit({id(z): z for s in coupled for z in (s.control, s.treated)}.values())
@@ -110,12 +112,22 @@ def _fit(
         of_condition = [s for s in scaled if s.condition == i]
         p = linear_pairs(of_condition) if linear else _pairs(of_condition, config, rng, learned=learned)
         pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
-    survival = fit_survival(conditions, pairs, width=width, rng=rng) if config.unbalanced else None
+    survival = None
+    if config.unbalanced:
+        survival = fit_survival(conditions, pairs, width=width, rng=rng, weights=weights)
     transport: ResponseFlow | ConvexMaps
     if config.method == "convex":
-        transport, interrupted = fit_convex(pairs, config, report)
+        transport, interrupted = fit_convex(pairs, config, generator=weights, report=report)
     else:
-        transport, interrupted = fit_flow(conditions, pairs, config, width=width, device=device, report=report)
+        transport, interrupted = fit_flow(
+            conditions,
+            pairs,
+            config,
+            width=width,
+            device=device,
+            generator=weights,
+            report=report,
+        )
     if not report.log:
         report.note(1, float("nan"))
     log = np.array(report.log)

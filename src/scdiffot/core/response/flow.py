@@ -37,6 +37,8 @@ class ResponseFlow(nn.Module):
         Of their pairs.
     width
         Standard deviation by which paths are smoothed.
+    generator
+        Source of the initial weights; not needed where others replace them.
     """
 
     slopes: Tensor
@@ -45,7 +47,14 @@ class ResponseFlow(nn.Module):
     basis: Tensor | None
 
     def __init__(
-        self, conditions: Conditions, moments: Sequence[Moments], *, width: float, n_hidden: int, n_layers: int
+        self,
+        conditions: Conditions,
+        moments: Sequence[Moments],
+        *,
+        width: float,
+        n_hidden: int,
+        n_layers: int,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.conditions = conditions
@@ -53,7 +62,8 @@ class ResponseFlow(nn.Module):
         d = len(moments[0].mean_x)
         names = ("mean_x", "mean_y", "xx", "xy", "yy")
         self.moments = {name: torch.stack([getattr(m, name) for m in moments]) for name in names}
-        self.net = MLP(d + 3 + conditions.embedding.shape[1] + 1, d, n_hidden, n_layers)
+        n_in = d + 3 + conditions.embedding.shape[1] + 1
+        self.net = MLP(n_in, d, n_hidden, n_layers, generator)
         nn.init.zeros_(self.net.out.weight)
         nn.init.zeros_(self.net.out.bias)
         t = torch.linspace(0, 1, N_NODES, dtype=torch.float64)

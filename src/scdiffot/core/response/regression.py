@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from scdiffot.core.seeding import generator_on
 from scdiffot.core.soap import Descent
 
 from .flow import N_NODES, ResponseFlow
@@ -38,24 +39,26 @@ class _Points:
 class _Paths:
     """Straight paths between paired cells of every treatment."""
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], width: float, device: str) -> None:
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], width: float, generator: torch.Generator) -> None:
+        device = generator.device
         self.x, self.y = (
             torch.nn.utils.rnn.pad_sequence(list(z), batch_first=True).to(device) for z in zip(*pairs, strict=True)
         )
         self.sizes = torch.tensor([len(x) for x, _ in pairs], device=device)
-        self.width = width
+        self.width, self.generator = width, generator
 
     def draw(self, n: int) -> _Points:
         """About `n` random points."""
-        device, n_groups = self.x.device, max(n // GROUP, 1)
-        condition = torch.randint(len(self.sizes), (n_groups,), device=device)
+        n_groups = max(n // GROUP, 1)
+        source: dict[str, Any] = {"generator": self.generator, "device": self.x.device}
+        condition = torch.randint(len(self.sizes), (n_groups,), **source)
         # one time from every part of the unit interval
-        part = torch.randperm(n_groups, device=device) + torch.rand(n_groups, device=device)
+        part = torch.randperm(n_groups, **source) + torch.rand(n_groups, **source)
         node = (part / n_groups * N_NODES).long()
-        chosen = (torch.rand(n_groups, GROUP, device=device) * self.sizes[condition, None]).long()
+        chosen = (torch.rand(n_groups, GROUP, **source) * self.sizes[condition, None]).long()
         start, end = self.x[condition[:, None], chosen], self.y[condition[:, None], chosen]
         t = (node / (N_NODES - 1))[:, None, None]
-        x = torch.lerp(start, end, t) + self.width * torch.randn_like(start)
+        x = torch.lerp(start, end, t) + self.width * torch.randn(start.shape, **source)
         return _Points(x, end - start, node, condition)
 
 
@@ -65,7 +68,8 @@ def fit_flow(
     config: ResponseConfig,
     *,
     width: float,
-    device: str,
+    device: torch.device,
+    generator: torch.Generator,
     report: Callable[[int, float], None],
 ) -> tuple[ResponseFlow, bool]:
     """Learn the flow by regression on the velocities of straight paths.
@@ -80,12 +84,14 @@ def fit_flow(
         width=width,
         n_hidden=config.n_hidden or (64 if n_dims <= 20 else 128),
         n_layers=config.n_layers,
+        generator=generator,
     ).to(device)
     descent = Descent(flow.net)
     descent.begin(config.learning_rate, config.steps)
-    trained, held = zip(*[_split(p) for p in pairs], strict=True)
-    paths = _Paths(trained, width, device)
-    judge = _Paths(held, width, device).draw(N_VALIDATION)
+    trained, held = zip(*[_split(p, generator) for p in pairs], strict=True)
+    draws = generator_on(device, generator)
+    paths = _Paths(trained, width, draws)
+    judge = _Paths(held, width, draws).draw(N_VALIDATION)
     best = _Best(flow, descent.vector, judge)
     done = reported = 0
     try:
@@ -129,11 +135,12 @@ class _Best:
         self.vector.copy_(self.state)
 
 
-def _split(pairs: ConditionPairs) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _split(pairs: ConditionPairs, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Pairs to learn from, and those of untreated cells that are set aside: pairs share cells."""
     cells, of_pair = torch.unique(pairs.x, dim=0, return_inverse=True)
     held = torch.zeros(len(cells), dtype=torch.bool)
-    held[torch.randperm(len(cells))[: max(round(VALIDATION * len(cells)), 1)]] = True
+    n_held = max(round(VALIDATION * len(cells)), 1)
+    held[torch.randperm(len(cells), generator=generator)[:n_held]] = True
     aside = held[of_pair]
     return (pairs.x[~aside], pairs.y[~aside]), (pairs.x[aside], pairs.y[aside])
 

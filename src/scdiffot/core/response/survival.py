@@ -27,10 +27,11 @@ class Survival(nn.Module):
     offset: Tensor
     limits: Tensor
 
-    def __init__(self, conditions: Conditions, n_dims: int) -> None:
+    def __init__(self, conditions: Conditions, n_dims: int, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.conditions = conditions
-        self.net = MLP(n_dims + conditions.embedding.shape[1] + 1, 1, N_HIDDEN, N_LAYERS)
+        n_in = n_dims + conditions.embedding.shape[1] + 1
+        self.net = MLP(n_in, 1, N_HIDDEN, N_LAYERS, generator)
         # Level of the logarithm for every treatment, and its range
         self.register_buffer("offset", torch.zeros(len(conditions.strength)))
         self.register_buffer("limits", torch.zeros(2))
@@ -52,10 +53,15 @@ class Survival(nn.Module):
 
 
 def fit_survival(
-    conditions: Conditions, pairs: Sequence[ConditionPairs], *, width: float, rng: np.random.Generator
+    conditions: Conditions,
+    pairs: Sequence[ConditionPairs],
+    *,
+    width: float,
+    rng: np.random.Generator,
+    weights: torch.Generator,
 ) -> Survival:
     """Regress the mass that couplings let each cell send on: Poisson deviance, so that means are kept."""
-    model = Survival(conditions, pairs[0].x.shape[1])
+    model = Survival(conditions, pairs[0].x.shape[1], weights)
     cells = torch.cat([p.cells for p in pairs])
     ratio = torch.cat([p.survival / p.survival.mean() for p in pairs])
     features = torch.as_tensor(conditions.features, dtype=cells.dtype)
