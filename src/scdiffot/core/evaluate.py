@@ -10,8 +10,8 @@ from scdiffot._rng import as_generator
 
 from .distances import mass_error, mmd, noise_floor, wasserstein
 from .dynamics import interpolate
+from .fitting import fit
 from .scales import subsample
-from .train import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot._rng import as_generator, torch_seed
+from scdiffot._rng import torch_seed
 
 from .batches import Batch, BatchSampler
-from .bridges import Bridge, Pairs, stack
+from .bridges import Pairs, stack
 from .config import FitConfig, Progress
-from .devices import resolve_device
 from .diagnostics import diagnose
+from .divergence import check_loss, check_networks
 from .fields import Fields
 from .growth_range import range_at, range_of_pairs
 from .matching import match
 from .model import RUOTModel, log_density_offset
+from .objective import regression_losses
 from .particles import missing_growth, own_particles, smoothed
 from .pools import Coupler
 from .refine import bend
 from .scales import smoothing_width, subsample, walls
-from .seeding import one_thread, torch_generator
+from .seeding import torch_generator
 from .selection import SigmaSearch, choose_regime
 from .soap import Descent
 
@@ -45,57 +46,7 @@ N_CALIBRATION = 20_000
 AUTONOMOUS_SPEED, SPEED = 0.25, 0.1
 
 
-def fit(
-    snapshots: Snapshots,
-    config: FitConfig | None = None,
-    *,
-    rng: int | np.random.Generator = 0,
-    device: str | torch.device = "auto",
-    callback: Callable[[Progress], None] | None = None,
-) -> tuple[RUOTModel, History]:
-    """Fit drift, growth and score to snapshots by simulation-free unbalanced bridge matching.
-
-    Parameters
-    ----------
-    snapshots
-        At least two snapshots.
-    config
-        Options; the defaults serve every data set.
-    rng
-        Seed or generator: equal seeds give equal results on one machine and number of threads.
-    device
-        ``"auto"`` (cuda where there is one), or a torch device.
-    callback
-        Called every few steps with the progress.
-
-    Returns
-    -------
-    The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``, ``loss_score``, then at
-    every snapshot ``times``, ``w1``, ``w1_floor``, ``mass_error``, ``ess``, and ``action``, ``hjb_residual``, ``sigma``,
-    ``alpha``, ``path``, ``interrupted``, ``seconds``.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If interrupted before any training; later, the best state so far is returned and ``interrupted`` is True.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scdiffot.core import FitConfig, Snapshots, fit
-    >>> rng = np.random.default_rng(0)
-    >>> cells = (rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 1)
-    >>> model, history = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
-    >>> model.drift(cells[0], 0.0).shape
-    (60, 2)
-    """
-    where = resolve_device(device)
-    generator = as_generator(rng)
-    with one_thread():
-        return _Training(snapshots, config or FitConfig(), generator, where, callback).run()
-
-
-class _Training:
+class Training:
     """One fit, in the solver's units."""
 
     def __init__(
@@ -143,8 +94,10 @@ class _Training:
         self.log: list[tuple[float, ...]] = []
         self.n_done = 0
         self.best: dict[str, Tensor] | None = None
+        self.first_loss: float | None = None
 
     def run(self) -> tuple[RUOTModel, History]:
+        """Train, calibrate, and compare with the snapshots."""
         pool = stack([self.coupler.pairs(k) for k in range(self.scaled.n_snapshots - 1)])
         interrupted = False
         try:
@@ -155,6 +108,7 @@ class _Training:
             interrupted = True
             self.fields.load_state_dict(self.best)
             self.fields.eval()
+        check_networks(self.fields)
         if self.regime.alpha is not None and not self.config.autonomous:
             missing = missing_growth(self.fields, self.scaled, N_CALIBRATION, self.rng)
             self.fields.growth_offset.copy_(missing)
@@ -209,6 +163,8 @@ class _Training:
 
         def report(step: int, loss: float) -> None:
             self.n_done = n_before + step
+            if not np.isfinite(loss):
+                self._check(loss, self.n_done)
             if self.callback is not None and step % REPORT_EVERY == 0:
                 self.callback(Progress("matching", self.n_done, self.config.n_total_steps, loss))
 
@@ -233,12 +189,15 @@ class _Training:
         # The losses of two stages are not comparable: the best state is that of the current one.
         best, sums, since = float("inf"), torch.zeros(4, device=self.device), 0
         for step in range(1, n_steps + 1):
-            losses = self._losses(*next(batches))
+            losses = regression_losses(self.fields, self.regime, *next(batches))
             self.descent.step(losses[0])
             sums += losses.detach()
             since += 1
+            if self.first_loss is None:
+                self.first_loss = float(losses[0].detach())
             if since == REPORT_EVERY or step == n_steps:
                 mean = (sums / since).tolist()
+                self._check(mean[0], self.n_done + since)
                 if mean[0] < best:
                     best = mean[0]
                     self._keep()
@@ -246,6 +205,9 @@ class _Training:
                 sums.zero_()
                 since = 0
         self.fields.eval()
+
+    def _check(self, loss: float, step: int) -> None:
+        check_loss(loss, self.first_loss or 0.0, step, self.config.learning_rate)
 
     def _keep(self) -> None:
         """Keep the current state as the best so far."""
@@ -256,18 +218,6 @@ class _Training:
         self.log.append((self.n_done, *losses))
         if self.callback is not None:
             self.callback(Progress(stage, self.n_done, self.config.n_total_steps, losses[0]))
-
-    def _losses(self, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
-        """Total, flow, growth and score loss of a batch."""
-        motion, growth, score = self.fields.regressed(points.x, t)
-        lean = points.lean + self.regime.sigma**2 / 2 if self.fields.moves_drift else points.lean
-        target = torch.addcmul(points.velocity, lean[:, None], score.detach())
-        flow_loss = (weight @ (motion - target).square()).sum() / len(t)
-        score_loss = (weight @ torch.addcmul(points.noise, points.spread[:, None], score).square()).mean() / len(t)
-        growth_loss = torch.zeros_like(flow_loss)
-        if self.regime.alpha is not None:
-            growth_loss = self.regime.alpha / len(t) * (weight @ (growth - points.growth).square())
-        return torch.stack([flow_loss + growth_loss + score_loss, flow_loss, growth_loss, score_loss])
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
