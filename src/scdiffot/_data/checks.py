@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from anndata import AnnData
+
+from scdiffot.core.options import check_choice, check_count, check_flag, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mudata import MuData
 
+__all__ = [
+    "check_adata",
+    "check_choice",
+    "check_count",
+    "check_flag",
+    "check_number",
+    "check_share",
+    "given_options",
+    "is_mudata",
+    "some",
+    "suggest",
+    "writable",
+]
 N_NAMED = 10
 
 
@@ -65,28 +79,14 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
     return adata
 
 
-def check_count(name: str, value: Any, least: int) -> int:
-    """Refuse what is not a whole number, or too small."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
-    if value < least:
-        raise ValueError(f"`{name}` is {value}: pass at least {least}.")
-    return int(value)
-
-
 def check_share(name: str, value: Any) -> float:
     """Refuse what is not a number above 0 and up to 1."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a number.")
-    if not 0 < float(value) <= 1:
-        raise ValueError(f"`{name}` is {value}: pass a number above 0, and at most 1.")
-    return float(value)
+    return check_number(name, value, 0, 1, above=True)
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that are not None; numbers of NumPy become plain ones, which can be stored."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return {name: value.item() if hasattr(value, "item") else value for name, value in given.items()}
+    """Options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def some(values: Iterable[Any]) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+# Largest value of a state: what is computed from it fits into single precision.
+MAX_VALUE = 1e30
+
 
 @dataclass(frozen=True)
 class Location:
@@ -138,6 +141,13 @@ def representation(
         raise ValueError(
             f"`{argument}` {found.name!r} is NaN or infinite in {bad.sum()} of {len(bad)} cells, for instance "
             f"{some(adata.obs_names[bad][:3])}: remove these cells or compute it again."
+        )
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > MAX_VALUE:
+        cells = adata.obs_names[(np.abs(values) > MAX_VALUE).any(axis=1)]
+        raise ValueError(
+            f"`{argument}` {found.name!r} has values up to {largest:.3g}, for instance in {some(cells[:3])}: "
+            f"their squares overflow. Remove these cells, or rescale it below {MAX_VALUE:g}."
         )
     return values, found.name
 

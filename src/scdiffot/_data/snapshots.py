@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .tissue import Tissue
 
 MIN_CELLS = 10
+# Differences below are nothing to single precision; masses further apart or smaller nothing to any.
+MIN_SPREAD, MAX_MASS_RATIO = 1e-30, 1e6
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def time_course(
     kept = np.array([t for t in times.points if t not in left_out])
     _check_points(times, kept)
     spread = np.ptp(states[np.isin(times.values, kept)], axis=0)
-    if not spread.any():
+    if not spread.max() > MIN_SPREAD:
         raise ValueError(f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another.")
     rows = [times.cells(t) for t in kept]
     prior = _growth_prior(adata, growth_prior)
@@ -145,6 +147,13 @@ def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
     if wrong:
         raise ValueError(f"`mass` holds {some(wrong)}: pass positive, finite masses.")
     masses = np.array(given, dtype=np.float64)
+    # Through logarithms, as the ratio of 1e-300 to 1e300 is no number.
+    logs = np.log(masses)
+    if np.ptp(logs) > np.log(MAX_MASS_RATIO):
+        raise ValueError(
+            f"`mass` ranges from {masses.min():g} to {masses.max():g}: pass masses that differ by a factor "
+            f"of at most {MAX_MASS_RATIO:g}, or leave time points out with `held_out`."
+        )
     return masses / masses[0]
 
 

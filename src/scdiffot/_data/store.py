@@ -15,6 +15,7 @@ from scdiffot._stored_json import is_number
 from scdiffot.core.model import RUOTModel
 from scdiffot.errors import StoredFitError, damaged
 
+from .cautions import implied_growth
 from .checks import check_adata, is_mudata, suggest
 from .extract import representation
 from .layouts import FIT_HISTORY, FIT_PARAMS, RESULTS
@@ -78,6 +79,7 @@ def make_params(
         "held_out": np.array(course.held_out, dtype=np.float64),
         "times": course.snapshots.times,
         "masses": course.snapshots.masses,
+        **implied_growth(course),
         "rng": rng_name(rng),
     }
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scdiffot._layouts import Array, Record, Scalar, read, read_weights
 from scdiffot.errors import damaged
+
 from .seeding import first_generator, linear
 
 Likelihood = Literal["gaussian", "nb"]

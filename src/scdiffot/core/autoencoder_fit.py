@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .autoencoder import Autoencoder, Likelihood
 from .config import Progress
 from .devices import resolve_device
+from .divergence import check_loss
 from .seeding import torch_generator
 
 if TYPE_CHECKING:
@@ -197,11 +198,15 @@ class _Training:
     ) -> tuple[list[tuple[float, float]], bool]:
         optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         log = [(self._validate(model, self.trained), self._validate(model, self.held))]
+        for value in log[0]:
+            check_loss(value, abs(value), 0)
         best, best_epoch, interrupted = _copy(model), 0, False
         try:
             for epoch in range(1, max_epochs + 1):
                 loss = self._epoch(model, optimizer, batch_size)
                 log.append((loss, self._validate(model, self.held)))
+                for value in log[-1]:
+                    check_loss(value, abs(log[0][1]), epoch)
                 if callback is not None:
                     callback(Progress("training", epoch, max_epochs, log[-1][1]))
                 if log[-1][1] < log[best_epoch][1]:

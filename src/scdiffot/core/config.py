@@ -3,7 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from .options import (
+    MAX_BATCH,
+    MAX_HIDDEN,
+    MAX_LANDMARKS,
+    MAX_LAYERS,
+    MAX_PAIRS,
+    MAX_STEPS,
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+)
+
+MAX_LEARNING_RATE, MAX_SMOOTHING, MAX_CORRECTIONS = 1.0, 100.0, 1000
+# Smallest and largest value of the counts of a fit.
+COUNTS = {
+    "n_steps": (1, MAX_STEPS),
+    "n_corrections": (0, MAX_CORRECTIONS),
+    "n_correction_steps": (0, MAX_STEPS),
+    "n_matching_steps": (0, MAX_STEPS),
+    "batch_size": (1, MAX_BATCH),
+    "n_hidden": (1, MAX_HIDDEN),
+    "n_layers": (1, MAX_LAYERS),
+    "n_landmarks": (2, MAX_LANDMARKS),
+    "n_pairs": (1, MAX_PAIRS),
+}
+# Counts that may be None, for a default that depends on the data or other options.
+OPTIONAL = ("n_corrections", "n_correction_steps", "n_matching_steps", "n_hidden")
+
+
+def check_training(
+    config: Any, counts: dict[str, tuple[int, int]], optional: tuple[str, ...] = OPTIONAL
+) -> dict[str, Any]:
+    """Return the counts, the learning rate and the smoothing of a config as plain numbers."""
+    checked: dict[str, Any] = {}
+    for name, (least, most) in counts.items():
+        value = getattr(config, name)
+        if value is not None or name not in optional:
+            checked[name] = check_count(name, value, least, most)
+    rate, smoothing = config.learning_rate, config.smoothing
+    checked["learning_rate"] = check_number("learning_rate", rate, 0, MAX_LEARNING_RATE, above=True)
+    checked["smoothing"] = check_number("smoothing", smoothing, 0, MAX_SMOOTHING)
+    return checked
+
+
+def _number_or_auto(name: str, value: Any, *, above: bool) -> float | str:
+    if isinstance(value, str):
+        if value == "auto":
+            return value
+        raise ValueError(f"`{name}` is {value!r}: pass a number or 'auto'.")
+    return check_number(name, value, 0, above=above)
 
 
 @dataclass(frozen=True)
@@ -76,24 +128,19 @@ class FitConfig:
     smoothing: float = 0.7
 
     def __post_init__(self) -> None:
-        for name in ("sigma", "alpha"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value != "auto":
-                raise ValueError(f"`{name}` is {value!r}: pass a number or 'auto'.")
-        if self.sigma != "auto" and not 0 <= self.sigma < float("inf"):
-            raise ValueError(f"`sigma` is {self.sigma}: pass a number that is zero or positive, or 'auto'.")
-        if self.alpha != "auto" and not 0 < self.alpha < float("inf"):
-            raise ValueError(f"`alpha` is {self.alpha}: pass a positive number or 'auto'.")
-        if self.form not in ("auto", "gradient", "separate"):
-            raise ValueError(f"`form` is {self.form!r}: pass 'gradient', 'separate' or 'auto'.")
-        if self.path not in ("auto", "geodesic", "straight"):
-            raise ValueError(f"`path` is {self.path!r}: pass 'auto', 'geodesic' or 'straight'.")
-        for name in ("n_steps", "batch_size", "n_layers", "n_landmarks", "n_pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` is {getattr(self, name)}: pass a positive integer.")
-        for name in ("n_corrections", "n_correction_steps", "n_matching_steps"):
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"`{name}` is {getattr(self, name)}: pass 0 or more.")
+        # Options may be scalars of NumPy, which no file of JSON holds.
+        checked: dict[str, Any] = {
+            "growth": check_flag("growth", self.growth),
+            "autonomous": check_flag("autonomous", self.autonomous),
+            "search_sigma": check_flag("search_sigma", self.search_sigma),
+            "sigma": _number_or_auto("sigma", self.sigma, above=False),
+            "alpha": _number_or_auto("alpha", self.alpha, above=True),
+            "form": check_choice("form", self.form, ("auto", "gradient", "separate")),
+            "path": check_choice("path", self.path, ("auto", "geodesic", "straight")),
+        }
+        checked |= check_training(self, COUNTS)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def corrections(self) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .divergence import DivergenceError
+
 # The Wasserstein-Fisher-Rao cost is infinite from pi/2 on; the cap keeps it finite and leaves far pairs apart.
 MAX_ANGLE = math.pi / 2 - 1e-3
 # Scalings are absorbed into the kernel before their product can leave the range of single precision.
@@ -78,6 +80,12 @@ def sinkhorn(
     other cells of the same two snapshots at the same eps, saves the descent.
     """
     cost = ground_cost(x, y, alpha)
+    largest = float(cost.max())
+    if not (math.isfinite(largest) and 0 < eps < math.inf):
+        raise DivergenceError(
+            "Training diverged: distances between cells or particles are infinite or NaN. Nothing was "
+            "written: lower `sigma` or `learning_rate`, or look for extreme values among the states."
+        )
     log_a, log_b = a.log(), b.log()
     both = math.inf if alpha is None else 2 * alpha
     rho = (both if source_price is None else source_price, both)
@@ -85,7 +93,7 @@ def sinkhorn(
         f, g = _solve_level(cost, log_a, log_b, start.extend_g(y), eps, rho, tol, max_iter)
         return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
     g = torch.zeros_like(b)
-    level = max(float(cost.max()) / 4, eps)
+    level = max(largest / 4, eps)
     while True:
         f, g = _solve_level(cost, log_a, log_b, g, level, rho, tol, max_iter if level == eps else 30)
         if level == eps:

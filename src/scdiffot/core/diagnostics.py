@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .distances import noise_floor, wasserstein
+from .divergence import DivergenceError
 from .dynamics import midpoint_step, simulate
 from .scales import subsample
 
@@ -65,6 +66,11 @@ def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -
         first, last = model.times[[0, -1]]
         paths = simulate(model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng)
         states, weights = list(paths.states), list(paths.weights)
+    if not all(np.isfinite(z).all() and np.isfinite(w).all() for z, w in zip(states, weights, strict=True)):
+        raise DivergenceError(
+            "Training diverged: simulated cells leave all bounds. Nothing was written: lower "
+            "`learning_rate`, or look for extreme values among the states."
+        )
     s = model.scaling
     return {
         "times": model.times,

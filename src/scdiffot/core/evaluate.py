@@ -11,6 +11,7 @@ from scdiffot._rng import as_generator
 from .distances import mass_error, mmd, noise_floor, wasserstein
 from .dynamics import interpolate
 from .fitting import fit
+from .outliers import drop_isolated
 from .scales import subsample
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def leave_one_out(
     if snapshots.n_snapshots < 3:
         raise ValueError(f"Leaving one out takes three snapshots or more, found {snapshots.n_snapshots}.")
     generator = as_generator(rng)
+    snapshots = drop_isolated(snapshots)
     inner = snapshots.times[1:-1]
     left_out = inner if times is None else np.asarray(times)
     unknown = np.setdiff1d(left_out, inner)

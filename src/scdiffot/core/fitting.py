@@ -8,6 +8,7 @@ from scdiffot._rng import as_generator
 
 from .config import FitConfig
 from .devices import resolve_device
+from .outliers import drop_isolated
 from .seeding import one_thread
 from .train import Training
 
@@ -46,6 +47,8 @@ def fit(
     callback
         Called every few steps with the progress.
 
+    Isolated cells (see :func:`~scdiffot.core.outliers.isolated_cells`) take no part in the training.
+
     Returns
     -------
     The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``, ``loss_score``, then at
@@ -70,4 +73,4 @@ def fit(
     where = resolve_device(device)
     generator = as_generator(rng)
     with one_thread():
-        return Training(snapshots, config or FitConfig(), generator, where, callback).run()
+        return Training(drop_isolated(snapshots), config or FitConfig(), generator, where, callback).run()

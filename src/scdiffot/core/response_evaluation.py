@@ -17,6 +17,8 @@ from .response_scores import bootstrap, score_response
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import torch
+
     from .config import Progress
     from .response import Conditions, ResponseConfig, ResponseModel, Stratum
 
@@ -71,7 +73,7 @@ def evaluate_responses(
     decode: Callable[[np.ndarray], np.ndarray] | None = None,
     n_boot: int = 200,
     rng: int | np.random.Generator = 0,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     callback: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Fit responses to some cells, and score what they predict for others.
@@ -167,7 +169,7 @@ def _fit(
     conditions: Conditions,
     config: ResponseConfig,
     seed: int,
-    device: str,
+    device: str | torch.device,
     callback: Callable[[Progress], None] | None,
 ) -> ResponseModel:
     model, history = fit_response(strata, conditions, config, rng=seed, device=device, callback=callback)

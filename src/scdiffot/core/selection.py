@@ -26,6 +26,10 @@ ALPHA_FACTORS = (4.0, 2.0, 1.0)
 # Noise of measurement, which does not build up with time, looks like ever more diffusion: the climb ends after two steps.
 SIGMA_STEP, MAX_CLIMB = 1.3, 1.8
 SLACK = 0.02
+# What sigma and alpha may be in the solver's units. Noise above moves cells by a hundred times the
+# spread of the data in an interval; single precision knows no growth of a larger price, and below
+# no cell has an ancestor.
+MAX_SIGMA, ALPHAS = 100.0, (1e-6, 1e4)
 AUTONOMOUS_SLACK = 0.05
 
 
@@ -76,6 +80,10 @@ def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> 
     if config.growth:
         alpha = price_of_growth(snapshots, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
     sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
+    unit = scaling.scale / scaling.time_scale**0.5
+    check_unit("sigma", sigma, (0.0, MAX_SIGMA), unit)
+    if alpha is not None:
+        check_unit("alpha", alpha, ALPHAS, scaling.scale**2)
     # The growth of a geodesic jumps at every snapshot, which no autonomous field can follow.
     default = "straight" if config.autonomous else "geodesic"
     regime = Regime(sigma, alpha, default if config.path == "auto" else config.path)
@@ -131,3 +139,14 @@ def _first_good(test: LeaveOneOut, regimes: list[Regime], slack: float = SLACK) 
     """First regime, in order of preference, whose error is within a small slack of the best."""
     errors = np.array([test.error(regime) for regime in regimes])
     return regimes[np.flatnonzero(errors <= (1 + slack) * errors.min())[0]]
+
+
+def check_unit(name: str, value: float, limits: tuple[float, float], unit: float) -> None:
+    """Refuse an option, in the solver's units, that is out of proportion to the data."""
+    low, high = limits
+    if not low <= value <= high:
+        hint = ", or growth=False" if name == "alpha" and value > high else ""
+        raise ValueError(
+            f"`{name}` is {value * unit:g}, out of proportion to these states and times: pass a number "
+            f"from {low * unit:.3g} to {high * unit:.3g}, or 'auto'{hint}."
+        )

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scdiffot._data.autoencoders import check_free_autoencoder, write_autoencoder
-from scdiffot._data.checks import check_count, is_mudata, writable
+from scdiffot._data.checks import check_count, check_number, is_mudata, writable
 from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
 from scdiffot._data.gene_names import check_unambiguous, gene_names
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator, rng_name
 from scdiffot.core.autoencoder_fit import fit_autoencoder
+from scdiffot.core.devices import resolve_device
+from scdiffot.core.options import MAX_BATCH, MAX_HIDDEN, MAX_STEPS
 
 if TYPE_CHECKING:
+    import torch
     from anndata import AnnData
 
 # Steps after which many cells have been seen enough, and the limits of the epochs they make.
@@ -36,7 +39,7 @@ def autoencoder(
     validation_size: float = 0.1,
     batch_size: int = 128,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     key_added: str = "X_ae",
     show_progress: bool = True,
     copy: bool = False,
@@ -77,7 +80,7 @@ def autoencoder(
     rng
         Seed or generator. Equal seeds give equal results on one machine.
     device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the representation.
     show_progress
@@ -119,15 +122,14 @@ def autoencoder(
     """
     if is_mudata(adata):
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
-    generator = as_generator(rng)
+    generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_free_autoencoder(adata, key_added)
     if likelihood not in ("gaussian", "nb"):
         raise ValueError(f"`likelihood` is {likelihood!r}: pass 'gaussian' or 'nb'.")
-    n_latent, n_hidden = check_count("n_latent", n_latent, 1), check_count("n_hidden", n_hidden, 1)
-    patience, batch_size = check_count("patience", patience, 1), check_count("batch_size", batch_size, 1)
-    if not 0 < validation_size <= 0.5:
-        raise ValueError(f"`validation_size` is {validation_size}: pass a share of the cells, above 0 and up to 0.5.")
+    n_latent, n_hidden = check_count("n_latent", n_latent, 1), check_count("n_hidden", n_hidden, 1, MAX_HIDDEN)
+    patience, batch_size = check_count("patience", patience, 1), check_count("batch_size", batch_size, 1, MAX_BATCH)
+    validation_size = check_number("validation_size", validation_size, 0, 0.5, above=True)
     n_validation = max(int(np.ceil(validation_size * adata.n_obs)), 2)
     n_trained = adata.n_obs - n_validation
     if n_trained <= n_latent:
@@ -136,7 +138,7 @@ def autoencoder(
         )
     if max_epochs is None:
         max_epochs = int(np.clip(N_STEPS * batch_size / n_trained, *EPOCHS))
-    max_epochs = check_count("max_epochs", max_epochs, 1)
+    max_epochs = check_count("max_epochs", max_epochs, 1, MAX_STEPS)
     columns = np.flatnonzero(gene_mask(adata, mask_var))
     # the autoencoder finds its genes again by name
     check_unambiguous(gene_names(adata), adata.var_names[columns])
@@ -170,7 +172,7 @@ def autoencoder(
             n_validation=n_validation,
             batch_size=batch_size,
             rng=generator,
-            device=device,
+            device=where,
             callback=callback,
         )
     if history["interrupted"]:

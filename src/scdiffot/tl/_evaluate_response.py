@@ -14,6 +14,7 @@ from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
+from scdiffot.core.devices import resolve_device
 from scdiffot.core.response import ResponseConfig
 from scdiffot.core.response_evaluation import evaluate_responses
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
+    import torch
     from anndata import AnnData
     from mudata import MuData
 
@@ -59,7 +61,7 @@ def evaluate_response(
     n_landmarks: int | None = None,
     smoothing: float | None = None,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
@@ -112,7 +114,7 @@ def evaluate_response(
     rng
         Seed or generator.
     device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the evaluation, by itself or beside a response of that name, which it neither needs nor changes.
     show_progress
@@ -180,7 +182,7 @@ def evaluate_response(
     )
     if check_share("test_size", test_size) == 1:
         raise ValueError("`test_size` is 1, which leaves nothing to train on: pass a number below 1.")
-    generator = as_generator(rng)
+    generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     cells = read_groups(
         adata,
@@ -214,7 +216,7 @@ def evaluate_response(
                 decode=decode,
                 n_boot=n_boot,
                 rng=generator,
-                device=device,
+                device=where,
                 callback=callback,
             )
             for fold, (strata, unseen) in parts.items()

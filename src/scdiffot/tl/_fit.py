@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.cautions import caution_course
 from scdiffot._data.checks import given_options, writable
 from scdiffot._data.site import find_site
 from scdiffot._data.snapshots import time_course
@@ -17,10 +18,12 @@ from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
 from scdiffot.core import FitConfig
 from scdiffot.core import fit as fit_core
+from scdiffot.core.devices import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import torch
     from anndata import AnnData
     from mudata import MuData
 
@@ -53,7 +56,7 @@ def fit(
     n_layers: int | None = None,
     n_landmarks: int | None = None,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
@@ -143,7 +146,7 @@ def fit(
     rng
         Seed or generator. Equal seeds give equal results on one machine.
     device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the fit, and prefix of all that it writes.
     show_progress
@@ -174,6 +177,11 @@ def fit(
         ``params``, ``history`` (losses; distance to every snapshot beside its sampling noise, error of the mass) and
         ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and numbers only.
 
+    A cell whose states are ten times as far from all other cells but one as these are from their median is left out of the
+    training, though it counts in the masses, and named in a warning. Warnings also name snapshots that could be samples of one
+    population, masses that jump more than tenfold, many copies of cells, and a `growth_prior` that the masses overrule; the growth
+    that the masses imply is logged, and stored in ``params`` as ``mass_folds`` and ``mass_rates``, for every interval.
+
     Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises
     KeyboardInterrupt and writes nothing.
 
@@ -185,7 +193,7 @@ def fit(
         If an argument or an array has the wrong type.
     ValueError
         If the data or an option cannot be used: too few cells or times, missing or infinite values, labels without a
-        time, masses that are not positive, duplicated names, a view. Nothing is written then.
+        time, masses that are not positive, duplicated names, a view; or if the training diverges. Nothing is written then.
 
     Examples
     --------
@@ -210,7 +218,7 @@ def fit(
     # Expression and position diffuse differently: misfit in one of them would count as diffusion of both.
     config = replace(config, search_sigma=spatial_key is None)
     config = replace(config, **given_options(options))
-    generator = as_generator(rng)
+    generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_free(adata, keys)
     course = time_course(
@@ -235,8 +243,9 @@ def fit(
             show_progress=show_progress,
         )
         course = course.in_tissue(site.tissue, site.positions)
+    caution_course(course, adata.obs_names, mass=mass, growth=config.growth)
     with progress_bar("Fit", show=show_progress) as callback:
-        model, history = fit_core(course.snapshots, config, rng=generator, device=device, callback=callback)
+        model, history = fit_core(course.snapshots, config, rng=generator, device=where, callback=callback)
     if history["interrupted"]:
         n_done = int(np.asarray(history["step"])[-1])
         logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)

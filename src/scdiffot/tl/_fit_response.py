@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from scdiffot._data.cautions import caution_cells
 from scdiffot._data.checks import given_options, writable
 from scdiffot._data.response_store import check_response_free, response_params, write_response
 from scdiffot._data.responses import read_groups
@@ -12,13 +15,14 @@ from scdiffot._keys import DEFAULT, Keys
 from scdiffot._logging import logger
 from scdiffot._progress import progress_bar
 from scdiffot._rng import as_generator
+from scdiffot.core.devices import resolve_device
 from scdiffot.core.response import ResponseConfig
 from scdiffot.core.response import fit_response as fit_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
+    import torch
     from anndata import AnnData
     from mudata import MuData
 
@@ -46,7 +50,7 @@ def fit_response(
     n_landmarks: int | None = None,
     smoothing: float | None = None,
     rng: int | np.random.Generator = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
@@ -127,7 +131,7 @@ def fit_response(
     rng
         Seed or generator. Equal seeds give equal results on one machine.
     device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ...
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the response, and prefix of all that is read off it.
     show_progress
@@ -143,6 +147,9 @@ def fit_response(
         ``params``, ``history`` (``step``, ``loss`` on cells that were set aside, the ``metric`` that was used, the ``smoothing``
         in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
 
+    A cell whose states are ten times as far from all other cells but one as these are from their median is left out of the
+    training, and named in a warning; so are many copies of cells.
+
     Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises KeyboardInterrupt and
     writes nothing.
 
@@ -154,7 +161,7 @@ def fit_response(
         If an argument or an array has the wrong type.
     ValueError
         If the data or an option cannot be used: a target that is the control, a context without controls, fewer than 20 cells
-        in a group, doses that are not positive, missing or infinite values, a view. Nothing is written then.
+        in a group, doses that are not positive, missing or infinite values, a view; or if the training diverges. Nothing is written then.
 
     Examples
     --------
@@ -175,9 +182,9 @@ def fit_response(
         "n_landmarks": n_landmarks,
         "smoothing": smoothing,
     }
-    config = ResponseConfig(method=method, metric=metric, unbalanced=bool(unbalanced))
+    config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
     config = replace(config, **given_options(options))
-    generator = as_generator(rng)
+    generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_response_free(adata, keys)
     cells = read_groups(
@@ -192,9 +199,11 @@ def fit_response(
         target_embedding=target_embedding,
     )
     strata = cells.strata(mass if unbalanced else None)
+    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
+    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
     with progress_bar("Fit response", show=show_progress) as callback:
         model, history = fit_core(
-            strata, cells.targets.conditions, config, rng=generator, device=device, callback=callback
+            strata, cells.targets.conditions, config, rng=generator, device=where, callback=callback
         )
     if history["interrupted"]:
         logger.warning("Interrupted after %d steps: the state reached is kept.", int(history["step"][-1]))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scdiffot.core.cloud_scores import energy_distance
+from scdiffot.core.divergence import check_loss
 from scdiffot.core.gaussian_map import GaussianMap
 from scdiffot.core.seeding import first_generator, linear
 
@@ -186,7 +187,7 @@ def _solve(
             loss.backward()
             slow.step()
             if step % CHECK_EVERY == 0 or step == config.steps:
-                value = _error(source, held_x, held_y)
+                value = _finite_error(source, held_x, held_y, step)
                 if value < best:
                     best, kept = value, _state(source, target)
                 report(step, value)
@@ -201,6 +202,12 @@ def _solve(
 
 def _error(source: ConvexPotential, x: Tensor, y: Tensor) -> float:
     return energy_distance(source.gradient(x).numpy(), y.numpy())
+
+
+def _finite_error(source: ConvexPotential, x: Tensor, y: Tensor, step: int) -> float:
+    if not bool(torch.isfinite(source.gradient(x)).all()):
+        check_loss(float("nan"), 0.0, step)
+    return _error(source, x, y)
 
 
 def _state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+
+from scdiffot.core.config import COUNTS, check_training
+from scdiffot.core.options import check_choice, check_flag
 
 
 @dataclass(frozen=True)
@@ -143,18 +145,15 @@ class ResponseConfig:
     smoothing: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.method not in ("flow", "convex"):
-            raise ValueError(f"`method` is {self.method!r}: pass 'flow' or 'convex'.")
-        if self.metric not in ("auto", "learned", "euclidean"):
-            raise ValueError(f"`metric` is {self.metric!r}: pass 'auto', 'learned' or 'euclidean'.")
-        for name in ("n_steps", "batch_size", "n_hidden", "n_layers", "n_landmarks", "n_pairs"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, Integral) or value < 1):
-                raise ValueError(f"`{name}` is {value}: pass a positive integer.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"`learning_rate` is {self.learning_rate}: pass a positive number.")
-        if not 0 <= self.smoothing < float("inf"):
-            raise ValueError(f"`smoothing` is {self.smoothing}: pass a number that is zero or positive.")
+        checked: dict[str, Any] = {
+            "method": check_choice("method", self.method, ("flow", "convex")),
+            "metric": check_choice("metric", self.metric, ("auto", "learned", "euclidean")),
+            "unbalanced": check_flag("unbalanced", self.unbalanced),
+        }
+        counts = {name: COUNTS[name] for name in COUNTS if hasattr(self, name)}
+        checked |= check_training(self, counts, ("n_steps", "n_hidden"))
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def steps(self) -> int:

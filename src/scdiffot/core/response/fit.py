@@ -11,6 +11,7 @@ import numpy as np
 from scdiffot._rng import as_generator
 from scdiffot.core.config import Progress
 from scdiffot.core.devices import resolve_device
+from scdiffot.core.outliers import drop_isolated_responses
 from scdiffot.core.scales import smoothing_width
 from scdiffot.core.seeding import one_thread, torch_generator
 from scdiffot.core.snapshots import Scaling, state_unit
@@ -75,6 +76,7 @@ def fit_response(
     missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled})
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
+    strata = drop_isolated_responses(strata)
     with one_thread():
         n_maps = len(conditions.strength) if config.method == "convex" else 1
         return _fit(strata, conditions, config, generator, where, _Report(n_maps * config.steps, callback))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from scdiffot.core.divergence import check_loss
 from scdiffot.core.seeding import generator_on
 from scdiffot.core.soap import Descent
 
@@ -100,7 +101,9 @@ def fit_flow(
             done += 1
             if done % CHECK_EVERY == 0 or done == config.steps:
                 reported = done
-                report(done, best.check())
+                loss = best.check()
+                check_loss(loss, best.first, done, config.learning_rate)
+                report(done, loss)
     except KeyboardInterrupt:
         # the linear part alone is a state, but nobody would take it for a fit
         if done == 0:
@@ -119,7 +122,7 @@ class _Best:
     def __init__(self, flow: ResponseFlow, vector: Tensor, points: _Points) -> None:
         self.flow, self.vector, self.points = flow, vector, points
         self.loss = float("inf")
-        self.check()
+        self.first = self.check()
 
     @torch.no_grad()
     def check(self) -> float:

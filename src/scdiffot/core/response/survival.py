@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scdiffot.core.divergence import check_networks
 from scdiffot.core.mlp import MLP
 from scdiffot.core.soap import Descent
 
@@ -77,6 +78,7 @@ def fit_survival(
         x = cells[chosen] + width * torch.randn(BATCH, cells.shape[1], generator=generator)
         log_rate = model.net(torch.cat([x, treatment[chosen]], 1))[:, 0]
         descent.step((log_rate.exp() - ratio[chosen] * log_rate).mean())
+    check_networks(model.net)
     with torch.no_grad():
         for i, p in enumerate(pairs):
             log_rate = model.log_survival(p.cells, conditions.embedding[i], float(conditions.strength[i]))

@@ -1,0 +1,110 @@
+"""Checks of numbers, flags and choices: one clear error that names the option."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Choice = TypeVar("Choice", bound=str)
+# Steps of training, hidden layers, units of a layer, points of a batch, cells of a coupling whose
+# matrix of costs takes 1.6 GB, and pairs: what exceeds these is a mistake or exhausts the memory.
+MAX_STEPS, MAX_LAYERS, MAX_HIDDEN = 1_000_000, 32, 4096
+MAX_BATCH, MAX_LANDMARKS, MAX_PAIRS = 1_000_000, 20_000, 10_000_000
+
+
+def check_number(
+    name: str,
+    value: Any,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    above: bool = False,
+) -> float:
+    """Return a finite number from `low` (or above it) to `high` as a float.
+
+    Raises
+    ------
+    TypeError
+        If it is no number, or a boolean.
+    ValueError
+        If it is NaN, infinite or out of range.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a number.")
+    number = float(value)
+    inside = number > low if above else number >= low
+    if not np.isfinite(number) or not inside or number > high:
+        raise ValueError(f"`{name}` is {value}: pass {_range(low, high, above)}.")
+    return number
+
+
+def check_count(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return a whole number of at least `least` and at most `most` as an int.
+
+    Raises
+    ------
+    TypeError
+        If it is no whole number, or a boolean.
+    ValueError
+        If it is out of range.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
+    count = int(value)
+    if count < least:
+        raise ValueError(f"`{name}` is {value}: pass at least {least}.")
+    if most is not None and count > most:
+        raise ValueError(f"`{name}` is {value}: pass at most {most}.")
+    return count
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return True or False, also of NumPy, as a bool.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"`{name}` is {value!r}: pass True or False.")
+    return bool(value)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Choice]) -> Choice:
+    """Return one of some strings.
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+    ValueError
+        If it is none of them.
+    """
+    options = list(choices)
+    words = " or ".join([", ".join(map(repr, options[:-1])), repr(options[-1])][len(options) < 2 :])
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass {words}.")
+    for option in options:
+        if value == option:
+            return option
+    raise ValueError(f"`{name}` is {value!r}: pass {words}.")
+
+
+def _range(low: float, high: float, above: bool) -> str:
+    if np.isinf(low) and np.isinf(high):
+        return "a finite number"
+    if np.isinf(high):
+        if low == 0:
+            return "a positive number" if above else "a number that is zero or positive"
+        return f"a number {'above' if above else 'of at least'} {low:g}"
+    if np.isinf(low):
+        return f"a number of at most {high:g}"
+    if above:
+        return f"a number above {low:g}, and at most {high:g}"
+    return f"a number from {low:g} to {high:g}"
