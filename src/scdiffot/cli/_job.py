@@ -213,9 +213,12 @@ def print_summary(*texts: Any) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
-    try:
+    # printed by ourselves, since rich ends the process where nobody listens
+    with console.capture() as capture:
         for text in texts:
             console.print(text, soft_wrap=isinstance(text, str), highlight=False, markup=False)
+    try:
+        sys.stdout.write(capture.get())
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
