@@ -7,6 +7,7 @@ import pytest
 
 from scdiffot._data.number_text import distinct_texts, number_text
 from scdiffot._data.time_labels import UnreadableLabels, read_labels
+from scdiffot._data.treatments import Treatments
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,9 @@ def test_numbers_as_text(number, text):
 def test_texts_tell_numbers_apart():
     assert distinct_texts(np.array([0.1, 1 / 3, 2])) == ["0.1", "0.333333", "2"]
     assert distinct_texts(np.array([1e9 + 0.001, 1e9 + 0.002])) == ["1000000000.001", "1000000000.002"]
+
+
+def test_doses_that_differ_have_names_of_their_own():
+    flat = np.zeros((1, 1))
+    treatments = Treatments(["drug"], [[20240101.0, 20240103.0]], flat, "", flat, flat)
+    assert treatments.condition_names == ["drug at 20240101", "drug at 20240103"]

@@ -14,6 +14,7 @@ from .checks import check_adata, suggest
 from .expression import PORTION
 from .labels import cell_labels
 from .layouts import RESPONSE_TABLES
+from .number_text import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ class PredictionInfo:
     @property
     def label(self) -> str:
         """Treatment, with its dose if there are doses."""
-        return repr(self.target) if np.isnan(self.dose) else f"{self.target!r} at {self.dose:g}"
+        return repr(self.target) if np.isnan(self.dose) else f"{self.target!r} at {number_text(self.dose)}"
 
     def write(self, adata: AnnData | MuData, name: str) -> None:
         """Write it into `uns`."""

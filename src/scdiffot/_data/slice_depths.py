@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import some, suggest
+from .number_text import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +62,9 @@ def read_depths(
     found = dict(sorted(found.items(), key=lambda item: item[1]))
     values = list(found.values())
     if len(set(values)) < len(values):
-        raise ValueError(f"`depth` gives two slices the same depth ({some(f'{k}: {v:g}' for k, v in found.items())}).")
+        raise ValueError(
+            f"`depth` gives two slices the same depth ({some(f'{k}: {number_text(v)}' for k, v in found.items())})."
+        )
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scdiffot.core.response import Conditions
 
 from .checks import some, suggest
+from .number_text import number_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class Treatments:
     @property
     def condition_names(self) -> list[str]:
         """Treatment of every condition, with its dose if there are doses."""
-        return [name if np.isnan(dose) else f"{name} at {dose:g}" for name, dose in self.labels]
+        return [name if np.isnan(dose) else f"{name} at {number_text(dose)}" for name, dose in self.labels]
 
     @property
     def conditions(self) -> Conditions:
@@ -104,7 +105,7 @@ class Treatments:
             raise TypeError(f"`dose` is a {type(dose).__name__}: pass a number.")
         if not 0 <= float(dose) <= doses[-1]:
             raise ValueError(
-                f"`dose` is {dose}: {target!r} was seen at {some(doses)}; pass a dose from 0 to {doses[-1]:g}."
+                f"`dose` is {dose}: {target!r} was seen at {some(doses)}; pass a dose from 0 to {number_text(doses[-1])}."
             )
         return embedding, self.strength(float(dose)), target, float(dose)
 

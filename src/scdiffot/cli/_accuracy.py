@@ -16,15 +16,17 @@ Row = tuple[str, float, str, float]
 
 def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
     """What was measured, its value, and what to compare it with."""
+    from scdiffot._data.number_text import number_text
+
     history = adata.uns[key]["history"]
     rows: list[Row] = []
     later = list(zip(history["times"], history["w1"], history["w1_floor"], history["mass_error"], strict=True))[1:]
-    rows += [(f"W1 of the roll-out at {t:g}", w1, "sampling noise", floor) for t, w1, floor, _ in later]
-    rows += [(f"mass error at {t:g}", error, "exact", 0.0) for t, _, _, error in later]
+    rows += [(f"W1 of the roll-out at {number_text(t)}", w1, "sampling noise", floor) for t, w1, floor, _ in later]
+    rows += [(f"mass error at {number_text(t)}", error, "exact", 0.0) for t, _, _, error in later]
     if "validation" in adata.uns[key]:
         table = adata.uns[key]["validation"]
         left_out = zip(table["time"], table["w1"], table["w1_mccann"], strict=True)
-        rows += [(f"W1 of the left-out {t:g}", w1, "optimal transport", ot) for t, w1, ot in left_out]
+        rows += [(f"W1 of the left-out {number_text(t)}", w1, "optimal transport", ot) for t, w1, ot in left_out]
     if "true_drift" in adata.obsm:
         rows.append(("drift: cosine with the truth", _cosine(adata, key), "exact", 1.0))
         rows.append(("growth: correlation with the truth", _correlation(adata, key), "exact", 1.0))

@@ -56,6 +56,7 @@ def _fate(job: Job) -> int:
 
 def _summary(adata: AnnData | MuData, key: str) -> Any:
     """A line for every type of the source cells."""
+    from scdiffot._data.number_text import number_text
     from scdiffot._data.shares import read_fate
     from scdiffot._keys import Keys
 
@@ -67,5 +68,7 @@ def _summary(adata: AnnData | MuData, key: str) -> Any:
         largest = ", ".join(f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items())
         n_descendants = f"{members[Keys(key).n_descendants].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))
-    title = f"Fates at {found['target_time']:g} (held-out accuracy of the classifier: {found['accuracy']:.2f})"
+    title = (
+        f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"
+    )
     return make_table(title, (str(found["cell_key"]), "cells", "descendants", "fates"), rows, right=(1, 2))

@@ -13,6 +13,7 @@ from scdiffot._data.extract import locate, representation
 from scdiffot._data.gene_names import match_genes
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
+from scdiffot._data.number_text import number_text
 from scdiffot._data.predicted import (
     PredictedCells,
     PredictionInfo,
@@ -183,7 +184,7 @@ def read_view(
         if params["dose_key"] not in adata.obs:
             raise KeyError(
                 f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: add it, so that the prediction "
-                f"at {dose:g} is compared with cells of that dose."
+                f"at {number_text(dose)} is compared with cells of that dose."
             )
         treated &= np.isclose(numbers(adata.obs[params["dose_key"]]), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from scdiffot._data.checks import check_adata, check_count, check_share, some
 from scdiffot._data.gene_names import gene_columns
+from scdiffot._data.number_text import number_text
 from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slice_depths import read_depths, read_masses
 from scdiffot._data.slices import TissueSlices, read_slices
@@ -203,7 +204,9 @@ def _bracket(depths: dict[str, float], at: Any) -> tuple[str, str, float]:
         raise TypeError(f"`at` is a {type(at).__name__}: pass a number, in the unit of `depth`.")
     names, values = list(depths), np.array(list(depths.values()))
     if not values[0] <= at <= values[-1]:
-        raise ValueError(f"`at` is {at:g}: the slices {some(names)} cover depths from {values[0]:g} to {values[-1]:g}.")
+        raise ValueError(
+            f"`at` is {number_text(at)}: the slices {some(names)} cover depths from {number_text(values[0])} to {number_text(values[-1])}."
+        )
     k = int(np.searchsorted(values, float(at), side="right")) - 1
     if k == len(names) - 1:
         return names[k], names[k - 1], 0.0
