@@ -145,6 +145,11 @@ class Keys:
         return f"{self.uns}_ancestry"
 
     @property
+    def fingerprint(self) -> str:
+        """A number for every cell in `obsm`, and for every gene in `varm`, that shows whether the states have changed since."""
+        return f"{self.uns}_fingerprint"
+
+    @property
     def transitions(self) -> str:
         """Transition probabilities between cells in `obsp`."""
         return f"{self.uns}_T_fwd"

@@ -14,8 +14,10 @@ from scdiffot.errors import damaged
 
 from .alignment import SliceAlignment
 from .checks import check_adata
+from .fingerprints import ALIGNED, check_fingerprint, write_fingerprint
 from .layouts import ALIGNMENT
 from .seals import check_seal, seal
+from .slices import read_positions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +83,8 @@ def write_alignment(
             "scale": np.array([warp.scale for _, warp in warps]),
         }
     adata.obsm[keys.aligned] = aligned
+    positions = read_positions(adata, params["spatial_key"])[0]
+    write_fingerprint(adata.obsm, adata.obs_names, keys, ALIGNED, positions)
     adata.uns[keys.slices] = seal(entry, *(name for name in PARTS if name in entry))
 
 
@@ -118,6 +122,7 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
     if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(2), atol=1e-6):
         raise damaged(f"{place}['rotation']", "holds matrices that are no rotations")
     poses = {n: Pose(r, s) for n, r, s in zip(names, turns, stored["shift"], strict=True)}
+    _check_positions(adata, key, entry["params"])
     warps = dict.fromkeys(names) | (_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {})
     return SliceAlignment(table, poses, warps, _runner_ups(stored, names))
 
@@ -128,6 +133,18 @@ def _runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str,
         return {}
     pairs = zip(stored["runner_up_rotation"], stored["runner_up_shift"], strict=True)
     return {n: Pose(r, s) if np.isfinite(r).all() else None for n, (r, s) in zip(names, pairs, strict=True)}
+
+
+def _check_positions(adata: AnnData | MuData, key: str, params: Mapping[str, Any]) -> None:
+    """Refuse coordinates that have changed since they were aligned; without them there is nothing to compare."""
+    name = str(params.get("spatial_key", ""))
+    try:
+        positions = read_positions(adata, name, allow_missing=True)[0]
+    except KeyError:
+        return
+    what, made = f"`spatial_key` {name!r}", f"adata.uns[{Keys(key).slices!r}]"
+    remedy = f"Run scdiffot.tl.align_slices again, or restore {name!r}."
+    check_fingerprint(adata, key, ALIGNED, positions, what=what, made=made, remedy=remedy)
 
 
 def _ends(name: str, chain: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ from .autoencoders import is_autoencoder, read_autoencoder
 from .checks import is_mudata, some
 from .expression import PORTION, dense, layer_names
 from .extract import Location, locate, representation
+from .fingerprints import STATE, check_decoder
 from .gene_names import check_unambiguous, find_genes, gene_names, listed_genes
 from .store import read_params
 
@@ -143,7 +144,10 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None, *, gene_s
         If the representation has no decoder, or it does not fit the data.
     """
     params = read_params(adata, key)
-    space = gene_space(adata, params["use_rep"], params["n_dims"], decoder, gene_symbols=gene_symbols)
+    use_rep, n_dims = params["use_rep"], params["n_dims"]
+    space = gene_space(adata, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
+    if decoder is None:
+        check_decoder(adata, key, STATE, use_rep=use_rep, n_dims=n_dims, digest=params.get("decoder"))
     tissue: Tissue | None = params["tissue"]
     if tissue is None:
         return space

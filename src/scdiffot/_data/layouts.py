@@ -29,7 +29,8 @@ FIT_PARAMS = Record(
         "held_out": Array(("H",)),
         "times": _TIMES,
         "masses": Array(("T",), low=TINY),
-    }
+    },
+    {"decoder": TEXT},
 )
 _LOSS = Array(("S",), low=-1e37, high=1e37, nan=True)
 FIT_HISTORY = Record(
@@ -55,7 +56,8 @@ RESPONSE_PARAMS = Record(
         "embedding": Array(("K", "e")),
         "embedding_shift": Array(("e",)),
         "embedding_scale": Array(("e",), low=TINY),
-    }
+    },
+    {"decoder": TEXT},
 )
 
 # Of `pp.autoencoder`

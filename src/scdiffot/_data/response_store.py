@@ -13,6 +13,7 @@ from scdiffot._rng import rng_name
 from .checks import is_mudata, some
 from .expression import PORTION, dense
 from .extract import locate, representation
+from .fingerprints import RESPONSE, check_decoder, check_states, write_fingerprints
 from .gene_names import match_genes
 from .genes import gene_space
 from .prediction_store import drop_predictions
@@ -66,6 +67,7 @@ def write_response(
 ) -> None:
     """Write a fitted response, and drop what an earlier one of that name predicted."""
     drop_predictions(adata, keys.uns)
+    params = {**params, "decoder": write_fingerprints(adata, keys, RESPONSE, params)}
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
     adata.uns[keys.response] = seal(entry, _keys.PARAMS, _keys.RESPONSE_MODEL)
 
@@ -97,8 +99,9 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
         If the representation has other axes than that of the reference.
     """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
+    own = _check_reference(reference, params)
     if adata is reference:
-        return representation(adata, use_rep, n_dims=n_dims)[0]
+        return own
     there = locate(reference, use_rep)
     try:
         found = locate(adata, use_rep)
@@ -133,7 +136,8 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
     """
     import torch
 
-    space = gene_space(reference, params["use_rep"], params["n_dims"])
+    _check_reference(reference, params)
+    space = genes_of(reference, params)
     columns = match_genes(adata, space.names)
     if (columns < 0).any():
         missing = space.names[columns < 0]
@@ -154,7 +158,19 @@ def genes_of(
     reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None, *, gene_symbols: str | None = None
 ) -> GeneSpace:
     """Decoder of the representation of a response; see :func:`~scdiffot._data.genes.read_genes`."""
-    return gene_space(reference, params["use_rep"], params["n_dims"], decoder, gene_symbols=gene_symbols)
+    use_rep, n_dims = params["use_rep"], params["n_dims"]
+    space = gene_space(reference, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
+    if decoder is None:
+        digest = params.get("decoder")
+        check_decoder(reference, params["key"], RESPONSE, use_rep=use_rep, n_dims=n_dims, digest=digest)
+    return space
+
+
+def _check_reference(reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+    """States of the cells with the response, which must be those that it was fitted to."""
+    states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_states(reference, params["key"], RESPONSE, states, params["use_rep"])
+    return states
 
 
 def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> None:

@@ -9,15 +9,17 @@ import numpy as np
 
 from scdiffot import _keys
 from scdiffot._keys import Keys
-from scdiffot._layouts import read
+from scdiffot._layouts import Array, read
 from scdiffot._rng import rng_name
 from scdiffot._stored_json import is_number
 from scdiffot.core.model import RUOTModel
 from scdiffot.errors import StoredFitError, damaged
 
 from .cautions import implied_growth
-from .checks import check_adata, is_mudata, suggest
+from .checks import check_adata, suggest
+from .derived import drop_derived
 from .extract import representation
+from .fingerprints import STATE, check_positions, check_states, write_fingerprints
 from .layouts import FIT_HISTORY, FIT_PARAMS, RESULTS
 from .seals import check_seal, seal
 from .snapshots import time_course
@@ -96,7 +98,7 @@ def write_fit(
     tissue: Tissue | None,
 ) -> None:
     """Write the fields of all cells and the entry of `uns`, and drop what was derived from an earlier fit of that name."""
-    _drop_derived(adata, keys)
+    drop_derived(adata, keys)
     for name, field in ((keys.velocity, "drift"), (keys.flow, "flow"), (keys.score, "score")):
         adata.obsm[name] = fields[field] if tissue is None else tissue.split(fields[field])[0]
     if tissue is not None:
@@ -105,23 +107,11 @@ def write_fit(
     adata.obs[keys.potential] = fields["potential"]
     if growth_prior is not None:
         adata.obs[keys.growth_prior] = growth_prior
+    positions = None if tissue is None else tissue.positions(adata)
+    digest = write_fingerprints(adata, keys, STATE, params, positions)
+    params = {**params, "decoder": digest}
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
     adata.uns[keys.uns] = seal(entry, *_PARTS)
-
-
-def _drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
-    for name in (keys.migration, keys.fate, keys.fate_se, keys.fate_path, keys.ancestry):
-        adata.obsm.pop(name, None)
-    # another run may have a name that begins like a projection
-    for name in [name.removeprefix("X_") for name in adata.obsm]:
-        adata.obsm.pop(keys.projection(name), None)
-    for name in (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time):
-        if name in adata.obs:
-            del adata.obs[name]
-    adata.obsp.pop(keys.transitions, None)
-    layers = [m.layers for m in adata.mod.values()] if is_mudata(adata) else [adata.layers]
-    for layer in layers:
-        layer.pop(keys.velocity, None)
 
 
 def write_validation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -> None:
@@ -216,19 +206,50 @@ def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
 
 
 def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
-    """Read the states of all cells, as the fit did."""
+    """Read the states of all cells, as the fit did.
+
+    Raises
+    ------
+    StoredFitError
+        If they are not those of the fit any more.
+    """
     params = read_params(adata, key)
     states = representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_states(adata, key, STATE, states, params["use_rep"])
     tissue: Tissue | None = params["tissue"]
-    return states if tissue is None else tissue.join(states, tissue.positions(adata))
+    return states if tissue is None else tissue.join(states, _positions(adata, key, tissue))
+
+
+def _positions(adata: AnnData | MuData, key: str, tissue: Tissue) -> np.ndarray:
+    positions = tissue.positions(adata)
+    check_positions(adata, key, positions, tissue.spatial_key)
+    return positions
 
 
 def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
-    """Read the velocities of all cells, in the space of :func:`read_states`."""
-    keys = Keys(key)
-    velocities = np.asarray(adata.obsm[keys.velocity])
-    tissue: Tissue | None = read_params(adata, key)["tissue"]
-    return velocities if tissue is None else tissue.join(velocities, np.asarray(adata.obsm[keys.migration]))
+    """Read the velocities of all cells, in the space of :func:`read_states`.
+
+    Raises
+    ------
+    KeyError
+        If they are missing.
+    StoredFitError
+        If they do not have the dimensions of the fit.
+    """
+    keys, params = Keys(key), read_params(adata, key)
+    tissue: Tissue | None = params["tissue"]
+    velocities = _vectors(adata, keys.velocity, params["n_dims"])
+    if tissue is None:
+        return velocities
+    return tissue.join(velocities, _vectors(adata, keys.migration, tissue.positions(adata).shape[1]))
+
+
+def _vectors(adata: AnnData | MuData, name: str, n_dims: int) -> np.ndarray:
+    if name not in adata.obsm:
+        raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.tl.fit again, which writes it.")
+    layout = Array((adata.n_obs, n_dims), nan=True, infinite=True)
+    vectors: np.ndarray = read(np.asarray(adata.obsm[name]), layout, f"adata.obsm[{name!r}]")
+    return vectors
 
 
 def read_course(
@@ -252,8 +273,9 @@ def read_course(
     arguments = {name: params[name] for name in names} | changes
     held = [float(t) for t in params["held_out"]] if held_out is None else held_out
     course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
+    check_states(adata, key, STATE, course.states, course.use_rep)
     tissue: Tissue | None = params["tissue"]
-    return course if tissue is None else course.in_tissue(tissue, tissue.positions(adata))
+    return course if tissue is None else course.in_tissue(tissue, _positions(adata, key, tissue))
 
 
 def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> Any:

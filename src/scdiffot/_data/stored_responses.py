@@ -49,7 +49,7 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     params: dict[str, Any] = read(entry[_keys.PARAMS], RESPONSE_PARAMS, f"{place}[{_keys.PARAMS!r}]")
     for name in ("context", "dose_key", "target_embedding"):
         params[name] = params[name] or None
-    params["targets"] = params["targets"].tolist()
+    params["targets"], params["key"] = params["targets"].tolist(), key
     targets = Treatments(
         params["targets"],
         _doses(params.pop("doses"), params["targets"], f"{place}[{_keys.PARAMS!r}]['doses']"),

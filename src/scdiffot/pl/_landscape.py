@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data import fingerprints
 from scdiffot._data.checks import some
+from scdiffot._data.fingerprints import check_fingerprint
 from scdiffot._data.store import read_table
 from scdiffot._data.time_values import closest, several
 from scdiffot._keys import DEFAULT, LANDSCAPE
@@ -110,6 +112,15 @@ def landscape(
     if quantity not in found:
         raise KeyError(f"`quantity` is {quantity!r}, which a fit without growth does not have: draw the 'potential'.")
     plane = find_plane(adata, str(found["basis"]), key=key)
+    check_fingerprint(
+        adata,
+        key,
+        fingerprints.LANDSCAPE,
+        plane.basis.points,
+        what=f"`basis` {found['basis']!r}",
+        made="the landscape",
+        remedy=f"Run scdiffot.tl.landscape(adata, basis={found['basis']!r}, key={key!r}) again.",
+    )
     if paths is not None:
         check_paths(paths, plane.states.shape[1])
     chosen = _find_times(found["times"], times, plane)

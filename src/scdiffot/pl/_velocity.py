@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scdiffot._data.fingerprints import ARROWS, check_fingerprint, embedding_of
 from scdiffot._data.store import read_fit, read_velocities
 from scdiffot._keys import DEFAULT, Keys
 
@@ -121,6 +122,15 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
         raise KeyError(
             f"`basis` {basis!r} has no velocities, adata.obsm[{name!r}]: run scdiffot.tl.project(adata, {basis!r}, key={key!r})."
         )
+    check_fingerprint(
+        adata,
+        key,
+        ARROWS + name,
+        embedding_of(adata, basis),
+        what=f"`basis` {basis!r}",
+        made=f"adata.obsm[{name!r}]",
+        remedy=f"Run scdiffot.tl.project(adata, {basis!r}, key={key!r}) again.",
+    )
     return np.asarray(adata.obsm[name], dtype=np.float64)[:, :2]
 
 

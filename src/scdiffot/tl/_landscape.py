@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data import fingerprints
 from scdiffot._data.basis import read_basis
 from scdiffot._data.checks import writable
+from scdiffot._data.fingerprints import write_fingerprint
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_course, read_model, read_times
@@ -143,6 +145,7 @@ def landscape(
         region = _regions(plane, np.where(labels[0] < 0, len(labels[1]), labels[0]), x, y)
         found |= _tables(chosen, potentials, region, names=[*labels[1], UNKNOWN], axes=(x, y))
     adata.uns[Keys(key).uns][LANDSCAPE] = found
+    write_fingerprint(adata.obsm, adata.obs_names, Keys(key), fingerprints.LANDSCAPE, shown.points)
     return adata if copy else None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.checks import writable
 from scdiffot._data.extract import representation
+from scdiffot._data.fingerprints import ARROWS, write_fingerprint
 from scdiffot._data.neighbors import embed_vectors
 from scdiffot._data.store import read_states, read_velocities
 from scdiffot._keys import DEFAULT, Keys
@@ -72,4 +73,5 @@ def project(
     embedding, name = representation(adata, basis, argument="basis")
     projected = embed_vectors(read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors)
     adata.obsm[keys.projection(name)] = projected.astype(np.float32)
+    write_fingerprint(adata.obsm, adata.obs_names, keys, ARROWS + keys.projection(name), embedding)
     return adata if copy else None

@@ -20,6 +20,7 @@ from scdiffot._keys import ALL, DEFAULT, PARAMS, Keys
 from scdiffot._logging import logger
 from scdiffot._rng import as_generator
 from scdiffot.core.subpopulations import summarise_features, summarise_groups
+from scdiffot.errors import StoredFitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,6 +155,8 @@ def _decoder(
         return genes_of(owner, params, decoder, gene_symbols=gene_symbols)
     try:
         return genes_of(owner, params, gene_symbols=gene_symbols)
+    except StoredFitError:
+        raise
     except ValueError as error:
         logger.warning("Genes are left out. %s", error)
         return None
