@@ -27,28 +27,32 @@ def _recipe() -> type:
 
 
 class _Layers(nn.Module):
-    """A stack of layers that takes the batch of every cell, as those of scvi-tools do."""
+    """A stack of layers that takes the batch of every cell as `scvi.nn.FCLayers` does: as an index, if there are several."""
 
-    def __init__(self, n_in: int, n_out: int) -> None:
+    def __init__(self, n_in: int, n_out: int, n_batch: int = 1) -> None:
         super().__init__()
-        self.line = nn.Linear(n_in + 1, n_out)
+        self.n_batch = n_batch if n_batch > 1 else 0
+        self.line = nn.Linear(n_in + self.n_batch, n_out)
 
     def forward(self, x, batch):
         assert batch.shape == (len(x), 1)
-        return torch.tanh(self.line(torch.cat([x, batch], dim=1)))
+        if self.n_batch:
+            x = torch.cat([x, nn.functional.one_hot(batch.squeeze(-1), self.n_batch)], dim=1)
+        return torch.tanh(self.line(x))
 
 
 class _Stub:
     """What the recipe needs of a trained `scvi.model.SCVI`."""
 
-    def __init__(self, n_genes: int, n_latent: int) -> None:
+    def __init__(self, n_genes: int, n_latent: int, n_batch: int = 1) -> None:
         torch.manual_seed(0)
         module = nn.Module()
+        module.n_batch = n_batch
         module.z_encoder = nn.Module()
         module.z_encoder.encoder = _Layers(n_genes, 8)
         module.z_encoder.mean_encoder = nn.Linear(8, n_latent)
         module.decoder = nn.Module()
-        module.decoder.px_decoder = _Layers(n_latent, 8)
+        module.decoder.px_decoder = _Layers(n_latent, 8, n_batch)
         module.decoder.px_scale_decoder = nn.Sequential(nn.Linear(8, n_genes), nn.Softmax(dim=-1))
         self.module = module
 
@@ -82,22 +86,37 @@ def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
     torch.testing.assert_close(along, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_model_of_that_protocol(quick):
+@pytest.mark.parametrize("n_batch", [1, 3])
+def test_a_model_of_that_protocol(quick, n_batch):
     adata = _cells()
-    model = _Stub(adata.n_vars, 3)
+    model = _Stub(adata.n_vars, 3, n_batch)
     decoder = _recipe()(model)
     with torch.no_grad():
         adata.obsm["X_scVI"] = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
     _check(adata, decoder, quick, at_kinks=0.0)
 
 
+def test_expression_is_the_mean_over_batches():
+    model = _Stub(10, 3, n_batch=2)
+    z = torch.randn(5, 3)
+    line, out = model.module.decoder.px_decoder.line, model.module.decoder.px_scale_decoder
+    hot = torch.eye(2)
+    with torch.no_grad():
+        scales = [out(torch.tanh(z @ line.weight[:, :3].T + line.weight[:, 3:] @ hot[b] + line.bias)) for b in (0, 1)]
+        found = _recipe()(model).decode(z)
+    assert not torch.allclose(scales[0], scales[1], rtol=0.01)
+    torch.testing.assert_close(torch.expm1(found), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2)
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_scvi_tools(quick):
+@pytest.mark.parametrize("batch_key", [None, "batch"])
+def test_scvi_tools(quick, batch_key):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scvi = pytest.importorskip("scvi")
     adata = _cells()
-    scvi.model.SCVI.setup_anndata(adata)
+    adata.obs["batch"] = np.resize(["a", "b"], adata.n_obs)
+    scvi.model.SCVI.setup_anndata(adata, batch_key=batch_key)
     model = scvi.model.SCVI(adata, n_latent=3, n_hidden=16)
     model.train(max_epochs=2, enable_progress_bar=False, logger=False, accelerator="cpu")
     adata.obsm["X_scVI"] = model.get_latent_representation()

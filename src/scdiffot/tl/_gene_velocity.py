@@ -80,23 +80,26 @@ def gene_velocity(
     Notes
     -----
     A model of scvi-tools :cite:p:`Lopez2018` becomes a decoder by two methods; expression is then log1p of counts at a total of
-    10,000::
+    10,000. With a batch key, it is the mean over the batches, so that velocities along the latent space are not those of one
+    batch. A model with further covariates needs them after the batch in both calls::
 
         class Decoder:
             def __init__(self, model):
                 self.module = model.module.eval().cpu()
 
-            def batch(self, x):
-                return torch.zeros(len(x), 1)
+            def batches(self, x):
+                # indices, not one-hot vectors
+                return [torch.full((len(x), 1), b) for b in range(max(self.module.n_batch, 1))]
 
             def encode(self, x):
                 encoder = self.module.z_encoder
-                return encoder.mean_encoder(encoder.encoder(x, self.batch(x)))
+                states = [encoder.mean_encoder(encoder.encoder(x, b)) for b in self.batches(x)]
+                return torch.stack(states).mean(0)
 
             def decode(self, z):
                 decoder = self.module.decoder
-                scale = decoder.px_scale_decoder(decoder.px_decoder(z, self.batch(z)))
-                return torch.log1p(1e4 * scale)
+                scales = [decoder.px_scale_decoder(decoder.px_decoder(z, b)) for b in self.batches(z)]
+                return torch.log1p(1e4 * torch.stack(scales).mean(0))
 
 
         adata.obsm["X_scVI"] = model.get_latent_representation()
