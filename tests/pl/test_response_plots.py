@@ -61,6 +61,12 @@ def test_genes_as_they_were_measured(responded):
     np.testing.assert_allclose(as_x["treated"], decoded["treated"], atol=1e-5)
 
 
+def test_counts_are_not_drawn_beside_logarithms(responded):
+    responded.layers["counts"] = np.rint(np.exp(3 + responded.X))
+    with pytest.raises(ValueError, match="`layer` 'counts' holds counts .* on another scale"):
+        sdo.pl.response(responded, layer="counts")
+
+
 def test_cells_that_die_are_not_drawn(responded):
     lost = (responded.obs["cell_type"] == "A").to_numpy()
     responded.obs.loc[lost, "scdiffot_survival"] *= 0

@@ -80,11 +80,13 @@ def test_own_genes_layers_and_copies(caplog, fingerprint):
 def test_bad_input(mdata, fingerprint):
     adata = _cells()
     adata.layers["counts"] = sparse.csr_matrix(np.expm1(adata.X.toarray()).round())
+    adata.layers["normalised"] = 100 * adata.X.toarray() + 0.5
     before = fingerprint(adata)
     cases = [
         (ValueError, "`proliferation` names 'nothing', none of which", {"proliferation": "nothing"}),
         (TypeError, "`apoptosis` holds 3", {"apoptosis": [3]}),
         (ValueError, r"`layer` 'counts' holds counts.*Pass layer=None \(X\)", {"layer": "counts"}),
+        (ValueError, "`layer` 'normalised' holds values up to .* no logarithms", {"layer": "normalised"}),
         (KeyError, "`layer` is 'log'", {"layer": "log"}),
         (ValueError, r"`birth_rates` is \(2, 1\)", {"birth_rates": (2, 1)}),
         (TypeError, "`death_rates` is 1", {"death_rates": 1}),

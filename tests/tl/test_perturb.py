@@ -162,6 +162,8 @@ def test_far_from_the_data_on_the_way(expressed, caplog, source):
         ({"genes": "Gata2"}, KeyError, "Did you mean 'Gata1'"),
         ({"genes": {"Gata1": -1.0}}, ValueError, "'Gata1' to -1, but its expression is never below zero"),
         ({"genes": {"Gata1": 900}}, ValueError, "no gene is above .* not a count"),
+        # several times the highest logarithm
+        ({"genes": {"Gata1": 30}}, ValueError, "no gene is above .* not a count"),
         ({"genes": {"Gata1": "off"}}, TypeError, "'Gata1' to a str"),
         ({"genes": {"Gata1": np.nan}}, ValueError, "to nan: pass a finite number"),
         ({"genes": {}}, ValueError, "names no gene"),

@@ -210,6 +210,31 @@ class TestOtherData:
         new.X = sparse.csr_matrix(new.X)
         assert predicted(new, reference=answered, project=True) == pytest.approx(dense, abs=1e-4)
 
+    @pytest.mark.parametrize("scale", ["counts", "normalised", "scaled"])
+    def test_expression_on_another_scale_is_refused(self, answered, new, fingerprint, scale):
+        logarithms = np.asarray(new.X, dtype=np.float64)
+        new.X = {
+            "counts": np.rint(np.expm1(logarithms)),
+            "normalised": np.expm1(logarithms) + 0.5,
+            "scaled": (logarithms - logarithms.mean(axis=0)) / np.maximum(logarithms.std(axis=0), 1e-6),
+        }[scale]
+        before = fingerprint(new)
+        with pytest.raises(ValueError, match="`adata` X holds .*on another scale.*log1p"):
+            sdo.tl.predict_response(new, reference=answered, project=True)
+        assert fingerprint(new) == before
+
+    def test_counts_are_refused_where_states_are_logarithms(self, treated, brief):
+        sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **brief)
+        new = treated.copy()
+        new.X = np.rint(np.expm1(np.asarray(new.X)))
+        with pytest.raises(ValueError, match="`adata` 'X' holds counts"):
+            sdo.tl.predict_response(new, reference=treated)
+        # and logarithms, where they are counts
+        sdo.tl.fit_response(new, *GROUPS, use_rep="X", **brief)
+        with pytest.raises(ValueError, match="`adata` 'X' holds no counts"):
+            sdo.tl.predict_response(treated, reference=new)
+        assert np.isfinite(predicted(new, reference=new)[controls(new)]).all()
+
     def test_own_states_of_all_cells(self, answered, new):
         new.obsm["X_pca"] = np.asarray(answered.obsm["X_pca"])[controls(answered)]
         expected = predicted(answered)[controls(answered)]

@@ -17,6 +17,7 @@ from .fingerprints import RESPONSE, check_decoder, check_states, write_fingerpri
 from .gene_names import match_genes
 from .genes import gene_space
 from .prediction_store import drop_predictions
+from .scale import N_COMPARED, check_scale
 from .seals import seal
 from .stored_responses import is_response
 
@@ -96,7 +97,7 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
     KeyError
         If the representation, or one of its genes, is missing.
     ValueError
-        If the representation has other axes than that of the reference.
+        If the representation has other axes than that of the reference, or is expression on another scale.
     """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
     own = _check_reference(reference, params)
@@ -118,7 +119,12 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
         columns = match_genes(found.owner, names)
         if (columns < 0).any():
             raise KeyError(f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to.")
-        return representation(adata, use_rep)[0][:, columns]
+        states = representation(adata, use_rep)[0][:, columns]
+        fitted = representation(reference, use_rep, n_dims=n_dims)[0]
+        check_scale(
+            states[_some_rows(len(states))], genes_of(reference, params), fitted, name=f"`adata` {found.name!r}"
+        )
+        return states
     states = representation(adata, use_rep, n_dims=n_dims)[0]
     _check_axes(found.owner, there.owner, found.key, n_dims)
     return states
@@ -132,7 +138,7 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
     KeyError
         If a gene is missing.
     ValueError
-        If the representation of the reference has no encoder.
+        If the representation of the reference has no encoder, or X is on another scale than its source.
     """
     import torch
 
@@ -146,12 +152,20 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
         )
     if adata.X is None:
         raise ValueError("`adata` has no X: put the expression there that the representation of the reference saw.")
+    some_cells = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
+    fitted = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_scale(some_cells, space, fitted, name="`adata` X")
     parts = []
     for start in range(0, adata.n_obs, PORTION):
         x = torch.as_tensor(dense(adata.X[start : start + PORTION])[:, columns], dtype=torch.float32)
         with torch.no_grad():
             parts.append(space.decoder.encode(x).numpy())
     return np.concatenate(parts)
+
+
+def _some_rows(n: int) -> np.ndarray:
+    """Evenly spaced cells that show the scale of all."""
+    return np.unique(np.linspace(0, n - 1, min(n, N_COMPARED)).astype(int))
 
 
 def genes_of(

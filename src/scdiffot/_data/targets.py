@@ -13,7 +13,7 @@ import torch
 from scdiffot.core.perturbation import Intervention
 
 from .checks import some
-from .expression import dense
+from .scale import source_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,10 +25,10 @@ KINDS = ("knockout", "knockdown", "overexpress")
 LEFT = 0.5
 # Over-expression is that of the cells with the most, but for one in a hundred.
 HIGH = 0.99
-# Cells that are looked at, and of them those that tell what a representation was computed from.
-N_CELLS, N_TRIED = 2000, 200
+# Cells that are looked at.
+N_CELLS = 2000
 # Below zero by this share of the range is no rounding; farther than this factor above all genes is another unit.
-BELOW, ABOVE = 0.05, 10.0
+BELOW, ABOVE = 0.05, 3.0
 # Spread, relative to the level of a gene or to the genes that vary most, of one that does not vary.
 FLAT = 1e-5
 
@@ -65,7 +65,7 @@ class Expression:
         decoded = space.decode(states[chosen])
         spread, level = decoded.std(axis=0, dtype=np.float64), np.abs(decoded).max(axis=0)
         low, top = decoded.min(axis=0), decoded.max(axis=0)
-        seen = _observed(space, states, chosen)
+        seen = source_expression(space, states, chosen)
         if seen is not None:
             low, top = seen.min(axis=0), seen.max(axis=0)
         return cls(
@@ -201,22 +201,3 @@ def check_kind(kind: str, factor: float | None) -> None:
     if not fits:
         limits = "from 0 to below 1" if kind == "knockdown" else "above 1"
         raise ValueError(f"`factor` is {factor}: pass a number {limits} for kind={kind!r}.")
-
-
-def _observed(space: GeneSpace, states: np.ndarray, cells: np.ndarray) -> np.ndarray | None:
-    """The expression that a representation was computed from, if it is still there: that which encodes to the states."""
-    tried = cells[:: -(-len(cells) // N_TRIED)]
-    owner = space.owner
-    if owner.n_obs != len(states):
-        return None
-    for values in (owner.X, *owner.layers.values()):
-        if values is None:
-            continue
-        x = torch.as_tensor(dense(values[tried][:, space.columns]), dtype=torch.float32)
-        with torch.no_grad():
-            encoded = space.decoder.encode(x).numpy()
-        # positions in a tissue are no expression
-        difference = (encoded - states[tried])[:, : space.n_dims]
-        if np.abs(difference).max() <= 0.01 * states[tried].std(axis=0).max():
-            return dense(values[cells][:, space.columns])
-    return None

@@ -22,6 +22,7 @@ from scdiffot._data.predicted import (
     response_key,
 )
 from scdiffot._data.response_store import genes_of, response_states
+from scdiffot._data.scale import check_scale
 from scdiffot._data.stored_responses import read_response
 from scdiffot._data.treatments import numbers
 from scdiffot._keys import PARAMS
@@ -107,6 +108,8 @@ class ResponseView:
         values = {"control": control[:, order], "predicted": predicted[_survivors(cells)][:, order]}
         if layer is not None:
             observed, row_of = self._expression(layer, space.var_names[order])
+            states = representation(self.reference, self.params["use_rep"], n_dims=self.params["n_dims"])[0]
+            check_scale(observed, space, states, name=f"`layer` {layer!r}", columns=order)
             values["control"], values["treated"] = observed[row_of[cells.rows]], observed[row_of[treated]]
         elif len(treated):
             values["treated"] = space.decode(self._states()[treated])[:, order]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Scores at which a rate is half-way between its limits, and over which it goes from one to the other, as in Waddington-OT.
 BIRTH_LOGISTIC = (0.25, 0.5)
 DEATH_LOGISTIC = (0.1, 0.2)
+# No logarithm of normalised expression is higher: that of a million counts is 14, or 20 to the base of two.
+MAX_LOG = 30.0
 # Genes of a built-in set below which the names are probably no symbols.
 N_LEAST = 3
 
@@ -118,6 +120,12 @@ def score_growth(
     scanpy = require("scanpy", extra="scanpy")
     values = expression(adata, layer)
     check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
+    top = float(values.max())
+    if top > MAX_LOG:
+        raise ValueError(
+            f"`layer` {'None (X)' if layer is None else repr(layer)} holds values up to {top:.3g}, which are no logarithms: pass "
+            "log-normalised expression (scanpy.pp.normalize_total, log1p)."
+        )
     labels = adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)
     scored = AnnData(values, obs=adata.obs[[]], var=pd.DataFrame(index=labels))
     for name, columns in sets.items():

@@ -257,7 +257,7 @@ def _decoder(
     except ValueError as error:
         if genes:
             raise
-        logger.info("All scores are of states, none of genes: %s", error)
+        logger.warning("All scores are of states, none of genes: %s", error)
         return None
 
 

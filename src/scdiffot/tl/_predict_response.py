@@ -106,7 +106,7 @@ def predict_response(
         If an argument has the wrong type.
     ValueError
         If the treatment or dose is not covered by the fit, no cell is selected, the representation has other axes than that
-        of the reference or no decoder, `key_added` is the name of another response, or `adata` is a view. Nothing is written then.
+        of the reference or no decoder, expression is on another scale (counts, if it was fitted on logarithms), `key_added` is the name of another response, or `adata` is a view. Nothing is written then.
 
     Examples
     --------
