@@ -8,10 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from _evaluated import give_evaluation
-from _followed import give_ancestry, give_fates, give_landscape, give_trends
-from _perturbed import give_perturbations
-from _regulated import give_growth_genes, give_regulation
+from _every_plot import count_artists, every_plot
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -22,60 +19,10 @@ import scdiffot as sdo
 mpl.use("agg")
 
 
-@pytest.fixture
-def ready(fitted, give_response):
-    """A fit with all results that a plot draws, an embedding and velocities there."""
-    import pandas as pd
-
-    columns = ["w1", "w1_previous", "w1_next", "w1_pooled", "w1_mccann", "w1_floor"]
-    table = pd.DataFrame([[1.0, 3.0, 2.0, 1.8, 1.2, 0.4]], columns=columns, index=["1"]).assign(time=1.0)
-    fitted.uns["scdiffot"]["validation"] = table
-    fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
-    sdo.tl.project(fitted, "umap")
-    for give in (give_fates, give_ancestry, give_landscape, give_trends, give_perturbations, give_response):
-        give(fitted)
-    # one group, for one axes
-    for give in (give_regulation, give_growth_genes):
-        give(fitted, ("A",))
-    give_evaluation(fitted)
-    return fitted
+each_plot = pytest.mark.parametrize("name", sdo.pl.__all__)
 
 
-@pytest.fixture
-def paths(ready):
-    return sdo.tl.simulate(ready, 0)
-
-
-def _plots(paths):
-    return {
-        "history": lambda a, **o: sdo.pl.history(a, **o),
-        "population": lambda a, **o: sdo.pl.population(a, paths, **o),
-        "velocity": lambda a, **o: sdo.pl.velocity(a, **o),
-        "trajectories": lambda a, **o: sdo.pl.trajectories(a, paths, **o),
-        "trajectory_genes": lambda a, **o: sdo.pl.trajectory_genes(a, **o),
-        "regulation": lambda a, **o: sdo.pl.regulation(a, **o),
-        "growth_genes": lambda a, **o: sdo.pl.growth_genes(a, **o),
-        "perturb": lambda a, **o: sdo.pl.perturb(a, **o),
-        "perturb_screen": lambda a, **o: sdo.pl.perturb_screen(a, **o),
-        "response": lambda a, **o: sdo.pl.response(a, **o),
-        "response_evaluation": lambda a, **o: sdo.pl.response_evaluation(a, "energy_distance", **o),
-        "growth": lambda a, **o: sdo.pl.growth(a, **o),
-        "validation": lambda a, **o: sdo.pl.validation(a, **o),
-        "fate": lambda a, **o: sdo.pl.fate(a, **o),
-        "ancestry": lambda a, **o: sdo.pl.ancestry(a, **o),
-        "landscape": lambda a, **o: sdo.pl.landscape(a, times=[1.0], paths=paths, **o),
-        "slices": lambda a, **o: sdo.pl.slices(a, "label", spatial_key="X_umap", overlay=True, **o),
-    }
-
-
-every_plot = pytest.mark.parametrize("name", sdo.pl.__all__)
-
-
-def _n_artists(ax):
-    return len(ax.lines) + len(ax.collections) + len(ax.patches) + len(ax.images)
-
-
-@every_plot
+@each_plot
 def test_draws_on_given_axes_and_shows_nothing(ready, paths, name, monkeypatch):
     def show(*_, **__):
         raise AssertionError("plt.show was called")
@@ -83,22 +30,22 @@ def test_draws_on_given_axes_and_shows_nothing(ready, paths, name, monkeypatch):
     monkeypatch.setattr(plt, "show", show)
     figure, (ax, other) = plt.subplots(1, 2)
     n_figures = len(plt.get_fignums())
-    assert _plots(paths)[name](ready, ax=ax) is ax
-    assert _plots(paths)[name](ready, ax=ax, show=True) is ax
-    assert _plots(paths)[name](ready, ax=ax, return_fig=True) is figure
+    assert every_plot(paths)[name](ready, ax=ax) is ax
+    assert every_plot(paths)[name](ready, ax=ax, show=True) is ax
+    assert every_plot(paths)[name](ready, ax=ax, return_fig=True) is figure
     assert len(plt.get_fignums()) == n_figures
-    assert _n_artists(ax) > 0
-    assert _n_artists(other) == 0
+    assert count_artists(ax) > 0
+    assert count_artists(other) == 0
     assert ax.get_xlabel()
     assert ax.get_ylabel()
 
 
-@every_plot
+@each_plot
 def test_returns_figure_or_axes_or_nothing(ready, paths, name, monkeypatch):
     shown = []
     monkeypatch.setattr(plt, "show", lambda *_, **__: shown.append(1))
     monkeypatch.setattr(plt, "get_backend", lambda: "tkagg")
-    plot = _plots(paths)[name]
+    plot = every_plot(paths)[name]
     assert isinstance(plot(ready, return_fig=True), Figure)
     axes = plot(ready, show=False)
     assert all(isinstance(ax, Axes) for ax in (axes if isinstance(axes, list) else [axes]))
@@ -107,7 +54,7 @@ def test_returns_figure_or_axes_or_nothing(ready, paths, name, monkeypatch):
     assert shown == [1]
 
 
-@every_plot
+@each_plot
 def test_honours_autoshow_of_scanpy(ready, paths, name, monkeypatch):
     scanpy = pytest.importorskip("scanpy")
     monkeypatch.setattr(plt, "get_backend", lambda: "tkagg")
@@ -117,18 +64,18 @@ def test_honours_autoshow_of_scanpy(ready, paths, name, monkeypatch):
     try:
         for autoshow in (True, False):
             scanpy.settings.autoshow = autoshow
-            assert (_plots(paths)[name](ready) is None) == autoshow
+            assert (every_plot(paths)[name](ready) is None) == autoshow
     finally:
         scanpy.settings.autoshow = before
     assert shown == [1]
     monkeypatch.delitem(sys.modules, "scanpy")
-    assert _plots(paths)[name](ready) is None
+    assert every_plot(paths)[name](ready) is None
 
 
-@every_plot
+@each_plot
 def test_changes_nothing_and_draws(ready, paths, name, fingerprint, tmp_path):
     before = fingerprint(ready)
-    figure = _plots(paths)[name](ready, return_fig=True)
+    figure = every_plot(paths)[name](ready, return_fig=True)
     figure.savefig(tmp_path / "plot.png")
     assert fingerprint(ready) == before
     # not a blank page
@@ -139,7 +86,7 @@ def test_changes_nothing_and_draws(ready, paths, name, fingerprint, tmp_path):
 @pytest.mark.parametrize("name", sorted(set(sdo.pl.__all__) - {"slices"}))
 def test_without_a_fit(course, paths, name):
     with pytest.raises(KeyError, match=r"run scdiffot\.tl\.(fit|evaluate_response)"):
-        _plots(paths)[name](course)
+        every_plot(paths)[name](course)
     assert not plt.get_fignums()
 
 

@@ -56,6 +56,11 @@ class Basis:
         return vectors[:, first : first + self.points.shape[1]] / self.unit
 
 
+def first_column(name: str, n_columns: int) -> int:
+    """The first column of an embedding to draw: the second one of a diffusion map, whose first is trivial."""
+    return int(name.rpartition(":")[2] == "X_diffmap" and n_columns > 2)
+
+
 def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis:
     """Find coordinates: the representation of a fit, the tissue it was fitted in, or an embedding.
 
@@ -64,7 +69,8 @@ def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis
     adata
         Cells with a fit.
     basis
-        Key of `obsm`; the representation of the fit if None. Its first two columns are taken.
+        Key of `obsm`; the representation of the fit if None. Its first two columns are taken, of ``X_diffmap`` those after the
+        trivial first one.
     key
         Name of the fit.
 
@@ -79,9 +85,12 @@ def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis
     use_rep, tissue = str(params["use_rep"]), params["tissue"]
     points, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
     if name == use_rep:
-        return Basis(name, states[:, : params["n_dims"]][:, :2], states, 0, 1.0)
+        n_dims = int(params["n_dims"])
+        first = first_column(name, n_dims)
+        return Basis(name, states[:, first : min(first + 2, n_dims)], states, first, 1.0)
     if tissue is not None and name == tissue.spatial_key:
         return Basis(name, points[:, :2], states, tissue.n_dims, tissue.unit)
     if points.shape[1] == 1:
         raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
-    return Basis(name, points[:, :2], states, None, 1.0)
+    first = first_column(name, points.shape[1])
+    return Basis(name, points[:, first : first + 2], states, None, 1.0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.number_text import distinct_texts
 
+from ._figure import background
 from ._points import draw_legend
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def draw_alluvial(
             width=2 * half,
             bottom=bottom[seen],
             color=[shade for shade, there in zip(shades, seen, strict=True) if there],
-            edgecolor="white",
+            edgecolor=background(),
             linewidth=0.6,
         )
     ax.set_xticks(times, distinct_texts(times))

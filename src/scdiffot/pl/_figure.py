@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,7 @@ WITHOUT_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 
 
 def make_axes(
-    ax: Axes | Sequence[Axes] | None,
+    ax: Axes | Sequence[Axes] | np.ndarray | None,
     n_panels: int = 1,
     *,
     n_columns: int = 4,
@@ -37,13 +39,21 @@ def make_axes(
         Size of a panel relative to that in `rcParams`, which scanpy's settings change.
     projection
         Projection of the panels of a new figure, such as ``"3d"``.
+
+    Raises
+    ------
+    TypeError
+        If `ax` holds anything but axes.
+    ValueError
+        If it is empty, or has several axes where there is one panel.
     """
     import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
 
     axes: list[Any]
     if ax is not None:
-        axes = [ax] if isinstance(ax, Axes) else list(ax)
+        axes = _flatten(ax)
+        if n_panels == 1 and len(axes) > 1:
+            raise ValueError(f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them.")
         return axes[0].figure, axes
     w, h = plt.rcParams["figure.figsize"]
     rows = -(-n_panels // n_columns)
@@ -61,6 +71,20 @@ def make_axes(
     for unused in axes[n_panels:]:
         unused.remove()
     return figure, axes[:n_panels]
+
+
+def _flatten(ax: Any) -> list[Any]:
+    """Axes in a flat list: one of them, any nested sequence, or the array of `plt.subplots`."""
+    from matplotlib.axes import Axes
+
+    if isinstance(ax, Axes):
+        return [ax]
+    if not isinstance(ax, list | tuple | np.ndarray):
+        raise TypeError(f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of plt.subplots().")
+    axes = [one for part in ax for one in _flatten(part)]
+    if not axes:
+        raise ValueError("`ax` is empty: pass axes, or leave it out.")
+    return axes
 
 
 def finish(

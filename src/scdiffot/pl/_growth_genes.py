@@ -11,7 +11,7 @@ from scdiffot._data.regulation import find_groups, labels, read_growth_genes
 from scdiffot._data.store import read_params
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 from ._points import draw_colorbar
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ def _draw_bars(ax: Axes, part: pd.DataFrame, unit: str) -> None:
     factor = np.divide(effect, mean, out=np.zeros_like(effect), where=mean != 0)
     error = part["sd"].to_numpy() * np.abs(factor)
     ax.barh(y, effect, height=0.7, color=np.where(effect > 0, UP, DOWN))
-    ax.errorbar(effect, y, xerr=error, ls="", color="black", lw=1)
-    ax.axvline(0, color="black", lw=0.8)
+    ax.errorbar(effect, y, xerr=error, ls="", color=foreground(), lw=1)
+    ax.axvline(0, color=foreground(), lw=0.8)
     ax.set_yticks(y, part.index)
     ax.set_ylim(y[-1] - 0.6, 0.6)
     ax.set(xlabel=unit, ylabel="gene")
@@ -157,7 +157,7 @@ def _draw_dots(ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: lis
     x, y = np.meshgrid(np.arange(len(parts)), -np.arange(len(genes)), indexing="ij")
     limit = float(np.abs(effect).max()) or 1.0
     points = ax.scatter(
-        x, y, s=_area(agreement), c=effect, cmap="coolwarm", vmin=-limit, vmax=limit, edgecolors="#404040", lw=0.4
+        x, y, s=_area(agreement), c=effect, cmap="coolwarm", vmin=-limit, vmax=limit, edgecolors=foreground(), lw=0.4
     )
     ax.set_xticks(np.arange(len(parts)), names, rotation=90 if len(parts) > N_FLAT else 0)
     ax.set_yticks(-np.arange(len(genes)), genes)
@@ -165,7 +165,7 @@ def _draw_dots(ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: lis
     ax.set_ylim(-len(genes) + 0.4, 0.6)
     ax.tick_params(length=0)
     ax.set_axisbelow(True)
-    ax.grid(color="#e8e8e8", lw=0.6)
+    ax.grid(color=foreground(), alpha=0.1, lw=0.6)
     ax.spines[:].set_visible(False)
     draw_colorbar(ax, points, unit)
     handles = [

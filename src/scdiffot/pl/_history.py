@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.store import read_history, read_params, read_times
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,8 @@ def history(
     ------
     KeyError
         If there is no fit.
+    ValueError
+        If there are more than two axes.
 
     Examples
     --------
@@ -67,6 +69,8 @@ def history(
     record = read_history(adata, key)
     times = read_times(adata, key)
     figure, axes = make_axes(ax, 2)
+    if len(axes) > 2:
+        raise ValueError(f"`ax` has {len(axes)} axes: pass 2, or 1 for the losses alone.")
     _draw_losses(axes[0], record)
     if len(axes) > 1:
         labels = [times.label(t) for t in record["times"]]
@@ -91,7 +95,9 @@ def _draw_distances(ax: Axes, record: dict, labels: list[str], time_key: str) ->
     x = np.arange(len(labels) - 1)
     ax.bar(x, np.asarray(record["w1"])[1:], width=0.6, color="C0", label="roll-out")
     for k, floor in zip(x, np.asarray(record["w1_floor"])[1:], strict=True):
-        ax.plot([k - 0.4, k + 0.4], [floor, floor], color="black", lw=2, label="sampling noise" if k == 0 else None)
+        ax.plot(
+            [k - 0.4, k + 0.4], [floor, floor], color=foreground(), lw=2, label="sampling noise" if k == 0 else None
+        )
     ax.set_xticks(x, labels[1:])
     ax.set_xlabel(time_key)
     ax.set_ylabel("$W_1$ to the snapshot (state)")

@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.perturbation import read_one
 from scdiffot._keys import ALL, DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import background, finish, foreground, make_axes
 from ._points import draw_legend
 from ._shares import check_names, class_colors
 
@@ -124,12 +124,12 @@ def _draw_composition(ax: Axes, found: dict[str, Any], rows: list[int], colors: 
                     height=0.86,
                     color=color,
                     alpha=1.0 if below else 0.55,
-                    edgecolor="white",
+                    edgecolor=background(),
                     linewidth=0.5,
                 )
                 left += share
                 if share > SEEN:
-                    ax.errorbar(left, y + height, xerr=WIDTH * error, color="black", lw=1, capsize=1.5)
+                    ax.errorbar(left, y + height, xerr=WIDTH * error, color=foreground(), lw=1, capsize=1.5)
             places.append(y)
         name = "all cells" if str(found["sources"][row]) == ALL else str(found["sources"][row])
         labels += [f"{name}   control", f"× {found['mass_ratio'][row]:.2f}   changed"]
@@ -146,7 +146,7 @@ def _draw_shift(ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[s
     ax.axvline(0, color="#808080", lw=0.8, zorder=0)
     for i, row in enumerate(rows):
         if i % 2:
-            ax.axhspan(-i - 0.5, -i + 0.5, color="#f2f2f2", lw=0, zorder=-1)
+            ax.axhspan(-i - 0.5, -i + 0.5, color=foreground(), alpha=0.05, lw=0, zorder=-1)
         here = _seen(found, [row])
         for k, offset in zip(seen, offsets, strict=True):
             if not here[k]:
@@ -160,7 +160,7 @@ def _draw_shift(ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[s
                 fmt="o",
                 ms=5,
                 color=color,
-                mfc=color if certain else "white",
+                mfc=color if certain else background(),
                 lw=1.2,
             )
     ax.set_yticks(

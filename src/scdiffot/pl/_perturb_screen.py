@@ -10,7 +10,7 @@ from scdiffot._data.checks import suggest
 from scdiffot._data.perturbation import read_screen
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import background, finish, make_axes
 from ._perturb import LEVEL, WIDTH
 from ._points import draw_legend
 from ._shares import class_colors
@@ -106,7 +106,7 @@ def perturb_screen(
             fmt="o",
             ms=5.5,
             color=color,
-            mfc=color if certain[row] else "white",
+            mfc=color if certain[row] else background(),
             lw=1.2,
         )
     axes[0].set_yticks(-np.arange(len(rows)), [_label(found, row) for row in rows])

@@ -101,5 +101,7 @@ def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
         variables = adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
         return str(variables[0]), str(variables[min(1, len(variables) - 1)])
     short = short.removeprefix("X_")
+    if short == "diffmap":
+        return "DC1", "DC2"
     pretty = short.upper() if short.lower() in {"ae", "pca", "tsne", "umap"} else short
     return f"{pretty} 1", f"{pretty} 2"

@@ -52,6 +52,8 @@ def draw_coloured_cells(
     ------
     KeyError
         If there is no such column.
+    TypeError
+        If `color` is no name.
     """
     if color is None or (color == plane.times.column):
         draw_time_cells(ax, plane, alpha=alpha)
@@ -59,8 +61,8 @@ def draw_coloured_cells(
     holder, name = find_column(adata, color, "color")
     column = read_column(adata, color, "color")
     if getattr(column.dtype, "kind", "O") in "iuf":
-        points = draw_cells(ax, plane, c=np.asarray(column, dtype=np.float64), cmap=TIME_MAP, alpha=alpha)
-        draw_colorbar(ax, points, color)
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        draw_colorbar(ax, draw_number_cells(ax, plane, values, alpha=alpha), color)
         return
     import pandas as pd
 
@@ -70,6 +72,17 @@ def draw_coloured_cells(
     colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]
     draw_cells(ax, plane, c=colors, alpha=alpha)
     draw_legend(ax, color, table)
+
+
+def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: float = 1.0) -> Any:
+    """Scatter all cells, coloured by a number; cells without one are grey."""
+    from matplotlib import colormaps
+
+    known = values[np.isfinite(values)]
+    limits = {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
+    shown = np.where(np.isfinite(values), values, np.nan)
+    cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
+    return draw_cells(ax, plane, c=shown, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits)
 
 
 def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
@@ -82,30 +95,46 @@ def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
 
 
 def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
-    """Colour of every category: those in `uns` if they are complete, else distinct ones."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
+    """Colour of every category: those in `uns` if they are complete, otherwise distinct ones.
+
+    As in scanpy, ``uns["{color}_colors"]`` has a colour for every category in their order; a dict (category -> colour) is read
+    as well. Categories that it lacks, and what is no colour, take default colours.
+    """
+    from matplotlib.colors import is_color_like, to_hex
 
     names = [str(c) for c in column.categories]
     stored = adata.uns.get(f"{color}_colors")
-    if stored is not None and len(stored) >= len(names):
-        return dict(zip(names, [str(c) for c in stored], strict=False))
-    if len(names) <= 10:
+    table: dict[str, Any] = {}
+    if hasattr(stored, "items"):
+        table = {str(name): c for name, c in stored.items()}
+    elif isinstance(stored, list | tuple | np.ndarray) and len(stored) >= len(names):
+        table = dict(zip(names, stored, strict=False))
+    colors = dict(zip(names, default_colors(len(names)), strict=False))
+    return {name: to_hex(table[name]) if is_color_like(table.get(name)) else colors[name] for name in names}
+
+
+def default_colors(n: int) -> list[str]:
+    """At least `n` distinct colours."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if n <= 10:
         colors = [colormaps["tab10"](i) for i in range(10)]
-    elif len(names) <= 20:
+    elif n <= 20:
         # the strong colours before their light companions
         colors = [colormaps["tab20"](i) for i in (*range(0, 20, 2), *range(1, 20, 2))]
     else:
-        colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, len(names))]
-    return dict(zip(names, map(to_hex, colors), strict=False))
+        colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, n)]
+    return [to_hex(c) for c in colors]
 
 
 def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
     """Scatter all cells, coloured by a signed quantity; the scale is symmetric, whatever the range."""
-    limit = float(np.quantile(np.abs(values), 0.98)) or 1.0
+    known = np.abs(values[np.isfinite(values)])
+    limit = (float(np.quantile(known, 0.98)) if len(known) else 0.0) or 1.0
     # the middle of this map is grey: on white paper, cells with little growth would vanish otherwise
     points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
-    beyond = "both" if np.abs(values).max() > limit else "neither"
+    beyond = "both" if (known > limit).any() else "neither"
     draw_colorbar(ax, points, label, extend=beyond)
 
 

@@ -10,7 +10,7 @@ from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_model
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 from ._plane import Plane, find_plane
 from ._points import GREY, TIME_MAP, point_size, thinned
 from ._trajectories import check_paths
@@ -157,7 +157,7 @@ def _draw_overlay(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_ma
         s=18,
         alpha=0.9,
         linewidths=0.4,
-        edgecolors="black",
+        edgecolors=foreground(),
         label=label,
         zorder=3,
         **options,
@@ -169,7 +169,7 @@ def _draw_mass(ax: Axes, plane: Plane, paths: Trajectories, times: np.ndarray, m
     order = np.argsort(paths.times)
     start = np.exp(np.interp(paths.times[0], times, np.log(masses)))
     ax.plot(paths.times[order], start * paths.weights.mean(axis=1)[order], color=SIMULATED, lw=2, label="simulated")
-    ax.plot(times, masses, ls="", marker="o", color="black", label="observed")
+    ax.plot(times, masses, ls="", marker="o", color=foreground(), label="observed")
     ax.set_xlabel(plane.times.column)
     ax.set_ylabel("mass, relative to the first snapshot")
     ax.set_ylim(0, 1.12 * max(masses.max(), start * float(paths.weights.mean(axis=1).max())))
@@ -180,7 +180,7 @@ def _color(plane: Plane, time: float) -> tuple[float, ...]:
     from matplotlib import colormaps
 
     first, last = plane.times.points[[0, -1]]
-    return colormaps[TIME_MAP](0.9 * (time - first) / (last - first))
+    return colormaps[TIME_MAP](0.9 * (time - first) / ((last - first) or 1.0))
 
 
 def _limits(plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -12,7 +12,7 @@ from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT
 from scdiffot._optional import require
 
-from ._figure import finish, make_axes
+from ._figure import background, finish, foreground, make_axes
 from ._growth_genes import DOWN, UP
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any
 
 
 def _draw_network(nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], largest: float) -> None:
-    nx.draw_networkx_nodes(graph, places, ax=ax, node_size=220, node_color="#f0f0f0", edgecolors="#8c8c8c")
+    nx.draw_networkx_nodes(graph, places, ax=ax, node_size=220, node_color=background(), edgecolors="#8c8c8c")
     # an arrow, or a bar at the target only
     for sign, color, style in ((1, UP, "-|>"), (-1, DOWN, "]-[,widthA=0,lengthA=0,widthB=0.35,lengthB=0")):
         edges = [(a, b, abs(w)) for a, b, w in graph.edges.data("weight") if w * sign > 0]
@@ -229,6 +229,6 @@ def _draw_network(nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], 
             node_size=260,
             connectionstyle="arc3,rad=0.12",
         )
-    texts = nx.draw_networkx_labels(graph, places, ax=ax, font_size=8, clip_on=False)
+    texts = nx.draw_networkx_labels(graph, places, ax=ax, font_size=8, font_color=foreground(), clip_on=False)
     for text in texts.values():
-        text.set_bbox({"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.5})
+        text.set_bbox({"facecolor": background(), "alpha": 0.6, "edgecolor": "none", "pad": 0.5})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.basis import first_column
 from scdiffot._data.checks import is_mudata
 from scdiffot._data.expression import dense, expression
 from scdiffot._data.extract import locate, representation
@@ -27,6 +28,7 @@ from scdiffot._data.stored_responses import read_response
 from scdiffot._data.treatments import numbers
 from scdiffot._keys import PARAMS
 
+from ._figure import background, foreground
 from ._plane import axis_names
 from ._points import GREY, draw_legend, point_size, thinned
 
@@ -134,9 +136,10 @@ class ResponseView:
             points, name = representation(self.adata, basis, argument="basis")
         if points.shape[1] < 2:
             raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
-        points, cells = points[:, :2], self.cells
+        first = first_column(name, points.shape[1])
+        points, cells = points[:, first : first + 2], self.cells
         if name == str(self.params["use_rep"]):
-            predicted = cells.predicted[:, :2]
+            predicted = cells.predicted[:, first : first + 2]
         elif len(self.treated):
             predicted = embed(cells.predicted, states[self.treated], points[self.treated])
         else:
@@ -209,9 +212,17 @@ def draw_genes(ax: Axes, view: GeneView) -> None:
         violins = ax.violinplot(list(values.T), places, widths=0.94 * width, showextrema=False)
         for body in violins["bodies"]:  # type: ignore[attr-defined]
             body.set(facecolor=COLORS[kind], alpha=0.75, linewidth=0)
-        ax.scatter(places, np.median(values, axis=0), s=12, color="white", edgecolors="black", linewidths=0.6, zorder=3)
+        ax.scatter(
+            places,
+            np.median(values, axis=0),
+            s=12,
+            color=background(),
+            edgecolors=foreground(),
+            linewidths=0.6,
+            zorder=3,
+        )
     for place in range(1, len(view.names), 2):
-        ax.axvspan(place - 0.5, place + 0.5, color="#f2f2f2", lw=0, zorder=-1)
+        ax.axvspan(place - 0.5, place + 0.5, color=foreground(), alpha=0.05, lw=0, zorder=-1)
     ax.set_xlim(-0.5, len(view.names) - 0.5)
     crowded = max(map(len, view.names)) > 8
     ax.set_xticks(
@@ -235,7 +246,7 @@ def draw_embedding(ax: Axes, view: PlaneView) -> None:
     ax.scatter(points[order, 0], points[order, 1], c=colors[order], alpha=0.7, **style)
     if view.arrows is not None:
         start, way = view.arrows[0], view.arrows[1] - view.arrows[0]
-        ax.quiver(*start.T, *way.T, angles="xy", scale_units="xy", scale=1, width=0.002, color="black", alpha=0.6)
+        ax.quiver(*start.T, *way.T, angles="xy", scale_units="xy", scale=1, width=0.002, color=foreground(), alpha=0.6)
     ax.set(xlabel=view.labels[0], ylabel=view.labels[1])
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.04)

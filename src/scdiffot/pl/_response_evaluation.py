@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.evaluation import read_evaluation
 from scdiffot._keys import DEFAULT
 
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 from ._points import draw_legend
 from ._shares import check_names
 
@@ -153,9 +153,11 @@ def _colors(series: list[str]) -> dict[str, Any]:
 def _draw(ax: Axes, table: pd.DataFrame, rows: list[str], colors: dict[str, Any]) -> None:
     floor = table[table["method"] == FLOOR]
     if len(floor):
-        ax.axvspan(float(floor["low"].mean()), float(floor["high"].mean()), color="#d9d9d9", lw=0, zorder=0)
+        ax.axvspan(
+            float(floor["low"].mean()), float(floor["high"].mean()), color=foreground(), alpha=0.15, lw=0, zorder=0
+        )
         value = float(floor["value"].mean())
-        ax.axvline(value, color="black", lw=1.2, zorder=1)
+        ax.axvline(value, color=foreground(), lw=1.2, zorder=1)
         ax.text(value, 0.65, "floor", ha="center", va="bottom", fontsize="small")
     width = min(0.7 / max(len(colors), 1), 0.16)
     for y, method in enumerate(rows):

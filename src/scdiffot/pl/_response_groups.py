@@ -97,9 +97,9 @@ def draw_effect(ax: Axes, view: GroupView) -> None:
     places = -np.arange(len(view.names))
     for place, values, color in zip(places, view.values, view.colors, strict=True):
         low, first, median, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-        ax.hlines(place, low, high, color="black", lw=1, zorder=1)
-        ax.barh(place, third - first, left=first, height=0.65, color=color, edgecolor="black", linewidth=0.8)
-        ax.vlines(median, place - 0.325, place + 0.325, color="black", lw=1.6)
+        ax.hlines(place, low, high, color=foreground(), lw=1, zorder=1)
+        ax.barh(place, third - first, left=first, height=0.65, color=color, edgecolor=foreground(), linewidth=0.8)
+        ax.vlines(median, place - 0.325, place + 0.325, color=foreground(), lw=1.6)
     _dress(ax, view, places)
     ax.set_xlim(left=0)
 

@@ -10,7 +10,8 @@ from scdiffot._data.checks import some, suggest
 from scdiffot._data.columns import find_column, read_column
 from scdiffot._keys import OUTSIDE, UNKNOWN
 
-from ._points import GREY, draw_cells, draw_legend, palette, point_size
+from ._figure import background, foreground
+from ._points import GREY, default_colors, draw_cells, draw_legend, palette, point_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,15 +30,22 @@ PALE, DARK = 0.12, 0.55
 
 
 def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -> dict[str, Any]:
-    """Colour of every class: that of its cell type, grey for cells without one, and dark grey for what is far from all."""
+    """Colour of every class: that of its cell type, grey for cells without one, and dark grey for what is far from all.
+
+    Classes that are no types any more, because their cells were left out or the type has another name, take colours that
+    no type has.
+    """
     import pandas as pd
 
-    holder, column = find_column(adata, cell_key, "cell_key")
-    table = {
-        UNKNOWN: UNTYPED,
-        OUTSIDE: NO_TYPE,
-        **palette(holder, column, pd.Categorical(read_column(holder, column, "cell_key"))),
-    }
+    names = [str(name) for name in names]
+    table: dict[str, Any] = {UNKNOWN: UNTYPED, OUTSIDE: NO_TYPE}
+    if cell_key in adata.obs.columns or ":" in cell_key:
+        holder, column = find_column(adata, cell_key, "cell_key")
+        table |= palette(holder, column, pd.Categorical(read_column(holder, column, "cell_key")))
+    missing = [name for name in names if name not in table]
+    used = set(table.values())
+    free = [color for color in default_colors(len(table) + len(missing)) if color not in used]
+    table |= dict(zip(missing, free, strict=False))
     return {name: table[name] for name in names}
 
 
@@ -126,12 +134,12 @@ def draw_bars(
     heights = np.resize([0.18, 0.0, -0.18], shares.shape[1])
     for name, height in zip(shares.columns, heights, strict=True):
         width = shares[name].to_numpy()
-        ax.barh(y, width, left=left, height=0.8, color=colors[name], edgecolor="white", linewidth=0.5)
+        ax.barh(y, width, left=left, height=0.8, color=colors[name], edgecolor=background(), linewidth=0.5)
         left = left + width
         if errors is not None:
             seen = width > 0.01 * shares.to_numpy().sum(axis=1).max()
             error = errors[name].to_numpy()[seen]
-            ax.errorbar(left[seen], y[seen] + height, xerr=error, ls="", color="black", lw=1, capsize=2)
+            ax.errorbar(left[seen], y[seen] + height, xerr=error, ls="", color=foreground(), lw=1, capsize=2)
     ax.set_yticks(y, labels)
     ax.set_xlim(0, max(float(left.max()), 1e-12))
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -141,9 +149,9 @@ def draw_bars(
 
 
 def _ramp(color: Any) -> Any:
-    """Shades of a colour, from nearly white over the colour itself to nearly black."""
+    """Shades of a colour, from nearly the background over the colour itself towards the colour of lines."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
-    middle = np.array(to_rgb(color))
-    shades = [tuple(1 - PALE * (1 - middle)), tuple(middle), tuple(DARK * middle)]
+    paper, ink, middle = (np.array(to_rgb(c)) for c in (background(), foreground(), color))
+    shades = [tuple(paper + PALE * (middle - paper)), tuple(middle), tuple(ink + DARK * (middle - ink))]
     return LinearSegmentedColormap.from_list("shares", shades)

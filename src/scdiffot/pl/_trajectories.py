@@ -12,7 +12,7 @@ from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._keys import DEFAULT, FATE, UNKNOWN
 
-from ._figure import finish, make_axes
+from ._figure import background, finish, foreground, make_axes
 from ._plane import find_plane
 from ._points import GREY, TIME_MAP, draw_cells, draw_colorbar, draw_coloured_cells, draw_legend, thinned
 from ._shares import class_colors
@@ -108,9 +108,9 @@ def trajectories(
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
     bundle = LineCollection(list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
     ax_.add_collection(bundle)
-    style: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.6, "s": 14, "zorder": 4}
-    ax_.scatter(lines[0, :, 0], lines[0, :, 1], c="white", marker="o", label="start", **style)
-    ax_.scatter(lines[-1, :, 0], lines[-1, :, 1], c="black", marker="o", label="end", **style)
+    style: dict[str, Any] = {"edgecolors": foreground(), "linewidths": 0.6, "s": 14, "zorder": 4}
+    ax_.scatter(lines[0, :, 0], lines[0, :, 1], c=background(), marker="o", label="start", **style)
+    ax_.scatter(lines[-1, :, 0], lines[-1, :, 1], c=foreground(), marker="o", label="end", **style)
     if color is None:
         ends = ax_.legend(frameon=False, loc="best")
     if fates is not None:
@@ -157,6 +157,11 @@ def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str)
             f"`paths` covers the times from {number_text(low)} to {number_text(high)}, and the fates are those at {number_text(time)}: simulate until then."
         )
     cells = plane.times.cells(time)
+    if len(cells) == 0:
+        raise ValueError(
+            f"`adata` has no cells of the time {number_text(time)}, whose types paths are coloured by: pass all cells of the fit, or "
+            "by='time'."
+        )
     codes, names = cell_labels(adata, str(found["cell_key"]))
     # the last row of the unit matrix is that of -1
     around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names) + 1)[codes[cells]])

@@ -9,7 +9,7 @@ import numpy as np
 from scdiffot._data.store import read_params, read_table
 from scdiffot._keys import DEFAULT, VALIDATION
 
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -77,7 +77,9 @@ def validation(
         shift = 0.12 * (i - (len(PREDICTIONS) - 1) / 2)
         ax_.plot(x + shift, table[column], ls="", marker=marker, ms=8, color=color, label=label)
     for k, floor in zip(x, table["w1_floor"], strict=True):
-        ax_.plot([k - 0.35, k + 0.35], [floor, floor], color="black", lw=2, label="sampling noise" if k == 0 else None)
+        ax_.plot(
+            [k - 0.35, k + 0.35], [floor, floor], color=foreground(), lw=2, label="sampling noise" if k == 0 else None
+        )
     ax_.set_xticks(x, table.index.astype(str))
     ax_.set_xlim(-0.6, len(table) - 0.4)
     ax_.set_ylim(bottom=0)

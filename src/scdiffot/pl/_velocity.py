@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scdiffot._data.basis import first_column
 from scdiffot._data.fingerprints import ARROWS, check_fingerprint, embedding_of
 from scdiffot._data.store import read_fit, read_velocities
 from scdiffot._keys import DEFAULT, Keys
 
 from ._field import grid_field
-from ._figure import finish, make_axes
+from ._figure import finish, foreground, make_axes
 from ._plane import Plane, find_plane
 from ._points import draw_coloured_cells, thinned
 
@@ -109,7 +110,7 @@ def velocity(
         else:
             speed = np.hypot(u, v)
             width = 0.5 + 1.4 * np.nan_to_num(np.sqrt(speed / np.nanquantile(speed, 0.95))).clip(0, 1)
-            axes[0].streamplot(x, y, u, v, density=1.5, color="#222222", linewidth=width, arrowsize=1.1)
+            axes[0].streamplot(x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
@@ -131,7 +132,9 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
         made=f"adata.obsm[{name!r}]",
         remedy=f"Run scdiffot.tl.project(adata, {basis!r}, key={key!r}) again.",
     )
-    return np.asarray(adata.obsm[name], dtype=np.float64)[:, :2]
+    vectors = np.asarray(adata.obsm[name], dtype=np.float64)
+    first = first_column(basis, vectors.shape[1])
+    return vectors[:, first : first + 2]
 
 
 def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray) -> None:
@@ -146,7 +149,7 @@ def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray
         scale_units="xy",
         scale=typical / (0.06 * span),
         width=0.0025,
-        color="#222222",
+        color=foreground(),
     )
     # a title keeps the space above the axes free for the key
     ax.set_title(" ", loc="right")
@@ -157,7 +160,8 @@ def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray
 
 def _draw_over_time(ax: Axes, plane: Plane, vectors: np.ndarray, cells: np.ndarray, n_max: int) -> None:
     chosen = cells[thinned(len(cells), n_max)]
-    step = float(np.diff(plane.times.points).min()) / 4
+    intervals = np.diff(plane.times.points)
+    step = float(intervals.min()) / 4 if len(intervals) else 0.25
     ax.quiver(
         *plane.points[chosen].T,
         np.full(len(chosen), step),
@@ -166,6 +170,6 @@ def _draw_over_time(ax: Axes, plane: Plane, vectors: np.ndarray, cells: np.ndarr
         scale_units="xy",
         scale=1,
         width=0.002,
-        color="#222222",
+        color=foreground(),
         alpha=0.6,
     )

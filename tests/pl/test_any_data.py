@@ -1,0 +1,179 @@
+"""Plots of data that have changed since, in any style, on any axes and in any colours."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from _every_plot import count_artists, every_plot
+from matplotlib.colors import is_color_like, to_hex, to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+import scdiffot as sdo
+from scdiffot.pl._points import GREY
+from scdiffot.pl._shares import class_colors
+
+mpl.use("agg")
+
+each_plot = pytest.mark.parametrize("name", sdo.pl.__all__)
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    yield
+    plt.close("all")
+
+
+@each_plot
+@pytest.mark.parametrize("change", ["followed cells", "one time", "new name", "no types"])
+def test_results_outlive_what_they_were_computed_on(ready, paths, name, change):
+    if change == "followed cells":
+        adata = ready[(ready.obs["time"] == 0) & (ready.obs["cell_type"] == "A")].copy()
+    elif change == "one time":
+        adata = ready[ready.obs["time"] == 1].copy()
+    else:
+        adata = ready.copy()
+        adata.obs["cell_type"] = adata.obs["cell_type"].cat.rename_categories({"A": "alpha"})
+        if change == "no types":
+            del adata.obs["cell_type"]
+    figure = every_plot(paths)[name](adata, return_fig=True)
+    assert sum(map(count_artists, figure.axes)) > 0
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("change", ["followed cells", "new name"])
+def test_fates_of_types_that_are_gone_have_colours_of_their_own(ready, change):
+    ready.uns["cell_type_colors"] = ["#1f77b4", "#0000ff"]
+    if change == "new name":
+        ready.obs["cell_type"] = ready.obs["cell_type"].cat.rename_categories({"A": "alpha"})
+    else:
+        ready = ready[(ready.obs["time"] < 2) & (ready.obs["cell_type"] == "B")].copy()
+    colors = class_colors(ready, "cell_type", ["A", "B", "outside"])
+    assert colors["B"] == "#0000ff"
+    assert len(set(colors.values())) == 3
+    ax = sdo.pl.fate(ready, kind="alluvial", show=False)
+    assert {text.get_text() for text in ax.get_legend().get_texts()} >= {"A", "B"}
+
+
+@each_plot
+def test_dark_backgrounds(ready, paths, name):
+    with plt.style.context("dark_background"):
+        figure = every_plot(paths)[name](ready, return_fig=True)
+        figure.canvas.draw()
+        for text in figure.findobj(Text):
+            if text.get_visible() and text.get_text().strip():
+                assert max(to_rgb(text.get_color())) > 0.4, text.get_text()
+        for line in figure.findobj(Line2D):
+            if line.get_visible() and line.get_linestyle() not in ("None", "", " "):
+                assert max(to_rgb(line.get_color())) > 0.4
+
+
+@each_plot
+def test_style_and_figures_are_left_alone(ready, paths, name):
+    before, n_open = dict(plt.rcParams), len(plt.get_fignums())
+    _, ax = plt.subplots()
+    every_plot(paths)[name](ready, ax=ax)
+    assert dict(plt.rcParams) == before
+    assert len(plt.get_fignums()) == n_open + 1
+
+
+@each_plot
+def test_axes_are_axes(ready, paths, name):
+    for wrong, error, message in [
+        ("left", TypeError, "`ax` is a str: pass axes"),
+        ([], ValueError, "`ax` is empty"),
+        ([None], TypeError, "`ax` is a NoneType"),
+    ]:
+        with pytest.raises(error, match=message):
+            every_plot(paths)[name](ready, ax=wrong)
+    _, grid = plt.subplots(4, 5)
+    with pytest.raises(ValueError, match="`ax` ha?o?l?d?s 20 axes"):
+        every_plot(paths)[name](ready, ax=grid)
+
+
+def test_panels_on_an_array_of_axes(ready):
+    _, grid = plt.subplots(1, 2, squeeze=False)
+    axes = sdo.pl.fate(ready, ax=grid)
+    assert list(axes) == grid.ravel().tolist()
+    assert all(count_artists(ax) for ax in axes)
+
+
+def test_diffusion_maps_without_their_trivial_component(ready):
+    components = np.column_stack([np.full(ready.n_obs, 0.1), *ready.obsm["X_pca"][:, :2].T])
+    ready.obsm["X_diffmap"] = components
+    sdo.tl.project(ready, "diffmap")
+    for plot in (sdo.pl.velocity, sdo.pl.growth):
+        ax = plot(ready, basis="diffmap", show=False)
+        points = np.asarray(ax.collections[0].get_offsets())
+        np.testing.assert_allclose(np.sort(points, axis=0), np.sort(components[:, 1:], axis=0), rtol=1e-6)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("DC1", "DC2")
+    ax = sdo.pl.response(ready, "embedding", basis="diffmap", show=False)
+    assert np.ptp(np.asarray(ax.collections[-1].get_offsets()), axis=0).min() > 1
+
+
+@pytest.mark.parametrize(
+    "colors",
+    [
+        ["#ff0000", "#0000ff"],
+        np.array(["#ff0000", "#0000ff"]),
+        [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)],
+        np.array([[1.0, 0, 0], [0, 0, 1.0]]),
+        ["red", (0, 0, 1)],
+        {"B": "blue", "A": "red"},
+    ],
+    ids=str,
+)
+def test_any_form_of_colours(ready, colors):
+    ready.uns["cell_type_colors"] = colors
+    assert class_colors(ready, "cell_type", ["A", "B"]) == {"A": "#ff0000", "B": "#0000ff"}
+
+
+@pytest.mark.parametrize("colors", [["#ff0000"], {"A": "red"}, "red", ["none of", "them"], None])
+def test_colours_that_are_incomplete_or_none(ready, colors):
+    ready.uns["cell_type_colors"] = colors
+    found = class_colors(ready, "cell_type", ["A", "B"])
+    assert all(is_color_like(c) for c in found.values())
+    assert found["A"] != found["B"]
+
+
+def test_missing_values_are_grey(ready):
+    ready.obs["level"] = np.where(ready.obs["cell_type"] == "A", np.nan, 2.0)
+    ready.obs["empty"] = np.nan
+    ready.obs["nullable"] = pd.array([None] * (ready.n_obs - 1) + [1], dtype="Int64")
+    for column, n_grey in [
+        ("level", (ready.obs["cell_type"] == "A").sum()),
+        ("empty", ready.n_obs),
+        ("nullable", ready.n_obs - 1),
+    ]:
+        ax = sdo.pl.velocity(ready, color=column, show=False)
+        ax.figure.canvas.draw()
+        colors = [to_hex(c) for c in ax.collections[0].get_facecolor()]
+        assert colors.count(GREY) == n_grey
+
+
+def test_growth_that_is_not_known(ready):
+    ready.obs.loc[ready.obs["cell_type"] == "A", "scdiffot_growth"] = np.nan
+    figure = sdo.pl.growth(ready, return_fig=True)
+    low, high = figure.axes[0].collections[0].get_clim()
+    assert np.isfinite([low, high]).all()
+    ready.obs["scdiffot_growth"] = np.nan
+    sdo.pl.growth(ready, return_fig=True).canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("color", "error", "message"),
+    [
+        ("cel_type", KeyError, "`color` is 'cel_type', which is no column of obs. Did you mean 'cell_type'"),
+        ("0", KeyError, "`color` is '0', which is no column of obs"),
+        (["time", "cell_type"], TypeError, "`color` is a list: pass the name of a column"),
+    ],
+)
+def test_what_cells_cannot_be_coloured_by(ready, paths, color, error, message):
+    for plot in (sdo.pl.velocity, partial(sdo.pl.trajectories, paths=paths)):
+        with pytest.raises(error, match=message):
+            plot(ready, color=color)
