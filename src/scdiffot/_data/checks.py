@@ -67,7 +67,7 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
         in backed mode.
     """
     check_adata(adata)
-    if copy:
+    if check_flag("copy", copy):
         if getattr(adata, "isbacked", False):
             raise ValueError("`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out.")
         return adata.copy()

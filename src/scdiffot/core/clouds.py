@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .options import check_count
+
 
 def check_pair(
     x: np.ndarray, wx: np.ndarray | None, y: np.ndarray, wy: np.ndarray | None
@@ -37,8 +39,7 @@ def check_cloud(x: np.ndarray, w: np.ndarray | None, name: str, weight_name: str
 
 def thin(x: np.ndarray, w: np.ndarray, n_max: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `n_max` points, chosen in proportion to their weights."""
-    if n_max < 1:
-        raise ValueError(f"`n_max` is {n_max}: keep at least one point.")
+    n_max = check_count("n_max", n_max, 1)
     if len(x) <= n_max:
         return x, w
     # Shuffled first: systematic sampling of sorted cells would otherwise depend on their order.

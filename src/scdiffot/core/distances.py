@@ -8,6 +8,7 @@ from scdiffot._rng import as_generator
 
 from .clouds import check_cloud, check_pair, thin
 from .kernels import check_pairs, discrepancy, median_bandwidth
+from .options import check_count, check_number
 
 
 def wasserstein(
@@ -70,7 +71,7 @@ def wasserstein(
     """
     import ot
 
-    if p not in (1, 2):
+    if check_count("p", p, 1) > 2:
         raise ValueError(f"`p` is {p!r}: pass 1 or 2.")
     x, wx, y, wy = check_pair(x, wx, y, wy)
     generator = as_generator(rng)
@@ -158,8 +159,7 @@ def mmd(
         bandwidth = median_bandwidth(x, wx, y, wy, generator)
         if bandwidth == 0.0:
             raise ValueError("Most points of `x` and `y` coincide, so their median distance is 0: pass `bandwidth`.")
-    if not bandwidth > 0:
-        raise ValueError(f"`bandwidth` is {bandwidth}: pass a positive width.")
+    bandwidth = check_number("bandwidth", bandwidth, 0, above=True)
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.exp(-cdist(a, b, "sqeuclidean") / (2 * bandwidth**2))
@@ -193,10 +193,8 @@ def mass_error(predicted: float, observed: float) -> float:
     >>> mass_error(1.5, 2.0)
     0.25
     """
-    if not (np.isfinite(observed) and observed > 0):
-        raise ValueError(f"`observed` is {observed}: pass a positive mass.")
-    if not (np.isfinite(predicted) and predicted >= 0):
-        raise ValueError(f"`predicted` is {predicted}: pass a mass that is zero or positive.")
+    observed = check_number("observed", observed, 0, above=True)
+    predicted = check_number("predicted", predicted, 0)
     return float(abs(predicted - observed) / observed)
 
 
@@ -249,8 +247,7 @@ def noise_floor(
     x, w = check_cloud(x, w, "x", "w")
     if len(x) < 4:
         raise ValueError(f"`x` has {len(x)} points: pass at least four, so that each half is a cloud.")
-    if n_repeats < 1:
-        raise ValueError(f"`n_repeats` is {n_repeats}: split at least once.")
+    n_repeats = check_count("n_repeats", n_repeats, 1)
     generator = as_generator(rng)
     values = []
     for _ in range(n_repeats):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, writable
 from scdiffot._data.extract import representation
 from scdiffot._data.fingerprints import ARROWS, write_fingerprint
 from scdiffot._data.neighbors import embed_vectors
@@ -66,8 +66,7 @@ def project(
     True
     """
     keys = Keys(key)
-    if n_neighbors < 2:
-        raise ValueError(f"`n_neighbors` is {n_neighbors}: pass at least 2.")
+    n_neighbors = check_count("n_neighbors", n_neighbors, 2)
     adata = writable(adata, copy=copy)
     states = read_states(adata, key)
     embedding, name = representation(adata, basis, argument="basis")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.checks import check_choice, check_count, check_flag
 from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
 from scdiffot._data.store import read_model, read_params, read_states, read_times
@@ -102,8 +103,12 @@ def simulate(
     >>> paths.states.shape
     (41, 50, 2)
     """
-    if direction not in ("forward", "backward"):
-        raise ValueError(f"`direction` is {direction!r}: pass 'forward' or 'backward'.")
+    direction = check_choice("direction", direction, ("forward", "backward"))
+    kind, weighted = check_choice("kind", kind, ("ode", "sde")), check_flag("weighted", weighted)
+    if n_particles is not None:
+        n_particles = check_count("n_particles", n_particles, 1)
+    if n_steps is not None:
+        n_steps = check_count("n_steps", n_steps, 1)
     model = read_model(adata, key)
     times = read_times(adata, key)
     first, last = (float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]]))
@@ -139,8 +144,6 @@ def simulate(
         )
     generator = as_generator(rng)
     if n_particles is not None:
-        if n_particles < 1:
-            raise ValueError(f"`n_particles` is {n_particles}: pass at least 1, or None for one per source cell.")
         cells = generator.choice(cells, n_particles, replace=n_particles > len(cells))
     states = read_states(adata, key)[cells]
     paths = simulate_core(
