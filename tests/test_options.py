@@ -41,3 +41,10 @@ def test_scalars_of_numpy_are_numbers(fitted):
     one = sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=np.int64(2), n_max=np.int32(10))
     assert one == sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=2, n_max=10)
     assert len(sdo.tl.simulate(fitted, n_particles=np.int16(3), weighted=np.True_).states[0]) == 3
+
+
+def test_spots_at_one_position_are_one_group():
+    from scdiffot.core.spatial.metaspots import metaspots
+
+    spots = metaspots(np.ones((30, 2)), np.arange(30.0)[:, None], 10)
+    np.testing.assert_allclose(spots.features, [[14.5]])

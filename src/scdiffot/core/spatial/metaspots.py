@@ -54,6 +54,9 @@ def metaspots(positions: np.ndarray, features: np.ndarray, n_most: int) -> Spots
     placed = principal_frame(positions, mirror=True).apply(positions)
     extent = np.ptp(placed, axis=0)
     width = float(np.sqrt(max(np.prod(extent), extent.max() ** 2 / n_most) / n_most)) / 2
+    if width == 0:
+        # All spots are at one position, and no width divides them.
+        width = 1.0
     while True:
         cells, groups = np.unique(np.floor(placed / width), axis=0, return_inverse=True)
         if len(cells) <= n_most:
