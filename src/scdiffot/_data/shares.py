@@ -146,4 +146,6 @@ def _named(table: pd.DataFrame, names: Sequence[str], place: str) -> pd.DataFram
     read(table, Table(dict.fromkeys(column_names(names), "number")), place)
     if table.shape[1] != len(names):
         raise damaged(place, f"has {table.shape[1]} columns, not {len(names)}")
+    if hasattr(table, "to_memory"):  # read lazily
+        table = table.to_memory()
     return table.set_axis([str(name) for name in names], axis=1)

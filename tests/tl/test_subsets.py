@@ -1,0 +1,74 @@
+"""Cells of a fit without those of its first or its last time: what is missing is named, and what remains works."""
+
+from __future__ import annotations
+
+import pytest
+
+import scdiffot as sdo
+
+QUIET = {"n_trajectories": 5, "show_progress": False}
+
+
+def _calls(name):
+    return {
+        "sta_forward": lambda a, **options: sdo.tl.sta_forward(a, "cell_type", **QUIET, **options),
+        "sta_backward": lambda a, **options: sdo.tl.sta_backward(a, "cell_type", **QUIET, **options),
+        "perturb": lambda a, **options: sdo.tl.perturb(a, {"g0": 1.0}, "cell_type", **QUIET, **options),
+        "perturb_screen": lambda a, **options: sdo.tl.perturb_screen(
+            a, "cell_type", kind="knockdown", **QUIET, **options
+        ),
+        "trajectory_genes": lambda a, **options: sdo.tl.trajectory_genes(a, "cell_type", **QUIET, **options),
+    }[name]
+
+
+@pytest.fixture
+def named(course, quick):
+    course.var_names = [f"g{i}" for i in range(course.n_vars)]
+    course.X = course.X - course.X.min()
+    sdo.tl.fit(course, "time", use_rep="X", **quick)
+    return course
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "message", "remedy"),
+    [
+        ("sta_forward", 2, "`target_time` is by default the last time of the fit, 2, of which", {"target_time": 1}),
+        ("sta_backward", 2, "`source` is by default the last time of the fit, 2, of which", {"source": 1}),
+        ("sta_backward", 0, "`target_time` is by default the first time of the fit, 0, of which", {"target_time": 1}),
+        ("perturb", 2, "`target_time` is by default the last time of the fit, 2, of which", {"target_time": 1}),
+        ("perturb", 0, "`source` is by default the first time of the fit, 0, of which", {"source": 1}),
+        ("perturb_screen", 0, "`source` is by default the first time of the fit, 0, of which", {"source": 1}),
+        ("trajectory_genes", 2, "`target_time` is by default the last time", {"target_time": 1}),
+        ("trajectory_genes", 0, "`source` is by default the first time", {"source": 1}),
+    ],
+)
+def test_what_is_missing_is_named(named, fingerprint, name, lost, message, remedy):
+    part = named[named.obs["time"] != lost].copy()
+    before = fingerprint(part)
+    with pytest.raises(KeyError, match=message):
+        _calls(name)(part)
+    assert fingerprint(part) == before
+    _calls(name)(part, **remedy)
+
+
+def test_later_cells_need_no_first_time(named):
+    """Fates are those of all cells before the target that are there."""
+    part = named[named.obs["time"] != 0].copy()
+    _calls("sta_forward")(part)
+    followed = part.obsm["scdiffot_fate"].notna().all(axis=1)
+    assert (followed == (part.obs["time"] == 1)).all()
+    last = named[named.obs["time"] == 2].copy()
+    with pytest.raises(ValueError, match="`source` is by default all cells before `target_time`, 2, .* has none"):
+        _calls("sta_forward")(last)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_landscapes_of_subsets(named, fingerprint, lost):
+    part = named[named.obs["time"] != lost].copy()
+    before = fingerprint(part)
+    try:
+        sdo.tl.landscape(part, n_grid=12)
+    except (KeyError, ValueError) as error:
+        assert str(lost) in str(error)
+        assert "target_time" not in str(error)
+        assert fingerprint(part) == before
