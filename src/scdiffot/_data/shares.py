@@ -142,10 +142,9 @@ def _stored(adata: AnnData | MuData, name: str, classes: Sequence[str], source: 
     return _named(adata.obsm[name], classes, f"adata.obsm[{name!r}]")
 
 
-def _named(table: pd.DataFrame, names: Sequence[str], place: str) -> pd.DataFrame:
+def _named(table: Any, names: Sequence[str], place: str) -> pd.DataFrame:
     read(table, Table(dict.fromkeys(column_names(names), "number")), place)
     if table.shape[1] != len(names):
         raise damaged(place, f"has {table.shape[1]} columns, not {len(names)}")
-    if hasattr(table, "to_memory"):  # read lazily
-        table = table.to_memory()
-    return table.set_axis([str(name) for name in names], axis=1)
+    frame: pd.DataFrame = table.to_memory() if hasattr(table, "to_memory") else table
+    return frame.set_axis([str(name) for name in names], axis=1)

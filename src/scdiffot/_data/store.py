@@ -269,6 +269,7 @@ def read_course(
         Other arguments of :func:`~scdiffot._data.snapshots.time_course` to replace.
     """
     params = read_params(adata, key)
+    read_times(adata, key).check_points(params["times"], key)
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
     held = [float(t) for t in params["held_out"]] if held_out is None else held_out

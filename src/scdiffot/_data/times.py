@@ -109,6 +109,21 @@ class CellTimes:
         """Index of the time point that equals a number, up to the digits that a user types."""
         return closest(self.points, time_value(time))
 
+    def check_points(self, times: np.ndarray, key: str) -> None:
+        """Refuse to go on without cells of a time of a fit: snapshots are found by their place among these.
+
+        Raises
+        ------
+        KeyError
+            If there are none of a time.
+        """
+        missing = [number_text(t) for t in times if self.nearest(float(t)) is None]
+        if missing:
+            raise KeyError(
+                f"`adata` has no cells of time {', '.join(missing)}, from which the fit {key!r} learned: pass all cells "
+                "of the fit, or fit again."
+            )
+
     def cells(self, time: float) -> np.ndarray:
         """Indices of the cells of a time point."""
         return np.flatnonzero(self.values == time)
