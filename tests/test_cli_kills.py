@@ -157,38 +157,39 @@ def test_a_kill_loses_nothing(zygote, cells, tmp_path, command, output):
     words = (command, source, "-o", out, *COMMANDS[command], "--quiet", "--overwrite")
     before_source, before_out = contents(source), contents(out)
     shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-backup"))
-    start = time.monotonic()
-    _, early = zygote.start(words)
-    assert zygote.wait_for_writing(2 - early)
-    writing = time.monotonic()
-    assert zygote.wait() == 0
-    end = time.monotonic()
+    for _ in range(2):
+        # the first run loads what the second finds in memory
+        start = time.monotonic()
+        _, early = zygote.start(words)
+        assert zygote.wait_for_writing(2 - early)
+        writing = time.monotonic()
+        assert zygote.wait() == 0
+        whole, rest = time.monotonic() - start, time.monotonic() - writing
     assert is_complete(command, out, cells)
-    n_killed = n_new = 0
-    for k in range(N_KILLS):
+    n_killed = 0
+    while n_killed < N_KILLS:
         for path in tmp_path.iterdir():
             remove(path)
         shutil.copytree(tmp_path.with_name(f"{tmp_path.name}-backup"), tmp_path, dirs_exist_ok=True)
         child, early = zygote.start(words)
-        if k % 2:
+        if n_killed % 2:
             zygote.wait_for_writing(2 - early)
-            time.sleep(rng.uniform(0, end - writing))
+            time.sleep(rng.uniform(0, rest))
         else:
-            time.sleep(rng.uniform(0, end - start))
-        # the command may have ended
+            time.sleep(rng.uniform(0, whole))
+        # the command may have ended, on a machine that is faster now
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        n_killed += zygote.wait() == signal.SIGKILL
+        if zygote.wait() == signal.SIGKILL:
+            n_killed += 1
+        else:
+            whole, rest = 0.9 * whole, 0.9 * rest
         if out != source:
             assert contents(source) == before_source
         if contents(out) != before_out:
             assert is_complete(command, out, cells)
-            n_new += 1
-        rest = {path.name for path in tmp_path.iterdir() if path not in (source, out)}
-        assert all(name.startswith(PREFIX) for name in rest)
-    # the kills have met the work, most of them before its end
-    assert n_killed >= N_KILLS // 2
-    assert n_new < N_KILLS
+        others = {path.name for path in tmp_path.iterdir() if path not in (source, out)}
+        assert all(name.startswith(PREFIX) for name in others)
 
 
 @pytest.fixture
