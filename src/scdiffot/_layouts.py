@@ -149,6 +149,10 @@ def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, boo
 
 
 def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -> None:
+    if not layout.shape and not isinstance(value, np.ndarray):
+        # files may return a number instead of an array without dimensions
+        _scalar(value, layout.kind, place)
+        return
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or shape is None:
         raise damaged(place, f"is a {type(value).__name__}, not an array")
@@ -228,6 +232,8 @@ def _array(value: Any, layout: Array, place: str) -> np.ndarray:
         return array.astype(str)
     if layout.kind in ("number", "whole"):
         check_range(array, layout, place)
+    if layout.kind == "number" and array.dtype.kind in "iu":
+        array = array.astype(np.float64)
     if layout.increasing and not (np.diff(array.astype(np.float64)) > 0).all():
         raise damaged(place, "does not increase")
     return array

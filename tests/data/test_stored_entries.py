@@ -109,7 +109,8 @@ def test_some_changes_of_a_fit(fitted, fingerprint):
     before = fingerprint(fitted)
     outcomes = _survey(fitted, "scdiffot", _model, every=7)
     assert fingerprint(fitted) == before
-    assert min(outcomes.values()) > 50
+    assert outcomes["refused"] > 250
+    assert outcomes["right"] > 5
 
 
 @pytest.mark.slow
@@ -136,6 +137,14 @@ def test_changes_of_an_autoencoder(encoded):
 def test_changes_of_an_alignment(tissue):
     outcomes = _survey(tissue, "scdiffot_slices", _alignment, every=3)
     assert outcomes["refused"] > 50
+
+
+def test_files_may_return_a_number_for_an_array_without_dimensions(encoded):
+    expected = _gene_velocity(encoded)
+    entry = encoded.uns["X_ae"]
+    spread = float(entry["decoder"]["weights"]["spread"])
+    encoded.uns["X_ae"] = changed(entry, ("decoder", "weights", "spread"), spread)
+    np.testing.assert_array_equal(_gene_velocity(encoded), expected)
 
 
 def _unsealed(adata, name):
@@ -180,9 +189,9 @@ def test_entries_without_a_digest_are_checked_too(fitted, path, value, problem):
 def test_a_billion_layers_cost_nothing(fitted, little_memory):
     _unsealed(fitted, "scdiffot")
     config = json.loads(fitted.uns["scdiffot"]["state"]["config"])
-    text = json.dumps(config | {"n_layers": 10**9, "n_steps": 10**9})
+    text = json.dumps(config | {"n_layers": 10**9})
     fitted.uns["scdiffot"] = changed(fitted.uns["scdiffot"], ("state", "config"), text)
-    with pytest.raises(StoredFitError, match="has options that the weights do not have"):
+    with pytest.raises(StoredFitError, match="has options that the weights do not have|`n_layers` is 1000000000"):
         sdo.get.model(fitted)
 
 
