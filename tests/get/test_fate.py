@@ -7,7 +7,7 @@ import scdiffot as sdo
 
 
 def test_table(fitted):
-    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=20, show_progress=False)
+    sdo.tl.sta_forward(fitted, "cell_type", 0, n_trajectories=20, show_progress=False)
     table = sdo.get.fate(fitted)
     first = fitted.obs_names[fitted.obs["time"] == 0]
     assert len(table) == 3 * len(first)
@@ -20,7 +20,7 @@ def test_table(fitted):
     total = table.groupby("cell")["n_descendants"].sum().loc[first]
     np.testing.assert_allclose(total, fitted.obs["scdiffot_n_descendants"].loc[first])
     assert "path" not in table
-    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=20, path=True, show_progress=False)
+    sdo.tl.sta_forward(fitted, "cell_type", 0, n_trajectories=20, path=True, show_progress=False)
     table = sdo.get.fate(fitted)
     np.testing.assert_allclose(table.groupby("cell")["path"].sum(), 1)
 

@@ -29,8 +29,11 @@ def check_names(
     argument: str = "cell_key",
     kind: str = "types",
     reserved: Sequence[str] = (OUTSIDE,),
+    prefix: str = "",
 ) -> None:
     """Refuse names of types or groups that files cannot hold as columns, or that are alike or reserved there.
+
+    A `prefix` stands before the names in columns, so that names which mean a place in a file are allowed.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def check_names(
         If there are such.
     """
     columns = column_names(names)
-    unsafe = {name: reason for name, key in zip(names, columns, strict=True) if (reason := unsafe_name(key))}
+    unsafe = {name: reason for name, key in zip(names, columns, strict=True) if (reason := unsafe_name(prefix + key))}
     if unsafe:
         reasons = some(sorted(set(unsafe.values()))).replace("'", "")
         raise ValueError(
