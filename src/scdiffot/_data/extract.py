@@ -199,5 +199,7 @@ def _what_there_is(adata: AnnData | MuData, name: str) -> str:
             *(f"{m}:{k}" for m, a in adata.mod.items() for k in (*a.obsm, "X")),
         ]
     else:
-        options = [*adata.obsm, *(["X"] if adata.X is not None else []), *adata.layers]
+        # anndata 0.13 has X among the layers, as None
+        layers = [k for k in adata.layers if k is not None]
+        options = [*adata.obsm, *(["X"] if adata.X is not None else []), *layers]
     return suggest(name, options)

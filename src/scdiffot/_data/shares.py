@@ -58,8 +58,8 @@ def check_names(
 
 
 def column_names(names: Sequence[str]) -> list[str]:
-    """Names of classes as columns: files of AnnData refuse slashes there."""
-    return [name.replace("/", "|").replace("\\", "|") for name in names]
+    """Names of classes as columns: files of AnnData refuse slashes there, and old writers all but plain strings."""
+    return [str(name).replace("/", "|").replace("\\", "|") for name in names]
 
 
 def write_fate(
@@ -95,7 +95,7 @@ def write_ancestry(
     import pandas as pd
 
     adata.obsm[keys.ancestry] = _table(adata, cells, density, found["types"])
-    sums = pd.DataFrame(composition, list(found["types"]), column_names(found["source_types"]))
+    sums = pd.DataFrame(composition, found["types"].tolist(), column_names(found["source_types"]))
     adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
 
 

@@ -28,7 +28,8 @@ class Strata:
     def __init__(self, cloud: np.ndarray, generator: torch.Generator) -> None:
         from scipy.spatial import KDTree
 
-        order = KDTree(cloud, leafsize=1).indices
+        # a copy, since newer versions of SciPy forbid writing there and torch warns of that
+        order = KDTree(cloud, leafsize=1).indices.copy()
         self._order = torch.as_tensor(order, dtype=torch.int64, device=generator.device)
         self._generator = generator
 
