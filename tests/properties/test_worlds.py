@@ -14,7 +14,6 @@ import pytest
 from _contract import call
 from _subjects import FIT
 from _worlds import build, worlds
-from anndata import AnnData
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,8 @@ import scdiffot as sdo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from anndata import AnnData
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +95,9 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@settings(max_examples=N_EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=N_EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 @given(world=worlds(), data=st.data())
 def test_fit_and_fates(world: dict[str, Any], data: st.DataObject, content: Callable, folder: Path):
     """Fields are finite and fates are shares, whatever the time course; or nothing is written."""

@@ -8,6 +8,7 @@ from scdiffot._rng import as_generator
 
 from .clouds import check_pair, thin
 from .kernels import check_pairs
+from .options import check_count
 
 
 def enrichment(
@@ -75,8 +76,7 @@ def enrichment(
     y, wy = thin(y, wy, n_max, generator)
     check_pairs("x", wx)
     check_pairs("y", wy)
-    if k < 1:
-        raise ValueError(f"`k` is {k}: count at least one neighbour.")
+    k = check_count("k", k, 1)
     number = effective_number(wx, wy)
     # weights that are equal but for rounding
     if k > number * (1 + 1e-9):

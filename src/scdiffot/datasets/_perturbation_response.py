@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from scdiffot._rng import as_generator
 
 from ._laws_response import Population, Treatment, draw_population, draw_treatment, reference
-from ._simulated import check_count, check_number, expressed
+from ._simulated import check_count, check_number, expressed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +191,7 @@ def perturbation_response(
 
 
 def _check_targets(targets: Sequence[str]) -> list[str]:
-    names = None if isinstance(targets, str) else list(targets)
+    names = list(targets) if isinstance(targets, Iterable) and not isinstance(targets, str) else None
     if names is None or not all(isinstance(name, str) for name in names):
         raise TypeError(f"`targets` is {targets!r}: pass a sequence of names, such as ('drug',).")
     if not names or len(set(names)) < len(names) or CONTROL in names or "" in names:
@@ -199,7 +200,7 @@ def _check_targets(targets: Sequence[str]) -> list[str]:
 
 
 def _check_doses(doses: Sequence[float]) -> list[float]:
-    levels = np.asarray(doses, dtype=np.float64)
+    levels = numbers(doses)
     if levels.ndim != 1 or len(levels) == 0 or not (np.isfinite(levels) & (levels > 0)).all():
         raise ValueError(f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, 10).")
     if len(np.unique(levels)) < len(levels):

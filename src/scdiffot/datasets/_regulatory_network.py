@@ -10,7 +10,7 @@ from scdiffot._rng import as_generator
 
 from ._laws import simulate_law
 from ._laws_network import Network, draw_network, least_genes, network_law
-from ._simulated import check_count, check_simulation, truth_adata
+from ._simulated import check_count, check_number, check_simulation, truth_adata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SIGMA = 0.2
 # Drivers of a fate are on if they are higher than all others by this much.
 CLEAR = 0.8
+# Counts of a cell that a sampler of Poisson numbers still takes.
+MAX_COUNTS = 1e12
 # Spread of capture between genes and between cells, and variance of counts beyond that of Poisson, relative to the square of the mean
 GENE_SPREAD, CELL_SPREAD, DISPERSION = 0.5, 0.25, 0.1
 
@@ -106,7 +108,8 @@ def regulatory_network(
         raise ValueError(
             f"`n_genes` is {n_genes}: {n_fates} fates need at least {least_genes(n_fates)}, so that every role has a gene."
         )
-    if not (np.isfinite(n_counts) and n_counts > 0):
+    check_number(n_counts, "n_counts", most=MAX_COUNTS)
+    if n_counts == 0:
         raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
     generator = as_generator(rng)
     network = draw_network(n_genes, n_fates, generator)

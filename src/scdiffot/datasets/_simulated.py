@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
     """Check what the simulators share; return the times as floats."""
     check_count(n_obs, "n_obs")
-    points = np.asarray(times, dtype=np.float64)
+    points = numbers(times)
     if points.ndim != 1 or len(points) == 0 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
         raise ValueError(f"`times` is {times!r}: pass finite times that increase, such as (0, 1, 2).")
     return tuple(points.tolist())
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Real numbers as an array, or NaN for anything else."""
+    array = np.asarray(values, dtype=object)
+    real = all(isinstance(value, Real) and not isinstance(value, bool) for value in array.flat)
+    return array.astype(np.float64) if real else np.array(np.nan)
 
 
 def check_count(value: int, name: str, *, least: int = 1) -> None:
