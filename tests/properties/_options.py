@@ -242,7 +242,7 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         "use_rep": ["X_pca", "X_pca", "X", "pca", "X_umap", "counts", "missing", 3, None, "rna:X_pca", "scdiffot_fate"],
         "basis": BASES,
         "spatial_key": [None, "spatial", "spatial", "X_umap", "missing", 3],
-        "library_key": [None, "slice", "slice", "time", "missing", 3],
+        "library_key": ["slice", "slice", "slice", "slice", None, "time", "missing", 3],
         "reference": [None, "s0", "s1", "s9", 3],
         "between": [("s0", "s1"), ("s1", "s0"), ["s0"], ("s0", "s0"), "s0", (), 3, ("s0", "x")],
         "depth": [None, {"s0": 0.0, "s1": 2.0}, {"s0": 0}, "time", "missing", {"s0": NAN, "s1": 1.0}, 3],
@@ -268,7 +268,6 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         "palette": [None, "tab10", ["red"], {"A": "red"}, 3],
         "targets": [("drug",), ("a", "b"), ("a", "a"), "drug", (), (3,), None],
         "doses": [(1.0,), (0.5, 1), (0,), (NAN,), (), 1.0, (1, 1), None],
-        "method": ["rigid", "flow", "mixture", "t-test", "wilcoxon", "convex", "leiden", "magic", 3, None],
     }
     if function in ("misa", "gene_network", "gaussian_mixture", "regulatory_network") and name == "times":
         return [(0.0, 1.0), (0, 1, 2), (1, 0), (0,), (), (0, NAN), "01", None, (0, 0), (-1.0, 1.0)]

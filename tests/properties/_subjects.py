@@ -6,13 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import scanpy as sc
+from anndata import AnnData, concat
 
 import scdiffot as sdo
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from scdiffot.core import Trajectories
 
 QUIET = {"show_progress": False}
@@ -47,6 +47,15 @@ def dynamics() -> AnnData:
 
 
 @cache
+def many_genes() -> AnnData:
+    """Cells with enough genes that a set of them has others to compare with."""
+    adata = sdo.datasets.regulatory_network(30, n_genes=100, times=(0.0, 1.0))
+    adata.uns.pop("true")
+    adata.var["symbol"] = [f"Gene{i}" for i in range(adata.n_vars)]
+    return adata
+
+
+@cache
 def paths() -> Trajectories:
     """Trajectories of that fit."""
     return sdo.tl.simulate(dynamics(), n_particles=20, n_steps=2)
@@ -74,10 +83,22 @@ def tissue() -> AnnData:
     """Two aligned slices with domains and spatial genes."""
     adata = sdo.datasets.spatial_slices(60, n_times=2, n_genes=8, n_dims=3, n_paths=10)
     adata.uns.pop("true", None)
-    adata.obs["slice"] = adata.obs["time"].map({t: f"s{t:g}" for t in np.unique(adata.obs["time"])}).astype("category")
+    adata.obs["slice"] = adata.obs["time"].map({0.0: "s0", 3.0: "s1"}).astype("category")
+    adata.var["symbol"] = [f"Gene{i}" for i in range(adata.n_vars)]
     options = {"use_rep": "X", "n_starts": 4, **QUIET}
     sdo.tl.align_slices(adata, "slice", **options)
     sdo.pp.spatial_embedding(adata, use_rep="X", n_neighbors=4, n_components=3, library_key="slice")
     sdo.tl.spatial_domains(adata, 2, n_init=2, n_neighbors=4, library_key="slice")
     sdo.tl.spatial_genes(adata, domain_key="scdiffot_domain", library_key="slice", n_neighbors=4)
     return adata
+
+
+@cache
+def measured_elsewhere() -> AnnData:
+    """The same tissue on a platform with two more genes."""
+    adata = tissue()
+    more = AnnData(np.asarray(adata.X)[:, :2] + 1.0, obs=adata.obs, var=pd.DataFrame(index=["more_1", "more_2"]))
+    result = concat([adata, more], axis="var", merge="same")
+    result.obsm = adata.obsm.copy()
+    result.var["symbol"] = [f"Gene{i}" for i in range(result.n_vars)]
+    return result

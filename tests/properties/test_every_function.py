@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from _contract import call
 from _options import values
-from _subjects import FIT, FIT_RESPONSE, QUIET, dynamics, paths, responses, tissue
+from _subjects import FIT, FIT_RESPONSE, QUIET, dynamics, many_genes, measured_elsewhere, paths, responses, tissue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -38,9 +38,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "tl.fit": FIT,
     "tl.fit_response": FIT_RESPONSE,
     "tl.evaluate_response": {**FIT_RESPONSE, "n_boot": 3},
+    "pp.score_growth": {"proliferation": ["cycle_1", "cycle_2"], "apoptosis": ["housekeeping_1"]},
     "pp.autoencoder": {"max_epochs": 1, **QUIET},
     "tl.align_slices": {"n_starts": 4, "use_rep": "X"},
-    "tl.interpolate_slices": {"use_rep": "X"},
+    "tl.interpolate_slices": {"use_rep": "X", "library_key": "slice"},
     "tl.spatial_domains": {"n_init": 1},
     "pp.spatial_embedding": {"use_rep": "X", "n_components": 2},
     "tl.landscape": {"n_grid": 10},
@@ -57,6 +58,8 @@ def subject(name: str) -> AnnData:
     """Data on which a function makes sense."""
     if any(word in name for word in SPACE):
         return tissue()
+    if name == "pp.score_growth":
+        return many_genes()
     return responses() if "response" in name or "pertpy" in name else dynamics()
 
 
@@ -119,7 +122,7 @@ def calls(draw: st.DrawFn, name: str) -> tuple[AnnData, dict[str, Any]]:
     if "paths" in every:
         options["paths"] = paths()
     if name == "tl.transfer_genes":
-        options["reference"] = tissue()
+        options["reference"] = measured_elsewhere()
     return adata, options
 
 
