@@ -17,3 +17,5 @@ def test_bad_names():
     for name in ("", "a/b"):
         with pytest.raises(ValueError, match="`key_added` is"):
             Keys(name)
+        with pytest.raises(ValueError, match="`key` is"):
+            Keys(name, "key")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 from ._names import check_key
 
@@ -55,6 +55,8 @@ class Keys:
     uns
         Name of the run (`key_added` where it is written, `key` where it is read): its entry of `uns`, and the prefix
         of everything else.
+    argument
+        The user's argument, for the messages.
 
     Raises
     ------
@@ -70,9 +72,10 @@ class Keys:
     """
 
     uns: str = DEFAULT
+    argument: InitVar[str] = "key_added"
 
-    def __post_init__(self) -> None:
-        check_key(self.uns, "key_added")
+    def __post_init__(self, argument: str) -> None:
+        check_key(self.uns, argument)
 
     @property
     def velocity(self) -> str:

@@ -103,6 +103,8 @@ def test_errors(evaluated):
         sdo.pl.response_evaluation(evaluated, methods=["observed"])
     with pytest.raises(ValueError, match="`metrics` is empty"):
         sdo.pl.response_evaluation(evaluated, [])
+    with pytest.raises(TypeError, match="`metrics` is a int: pass a name, or a list of names"):
+        sdo.pl.response_evaluation(evaluated, 3)
     _, ax = plt.subplots()
     with pytest.raises(ValueError, match="`ax` holds 1 axes for 2 metrics"):
         sdo.pl.response_evaluation(evaluated, ax=ax)

@@ -96,6 +96,11 @@ def test_bad_input(mdata, fingerprint):
         with pytest.raises(error, match=message):
             sdo.pp.score_growth(adata, **options)
     assert fingerprint(adata) == before
+    panel = adata[:, :30].copy()
+    with pytest.raises(
+        ValueError, match="`adata` has 30 genes, none of which is expressed like those of `proliferation`"
+    ):
+        sdo.pp.score_growth(panel, proliferation=list(panel.var_names[:3]), apoptosis=list(panel.var_names[3:5]))
     with pytest.raises(TypeError, match="is a MuData"):
         sdo.pp.score_growth(mdata)
     adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]

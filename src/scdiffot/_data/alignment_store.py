@@ -99,7 +99,7 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
         If it is damaged, of a newer version, or something else.
     """
     check_adata(adata)
-    name = Keys(key).slices
+    name = Keys(key, "key").slices
     entry = adata.uns.get(name)
     if entry is None:
         raise KeyError(
@@ -142,7 +142,7 @@ def _check_positions(adata: AnnData | MuData, key: str, params: Mapping[str, Any
         positions = read_positions(adata, name, allow_missing=True)[0]
     except KeyError:
         return
-    what, made = f"`spatial_key` {name!r}", f"adata.uns[{Keys(key).slices!r}]"
+    what, made = f"`spatial_key` {name!r}", f"adata.uns[{Keys(key, 'key').slices!r}]"
     remedy = f"Run scdiffot.tl.align_slices again, or restore {name!r}."
     check_fingerprint(adata, key, ALIGNED, positions, what=what, made=made, remedy=remedy)
 

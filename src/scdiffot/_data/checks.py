@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from anndata import AnnData
 
 from scdiffot.core.options import check_choice, check_count, check_flag, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from mudata import MuData
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "check_share",
     "given_options",
     "is_mudata",
+    "listed_names",
+    "quiet_copy",
     "some",
     "suggest",
     "writable",
@@ -35,25 +39,25 @@ def is_mudata(adata: Any) -> bool:
     return any(base.__name__ == "MuData" for base in type(adata).__mro__)
 
 
-def check_adata(adata: AnnData | MuData) -> None:
+def check_adata(adata: AnnData | MuData, argument: str = "adata") -> None:
     """Refuse what nothing can be computed from.
 
     Raises
     ------
     TypeError
-        If `adata` is neither an AnnData nor a MuData.
+        If it is neither an AnnData nor a MuData.
     ValueError
         If it has no cells, or cells that share a name.
     """
     if not (isinstance(adata, AnnData) or is_mudata(adata)):
-        raise TypeError(f"`adata` is a {type(adata).__name__}: pass an AnnData or a MuData.")
+        raise TypeError(f"`{argument}` is a {type(adata).__name__}: pass an AnnData or a MuData.")
     if adata.n_obs == 0:
-        raise ValueError("`adata` has no cells: check the filter that came before.")
+        raise ValueError(f"`{argument}` has no cells: check the filter that came before.")
     if not adata.obs_names.is_unique:
         twice = adata.obs_names[adata.obs_names.duplicated()].unique()
         raise ValueError(
-            f"`adata` has duplicated obs names, for instance {some(twice)}: "
-            "make them unique with adata.obs_names_make_unique()."
+            f"`{argument}` has duplicated obs names, for instance {some(twice)}: "
+            f"make them unique with {argument}.obs_names_make_unique()."
         )
 
 
@@ -70,13 +74,40 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
     if check_flag("copy", copy):
         if getattr(adata, "isbacked", False):
             raise ValueError("`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out.")
-        return adata.copy()
+        return quiet_copy(adata)
     if adata.is_view:
         raise ValueError(
             "`adata` is a view of another AnnData, so results would be written into neither: "
             "pass a real object, adata = adata[...].copy()."
         )
     return adata
+
+
+def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
+    """Copy without the warning of anndata about names of genes that occur twice, which the user has had before."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(Observation|Variable) names are not unique", UserWarning)
+        return adata.copy()
+
+
+def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[str]:
+    """Names as a list, each once, whether one is passed or several; numbers are names too if `numbers`.
+
+    Raises
+    ------
+    TypeError
+        If they are not names.
+    """
+    kinds = (str, Real) if numbers else (str,)
+    if isinstance(names, kinds):
+        names = [names]
+    if not isinstance(names, Iterable) or isinstance(names, bytes | Mapping) or getattr(names, "ndim", 1) != 1:
+        raise TypeError(f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names.")
+    listed = list(names)
+    wrong = [name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)]
+    if wrong:
+        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
+    return list(dict.fromkeys(map(str, listed)))
 
 
 def check_share(name: str, value: Any) -> float:

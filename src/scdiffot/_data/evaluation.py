@@ -10,7 +10,7 @@ import numpy as np
 from scdiffot._keys import Keys
 from scdiffot.core.response_evaluation import UnseenCells
 
-from .checks import some, suggest
+from .checks import listed_names, some, suggest
 from .extract import locate
 from .predicted import read_response_table
 from .responses import MIN_CELLS
@@ -119,8 +119,7 @@ def class_folds(
         for k, name in enumerate(names)
         if (used & (codes == k) & cells.control).any() and (used & (codes == k) & ~cells.control).any()
     ]
-    given = [held_out] if isinstance(held_out, str | float | int) else held_out
-    chosen = complete if given is None else [str(name) for name in given]
+    chosen = complete if held_out is None else listed_names("held_out", held_out, numbers=True)
     unknown = [name for name in chosen if name not in names]
     if unknown:
         raise KeyError(f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}")
@@ -173,5 +172,5 @@ def read_evaluation(adata: AnnData | MuData, key: str) -> pd.DataFrame:
     KeyError
         If there are none.
     """
-    name = Keys(key).response_evaluation
+    name = Keys(key, "key").response_evaluation
     return read_response_table(adata, key, name, source="tl.evaluate_response(adata, condition_key, control, target)")

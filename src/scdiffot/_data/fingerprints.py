@@ -88,7 +88,7 @@ def check_fingerprint(
     StoredFitError
         If some differ.
     """
-    differs, known = _compare(adata.obsm, Keys(key), column, values)
+    differs, known = _compare(adata.obsm, Keys(key, "key"), column, values)
     if differs.any():
         raise StoredFitError(
             f"{what} is not what {made} was made with: it differs in {differs.sum()} of {known.sum()} cells, for instance "
@@ -109,15 +109,15 @@ def check_states(adata: AnnData | MuData, key: str, column: str, values: np.ndar
         made=made,
         remedy=(
             f"Run scdiffot.tl.{again} again, or restore {use_rep!r} and give the new one another name. For other states of the "
-            f"same cells on purpose, delete adata.obsm[{Keys(key).fingerprint!r}]."
+            f"same cells on purpose, delete adata.obsm[{Keys(key, 'key').fingerprint!r}]."
         ),
     )
-    sealed = "version" in adata.uns.get(key if column == STATE else Keys(key).response, {})
+    sealed = "version" in adata.uns.get(key if column == STATE else Keys(key, "key").response, {})
     if sealed and not known:
         logger.warning(
             "No cell has a fingerprint of %s in adata.obsm[%r], so whether %r is what it was made with cannot be checked.",
             made,
-            Keys(key).fingerprint,
+            Keys(key, "key").fingerprint,
             use_rep,
         )
 
@@ -180,7 +180,7 @@ def check_decoder(
     again = "fit" if column == STATE else "fit_response"
     changed = bool(digest) and _digest(location) != digest
     if loadings is not None:
-        changed |= bool(_compare(location.owner.varm, Keys(key), column, loadings)[0].any())
+        changed |= bool(_compare(location.owner.varm, Keys(key, "key"), column, loadings)[0].any())
     if changed:
         raise StoredFitError(
             f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of scdiffot.tl.{again}, so genes cannot "

@@ -56,7 +56,7 @@ class PredictionInfo:
 
 def read_prediction_info(adata: AnnData | MuData, key: str) -> PredictionInfo | None:
     """Treatment of the prediction of a name; None for predictions of versions that stored none."""
-    entry = adata.uns.get(Keys(key).prediction)
+    entry = adata.uns.get(Keys(key, "key").prediction)
     if entry is None:
         return None
     return PredictionInfo(str(entry["key"]), str(entry["target"]), float(entry["dose"]))
@@ -116,7 +116,7 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
         If none was predicted.
     """
     check_adata(adata)
-    keys = Keys(key)
+    keys = Keys(key, "key")
     lacking = [f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm]
     lacking += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
     if lacking:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._keys import GROWTH_GENES, REGULATION
 
-from .checks import some, suggest
+from .checks import listed_names, some, suggest
 from .number_text import number_text
 from .store import read_params, read_table
 from .time_values import closest
@@ -97,7 +97,7 @@ def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.nda
     """
     if group is None:
         return np.arange(len(groups))
-    wanted = [group] if isinstance(group, str) else list(group)
+    wanted = listed_names("group", group)
     for name in wanted:
         if name not in groups:
             raise KeyError(f"`group` has {name!r}, which is none of them. {suggest(str(name), dict.fromkeys(groups))}")

@@ -109,7 +109,7 @@ def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[s
     """
     source = "tl.sta_forward(adata, cell_key)"
     found: dict[str, Any] = read_table(adata, key, FATE, source=source)
-    keys = Keys(key)
+    keys = Keys(key, "key")
     stored = {"fate": keys.fate, "fate_se": keys.fate_se}
     if keys.fate_path in adata.obsm:
         stored["fate_path"] = keys.fate_path
@@ -128,7 +128,7 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
     found: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
     place = f"adata.uns[{key!r}][{ANCESTRY!r}]['composition']"
     found["composition"] = _named(found["composition"], found["source_types"], place)
-    return found, _stored(adata, Keys(key).ancestry, found["types"], source)
+    return found, _stored(adata, Keys(key, "key").ancestry, found["types"], source)
 
 
 def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:

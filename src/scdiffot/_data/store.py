@@ -130,7 +130,7 @@ def read_fit(adata: AnnData | MuData, key: str) -> Mapping[str, Any]:
         If it is damaged, of a newer version, or something else.
     """
     check_adata(adata)
-    Keys(key)
+    Keys(key, "key")
     entry = adata.uns.get(key)
     place = f"adata.uns[{key!r}]"
     if entry is None:
@@ -236,7 +236,7 @@ def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
     StoredFitError
         If they do not have the dimensions of the fit.
     """
-    keys, params = Keys(key), read_params(adata, key)
+    keys, params = Keys(key, "key"), read_params(adata, key)
     tissue: Tissue | None = params["tissue"]
     velocities = _vectors(adata, keys.velocity, params["n_dims"])
     if tissue is None:

@@ -33,8 +33,8 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     StoredFitError
         If it is damaged, of a newer version, or something else.
     """
-    check_adata(adata)
-    keys = Keys(key)
+    check_adata(adata, "adata" if argument == "key" else argument)
+    keys = Keys(key, "key")
     entry = adata.uns.get(keys.response)
     place = f"adata.uns[{keys.response!r}]"
     runs = [name.removesuffix("_response") for name, other in adata.uns.items() if is_response(other)]
@@ -76,7 +76,7 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
     """
     response = read_response(adata, key)
     params, targets = response[_keys.PARAMS], response["targets"]
-    place = f"adata.uns[{Keys(key).response!r}]"
+    place = f"adata.uns[{Keys(key, 'key').response!r}]"
     model = ResponseModel.from_arrays(response[_keys.RESPONSE_MODEL], place=f"{place}[{_keys.RESPONSE_MODEL!r}]")
     if model.n_dims != params["n_dims"]:
         raise damaged(

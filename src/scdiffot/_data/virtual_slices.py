@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from scdiffot._keys import DEPTH, INTERPOLATION, WEIGHT
 
-from .checks import some
+from .checks import listed_names, some
 from .expression import expression
 from .extract import locate
 from .labels import cell_labels
@@ -87,8 +87,8 @@ def virtual_slice_adata(
 
     n = len(virtual.weights)
     obs = pd.DataFrame({WEIGHT: virtual.weights, DEPTH: np.full(n, depth)}, index=[f"virtual{i}" for i in range(n)])
-    chosen = [cell_keys] if isinstance(cell_keys, str) else list(cell_keys or [])
-    named = [layers] if isinstance(layers, str) else list(layers or [])
+    chosen = [] if cell_keys is None else listed_names("cell_keys", cell_keys)
+    named = [] if layers is None else listed_names("layers", layers)
     obsm: dict[str, Any] = {slices.spatial_key: virtual.positions}
     uns: dict[str, Any] = {INTERPOLATION: params}
     found = locate(adata, slices.use_rep)

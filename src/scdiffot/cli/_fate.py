@@ -66,7 +66,7 @@ def _summary(adata: AnnData | MuData, key: str) -> Any:
     for name, members in adata.obs.loc[table.index].groupby(found["cell_key"], observed=True):
         shares = table.loc[members.index].mean().sort_values(ascending=False)
         largest = ", ".join(f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items())
-        n_descendants = f"{members[Keys(key).n_descendants].mean():.2f}"
+        n_descendants = f"{members[Keys(key, 'key').n_descendants].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))
     title = (
         f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"

@@ -84,7 +84,7 @@ def scvelo(
     >>> adata.layers["velocity"].shape == adata.layers["Ms"].shape
     True
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     space = read_genes(adata, key, decoder)
     owner = space.owner

@@ -53,7 +53,7 @@ def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     names = [str(name) for name in found["classes"]]
     cells = adata.obs_names[followed]
     shares = tables["fate"].to_numpy()[followed]
-    numbers = np.asarray(adata.obs[Keys(key).n_descendants])[followed]
+    numbers = np.asarray(adata.obs[Keys(key, "key").n_descendants])[followed]
     columns = {"share": shares.ravel(), "se": tables["fate_se"].to_numpy()[followed].ravel()}
     if "fate_path" in tables:
         columns["path"] = tables["fate_path"].to_numpy()[followed].ravel()

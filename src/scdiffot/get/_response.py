@@ -87,7 +87,7 @@ def response(
     """
     if what not in WHAT:
         raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, WHAT))}.")
-    keys = Keys(key)
+    keys = Keys(key, "key")
     if what == "evaluation":
         if group is not None:
             raise ValueError(f"`group` is {group!r}, but an evaluation has no groups: leave it out.")

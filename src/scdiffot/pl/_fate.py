@@ -161,7 +161,9 @@ def _draw_composition(
     # among cells, trajectories add to the spread; a single cell has only theirs
     alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
-    n_descendants = read_column(adata, Keys(key).n_descendants, "key")[followed].groupby(groups, observed=True).mean()
+    n_descendants = (
+        read_column(adata, Keys(key, "key").n_descendants, "key")[followed].groupby(groups, observed=True).mean()
+    )
     names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
     sizes = zip(names, counts, n_descendants, strict=True)
     labels = [f"{name}\n{n} cells × {n_each:.2g}" for name, n, n_each in sizes]

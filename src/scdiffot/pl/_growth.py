@@ -66,7 +66,7 @@ def growth(
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     figure, axes = make_axes(ax)
-    values = np.asarray(adata.obs[Keys(key).growth], dtype=np.float64)
+    values = np.asarray(adata.obs[Keys(key, "key").growth], dtype=np.float64)
     draw_values(axes[0], plane, values, f"net growth rate (1 / {plane.times.column})")
     plane.dress(axes[0])
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.checks import listed_names
 from scdiffot._data.evaluation import read_evaluation
 from scdiffot._keys import DEFAULT
 
@@ -14,7 +15,7 @@ from ._points import draw_legend
 from ._shares import check_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -98,12 +99,13 @@ def response_evaluation(
     """
     table = read_evaluation(adata, key)
     there = table["metric"].astype(str).unique().tolist()
-    chosen = [m for m in METRICS if m in there] if metrics is None else _listed(metrics)
+    chosen = [m for m in METRICS if m in there] if metrics is None else listed_names("metrics", metrics)
     check_names(chosen, there, "metrics")
     rows = [m for m in table["method"].astype(str).unique() if m != FLOOR]
     if methods is not None:
-        check_names(_listed(methods), rows, "methods")
-        rows = _listed(methods)
+        wanted = listed_names("methods", methods)
+        check_names(wanted, rows, "methods")
+        rows = wanted
     table = table.assign(series=_series(table))
     colors = _colors(table["series"].unique().tolist())
     figure, axes = make_axes(ax, len(chosen), n_columns=3, height=0.3 + 0.11 * len(rows))
@@ -126,10 +128,6 @@ def response_evaluation(
         where = axes[0] if len(axes) == 1 else figure
         draw_legend(where, "held out" if table["split"].iloc[0] != "iid" else "split", colors)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
-
-
-def _listed(names: str | Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
 
 
 def _series(table: pd.DataFrame) -> pd.Series:

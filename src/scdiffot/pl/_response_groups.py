@@ -10,6 +10,7 @@ import numpy as np
 from scdiffot import get
 from scdiffot._data.checks import suggest
 from scdiffot._data.columns import find_column, read_column
+from scdiffot._data.gene_names import listed_genes
 from scdiffot._data.predicted import PredictedCells, read_cell_groups
 from scdiffot._keys import Keys
 
@@ -64,7 +65,7 @@ def groups_of(
         raise ValueError(
             "`kind` is 'survival', but the response is balanced: no cell dies. Fit with tl.fit_response(..., unbalanced=True)."
         )
-    keys = Keys(key)
+    keys = Keys(key, "key")
     values = cells.survival if survival and cells.survival is not None else cells.effect
     if groupby is None and keys.response_subpopulations in adata.uns:
         groupby = str(get.response(adata, "subpopulations", key=key)["groupby"].iloc[0])
@@ -143,14 +144,12 @@ def feature_table(adata: AnnData | MuData, genes: Sequence[str] | None, n_genes:
         spread = np.sqrt(overall["heterogeneity"]) * overall["sd"]
         names = spread.sort_values(ascending=False, kind="stable").index[:n_genes].tolist()
     else:
-        names = [genes] if isinstance(genes, str) else list(genes)
+        names = listed_genes(genes)
         unknown = [name for name in names if name not in overall.index]
         if unknown:
             raise KeyError(
                 f"`genes` has {unknown[0]!r}, which is not in the table. {suggest(unknown[0], overall.index)}"
             )
-        if not names:
-            raise ValueError("`genes` names no gene: pass at least one, or leave it out.")
     parts = [get.response(adata, "features", group=name, key=key).set_index("gene") for name in groups["group"]]
     title = str(groups["groupby"].iloc[0])
     return FeatureView(
@@ -158,7 +157,7 @@ def feature_table(adata: AnnData | MuData, genes: Sequence[str] | None, n_genes:
         [str(name) for name in groups["group"]],
         np.column_stack([part.loc[names, "mean"] for part in parts]),
         overall.loc[names, "heterogeneity"].to_numpy(),
-        "cluster of the response" if title == Keys(key).response_cluster else title,
+        "cluster of the response" if title == Keys(key, "key").response_cluster else title,
     )
 
 

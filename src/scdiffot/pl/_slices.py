@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import suggest
+from scdiffot._data.checks import check_choice, check_count, check_flag, check_number, listed_names, suggest
 from scdiffot._data.extract import locate
 from scdiffot._data.slices import read_slices
 from scdiffot._logging import logger
@@ -123,13 +122,13 @@ def slices(
     >>> figure = sdo.pl.slices(adata, "slice", color="cell_type", arrows="true_migration", return_fig=True)
     >>> figure = sdo.pl.slices(adata, "slice", spatial_key="spatial_true", overlay=True, return_fig=True)
     """
-    if kind not in ("stream", "grid", "cells"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'stream', 'grid' or 'cells'.")
-    for name, value, least in (("n_grid", n_grid, 2), ("n_max", n_max, 1), ("ncols", ncols, 1)):
-        if value < least:
-            raise ValueError(f"`{name}` is {value}: pass at least {least}.")
-    if isinstance(size, bool) or not isinstance(size, Real) or not 0 < size < np.inf:
-        raise ValueError(f"`size` is {size!r}: pass a positive number.")
+    kind = check_choice("kind", kind, ("stream", "grid", "cells"))
+    n_grid, n_max, ncols = (
+        check_count(name, value, least)
+        for name, value, least in (("n_grid", n_grid, 2), ("n_max", n_max, 1), ("ncols", ncols, 1))
+    )
+    size, overlay = check_number("size", size, 0, above=True), check_flag("overlay", overlay)
+    alpha = None if alpha is None else check_number("alpha", alpha, 0, 1)
     found = read_slices(adata, library_key, spatial_key=spatial_key, incomplete=True)
     names = _chosen(found.names, slices)
     positions = found.positions[:, :2]
@@ -177,13 +176,13 @@ def _chosen(available: list[str], slices: Sequence[str] | None) -> list[str]:
     """Names of the slices to draw."""
     if slices is None:
         return available
-    names = [slices] if isinstance(slices, str) else [str(name) for name in slices]
+    names = listed_names("slices", slices, numbers=True)
     if not names:
         raise ValueError(f"`slices` is empty: pass some of {', '.join(map(repr, available))}.")
     for name in names:
         if name not in available:
             raise KeyError(f"`slices` has {name!r}, which is no slice. {suggest(name, available)}")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _with_positions(panels: dict[str, np.ndarray], positions: np.ndarray, spatial_key: str) -> dict[str, np.ndarray]:

@@ -118,7 +118,7 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
     if plane.basis.exact:
         return plane.basis.columns(read_velocities(adata, key)).astype(np.float64)
     basis = plane.basis.name
-    name = Keys(key).projection(basis)
+    name = Keys(key, "key").projection(basis)
     if name not in adata.obsm:
         raise KeyError(
             f"`basis` {basis!r} has no velocities, adata.obsm[{name!r}]: run scdiffot.tl.project(adata, {basis!r}, key={key!r})."

@@ -131,8 +131,14 @@ def score_growth(
     for name, columns in sets.items():
         seed = int(generator.integers(2**31))
         genes = scored.var_names[columns].tolist()
-        with global_generators():
-            scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
+        try:
+            with global_generators():
+                scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
+        except RuntimeError as error:
+            raise ValueError(
+                f"`adata` has {adata.n_vars} genes, none of which is expressed like those of `{name}`, so there is nothing to "
+                "compare these with: keep all genes, not a panel or the variable ones."
+            ) from error
     birth = _logistic(scored.obs["proliferation"].to_numpy(), limits["birth_rates"], BIRTH_LOGISTIC)
     death = _logistic(scored.obs["apoptosis"].to_numpy(), limits["death_rates"], DEATH_LOGISTIC)
     adata.obs[key_added] = birth - death

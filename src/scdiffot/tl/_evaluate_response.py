@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._data.checks import check_count, check_share, given_options, some, writable
+from scdiffot._data.checks import check_count, check_share, given_options, listed_names, some, writable
 from scdiffot._data.evaluation import class_folds, random_folds, read_truth, write_evaluation
 from scdiffot._data.genes import gene_space
 from scdiffot._data.labels import cell_labels
@@ -172,7 +172,7 @@ def evaluate_response(
         "smoothing": smoothing,
     }
     config = replace(config, **given_options(options))
-    chosen: list[Any] = [methods] if isinstance(methods, str) else list(dict.fromkeys(methods))
+    chosen: list[Any] = listed_names("methods", methods)
     if not chosen or not set(chosen) <= {"flow", "convex"}:
         raise ValueError(f"`methods` is {some(chosen) or 'empty'}: pass 'flow', 'convex' or both.")
     configs = {name: replace(config, method=name) for name in chosen}

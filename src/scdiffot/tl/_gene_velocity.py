@@ -115,7 +115,7 @@ def gene_velocity(
     >>> adata.layers["scdiffot_velocity"].shape == adata.shape
     True
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     owner = space.owner

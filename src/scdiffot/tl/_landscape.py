@@ -144,8 +144,8 @@ def landscape(
         # places among cells without a type are the region of none
         region = _regions(plane, np.where(labels[0] < 0, len(labels[1]), labels[0]), x, y)
         found |= _tables(chosen, potentials, region, names=[*labels[1], UNKNOWN], axes=(x, y))
-    adata.uns[Keys(key).uns][LANDSCAPE] = found
-    write_fingerprint(adata.obsm, adata.obs_names, Keys(key), fingerprints.LANDSCAPE, shown.points)
+    adata.uns[Keys(key, "key").uns][LANDSCAPE] = found
+    write_fingerprint(adata.obsm, adata.obs_names, Keys(key, "key"), fingerprints.LANDSCAPE, shown.points)
     return adata if copy else None
 
 

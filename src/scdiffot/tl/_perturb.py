@@ -145,7 +145,7 @@ def perturb(
     >>> adata.uns["scdiffot"]["perturbation"]["X"]["sources"].tolist()[-1]
     'all'
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)

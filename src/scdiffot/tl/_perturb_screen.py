@@ -147,7 +147,7 @@ def perturb_screen(
     >>> sorted(adata.uns["scdiffot"]["perturb_screen"]["gene"].tolist())
     ['X', 'Y']
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)

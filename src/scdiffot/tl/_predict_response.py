@@ -117,10 +117,10 @@ def predict_response(
     >>> adata.layers["scdiffot_predicted"].shape == adata.shape
     True
     """
-    keys = Keys(key if key_added is None else key_added)
+    keys = Keys(key, "key") if key_added is None else Keys(key_added)
     adata = writable(adata, copy=copy)
+    found = read_response(*((adata, key) if reference is None else (reference, key, "reference")))
     reference = adata if reference is None else reference
-    found = read_response(reference, key)
     params, targets = found["params"], found["targets"]
     check_prediction_free(adata, keys, key)
     embedding, strength, name, used_dose = targets.find(reference, target, dose)

@@ -65,7 +65,7 @@ def project(
     >>> adata.obsm["scdiffot_velocity_log"].shape == adata.shape
     True
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     n_neighbors = check_count("n_neighbors", n_neighbors, 2)
     adata = writable(adata, copy=copy)
     states = read_states(adata, key)

@@ -125,7 +125,7 @@ def response_subpopulations(
     >>> len(adata.uns["scdiffot_response_subpopulations"])
     5
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     if groupby is not None and n_clusters is not None:

@@ -117,7 +117,7 @@ def sta_backward(
     >>> adata.obsm["scdiffot_ancestry"].sum().round(6).unique().tolist()
     [1.0]
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     setting = Setting.read(adata, cell_key, key)
     n_trajectories = check_count("n_trajectories", n_trajectories, 1)

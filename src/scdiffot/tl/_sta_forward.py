@@ -151,7 +151,7 @@ def sta_forward(
     >>> adata.obsm["scdiffot_fate"].dropna().sum(axis=1).round(6).unique().tolist()
     [1.0]
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     setting = Setting.read(adata, cell_key, key)
     check_estimator(classifier)

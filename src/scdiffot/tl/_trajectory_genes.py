@@ -149,7 +149,7 @@ def trajectory_genes(
     >>> adata.uns["scdiffot"]["trajectory_genes"]["mean"].shape[1:]
     (21, 2)
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     setting = Setting.read(adata, cell_key, key)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)

@@ -114,7 +114,7 @@ def transfer_genes(
 
     keys = Keys(key_added)
     for argument, data in (("adata", adata), ("reference", reference)):
-        check_adata(data)
+        check_adata(data, argument)
         if not isinstance(data, AnnData):
             raise TypeError(f"`{argument}` is a MuData: pass the modality with the genes, for instance mdata['rna'].")
     n_dims, n_neighbors = check_count("n_dims", n_dims, 2), check_count("n_neighbors", n_neighbors, 1)

@@ -85,7 +85,7 @@ def transition_matrix(
     >>> adata.obsp["scdiffot_T_fwd"].sum(axis=1).round(6).min().item()
     1.0
     """
-    keys = Keys(key)
+    keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     model = read_model(adata, key)
     for name, value, kind in (

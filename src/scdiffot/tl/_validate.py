@@ -104,5 +104,5 @@ def validate(
             course.snapshots, model.config, times=np.array(chosen), rng=as_generator(rng), callback=callback
         )
     table = pd.DataFrame(rows, index=pd.Index([course.times.label(row["time"]) for row in rows], name="label"))
-    write_validation(adata, Keys(key), table)
+    write_validation(adata, Keys(key, "key"), table)
     return adata if copy else None
