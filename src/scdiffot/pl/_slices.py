@@ -149,8 +149,8 @@ def slices(
     n_rows = -(-len(panels) // ncols)
     n_columns = -(-len(panels) // n_rows)
     explained = bool(colors.table) or colors.numeric
-    size_of_panel = _panel_size(extent, n_columns, n_rows, explained=explained)
-    figure, axes = make_axes(ax, len(panels), n_columns=n_columns, **size_of_panel)
+    width, height = _panel_size(extent, n_columns, n_rows, explained=explained)
+    figure, axes = make_axes(ax, len(panels), n_columns=n_columns, width=width, height=height)
     if len(axes) != len(panels):
         raise ValueError(
             f"`ax` has {len(axes)} axes: pass {len(panels)}, one for every slice, or one and `overlay=True`."
@@ -212,8 +212,8 @@ def _vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:
     return vectors
 
 
-def _panel_size(extent: np.ndarray, n_columns: int, n_rows: int, *, explained: bool) -> dict[str, float]:
-    """Size of panels that fit the window, relative to the figure of the user."""
+def _panel_size(extent: np.ndarray, n_columns: int, n_rows: int, *, explained: bool) -> tuple[float, float]:
+    """Width and height of panels that fit the window, relative to the figure of the user."""
     import matplotlib.pyplot as plt
 
     width, height = plt.rcParams["figure.figsize"]
@@ -224,7 +224,7 @@ def _panel_size(extent: np.ndarray, n_columns: int, n_rows: int, *, explained: b
     beside = LEGEND_WIDTH / n_columns if explained else 0.0
     # several panels are drawn smaller by `make_axes`
     scale = 1.0 if n_columns == n_rows == 1 else 0.7
-    return {"width": (side * shape + beside) / width / scale, "height": (side / shape + 0.45) / height / scale}
+    return (side * shape + beside) / width / scale, (side / shape + 0.45) / height / scale
 
 
 def _dress(ax: Axes, window: np.ndarray, title: str) -> None:
