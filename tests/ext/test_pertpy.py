@@ -100,6 +100,11 @@ def test_what_is_passed_wins():
         ({"perturbation": ["a", "b"]}, {"control": "c"}, KeyError, r"`control` is 'c'"),
         ({"perturbation": ["control", "DMSO", "a"]}, {}, ValueError, r"`control` is missing, and .*'DMSO', 'control'"),
         ({"perturbation": ["control", "a"]}, {"target": "A"}, KeyError, r"`target` is 'A'.*Did you mean 'a'"),
+        ({"perturbation": ["control", "a"]}, {"target": 3}, KeyError, r"`target` is '3', which is not in"),
+        ({"perturbation": ["control", "a"]}, {"target": []}, ValueError, r"`target` is empty"),
+        ({"perturbation": ["control", "a"]}, {"target": ["control"]}, ValueError, r"`target` names the control"),
+        ({"perturbation": ["control", "a"]}, {"condition_key": "auto"}, KeyError, r"`condition_key` is 'auto'"),
+        ({"perturbation": ["control", "a"]}, {"dose_key": 3}, TypeError, r"`dose_key` is a int"),
         (
             {"perturbation": ["control", "a"]},
             {"context": "donor"},

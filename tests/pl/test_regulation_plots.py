@@ -166,6 +166,11 @@ def test_plots_change_nothing(ready, fingerprint):
     ("plot", "error", "message"),
     [
         (lambda a: sdo.pl.regulation(a, kind="graph"), ValueError, "`kind` is 'graph'"),
+        (lambda a: sdo.pl.regulation(a, group=3), TypeError, "`group` is a int: pass a name"),
+        (lambda a: sdo.pl.regulation(a, group=[]), ValueError, "`group` is empty: pass some of"),
+        (lambda a: sdo.pl.regulation(a, genes=[3]), TypeError, "`genes` holds 3: pass names"),
+        (lambda a: sdo.pl.growth_genes(a, genes=True), TypeError, "`genes` is a bool: pass a name"),
+        (lambda a: sdo.pl.growth_genes(a, group=[3]), TypeError, "`group` holds 3: pass names"),
         (lambda a: sdo.pl.regulation(a, n_edges=0), ValueError, "`n_edges` is 0"),
         (lambda a: sdo.pl.regulation(a, group="C"), KeyError, "`group` has 'C'.*There is 'A/1', 'B'"),
         (lambda a: sdo.pl.regulation(a, genes=["alpha"]), KeyError, "`genes` has 'alpha'.*Did you mean 'Alpha'"),

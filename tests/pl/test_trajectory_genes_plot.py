@@ -81,7 +81,10 @@ def test_every_fate_is_in_the_legend(many):
     ("arguments", "error", "match"),
     [
         ({"genes": ["G1"]}, KeyError, "Did you mean 'g1'"),
-        ({"genes": []}, KeyError, "`genes` names nothing"),
+        ({"genes": []}, ValueError, "`genes` is empty"),
+        ({"genes": False}, TypeError, "`genes` is a bool: pass a name"),
+        ({"fates": 3}, TypeError, "`fates` is a int: pass a name"),
+        ({"n_genes": "3"}, TypeError, "`n_genes` is a str: pass a whole number"),
         ({"fates": ["C"]}, KeyError, "`fates` has 'C'"),
         ({"fates": []}, ValueError, "`fates` is empty"),
         ({"n_genes": 0}, ValueError, "`n_genes` is 0"),

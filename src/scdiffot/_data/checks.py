@@ -23,6 +23,7 @@ __all__ = [
     "check_flag",
     "check_number",
     "check_share",
+    "choose_names",
     "given_options",
     "is_mudata",
     "listed_names",
@@ -103,11 +104,36 @@ def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[st
         names = [names]
     if not isinstance(names, Iterable) or isinstance(names, bytes | Mapping) or getattr(names, "ndim", 1) != 1:
         raise TypeError(f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names.")
-    listed = list(names)
+    # the order of a set differs from run to run
+    listed = sorted(names, key=str) if isinstance(names, set | frozenset) else list(names)
     wrong = [name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)]
     if wrong:
         raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
     return list(dict.fromkeys(map(str, listed)))
+
+
+def choose_names(
+    argument: str, names: Any, available: Iterable[str], *, reason: str = "which is none of them"
+) -> list[str]:
+    """Names as a list, each once, all of them among those available.
+
+    Raises
+    ------
+    KeyError
+        If one is unknown.
+    TypeError
+        If they are not names.
+    ValueError
+        If there are none.
+    """
+    options = dict.fromkeys(str(name) for name in available)
+    chosen = listed_names(argument, names)
+    if not chosen:
+        raise ValueError(f"`{argument}` is empty: pass some of {some(options)}.")
+    unknown = [name for name in chosen if name not in options]
+    if unknown:
+        raise KeyError(f"`{argument}` has {unknown[0]!r}, {reason}. {suggest(unknown[0], options)}")
+    return chosen
 
 
 def check_share(name: str, value: Any) -> float:

@@ -50,7 +50,7 @@ def listed_genes(genes: Any, argument: str = "genes") -> list[str]:
     """
     if isinstance(genes, str):
         return [str(genes)]
-    if not hasattr(genes, "__iter__") or np.ndim(genes if hasattr(genes, "dtype") else ()) > 1:
+    if not hasattr(genes, "__iter__") or np.ndim(genes if hasattr(genes, "dtype") else ()) != 1:
         raise TypeError(f"`{argument}` is a {type(genes).__name__}: pass names of genes.")
     names = sorted(genes, key=str) if isinstance(genes, set | frozenset) else list(genes)
     wrong = [name for name in names if not isinstance(name, str)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._keys import GROWTH_GENES, REGULATION
 
-from .checks import listed_names, some, suggest
+from .checks import choose_names, some
 from .number_text import number_text
 from .store import read_params, read_table
 from .time_values import closest
@@ -94,14 +94,15 @@ def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.nda
     ------
     KeyError
         If one does not exist.
+    TypeError
+        If they are not names.
+    ValueError
+        If none is named.
     """
     if group is None:
         return np.arange(len(groups))
-    wanted = listed_names("group", group)
-    for name in wanted:
-        if name not in groups:
-            raise KeyError(f"`group` has {name!r}, which is none of them. {suggest(str(name), dict.fromkeys(groups))}")
-    return np.concatenate([np.flatnonzero(groups == name) for name in wanted])
+    chosen = choose_names("group", group, groups)
+    return np.concatenate([np.flatnonzero(groups == name) for name in chosen])
 
 
 def write_regulation(adata: AnnData | MuData, key: str, found: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_adata, some, suggest
+from scdiffot._data.columns import read_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,12 +84,12 @@ def pertpy(
     >>> sdo.tl.fit_response(adata, **arguments, n_steps=30)
     """
     check_adata(adata)
-    for argument, name in (("condition_key", condition_key), ("context", context), ("dose_key", dose_key)):
-        if name not in (None, AUTO) and name not in adata.obs.columns:
-            raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, adata.obs.columns)}")
+    for argument, name in (("context", context), ("dose_key", dose_key)):
+        if name is not None and not (isinstance(name, str) and name == AUTO):
+            read_column(adata, name, argument)
     column, control = _perturbation(adata, condition_key, control)
-    labels = adata.obs[column].astype(object).where(adata.obs[column].notna(), None)
-    labels = labels.map(str, na_action="ignore")
+    values = read_column(adata, column, "condition_key")
+    labels = values.astype(object).where(values.notna(), None).map(str, na_action="ignore")
     untreated = (labels == control).to_numpy()
     if target is None:
         targets = sorted(set(labels.dropna()) - {control})
@@ -97,7 +98,11 @@ def pertpy(
                 f"`target` is missing: obs[{column!r}] holds {control!r} only; name a column with treatments."
             )
     else:
-        targets = [target] if isinstance(target, str) else [str(t) for t in target]
+        several = hasattr(target, "__iter__") and not isinstance(target, str)
+        targets = list(dict.fromkeys(map(str, target if several else [target])))
+        if not targets or control in targets:
+            content = f"names the control, {control!r}" if targets else "is empty"
+            raise ValueError(f"`target` {content}: pass perturbations, or leave it out for all.")
         unknown = sorted(set(targets) - set(labels.dropna()))
         if unknown:
             raise KeyError(
@@ -121,11 +126,12 @@ def _perturbation(adata: AnnData | MuData, column: str | None, control: str | No
             f"`condition_key` is missing: obs has none of {', '.join(PERTURBATIONS)}. Name the column of the perturbations. "
             f"{suggest('', adata.obs.columns)}"
         )
-    found = {name: labels for name in names if (labels := _controls(adata.obs[name], control))}
+    columns = {name: read_column(adata, name, "condition_key") for name in names}
+    found = {name: labels for name, values in columns.items() if (labels := _controls(values, control))}
     if not found:
         raise KeyError(
             f"`control` is {'missing' if control is None else repr(control)}: obs[{names[0]!r}] holds "
-            f"{some(adata.obs[names[0]].dropna().astype(str).unique())}. Name the value of untreated cells."
+            f"{some(columns[names[0]].dropna().astype(str).unique())}. Name the value of untreated cells."
         )
     kept = _distinct(adata, list(found))
     if len(kept) > 1:
@@ -153,19 +159,19 @@ def _distinct(adata: AnnData | MuData, names: list[str]) -> list[str]:
     """The first of all columns that tell the same groups apart."""
     import pandas as pd
 
-    kept: list[str] = []
+    kept: dict[str, np.ndarray] = {}
     for name in names:
-        codes = pd.factorize(adata.obs[name])[0]
-        if not any(np.array_equal(codes, pd.factorize(adata.obs[k])[0]) for k in kept):
-            kept.append(name)
-    return kept
+        codes = pd.factorize(read_column(adata, name, "adata"))[0]
+        if not any(np.array_equal(codes, other) for other in kept.values()):
+            kept[name] = codes
+    return list(kept)
 
 
 def _context(adata: AnnData | MuData, untreated: np.ndarray, treated: np.ndarray) -> str | None:
     for names in CONTEXTS:
         usable = []
         for name in _present(adata, names):
-            column = adata.obs[name]
+            column = read_column(adata, name, "context")
             shared = set(column[untreated].dropna()) & set(column[treated].dropna())
             if shared and column[untreated | treated].nunique() > 1:
                 usable.append(name)
@@ -182,7 +188,8 @@ def _dose(adata: AnnData | MuData, treated: np.ndarray) -> str | None:
 
     usable = []
     for name in _present(adata, DOSES):
-        values = pd.to_numeric(adata.obs[name].astype(object), errors="coerce").to_numpy(dtype=np.float64)[treated]
+        column = read_column(adata, name, "dose_key")
+        values = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)[treated]
         if (values > 0).all() and np.isfinite(values).all() and np.ptp(values) > 0:
             usable.append(name)
     kept = _distinct(adata, usable)

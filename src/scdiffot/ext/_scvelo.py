@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_flag, writable
 from scdiffot._data.genes import read_genes
 from scdiffot._data.store import read_states
 from scdiffot._keys import DEFAULT, Keys
@@ -85,6 +85,7 @@ def scvelo(
     True
     """
     keys = Keys(key, "key")
+    check_flag("overwrite", overwrite)
     adata = writable(adata, copy=copy)
     space = read_genes(adata, key, decoder)
     owner = space.owner

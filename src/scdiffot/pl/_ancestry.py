@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from scdiffot._data.checks import check_choice, choose_names
 from scdiffot._data.shares import read_ancestry
 from scdiffot._keys import DEFAULT
 
 from ._figure import finish, make_axes
 from ._plane import find_plane
-from ._shares import check_names, class_colors, draw_bars, draw_largest, draw_shares
+from ._shares import class_colors, draw_bars, draw_largest, draw_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def ancestry(
     adata: AnnData | MuData,
     *,
     kind: Literal["embedding", "composition"] = "embedding",
-    types: Sequence[str] | None = None,
+    types: str | Sequence[str] | None = None,
     basis: str | None = None,
     key: str = DEFAULT,
     ax: Axes | Sequence[Axes] | None = None,
@@ -77,12 +78,10 @@ def ancestry(
     >>> sdo.tl.sta_backward(adata, "cell_type", target_time=1, n_trajectories=20)
     >>> figure = sdo.pl.ancestry(adata, return_fig=True)
     """
-    if kind not in ("embedding", "composition"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'embedding' or 'composition'.")
+    check_choice("kind", kind, ("embedding", "composition"))
     found, table = read_ancestry(adata, key)
     cell_key = str(found["cell_key"])
-    names = list(table.columns) if types is None else list(types)
-    check_names(names, table.columns, "types")
+    names = list(table.columns) if types is None else choose_names("types", types, table.columns)
     if kind == "composition":
         composition = found["composition"].loc[names]
         figure, axes = make_axes(ax, height=max(0.5, 0.12 * len(names)), width=1.2)

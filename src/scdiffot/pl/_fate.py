@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.checks import check_choice, choose_names
 from scdiffot._data.columns import read_column
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
@@ -15,7 +16,7 @@ from scdiffot._keys import DEFAULT, OUTSIDE, UNKNOWN, Keys
 from ._alluvial import draw_alluvial
 from ._figure import finish, make_axes
 from ._plane import find_plane
-from ._shares import check_names, class_colors, draw_bars, draw_largest, draw_shares
+from ._shares import class_colors, draw_bars, draw_largest, draw_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def fate(
     adata: AnnData | MuData,
     *,
     kind: Literal["embedding", "composition", "alluvial"] = "embedding",
-    fates: Sequence[str] | None = None,
+    fates: str | Sequence[str] | None = None,
     groupby: str | None = None,
     basis: str | None = None,
     key: str = DEFAULT,
@@ -92,8 +93,7 @@ def fate(
     >>> sdo.tl.sta_forward(adata, "cell_type", n_trajectories=20)
     >>> figure = sdo.pl.fate(adata, kind="composition", return_fig=True)
     """
-    if kind not in ("embedding", "composition", "alluvial"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'embedding', 'composition' or 'alluvial'.")
+    check_choice("kind", kind, ("embedding", "composition", "alluvial"))
     found, tables = read_fate(adata, key)
     cell_key = str(found["cell_key"])
     if kind == "alluvial":
@@ -114,7 +114,7 @@ def fate(
 def _draw_embedding(
     adata: AnnData | MuData,
     table: pd.DataFrame,
-    fates: Sequence[str] | None,
+    fates: str | Sequence[str] | None,
     *,
     colors: dict[str, Any],
     basis: str | None,
@@ -122,8 +122,8 @@ def _draw_embedding(
     ax: Axes | Sequence[Axes] | None,
 ) -> tuple[Figure, list[Axes]]:
     plane = find_plane(adata, basis, key=key)
-    names = list(table.columns[_seen(table)]) if fates is None else list(fates)
-    check_names(names, table.columns, "fates")
+    there = table.columns
+    names = list(there[_seen(table)]) if fates is None else choose_names("fates", fates, there)
     figure, axes = make_axes(ax, len(names))
     if len(axes) not in (1, len(names)):
         raise ValueError(f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every fate).")

@@ -51,7 +51,7 @@ def make_axes(
 
     axes: list[Any]
     if ax is not None:
-        axes = _flatten(ax)
+        axes = flat_axes(ax)
         if n_panels == 1 and len(axes) > 1:
             raise ValueError(f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them.")
         return axes[0].figure, axes
@@ -73,7 +73,7 @@ def make_axes(
     return figure, axes[:n_panels]
 
 
-def _flatten(ax: Any) -> list[Any]:
+def flat_axes(ax: Any) -> list[Any]:
     """Axes in a flat list: one of them, any nested sequence, or the array of `plt.subplots`."""
     from matplotlib.axes import Axes
 
@@ -81,7 +81,7 @@ def _flatten(ax: Any) -> list[Any]:
         return [ax]
     if not isinstance(ax, list | tuple | np.ndarray):
         raise TypeError(f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of plt.subplots().")
-    axes = [one for part in ax for one in _flatten(part)]
+    axes = [one for part in ax for one in flat_axes(part)]
     if not axes:
         raise ValueError("`ax` is empty: pass axes, or leave it out.")
     return axes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import some, suggest
+from scdiffot._data.checks import check_count, choose_names
 from scdiffot._data.regulation import find_groups, labels, read_growth_genes
 from scdiffot._data.store import read_params
 from scdiffot._keys import DEFAULT
@@ -32,7 +32,7 @@ N_FLAT = 3
 def growth_genes(
     adata: AnnData | MuData,
     *,
-    genes: Sequence[str] | None = None,
+    genes: str | Sequence[str] | None = None,
     group: str | Iterable[str] | None = None,
     n_genes: int = 20,
     key: str = DEFAULT,
@@ -84,13 +84,18 @@ def growth_genes(
     >>> sdo.tl.growth_genes(adata, groupby="cell_type")
     >>> figure = sdo.pl.growth_genes(adata, return_fig=True)
     """
+    check_count("n_genes", n_genes, 1)
     table = read_growth_genes(adata, key)
     time_key = read_params(adata, key)["time_key"]
     blocks = list(table.groupby(["group", "time"], sort=False, dropna=False))
     names = np.array([str(name) for (name, _), _ in blocks])
     chosen = find_groups(names, group)
     parts = [blocks[k][1].set_index("gene") for k in chosen]
-    shown = _most(parts, n_genes) if genes is None else _named(parts[0], genes)
+    if genes is None:
+        shown = _most(parts, n_genes)
+    else:
+        reason = "for which there is no effect"
+        shown = choose_names("genes", genes, parts[0].index, reason=reason)
     called = labels(names[chosen], np.array([blocks[k][0][1] for k in chosen]), time_key)
     unit = f"effect on growth\n(1 / {time_key}, per sd of the gene)"
     longest = max(len(gene) for gene in shown)
@@ -111,24 +116,12 @@ def _most(parts: list[pd.DataFrame], n_genes: int) -> list[str]:
     """Genes with the largest effects of every group in turn, from the most positive effect to the most negative."""
     import pandas as pd
 
-    if n_genes < 1:
-        raise ValueError(f"`n_genes` is {n_genes}: pass at least 1.")
     # tables are ranked; the first of every group come before the second of any
     ranks = [gene for genes in zip(*(part.index for part in parts), strict=True) for gene in genes]
     found = list(dict.fromkeys(ranks))[:n_genes]
     effects = pd.concat([part.loc[found, "effect"] for part in parts], axis=1).to_numpy()
     largest = np.take_along_axis(effects, np.abs(effects).argmax(axis=1)[:, None], axis=1)[:, 0]
     return [found[i] for i in np.argsort(-largest, kind="stable")]
-
-
-def _named(part: pd.DataFrame, genes: Sequence[str]) -> list[str]:
-    wanted = [genes] if isinstance(genes, str) else list(genes)
-    if not wanted:
-        raise ValueError(f"`genes` is empty: pass some of {some(part.index)}.")
-    for gene in wanted:
-        if gene not in part.index:
-            raise KeyError(f"`genes` has {gene!r}, for which there is no effect. {suggest(gene, part.index)}")
-    return list(dict.fromkeys(wanted))
 
 
 def _draw_bars(ax: Axes, part: pd.DataFrame, unit: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data import fingerprints
-from scdiffot._data.checks import some
+from scdiffot._data.checks import check_choice, check_count, some
 from scdiffot._data.fingerprints import check_fingerprint
 from scdiffot._data.store import read_table
 from scdiffot._data.time_values import closest, several
@@ -102,12 +102,9 @@ def landscape(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    if kind not in ("contour", "surface"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'contour' or 'surface'.")
-    if quantity not in ("potential", "lambda"):
-        raise ValueError(f"`quantity` is {quantity!r}: pass 'potential' or 'lambda'.")
-    if n_max < 1:
-        raise ValueError(f"`n_max` is {n_max}: draw at least one path.")
+    check_choice("kind", kind, ("contour", "surface"))
+    check_choice("quantity", quantity, ("potential", "lambda"))
+    check_count("n_max", n_max, 1)
     found = read_table(adata, key, LANDSCAPE, source="tl.landscape(adata)")
     if quantity not in found:
         raise KeyError(f"`quantity` is {quantity!r}, which a fit without growth does not have: draw the 'potential'.")

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.checks import check_choice, choose_names
 from scdiffot._data.perturbation import read_one
 from scdiffot._keys import ALL, DEFAULT
 
 from ._figure import background, finish, foreground, make_axes
 from ._points import draw_legend
-from ._shares import check_names, class_colors
+from ._shares import class_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,14 +83,14 @@ def perturb(
     >>> sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", n_trajectories=20)
     >>> figure = sdo.pl.perturb(adata, return_fig=True)
     """
-    if kind not in ("composition", "shift"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'composition' or 'shift'.")
+    check_choice("kind", kind, ("composition", "shift"))
     found = read_one(adata, key, name)
     there = [str(source) for source in found["sources"]]
     if sources is not None:
-        check_names(list(sources), there, "sources")
-    # one type is all cells
-    chosen = list(sources) if sources is not None else there if len(there) > 2 else there[:1]
+        chosen = choose_names("sources", sources, there)
+    else:
+        # one type is all cells
+        chosen = there if len(there) > 2 else there[:1]
     rows = [there.index(source) for source in chosen]
     colors = class_colors(adata, str(found["cell_key"]), [str(fate) for fate in found["fates"]])
     figure, axes = make_axes(ax, height=0.3 + 0.2 * len(rows), width=1.3)

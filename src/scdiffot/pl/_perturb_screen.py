@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import suggest
+from scdiffot._data.checks import check_count, suggest
 from scdiffot._data.perturbation import read_screen
 from scdiffot._keys import DEFAULT
 
@@ -76,8 +76,7 @@ def perturb_screen(
     >>> sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=20)
     >>> figure = sdo.pl.perturb_screen(adata, return_fig=True)
     """
-    if n_genes < 1:
-        raise ValueError(f"`n_genes` is {n_genes}: pass at least 1.")
+    check_count("n_genes", n_genes, 1)
     found = read_screen(adata, key)
     fates = [str(name) for name in found["fates"]]
     if fate is not None and fate not in fates:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._data.checks import check_count
 from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_model
 from scdiffot._keys import DEFAULT
@@ -83,6 +84,7 @@ def population(
     >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
     >>> figure = sdo.pl.population(adata, paths, return_fig=True)
     """
+    check_count("n_max", n_max, 1)
     model = read_model(adata, key)
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1])

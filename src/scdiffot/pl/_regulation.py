@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import some, suggest
+from scdiffot._data.checks import check_choice, check_count, choose_names
 from scdiffot._data.regulation import Regulations, read_regulation
 from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT
@@ -32,7 +32,7 @@ def regulation(
     kind: Literal["heatmap", "network"] = "heatmap",
     group: str | Iterable[str] | None = None,
     time: float | str | None = None,
-    genes: Sequence[str] | None = None,
+    genes: str | Sequence[str] | None = None,
     n_edges: int = 40,
     key: str = DEFAULT,
     ax: Axes | Sequence[Axes] | None = None,
@@ -89,10 +89,8 @@ def regulation(
     >>> sdo.tl.regulation(adata, stability=0.5)
     >>> figure = sdo.pl.regulation(adata, return_fig=True)
     """
-    if kind not in ("heatmap", "network"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'heatmap' or 'network'.")
-    if n_edges < 1:
-        raise ValueError(f"`n_edges` is {n_edges}: pass at least 1.")
+    check_choice("kind", kind, ("heatmap", "network"))
+    check_count("n_edges", n_edges, 1)
     found = read_regulation(adata, key)
     at = None if time is None else read_times(adata, key).find(time, "time")
     chosen = found.find(group, at)
@@ -128,15 +126,10 @@ def _largest(weights: np.ndarray, n_edges: int) -> np.ndarray:
     return np.union1d(target, regulator)
 
 
-def _named(found: Regulations, genes: Sequence[str]) -> np.ndarray:
-    wanted = [genes] if isinstance(genes, str) else list(dict.fromkeys(genes))
-    if not wanted:
-        raise ValueError(f"`genes` is empty: pass some of {some(found.genes)}.")
-    known = {name: i for i, name in enumerate(found.genes)}
-    for gene in wanted:
-        if gene not in known:
-            raise KeyError(f"`genes` has {gene!r}, which tl.regulation was run without. {suggest(gene, known)}")
-    return np.array([known[gene] for gene in wanted], dtype=np.intp)
+def _named(found: Regulations, genes: str | Sequence[str]) -> np.ndarray:
+    known = {str(name): i for i, name in enumerate(found.genes)}
+    chosen = choose_names("genes", genes, known, reason="which tl.regulation was run without")
+    return np.array([known[gene] for gene in chosen], dtype=np.intp)
 
 
 def _draw_heatmaps(

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import listed_names
+from scdiffot._data.checks import choose_names
 from scdiffot._data.evaluation import read_evaluation
 from scdiffot._keys import DEFAULT
 
 from ._figure import finish, foreground, make_axes
 from ._points import draw_legend
-from ._shares import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,13 +98,12 @@ def response_evaluation(
     """
     table = read_evaluation(adata, key)
     there = table["metric"].astype(str).unique().tolist()
-    chosen = [m for m in METRICS if m in there] if metrics is None else listed_names("metrics", metrics)
-    check_names(chosen, there, "metrics")
+    chosen = [m for m in METRICS if m in there]
+    if metrics is not None:
+        chosen = choose_names("metrics", metrics, there)
     rows = [m for m in table["method"].astype(str).unique() if m != FLOOR]
     if methods is not None:
-        wanted = listed_names("methods", methods)
-        check_names(wanted, rows, "methods")
-        rows = wanted
+        rows = choose_names("methods", methods, rows)
     table = table.assign(series=_series(table))
     colors = _colors(table["series"].unique().tolist())
     figure, axes = make_axes(ax, len(chosen), n_columns=3, height=0.3 + 0.11 * len(rows))

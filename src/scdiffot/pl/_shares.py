@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import some, suggest
 from scdiffot._data.columns import find_column, read_column
 from scdiffot._keys import OUTSIDE, UNKNOWN
 
@@ -47,23 +46,6 @@ def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -
     free = [color for color in default_colors(len(table) + len(missing)) if color not in used]
     table |= dict(zip(missing, free, strict=False))
     return {name: table[name] for name in names}
-
-
-def check_names(names: Sequence[str], there: Iterable[str], argument: str) -> None:
-    """Refuse classes that have no shares.
-
-    Raises
-    ------
-    KeyError
-        If one is unknown.
-    ValueError
-        If there are none.
-    """
-    if not names:
-        raise ValueError(f"`{argument}` is empty: pass some of {some(there)}.")
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise KeyError(f"`{argument}` has {unknown[0]!r}, which is none of them. {suggest(unknown[0], there)}")
 
 
 def draw_shares(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.checks import check_choice, check_count
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.number_text import number_text
@@ -89,12 +90,10 @@ def trajectories(
     """
     from matplotlib.collections import LineCollection
 
-    if by not in ("time", "fate"):
-        raise ValueError(f"`by` is {by!r}: pass 'time' or 'fate'.")
+    check_choice("by", by, ("time", "fate"))
+    check_count("n_max", n_max, 1)
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1])
-    if n_max < 1:
-        raise ValueError(f"`n_max` is {n_max}: draw at least one path.")
     chosen = thinned(paths.states.shape[1], n_max)
     fates = _fates(adata, plane, paths, key)[chosen] if by == "fate" else None
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scdiffot._data.checks import some, suggest
+from scdiffot._data.checks import check_count, check_flag, choose_names
 from scdiffot._data.store import read_params, read_table
 from scdiffot._keys import DEFAULT, TRAJECTORY_GENES
 
-from ._figure import finish, make_axes
-from ._shares import check_names, class_colors
+from ._figure import finish, flat_axes, make_axes
+from ._shares import class_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
@@ -30,7 +29,7 @@ def trajectory_genes(
     genes: str | Sequence[str] | None = None,
     *,
     n_genes: int = 8,
-    fates: Sequence[str] | None = None,
+    fates: str | Sequence[str] | None = None,
     bands: bool | None = None,
     key: str = DEFAULT,
     ax: Axes | Sequence[Axes] | None = None,
@@ -81,22 +80,22 @@ def trajectory_genes(
     >>> sdo.tl.trajectory_genes(adata, "cell_type", n_trajectories=5)
     >>> figure = sdo.pl.trajectory_genes(adata, return_fig=True)
     """
-    from matplotlib.axes import Axes
-
     found = read_table(adata, key, TRAJECTORY_GENES, source="tl.trajectory_genes(adata, cell_key)")
-    if n_genes < 1:
-        raise ValueError(f"`n_genes` is {n_genes}: draw at least one.")
+    check_count("n_genes", n_genes, 1)
     there = [str(fate) for fate in found["fates"]]
-    drawn = there if fates is None else list(fates)
-    check_names(drawn, there, "fates")
+    drawn = there if fates is None else choose_names("fates", fates, there)
     if ax is not None and genes is None:
-        n_genes = 1 if isinstance(ax, Axes) else len(ax)
-    names = _most_different(found["ranking"], drawn, n_genes) if genes is None else _named(genes, found["genes"])
+        n_genes = len(flat_axes(ax))
+    if genes is None:
+        names = _most_different(found["ranking"], drawn, n_genes)
+    else:
+        reason = "which tl.trajectory_genes was run without"
+        names = choose_names("genes", genes, found["genes"], reason=reason)
     figure, axes = make_axes(ax, len(names))
     if len(axes) != len(names):
         raise ValueError(f"`ax` has {len(axes)} axes: pass {len(names)}, one for every gene.")
     colors = class_colors(adata, str(found["cell_key"]), drawn)
-    bands = len(drawn) <= MOST_BANDS if bands is None else bands
+    bands = len(drawn) <= MOST_BANDS if bands is None else check_flag("bands", bands)
     position = {str(gene): i for i, gene in enumerate(found["genes"])}
     time_key = read_params(adata, key)["time_key"]
     for ax_, gene in zip(axes, names, strict=True):
@@ -127,18 +126,6 @@ def _legend(where: Axes | Figure, drawn: Axes, *, title: str) -> None:
     if isinstance(where, Axes):
         place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
     where.legend(handles, labels, title=title, frameon=False, ncols=-(-len(labels) // 16), **place)
-
-
-def _named(genes: str | Sequence[str], there: np.ndarray) -> list[str]:
-    names = [genes] if isinstance(genes, str) else list(genes)
-    known = [str(gene) for gene in there]
-    unknown = [gene for gene in names if gene not in known]
-    if unknown or not names:
-        hint = suggest(unknown[0], known) if unknown else ""
-        raise KeyError(
-            f"`genes` names {some(unknown) or 'nothing'}: pass genes that tl.trajectory_genes followed. {hint}".rstrip()
-        )
-    return names
 
 
 def _most_different(ranking: pd.DataFrame, fates: Sequence[str], n: int) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scdiffot._data.basis import first_column
+from scdiffot._data.checks import check_choice, check_count
 from scdiffot._data.fingerprints import ARROWS, check_fingerprint, embedding_of
 from scdiffot._data.store import read_fit, read_velocities
 from scdiffot._keys import DEFAULT, Keys
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from mudata import MuData
+
+# A finer grid than this takes minutes and cannot be seen.
+MAX_GRID = 1000
 
 
 def velocity(
@@ -84,11 +88,9 @@ def velocity(
     >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> figure = sdo.pl.velocity(adata, color="cell_type", return_fig=True)
     """
-    if kind not in ("stream", "grid", "cells"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'stream', 'grid' or 'cells'.")
-    for name, value in (("n_grid", n_grid), ("n_max", n_max)):
-        if value < 2:
-            raise ValueError(f"`{name}` is {value}: pass at least 2.")
+    check_choice("kind", kind, ("stream", "grid", "cells"))
+    check_count("n_grid", n_grid, 2, MAX_GRID)
+    check_count("n_max", n_max, 2)
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     vectors = _vectors(adata, plane, key)
