@@ -25,7 +25,7 @@ def test_copies_of_duplicated_genes_say_nothing():
     ("names", "expected"),
     [
         ("a", ["a"]),
-        (["a", "b", "a"], ["a", "b"]),
+        (["a", "b", "a"], ["a", "b", "a"]),
         (("b",), ["b"]),
         (np.array(["a"]), ["a"]),
         ([], []),

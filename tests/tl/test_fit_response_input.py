@@ -75,6 +75,8 @@ def _unknown_description(adata):
         (_as_it_is, ("condition", "control", "Drug"), {}, KeyError, r"`target` is 'Drug', .* Did you mean 'drug'\?"),
         (_as_it_is, ("condition", "control", "control"), {}, ValueError, "`target` 'control' is the control"),
         (_as_it_is, ("condition", "control", ["drug", "drug"]), {}, ValueError, "`target` names a condition twice"),
+        (_as_it_is, ("condition", "control", None), {}, TypeError, "`target` is a NoneType: pass a name"),
+        (_as_it_is, GROUPS, {"unbalanced": True, "mass": 3}, TypeError, "`mass` is a int: pass 'n_cells', a dict"),
         (_as_it_is, ("condition", "control", []), {}, ValueError, "`target` names no condition"),
         (_as_it_is, ("X_pca", "control", "drug"), {}, KeyError, "`condition_key` is 'X_pca'"),
         (_as_it_is, GROUPS, {"use_rep": "X_pac"}, KeyError, r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?"),

@@ -165,6 +165,8 @@ def test_result_can_be_written(slices, tmp_path):
     ("options", "error", "message"),
     [
         ({"names": ["a"]}, ValueError, "`between` names 1 slice"),
+        ({"names": 3}, ValueError, "`between` names 1 slice"),
+        ({"names": None}, TypeError, "`between` is a NoneType: pass a name, or a list of names"),
         ({"names": ["a", "d"]}, KeyError, "`between` names 'd', which is no slice"),
         ({"names": ["a", "a"]}, ValueError, "names a slice twice"),
         ({"at": 3}, ValueError, "`at` is 3: the slices 'a', 'b' cover depths from 0 to 1"),

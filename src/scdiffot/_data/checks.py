@@ -92,7 +92,7 @@ def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
 
 
 def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[str]:
-    """Names as a list, each once, whether one is passed or several; numbers are names too if `numbers`.
+    """Names as a list, whether one is passed or several; numbers are names too if `numbers`.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[st
     wrong = [name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)]
     if wrong:
         raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
-    return list(dict.fromkeys(map(str, listed)))
+    return [str(name) for name in listed]
 
 
 def choose_names(
@@ -127,7 +127,7 @@ def choose_names(
         If there are none.
     """
     options = dict.fromkeys(str(name) for name in available)
-    chosen = listed_names(argument, names)
+    chosen = list(dict.fromkeys(listed_names(argument, names)))
     if not chosen:
         raise ValueError(f"`{argument}` is empty: pass some of {some(options)}.")
     unknown = [name for name in chosen if name not in options]

@@ -119,7 +119,7 @@ def class_folds(
         for k, name in enumerate(names)
         if (used & (codes == k) & cells.control).any() and (used & (codes == k) & ~cells.control).any()
     ]
-    chosen = complete if held_out is None else listed_names("held_out", held_out, numbers=True)
+    chosen = complete if held_out is None else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
     unknown = [name for name in chosen if name not in names]
     if unknown:
         raise KeyError(f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}")

@@ -262,7 +262,7 @@ def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: 
         return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
     raise ValueError(
         f"`use_rep` {found.name!r} was not computed from {some(sources) or 'anything that is left'}: X times its loadings gives other "
-        "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X or a layer, or compute it again."
+        "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X or a layer of `adata`, or compute it again."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -11,13 +12,13 @@ import numpy as np
 from scdiffot._logging import logger
 from scdiffot.core.response import Stratum
 
-from .checks import check_adata, some, suggest
+from .checks import check_adata, listed_names, some, suggest
 from .extract import representation
 from .labels import cell_labels
 from .treatments import Treatments, read_doses, read_embedding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from anndata import AnnData
     from mudata import MuData
@@ -164,7 +165,7 @@ def read_groups(
     """Read and check untreated and treated cells; see :func:`scdiffot.tl.fit_response` for the parameters."""
     check_adata(adata)
     codes, labels = cell_labels(adata, condition_key, argument="condition_key")
-    names = [str(target)] if isinstance(target, str | Real) else [str(t) for t in target]
+    names = listed_names("target", target, numbers=True)
     if not names:
         raise ValueError("`target` names no condition: pass at least one.")
     if len(set(names)) < len(names):
@@ -203,6 +204,10 @@ def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> fl
         if mass != "n_cells":
             raise ValueError(f"`mass` is {mass!r}: pass 'n_cells', a dict (condition -> cells left of each), or None.")
         return ratio
+    if not isinstance(mass, Mapping):
+        raise TypeError(
+            f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (condition -> cells left of each), or None."
+        )
     if name not in mass:
         raise KeyError(f"`mass` has no value for {name!r}: add it.")
     value = mass[name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import some, suggest
+from .checks import listed_names, some, suggest
 from .number_text import number_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_depths(
     ValueError
         If fewer than two slices are named, one is named twice, or depths vary within slices or coincide.
     """
-    names = [between] if isinstance(between, str) else [str(name) for name in between]
+    names = listed_names("between", between, numbers=True)
     if len(names) < 2:
         raise ValueError(
             f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} or more."

@@ -176,7 +176,7 @@ def _chosen(available: list[str], slices: Sequence[str] | None) -> list[str]:
     """Names of the slices to draw."""
     if slices is None:
         return available
-    names = listed_names("slices", slices, numbers=True)
+    names = list(dict.fromkeys(listed_names("slices", slices, numbers=True)))
     if not names:
         raise ValueError(f"`slices` is empty: pass some of {', '.join(map(repr, available))}.")
     for name in names:

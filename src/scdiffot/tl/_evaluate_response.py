@@ -172,7 +172,7 @@ def evaluate_response(
         "smoothing": smoothing,
     }
     config = replace(config, **given_options(options))
-    chosen: list[Any] = listed_names("methods", methods)
+    chosen: list[Any] = list(dict.fromkeys(listed_names("methods", methods)))
     if not chosen or not set(chosen) <= {"flow", "convex"}:
         raise ValueError(f"`methods` is {some(chosen) or 'empty'}: pass 'flow', 'convex' or both.")
     configs = {name: replace(config, method=name) for name in chosen}
