@@ -1,33 +1,141 @@
-"""What the README tells people to type works."""
+"""All code of the README works, whichever blocks it has.
+
+Python blocks run one after another, as in a notebook. Shell blocks and the `scdiffot` commands in the text are split
+at `&&` and line ends, and every command is checked by the function of its first word in `CHECKS`; a command that is
+new to the README needs an entry there. `.ci/run` runs the commands marked with `<!-- command: NAME -->` as they stand,
+each in a fresh environment.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+import scanpy
+from packaging.requirements import InvalidRequirement, Requirement
 
 import scdiffot as sdo
+from scdiffot import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SHELLS = ("bash", "console", "sh", "shell")
 
 
-def test_two_commands_set_everything_up():
-    commands = dict(re.findall(r"<!-- command: (\w+) -->\n+```bash\n(.*)\n```", README))
-    assert set(commands) == {"demo", "tests"}
-    for command in commands.values():
-        install, _, run = command.partition(" && ")
-        assert shlex.split(install)[:2] == ["pip", "install"]
-        assert run
-    # any other block would be a third command to type
-    assert len(re.findall(r"^```bash", README, flags=re.MULTILINE)) == 2
+def blocks(text: str, *languages: str) -> list[str]:
+    """Contents of the fenced blocks in one of some languages."""
+    fence = rf"^```(?:{'|'.join(languages)})\n(.*?)^```"
+    return re.findall(fence, text, flags=re.MULTILINE | re.DOTALL)
+
+
+def shell_commands(text: str) -> list[list[str]]:
+    """Words of every command in the shell blocks, and of those of `scdiffot` in the text."""
+    lines = "\n".join([*blocks(text, *SHELLS), *re.findall(r"`(scdiffot [^`]+)`", text)])
+    parts = re.split(r"\n|&&", lines.replace("\\\n", " "))
+    words = (shlex.split(part.strip().removeprefix("$ "), comments=True) for part in parts)
+    return [command for command in words if command]
+
+
+def check_install(*words: str) -> None:
+    """`pip install` names this package, with extras that it has; `.ci/run` and the release install it."""
+    assert words[0] == "install"
+    targets = [word for word in words[1:] if not word.startswith("-")]
+    assert targets, "nothing to install"
+    options = {word for word in words if word.startswith("-")}
+    assert options <= {"-e", "--editable", "-U", "--upgrade"}
+    for target in targets:
+        # a folder is no requirement: the clone is this package
+        requirement = Requirement(re.sub(r"^\.", "scdiffot", target))
+        assert requirement.name == "scdiffot"
+        assert requirement.extras <= set(metadata("scdiffot").get_all("Provides-Extra"))
+
+
+def run_cli(*words: str) -> None:
+    """The command ends well, in the current folder."""
+    assert cli.main(list(words)) in (0, None)
+
+
+def check_suite(*words: str) -> None:
+    """The suite is what runs at this moment, with all that pyproject.toml asks."""
+    assert words == ()
+
+
+CHECKS = {"pip": check_install, "scdiffot": run_cli, "pytest": check_suite}
+
+
+def check(command: list[str]) -> None:
+    """Check one command."""
+    program, *words = command
+    assert program in CHECKS, f"add a check of {program!r} to CHECKS in {__file__}"
+    CHECKS[program](*words)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with `cells.h5ad`: a time course with the names that the README uses."""
+    adata = sdo.datasets.regulatory_network(60)
+    adata.var_names = ["GATA1", *adata.var_names[1:]]
+    adata.obs["day"] = adata.obs["time"]
+    scanpy.pp.pca(adata, n_comps=5)
+    monkeypatch.chdir(tmp_path)
+    adata.write_h5ad("cells.h5ad")
+
+
+def test_commands_of_continuous_integration_are_marked():
+    marked = re.findall(r"<!-- command: (\w+) -->\n+```bash\n(.+)\n```", README)
+    assert sorted(name for name, _ in marked) == ["demo", "tests"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL))
-def test_notebook_lines_run(code):
-    assert len(code.splitlines()) <= 10
-    namespace: dict = {"sdo": sdo}
-    exec(compile(code, "README.md", "exec"), namespace)
-    assert any(name.startswith("scdiffot") for name in namespace["adata"].uns)
+def test_shell_commands_run(folder):
+    commands = shell_commands(README)
+    assert {words[0] for words in commands} == set(CHECKS)
+    for command in commands:
+        check(command)
+
+
+@pytest.mark.slow
+def test_notebook_lines_run():
+    namespace: dict = {}
+    for code in blocks(README, "python"):
+        exec(compile(code, "README.md", "exec"), namespace)
+    assert "sdo" in namespace
+
+
+GOOD = """
+```bash
+pip install scdiffot
+pip install -U "scdiffot[scanpy]" && scdiffot --help
+```
+With ```pytest```, or `scdiffot fit --help`.
+"""
+BAD = {
+    "another package": "pip install scdifot",
+    "unknown extra": 'pip install "scdiffot[scampy]"',
+    "nothing": "pip install -e",
+    "unknown program": "conda install scdiffot",
+    "unknown command": "scdiffot fly",
+    "no file": "scdiffot fit none.h5ad --time-key day -o fitted.h5ad",
+}
+
+
+def test_any_number_of_blocks_is_possible():
+    assert shell_commands(GOOD) == [
+        ["pip", "install", "scdiffot"],
+        ["pip", "install", "-U", "scdiffot[scanpy]"],
+        ["scdiffot", "--help"],
+        ["scdiffot", "fit", "--help"],
+    ]
+    for command in shell_commands(GOOD)[:2]:
+        check(command)
+
+
+@pytest.mark.parametrize("line", BAD.values(), ids=BAD)
+def test_a_wrong_command_is_noticed(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (command,) = shell_commands(f"```bash\n{line}\n```")
+    with pytest.raises((AssertionError, InvalidRequirement, SystemExit)) as error:
+        check(command)
+    assert getattr(error.value, "code", 2) == 2
