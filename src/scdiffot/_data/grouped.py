@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scdiffot._keys import ALL
 
-from .checks import some
+from .checks import check_count, check_flag, some
 from .genes import GeneSpace, read_genes
 from .labels import cell_labels
 from .number_text import number_text
@@ -98,11 +97,9 @@ def read_grouped(
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     positions = None if genes is None else space.find(genes)
     if n_cells is not None:
-        if isinstance(n_cells, bool) or not isinstance(n_cells, Integral):
-            raise TypeError(f"`n_cells` is a {type(n_cells).__name__}: pass a whole number, or None for all cells.")
-        if n_cells < 1:
-            raise ValueError(f"`n_cells` is {n_cells}: pass at least 1, or None for all cells.")
+        n_cells = check_count("n_cells", n_cells, 1)
     codes, names = (np.zeros(adata.n_obs, np.intp), [ALL])
+    per_time = check_flag("per_time", per_time)
     if groupby is not None:
         codes, names = cell_labels(adata, groupby, argument="groupby")
     times, states = read_times(adata, key), read_states(adata, key)

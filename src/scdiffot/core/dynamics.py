@@ -13,6 +13,7 @@ from scdiffot._rng import as_generator, torch_seed
 
 from .fields import reversed_drift_and_growth
 from .model import CHUNK, RUOTModel
+from .options import MAX_STEPS, check_choice, check_count
 from .scales import subsample
 from .trajectories import Trajectories
 
@@ -120,8 +121,9 @@ def simulate(
     >>> simulate(model, cells[0], 0.0, t1=1.0).states.shape
     (21, 60, 2)
     """
-    if kind not in ("ode", "sde"):
-        raise ValueError(f"`kind` is {kind!r}: pass 'ode' or 'sde'.")
+    kind = check_choice("kind", kind, ("ode", "sde"))
+    if n_steps is not None:
+        n_steps = check_count("n_steps", n_steps, 1, MAX_STEPS)
     x0 = np.asarray(x0)
     if x0.ndim != 2 or x0.shape[1] != model.n_dims:
         raise ValueError(f"`x0` has shape {x0.shape}: pass states of shape (N, {model.n_dims}).")

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 Choice = TypeVar("Choice", bound=str)
 # Steps of training, hidden layers, units of a layer, points of a batch, cells of a coupling whose
-# matrix of costs takes 1.6 GB, and pairs: what exceeds these is a mistake or exhausts the memory.
+# matrix of costs takes 1.6 GB, pairs, particles, and points of a grid along an axis: what exceeds
+# these is a mistake or exhausts the memory.
 MAX_STEPS, MAX_LAYERS, MAX_HIDDEN = 1_000_000, 32, 4096
 MAX_BATCH, MAX_LANDMARKS, MAX_PAIRS = 1_000_000, 20_000, 10_000_000
+MAX_PARTICLES, MAX_GRID = 10_000_000, 5000
 
 
 def check_number(

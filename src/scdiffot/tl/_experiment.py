@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import check_count
+from scdiffot._data.checks import check_count, check_flag
 from scdiffot._data.classes import check_estimator
 from scdiffot._data.genes import read_genes
 from scdiffot._data.nearest import Nearest
@@ -94,6 +94,7 @@ class Experiment:
         check_estimator(classifier)
         n_neighbors = check_count("n_neighbors", n_neighbors, 1)
         n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
+        sustained = check_flag("sustained", sustained)
         growth = setting.check_growth(growth, "growth")
         target = setting.find_time(target_time, setting.model.times[-1], "target_time")
         cells = setting.find_cells(adata, source, setting.model.times[0])
@@ -112,7 +113,7 @@ class Experiment:
         )
         columns = setting.class_codes(ends)
         told.log_accuracy(setting.names)
-        return cls(setting, expression, cells, target, told, columns, growth, bool(sustained), n_steps, nearest)
+        return cls(setting, expression, cells, target, told, columns, growth, sustained, n_steps, nearest)
 
     @property
     def fates(self) -> list[str]:

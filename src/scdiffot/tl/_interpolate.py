@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._data.checks import check_count
 from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_course, read_model, read_times
 from scdiffot._data.virtual import virtual_adata
 from scdiffot._keys import DEFAULT
 from scdiffot._rng import as_generator
 from scdiffot.core import interpolate as interpolate_core
+from scdiffot.core.options import MAX_PARTICLES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,8 +75,8 @@ def interpolate(
         raise ValueError(
             f"`time` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
         )
-    if n_obs is not None and n_obs < 1:
-        raise ValueError(f"`n_obs` is {n_obs}: pass at least 1, or None for all cells.")
+    if n_obs is not None:
+        n_obs = check_count("n_obs", n_obs, 1, MAX_PARTICLES)
     generator = as_generator(rng)
     course = read_course(adata, key)
     states, weights = interpolate_core(model, course.snapshots, time, rng=generator)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scdiffot._data import fingerprints
 from scdiffot._data.basis import read_basis
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, writable
 from scdiffot._data.fingerprints import write_fingerprint
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
@@ -19,6 +18,7 @@ from scdiffot._keys import DEFAULT, LANDSCAPE, UNKNOWN, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core import interpolate
 from scdiffot.core.landscape import model_landscape, near_points, particle_landscape, passes
+from scdiffot.core.options import MAX_GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,10 +109,7 @@ def landscape(
     adata = writable(adata, copy=copy)
     model = read_model(adata, key)
     chosen = _times(adata, times, model, key)
-    if isinstance(n_grid, bool) or not isinstance(n_grid, Integral):
-        raise TypeError(f"`n_grid` is a {type(n_grid).__name__}: pass a whole number.")
-    if n_grid < 10:
-        raise ValueError(f"`n_grid` is {n_grid}: pass at least 10.")
+    n_grid = check_count("n_grid", n_grid, 10, MAX_GRID)
     generator = as_generator(rng)
     shown = read_basis(adata, basis, key=key)
     plane = shown.points.astype(np.float64)
@@ -122,7 +119,7 @@ def landscape(
     course = read_course(adata, key)
     low, high = plane.min(axis=0), plane.max(axis=0)
     margin = 0.05 * np.where(high > low, high - low, 1.0)
-    x, y = (np.linspace(a, b, int(n_grid)) for a, b in zip(low - margin, high + margin, strict=True))
+    x, y = (np.linspace(a, b, n_grid) for a, b in zip(low - margin, high + margin, strict=True))
     potentials, prices = [], []
     for time in chosen:
         particles, weights = interpolate(model, course.snapshots, time, rng=generator)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import check_share, writable
+from scdiffot._data.checks import check_choice, check_number, check_share, writable
 from scdiffot._data.grouped import read_grouped
 from scdiffot._data.regulation import write_regulation
 from scdiffot._keys import DEFAULT
@@ -128,8 +128,10 @@ def regulation(
     """
     adata = writable(adata, copy=copy)
     threshold = check_share("stability", stability)
-    if decay != "auto" and (isinstance(decay, str | bool) or not 0 <= decay < float("inf")):
-        raise ValueError(f"`decay` is {decay!r}: pass a rate that is zero or positive, or 'auto'.")
+    if isinstance(decay, str):
+        check_choice("decay", decay, ("auto",))
+    else:
+        decay = check_number("decay", decay, 0)
     grouped = read_grouped(
         adata,
         key,

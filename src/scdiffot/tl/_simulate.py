@@ -15,6 +15,7 @@ from scdiffot._data.time_values import several
 from scdiffot._keys import DEFAULT
 from scdiffot._rng import as_generator
 from scdiffot.core import simulate as simulate_core
+from scdiffot.core.options import MAX_PARTICLES, MAX_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,9 +107,9 @@ def simulate(
     direction = check_choice("direction", direction, ("forward", "backward"))
     kind, weighted = check_choice("kind", kind, ("ode", "sde")), check_flag("weighted", weighted)
     if n_particles is not None:
-        n_particles = check_count("n_particles", n_particles, 1)
+        n_particles = check_count("n_particles", n_particles, 1, MAX_PARTICLES)
     if n_steps is not None:
-        n_steps = check_count("n_steps", n_steps, 1)
+        n_steps = check_count("n_steps", n_steps, 1, MAX_STEPS)
     model = read_model(adata, key)
     times = read_times(adata, key)
     first, last = (float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]]))

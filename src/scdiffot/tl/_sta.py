@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import some
+from scdiffot._data.checks import check_flag, some
 from scdiffot._data.classes import Classifier
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.number_text import number_text
@@ -157,10 +157,11 @@ class Setting:
 
     def check_growth(self, asked: bool | None, argument: str) -> bool:
         """Whether to weight by growth."""
+        asked = None if asked is None else check_flag(argument, asked)
         there = self.model.config.growth
         if asked and not there:
             raise ValueError(
                 f"`{argument}` is True, but the fit has no growth, so cells neither divide nor die in it: "
                 f"leave `{argument}` out, or fit with growth=True."
             )
-        return there if asked is None else bool(asked)
+        return there if asked is None else asked

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import check_count, some, writable
+from scdiffot._data.checks import check_count, check_flag, some, writable
 from scdiffot._data.nearest import Nearest
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import write_ancestry
@@ -124,7 +124,7 @@ def sta_backward(
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
     model, codes = setting.model, setting.codes
-    setting.check_growth(weighted, "weighted")
+    weighted = setting.check_growth(check_flag("weighted", weighted), "weighted")
     target = setting.find_time(target_time, model.times[0], "target_time")
     cells = setting.find_cells(adata, source, model.times[-1])
     starts = setting.times_of(cells)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_count, check_share, writable
 from scdiffot._data.neighbors import neighbor_graph
 from scdiffot._data.store import read_model, read_states, read_velocities
 from scdiffot._keys import DEFAULT, Keys
@@ -88,23 +87,15 @@ def transition_matrix(
     keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
     model = read_model(adata, key)
-    for name, value, kind in (
-        ("n_neighbors", n_neighbors, Integral),
-        ("connectivity_weight", connectivity_weight, Real),
-    ):
-        if isinstance(value, bool) or not isinstance(value, kind):
-            raise TypeError(f"`{name}` is a {type(value).__name__}: pass a number.")
-    if not 2 <= n_neighbors < adata.n_obs:
+    n_neighbors = check_count("n_neighbors", n_neighbors, 2)
+    if n_neighbors >= adata.n_obs:
         raise ValueError(
             f"`n_neighbors` is {n_neighbors}: pass at least 2 and less than the number of cells, {adata.n_obs}."
         )
-    if not 0 < connectivity_weight <= 1:
-        raise ValueError(
-            f"`connectivity_weight` is {connectivity_weight}: pass a number above 0, at which parts of the data may never be left "
-            "again, and at most 1."
-        )
+    # at 0 some parts of the data would never be left again
+    connectivity_weight = check_share("connectivity_weight", connectivity_weight)
     states = read_states(adata, key)
-    neighbors, links = neighbor_graph(states, int(n_neighbors))
+    neighbors, links = neighbor_graph(states, n_neighbors)
     if len(links):
         logger.warning(
             "The neighbours leave %d parts of the data unconnected, which were linked at their nearest cells: steps between them "
@@ -118,6 +109,6 @@ def transition_matrix(
         model.sigma,
         neighbors=neighbors,
         links=links,
-        connectivity_weight=float(connectivity_weight),
+        connectivity_weight=connectivity_weight,
     )
     return adata if copy else None
