@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scdiffot._data.checks import check_flag
 from scdiffot._data.perturbation import read_perturbations, read_screen
 from scdiffot._keys import DEFAULT
 
@@ -86,6 +87,8 @@ def perturb_screen(adata: AnnData | MuData, *, fates: bool = False, key: str = D
     ------
     KeyError
         If there is no fit under this name, or no screen.
+    TypeError
+        If `fates` is neither True nor False.
 
     Examples
     --------
@@ -99,7 +102,7 @@ def perturb_screen(adata: AnnData | MuData, *, fates: bool = False, key: str = D
     import pandas as pd
 
     found = read_screen(adata, key)
-    if not fates:
+    if not check_flag("fates", fates):
         names = ("gene", "partner", "effect", "se", "p", "p_adjusted", "mass_ratio", "mass_se", "mass_p", "outside")
         return pd.DataFrame({name: found[name] for name in (*names, "n_trajectories")})
     labels, n = [str(fate) for fate in found["fates"]], len(found["gene"])

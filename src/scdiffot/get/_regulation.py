@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._data.checks import check_flag
 from scdiffot._data.regulation import Regulations, read_regulation
 from scdiffot._data.store import read_times
 from scdiffot._keys import DEFAULT
@@ -58,8 +59,10 @@ def regulation(
     ------
     KeyError
         If there is no fit, group or time, or the regulation has not been computed.
+    TypeError
+        If an argument has the wrong type.
     ValueError
-        If a graph is asked for, but not of a single group.
+        If `group` is empty, or a graph is asked for, but not of a single group.
     ImportError
         If a graph is asked for, and NetworkX is not installed.
 
@@ -77,6 +80,7 @@ def regulation(
     """
     import pandas as pd
 
+    all, as_graph = check_flag("all", all), check_flag("as_graph", as_graph)
     found = read_regulation(adata, key)
     at = None if time is None else read_times(adata, key).find(time, "time")
     chosen = found.find(group, at)

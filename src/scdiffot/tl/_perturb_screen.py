@@ -170,6 +170,7 @@ def perturb_screen(
     )
     if fate is not None and fate not in experiment.fates:
         raise KeyError(f"`fate` is {fate!r}, which no cell has at the end. {suggest(fate, experiment.fates)}")
+    pairs = bool(pairs) if isinstance(pairs, np.bool_) else pairs
     targets, chosen = _combinations(experiment, genes, pairs, kind, factor)
     interventions = [targets.intervention(list(rows)) for rows in chosen]
     at = None if fate is None else experiment.fates.index(fate)
@@ -225,12 +226,25 @@ def perturb_screen(
     return adata if copy else None
 
 
+def _listed_pairs(pairs: Any) -> list[tuple[str, ...]]:
+    """Pairs by name; none if all or no pairs are asked for."""
+    if isinstance(pairs, bool):
+        return []
+    if isinstance(pairs, str) or not hasattr(pairs, "__iter__"):
+        raise TypeError(f"`pairs` is a {type(pairs).__name__}: pass True, False, or pairs of names of genes.")
+    listed = list(pairs)
+    wrong = [pair for pair in listed if isinstance(pair, str) or not hasattr(pair, "__iter__")]
+    if wrong:
+        raise TypeError(f"`pairs` holds {some(wrong)}: pass True, False, or pairs of names of genes.")
+    return [tuple(pair) for pair in listed]
+
+
 def _combinations(
     experiment: Experiment, genes: Iterable[str] | None, pairs: Any, kind: str, factor: float | None
 ) -> tuple[Targets, list[tuple[int, ...]]]:
     """All genes that take part, and which of them are changed together."""
     expression = experiment.expression
-    listed = [] if isinstance(pairs, bool) else [tuple(pair) for pair in pairs]
+    listed = _listed_pairs(pairs)
     wrong = [pair for pair in listed if len(pair) != 2 or pair[0] == pair[1]]
     if wrong:
         raise ValueError(f"`pairs` holds {some(wrong)}: pass True, or pairs of two different genes.")

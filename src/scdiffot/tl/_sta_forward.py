@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import check_count, check_share, writable
+from scdiffot._data.checks import check_count, check_flag, check_share, writable
 from scdiffot._data.classes import check_estimator
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import write_fate
@@ -158,7 +158,7 @@ def sta_forward(
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
-    threshold = check_share("threshold", threshold)
+    threshold, path = check_share("threshold", threshold), check_flag("path", path)
     growth = setting.check_growth(growth, "growth")
     target = setting.find_time(target_time, setting.model.times[-1], "target_time")
     cells = setting.find_earlier_cells(adata, source, target)

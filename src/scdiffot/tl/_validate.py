@@ -87,6 +87,8 @@ def validate(
     params = read_params(adata, key)
     known = read_times(adata, key)
     left_out = None if times is None else sorted({known.find(t, "times") for t in several(times)})
+    if left_out == []:
+        raise ValueError("`times` is empty: pass some times, or None for all inner time points.")
     held_out = [float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out]
     changes = {} if time_key is None else {"time_key": time_key}
     course = read_course(adata, key, held_out=held_out, **changes)

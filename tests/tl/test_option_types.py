@@ -1,0 +1,114 @@
+"""Counts, numbers and flags of every tool for time courses: one error that names the option, and nothing is written."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import scdiffot as sdo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anndata as ad
+
+REQUIRED: dict[str, dict[str, Any]] = {
+    "tl.validate": {},
+    "tl.simulate": {"t1": 1},
+    "tl.interpolate": {"time": 1},
+    "tl.sta_forward": {"cell_key": "cell_type"},
+    "tl.sta_backward": {"cell_key": "cell_type"},
+    "tl.landscape": {"basis": "flat"},
+    "tl.project": {"basis": "flat"},
+    "tl.transition_matrix": {},
+    "tl.gene_velocity": {},
+    "tl.regulation": {},
+    "tl.growth_genes": {},
+    "tl.trajectory_genes": {"cell_key": "cell_type"},
+    "tl.perturb": {"genes": "X", "cell_key": "cell_type"},
+    "tl.perturb_screen": {"cell_key": "cell_type"},
+    "get.perturb_screen": {},
+    "get.regulation": {},
+}
+WRONG: dict[str, list[Any]] = {
+    "int": [0.5, float("nan"), "3", True, [2], -1],
+    "float": [float("nan"), float("inf"), "x", True, [0.5], -1.0],
+    "bool": ["yes", 2, 0.5, [True]],
+}
+# None has a meaning there, and a bar is shown or not.
+NOT_CHECKED = {"rng", "show_progress"}
+
+
+def options(name: str) -> list[tuple[str, str]]:
+    """Parameters that are plain numbers or flags, and which of these."""
+    module, function = name.split(".")
+    parameters = inspect.signature(getattr(getattr(sdo, module), function)).parameters
+    kinds = {n: str(p.annotation).removesuffix(" | None") for n, p in parameters.items() if n not in NOT_CHECKED}
+    return [(n, kind) for n, kind in kinds.items() if kind in WRONG]
+
+
+@pytest.fixture(scope="module")
+def analysed() -> ad.AnnData:
+    """A fit, with the results that readers need."""
+    adata = sdo.datasets.misa(60)
+    adata.obsm["flat"] = np.asarray(adata.X) * [1.0, -1.0]
+    quiet = {"show_progress": False}
+    sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=3, n_corrections=0, n_landmarks=50, **quiet)
+    sdo.tl.regulation(adata, n_cells=20, **quiet)
+    sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=2, n_refined=1, n_steps=2, **quiet)
+    return adata
+
+
+@pytest.mark.parametrize(("name", "option", "kind"), [(n, *o) for n in REQUIRED for o in options(n)])
+def test_wrong_values_are_refused_by_name(
+    name: str, option: str, kind: str, analysed: ad.AnnData, fingerprint: Callable
+):
+    module, function = name.split(".")
+    before = fingerprint(analysed)
+    for value in WRONG[kind]:
+        with pytest.raises((TypeError, ValueError), match=rf"^`{option}` is "):
+            getattr(getattr(sdo, module), function)(analysed, **(REQUIRED[name] | {option: value}))
+    assert fingerprint(analysed) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "error"),
+    [
+        ("tl.simulate", {"kind": 3}, TypeError),
+        ("tl.simulate", {"direction": "up"}, ValueError),
+        ("tl.simulate", {"n_particles": 10**12}, ValueError),
+        ("tl.interpolate", {"n_obs": 10**12}, ValueError),
+        ("tl.landscape", {"n_grid": 10**9}, ValueError),
+        ("tl.regulation", {"decay": np.ones(2)}, TypeError),
+        ("tl.regulation", {"decay": "fast"}, ValueError),
+        ("tl.validate", {"times": []}, ValueError),
+        ("tl.perturb_screen", {"pairs": 3}, TypeError),
+        ("tl.perturb_screen", {"pairs": [3]}, TypeError),
+        ("tl.perturb_screen", {"pairs": "X"}, TypeError),
+        ("get.regulation", {"group": 3}, TypeError),
+        ("get.regulation", {"group": []}, ValueError),
+    ],
+)
+def test_what_exhausts_the_memory_or_means_nothing_is_refused_by_name(
+    name: str, given: dict[str, Any], error: type[Exception], analysed: ad.AnnData
+):
+    module, function = name.split(".")
+    with pytest.raises(error, match=f"^`{next(iter(given))}` "):
+        getattr(getattr(sdo, module), function)(analysed, **(REQUIRED[name] | given))
+
+
+def test_copies_do_not_repeat_the_warning_about_names(analysed: ad.AnnData):
+    """A user has had it when the names were set."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twice = analysed.copy()
+        twice.var_names = ["X", "X"]
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        copied = sdo.tl.transition_matrix(twice, n_neighbors=5, copy=True)
+    assert "scdiffot_T_fwd" in copied.obsp
+    assert not [w for w in seen if issubclass(w.category, UserWarning)]
