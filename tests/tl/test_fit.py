@@ -17,10 +17,10 @@ FIELDS = ("velocity", "flow", "score")
 def test_writes_what_it_says_and_nothing_else(course, quick, fingerprint):
     before = fingerprint(course)
     assert sdo.tl.fit(course, "time", **quick) is None
-    assert set(course.obsm) == {"X_pca", *(f"scdiffot_{name}" for name in FIELDS)}
+    assert set(course.obsm) == {"X_pca", "scdiffot_fingerprint", *(f"scdiffot_{name}" for name in FIELDS)}
     assert set(course.obs) - set(before["columns"]) == {"scdiffot_growth", "scdiffot_potential"}
     assert set(course.uns) == {"scdiffot"}
-    assert {"params", "history", "state"} == set(course.uns["scdiffot"])
+    assert {"params", "history", "state", "version", "digest"} == set(course.uns["scdiffot"])
     for name in FIELDS:
         assert course.obsm[f"scdiffot_{name}"].shape == (course.n_obs, 3)
         assert np.isfinite(course.obsm[f"scdiffot_{name}"]).all()

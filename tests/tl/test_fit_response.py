@@ -25,7 +25,8 @@ def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
     before = fingerprint(treated)
     assert sdo.tl.fit_response(treated, *GROUPS, **brief) is None
     found = treated.uns.pop("scdiffot_response")
-    assert set(found) == {"params", "history", "model"}
+    assert set(found) == {"params", "history", "model", "version", "digest"}
+    assert treated.obsm.pop("scdiffot_fingerprint").shape == (treated.n_obs, 1)
     after = fingerprint(treated)
     assert after == before
     history = found["history"]
@@ -67,7 +68,7 @@ def test_a_second_fit_drops_what_the_first_predicted(answered, brief):
     sdo.tl.predict_response(answered, inverse=True)
     assert "scdiffot_predicted" in answered.layers
     sdo.tl.fit_response(answered, *GROUPS, **brief)
-    assert set(answered.obsm) == {"X_pca", "true_response"}
+    assert set(answered.obsm) == {"X_pca", "true_response", "scdiffot_fingerprint"}
     assert not answered.layers
     assert not [name for name in answered.obs if name.startswith("scdiffot")]
 

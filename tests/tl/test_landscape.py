@@ -124,10 +124,13 @@ def test_without_growth_there_is_no_lambda(course, quick):
     assert "lambda" not in _found(course)
 
 
-def test_cells_without_a_type_take_no_part(planar):
+def test_basins_of_cells_without_a_type_are_unknown(planar):
     planar.obs["cell_type"] = planar.obs["cell_type"].where(planar.obs["time"] > 0)
     sdo.tl.landscape(planar, cell_key="cell_type", n_grid=20)
-    assert set(_found(planar)["basins"]["type"]) == {"Prog/Mono", "Früh & spät"}
+    basins = _found(planar)["basins"]
+    first = basins["time"] == 0
+    assert "unknown" in set(basins["type"][first])
+    assert set(basins["type"][~first]) == {"Prog/Mono", "Früh & spät"}
 
 
 def test_copy_and_seed(course, quick, fingerprint):

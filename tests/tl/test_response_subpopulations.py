@@ -83,7 +83,10 @@ def test_balanced_responses_have_no_survival(responded):
 
 def test_representation_without_genes(responded, caplog):
     responded.obsm["X_emb"] = responded.X.copy()
-    responded.uns["scdiffot_response"]["params"]["use_rep"] = "X_emb"
+    fit = responded.uns["scdiffot_response"]
+    fit["params"]["use_rep"] = "X_emb"
+    # a fit of the first version, which had no digest of its content
+    del fit["version"], fit["digest"]
     responded.uns[FEATURES] = pd.DataFrame({"gene": ["old"]})
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         sdo.tl.response_subpopulations(responded)
