@@ -210,6 +210,7 @@ def _nowhere(adata: ad.AnnData) -> None:
         (_taken, {}, ValueError, "no spatial embedding"),
         (_nowhere, {}, KeyError, "spatial_key"),
         (None, {"channels": ("mean", "median")}, ValueError, "`channels`"),
+        (None, {"channels": 3}, TypeError, "`channels` is a int: pass a name, or a list of names"),
         (None, {"channels": ()}, ValueError, "`channels`"),
         (None, {"n_hops": -1}, ValueError, "`n_hops` is -1"),
         (None, {"n_neighbors": 2.5}, TypeError, "`n_neighbors` is a float"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import check_count, some, writable
+from scdiffot._data.checks import check_count, listed_names, some, writable
 from scdiffot._data.slice_checks import warn_units
 from scdiffot._data.slices import read_slices
 from scdiffot._data.tissue_graphs import check_sliced, link_spots
@@ -198,7 +198,7 @@ def spatial_embedding(
 
 
 def _channels(channels: str | Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys([channels] if isinstance(channels, str) else channels))
+    wanted = tuple(dict.fromkeys(listed_names("channels", channels)))
     unknown = [name for name in wanted if name not in CHANNELS]
     if unknown or not wanted:
         raise ValueError(f"`channels` is {channels!r}: pass one or more of {some(CHANNELS)}.")
