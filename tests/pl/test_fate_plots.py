@@ -275,6 +275,8 @@ def _axes(n):
         (lambda a: sdo.pl.fate(a, kind="bars"), ValueError, "`kind` is 'bars'"),
         (lambda a: sdo.pl.fate(a, kind=np.array(["embedding"])), TypeError, "`kind` is a ndarray"),
         (lambda a: sdo.pl.fate(a, fates=3), TypeError, "`fates` is a int: pass a name"),
+        (lambda a: sdo.pl.fate(a, kind="composition", groupby=""), KeyError, "`groupby` is ''"),
+        (lambda a: sdo.pl.fate(a, kind="composition", groupby=np.zeros(2)), TypeError, "`groupby` is a ndarray"),
         (lambda a: sdo.pl.ancestry(a, types=True), TypeError, "`types` is a bool: pass a name"),
         (lambda a: sdo.pl.landscape(a, n_max=None), TypeError, "`n_max` is a NoneType"),
         (lambda a: sdo.pl.fate(a, fates=["C"]), KeyError, "`fates` has 'C'.*There is 'A', 'B', 'outside'"),

@@ -74,6 +74,8 @@ def test_axes_of_the_user_and_nothing_changed(ready, fingerprint):
         ("perturb", {"sources": ["C"]}, KeyError, "`sources` has 'C'"),
         ("perturb", {"sources": 3}, TypeError, "`sources` is a int: pass a name"),
         ("perturb_screen", {"n_genes": None}, TypeError, "`n_genes` is a NoneType"),
+        ("perturb_screen", {"fate": np.array(["A", "B"])}, KeyError, "`fate` is array"),
+        ("perturb", {"name": np.array(["a", "b"])}, KeyError, "`name` is array"),
         ("perturb_screen", {"fate": "C"}, KeyError, "`fate` is 'C'"),
         ("perturb_screen", {"n_genes": 0}, ValueError, "`n_genes` is 0"),
     ],

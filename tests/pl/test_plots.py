@@ -218,6 +218,7 @@ def test_points_are_rasterized(ready):
         (lambda a, p: sdo.pl.velocity(a, color="no"), KeyError, "`color` is 'no', which is no column"),
         (lambda a, p: sdo.pl.velocity(a, time=7), KeyError, "`time` is 7, no time"),
         (lambda a, p: sdo.pl.velocity(a, n_grid=1), ValueError, "`n_grid` is 1"),
+        (lambda a, p: sdo.pl.velocity(a, color=np.zeros(3)), TypeError, "`color` is a ndarray"),
         (lambda a, p: sdo.pl.velocity(a, n_grid=float("nan")), TypeError, "`n_grid` is a float"),
         (lambda a, p: sdo.pl.velocity(a, n_grid=10**9), ValueError, "`n_grid` is 1000000000: pass at most"),
         (lambda a, p: sdo.pl.population(a, p, n_max="all"), TypeError, "`n_max` is a str"),
@@ -248,3 +249,13 @@ def test_paths_of_another_space(ready, course, quick):
     adata, paths = _dimensions(course, quick, 2)
     with pytest.raises(ValueError, match="`paths` has 2 dimensions and the fit 3"):
         sdo.pl.trajectories(ready, paths)
+
+
+def test_growth_rates_that_are_gone_or_text_are_an_error(ready):
+    adata = ready.copy()
+    adata.obs["scdiffot_growth"] = "high"
+    with pytest.raises(ValueError, match="`key` needs numbers in obs\\['scdiffot_growth'\\]"):
+        sdo.pl.growth(adata)
+    del adata.obs["scdiffot_growth"]
+    with pytest.raises(KeyError, match="`key` is 'scdiffot_growth', which is no column"):
+        sdo.pl.growth(adata)

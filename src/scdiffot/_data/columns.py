@@ -60,3 +60,23 @@ def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
             f"`{argument}` is {name!r}, but obs has {values.shape[1]} columns of that name: rename all but one."
         )
     return values if holder is adata else values.reindex(adata.obs_names)
+
+
+def read_numbers(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
+    """Read a column of `obs` as numbers, NaN where there is none.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If it holds anything else, or there are several.
+    """
+    column = read_column(adata, name, argument)
+    try:
+        return column.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{argument}` needs numbers in obs[{name!r}], which holds {column.dtype}: "
+            "run the function that wrote this column again."
+        ) from error

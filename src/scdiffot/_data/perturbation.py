@@ -66,7 +66,7 @@ def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> l
     if name is None:
         return list(stored.values())
     names = [str(found["name"]) for found in stored.values()]
-    if name not in names:
+    if not (isinstance(name, str) and name in names):
         raise KeyError(f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}")
     return [found for found in stored.values() if str(found["name"]) == name]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_choice, choose_names
-from scdiffot._data.columns import read_column
+from scdiffot._data.columns import read_column, read_numbers
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._data.store import read_times
@@ -105,7 +105,8 @@ def fate(
         return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
     colors = class_colors(adata, cell_key, tables["fate"].columns)
     if kind == "composition":
-        figure, axes = _draw_composition(adata, tables, groupby or cell_key, colors=colors, key=key, ax=ax)
+        by = cell_key if groupby is None else groupby
+        figure, axes = _draw_composition(adata, tables, by, colors=colors, key=key, ax=ax)
     else:
         figure, axes = _draw_embedding(adata, tables["fate"], fates, colors=colors, basis=basis, key=key, ax=ax)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
@@ -162,7 +163,7 @@ def _draw_composition(
     alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
     n_descendants = (
-        read_column(adata, Keys(key, "key").n_descendants, "key")[followed].groupby(groups, observed=True).mean()
+        read_numbers(adata, Keys(key, "key").n_descendants, "key")[followed].groupby(groups, observed=True).mean()
     )
     names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
     sizes = zip(names, counts, n_descendants, strict=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from scdiffot._data.columns import read_numbers
 from scdiffot._data.store import read_fit
 from scdiffot._keys import DEFAULT, Keys
 
@@ -66,7 +65,7 @@ def growth(
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     figure, axes = make_axes(ax)
-    values = np.asarray(adata.obs[Keys(key, "key").growth], dtype=np.float64)
+    values = read_numbers(adata, Keys(key, "key").growth, "key").to_numpy()
     draw_values(axes[0], plane, values, f"net growth rate (1 / {plane.times.column})")
     plane.dress(axes[0])
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)

@@ -79,7 +79,7 @@ def perturb_screen(
     check_count("n_genes", n_genes, 1)
     found = read_screen(adata, key)
     fates = [str(name) for name in found["fates"]]
-    if fate is not None and fate not in fates:
+    if fate is not None and not (isinstance(fate, str) and fate in fates):
         raise KeyError(f"`fate` is {fate!r}, which is none of the screen. {suggest(fate, fates)}")
     colors = class_colors(adata, str(found["cell_key"]), fates)
     shift = np.asarray(found["shift"])

@@ -55,7 +55,7 @@ def draw_coloured_cells(
     TypeError
         If `color` is no name.
     """
-    if color is None or (color == plane.times.column):
+    if color is None or (isinstance(color, str) and color == plane.times.column):
         draw_time_cells(ax, plane, alpha=alpha)
         return
     holder, name = find_column(adata, color, "color")
