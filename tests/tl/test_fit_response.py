@@ -26,7 +26,9 @@ def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
     assert sdo.tl.fit_response(treated, *GROUPS, **brief) is None
     found = treated.uns.pop("scdiffot_response")
     assert set(found) == {"params", "history", "model", "version", "digest"}
+    # fingerprints of the states and of their loadings
     assert treated.obsm.pop("scdiffot_fingerprint").shape == (treated.n_obs, 1)
+    assert treated.varm.pop("scdiffot_fingerprint").shape == (treated.n_vars, 1)
     after = fingerprint(treated)
     assert after == before
     history = found["history"]

@@ -127,10 +127,8 @@ def test_without_growth_there_is_no_lambda(course, quick):
 def test_basins_of_cells_without_a_type_are_unknown(planar):
     planar.obs["cell_type"] = planar.obs["cell_type"].where(planar.obs["time"] > 0)
     sdo.tl.landscape(planar, cell_key="cell_type", n_grid=20)
-    basins = _found(planar)["basins"]
-    first = basins["time"] == 0
-    assert "unknown" in set(basins["type"][first])
-    assert set(basins["type"][~first]) == {"Prog/Mono", "Früh & spät"}
+    # the only cells near some of the basins have no type
+    assert set(_found(planar)["basins"]["type"]) == {"Prog/Mono", "Früh & spät", "unknown"}
 
 
 def test_copy_and_seed(course, quick, fingerprint):
