@@ -77,7 +77,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Each:
-    """The same layout under every name."""
+    """The same layout under every name; sizes may differ from one to the other."""
 
     layout: Layout
 
@@ -129,7 +129,8 @@ def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -
             raise damaged(place, f"is a {type(value).__name__}, not a dict")
         for name, part, needed in _parts(value, layout):
             if name in value:
-                _check_form(value[name], part, f"{place}[{name!r}]", sizes)
+                own = dict(sizes) if isinstance(layout, Each) else sizes
+                _check_form(value[name], part, f"{place}[{name!r}]", own)
             elif needed:
                 raise damaged(f"{place}[{name!r}]", "is missing")
     elif isinstance(layout, Table):

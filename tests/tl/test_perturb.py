@@ -174,7 +174,7 @@ def test_far_from_the_data_on_the_way(expressed, caplog, source):
         ({"genes": "Gata1", "source": 2.0}, ValueError, "choose earlier cells, or a later target"),
         ({"genes": "Gata1", "cell_key": "type"}, KeyError, "`cell_key` is 'type'"),
         ({"genes": "Gata1", "n_trajectories": 1}, ValueError, "`n_trajectories` is 1"),
-        ({"genes": "Gata1", "name": ""}, ValueError, "`name` is empty"),
+        ({"genes": "Gata1", "name": ""}, ValueError, "`name` is '', which is empty"),
         ({"genes": "Gata1", "key": "other"}, KeyError, "`key` is 'other'"),
         ({"genes": "Gata1", "decoder": 3}, TypeError, "`decoder` is a int"),
     ],
@@ -201,6 +201,7 @@ def test_components(components):
 
 def test_genes_that_do_not_vary(expressed):
     expressed.X[:, 2] = 3.0
+    del expressed.obsm["scdiffot_fingerprint"]
     with pytest.raises(ValueError, match="'Spi1', which 'X' gives the same expression in all cells"):
         sdo.tl.perturb(expressed, "Spi1", "cell_type", **QUIET)
     sdo.tl.perturb_screen(expressed, "cell_type", kind="knockdown", **QUIET)
