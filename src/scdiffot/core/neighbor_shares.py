@@ -45,9 +45,9 @@ def neighbor_shares(
     Examples
     --------
     >>> import numpy as np
-    >>> x = np.array([[0.0], [0.1], [5.0], [5.1], [5.2], [5.3]])
-    >>> codes = np.array([0, 0, 1, 1, 1, 1])
-    >>> shares = neighbor_shares(x, codes, np.array([[0, 1, 2, 3]]), n_classes=2, n_neighbors=3)
+    >>> x = np.concatenate([np.linspace(0, 0.2, 3), np.linspace(5, 6, 40)])[:, None]
+    >>> codes = np.repeat([0, 1], [3, 40])
+    >>> shares = neighbor_shares(x, codes, np.arange(31)[None], n_classes=2, n_neighbors=30)
     >>> bool(shares[0, 0] > 0.9)
     True
     """
