@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["StoredFitError"]
+__all__ = ["DivergenceError", "StoredFitError"]
+
+
+class DivergenceError(ValueError):
+    """Training diverged: losses or fields are infinite, NaN, or far above those of untrained networks."""
 
 
 class StoredFitError(ValueError):

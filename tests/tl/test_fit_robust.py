@@ -13,8 +13,8 @@ import scdiffot as sdo
 from scdiffot._data.snapshots import time_course
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.coupling import sinkhorn
-from scdiffot.core.divergence import DivergenceError
 from scdiffot.core.outliers import isolated_cells
+from scdiffot.errors import DivergenceError
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .divergence import DivergenceError
+from scdiffot.errors import DivergenceError
 
 # The Wasserstein-Fisher-Rao cost is infinite from pi/2 on; the cap keeps it finite and leaves far pairs apart.
 MAX_ANGLE = math.pi / 2 - 1e-3

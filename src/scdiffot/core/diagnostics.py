@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scdiffot.errors import DivergenceError
+
 from .distances import noise_floor, wasserstein
-from .divergence import DivergenceError
 from .dynamics import midpoint_step, simulate
 from .scales import subsample
 

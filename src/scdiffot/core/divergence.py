@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from scdiffot.errors import DivergenceError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
 MAX_INCREASE = 10.0
 # Loss of the solver's units below which an increase means nothing.
 LOSS_FLOOR = 1.0
-
-
-class DivergenceError(ValueError):
-    """Training diverged: losses or fields are infinite, NaN, or far above those of untrained networks."""
 
 
 def check_loss(loss: float, first: float, step: int, learning_rate: float | None = None) -> None:
