@@ -98,7 +98,9 @@ def test_fit_in_a_tissue(tmp_path):
     out = tmp_path / "fitted.h5ad"
     options = ("--spatial-key", "spatial_true", "--spatial-weight", 0.3, "--no-align", "--sigma", 0.3, "--n-steps", 20)
     found = _run("fit", tmp_path / "slices.h5ad", "--time-key", "time", "-o", out, *options, "--quiet")
-    assert (found.returncode, found.stderr) == (0, "")
+    assert found.returncode == 0
+    # few spots are unevenly spaced
+    assert all(line.startswith("scdiffot fit: warning: Spots of slice") for line in found.stderr.splitlines())
     fitted = ad.read_h5ad(out)
     assert fitted.obsm["scdiffot_migration"].shape == (fitted.n_obs, 2)
     assert "scdiffot_aligned" not in fitted.obsm
@@ -140,9 +142,9 @@ def test_fate_quiet_without_growth(fitted_path, tmp_path):
     found = _run("fate", fitted_path, "--cell-key", "cell_type", "-o", out, *options)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
     fates = ad.read_h5ad(out)
-    first = (fates.obs["time"] == 0).to_numpy()
-    np.testing.assert_array_equal(fates.obsm["scdiffot_fate"].notna().all(axis=1), first)
-    np.testing.assert_allclose(fates.obs["scdiffot_n_descendants"][first], 1)
+    earlier = (fates.obs["time"] < fates.obs["time"].max()).to_numpy()
+    np.testing.assert_array_equal(fates.obsm["scdiffot_fate"].notna().all(axis=1), earlier)
+    np.testing.assert_allclose(fates.obs["scdiffot_n_descendants"][earlier], 1)
 
 
 def test_fate_says_what_is_wrong(fitted_path, tmp_path):

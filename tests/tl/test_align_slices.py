@@ -292,7 +292,7 @@ def test_slices_that_have_nothing_in_common_are_reported(caplog):
         ("3d", {}, ValueError, "3 columns"),
         ("same", {}, ValueError, "distinct positions"),
         ("missing", {}, KeyError, "`spatial_key`"),
-        ("wide", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e\\+200"),
+        ("wide", {}, ValueError, "`spatial_key` 'spatial' has values up to .*e\\+201"),
         ("narrow", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e-200"),
         ("states", {}, ValueError, "`use_rep` 'X_pca' has values up to .*e\\+160"),
         ("names", {}, ValueError, "has the slices '1', '1': names must differ as text"),
