@@ -67,14 +67,14 @@ MUTANTS = [
     ),
     Mutant(
         "the growth loss lacks alpha",
-        "core/train.py",
-        "growth_loss = self.regime.alpha / len(t)",
+        "core/objective.py",
+        "growth_loss = regime.alpha / len(t)",
         "growth_loss = 1 / len(t)",
         "core/test_losses.py",
     ),
     Mutant(
         "the score is regressed on the opposite of the noise",
-        "core/train.py",
+        "core/objective.py",
         "torch.addcmul(points.noise, points.spread[:, None], score)",
         "torch.addcmul(-points.noise, points.spread[:, None], score)",
         "core/test_losses.py",

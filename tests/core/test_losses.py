@@ -11,7 +11,8 @@ import torch
 
 from scdiffot.core import FitConfig, Progress, fit
 from scdiffot.core.bridges import stack
-from scdiffot.core.train import _Training
+from scdiffot.core.objective import regression_losses
+from scdiffot.core.train import Training
 
 if TYPE_CHECKING:
     from scdiffot.core import RUOTModel, Snapshots
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 def test_losses_are_mean_squares_of_the_residuals(form: str, alpha: float, snapshots: Snapshots, quick: dict) -> None:
     """Of motion, of growth times alpha, and of the score times the spread, weighted by the mass of the points."""
     config = FitConfig(**quick, sigma=0.3, alpha=alpha, form=form)
-    training = _Training(snapshots, config, np.random.default_rng(0), torch.device("cpu"), None)
-    torch.manual_seed(0)
+    training = Training(snapshots, config, np.random.default_rng(0), torch.device("cpu"), None)
     training.fields.train()
     pool = stack([training.coupler.pairs(k) for k in range(2)])
     points, t, weight = next(training.batches.on_bridges(pool))
     with torch.no_grad():
-        total, motion, growth, score = training._losses(points, t, weight).numpy().astype(float)
+        total, motion, growth, score = (
+            regression_losses(training.fields, training.regime, points, t, weight).numpy().astype(float)
+        )
         out = [value.double().numpy() for value in training.fields.regressed(points.x, t)]
     x = {name: getattr(points, name).double().numpy() for name in ("velocity", "lean", "growth", "noise", "spread")}
     w = weight.double().numpy() / len(t)
