@@ -53,7 +53,7 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
     noise = torch.from_numpy(np.stack(np.meshgrid(points, points), -1).reshape(-1, 2))
     chance = torch.from_numpy(np.outer(chances, chances).ravel() / chances.sum() ** 2)
     # There are four parts of two cells, one after the other in an order that goes around. Pairs of a part count twice, for those of one cell.
-    order = KDTree(x.numpy(), leafsize=1).indices
+    order = KDTree(x.numpy(), leafsize=1).indices.copy()
     share = torch.ones((8, 8), dtype=x.dtype).fill_diagonal_(0)
     share[order, np.roll(order, 1)] = share[np.roll(order, 1), order] = 1.5
     cell = torch.arange(8).repeat_interleave(len(noise))
