@@ -62,7 +62,10 @@ def read_cells(path: Path) -> AnnData | MuData:
             return read_zarr(path)
         mudata = require("mudata", extra="mudata")
         with _no_pull(mudata):
-            return mudata.read_zarr(path) if path.suffix == ".zarr" else mudata.read_h5mu(path)
+            mdata = mudata.read_zarr(path) if path.suffix == ".zarr" else mudata.read_h5mu(path)
+        # What HDF5 reads is a number of NumPy, which mudata cannot write to zarr.
+        mdata._axis = int(mdata.axis)
+        return mdata
 
 
 def check_format(content: str | None, suffix: str) -> None:
