@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .extract import Location
 
 # Columns of the table of a run: what a fit, its tissue, a response, a landscape and an alignment were made with
+TIME, PRIOR = "time", "growth_prior"
 STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = "state", "position", "response", "landscape", "aligned"
 ARROWS = "arrows_"
 # Fractional parts of multiples of the golden ratio: no two weights are close, and none is small.
@@ -54,7 +55,7 @@ def drop_fingerprints(adata: AnnData | MuData, keys: Keys) -> None:
     """Drop the fingerprints of what was derived from an earlier fit."""
     table = _table(adata.obsm, keys)
     arrows = [] if table is None else [c for c in table.columns if c.startswith(ARROWS)]
-    _drop(adata.obsm, keys, (STATE, POSITION, LANDSCAPE, *arrows))
+    _drop(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
 
 
 def check_fingerprint(

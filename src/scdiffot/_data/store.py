@@ -23,7 +23,7 @@ from .fingerprints import STATE, check_positions, check_states, write_fingerprin
 from .layouts import FIT_HISTORY, FIT_PARAMS, RESULTS
 from .seals import check_seal, seal
 from .snapshots import time_course
-from .times import CellTimes, cell_times
+from .stored_columns import check_prior, read_cell_times, with_times, write_columns
 from .tissue import Tissue
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from .snapshots import TimeCourse
-    from .times import TimePoint
-
+    from .times import CellTimes, TimePoint
 
 _PARTS = (_keys.PARAMS, _keys.HISTORY, _keys.STATE)
 
@@ -96,6 +95,7 @@ def write_fit(
     state: dict[str, Any],
     growth_prior: np.ndarray | None,
     tissue: Tissue | None,
+    times: CellTimes,
 ) -> None:
     """Write the fields of all cells and the entry of `uns`, and drop what was derived from an earlier fit of that name."""
     drop_derived(adata, keys)
@@ -108,6 +108,7 @@ def write_fit(
     if growth_prior is not None:
         adata.obs[keys.growth_prior] = growth_prior
     positions = None if tissue is None else tissue.positions(adata)
+    write_columns(adata, keys, times, params["growth_prior"])
     digest = write_fingerprints(adata, keys, STATE, params, positions)
     params = {**params, "decoder": digest}
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.STATE: state}
@@ -188,10 +189,10 @@ def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     params["mass"] = (
         {"equal": None, "n_cells": "n_cells"}[params["mass"]] if isinstance(params["mass"], str) else params["mass"]
     )
-    params["time_map"] = params["time_map"] or None
     for name in ("mass", "time_map"):
         if isinstance(params[name], dict) and not all(is_number(v) for v in params[name].values()):
             raise damaged(f"{place}[{name!r}]", "holds values that are no numbers")
+    params["time_map"] = with_times(params["time_map"] or {}, np.union1d(params["times"], params["held_out"]))
     params["growth_prior"] = params["growth_prior"] or None
     spatial_key = params["spatial_key"]
     params["tissue"] = Tissue(spatial_key, params["spatial_unit"], params["n_dims"]) if spatial_key else None
@@ -200,9 +201,7 @@ def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
 
 def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
     """Read the times of all cells, as the fit did."""
-    params = read_params(adata, key)
-    reference = np.union1d(params["times"], params["held_out"])
-    return cell_times(adata, params["time_key"], time_map=params["time_map"], reference=reference)
+    return read_cell_times(adata, key, read_params(adata, key))
 
 
 def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
@@ -270,9 +269,10 @@ def read_course(
     """
     params = read_params(adata, key)
     read_times(adata, key).check_points(params["times"], key)
+    check_prior(adata, key, params["growth_prior"])
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
-    held = [float(t) for t in params["held_out"]] if held_out is None else held_out
+    held = params["held_out"].tolist() if held_out is None else held_out
     course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
     check_states(adata, key, STATE, course.states, course.use_rep)
     tissue: Tissue | None = params["tissue"]

@@ -64,17 +64,17 @@ def label_times(present: list[Any], time_map: Any, name: str) -> list[float]:
 
 
 def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> list[float]:
-    """Translate labels; those of a numeric column may be given as numbers or as text."""
+    """Translate labels; numbers may be given as numbers or as text."""
     if not hasattr(time_map, "keys"):
         raise TypeError(f"`time_map` is a {type(time_map).__name__}: pass a dict, label -> time, or 'auto'.")
     entries = {key: time_map[key] for key in time_map.keys()}
     texts = {label_text(key): value for key, value in entries.items()}
-    plain = {_plain(text): value for text, value in texts.items()}
+    plain = {plain_text(text): value for text, value in texts.items()}
     values: list[Any] = []
     missing: list[Any] = []
     for label in labels:
         text = label_text(label)
-        tables = ((entries, label), (texts, text), (plain, _plain(text) if isinstance(label, Real) else text))
+        tables = ((entries, label), (texts, text), (plain, plain_text(text)))
         value = next((table[key] for table, key in tables if key in table), missing)
         (missing if value is missing else values).append(label if value is missing else value)
     if missing:
@@ -86,7 +86,7 @@ def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> 
     return [time_value(v) for v in values]
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """One text for all spellings of a number."""
     return number_text(float(text)) if NUMBER.fullmatch(text.strip()) else text
 

@@ -266,5 +266,6 @@ def fit(
         state=model.to_arrays(),
         growth_prior=prior,
         tissue=course.tissue,
+        times=course.times,
     )
     return adata if copy else None
