@@ -42,7 +42,8 @@ WEIGHT = "weight"
 DEPTH = "depth"
 INTERPOLATION = "interpolation"
 
-# Entry of uns["{key}_transfer"] beside its parameters
+# Entries of uns["{key}_transfer"] beside its parameters
+GENES = "genes"
 SCORES = "scores"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
 
 def check_names(
     names: Sequence[str],
-    column: str,
+    place: str,
     *,
     argument: str = "cell_key",
     kind: str = "types",
     reserved: Sequence[str] = (OUTSIDE,),
     prefix: str = "",
+    remedy: str = "rename them with .cat.rename_categories",
 ) -> None:
-    """Refuse names of types or groups that files cannot hold as columns, or that are alike or reserved there.
+    """Refuse names of types, groups or genes that files cannot hold as columns, or that are alike or reserved there.
 
-    A `prefix` stands before the names in columns, so that names which mean a place in a file are allowed.
+    A `prefix` stands before the names in columns, so that names which mean a place in a file are allowed; `place` is where the
+    user keeps the names.
 
     Raises
     ------
@@ -45,15 +48,16 @@ def check_names(
     if unsafe:
         reasons = some(sorted(set(unsafe.values()))).replace("'", "")
         raise ValueError(
-            f"`{argument}` obs[{column!r}] has the {kind} {some(unsafe)}, which files of AnnData cannot hold as columns ({reasons}): "
-            "rename them with .cat.rename_categories, or set these cells to NaN."
+            f"`{argument}` {place} has the {kind} {some(unsafe)}, which files of AnnData cannot hold as columns ({reasons}): "
+            f"{remedy}, or leave them out."
         )
-    wrong = [name for name, key in zip(names, columns, strict=True) if key in reserved or columns.count(key) > 1]
+    counts = Counter(columns)
+    wrong = [name for name, key in zip(names, columns, strict=True) if key in reserved or counts[key] > 1]
     if wrong:
         own = f", and {some(reserved)} is the class of what is far from every cell" if reserved else ""
         raise ValueError(
-            f"`{argument}` obs[{column!r}] has the {kind} {some(wrong)}: names must differ as text, and in more than '/' and '|'{own}; "
-            "rename them with .cat.rename_categories."
+            f"`{argument}` {place} has the {kind} {some(wrong)}: names must differ as text, and in more than '/' and '|'{own}; "
+            f"{remedy}."
         )
 
 

@@ -115,7 +115,7 @@ def read_slices(
     # it reads fits, which may have slices
     from .shares import check_names
 
-    check_names(names, str(library_key), argument="library_key", kind="slices", reserved=(), prefix="slice_")
+    check_names(names, f"obs[{library_key!r}]", argument="library_key", kind="slices", reserved=(), prefix="slice_")
     for i, name in enumerate([] if incomplete else names):
         check_slice(name, positions[codes == i], library_key=library_key)
     states, rep = None, ""

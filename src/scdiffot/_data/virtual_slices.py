@@ -9,11 +9,11 @@ from anndata import AnnData
 
 from scdiffot._keys import DEPTH, INTERPOLATION, WEIGHT
 
-from .checks import listed_names, some
+from .checks import listed_names
 from .expression import expression
 from .extract import locate
 from .labels import cell_labels
-from .shares import column_names
+from .shares import check_names, column_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,23 +21,6 @@ if TYPE_CHECKING:
     from scdiffot.core.spatial.interpolation import VirtualSlice
 
     from .slices import TissueSlices
-
-
-# Names that files use for themselves
-RESERVED = ("", ".", "..")
-
-
-def _check_labels(names: list[str], key: str) -> None:
-    """Refuse labels that cannot be names of columns in a file."""
-    columns = column_names(names)
-    wrong = [
-        name for name, column in zip(names, columns, strict=True) if column in RESERVED or columns.count(column) > 1
-    ]
-    if wrong:
-        raise ValueError(
-            f"`cell_keys` obs[{key!r}] has the labels {some(wrong)}, which cannot be columns of a file: they must not be empty or dots, "
-            "and must differ in more than '/' and '|'; rename them with .cat.rename_categories."
-        )
 
 
 def virtual_slice_adata(
@@ -96,7 +79,7 @@ def virtual_slice_adata(
         obsm[found.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
     for key in chosen:
         codes, names = cell_labels(adata, key, argument="cell_keys")
-        _check_labels(names, key)
+        check_names(names, f"obs[{key!r}]", argument="cell_keys", kind="labels", reserved=())
         indicators = [np.eye(len(names) + 1)[codes[r], :-1] for r in rows]
         if labels_from == "place":
             shares = virtual.labels(*(slices.positions[r] for r in rows), *indicators)

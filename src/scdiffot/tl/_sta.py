@@ -52,7 +52,7 @@ class Setting:
         """Read everything from an AnnData with a fit."""
         model = read_model(adata, key)
         codes, names = cell_labels(adata, cell_key)
-        check_names(names, cell_key)
+        check_names(names, f"obs[{cell_key!r}]")
         if UNKNOWN in names:
             codes = np.where(codes < 0, names.index(UNKNOWN), codes)
         return cls(model, read_times(adata, key), read_states(adata, key), cell_key, names, codes)

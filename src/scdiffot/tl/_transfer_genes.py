@@ -10,9 +10,10 @@ from anndata import AnnData
 from scdiffot._data.checks import check_adata, check_count, check_share, writable
 from scdiffot._data.expression import expression
 from scdiffot._data.extract import representation
-from scdiffot._data.gene_names import gene_columns, gene_names
+from scdiffot._data.gene_names import gene_columns, gene_names, place
 from scdiffot._data.shared_genes import SharedGenes, shared_genes
-from scdiffot._keys import DEFAULT, PARAMS, SCORES, Keys
+from scdiffot._data.shares import check_names, column_names
+from scdiffot._keys import DEFAULT, GENES, PARAMS, SCORES, Keys
 from scdiffot._rng import as_generator
 from scdiffot.core.spatial.slice_coupling import scale_of
 from scdiffot.core.spatial.transfer import agreement, nearest, transfer_weights
@@ -85,9 +86,10 @@ def transfer_genes(
     None, or the copy. Sets the following fields:
 
     `adata.obsm["{key_added}_transferred"]` : DataFrame of shape ``(n, G)``
-        Predicted expression, in the unit of the reference. It is dense: name `genes` if there are many spots.
+        Predicted expression, in the unit of the reference. It is dense: name `genes` if there are many spots. Columns have the
+        names of the genes, with ``|`` for slashes, which files of AnnData cannot hold there.
     `adata.uns["{key_added}_transfer"]` : dict
-        ``params``, and ``scores``, a DataFrame of the genes held out: ``gene``, ``correlation`` over spots with what was measured, ``error``
+        ``params``; ``genes``, the names of the genes; and ``scores``, a DataFrame of the genes held out: ``gene``, ``correlation`` over spots with what was measured, ``error``
         (root mean squared, both platforms standardised: predicting the mean has error 1), and the same of the nearest
         reference spot, ``correlation_nearest`` and ``error_nearest``.
 
@@ -110,8 +112,6 @@ def transfer_genes(
     >>> spots.obsm["scdiffot_transferred"].shape == (200, adata.n_vars - 40)
     True
     """
-    import pandas as pd
-
     keys = Keys(key_added)
     for argument, data in (("adata", adata), ("reference", reference)):
         check_adata(data, argument)
@@ -124,6 +124,15 @@ def transfer_genes(
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     columns = _wanted(adata, reference, genes, gene_symbols)
+    names = gene_names(reference, gene_symbols)[columns].tolist()
+    check_names(
+        names,
+        f"of reference, {place(gene_symbols)},",
+        argument="genes",
+        kind="names",
+        reserved=(),
+        remedy="rename these genes",
+    )
     shared = shared_genes(adata, reference, layer)
     options: dict[str, Any] = {
         "n_dims": n_dims,
@@ -140,7 +149,7 @@ def transfer_genes(
     _write(
         adata,
         keys,
-        pd.Index(gene_names(reference, gene_symbols)[columns]),
+        names,
         values,
         scores,
         options | {"n_neighbors": n_neighbors},
@@ -219,5 +228,7 @@ def _write(adata: AnnData, keys: Keys, names: Any, values: Any, scores: pd.DataF
 
     dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
     params = {name: value for name, value in options.items() if value is not None}
-    adata.obsm[keys.transferred] = pd.DataFrame(dense.astype(np.float32), index=adata.obs_names, columns=list(names))
-    adata.uns[keys.transfer] = {PARAMS: params, SCORES: scores}
+    adata.obsm[keys.transferred] = pd.DataFrame(
+        dense.astype(np.float32), index=adata.obs_names, columns=column_names(names)
+    )
+    adata.uns[keys.transfer] = {PARAMS: params, GENES: np.array(names, dtype=str), SCORES: scores}
