@@ -177,3 +177,47 @@ def test_what_cells_cannot_be_coloured_by(ready, paths, color, error, message):
     for plot in (sdo.pl.velocity, partial(sdo.pl.trajectories, paths=paths)):
         with pytest.raises(error, match=message):
             plot(ready, color=color)
+
+
+@each_plot
+def test_axes_of_another_projection(ready, paths, name):
+    figure = plt.figure()
+    for projection in ("polar", "3d", "hammer"):
+        ax = figure.add_subplot(projection=projection)
+        with pytest.raises(ValueError, match=f"`ax` has the projection '{projection}'.*'rectilinear'"):
+            every_plot(paths)[name](ready, ax=ax)
+        assert count_artists(ax) == count_artists(figure.add_subplot(projection=projection))
+
+
+@pytest.mark.parametrize("projection", ["rectilinear", "polar"])
+def test_surfaces_need_axes_of_three_dimensions(ready, projection):
+    ax = plt.figure().add_subplot(projection=projection)
+    with pytest.raises(ValueError, match=f"`ax` has the projection '{projection}'.*'3d'"):
+        sdo.pl.landscape(ready, times=[1.0], kind="surface", ax=ax)
+
+
+COLUMN_PLOTS = {
+    "velocity": lambda a, c: sdo.pl.velocity(a, color=c, return_fig=True),
+    "trajectories": lambda a, c: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0), color=c, return_fig=True),
+    "fate": lambda a, c: sdo.pl.fate(a, kind="composition", groupby=c, return_fig=True),
+    "slices": lambda a, c: sdo.pl.slices(a, spatial_key="X_umap", color=c, return_fig=True),
+    "libraries": lambda a, c: sdo.pl.slices(a, c, spatial_key="X_umap", return_fig=True),
+    "response": lambda a, c: sdo.pl.response(a, "effect", groupby=c, return_fig=True),
+}
+
+
+@pytest.mark.parametrize("plot", COLUMN_PLOTS)
+@pytest.mark.parametrize("value", [["T cell"], {"type": "T cell"}, {"T cell"}, np.ones(2)])
+def test_columns_of_lists_are_named(ready, plot, value):
+    ready.obs["many"] = pd.Series([value] * ready.n_obs, index=ready.obs_names, dtype=object)
+    with pytest.raises(TypeError, match=r"`\w+` .*'?many'?.* holds .*: pass labels"):
+        COLUMN_PLOTS[plot](ready, "many")
+
+
+@pytest.mark.parametrize("plot", COLUMN_PLOTS)
+def test_columns_of_different_labels(ready, plot):
+    ready.obs["mixed"] = pd.Series(np.resize(np.array([1, "B"], dtype=object), ready.n_obs), index=ready.obs_names)
+    COLUMN_PLOTS[plot](ready, "mixed").canvas.draw()
+    ready.obs["mixed"] = pd.Series(np.resize(np.array([1, "1"], dtype=object), ready.n_obs), index=ready.obs_names)
+    with pytest.raises(ValueError, match=r"`\w+` .*mixed.* holds different values that read '1'"):
+        COLUMN_PLOTS[plot](ready, "mixed")

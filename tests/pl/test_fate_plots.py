@@ -293,7 +293,11 @@ def _axes(n):
         (lambda a: sdo.pl.landscape(a, times=[0.5]), KeyError, "`times` has 0.5, at which there is no landscape"),
         (lambda a: sdo.pl.landscape(a, times=[]), ValueError, "`times` is empty"),
         (lambda a: sdo.pl.landscape(a, ax=_axes(2)), ValueError, "`ax` has 2 axes: pass 3"),
-        (lambda a: sdo.pl.landscape(a, kind="surface", ax=_axes(3)), TypeError, "`ax` is flat"),
+        (
+            lambda a: sdo.pl.landscape(a, kind="surface", ax=_axes(3)),
+            ValueError,
+            "`ax` has the projection 'rectilinear'",
+        ),
         (lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0), by="type"), ValueError, "`by` is 'type'"),
         (lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0, t1=1), by="fate"), ValueError, "simulate until then"),
     ],

@@ -71,6 +71,24 @@ def test_cells_by_query_mask_and_names(answered):
     assert np.isfinite(predicted(answered, source=~controls(answered))[~controls(answered)]).all()
 
 
+@pytest.mark.parametrize("option", ["inverse", "project"])
+@pytest.mark.parametrize("value", [1, 0, "yes", None, [True], np.ones(2, bool)])
+def test_flags_are_true_or_false(answered, fingerprint, option, value):
+    before = fingerprint(answered)
+    with pytest.raises(TypeError, match=f"^`{option}` is .*: pass True or False"):
+        sdo.tl.predict_response(answered, **{option: value})
+    assert fingerprint(answered) == before
+
+
+def test_flags_of_numpy_are_flags(answered):
+    sdo.tl.predict_response(answered, inverse=np.False_, project=np.False_, genes=np.False_)
+    expected = answered.obsm["scdiffot_predicted"].copy()
+    sdo.tl.predict_response(answered)
+    np.testing.assert_array_equal(answered.obsm["scdiffot_predicted"], expected)
+    sdo.tl.predict_response(answered, inverse=np.True_)
+    assert "scdiffot_untreated" in answered.obsm
+
+
 def test_inverse_is_of_treated_cells_by_default(answered, fingerprint):
     sdo.tl.predict_response(answered)
     before = fingerprint(answered)

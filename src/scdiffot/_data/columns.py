@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 from .checks import is_mudata, suggest
@@ -60,6 +62,49 @@ def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
             f"`{argument}` is {name!r}, but obs has {values.shape[1]} columns of that name: rename all but one."
         )
     return values if holder is adata else values.reindex(adata.obs_names)
+
+
+def read_groups(adata: AnnData | MuData, name: str, argument: str) -> pd.Categorical:
+    """Read a column of `obs` as categories.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If it holds lists, dicts or other values that are no labels.
+    ValueError
+        If there are several columns, or two labels read the same.
+    """
+    return as_groups(read_column(adata, name, argument), f"`{argument}` obs[{name!r}]")
+
+
+def as_groups(values: pd.Series, source: str) -> pd.Categorical:
+    """Values as categories; `source` names them in messages.
+
+    Raises
+    ------
+    TypeError
+        If they are no labels.
+    ValueError
+        If two labels read the same, such as 1 and ``"1"``.
+    """
+    import pandas as pd
+
+    try:
+        groups = pd.Categorical(values)
+    except (TypeError, ValueError) as error:
+        example = next((value for value in values if not isinstance(value, Hashable)), values.iloc[0])
+        raise TypeError(
+            f"{source} holds values such as {shortened(example)}, a {type(example).__name__}: "
+            "pass labels (strings or numbers)."
+        ) from error
+    names = pd.Index([str(category) for category in groups.categories])
+    if not names.is_unique:
+        raise ValueError(
+            f"{source} holds different values that read {names[names.duplicated()][0]!r}: make all labels strings."
+        )
+    return groups
 
 
 def read_numbers(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .columns import read_column
+from .columns import as_groups, read_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,16 +35,14 @@ def cell_labels(adata: AnnData | MuData, cell_key: str, *, argument: str = "cell
     KeyError
         If there is no such column.
     TypeError
-        If `cell_key` is not a string, or the column holds numbers with a fraction.
+        If `cell_key` is not a string, or the column holds numbers with a fraction, lists or dicts.
     ValueError
-        If no cell has a type.
+        If no cell has a type, or two types read the same.
     """
-    import pandas as pd
-
     column = read_column(adata, cell_key, argument)
     if getattr(column.dtype, "kind", "O") in "fc":
         raise TypeError(f"`{argument}` obs[{cell_key!r}] holds {column.dtype}: pass a column of labels.")
-    values = pd.Categorical(column).remove_unused_categories()
+    values = as_groups(column, f"`{argument}` obs[{cell_key!r}]").remove_unused_categories()
     if len(values.categories) == 0:
         raise ValueError(f"`{argument}` obs[{cell_key!r}] is NaN in all cells: pass a column of labels.")
     return np.asarray(values.codes, dtype=np.intp), [str(name) for name in values.categories]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_choice, choose_names
-from scdiffot._data.columns import read_column, read_numbers
+from scdiffot._data.columns import read_groups, read_numbers
 from scdiffot._data.number_text import number_text
 from scdiffot._data.shares import read_fate
 from scdiffot._data.store import read_times
@@ -150,10 +150,11 @@ def _draw_composition(
     key: str,
     ax: Axes | Sequence[Axes] | None,
 ) -> tuple[Figure, list[Axes]]:
+    import pandas as pd
+
     followed = tables["fate"].notna().all(axis=1).to_numpy()
-    groups = read_column(adata, groupby, "groupby")[followed]
+    groups = pd.Series(read_groups(adata, groupby, "groupby"), index=adata.obs_names)[followed]
     if groups.isna().any():
-        groups = groups.astype("category")
         groups = groups.cat.set_categories([*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]).fillna(
             UNKNOWN
         )

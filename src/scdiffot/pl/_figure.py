@@ -38,14 +38,14 @@ def make_axes(
     width, height
         Size of a panel relative to that in `rcParams`, which scanpy's settings change.
     projection
-        Projection of the panels of a new figure, such as ``"3d"``.
+        Projection of the panels, such as ``"3d"``.
 
     Raises
     ------
     TypeError
         If `ax` holds anything but axes.
     ValueError
-        If it is empty, or has several axes where there is one panel.
+        If it is empty, has several axes where there is one panel, or axes of another projection.
     """
     import matplotlib.pyplot as plt
 
@@ -54,6 +54,7 @@ def make_axes(
         axes = flat_axes(ax)
         if n_panels == 1 and len(axes) > 1:
             raise ValueError(f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them.")
+        _check_projection(axes, projection or "rectilinear")
         return axes[0].figure, axes
     w, h = plt.rcParams["figure.figsize"]
     rows = -(-n_panels // n_columns)
@@ -71,6 +72,20 @@ def make_axes(
     for unused in axes[n_panels:]:
         unused.remove()
     return figure, axes[:n_panels]
+
+
+def _check_projection(axes: list[Any], projection: str) -> None:
+    """Refuse polar, geographic and 3-D axes for a flat plot, and flat ones for a 3-D plot."""
+    for ax in axes:
+        if ax.name != projection:
+            remedy = (
+                "plt.subplots()"
+                if projection == "rectilinear"
+                else f"plt.subplots(subplot_kw={{'projection': {projection!r}}})"
+            )
+            raise ValueError(
+                f"`ax` has the projection {ax.name!r}, and this plot needs {projection!r}: pass axes of {remedy}."
+            )
 
 
 def flat_axes(ax: Any) -> list[Any]:

@@ -86,10 +86,8 @@ def landscape(
     ------
     KeyError
         If there is no fit, no landscape, or none at a time or of the quantity.
-    TypeError
-        If the axes for a surface are flat.
     ValueError
-        If an option is unknown, or the number of axes does not match.
+        If an option is unknown, or the number or projection of the axes does not match.
 
     Examples
     --------
@@ -127,8 +125,6 @@ def landscape(
     figure, axes = make_axes(ax, len(chosen), projection=None if flat else "3d", **size)
     if len(axes) != len(chosen):
         raise ValueError(f"`ax` has {len(axes)} axes: pass {len(chosen)}, one for every time, or choose `times`.")
-    if not flat and not all(hasattr(a, "plot_surface") for a in axes):
-        raise TypeError("`ax` is flat: for a surface pass axes of plt.subplots(subplot_kw={'projection': '3d'}).")
     heights, scale, cmap, label = _scale(np.asarray(found[quantity], dtype=np.float64)[chosen], quantity)
     colors = class_colors(adata, str(found["cell_key"]), found["basins"]["type"].unique()) if "basins" in found else {}
     # what is higher is not drawn

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.columns import find_column, read_column
+from scdiffot._data.columns import as_groups, find_column, read_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def draw_coloured_cells(
     KeyError
         If there is no such column.
     TypeError
-        If `color` is no name.
+        If `color` is no name, or the column holds lists or dicts.
     """
     if color is None or (isinstance(color, str) and color == plane.times.column):
         draw_time_cells(ax, plane, alpha=alpha)
@@ -64,9 +64,7 @@ def draw_coloured_cells(
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         draw_colorbar(ax, draw_number_cells(ax, plane, values, alpha=alpha), color)
         return
-    import pandas as pd
-
-    groups = pd.Categorical(column)
+    groups = as_groups(column, f"`color` obs[{color!r}]")
     table = palette(holder, name, groups)
     # cells without a category stay grey, underneath
     colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]

@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot import get
 from scdiffot._data.checks import suggest
-from scdiffot._data.columns import find_column, read_column
+from scdiffot._data.columns import find_column, read_groups
 from scdiffot._data.gene_names import listed_genes
 from scdiffot._data.predicted import PredictedCells, read_cell_groups
 from scdiffot._keys import Keys
@@ -87,10 +87,8 @@ def groups_of(
 
 
 def _colors(adata: AnnData | MuData, groupby: str) -> dict[str, Any]:
-    import pandas as pd
-
     holder, column = find_column(adata, groupby, "groupby")
-    return palette(holder, column, pd.Categorical(read_column(holder, column, "groupby")))
+    return palette(holder, column, read_groups(holder, column, "groupby"))
 
 
 def draw_effect(ax: Axes, view: GroupView) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.columns import find_column, read_column
+from scdiffot._data.columns import find_column, read_groups
 from scdiffot._keys import OUTSIDE, UNKNOWN
 
 from ._figure import background, foreground
@@ -34,13 +34,11 @@ def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -
     Classes that are no types any more, because their cells were left out or the type has another name, take colours that
     no type has.
     """
-    import pandas as pd
-
     names = [str(name) for name in names]
     table: dict[str, Any] = {UNKNOWN: UNTYPED, OUTSIDE: NO_TYPE}
     if cell_key in adata.obs.columns or ":" in cell_key:
         holder, column = find_column(adata, cell_key, "cell_key")
-        table |= palette(holder, column, pd.Categorical(read_column(holder, column, "cell_key")))
+        table |= palette(holder, column, read_groups(holder, column, "cell_key"))
     missing = [name for name in names if name not in table]
     used = set(table.values())
     free = [color for color in default_colors(len(table) + len(missing)) if color not in used]

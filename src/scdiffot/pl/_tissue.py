@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import suggest
-from scdiffot._data.columns import find_column, read_column
+from scdiffot._data.columns import as_groups, find_column, read_column
 from scdiffot._data.expression import dense, expression
 from scdiffot._data.gene_names import gene_columns, gene_names
 
@@ -84,7 +84,7 @@ def find_colors(
     KeyError
         If it is neither a column nor a gene.
     TypeError
-        If it is none of those.
+        If it is none of those, or holds lists or dicts.
     ValueError
         If an array has the wrong length.
     """
@@ -102,7 +102,7 @@ def find_colors(
     # flags are categories
     if getattr(values.dtype, "kind", "O") in "iuf":
         return _numbers(title, values.to_numpy(dtype=np.float64, na_value=np.nan))
-    groups = pd.Categorical(values)
+    groups = as_groups(values, f"`color` {title!r}" if title else "`color`")
     holder, column = find_column(adata, title, "color") if isinstance(wanted, str) else (adata, "")
     table = palette(holder, column, groups)
     # spots without a category stay grey

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import writable
+from scdiffot._data.checks import check_flag, writable
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.predicted import PredictionInfo
 from scdiffot._data.prediction_store import check_prediction_free, write_prediction
@@ -117,6 +117,7 @@ def predict_response(
     >>> adata.layers["scdiffot_predicted"].shape == adata.shape
     True
     """
+    project, inverse = check_flag("project", project), check_flag("inverse", inverse)
     keys = Keys(key, "key") if key_added is None else Keys(key_added)
     adata = writable(adata, copy=copy)
     found = read_response(*((adata, key) if reference is None else (reference, key, "reference")))
@@ -124,6 +125,7 @@ def predict_response(
     params, targets = found["params"], found["targets"]
     check_prediction_free(adata, keys, key)
     embedding, strength, name, used_dose = targets.find(reference, target, dose)
+    genes = bool(genes) if isinstance(genes, np.bool_) else genes
     if inverse and genes is not False:
         raise ValueError("`genes` are predicted after a treatment only: leave `genes` or `inverse` out.")
     if project:

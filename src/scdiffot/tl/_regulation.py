@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Bytes of the largest result.
 MAX_BYTES = 4e9
+# Largest rate of decay that single precision holds with the edges.
+MAX_DECAY = 1e30
 
 
 def regulation(
@@ -131,7 +133,7 @@ def regulation(
     if isinstance(decay, str):
         check_choice("decay", decay, ("auto",))
     else:
-        decay = check_number("decay", decay, 0)
+        decay = check_number("decay", decay, 0, MAX_DECAY)
     grouped = read_grouped(
         adata,
         key,
