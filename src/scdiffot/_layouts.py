@@ -192,7 +192,7 @@ def _check_table(value: Any, layout: Table, place: str, sizes: dict[str, int]) -
         categories = getattr(getattr(column, "cat", None), "categories", column)
         dtype = getattr(categories, "dtype", None)
         if kind == "text":
-            if not all(isinstance(v, str) for v in categories):
+            if not all(isinstance(v, str) for v in np.asarray(categories)):
                 raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
         elif getattr(dtype, "kind", "O") not in DTYPES[kind]:
             raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
@@ -221,7 +221,8 @@ def _values(value: Any, layout: Layout, place: str) -> Any:
         if layout.options and plain not in layout.options:
             raise damaged(place, f"is {plain[:40]!r}, not {' or '.join(map(repr, layout.options))}")
         return plain
-    return value
+    # a table that is read lazily
+    return value.to_memory() if hasattr(value, "to_memory") else value
 
 
 def _array(value: Any, layout: Array, place: str) -> np.ndarray:
@@ -246,7 +247,6 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
         raise damaged(place, "holds NaN")
     if not layout.infinite and np.isinf(array).any():
         raise damaged(place, "holds infinite values")
-    # these ignore NaN
     least = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
     largest = np.fmax.reduce(array.ravel(), dtype=np.float64, initial=-np.inf)
     if least < layout.low or largest > layout.high:

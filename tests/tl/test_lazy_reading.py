@@ -68,6 +68,134 @@ def test_results_that_are_read_lazily(fitted, tmp_path):
     assert sdo.pl.ancestry(lazy, kind="composition", return_fig=True) is not None
 
 
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_another_fit_drops_results_that_are_read_lazily(fitted, quick, tmp_path, suffix):
+    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
+    path = tmp_path / f"a.{suffix}"
+    getattr(fitted, f"write_{suffix}")(path)
+    lazy = ad.experimental.read_lazy(path)
+    for adata in (fitted, lazy):
+        sdo.tl.fit(adata, "time", rng=1, **quick)
+        with pytest.raises(KeyError, match="sta_forward"):
+            sdo.get.fate(adata)
+    assert set(lazy.obs.columns) == set(fitted.obs.columns)
+    assert set(lazy.obsm) == set(fitted.obsm)
+    np.testing.assert_allclose(np.asarray(lazy.obs["scdiffot_growth"]), fitted.obs["scdiffot_growth"], rtol=1e-5)
+
+
+LOADERS = {
+    "lazy h5ad": lambda path: ad.experimental.read_lazy(path.with_suffix(".h5ad")),
+    "lazy zarr": lambda path: ad.experimental.read_lazy(path.with_suffix(".zarr")),
+    "backed": lambda path: ad.read_h5ad(path.with_suffix(".h5ad"), backed="r"),
+}
+
+
+def _load(adata, tmp_path, how):
+    """The same data, read from a file in another way."""
+    path = tmp_path / "a.h5ad"
+    adata.write_h5ad(path)
+    adata.write_zarr(path.with_suffix(".zarr"))
+    return LOADERS[how](path)
+
+
+def _assert_same(one, two):
+    if isinstance(one, pd.DataFrame):
+        pd.testing.assert_frame_equal(one, two, check_dtype=False, check_categorical=False, check_index_type=False)
+    else:
+        np.testing.assert_allclose(np.asarray(two, dtype=float), np.asarray(one, dtype=float), rtol=1e-4, atol=1e-4)
+
+
+def _respond(adata, brief):
+    adata.obs["dose"] = np.where(np.asarray(adata.obs["condition"]) == "drug", 2.0, 0.0)
+    treatment = ("condition", "control", "drug")
+    sdo.tl.fit_response(adata, *treatment, context="donor", dose_key="dose", **brief)
+    sdo.tl.predict_response(adata, genes=True)
+    sdo.tl.evaluate_response(adata, *treatment, context="donor", n_boot=5, **brief)
+    sdo.tl.response_subpopulations(adata, groupby="subpopulation")
+
+
+def _read_responses(adata):
+    assert sdo.pl.response(adata, return_fig=True) is not None
+    tables = ("scdiffot_response_evaluation", "scdiffot_response_subpopulations", "scdiffot_response_features")
+    read = [sdo.get.response(adata), sdo.get.response(adata, "genes"), *(adata.uns[name] for name in tables)]
+    return [*read, adata.obs["scdiffot_effect_size"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", LOADERS)
+def test_responses(treated, brief, tmp_path, how):
+    other = _load(treated, tmp_path, how)
+    for adata in (treated, other):
+        _respond(adata, brief)
+    for one, two in zip(_read_responses(treated), _read_responses(other), strict=True):
+        _assert_same(one, two)
+
+
+@pytest.mark.parametrize("how", LOADERS)
+def test_stored_responses(treated, brief, tmp_path, how):
+    """Responses and their tables that are read lazily themselves."""
+    _respond(treated, brief)
+    other = _load(treated, tmp_path, how)
+    for kind in ("cells", "genes"):
+        _assert_same(sdo.get.response(treated, kind), sdo.get.response(other, kind))
+    for plot in (sdo.pl.response, sdo.pl.response_evaluation):
+        assert plot(other, return_fig=True) is not None
+    sdo.tl.predict_response(other, target="drug", dose=1.0)
+    sdo.tl.predict_response(treated, target="drug", dose=1.0)
+    _assert_same(treated.obsm["scdiffot_predicted"], other.obsm["scdiffot_predicted"])
+
+
+def _tissue():
+    """Two sections of one tissue, at two times."""
+    rng = np.random.default_rng(0)
+    place = rng.uniform(size=(160, 2)) * [3, 2]
+    states = np.c_[np.sin(place), place[:, 0] ** 2, place[:, 1] * 3, rng.normal(size=(160, 4)) + 2]
+    adata = ad.AnnData(np.abs(states).astype(np.float32))
+    adata.obs["slice"] = pd.Categorical(np.repeat(["a", "b"], 80))
+    adata.obs["time"], adata.obs["depth"] = np.repeat([0.0, 1.0], 80), np.repeat([1.0, 3.0], 80)
+    adata.obs["kind"] = np.where(place[:, 0] > 1.5, "left", "right")
+    adata.obsm["spatial"], adata.obsm["X_pca"] = place, states
+    return adata
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", LOADERS)
+def test_tissue(quick, tmp_path, how, caplog):
+    pytest.importorskip("squidpy")
+    memory = _tissue()
+    other = _load(memory, tmp_path, how)
+    reference = _tissue()
+    reference.var_names = [*reference.var_names[:5], "n0", "n1", "n2"]
+    results = []
+    for adata in (memory, other):
+        caplog.clear()
+        sdo.tl.align_slices(adata, "slice", show_progress=False)
+        sdo.tl.spatial_domains(adata, 2, use_rep="X", library_key="slice")
+        sdo.tl.spatial_genes(adata)
+        assert "Pass `library_key`='slice'" in caplog.text
+        sdo.tl.spatial_genes(adata, library_key="slice", domain_key="kind")
+        sdo.tl.transfer_genes(adata, reference, n_neighbors=5)
+        backward = sdo.tl.transfer_genes(reference, adata, n_neighbors=5, copy=True)
+        options = {"use_rep": "X", "library_key": "slice", "cell_keys": "kind", "depth": "depth"}
+        between = sdo.tl.interpolate_slices(adata, ("a", "b"), 2.0, **options)
+        sdo.tl.fit(adata, "time", spatial_key="spatial", key_added="fit", **quick)
+        results.append(
+            [
+                sdo.get.alignment(adata).table,
+                adata.obsm["scdiffot_domain_probability"],
+                adata.uns["scdiffot_spatial_genes"],
+                adata.obsm["scdiffot_transferred"],
+                backward.obsm["scdiffot_transferred"],
+                between.X,
+                between.obsm["kind_probability"],
+                adata.obsm["fit_migration"],
+                sdo.tl.simulate(adata, n_particles=5, key="fit").states,
+            ]
+        )
+    for one, two in zip(*results, strict=True):
+        _assert_same(one, two)
+
+
 def test_columns_of_a_modality(mdata, quick):
     """The prior, the selection, the types and the colours of a modality, in the order of the whole."""
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", growth_prior="rna:time", **quick)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from .checks import is_mudata, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from anndata import AnnData
     from mudata import MuData
@@ -28,14 +30,18 @@ def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnD
         raise TypeError(f"`{argument}` is a {type(name).__name__}: pass the name of a column of obs.")
     if name in adata.obs.columns:
         return adata, name
-    columns = list(adata.obs.columns)
     if is_mudata(adata):
         modality, _, column = name.partition(":")
         if modality in adata.mod and column in adata.mod[modality].obs.columns:
             return adata.mod[modality], column
-        pulled = set(columns)
-        columns += [f"{m}:{c}" for m, a in adata.mod.items() for c in a.obs.columns if f"{m}:{c}" not in pulled]
-    raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, columns)}")
+    raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, list_columns(adata))}")
+
+
+def list_columns(adata: AnnData | MuData) -> list[str]:
+    """Names of all columns of `obs`, for a MuData also those of the modalities."""
+    modalities = adata.mod.items() if is_mudata(adata) else ()
+    columns = [*adata.obs.columns, *(f"{m}:{c}" for m, a in modalities for c in a.obs.columns)]
+    return list(dict.fromkeys(map(str, columns)))
 
 
 def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
@@ -125,3 +131,16 @@ def read_numbers(adata: AnnData | MuData, name: str, argument: str) -> pd.Series
             f"`{argument}` needs numbers in obs[{name!r}], which holds {column.dtype}: "
             "run the function that wrote this column again."
         ) from error
+
+
+def drop_columns(adata: AnnData | MuData, names: Iterable[str]) -> None:
+    """Drop those of some columns of `obs` that are there."""
+    import pandas as pd
+
+    dropped = set(names) & set(adata.obs.columns)
+    if isinstance(adata.obs, pd.DataFrame):
+        for name in dropped:
+            del adata.obs[name]
+    elif dropped:
+        # nothing can be deleted from columns that are read lazily
+        adata.obs = adata.obs[[name for name in adata.obs.columns if name not in dropped]]

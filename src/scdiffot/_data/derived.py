@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .checks import is_mudata
+from .columns import drop_columns
 from .fingerprints import drop_fingerprints
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ def drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
     # another run may have a name that begins like a projection
     for name in [name.removeprefix("X_") for name in adata.obsm]:
         adata.obsm.pop(keys.projection(name), None)
-    for name in (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time):
-        if name in adata.obs:
-            del adata.obs[name]
+    drop_columns(adata, (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time))
     adata.obsp.pop(keys.transitions, None)
     layers = [m.layers for m in adata.mod.values()] if is_mudata(adata) else [adata.layers]
     for layer in layers:

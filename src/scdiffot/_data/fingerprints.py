@@ -226,7 +226,9 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
         raise StoredFitError(
             f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: delete it, and fit again."
         )
-    return pd.DataFrame({name: np.asarray(table[name]) for name in table.columns})
+    return pd.DataFrame(
+        {name: np.asarray(table[name]) for name in table.columns}, np.asarray(table.index, dtype=object)
+    )
 
 
 def _compare(

@@ -11,6 +11,7 @@ from scdiffot._keys import ALL, Keys
 from scdiffot._layouts import Table, read
 
 from .checks import check_adata, suggest
+from .columns import read_numbers
 from .expression import PORTION
 from .labels import cell_labels
 from .layouts import RESPONSE_TABLES
@@ -131,12 +132,12 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
         raise KeyError(
             f"`key` is {key!r}, but obsm[{keys.response!r}] is NaN in all cells: run scdiffot.tl.predict_response again."
         )
-    survival = adata.obs[keys.survival].to_numpy(dtype=np.float64)[rows] if keys.survival in adata.obs else None
+    survival = read_numbers(adata, keys.survival, "key").to_numpy()[rows] if keys.survival in adata.obs else None
     return PredictedCells(
         rows,
         np.asarray(adata.obsm[keys.predicted], dtype=np.float64)[rows],
         response[rows],
-        adata.obs[keys.effect_size].to_numpy(dtype=np.float64)[rows],
+        read_numbers(adata, keys.effect_size, "key").to_numpy()[rows],
         survival,
     )
 

@@ -10,6 +10,7 @@ from scdiffot._keys import Keys
 from scdiffot._logging import logger
 
 from .checks import is_mudata, some
+from .columns import drop_columns
 from .expression import PORTION
 from .gene_names import match_genes
 from .predicted import PredictionInfo, read_prediction_info
@@ -110,9 +111,7 @@ def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
     """Drop the last prediction, and what was read off it."""
     for name in (keys.response, keys.predicted):
         adata.obsm.pop(name, None)
-    for name in (keys.effect_size, keys.survival, keys.response_cluster):
-        if name in adata.obs:
-            del adata.obs[name]
+    drop_columns(adata, (keys.effect_size, keys.survival, keys.response_cluster))
     for name in (keys.prediction, keys.response_subpopulations, keys.response_features):
         adata.uns.pop(name, None)
     for owner in adata.mod.values() if is_mudata(adata) else [adata]:

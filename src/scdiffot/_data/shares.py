@@ -150,8 +150,7 @@ def _stored(adata: AnnData | MuData, name: str, classes: Sequence[str], source: 
 
 
 def _named(table: Any, names: Sequence[str], place: str) -> pd.DataFrame:
-    read(table, Table(dict.fromkeys(column_names(names), "number")), place)
-    if table.shape[1] != len(names):
-        raise damaged(place, f"has {table.shape[1]} columns, not {len(names)}")
-    frame: pd.DataFrame = table.to_memory() if hasattr(table, "to_memory") else table
+    frame: pd.DataFrame = read(table, Table(dict.fromkeys(column_names(names), "number")), place)
+    if frame.shape[1] != len(names):
+        raise damaged(place, f"has {frame.shape[1]} columns, not {len(names)}")
     return frame.set_axis([str(name) for name in names], axis=1)

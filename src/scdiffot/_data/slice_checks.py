@@ -9,6 +9,7 @@ from scdiffot._logging import logger
 from scdiffot.core.spatial.metaspots import spacing
 
 from .checks import some
+from .columns import list_columns, read_column
 from .extract import locate
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
     """
     owners = [adata, locate(adata, spatial_key, argument="spatial_key").owner]
     libraries = next((entry for entry in (owner.uns.get("spatial") for owner in owners) if _several(entry)), None)
-    column = next((name for name in _slice_columns(adata) if _overlap(adata.obs[name], positions)), None)
+    column = next(
+        (name for name in _slice_columns(adata) if _overlap(read_column(adata, name, "library_key"), positions)), None
+    )
     if libraries is None and column is None:
         return
     reasons = []
@@ -102,10 +105,12 @@ def _several(entry: Any) -> bool:
 
 def _slice_columns(adata: AnnData | MuData) -> Iterable[str]:
     """Columns of `obs` that hold slices, by their names and the number of their values."""
-    for name in map(str, adata.obs.columns):
+    for name in list_columns(adata):
         words = set(re.split(r"[^a-z]+", name.rpartition(":")[2].lower()))
-        if words & SLICE_WORDS and 1 < adata.obs[name].nunique() <= len(adata.obs) / N_NEIGHBORS:
-            yield name
+        if words & SLICE_WORDS:
+            n_values = read_column(adata, name, "library_key").nunique()
+            if 1 < n_values <= adata.n_obs / N_NEIGHBORS:
+                yield name
 
 
 def _overlap(labels: Any, positions: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import listed_names, some, suggest
+from .columns import read_column
 from .number_text import number_text
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, 
 
 
 def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: str) -> float:
-    if column not in adata.obs:
-        raise KeyError(f"`depth` is {column!r}, which is no column of obs. {suggest(column, adata.obs.columns)}")
-    values = adata.obs[column]
+    values = read_column(adata, column, "depth")
     if getattr(values.dtype, "kind", "O") not in "biuf":
         raise TypeError(f"`depth` obs[{column!r}] holds {values.dtype}: pass a column of numbers, or a dict.")
     here = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])

@@ -11,6 +11,7 @@ import numpy as np
 from scdiffot.core.response import Conditions
 
 from .checks import some, suggest
+from .columns import read_column
 from .number_text import number_text
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def read_doses(
     """Doses of every treatment, and of every cell."""
     if dose_key is None:
         return [[] for _ in treated], np.full(adata.n_obs, np.nan)
-    if dose_key not in adata.obs.columns:
-        raise KeyError(f"`dose_key` is {dose_key!r}, which is no column of obs. {suggest(dose_key, adata.obs.columns)}")
-    column = adata.obs[dose_key]
+    column = read_column(adata, dose_key, "dose_key")
     values = numbers(column)
     wrong = [
         str(column.iloc[i]) for i in np.flatnonzero(np.any(treated, axis=0) & ~(np.isfinite(values) & (values > 0)))

@@ -56,6 +56,7 @@ def _fate(job: Job) -> int:
 
 def _summary(adata: AnnData | MuData, key: str) -> Any:
     """A line for every type of the source cells."""
+    from scdiffot._data.columns import read_column
     from scdiffot._data.number_text import number_text
     from scdiffot._data.shares import read_fate
     from scdiffot._keys import Keys
@@ -63,10 +64,12 @@ def _summary(adata: AnnData | MuData, key: str) -> Any:
     found, tables = read_fate(adata, key)
     table = tables["fate"].dropna()
     rows = []
-    for name, members in adata.obs.loc[table.index].groupby(found["cell_key"], observed=True):
-        shares = table.loc[members.index].mean().sort_values(ascending=False)
+    types = read_column(adata, str(found["cell_key"]), "cell_key").loc[table.index]
+    numbers = adata.obs.loc[table.index, Keys(key, "key").n_descendants]
+    for name, members in table.groupby(types, observed=True):
+        shares = members.mean().sort_values(ascending=False)
         largest = ", ".join(f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items())
-        n_descendants = f"{members[Keys(key, 'key').n_descendants].mean():.2f}"
+        n_descendants = f"{numbers[members.index].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))
     title = (
         f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"

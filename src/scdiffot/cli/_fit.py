@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._common import COMMAS, add_files, add_keep_interrupted, add_seed
 from ._errors import BadInput, bad_input
-from ._lists import labels_and_times, number_or_auto, split_labels
+from ._lists import column_labels, labels_and_times, number_or_auto, split_labels
 
 if TYPE_CHECKING:
     from ._job import Job
@@ -71,7 +71,7 @@ def _fit(job: Job) -> int:
     from ._accuracy import accuracy, accuracy_table, snapshot_table
 
     key = arguments.key_added
-    labels = set(map(str, adata.obs.get(arguments.time_key, ())))
+    labels = column_labels(adata, arguments.time_key)
     with bad_input():
         tl.fit(
             adata,

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from anndata import AnnData
+    from mudata import MuData
+
 # the ends of names of files of cells
 FORMATS = (".h5ad", ".zarr", ".h5mu")
 LISTS = frozenset({"--genes", "--held-out", "--target", "--time-map", "--times"})
@@ -49,6 +52,13 @@ def split_labels(words: Iterable[str] | None, labels: Collection[str]) -> list[s
     if words is None:
         return None
     return [part.strip() for word in words for part in ([word] if word in labels else word.split(","))]
+
+
+def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
+    """Labels of a column of `obs`; none if there is no such column, which the command itself reports."""
+    from scdiffot._data.columns import list_columns, read_column
+
+    return set(map(str, read_column(adata, name, "name").unique())) if name in list_columns(adata) else set()
 
 
 def labels_and_times(text: str) -> list[tuple[str, float]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._common import COMMAS, add_files, add_keep_interrupted, add_seed, make_table
 from ._errors import bad_input
-from ._lists import split_labels
+from ._lists import column_labels, split_labels
 
 if TYPE_CHECKING:
     import argparse
@@ -68,7 +68,7 @@ def _response(job: Job) -> int:
     from scdiffot import get, tl
 
     key = arguments.key_added
-    labels = set(map(str, adata.obs.get(arguments.condition_key, ())))
+    labels = column_labels(adata, arguments.condition_key)
     targets = split_labels(arguments.target, labels) or []
     with bad_input():
         tl.fit_response(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_flag, writable
+from scdiffot._data.columns import drop_columns
 from scdiffot._data.genes import read_genes
 from scdiffot._data.store import read_states
 from scdiffot._keys import DEFAULT, Keys
@@ -110,9 +111,7 @@ def scvelo(
     for place, names in ((owner.uns, GRAPHS), (owner.layers, (VARIANCE,)), (owner.obsm, _projections(owner))):
         for name in names:
             place.pop(name, None)
-    for name in COLUMNS:
-        if name in owner.obs:
-            del owner.obs[name]
+    drop_columns(owner, COLUMNS)
     owner.layers[VELOCITY] = velocity
     owner.layers[EXPRESSION] = expression
     owner.var[GENES] = known

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._data.columns import read_numbers
 from scdiffot._data.shares import read_fate
 from scdiffot._keys import DEFAULT, Keys
 
@@ -53,7 +54,7 @@ def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     names = [str(name) for name in found["classes"]]
     cells = adata.obs_names[followed]
     shares = tables["fate"].to_numpy()[followed]
-    numbers = np.asarray(adata.obs[Keys(key, "key").n_descendants])[followed]
+    numbers = read_numbers(adata, Keys(key, "key").n_descendants, "key").to_numpy()[followed]
     columns = {"share": shares.ravel(), "se": tables["fate_se"].to_numpy()[followed].ravel()}
     if "fate_path" in tables:
         columns["path"] = tables["fate_path"].to_numpy()[followed].ravel()

@@ -9,6 +9,7 @@ import numpy as np
 
 from scdiffot._data.basis import first_column
 from scdiffot._data.checks import is_mudata
+from scdiffot._data.columns import list_columns, read_column
 from scdiffot._data.expression import dense, expression
 from scdiffot._data.extract import locate, representation
 from scdiffot._data.gene_names import match_genes
@@ -187,12 +188,12 @@ def read_view(
     codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
     treated = codes == names.index(target) if target in names else np.zeros(adata.n_obs, bool)
     if not np.isnan(dose) and treated.any():
-        if params["dose_key"] not in adata.obs:
+        if params["dose_key"] not in list_columns(adata):
             raise KeyError(
                 f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: add it, so that the prediction "
                 f"at {number_text(dose)} is compared with cells of that dose."
             )
-        treated &= np.isclose(numbers(adata.obs[params["dose_key"]]), dose)
+        treated &= np.isclose(numbers(read_column(adata, params["dose_key"], "dose_key")), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_flag, writable
+from scdiffot._data.columns import list_columns, read_column
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.predicted import PredictionInfo
 from scdiffot._data.prediction_store import check_prediction_free, write_prediction
@@ -159,8 +160,8 @@ def _cells(
     if condition not in names:
         return np.arange(adata.n_obs)
     chosen = codes == names.index(condition)
-    if dose is not None and params["dose_key"] in adata.obs:
-        chosen &= numbers(adata.obs[params["dose_key"]]) == dose
+    if dose is not None and params["dose_key"] in list_columns(adata):
+        chosen &= numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
         if not chosen.any():
             raise ValueError(
                 f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with `source`."
