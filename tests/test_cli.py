@@ -10,6 +10,7 @@ import sys
 import anndata as ad
 import numpy as np
 import pytest
+import torch
 
 from scdiffot import cli
 
@@ -155,6 +156,7 @@ def test_fate_says_what_is_wrong(fitted_path, tmp_path):
     assert not (tmp_path / "o.h5ad").exists()
 
 
+RESPONSE = ("--condition-key", "condition", "--control", "control", "--target", "drug")
 BAD = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["fly"], "invalid choice"),
@@ -162,7 +164,31 @@ BAD = {
     "no time key": (["fit", "{path}", "-o", "{tmp}/o.h5ad"], "required: --time-key"),
     "wrong key": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "tim"], "Did you mean 'time'?"),
     "no map": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label"], "pass `time_map`"),
-    "bad map": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label", "--time-map", "x"], "not LABEL=TIME"),
+    "bad map": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label", "--time-map", "x"],
+        "neither LABEL=TIME",
+    ),
+    "two maps": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label", "--time-map", "auto", "day0=0"],
+        "pass 'auto' alone",
+    ),
+    "auto map": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "cell_type", "--time-map", "auto"],
+        "`time_map` 'auto' cannot read",
+    ),
+    # where there is a GPU there are not a hundred; the file is not even opened
+    "no GPU": (
+        ["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--device", "cuda:99"],
+        "torch sees",
+    ),
+    "no device": (
+        ["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--device", "tpu"],
+        "`device` is",
+    ),
+    "no GPU for responses": (
+        ["response", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", *RESPONSE, "--device", "cuda:99"],
+        "torch sees",
+    ),
     "bad sigma": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma", "x"], "neither a number"),
     "negative sigma": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma=-1"], "`sigma` is -1.0"),
     "no folder": (["fit", "{path}", "-o", "{tmp}/no/o.h5ad", "--time-key", "time"], "does not exist"),
@@ -175,6 +201,30 @@ BAD = {
     "demo in a file": (["demo", "--out", "{path}"], "where no folder can be made"),
     "demo seed": (["demo", "--out", "{tmp}", "--rng", "-1"], "'-1' is no seed"),
 }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(path, tmp_path, capsys):
+    out = tmp_path / "o.h5ad"
+    assert cli.main(["fit", str(path), "-o", str(out), "--time-key", "time", "--device", "cuda"]) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "scdiffot fit: error: `device` is 'cuda', but torch sees 0 GPUs: pass 'auto', 'cpu', or 'cuda' where there is a GPU.\n"
+    )
+    assert not out.exists()
+
+
+def test_automatic_times(path, tmp_path):
+    """The same fit as with the time of every label."""
+    fits = []
+    for name, times in (("a", ("auto",)), ("b", TIME_MAP[1:])):
+        out = tmp_path / f"{name}.h5ad"
+        options = ["--time-map", *times, "--sigma", "0.3", "--n-steps", "20", "--quiet"]
+        assert cli.main(["fit", "--time-key", "label", *options, str(path), "-o", str(out)]) == 0
+        fits.append(ad.read_h5ad(out))
+    one, two = fits
+    np.testing.assert_array_equal(one.obsm["scdiffot_velocity"], two.obsm["scdiffot_velocity"])
+    assert one.uns["scdiffot"]["params"]["times"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("case", BAD)

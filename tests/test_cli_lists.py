@@ -70,7 +70,7 @@ def test_labels_with_commas_and_equals_signs():
 def test_maps_that_are_none(text, capsys):
     with pytest.raises(SystemExit):
         parse([*FIT, "cells.h5ad", "--time-map", text])
-    assert "is not LABEL=TIME with a number" in capsys.readouterr().err
+    assert "is neither LABEL=TIME with a number nor 'auto'" in capsys.readouterr().err
 
 
 def test_a_label_named_twice(tmp_path, capsys):

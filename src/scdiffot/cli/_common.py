@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._errors import bad_input
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,6 +34,14 @@ def add_run(command: argparse.ArgumentParser) -> None:
     """Add the arguments of every command that asks a fit: its name and a seed."""
     add_seed(command)
     command.add_argument("--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have, before anything is read."""
+    from scdiffot.core.devices import resolve_device
+
+    with bad_input():
+        resolve_device(name)
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ._common import COMMAS, add_files, add_keep_interrupted, add_seed
+from ._common import COMMAS, add_files, add_keep_interrupted, add_seed, check_device
 from ._errors import BadInput, bad_input
 from ._lists import column_labels, labels_and_times, number_or_auto, split_labels
 
@@ -27,7 +27,7 @@ def add_fit(commands: Any) -> None:
         action="append",
         type=labels_and_times,
         metavar="LABEL=TIME",
-        help=f"times of labels that are no numbers; {COMMAS}",
+        help=f"times of labels that are no numbers, or 'auto' to read a common prefix and units; {COMMAS}",
     )
     fit.add_argument("--use-rep", default="X_pca", metavar="KEY", help="representation of the cells (%(default)s)")
     fit.add_argument("--n-dims", type=int, metavar="N", help="number of its dimensions to use (all)")
@@ -59,12 +59,21 @@ def add_fit(commands: Any) -> None:
     fit.set_defaults(run=_fit)
 
 
+def _time_map(parts: list[Any]) -> dict[str, float] | Literal["auto"] | None:
+    if "auto" in parts:
+        if len(parts) > 1:
+            raise BadInput("--time-map is 'auto' and something else: pass 'auto' alone, or the time of every label")
+        return "auto"
+    pairs = [pair for part in parts for pair in part]
+    if len(dict(pairs)) < len(pairs):
+        raise BadInput("--time-map names a label twice")
+    return dict(pairs) or None
+
+
 def _fit(job: Job) -> int:
     arguments = job.arguments
-    pairs = [pair for part in arguments.time_map or () for pair in part]
-    time_map = dict(pairs)
-    if len(time_map) < len(pairs):
-        raise BadInput("--time-map names a label twice")
+    time_map = _time_map(arguments.time_map or [])
+    check_device(arguments.device)
     adata = job.read()
     from scdiffot import tl
 
@@ -78,7 +87,7 @@ def _fit(job: Job) -> int:
             arguments.time_key,
             use_rep=arguments.use_rep,
             n_dims=arguments.n_dims,
-            time_map=time_map or None,
+            time_map=time_map,
             mass=None if arguments.mass == "equal" else "n_cells",
             growth=not arguments.no_growth,
             sigma=arguments.sigma,

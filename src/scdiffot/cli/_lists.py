@@ -61,8 +61,10 @@ def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
     return set(map(str, read_column(adata, name, "name").unique())) if name in list_columns(adata) else set()
 
 
-def labels_and_times(text: str) -> list[tuple[str, float]]:
-    """Read LABEL=TIME[,LABEL=TIME ...]; a label may hold commas and equals signs."""
+def labels_and_times(text: str) -> list[tuple[str, float]] | str:
+    """Read "auto" or LABEL=TIME[,LABEL=TIME ...]; a label may hold commas and equals signs."""
+    if text == "auto":
+        return text
     result: list[tuple[str, float]] = []
     label = ""
     for part in text.split(","):
@@ -74,7 +76,7 @@ def labels_and_times(text: str) -> list[tuple[str, float]]:
         except ValueError:
             label += ","
     if label:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=TIME with a number")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither LABEL=TIME with a number nor 'auto'")
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._common import COMMAS, add_files, add_keep_interrupted, add_seed, make_table
+from ._common import COMMAS, add_files, add_keep_interrupted, add_seed, check_device, make_table
 from ._errors import bad_input
 from ._lists import column_labels, split_labels
 
@@ -64,6 +64,7 @@ def _add_fit_options(response: argparse.ArgumentParser) -> None:
 
 def _response(job: Job) -> int:
     arguments = job.arguments
+    check_device(arguments.device)
     adata = job.read()
     from scdiffot import get, tl
 
