@@ -221,3 +221,56 @@ def test_columns_of_different_labels(ready, plot):
     ready.obs["mixed"] = pd.Series(np.resize(np.array([1, "1"], dtype=object), ready.n_obs), index=ready.obs_names)
     with pytest.raises(ValueError, match=r"`\w+` .*mixed.* holds different values that read '1'"):
         COLUMN_PLOTS[plot](ready, "mixed")
+
+
+@pytest.mark.parametrize("plot", ["velocity", "trajectories", "slices"])
+@pytest.mark.parametrize("value", [1e308, np.inf])
+def test_colours_of_extreme_numbers(ready, plot, value):
+    values = np.linspace(-1, 1, ready.n_obs)
+    values[:3], values[3:6] = value, -value
+    ready.obs["wild"] = values
+    with np.errstate(all="raise"):
+        figure = COLUMN_PLOTS[plot](ready, "wild")
+        figure.canvas.draw()
+        ready.obs["scdiffot_growth"] = values
+        sdo.pl.growth(ready, return_fig=True).canvas.draw()
+    cells = next(c for c in figure.axes[0].collections if c.get_array() is not None)
+    limit = 1e300 if np.isfinite(value) else np.abs(values[6:]).max()
+    assert 0 < cells.get_clim()[1] <= limit
+
+
+@pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
+@pytest.mark.parametrize("basis", [None, "umap"])
+def test_cells_without_a_velocity_have_no_arrow(ready, kind, basis):
+    name = "scdiffot_velocity" if basis is None else "scdiffot_velocity_umap"
+    rest = ready.copy()
+    rest.obsm[name][::3] = np.nan
+    figure = sdo.pl.velocity(rest, basis=basis, kind=kind, return_fig=True)
+    figure.canvas.draw()
+    vectors = figure.axes[0].collections[-1]
+    if kind == "cells":
+        assert len(vectors.U) == ready.n_obs - len(rest.obsm[name][::3])
+    if kind != "stream":
+        assert np.isfinite(vectors.U).all()
+    rest.obsm[name][:] = np.nan
+    with pytest.raises(ValueError, match="`adata` has no finite velocities"):
+        sdo.pl.velocity(rest, basis=basis, kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
+def test_cells_that_do_not_move(ready, kind):
+    ready.obsm["scdiffot_velocity"][:] = 0
+    sdo.pl.velocity(ready, kind=kind, return_fig=True).canvas.draw()
+
+
+def test_paths_by_fate_without_fates_or_target_cells(ready, paths):
+    early = ready[ready.obs["time"] < ready.obs["time"].max()].copy()
+    with pytest.raises(ValueError, match="`adata` has no cells of the time .*pass all cells of the fit, or by='time'"):
+        sdo.pl.trajectories(early, paths, by="fate")
+    untyped = ready.copy()
+    untyped.obs["cell_type"] = untyped.obs["cell_type"].astype(object).where(untyped.obs["time"] < 2)
+    ax = sdo.pl.trajectories(untyped, paths, by="fate", show=False)
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"unknown"}
+    del ready.uns["scdiffot"]["fate"]
+    with pytest.raises(KeyError, match=r"run scdiffot.tl.sta_forward\(adata, cell_key\) first"):
+        sdo.pl.trajectories(ready, paths, by="fate")

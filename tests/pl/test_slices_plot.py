@@ -225,6 +225,28 @@ def test_spots_without_a_position_are_left_out(tissue, caplog):
         sdo.pl.slices(tissue, "slice", slices=["t1"])
 
 
+@pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
+def test_arrows_of_spots_with_a_position(tissue, kind):
+    """Spots without a position, and all of one slice, change nothing in the other slices."""
+    whole = sdo.pl.slices(tissue, "slice", slices=["t0", "t2"], arrows="true_migration", kind=kind, show=False)
+    lost = (tissue.obs["slice"] == "t1").to_numpy()
+    tissue.obsm["spatial"][lost] = np.nan
+    axes = sdo.pl.slices(tissue, "slice", arrows="true_migration", kind=kind, show=False)
+    axes[0].figure.canvas.draw()
+    assert not axes[1].collections
+    if kind != "stream":
+        for full, ax in zip(whole, axes[::2], strict=True):
+            np.testing.assert_allclose(ax.collections[-1].U, full.collections[-1].U)
+    tissue.obsm["spatial"][::2] = np.nan
+    sdo.pl.slices(tissue, "slice", arrows="true_migration", kind=kind, return_fig=True).canvas.draw()
+
+
+def test_arrows_too_long_to_square(tissue):
+    tissue.obsm["true_migration"][:2] = 1e200
+    with pytest.raises(ValueError, match=r"`arrows` 'true_migration' has values up to 1e\+200: rescale it"):
+        sdo.pl.slices(tissue, "slice", arrows="true_migration")
+
+
 def test_slices_of_one_or_two_spots(tissue):
     names = tissue.obs["slice"].astype(str).to_numpy()
     few = tissue[np.r_[np.flatnonzero(names == "t0"), np.flatnonzero(names != "t0")[[0, -2, -1]]]].copy()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 GREY = "#c9c9c9"
 TIME_MAP = "viridis"
+# Largest number on a scale of colours: the differences that matplotlib takes stay finite.
+MAX_SHADE = 1e300
 
 
 def point_size(n: int, ax: Axes) -> float:
@@ -76,11 +78,20 @@ def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: floa
     """Scatter all cells, coloured by a number; cells without one are grey."""
     from matplotlib import colormaps
 
+    values = drawable(values)
     known = values[np.isfinite(values)]
     limits = {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
     shown = np.where(np.isfinite(values), values, np.nan)
     cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
     return draw_cells(ax, plane, c=shown, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits)
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """Finite numbers within the range of a scale of colours; those that are not finite stay."""
+    finite = np.isfinite(values)
+    if not (np.abs(values[finite]) > MAX_SHADE).any():
+        return values
+    return np.where(finite, np.clip(values, -MAX_SHADE, MAX_SHADE), values)
 
 
 def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
@@ -128,6 +139,7 @@ def default_colors(n: int) -> list[str]:
 
 def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
     """Scatter all cells, coloured by a signed quantity; the scale is symmetric, whatever the range."""
+    values = drawable(values)
     known = np.abs(values[np.isfinite(values)])
     limit = (float(np.quantile(known, 0.98)) if len(known) else 0.0) or 1.0
     # the middle of this map is grey: on white paper, cells with little growth would vanish otherwise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_choice, check_count, check_flag, check_number, listed_names, suggest
-from scdiffot._data.extract import locate
+from scdiffot._data.extract import MAX_VALUE, locate
 from scdiffot._data.slices import read_slices
 from scdiffot._logging import logger
 
@@ -207,8 +207,13 @@ def _vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:
             f"`arrows` {arrows!r} has shape {vectors.shape}: pass numbers in two columns, one row per spot."
         )
     vectors = vectors[:, :2].astype(np.float64)
-    if not np.isfinite(vectors).all(axis=1).any():
-        raise ValueError(f"`arrows` {arrows!r} is NaN in all spots.")
+    known = vectors[np.isfinite(vectors).all(axis=1)]
+    if len(known) == 0:
+        raise ValueError(f"`arrows` {arrows!r} is NaN in all spots: name other vectors.")
+    if np.abs(known).max() > MAX_VALUE:
+        raise ValueError(
+            f"`arrows` {arrows!r} has values up to {np.abs(known).max():.3g}: rescale it below {MAX_VALUE:g}."
+        )
     return vectors
 
 

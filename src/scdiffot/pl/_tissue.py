@@ -12,7 +12,7 @@ from scdiffot._data.columns import as_groups, find_column, read_column
 from scdiffot._data.expression import dense, expression
 from scdiffot._data.gene_names import gene_columns, gene_names
 
-from ._points import GREY, TIME_MAP, draw_legend, palette, thinned
+from ._points import GREY, TIME_MAP, draw_legend, drawable, palette, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,9 +144,10 @@ def _given(adata: AnnData | MuData, values: Any) -> Any:
 
 def _numbers(title: str, values: np.ndarray) -> Colors:
     """Limits without the outermost values, symmetric around zero where there are both signs."""
+    values = drawable(values)
     there = values[np.isfinite(values)]
     if len(there) == 0:
-        raise ValueError(f"`color` {title!r} is NaN in all spots.")
+        raise ValueError(f"`color` {title!r} is NaN or infinite in all spots: name another column or gene.")
     if there.min() < 0 < there.max():
         high = float(np.quantile(np.abs(there), 0.98)) or 1.0
         low, name = -high, "coolwarm"

@@ -95,6 +95,11 @@ def velocity(
     plane = find_plane(adata, basis, key=key)
     vectors = _vectors(adata, plane, key)
     cells = np.arange(len(vectors)) if time is None else plane.times.cells(plane.times.find(time, "time"))
+    cells = cells[np.isfinite(vectors[cells]).all(axis=1)]
+    if len(cells) == 0:
+        raise ValueError(
+            "`adata` has no finite velocities in the cells to draw: run scdiffot.tl.fit or tl.project again."
+        )
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.15)
     draw_coloured_cells(axes[0], adata, plane, color=color, alpha=0.35 if kind == "stream" else 0.5)
     plane.dress(axes[0])
@@ -111,7 +116,7 @@ def velocity(
             _draw_arrows(axes[0], plane, np.c_[xx[there], yy[there]], np.c_[u[there], v[there]])
         else:
             speed = np.hypot(u, v)
-            width = 0.5 + 1.4 * np.nan_to_num(np.sqrt(speed / np.nanquantile(speed, 0.95))).clip(0, 1)
+            width = 0.5 + 1.4 * np.nan_to_num(np.sqrt(speed / (np.nanquantile(speed, 0.95) or 1.0))).clip(0, 1)
             axes[0].streamplot(x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
