@@ -178,3 +178,13 @@ def test_few_cells_are_sampled_and_weighted():
     # in the sum of their weights, all cells count alike
     weight = np.bincount(codes[nearest.cells], 1 / nearest.sampling)
     np.testing.assert_allclose(weight, [2000 * 0.999, 2000 * 0.001], rtol=0.01)
+
+
+@pytest.mark.parametrize(("n_neighbors", "low", "high"), [(30, 1 / 30, 0.5), (5, 1 / 5, 0.5), (1, 1.0, 1.0)])
+def test_type_of_one_cell(n_neighbors, low, high):
+    """Among several neighbours its share beside it is far below one, as the warning says; the nearest cell gives all of it."""
+    x = np.concatenate([np.random.default_rng(0).normal(size=(400, 2)), [[6.0, 0.0]]])
+    codes = np.append(np.zeros(400, int), 1)
+    classifier = Classifier(x, codes, n_types=2, n_neighbors=n_neighbors, rng=np.random.default_rng(0))
+    assert classifier.n_neighbors == n_neighbors
+    assert low <= classifier(x[-1:])[0][0, 1] <= high

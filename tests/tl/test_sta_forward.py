@@ -309,3 +309,19 @@ def test_a_held_out_time_can_be_the_target(course, quick):
     sdo.tl.fit(course, "time", held_out=[1], **quick)
     sdo.tl.sta_forward(course, "cell_type", target_time=1, **QUIET)
     assert course.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]
+
+
+def test_types_of_one_cell_are_named(fitted, caplog):
+    last = np.flatnonzero(fitted.obs["time"] == 2)
+    fitted.obs["cell_type"] = fitted.obs["cell_type"].cat.add_categories("alone")
+    fitted.obs.iloc[last[0], fitted.obs.columns.get_loc("cell_type")] = "alone"
+    result = sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, show_progress=False, copy=True)
+    assert "At time 2, 'alone' of obs['cell_type'] have a single cell" in caplog.text
+    # a tenth of the 48 cells
+    assert "from 1 / 4 on" in caplog.text
+    assert "alone" in result.obsm["scdiffot_fate"]
+    caplog.clear()
+    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, n_neighbors=1, show_progress=False)
+    fitted.obs.iloc[last[1], fitted.obs.columns.get_loc("cell_type")] = "alone"
+    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, show_progress=False)
+    assert "single cell" not in caplog.text

@@ -59,6 +59,8 @@ class Classifier:
         The same for the cells of every type, shape ``(n_types,)``; NaN without such a cell.
     n_cells
         Number of cells of every type, shape ``(n_types,)``.
+    n_neighbors
+        Number of neighbours among which shares are taken; 1 for another classifier.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Classifier:
         classes = np.where(codes < 0, n_types, codes)
         neighbors = _Neighbors(states, classes, n_classes=n_types + 1, n_neighbors=n_neighbors)
         self._shares = neighbors.shares(self._nearest.cells)
+        self.n_neighbors = neighbors.n_neighbors if estimator is None else 1
         if estimator is None or len(np.unique(codes[known])) == 1:
             if len(codes) > 1:
                 self._test_neighbors(neighbors, codes, known, rng)
@@ -151,9 +154,9 @@ class _Neighbors:
         from sklearn.neighbors import NearestNeighbors
 
         self._states, self._classes, self._n_classes = states, classes, n_classes
-        self._n_neighbors = max(min(n_neighbors, len(states) // 10), 1)
+        self.n_neighbors = max(min(n_neighbors, len(states) // 10), 1)
         # one more than neighbours to compare scales with, and the cell itself
-        self._index = NearestNeighbors(n_neighbors=min(self._n_neighbors + 2, len(states))).fit(states)
+        self._index = NearestNeighbors(n_neighbors=min(self.n_neighbors + 2, len(states))).fit(states)
 
     def shares(self, rows: np.ndarray, *, leave_out: bool = False) -> np.ndarray:
         """Shares of the classes around some cells, with or without the cells themselves."""
@@ -166,9 +169,9 @@ class _Neighbors:
         return neighbor_shares(
             self._states,
             self._classes,
-            lists[:, : self._n_neighbors + 1],
+            lists[:, : self.n_neighbors + 1],
             n_classes=self._n_classes,
-            n_neighbors=self._n_neighbors,
+            n_neighbors=self.n_neighbors,
         )
 
 

@@ -108,6 +108,7 @@ class Experiment:
         space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
         expression = Expression.read(space, setting.states, trained)
         told = setting.classifier(ends, classifier, n_neighbors, rng)
+        setting.warn_single_cells(ends, told)
         nearest = Nearest(
             setting.states[trained], np.random.default_rng(rng.integers(2**63)), codes=setting.codes[trained]
         )

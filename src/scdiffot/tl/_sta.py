@@ -78,6 +78,20 @@ class Setting:
             rng=np.random.default_rng(rng.integers(2**63)),
         )
 
+    def warn_single_cells(self, cells: np.ndarray, classifier: Classifier) -> None:
+        """Warn of types with one of some cells, whose shares among neighbours are too small."""
+        single = np.flatnonzero(classifier.n_cells == 1)
+        if len(single) and len(cells) > 1 and classifier.n_neighbors > 1:
+            logger.warning(
+                "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its type reaches, so a state beside "
+                "it counts as this type in part only, from 1 / %d on, even where the truth is 1. Merge such types with related "
+                "ones, or pass `n_neighbors=1` to take the type of the nearest cell.",
+                number_text(self.times.values[cells[0]]),
+                some([self.names[code] for code in single]),
+                self.cell_key,
+                classifier.n_neighbors,
+            )
+
     def warn_untyped(self, time: float, share: float, what: str) -> None:
         """Warn that some cells of a time have no type, and how many of the descendants or ancestors are among them."""
         cells = self.times.cells(time)

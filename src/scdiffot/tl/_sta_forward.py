@@ -218,6 +218,7 @@ def sta_forward(
 def _warn_ends(course: _Course) -> None:
     """Warn where descendants end among cells without a type, or far from all."""
     shares = np.average(course.join("fate"), axis=0, weights=course.join("n_descendants"))
+    course.setting.warn_single_cells(course.setting.times.cells(course.target), course.classifier)
     course.setting.warn_untyped(course.target, float(shares[-2]), "descendants")
     if shares[-1] > MANY_OUTSIDE:
         logger.warning(

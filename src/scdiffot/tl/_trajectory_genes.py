@@ -180,6 +180,7 @@ def trajectory_genes(
     if len(cells) > n_cells:
         cells = np.sort(generator.choice(cells, n_cells, replace=False))
     told = setting.classifier(goal, classifier, n_neighbors, generator)
+    setting.warn_single_cells(goal, told)
     with cell_bar("Genes along trajectories", len(cells), show=show_progress) as progress:
         paths = follow(
             setting.model,
