@@ -265,3 +265,22 @@ def test_modalities(mdata, quick):
     mdata["atac"].obsm["X_pca"] = mdata["atac"].obsm["X_pca"][::-1].copy()
     with pytest.raises(StoredFitError, match="`use_rep` 'atac:X_pca' is not what the fit"):
         sdo.tl.simulate(mdata)
+
+
+def test_paths_and_results_of_an_earlier_fit(fitted, quick, tmp_path):
+    """After another fit of the same name, nothing of the earlier one is drawn or read as if it were of this one."""
+    paths = sdo.tl.simulate(fitted, n_particles=5)
+    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, path=True, show_progress=False)
+    sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
+    again = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
+    for plot in (sdo.pl.trajectories, sdo.pl.population):
+        assert plot(again, paths, return_fig=True) is not None
+    sdo.tl.fit(fitted, "time", rng=5, **quick)
+    sdo.tl.landscape(fitted, n_grid=10)
+    for plot in (sdo.pl.trajectories, sdo.pl.population, lambda a, p, **o: sdo.pl.landscape(a, paths=p, **o)):
+        with pytest.raises(ValueError, match="`paths` follows another fit.*tl.simulate again"):
+            plot(fitted, paths, return_fig=True)
+    for read in (sdo.get.fate, sdo.pl.fate, sdo.pl.ancestry):
+        with pytest.raises(KeyError, match="run scdiffot.tl.sta_"):
+            read(fitted)
+    assert not [name for name in [*fitted.obsm, *fitted.obs] if "fate" in name or "ancestry" in name]

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from scdiffot._keys import Keys
 
 
+def fit_digest(adata: AnnData | MuData, key: str) -> str:
+    """Digest of a stored fit, which identifies it; empty for fits of the first version."""
+    return str(adata.uns[key].get("digest", ""))
+
+
 def drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
     """Drop what an earlier fit of a name left, except what the next one overwrites."""
     drop_fingerprints(adata, keys)

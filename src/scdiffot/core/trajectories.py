@@ -25,6 +25,8 @@ class Trajectories:
         Number of columns of the states that are not positions in a tissue, if some are.
     unit
         State per unit of the positions.
+    fit
+        Digest of the fit that they follow; empty if it has none.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Trajectories:
     origin: np.ndarray
     n_dims: int | None = None
     unit: float = 1.0
+    fit: str = ""
 
     @property
     def positions(self) -> np.ndarray | None:

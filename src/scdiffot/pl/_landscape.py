@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data import fingerprints
 from scdiffot._data.checks import check_choice, check_count, some
+from scdiffot._data.derived import fit_digest
 from scdiffot._data.fingerprints import check_fingerprint
 from scdiffot._data.store import read_table
 from scdiffot._data.time_values import closest, several
@@ -117,7 +118,7 @@ def landscape(
         remedy=f"Run scdiffot.tl.landscape(adata, basis={found['basis']!r}, key={key!r}) again.",
     )
     if paths is not None:
-        check_paths(paths, plane.states.shape[1])
+        check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     chosen = _find_times(found["times"], times, plane)
     flat = kind == "contour"
     # surfaces need more room

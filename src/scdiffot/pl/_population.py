@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.checks import check_count
+from scdiffot._data.derived import fit_digest
 from scdiffot._data.number_text import number_text
 from scdiffot._data.store import read_model
 from scdiffot._keys import DEFAULT
@@ -74,7 +75,7 @@ def population(
     KeyError
         If there is no fit or embedding.
     ValueError
-        If the paths have another dimension than the fit or cover no snapshot, or the number of axes does not match.
+        If the paths follow another fit, have another dimension or cover no snapshot, or the number of axes does not match.
 
     Examples
     --------
@@ -87,7 +88,7 @@ def population(
     check_count("n_max", n_max, 1)
     model = read_model(adata, key)
     plane = find_plane(adata, basis, key=key)
-    check_paths(paths, plane.states.shape[1])
+    check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     low, high = np.sort(paths.times[[0, -1]])
     covered = [t for t in plane.times.points if low <= t <= high]
     if not covered:

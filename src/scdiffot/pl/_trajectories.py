@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_choice, check_count
+from scdiffot._data.derived import fit_digest
 from scdiffot._data.labels import cell_labels
 from scdiffot._data.neighbors import embed
 from scdiffot._data.number_text import number_text
@@ -78,7 +79,7 @@ def trajectories(
     KeyError
         If there is no fit, embedding or column, or no fates to colour by.
     ValueError
-        If the paths have another dimension than the fit or end before the target time of the fates, or an option is unknown.
+        If the paths follow another fit, have another dimension or end before the target time of the fates, or an option is unknown.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def trajectories(
     check_choice("by", by, ("time", "fate"))
     check_count("n_max", n_max, 1)
     plane = find_plane(adata, basis, key=key)
-    check_paths(paths, plane.states.shape[1])
+    check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     chosen = thinned(paths.states.shape[1], n_max)
     fates = _fates(adata, plane, paths, key)[chosen] if by == "fate" else None
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)
@@ -128,15 +129,15 @@ def trajectories(
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
-def check_paths(paths: Trajectories, n_dims: int) -> None:
-    """Refuse paths of another space.
+def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
+    """Refuse paths of another space, or of another fit than that with this digest.
 
     Raises
     ------
     TypeError
         If these are no trajectories.
     ValueError
-        If their dimension is not that of the fit.
+        If their dimension is not that of the fit, or they follow another one.
     """
     if not hasattr(paths, "log_weights"):
         raise TypeError(f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned.")
@@ -144,6 +145,8 @@ def check_paths(paths: Trajectories, n_dims: int) -> None:
         raise ValueError(
             f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of the same fit, or its `key`."
         )
+    if paths.fit and fit and paths.fit != fit:
+        raise ValueError("`paths` follows another fit, or an earlier one of this name: run scdiffot.tl.simulate again.")
 
 
 def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._data.checks import check_choice, check_count, check_flag
+from scdiffot._data.derived import fit_digest
 from scdiffot._data.number_text import number_text
 from scdiffot._data.select import select_cells
 from scdiffot._data.store import read_model, read_params, read_states, read_times
@@ -160,7 +161,7 @@ def simulate(
         weighted=weighted,
         rng=generator,
     )
-    paths = replace(paths, origin=cells[paths.origin])
+    paths = replace(paths, origin=cells[paths.origin], fit=fit_digest(adata, key))
     tissue = read_params(adata, key)["tissue"]
     return paths if tissue is None else replace(paths, n_dims=tissue.n_dims, unit=tissue.unit)
 
