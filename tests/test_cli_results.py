@@ -37,11 +37,12 @@ def test_fit_has_a_table_of_snapshots(course, tmp_path):
     options = ("--time-map", "day0=0,day1=1,day2=2", "--sigma", "0.3", "--n-steps", "20", "--validate", "--quiet")
     assert run("fit", "--time-key", "label", *options, tmp_path / "cells.h5ad", "-o", out, "--table", table) == 0
     entry = ad.read_h5ad(out).uns["scdiffot"]
-    rows = pd.read_csv(table)
+    # the reader of numbers of pandas 2 rounds
+    rows, texts = pd.read_csv(table), pd.read_csv(table, dtype=str)
     assert rows["label"].tolist() == ["day1", "day2"]
     assert rows["time"].tolist() == [1.0, 2.0]
     for name in ("w1", "w1_floor", "mass_error"):
-        np.testing.assert_allclose(rows[name], entry["history"][name][1:], rtol=1e-14)
+        np.testing.assert_array_equal(texts[name].astype(float), entry["history"][name][1:])
     assert rows["left_out_w1"].isna().tolist() == [False, True]
     assert rows["left_out_w1"][0] == entry["validation"]["w1"].iloc[0]
 
@@ -85,9 +86,9 @@ def test_response_writes_what_the_functions_write(tmp_path, capsys):
     sdo.tl.predict_response(adata, target="drug")
     np.testing.assert_array_equal(ad.read_zarr(out).obsm["scdiffot_predicted"], adata.obsm["scdiffot_predicted"])
     expected = sdo.get.response(adata)
-    rows = pd.read_csv(table)
-    assert rows["cell"].astype(str).tolist() == expected["cell"].tolist()
-    np.testing.assert_allclose(rows["effect_size"], expected["effect_size"], rtol=1e-14)
+    rows = pd.read_csv(table, dtype=str)
+    assert rows["cell"].tolist() == expected["cell"].tolist()
+    np.testing.assert_array_equal(rows["effect_size"].astype(float), expected["effect_size"])
     assert (
         run("response", tmp_path / "cells.h5ad", *options, "--predict", "drog", *more, "-o", tmp_path / "o.h5ad") == 2
     )
