@@ -10,7 +10,7 @@ import numpy as np
 
 import scdiffot as sdo
 from scdiffot.core import Snapshots
-from scdiffot.datasets._download import path_of
+from scdiffot.datasets._published.download import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -153,7 +153,7 @@ def _slices(rows: list[Row]) -> str:
     return f"""\
 Sections between two others (every inner one of her2st, in the frame of the authors; of three cortical sections each in turn, in the
 frame of {{func}}`scdiffot.tl.align_slices`), made from them by {{func}}`scdiffot.tl.interpolate_slices`. Distance: W2 in place and
-expression together ({{func}}`scdiffot.core.spatial.interpolation.joint_distance`), over that of the better copy of a neighbour, of both
+expression together ({{func}}`scdiffot.core.spatial.between.interpolation.joint_distance`), over that of the better copy of a neighbour, of both
 neighbours pooled, and of halves of the section itself, which have fewer spots. Won: below both copies and the pooled. Gene r: correlation
 over the spots, mean over the variable genes, and labels: share that is right (clusters; layers), both of the nearest spot, with the number
 of sections in which it is not below the best copy in that score. Averaging over neighbouring spots, which virtual sections do, helps both.

@@ -13,11 +13,11 @@ import pytest
 from scipy import sparse
 
 import scdiffot as sdo
-from scdiffot._data.predicted import PredictionInfo
-from scdiffot._data.prediction_store import write_prediction
-from scdiffot._data.response_store import response_params, write_response
-from scdiffot._data.responses import read_groups
-from scdiffot._keys import Keys
+from scdiffot._data.responses.groups import read_groups
+from scdiffot._data.responses.prediction_store import write_prediction
+from scdiffot._data.responses.predictions import PredictionInfo
+from scdiffot._data.responses.response_store import response_params, write_response
+from scdiffot._utils.keys import Keys
 from scdiffot.core.response import Prediction
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def test_rigid_motion_is_removed_and_nothing_else(space):
 
 
 def test_poses_are_judged_against_the_registration(slices):
-    from scdiffot.core.spatial.pose import Pose
+    from scdiffot.core.spatial.align.pose import Pose
 
     rng = np.random.default_rng(0)
     spots = lopsided(rng)
@@ -67,7 +67,7 @@ def test_poses_are_judged_against_the_registration(slices):
 
 
 def test_baselines_of_alignment_find_what_they_can(slices):
-    from scdiffot.core.spatial.pose import Pose
+    from scdiffot.core.spatial.align.pose import Pose
 
     spots = lopsided(np.random.default_rng(0))
     fixed = slices.Section(spots, spots, spots)

@@ -14,7 +14,7 @@ import pytest
 
 import scdiffot as sdo
 from scdiffot import cli
-from scdiffot._data.files import read_cells, write_cells
+from scdiffot._data.files.formats import read_cells, write_cells
 
 FATE = ("--cell-key", "cell_type", "--n-trajectories", "3", "--quiet")
 
@@ -294,7 +294,7 @@ FIT = ("--time-key", "time", "--sigma", "0.3", "--n-steps", "40", "--quiet")
 @pytest.mark.parametrize("keep", [True, False])
 def test_interrupted_fit(course, tmp_path, capsys, monkeypatch, keep):
     """The fit catches Ctrl-C to keep its best state; the command writes that only if asked to."""
-    from scdiffot.tl import _fit
+    from scdiffot.tl._time_course import fit as _fit
 
     @contextmanager
     def interrupting_bar(*args, **options):

@@ -15,14 +15,14 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from scdiffot._data.atomic import PREFIX, remove
+from scdiffot._data.files.atomic import PREFIX, remove
 
 # Imports everything once, then runs each command in a child, and says when a result is about to be written.
 ZYGOTE = """
 import json, os, sys
 import anndata, h5py, pandas, rich.console, sklearn.ensemble, torch, zarr
 from scdiffot import cli, get, tl
-from scdiffot._data.atomic import Transaction
+from scdiffot._data.files.atomic import Transaction
 
 add = Transaction.add
 

@@ -13,7 +13,7 @@ import pytest
 
 import scdiffot as sdo
 from scdiffot import cli
-from scdiffot._logging import logger
+from scdiffot._utils.logging import logger
 from scdiffot.cli._errors import bad_input, is_own
 from scdiffot.cli._messages import show_warnings
 from scdiffot.cli._signals import Signals

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scdiffot._keys import Keys
+from scdiffot._utils.keys import Keys
 
 
 def test_names():

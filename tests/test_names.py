@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import scdiffot as sdo
-from scdiffot._keys import Keys
-from scdiffot._names import MAX_BYTES, check_key, key_name, unsafe_name
+from scdiffot._utils.keys import Keys
+from scdiffot._utils.names import MAX_BYTES, check_key, key_name, unsafe_name
 
 UNSAFE = ["", " ", ".", "..", "a/b", "a\\b", "x\x00y", "x\ny", "_index", ".zattrs", "zarr.json", "\ud800", "x" * 300]
 SAFE = ["c", "β T-cell, naïve", "..a", "CD4+", "a:b", "%2F", "__x", "x" * MAX_BYTES]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from scdiffot._optional import require
+from scdiffot._utils.optional import require
 
 
 def test_installed_module_is_returned():

@@ -44,7 +44,7 @@ def test_scalars_of_numpy_are_numbers(fitted):
 
 
 def test_spots_at_one_position_are_one_group():
-    from scdiffot.core.spatial.metaspots import metaspots
+    from scdiffot.core.spatial.align.metaspots import metaspots
 
     spots = metaspots(np.ones((30, 2)), np.arange(30.0)[:, None], 10)
     np.testing.assert_allclose(spots.features, [[14.5]])

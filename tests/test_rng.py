@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot._rng import as_generator, rng_name, torch_seed
+from scdiffot._utils.rng import as_generator, rng_name, torch_seed
 
 
 def test_equal_seeds_give_equal_streams():

@@ -14,8 +14,8 @@ import torch
 
 import scdiffot as sdo
 from scdiffot.core import FitConfig, Snapshots, fit
-from scdiffot.core.mlp import MLP
-from scdiffot.core.seeding import linear, one_thread, torch_generator
+from scdiffot.core.nets.mlp import MLP
+from scdiffot.core.nets.seeding import linear, one_thread, torch_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

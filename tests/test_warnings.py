@@ -38,7 +38,7 @@ def test_own():
     warnings.warn("own", UserWarning)
 
 def test_package():
-    exec("foreign.about_its_caller()", {"__name__": "scdiffot.tl._fit", "foreign": foreign})
+    exec("foreign.about_its_caller()", {"__name__": "scdiffot.tl._time_course.fit", "foreign": foreign})
 
 def test_namesake():
     exec("foreign.about_its_caller()", {"__name__": "scdiffot_plugin", "foreign": foreign})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import scdiffot as sdo
-from scdiffot.datasets._laws import Law, evolve, gene_network_law, misa_law
+from scdiffot.datasets._simulated.laws import Law, evolve, gene_network_law, misa_law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ import numpy as np
 
 import scdiffot as sdo
 from benchmarks.tasks import markers
-from scdiffot.datasets._laws import evolve
-from scdiffot.datasets._laws_network import draw_network, network_law
-from scdiffot.datasets._regulatory_network import SIGMA, cell_types
+from scdiffot.datasets._simulated.laws import evolve
+from scdiffot.datasets._simulated.laws_network import draw_network, network_law
+from scdiffot.datasets._simulated.regulatory_network import SIGMA, cell_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import scdiffot as sdo
-from scdiffot.core.gaussian_map import GaussianMap
+from scdiffot.core.ot.gaussian_map import GaussianMap
 
 if TYPE_CHECKING:
     from anndata import AnnData

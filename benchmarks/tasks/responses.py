@@ -13,7 +13,7 @@ import scdiffot as sdo
 from benchmarks.peers._job import ResponseJob
 from benchmarks.peers.environments import run_script
 from benchmarks.tasks.response_methods import FITS, WITHOUT_MODEL, Cells, Predicted, predict
-from scdiffot.core.response_scores import score_response
+from scdiffot.core.scores.response_scores import score_response
 from scdiffot.metrics import unexplained
 
 if TYPE_CHECKING:

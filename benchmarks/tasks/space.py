@@ -10,7 +10,7 @@ import numpy as np
 
 import scdiffot as sdo
 from benchmarks.tasks import space_data, space_scale, space_slices
-from scdiffot.core.spatial.interpolation import joint_distance
+from scdiffot.core.spatial.between.interpolation import joint_distance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +216,7 @@ def _against_truth(adata: AnnData) -> dict[str, Any]:
     row = {"velocity": cosine(velocity, true), "growth_r": float(growth), "fate_error": float(np.nanmean(error))}
     if "scdiffot_migration" not in adata.obsm:
         return row
-    from scdiffot.core.spatial.pose import procrustes
+    from scdiffot.core.spatial.align.pose import procrustes
 
     place = np.asarray(adata.obsm["spatial_true"])
     # The frame of the first slice as measured, into the frame of the truth.

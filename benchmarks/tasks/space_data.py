@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot.datasets._download import FOLDER_VARIABLE
+from scdiffot.datasets._published.download import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,9 +9,9 @@ import numpy as np
 
 import scdiffot as sdo
 from benchmarks.tasks import space_data
-from scdiffot.core.distances import noise_floor
-from scdiffot.core.spatial.interpolation import joint_distance, spacing
-from scdiffot.core.spatial.pose import Pose, principal_frame, procrustes
+from scdiffot.core.scores.distances import noise_floor
+from scdiffot.core.spatial.align.pose import Pose, principal_frame, procrustes
+from scdiffot.core.spatial.between.interpolation import joint_distance, spacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import numpy as np
 import scdiffot as sdo
 from benchmarks import scores
 from benchmarks.data import load, misa_draw
-from scdiffot.core.regulation import jacobians
-from scdiffot.datasets._laws import misa_law
+from scdiffot.core.genes.regulation import jacobians
+from scdiffot.datasets._simulated.laws import misa_law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from scipy.linalg import expm
 from torch import Tensor
 
 from scdiffot.core import FitConfig, RUOTModel, Snapshots
-from scdiffot.core.snapshots import Scaling
+from scdiffot.core.problem.snapshots import Scaling
 
 
 @dataclass(frozen=True)

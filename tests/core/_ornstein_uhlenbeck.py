@@ -10,7 +10,7 @@ from _without_walls import WithoutWalls
 from torch import Tensor
 
 from scdiffot.core import FitConfig, RUOTModel
-from scdiffot.core.snapshots import Scaling
+from scdiffot.core.problem.snapshots import Scaling
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pooch
 import pytest
 
 from scdiffot import datasets
-from scdiffot.datasets._download import ABANDONED, download, find, path_of
-from scdiffot.datasets._registry import FILES, Source
+from scdiffot.datasets._published.download import ABANDONED, download, find, path_of
+from scdiffot.datasets._published.registry import FILES, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,8 +146,8 @@ def test_what_a_killed_process_left_is_used(shop, tmp_path):
 CALL = """
 import hashlib, os, sys
 from pathlib import Path
-from scdiffot.datasets._download import download
-from scdiffot.datasets._registry import Source
+from scdiffot.datasets._published.download import download
+from scdiffot.datasets._published.registry import Source
 import pooch, requests, rich.progress
 url, sha256, folder, n = sys.argv[1:]
 children = []

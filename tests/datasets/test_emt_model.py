@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scdiffot.datasets._emt import _orient, _read_pca
+from scdiffot.datasets._published.emt import _orient, _read_pca
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scdiffot import datasets
-from scdiffot.datasets import _kang
-from scdiffot.datasets._download import path_of
+from scdiffot.datasets._published import kang as _kang
+from scdiffot.datasets._published.download import path_of
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scdiffot import datasets, metrics
-from scdiffot.datasets._download import path_of
+from scdiffot.datasets._published.download import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

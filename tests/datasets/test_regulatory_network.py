@@ -6,9 +6,9 @@ import pytest
 import scanpy as sc
 
 from scdiffot import datasets
-from scdiffot.datasets._laws import evolve
-from scdiffot.datasets._laws_network import draw_network, network_law
-from scdiffot.datasets._regulatory_network import cell_types
+from scdiffot.datasets._simulated.laws import evolve
+from scdiffot.datasets._simulated.laws_network import draw_network, network_law
+from scdiffot.datasets._simulated.regulatory_network import cell_types
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import scanpy as sc
 
 from scdiffot import datasets, metrics
-from scdiffot._data.extract import locate
-from scdiffot._data.genes import _read_pca
+from scdiffot._data.read.extract import locate
+from scdiffot._data.write.decoders import _read_pca
 
 if TYPE_CHECKING:
-    from scdiffot._data.genes import GeneSpace
+    from scdiffot._data.write.decoders import GeneSpace
 
 SMALL: dict[str, Any] = {"n_obs": 1200, "n_dims": 10, "n_genes": 30}
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from scdiffot import datasets
-from scdiffot.datasets import _laws
+from scdiffot.datasets._simulated import laws as _laws
 
 SIMULATORS = {
     "misa": datasets.misa,

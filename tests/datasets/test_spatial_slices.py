@@ -9,9 +9,9 @@ import pytest
 import scanpy as sc
 
 from scdiffot import datasets
-from scdiffot.datasets._laws import evolve
-from scdiffot.datasets._laws_tissue import TYPES, tissue_fates, tissue_law, tissue_types
-from scdiffot.datasets._spatial_slices import RADIUS
+from scdiffot.datasets._simulated.laws import evolve
+from scdiffot.datasets._simulated.laws_tissue import TYPES, tissue_fates, tissue_law, tissue_types
+from scdiffot.datasets._simulated.spatial_slices import RADIUS
 
 N_DIMS = 4
 

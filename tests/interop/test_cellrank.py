@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scdiffot as sdo
-from scdiffot.datasets._laws import misa_law
+from scdiffot.datasets._simulated.laws import misa_law
 
 with warnings.catch_warnings():
     # what CellRank and the packages under it deprecate

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import scdiffot as sdo
-from scdiffot._data.genes import read_genes
-from scdiffot.core.decoders import decoded_velocity
+from scdiffot._data.write.decoders import read_genes
+from scdiffot.core.genes.decoders import decoded_velocity
 
 
 def _recipe() -> type:

@@ -7,8 +7,8 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 
 from scdiffot import metrics
-from scdiffot.core.enrichment import neighbours, shares
-from scdiffot.core.response_scores import _nearest, bootstrap, score_response
+from scdiffot.core.scores.enrichment import neighbours, shares
+from scdiffot.core.scores.response_scores import _nearest, bootstrap, score_response
 
 CLOUD_SCORES = [
     metrics.energy_distance,

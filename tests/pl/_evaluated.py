@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scdiffot._keys import Keys
+from scdiffot._utils.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

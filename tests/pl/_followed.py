@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scdiffot._data.shares import column_names
-from scdiffot._keys import ANCESTRY, FATE, LANDSCAPE, OUTSIDE, TRAJECTORY_GENES, Keys
+from scdiffot._data.write.fate_tables import column_names
+from scdiffot._utils.keys import ANCESTRY, FATE, LANDSCAPE, OUTSIDE, TRAJECTORY_GENES, Keys
 
 if TYPE_CHECKING:
     from anndata import AnnData

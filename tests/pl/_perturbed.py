@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._keys import PERTURB_SCREEN, PERTURBATION
+from scdiffot._utils.keys import PERTURB_SCREEN, PERTURBATION
 
 if TYPE_CHECKING:
     from anndata import AnnData

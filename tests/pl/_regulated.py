@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scdiffot._keys import GROWTH_GENES, REGULATION
+from scdiffot._utils.keys import GROWTH_GENES, REGULATION
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 import scdiffot as sdo
-from scdiffot.pl._points import GREY
-from scdiffot.pl._shares import class_colors
+from scdiffot.pl._base.points import GREY
+from scdiffot.pl._base.shares import class_colors
 
 mpl.use("agg")
 

@@ -10,7 +10,7 @@ from _perturbed import COLORS, give_perturbations
 from matplotlib.colors import to_rgb
 
 import scdiffot as sdo
-from scdiffot._keys import PERTURBATION
+from scdiffot._utils.keys import PERTURBATION
 
 mpl.use("agg")
 

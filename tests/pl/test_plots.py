@@ -139,7 +139,7 @@ def test_arrows_of_one_time(ready):
 
 
 def test_grid_averages_velocities():
-    from scdiffot.pl._field import grid_field
+    from scdiffot.pl._base.field import grid_field
 
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, size=(5000, 2)) * [2, 1]

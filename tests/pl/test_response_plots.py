@@ -10,8 +10,8 @@ from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
 
 import scdiffot as sdo
-from scdiffot._data.seals import seal
-from scdiffot.pl._response_cells import COLORS
+from scdiffot._data.write.seals import seal
+from scdiffot.pl._response.response_cells import COLORS
 
 mpl.use("agg")
 

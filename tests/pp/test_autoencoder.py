@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 import scdiffot as sdo
-from scdiffot._data.genes import read_genes
+from scdiffot._data.write.decoders import read_genes
 
 KANG = Path(os.environ.get("SCDIFFOT_DATA", "absent")) / "response" / "kang_two_donors.h5ad"
 SHORT = {"n_hidden": 16, "max_epochs": 3, "show_progress": False}
@@ -102,7 +102,7 @@ def test_seeds_copies_names_and_history(counts, fingerprint):
 
 
 def test_interrupted(counts, monkeypatch, caplog):
-    from scdiffot.core import autoencoder_fit
+    from scdiffot.core.genes import autoencoder_fit
 
     monkeypatch.setattr(autoencoder_fit._Training, "_epoch", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with caplog.at_level(logging.WARNING, logger="scdiffot"):

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from scdiffot import _progress
+from scdiffot._utils import progress as _progress
 from scdiffot.core import Progress
 
 

@@ -9,18 +9,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from ._demo import add_demo
+from ._commands.demo import add_demo
+from ._commands.fate import add_fate
+from ._commands.fit import add_fit
+from ._commands.interpolate import add_interpolate
+from ._commands.perturb import add_perturb
+from ._commands.response import add_response
+from ._commands.validate import add_validate
 from ._errors import BadInput
-from ._fate import add_fate
-from ._fit import add_fit
-from ._interpolate import add_interpolate
 from ._job import INTERRUPTED, Job
 from ._lists import separate_lists
 from ._messages import show_warnings
-from ._perturb import add_perturb
-from ._response import add_response
 from ._signals import Signals, Terminated
-from ._validate import add_validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ Row = tuple[str, float, str, float]
 
 def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
     """What was measured, its value, and what to compare it with."""
-    from scdiffot._data.number_text import number_text
+    from scdiffot._utils.number_text import number_text
 
     history = adata.uns[key]["history"]
     rows: list[Row] = []
@@ -48,7 +48,7 @@ def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from scdiffot._data.store import read_times
+    from scdiffot._data.write.store import read_times
 
     history, times = adata.uns[key]["history"], read_times(adata, key)
     columns = {name: history[name] for name in ("w1", "w1_floor", "mass_error")}

@@ -38,7 +38,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
 
 def check_device(name: str) -> None:
     """Refuse a device that this machine does not have, before anything is read."""
-    from scdiffot.core.devices import resolve_device
+    from scdiffot.core.nets.devices import resolve_device
 
     with bad_input():
         resolve_device(name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot._data.atomic import Transaction
+    from scdiffot._data.files.atomic import Transaction
 
     from ._signals import Signals
 
@@ -59,7 +59,7 @@ class Job:
         BadInput
             If the input cannot be read, or a result could not be written.
         """
-        from scdiffot._data.files import ANNDATA, check_format, content_of, read_cells
+        from scdiffot._data.files.formats import ANNDATA, check_format, content_of, read_cells
 
         source, out, table = self.arguments.file, self.arguments.out, self.arguments.table
         check_source(source, FORMATS)
@@ -126,8 +126,8 @@ class Job:
         KeyboardInterrupt
             If there was a Ctrl-C that something has caught.
         """
-        from scdiffot._data.atomic import Transaction
-        from scdiffot._data.files import write_cells, write_table
+        from scdiffot._data.files.atomic import Transaction
+        from scdiffot._data.files.formats import write_cells, write_table
 
         out, csv = self.arguments.out, self.arguments.table
         text = None if self.arguments.quiet else summary()
@@ -145,8 +145,8 @@ class Job:
 
     def _try_annotations(self, adata: AnnData | MuData) -> None:
         """Write the annotations to a file that is removed: what cannot be written shows before the work."""
-        from scdiffot._data.atomic import Transaction
-        from scdiffot._data.files import annotations_of, write_cells
+        from scdiffot._data.files.atomic import Transaction
+        from scdiffot._data.files.formats import annotations_of, write_cells
 
         out = self.arguments.out
         with Transaction() as trial:

@@ -56,7 +56,7 @@ def split_labels(words: Iterable[str] | None, labels: Collection[str]) -> list[s
 
 def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
     """Labels of a column of `obs`; none if there is no such column, which the command itself reports."""
-    from scdiffot._data.columns import list_columns, read_column
+    from scdiffot._data.read.columns import list_columns, read_column
 
     return set(map(str, read_column(adata, name, "name").unique())) if name in list_columns(adata) else set()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def show_warnings(command: str, signals: Signals) -> Iterator[None]:
     """Show every warning as one line, those of other packages on their own future not at all."""
-    from scdiffot._logging import logger
+    from scdiffot._utils.logging import logger
 
     def show(message: Any, *rest: Any, **options: Any) -> None:
         logger.warning(" ".join(str(message).split()))

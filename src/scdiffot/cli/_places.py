@@ -97,14 +97,14 @@ def _check_existing(place: Place, final: Path, source: Path, *, overwrite: bool)
     if not os.access(final, os.W_OK):
         raise BadInput(f"{what} is write-protected")
     if final.is_dir():
-        from scdiffot._data.files import ANNDATA, MUDATA, content_of
+        from scdiffot._data.files.formats import ANNDATA, MUDATA, content_of
 
         if content_of(final) not in (ANNDATA, MUDATA):
             raise BadInput(f"{what} is a folder of something else, and is not replaced")
 
 
 def _check_folder(place: Place, final: Path) -> None:
-    from scdiffot._data.atomic import check_folder
+    from scdiffot._data.files.atomic import check_folder
 
     if not final.parent.is_dir():
         raise BadInput(f"the folder {final.parent} of {place.option} does not exist")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .config import FitConfig, Progress
-from .dynamics import interpolate, simulate
-from .evaluate import leave_one_out
-from .fitting import fit
-from .model import RUOTModel
-from .snapshots import Snapshots
-from .train import History
-from .trajectories import Trajectories
+from .nets.model import RUOTModel
+from .problem.config import FitConfig, Progress
+from .problem.snapshots import Snapshots
+from .simulate.dynamics import interpolate, simulate
+from .simulate.trajectories import Trajectories
+from .train.fitting import fit
+from .train.left_out import leave_one_out
+from .train.training import History
 
 __all__ = [
     "FitConfig",

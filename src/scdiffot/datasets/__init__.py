@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ._deepruot import deepruot
-from ._emt import emt
-from ._gaussian_mixture import gaussian_mixture
-from ._gene_network import gene_network
-from ._kang import kang
-from ._misa import misa
-from ._mouse_embryo_spatial import mouse_embryo_spatial
-from ._mouse_hematopoiesis import mouse_hematopoiesis
-from ._perturbation_response import perturbation_response
-from ._regulatory_network import regulatory_network
-from ._spatial_slices import spatial_slices
-from ._zebrafish import zebrafish
+from ._published.deepruot import deepruot
+from ._published.emt import emt
+from ._published.kang import kang
+from ._published.mouse_embryo_spatial import mouse_embryo_spatial
+from ._published.mouse_hematopoiesis import mouse_hematopoiesis
+from ._published.zebrafish import zebrafish
+from ._simulated.gaussian_mixture import gaussian_mixture
+from ._simulated.gene_network import gene_network
+from ._simulated.misa import misa
+from ._simulated.perturbation_response import perturbation_response
+from ._simulated.regulatory_network import regulatory_network
+from ._simulated.spatial_slices import spatial_slices
 
 __all__ = [
     "deepruot",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import check_adata, some, suggest
-from scdiffot._data.columns import read_column
+from scdiffot._data.read.checks import check_adata, some, suggest
+from scdiffot._data.read.columns import read_column
 
 if TYPE_CHECKING:
     import pandas as pd

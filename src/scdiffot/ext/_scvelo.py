@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.checks import check_flag, writable
-from scdiffot._data.columns import drop_columns
-from scdiffot._data.genes import read_genes
-from scdiffot._data.store import read_states
-from scdiffot._keys import DEFAULT, Keys
+from scdiffot._data.read.checks import check_flag, writable
+from scdiffot._data.read.columns import drop_columns
+from scdiffot._data.write.decoders import read_genes
+from scdiffot._data.write.store import read_states
+from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
     from anndata import AnnData

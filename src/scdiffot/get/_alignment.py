@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scdiffot._data.alignment_store import read_alignment
-from scdiffot._keys import DEFAULT
+from scdiffot._data.write.alignment_store import read_alignment
+from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot._data.alignment import SliceAlignment
+    from scdiffot._data.write.alignment import SliceAlignment
 
 
 def alignment(adata: AnnData | MuData, *, key: str = DEFAULT) -> SliceAlignment:

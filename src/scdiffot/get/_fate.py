@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.columns import read_numbers
-from scdiffot._data.shares import read_fate
-from scdiffot._keys import DEFAULT, Keys
+from scdiffot._data.read.columns import read_numbers
+from scdiffot._data.write.fate_tables import read_fate
+from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scdiffot._data.store import read_model
-from scdiffot._keys import DEFAULT
+from scdiffot._data.write.store import read_model
+from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot.core.model import RUOTModel
+    from scdiffot.core.nets.model import RUOTModel
 
 
 def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:

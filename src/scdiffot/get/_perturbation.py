@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import check_flag
-from scdiffot._data.perturbation import read_perturbations, read_screen
-from scdiffot._keys import DEFAULT
+from scdiffot._data.read.checks import check_flag
+from scdiffot._data.write.perturbation import read_perturbations, read_screen
+from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.checks import check_flag
-from scdiffot._data.regulation import Regulations, read_regulation
-from scdiffot._data.store import read_times
-from scdiffot._keys import DEFAULT
-from scdiffot._optional import require
+from scdiffot._data.read.checks import check_flag
+from scdiffot._data.write.regulation import Regulations, read_regulation
+from scdiffot._data.write.store import read_times
+from scdiffot._utils.keys import DEFAULT
+from scdiffot._utils.optional import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.evaluation import read_evaluation
-from scdiffot._data.predicted import (
+from scdiffot._data.responses.evaluation import read_evaluation
+from scdiffot._data.responses.predictions import (
     PredictedCells,
     find_group,
     read_cell_groups,
@@ -15,9 +15,9 @@ from scdiffot._data.predicted import (
     read_response_table,
     response_key,
 )
-from scdiffot._data.response_store import genes_of
-from scdiffot._data.stored_responses import read_response
-from scdiffot._keys import DEFAULT, PARAMS, Keys
+from scdiffot._data.responses.response_store import genes_of
+from scdiffot._data.responses.stored_responses import read_response
+from scdiffot._utils.keys import DEFAULT, PARAMS, Keys
 
 if TYPE_CHECKING:
     import pandas as pd

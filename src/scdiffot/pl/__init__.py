@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from ._ancestry import ancestry
-from ._fate import fate
-from ._growth import growth
-from ._growth_genes import growth_genes
-from ._history import history
-from ._landscape import landscape
-from ._perturb import perturb
-from ._perturb_screen import perturb_screen
-from ._population import population
-from ._regulation import regulation
-from ._response import response
-from ._response_evaluation import response_evaluation
-from ._slices import slices
-from ._trajectories import trajectories
-from ._trajectory_genes import trajectory_genes
-from ._validation import validation
-from ._velocity import velocity
+from ._genes.growth_genes import growth_genes
+from ._genes.perturb import perturb
+from ._genes.perturb_screen import perturb_screen
+from ._genes.regulation import regulation
+from ._lineage.ancestry import ancestry
+from ._lineage.fate import fate
+from ._lineage.trajectories import trajectories
+from ._lineage.trajectory_genes import trajectory_genes
+from ._response.response import response
+from ._response.response_evaluation import response_evaluation
+from ._spatial.slices import slices
+from ._time_course.growth import growth
+from ._time_course.history import history
+from ._time_course.landscape import landscape
+from ._time_course.population import population
+from ._time_course.validation import validation
+from ._time_course.velocity import velocity
 
 __all__ = [
     "ancestry",

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.autoencoders import check_free_autoencoder, write_autoencoder
-from scdiffot._data.checks import check_count, check_number, is_mudata, writable
-from scdiffot._data.expression import check_counts, check_varying, constant_genes, expression, gene_mask
-from scdiffot._data.gene_names import check_unambiguous, gene_names
-from scdiffot._logging import logger
-from scdiffot._progress import progress_bar
-from scdiffot._rng import as_generator, rng_name
-from scdiffot.core.autoencoder_fit import fit_autoencoder
-from scdiffot.core.devices import resolve_device
-from scdiffot.core.options import MAX_BATCH, MAX_HIDDEN, MAX_STEPS
+from scdiffot._data.read.checks import check_count, check_number, is_mudata, writable
+from scdiffot._data.read.expression import check_counts, check_varying, constant_genes, expression, gene_mask
+from scdiffot._data.read.gene_names import check_unambiguous, gene_names
+from scdiffot._data.write.autoencoders import check_free_autoencoder, write_autoencoder
+from scdiffot._utils.logging import logger
+from scdiffot._utils.options import MAX_BATCH, MAX_HIDDEN, MAX_STEPS
+from scdiffot._utils.progress import progress_bar
+from scdiffot._utils.rng import as_generator, rng_name
+from scdiffot.core.genes.autoencoder_fit import fit_autoencoder
+from scdiffot.core.nets.devices import resolve_device
 
 if TYPE_CHECKING:
     import torch

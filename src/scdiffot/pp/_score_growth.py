@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata import AnnData
 
-from scdiffot._data.checks import is_mudata, some, writable
-from scdiffot._data.expression import check_counts, expression
-from scdiffot._data.gene_names import find_genes, gene_names, listed_genes, place
-from scdiffot._logging import logger
-from scdiffot._names import check_key
-from scdiffot._optional import require
-from scdiffot._rng import as_generator, global_generators
+from scdiffot._data.read.checks import is_mudata, some, writable
+from scdiffot._data.read.expression import check_counts, expression
+from scdiffot._data.read.gene_names import find_genes, gene_names, listed_genes, place
+from scdiffot._utils.logging import logger
+from scdiffot._utils.names import check_key
+from scdiffot._utils.optional import require
+from scdiffot._utils.rng import as_generator, global_generators
 
 from ._gene_sets import APOPTOSIS, PROLIFERATION
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.checks import check_count, listed_names, some, writable
-from scdiffot._data.slice_checks import warn_units
-from scdiffot._data.slices import read_slices
-from scdiffot._data.tissue_graphs import check_sliced, link_spots
-from scdiffot._logging import logger
-from scdiffot._names import check_key
-from scdiffot._optional import require
-from scdiffot._rng import as_generator, global_generators, rng_name
-from scdiffot.core.spatial.mixing import mixing
-from scdiffot.core.spatial.neighbourhoods import aggregate, n_averaged, spatial_components
+from scdiffot._analysis.slice_checks import warn_units
+from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
+from scdiffot._data.read.checks import check_count, listed_names, some, writable
+from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.logging import logger
+from scdiffot._utils.names import check_key
+from scdiffot._utils.optional import require
+from scdiffot._utils.rng import as_generator, global_generators, rng_name
+from scdiffot.core.spatial.domains.mixing import mixing
+from scdiffot.core.spatial.domains.neighbourhoods import aggregate, n_averaged, spatial_components
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from ._align_slices import align_slices
-from ._evaluate_response import evaluate_response
-from ._fit import fit
-from ._fit_response import fit_response
-from ._gene_velocity import gene_velocity
-from ._growth_genes import growth_genes
-from ._interpolate import interpolate
-from ._interpolate_slices import interpolate_slices
-from ._landscape import landscape
-from ._perturb import perturb
-from ._perturb_screen import perturb_screen
-from ._predict_response import predict_response
-from ._project import project
-from ._regulation import regulation
-from ._response_subpopulations import response_subpopulations
-from ._simulate import simulate
-from ._spatial_domains import spatial_domains
-from ._spatial_genes import spatial_genes
-from ._sta_backward import sta_backward
-from ._sta_forward import sta_forward
-from ._trajectory_genes import trajectory_genes
-from ._transfer_genes import transfer_genes
-from ._transition_matrix import transition_matrix
-from ._validate import validate
+from ._genes.growth_genes import growth_genes
+from ._genes.perturb import perturb
+from ._genes.perturb_screen import perturb_screen
+from ._genes.regulation import regulation
+from ._lineage.sta_backward import sta_backward
+from ._lineage.sta_forward import sta_forward
+from ._lineage.trajectory_genes import trajectory_genes
+from ._response.evaluate_response import evaluate_response
+from ._response.fit_response import fit_response
+from ._response.predict_response import predict_response
+from ._response.response_subpopulations import response_subpopulations
+from ._spatial.align_slices import align_slices
+from ._spatial.interpolate_slices import interpolate_slices
+from ._spatial.spatial_domains import spatial_domains
+from ._spatial.spatial_genes import spatial_genes
+from ._spatial.transfer_genes import transfer_genes
+from ._time_course.fit import fit
+from ._time_course.gene_velocity import gene_velocity
+from ._time_course.interpolate import interpolate
+from ._time_course.landscape import landscape
+from ._time_course.project import project
+from ._time_course.simulate import simulate
+from ._time_course.transition_matrix import transition_matrix
+from ._time_course.validate import validate
 
 __all__ = [
     "align_slices",

@@ -5,7 +5,7 @@ import ot
 import pytest
 import torch
 
-from scdiffot.core.coupling import ground_cost, plan, sinkhorn
+from scdiffot.core.ot.coupling import ground_cost, plan, sinkhorn
 from scdiffot.core.response import Stratum
 from scdiffot.core.response.metric import are_gaussian, couple, learn_metric
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 import scdiffot as sdo
-from scdiffot.core.gaussian_map import GaussianMap
+from scdiffot.core.ot.gaussian_map import GaussianMap
 from scdiffot.core.response import Conditions, ResponseConfig, Stratum, fit_response
 
 if TYPE_CHECKING:

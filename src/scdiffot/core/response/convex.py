@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scdiffot.core.cloud_scores import energy_distance
-from scdiffot.core.divergence import check_loss
-from scdiffot.core.gaussian_map import GaussianMap
-from scdiffot.core.seeding import first_generator, linear
+from scdiffot.core.nets.divergence import check_loss
+from scdiffot.core.nets.seeding import first_generator, linear
+from scdiffot.core.ot.gaussian_map import GaussianMap
+from scdiffot.core.scores.cloud_scores import energy_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

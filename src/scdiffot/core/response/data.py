@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scdiffot.core.config import COUNTS, check_training
-from scdiffot.core.options import check_choice, check_flag
+from scdiffot._utils.options import check_choice, check_flag
+from scdiffot.core.problem.config import COUNTS, check_training
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._rng import as_generator
-from scdiffot.core.config import Progress
-from scdiffot.core.devices import resolve_device
-from scdiffot.core.outliers import drop_isolated_responses
-from scdiffot.core.scales import smoothing_width
-from scdiffot.core.seeding import one_thread, torch_generator
-from scdiffot.core.snapshots import Scaling, state_unit
+from scdiffot._utils.rng import as_generator
+from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.nets.seeding import one_thread, torch_generator
+from scdiffot.core.problem.config import Progress
+from scdiffot.core.problem.outliers import drop_isolated_responses
+from scdiffot.core.problem.scales import smoothing_width
+from scdiffot.core.problem.snapshots import Scaling, state_unit
 
 from .convex import ConvexMaps, fit_convex
 from .metric import are_gaussian, learn_metric

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.mlp import MLP
+from scdiffot.core.nets.mlp import MLP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

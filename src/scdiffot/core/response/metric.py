@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot.core.coupling import plan, sinkhorn
-from scdiffot.core.scales import subsample, uniform
+from scdiffot.core.ot.coupling import plan, sinkhorn
+from scdiffot.core.problem.scales import subsample, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from scdiffot._layouts import Array, Options, Record, read, read_weights
-from scdiffot.core.model import MAX_HIDDEN, MAX_STATE
-from scdiffot.core.snapshots import Scaling
-from scdiffot.errors import damaged
+from scdiffot._utils.errors import damaged
+from scdiffot._utils.layouts import Array, Options, Record, read, read_weights
+from scdiffot.core.nets.model import MAX_HIDDEN, MAX_STATE
+from scdiffot.core.problem.snapshots import Scaling
 
 from .convex import ConvexMaps
 from .data import Conditions, ResponseConfig

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot.core.coupling import draw_entries
-from scdiffot.core.gaussian_map import GaussianMap
+from scdiffot.core.ot.coupling import draw_entries
+from scdiffot.core.ot.gaussian_map import GaussianMap
 
 from .metric import PRICES, couple
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from scdiffot.core.divergence import check_loss
-from scdiffot.core.seeding import generator_on
-from scdiffot.core.soap import Descent
+from scdiffot.core.nets.divergence import check_loss
+from scdiffot.core.nets.optimizer import Descent
+from scdiffot.core.nets.seeding import generator_on
 
 from .flow import N_NODES, ResponseFlow
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.divergence import check_networks
-from scdiffot.core.mlp import MLP
-from scdiffot.core.soap import Descent
+from scdiffot.core.nets.divergence import check_networks
+from scdiffot.core.nets.mlp import MLP
+from scdiffot.core.nets.optimizer import Descent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot._logging import logger
-from scdiffot.core.scales import subsample_index
+from scdiffot._utils.logging import logger
+from scdiffot.core.problem.scales import subsample_index
 
 from .metric import PRICES, couple, learn_metric
 from .pairs import ConditionPairs, Moments

@@ -1,0 +1,1 @@
+"""Steps of an analysis on AnnData that are neither storage nor thin."""

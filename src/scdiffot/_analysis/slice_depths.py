@@ -1,0 +1,118 @@
+"""Depths, or times, and masses of slices."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.checks import listed_names, some, suggest
+from scdiffot._data.read.columns import read_column
+from scdiffot._utils.number_text import number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+
+    from scdiffot._data.read.slices import TissueSlices
+
+
+def read_depths(
+    adata: AnnData, slices: TissueSlices, between: Iterable[str], depth: str | Mapping[str, float] | None
+) -> dict[str, float]:
+    """Depths of the slices named, increasing.
+
+    Parameters
+    ----------
+    adata
+        The spots.
+    slices
+        Their slices.
+    between
+        Names of at least two slices.
+    depth
+        A dict (name -> number), a numeric column of `obs` that is constant in every slice, or None for 0, 1, 2, ...
+
+    Raises
+    ------
+    KeyError
+        If a slice, its depth or the column does not exist.
+    TypeError
+        If a depth is no number.
+    ValueError
+        If fewer than two slices are named, one is named twice, or depths vary within slices or coincide.
+    """
+    names = listed_names("between", between, numbers=True)
+    if len(names) < 2:
+        raise ValueError(
+            f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} or more."
+        )
+    for name in names:
+        if name not in slices.names:
+            raise KeyError(f"`between` names {name!r}, which is no slice. {suggest(name, slices.names)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"`between` names a slice twice ({some(names)}): name each once.")
+    if depth is None:
+        return {name: float(k) for k, name in enumerate(names)}
+    if isinstance(depth, str):
+        found = {name: _depth_in_column(adata, slices, name, depth) for name in names}
+    else:
+        found = _numbers("depth", depth, names)
+    found = dict(sorted(found.items(), key=lambda item: item[1]))
+    values = list(found.values())
+    if len(set(values)) < len(values):
+        raise ValueError(
+            f"`depth` gives two slices the same depth ({some(f'{k}: {number_text(v)}' for k, v in found.items())})."
+        )
+    return found
+
+
+def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, float]:
+    """Total masses of the slices named: numbers of spots, those given, or one each.
+
+    Raises
+    ------
+    KeyError
+        If the mass of a slice is not given.
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not positive, or `mass` is another string.
+    """
+    if mass is None:
+        return dict.fromkeys(names, 1.0)
+    if isinstance(mass, str):
+        if mass != "n_spots":
+            raise ValueError(f"`mass` is {mass!r}: pass 'n_spots', a dict (slice -> number), or None.")
+        return {name: float(len(slices.rows(name))) for name in names}
+    found = _numbers("mass", mass, names)
+    wrong = [name for name, value in found.items() if value <= 0]
+    if wrong:
+        raise ValueError(f"`mass` of {some(wrong)} is not positive: pass positive numbers.")
+    return found
+
+
+def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: str) -> float:
+    values = read_column(adata, column, "depth")
+    if getattr(values.dtype, "kind", "O") not in "biuf":
+        raise TypeError(f"`depth` obs[{column!r}] holds {values.dtype}: pass a column of numbers, or a dict.")
+    here = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
+    if len(here) != 1 or not np.isfinite(here[0]):
+        raise ValueError(f"`depth` obs[{column!r}] is {some(here)} in slice {name!r}: it must be one number.")
+    return float(here[0])
+
+
+def _numbers(argument: str, given: Any, names: list[str]) -> dict[str, float]:
+    if not hasattr(given, "keys"):
+        raise TypeError(f"`{argument}` is a {type(given).__name__}: pass a dict (slice -> number).")
+    texts = {str(key): value for key, value in given.items()}
+    missing = [name for name in names if name not in texts]
+    if missing:
+        raise KeyError(f"`{argument}` has no entry for {some(missing)}: give one for every slice of `between`.")
+    for name in names:
+        value = texts[name]
+        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
+            raise TypeError(f"`{argument}` of {name!r} is {value!r}: pass a finite number.")
+    return {name: float(texts[name]) for name in names}

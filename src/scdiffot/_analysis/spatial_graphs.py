@@ -1,0 +1,104 @@
+"""Links between the spots of a tissue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.read.checks import some, suggest
+from scdiffot.core.spatial.domains.neighbourhoods import nearest_spots
+
+from .slice_checks import warn_unnamed_slices
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from scipy.sparse import csr_array
+
+    from scdiffot._data.read.slices import TissueSlices
+
+
+def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str | None) -> None:
+    """Refuse spots without a slice.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    without = slices.codes < 0
+    if without.any():
+        raise ValueError(
+            f"`library_key` obs[{library_key!r}] is NaN in {without.sum()} of {len(without)} spots, for instance "
+            f"{some(adata.obs_names[without][:3])}: remove these spots, or name their slice."
+        )
+
+
+def link_spots(
+    adata: AnnData | MuData, slices: TissueSlices, *, n_neighbors: int, connectivity_key: str | None = None
+) -> csr_array:
+    """Link the spots of every slice with their nearest ones, or as a graph of squidpy says.
+
+    A warning is logged if all spots are taken as one slice, but seem to come from several.
+
+    Parameters
+    ----------
+    adata
+        The spots.
+    slices
+        Their slices.
+    n_neighbors
+        Nearest spots to link with.
+    connectivity_key
+        Entry of `obsp` to read instead.
+
+    Returns
+    -------
+    1 where spots are linked, symmetric, without a diagonal, shape ``(n, n)``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such entry.
+    ValueError
+        If it links spots of different slices.
+    """
+    from scipy import sparse
+
+    n = len(slices.positions)
+    if connectivity_key is not None:
+        return _read_links(adata, slices, connectivity_key)
+    if slices.library_key is None:
+        warn_unnamed_slices(adata, slices.positions, slices.spatial_key)
+    pairs = []
+    for name in slices.names:
+        rows = slices.rows(name)
+        first, second = nearest_spots(slices.positions[rows], n_neighbors).nonzero()
+        pairs.append((rows[first], rows[second]))
+    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return sparse.csr_array((np.ones(len(first)), (first, second)), shape=(n, n))
+
+
+def _read_links(adata: AnnData | MuData, slices: TissueSlices, key: str) -> csr_array:
+    from scipy import sparse
+
+    if key not in adata.obsp:
+        raise KeyError(
+            f"`connectivity_key` is {key!r}, which is no key of obsp: run squidpy.gr.spatial_neighbors(adata) first. "
+            f"{suggest(key, adata.obsp)}"
+        )
+    first, second = sparse.csr_array(adata.obsp[key]).nonzero()
+    apart = slices.codes[first] != slices.codes[second]
+    if apart.any():
+        a, b = first[apart][0], second[apart][0]
+        raise ValueError(
+            f"`connectivity_key` {key!r} links {apart.sum()} pairs of spots of different slices, such as {adata.obs_names[a]!r} and "
+            f"{adata.obs_names[b]!r}: pass `library_key` to squidpy.gr.spatial_neighbors as well."
+        )
+    other = first != second
+    n = len(slices.positions)
+    links = sparse.csr_array((np.ones(other.sum()), (first[other], second[other])), shape=(n, n))
+    links = sparse.csr_array(links.maximum(links.T))
+    links.data[:] = 1
+    return links

@@ -1,0 +1,1 @@
+"""Reading cells: representations, times, labels, genes and slices as arrays."""

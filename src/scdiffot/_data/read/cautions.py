@@ -1,0 +1,146 @@
+"""What a user should know of the data before believing a fit: warnings, and the implied growth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._utils.logging import logger
+from scdiffot.core.problem.outliers import isolated_cells
+from scdiffot.core.scores.two_samples import same_population
+
+from .checks import some
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from .snapshots import TimeCourse
+
+# Share of cells with the states of another cell, and ratio of neighbouring masses, from where on
+# they are worth a warning.
+MAX_COPIES, MAX_JUMP = 0.1, 10.0
+# Ratio of the growth that a prior implies to that of the masses.
+MAX_DISAGREEMENT = 1.25
+
+
+def caution_cells(names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[np.ndarray]) -> None:
+    """Warn of isolated cells, by name, and of copies.
+
+    Parameters
+    ----------
+    names
+        Names of all cells.
+    rows
+        Rows of each population, each ``(n_k,)``.
+    states
+        Their states, each ``(n_k, d)``.
+    """
+    isolated = [r[mask] for r, mask in zip(rows, isolated_cells(states), strict=True)]
+    wild = np.unique(np.concatenate(isolated))
+    if len(wild):
+        logger.warning(
+            "%d cells are far from all others and are left out of the training, though they count "
+            "in the masses: %s. What is computed for them is not to be trusted: check these cells, "
+            "and remove them or repair their states.",
+            len(wild),
+            some(names[wild]),
+        )
+    share = _share_of_copies(np.concatenate(states))
+    if share > MAX_COPIES:
+        logger.warning(
+            "%.0f %% of the cells have exactly the states of another cell: copies count as "
+            "independent cells. Remove them, or compute the representation again.",
+            100 * share,
+        )
+
+
+def caution_course(course: TimeCourse, names: pd.Index, *, mass: Any, growth: bool) -> None:
+    """Warn of what a time course cannot show, and log the growth that its masses imply."""
+    snapshots, times = course.snapshots, course.times
+    rows = [times.cells(t) for t in snapshots.times]
+    caution_cells(names, rows, snapshots.states)
+    labels = [times.label(t) for t in snapshots.times]
+    same = [
+        f"{labels[k]} and {labels[k + 1]}"
+        for k in range(len(labels) - 1)
+        if same_population(snapshots.states[k], snapshots.states[k + 1])
+    ]
+    if same:
+        logger.warning(
+            "The displacement between times %s is within sampling noise: these snapshots could be "
+            "two samples of one population, and the drift between them may be noise.",
+            ", ".join(same),
+        )
+    if not growth:
+        if snapshots.growth_prior is not None:
+            logger.warning("`growth_prior` and the masses are ignored: `growth` is False.")
+        return
+    implied = implied_growth(course)
+    for k, fold in enumerate(implied["mass_folds"]):
+        if not 1 / MAX_JUMP <= fold <= MAX_JUMP:
+            logger.warning(
+                "The mass changes %.3g-fold from time %s to %s. If the numbers of cells are those "
+                "of the sequencing, pass mass=None or what was counted as a dict, `mass`.",
+                fold,
+                *labels[k : k + 2],
+            )
+    if mass is not None:
+        logger.info(
+            "The masses (%s) imply %s.",
+            "numbers of sequenced cells" if isinstance(mass, str) else "as passed in `mass`",
+            "; ".join(
+                f"a {fold:.3g}-fold change from time {a} to {b}, a mean net growth rate of {rate:.3g}"
+                for fold, rate, a, b in zip(
+                    implied["mass_folds"],
+                    implied["mass_rates"],
+                    labels[:-1],
+                    labels[1:],
+                    strict=True,
+                )
+            ),
+        )
+    _caution_prior(course, labels, implied["mass_folds"])
+
+
+def implied_growth(course: TimeCourse) -> dict[str, np.ndarray]:
+    """Ratio of the masses at both ends of every interval (T - 1,), and the mean rate it implies."""
+    folds = course.snapshots.masses[1:] / course.snapshots.masses[:-1]
+    return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(course.snapshots.times)}
+
+
+def _caution_prior(course: TimeCourse, labels: list[str], folds: np.ndarray) -> None:
+    prior = course.snapshots.growth_prior
+    if prior is None:
+        return
+    dt = np.diff(course.snapshots.times)
+    # As the population at the start would grow, and as that at the end would have.
+    forward = [_log_mean_exp(g * d) for g, d in zip(prior[:-1], dt, strict=True)]
+    backward = [-_log_mean_exp(-g * d) for g, d in zip(prior[1:], dt, strict=True)]
+    expected = (np.array(forward) + np.array(backward)) / 2
+    overruled = [
+        f"{labels[k]} to {labels[k + 1]} ({np.exp(expected[k]):.3g}-fold expected, masses {folds[k]:.3g}-fold)"
+        for k in np.flatnonzero(np.abs(expected - np.log(folds)) > np.log(MAX_DISAGREEMENT))
+    ]
+    if overruled:
+        logger.warning(
+            "The masses overrule the level of `growth_prior` from time %s: the fitted growth "
+            "follows the masses, and the prior shapes its differences between cells only. Pass "
+            "the masses that were measured as a dict, `mass`, or correct the prior.",
+            "; ".join(overruled),
+        )
+
+
+def _log_mean_exp(x: np.ndarray) -> float:
+    largest = x.max()
+    return float(largest + np.log(np.mean(np.exp(x - largest))))
+
+
+def _share_of_copies(states: np.ndarray) -> float:
+    """Share of the cells whose states another cell before them has."""
+    # Zeros have a sign, of which nothing depends.
+    rows = np.ascontiguousarray(states + 0.0)
+    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    return 1 - len(np.unique(as_bytes)) / len(rows)

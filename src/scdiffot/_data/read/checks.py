@@ -1,0 +1,161 @@
+"""Checks of an AnnData that come before anything else."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from anndata import AnnData
+
+from scdiffot._utils.options import check_choice, check_count, check_flag, check_number
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+__all__ = [
+    "check_adata",
+    "check_choice",
+    "check_count",
+    "check_flag",
+    "check_number",
+    "check_share",
+    "choose_names",
+    "given_options",
+    "is_mudata",
+    "listed_names",
+    "quiet_copy",
+    "some",
+    "suggest",
+    "writable",
+]
+N_NAMED = 10
+
+
+def is_mudata(adata: Any) -> bool:
+    """Whether this is a MuData, without importing mudata."""
+    return any(base.__name__ == "MuData" for base in type(adata).__mro__)
+
+
+def check_adata(adata: AnnData | MuData, argument: str = "adata") -> None:
+    """Refuse what nothing can be computed from.
+
+    Raises
+    ------
+    TypeError
+        If it is neither an AnnData nor a MuData.
+    ValueError
+        If it has no cells, or cells that share a name.
+    """
+    if not (isinstance(adata, AnnData) or is_mudata(adata)):
+        raise TypeError(f"`{argument}` is a {type(adata).__name__}: pass an AnnData or a MuData.")
+    if adata.n_obs == 0:
+        raise ValueError(f"`{argument}` has no cells: check the filter that came before.")
+    if not adata.obs_names.is_unique:
+        twice = adata.obs_names[adata.obs_names.duplicated()].unique()
+        raise ValueError(
+            f"`{argument}` has duplicated obs names, for instance {some(twice)}: "
+            f"make them unique with {argument}.obs_names_make_unique()."
+        )
+
+
+def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData:
+    """Return the object to write into: `adata` itself, or a copy.
+
+    Raises
+    ------
+    ValueError
+        If `adata` is a view, into which nothing can be written without a silent copy, or a copy is asked of an AnnData
+        in backed mode.
+    """
+    check_adata(adata)
+    if check_flag("copy", copy):
+        if getattr(adata, "isbacked", False):
+            raise ValueError("`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out.")
+        return quiet_copy(adata)
+    if adata.is_view:
+        raise ValueError(
+            "`adata` is a view of another AnnData, so results would be written into neither: "
+            "pass a real object, adata = adata[...].copy()."
+        )
+    return adata
+
+
+def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
+    """Copy without the warning of anndata about names of genes that occur twice, which the user has had before."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(Observation|Variable) names are not unique", UserWarning)
+        return adata.copy()
+
+
+def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[str]:
+    """Names as a list, whether one is passed or several; numbers are names too if `numbers`.
+
+    Raises
+    ------
+    TypeError
+        If they are not names.
+    """
+    kinds = (str, Real) if numbers else (str,)
+    if isinstance(names, kinds):
+        names = [names]
+    if not isinstance(names, Iterable) or isinstance(names, bytes | Mapping) or getattr(names, "ndim", 1) != 1:
+        raise TypeError(f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names.")
+    # the order of a set differs from run to run
+    listed = sorted(names, key=str) if isinstance(names, set | frozenset) else list(names)
+    wrong = [name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)]
+    if wrong:
+        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
+    return [str(name) for name in listed]
+
+
+def choose_names(
+    argument: str, names: Any, available: Iterable[str], *, reason: str = "which is none of them"
+) -> list[str]:
+    """Names as a list, each once, all of them among those available.
+
+    Raises
+    ------
+    KeyError
+        If one is unknown.
+    TypeError
+        If they are not names.
+    ValueError
+        If there are none.
+    """
+    options = dict.fromkeys(str(name) for name in available)
+    chosen = list(dict.fromkeys(listed_names(argument, names)))
+    if not chosen:
+        raise ValueError(f"`{argument}` is empty: pass some of {some(options)}.")
+    unknown = [name for name in chosen if name not in options]
+    if unknown:
+        raise KeyError(f"`{argument}` has {unknown[0]!r}, {reason}. {suggest(unknown[0], options)}")
+    return chosen
+
+
+def check_share(name: str, value: Any) -> float:
+    """Refuse what is not a number above 0 and up to 1."""
+    return check_number(name, value, 0, 1, above=True)
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def some(values: Iterable[Any]) -> str:
+    """List at most ten values."""
+    names = [repr(v) if isinstance(v, str) else f"{v}" for v in values]
+    return ", ".join(names[:N_NAMED]) + (f", ... ({len(names)} in all)" if len(names) > N_NAMED else "")
+
+
+def suggest(name: str, available: Iterable[Any]) -> str:
+    """Name what resembles a missing key, and what there is."""
+    options = [str(a) for a in available]
+    lower = {o.lower(): o for o in options}
+    close = [lower[c] for c in get_close_matches(str(name).lower(), lower, n=1)]
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}There is {some(options)}." if options else f"{hint}There is none."

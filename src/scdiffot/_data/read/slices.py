@@ -1,0 +1,173 @@
+"""Slices of a tissue: positions and states of spots, section by section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._utils.logging import logger
+
+from .checks import check_adata, some, suggest
+from .extract import locate, representation
+from .labels import cell_labels, check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+# Fewer spots have no neighbourhood to speak of.
+MIN_SPOTS = 10
+# Squares of lengths or values beyond are infinite, and those of extents below its inverse are zero.
+MAX_VALUE = 1e100
+
+
+@dataclass(frozen=True)
+class TissueSlices:
+    """Spots of all slices.
+
+    Parameters
+    ----------
+    positions
+        Coordinates of all spots, shape ``(n, 2)`` or ``(n, 3)``, float64.
+    states
+        Their states, shape ``(n, d)``; None where none were asked for.
+    codes
+        Slice of every spot, position in `names`, -1 where it has none, shape ``(n,)``.
+    names
+        Names of the slices, in the order of the categories.
+    spatial_key
+        Full name of the coordinates.
+    use_rep
+        Full name of the representation, empty where none was asked for.
+    library_key
+        Column with the slices; None where all spots are taken as one.
+    """
+
+    positions: np.ndarray
+    states: np.ndarray | None
+    codes: np.ndarray
+    names: list[str]
+    spatial_key: str
+    use_rep: str
+    library_key: str | None = None
+
+    def rows(self, name: str) -> np.ndarray:
+        """Positions in the AnnData of the spots of a slice."""
+        return np.flatnonzero(self.codes == self.names.index(name))
+
+
+def read_slices(
+    adata: AnnData | MuData,
+    library_key: str | None,
+    *,
+    spatial_key: str = "spatial",
+    use_rep: str | None = None,
+    n_dims: int | None = None,
+    dimensions: Iterable[int] = (2, 3),
+    n_least: int = 1,
+    incomplete: bool = False,
+) -> TissueSlices:
+    """Read and check the slices of a tissue.
+
+    Parameters
+    ----------
+    adata
+        The spots.
+    library_key
+        Column of `obs` with the slice of every spot; None takes all spots as one slice.
+    spatial_key
+        Key of `obsm` with the coordinates.
+    use_rep
+        Representation of the expression; none is read by default.
+    n_dims
+        Number of its columns.
+    dimensions
+        Numbers of coordinates that can be used.
+    n_least
+        Slices needed.
+    incomplete
+        Whether coordinates may be NaN, and slices have any number of spots, as for a drawing.
+
+    Raises
+    ------
+    KeyError
+        If a key does not exist.
+    TypeError
+        If an argument or array has the wrong type.
+    ValueError
+        If coordinates are NaN, have the wrong number of columns, or coincide for most spots of a slice, if there are too few
+        slices, or spots in one, or two slices have names that cannot be distinguished.
+    """
+    check_adata(adata)
+    positions, spatial_name = read_positions(adata, spatial_key, tuple(dimensions), allow_missing=incomplete)
+    if library_key is None:
+        codes, names = np.zeros(len(positions), dtype=np.intp), ["all"]
+    else:
+        codes, names = cell_labels(adata, library_key, argument="library_key")
+    if len(names) < n_least:
+        raise ValueError(
+            f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): at least {n_least} are needed."
+        )
+    check_names(names, f"obs[{library_key!r}]", argument="library_key", kind="slices", reserved=(), prefix="slice_")
+    for i, name in enumerate([] if incomplete else names):
+        check_slice(name, positions[codes == i], library_key=library_key)
+    states, rep = None, ""
+    if use_rep is not None:
+        states, rep = representation(adata, use_rep, n_dims=n_dims)
+        largest = float(np.abs(states).max())
+        if largest > MAX_VALUE:
+            raise ValueError(f"`use_rep` {rep!r} has values up to {largest:.3g}: bring it to a smaller unit.")
+    return TissueSlices(positions, states, codes, names, spatial_name, rep, library_key)
+
+
+def read_positions(
+    adata: AnnData | MuData, spatial_key: str, dimensions: tuple[int, ...] = (2, 3), *, allow_missing: bool = False
+) -> tuple[np.ndarray, str]:
+    """Read the coordinates of all spots, and their full name; see :func:`read_slices`."""
+    found = locate(adata, spatial_key, argument="spatial_key")
+    if found.key != spatial_key.rpartition(":")[2]:
+        # a representation may have the name of the coordinates that are missing
+        raise KeyError(
+            f"`spatial_key` is {spatial_key!r}, which is no key of obsm. {suggest(spatial_key, found.owner.obsm)}"
+        )
+    positions, name = representation(adata, spatial_key, argument="spatial_key", allow_missing=allow_missing)
+    if positions.shape[1] not in dimensions:
+        wanted = " or ".join(str(d) for d in dimensions)
+        raise ValueError(
+            f"`spatial_key` {name!r} has {positions.shape[1]} columns: pass coordinates with {wanted}, "
+            f"for instance adata.obsm['xy'] = adata.obsm[{name!r}][:, :{dimensions[0]}]."
+        )
+    return positions.astype(np.float64), name
+
+
+def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "") -> None:
+    """Refuse slices with few spots, or few places for them; without a `library_key` they may be several."""
+    unnamed = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
+    if len(positions) < MIN_SPOTS:
+        raise ValueError(
+            f"Slice {name!r} has {len(positions)} spots: leave out slices with fewer than {MIN_SPOTS}, "
+            "or check `library_key`."
+        )
+    n_distinct = len(np.unique(positions, axis=0))
+    if n_distinct <= len(positions) / 2:
+        raise ValueError(
+            f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} distinct positions: "
+            f"check that every spot has coordinates of its own, and that no slice is in `adata` twice.{unnamed}"
+        )
+    extent = float(np.ptp(positions, axis=0).max())
+    if not 1 / MAX_VALUE < extent < MAX_VALUE:
+        raise ValueError(
+            f"`spatial_key` gives slice {name!r} the extent {extent:.3g}: bring coordinates to another unit, such as micrometres."
+        )
+    if n_distinct < len(positions):
+        logger.warning(
+            "%d of the %d spots of slice %r share their position with another.%s",
+            len(positions) - n_distinct,
+            len(positions),
+            name,
+            unnamed,
+        )

@@ -1,0 +1,1 @@
+"""Times of cells: from columns of numbers or labels to exact numbers."""

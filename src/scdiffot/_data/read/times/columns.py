@@ -1,0 +1,228 @@
+"""Times of cells: from a column of labels to numbers."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.checks import some, suggest
+from scdiffot._data.read.columns import read_column
+from scdiffot._utils.number_text import number_text
+
+from .labels import NUMBER
+from .mapping import is_map, label_text, label_times
+from .values import check_whole, closest, merge_equal, time_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+    TimePoint = str | float
+
+
+@dataclass(frozen=True)
+class CellTimes:
+    """The time of every cell.
+
+    Parameters
+    ----------
+    column
+        Name of the column of `obs`.
+    values
+        Time of every cell, shape ``(n,)``, float64.
+    points
+        The times there are, increasing, shape ``(T,)``.
+    labels
+        Time of every label of the column; the numbers themselves where the column is numeric.
+    """
+
+    column: str
+    values: np.ndarray
+    points: np.ndarray
+    labels: dict[str, float]
+
+    def find(self, time: TimePoint, argument: str) -> float:
+        """The time point that a label or a number means; a label comes first.
+
+        Raises
+        ------
+        KeyError
+            If there is no such time point.
+        TypeError
+            If it is neither a label nor a number.
+        """
+        value, label = self._value(time, argument)
+        k = None if value is None else self.nearest(value)
+        if k is not None:
+            return float(self.points[k])
+        if label is not None:
+            raise KeyError(
+                f"`{argument}` is {label!r}, no label of obs[{self.column!r}]. {suggest(label, self.labels)}"
+            )
+        raise KeyError(
+            f"`{argument}` is {time!r}, no time of obs[{self.column!r}]: pass one of "
+            f"{some(self.points.tolist())}, or a label."
+        )
+
+    def read(self, time: TimePoint, argument: str) -> float:
+        """Any time: a time point by its label or number, or a number between them.
+
+        Raises
+        ------
+        KeyError
+            If there is no such label.
+        TypeError
+            If it is neither a label nor a number.
+        ValueError
+            If it is NaN or infinite.
+        """
+        value, _ = self._value(time, argument)
+        if value is None:
+            return self.find(time, argument)
+        if not np.isfinite(value):
+            raise ValueError(f"`{argument}` is {time!r}: pass a finite time.")
+        k = self.nearest(value)
+        return value if k is None else float(self.points[k])
+
+    def _value(self, time: Any, argument: str) -> tuple[float | None, str | None]:
+        """Number, if it is one, and text, if it is not."""
+        if isinstance(time, np.ndarray) and time.ndim == 0:
+            time = time.item()
+        if isinstance(time, datetime.timedelta | np.timedelta64):
+            time = label_text(time)
+        if isinstance(time, str):
+            if time in self.labels:
+                return self.labels[time], None
+            number = time.strip()
+            return (float(number) if NUMBER.fullmatch(number) else None), str(time)
+        if isinstance(time, Real) and not isinstance(time, bool):
+            return time_value(time), None
+        raise TypeError(f"`{argument}` holds a {type(time).__name__}: pass a number or the label of a time point.")
+
+    def nearest(self, time: float) -> int | None:
+        """Index of the time point that equals a number, up to the digits that a user types."""
+        return closest(self.points, time_value(time))
+
+    def check_points(self, times: np.ndarray, key: str) -> None:
+        """Refuse to go on without cells of a time of a fit: snapshots are found by their place among these.
+
+        Raises
+        ------
+        KeyError
+            If there are none of a time.
+        """
+        missing = [number_text(t) for t in times if self.nearest(float(t)) is None]
+        if missing:
+            raise KeyError(
+                f"`adata` has no cells of time {', '.join(missing)}, from which the fit {key!r} learned: pass all cells "
+                "of the fit, or fit again."
+            )
+
+    def cells(self, time: float) -> np.ndarray:
+        """Indices of the cells of a time point."""
+        return np.flatnonzero(self.values == time)
+
+    def label(self, time: float) -> str:
+        """How the user calls a time point."""
+        return next((name for name, value in self.labels.items() if value == time), number_text(time))
+
+
+def cell_times(
+    adata: AnnData | MuData,
+    time_key: str,
+    *,
+    time_map: Mapping[Any, float] | str | None = None,
+    reference: np.ndarray | None = None,
+) -> CellTimes:
+    """Read the times of all cells.
+
+    Numbers of any precision mean their shortest decimal number, and times that are equal up to rounding are one.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    time_key
+        Column of `obs`: numbers, durations (in days), or labels (strings, categories) that are plain numbers or that
+        `time_map` translates. For a MuData also `"modality:column"`.
+    time_map
+        Time of every label, or `"auto"` to read a common prefix and units.
+    reference
+        Times of a fit, whose values are taken for times equal to them up to rounding.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column, or `time_map` lacks a label.
+    TypeError
+        If the column holds neither numbers nor labels.
+    ValueError
+        If times are missing or infinite, labels cannot be read as numbers, or ordered categories contradict them.
+    """
+    column = read_column(adata, time_key, "time_key")
+    name = f"obs[{time_key!r}]"
+    missing = np.asarray(column.isna())
+    if missing.any():
+        raise ValueError(
+            f"`time_key` {name} is NaN in {missing.sum()} of {len(missing)} cells, for instance "
+            f"{some(adata.obs_names[missing][:3])}: remove these cells, adata = adata[adata.{name}.notna()].copy()."
+        )
+    present, codes = _levels(column, name)
+    check_whole(present, name)
+    numbers = np.array(label_times(present, time_map, name), dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"`time_key` {name} has infinite times: remove these cells, or give them a time in `time_map`."
+        )
+    precision = max((np.finfo(type(p)).eps for p in present if isinstance(p, np.floating)), default=0.0)
+    numbers = merge_equal(numbers, float(precision) if time_map is None else 0.0)
+    if reference is not None:
+        known = [closest(reference, t) for t in numbers]
+        numbers = np.array([t if k is None else reference[k] for t, k in zip(numbers, known, strict=True)])
+    if getattr(column.dtype, "ordered", False) and not is_map(time_map) and (np.diff(numbers) < 0).any():
+        raise ValueError(
+            f"`time_key` {name} is an ordered categorical whose order, {some(present)}, is not that of its numbers: "
+            "pass `time_map`, or bring the categories in order with .cat.reorder_categories."
+        )
+    labels: dict[str, float] = {}
+    for text, number in zip(map(label_text, present), numbers.tolist(), strict=True):
+        if labels.setdefault(text, number) != number:
+            raise ValueError(f"`time_key` {name} has two labels that read {text!r}, at different times: rename one.")
+    return CellTimes(time_key, numbers[codes], np.unique(numbers), labels)
+
+
+def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
+    """The labels that occur, as scalars of their type, and which of them every cell has.
+
+    Raises
+    ------
+    TypeError
+        If they are truth values, dates, or complex.
+    """
+    import pandas as pd
+
+    values = column.cat.remove_unused_categories().cat.categories if hasattr(column, "cat") else column.unique()
+    dtype: Any = values.dtype
+    kind = getattr(dtype, "kind", "O")
+    if kind in "iuf":
+        values = np.asarray(values, dtype=getattr(dtype, "numpy_dtype", dtype))
+    present = [pd.Timedelta(v) for v in values] if kind == "m" else list(values)
+    odd = [p for p in present if isinstance(p, bool | np.bool_ | complex | np.complexfloating)]
+    if odd:
+        raise TypeError(
+            f"`time_key` {name} holds {dtype}, for instance {some(odd[:1])}: pass numbers or labels of time points; name another column."
+        )
+    if kind == "M" or any(isinstance(p, datetime.date | np.datetime64) for p in present):
+        raise TypeError(
+            f"`time_key` {name} holds dates ({dtype}), which have no zero: take the difference to the first date, "
+            f"adata.{name} - adata.{name}.min(), which is read in days."
+        )
+    codes = column.cat.remove_unused_categories().cat.codes if hasattr(column, "cat") else pd.factorize(column)[0]
+    return present, np.asarray(codes, dtype=np.intp)

@@ -1,0 +1,1 @@
+"""Responses to treatments: reading cells, storing fits and predictions."""

@@ -1,0 +1,176 @@
+"""Cells that training does not see, and what is found on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.read.checks import listed_names, some, suggest
+from scdiffot._data.read.extract import locate
+from scdiffot._utils.keys import Keys
+from scdiffot.core.response.evaluation import UnseenCells
+
+from .groups import MIN_CELLS
+from .predictions import read_response_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scdiffot.core.response import Stratum
+
+    from .groups import ResponseCells
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A division of cells into some to train on and others to test on, as masks ``(n,)``."""
+
+    name: str
+    training: np.ndarray
+    test: np.ndarray
+
+    def strata(self, cells: ResponseCells, mass: str | Mapping[str, float] | None) -> list[Stratum]:
+        """Cells to train on.
+
+        Raises
+        ------
+        KeyError, ValueError
+            As :meth:`~scdiffot._data.responses.groups.ResponseCells.strata`, with the name of the fold.
+        """
+        try:
+            return cells.strata(mass, self.training)
+        except ValueError as error:
+            raise ValueError(f"Without the cells of fold {self.name!r}: {error}") from error
+
+    def unseen(self, cells: ResponseCells, truth: np.ndarray | None = None) -> list[UnseenCells]:
+        """Cells to test on, for every condition that occurs among them; contexts that lack one side are left out.
+
+        Raises
+        ------
+        ValueError
+            If too few are left to compare, or true responses are missing.
+        """
+        found = []
+        for i, target in enumerate(cells.targets.condition_names):
+            usable = self.test & (cells.context >= 0)
+            control, treated = usable & cells.control, usable & (cells.condition == i)
+            if not treated.any():
+                continue
+            both = np.intersect1d(cells.context[control], cells.context[treated])
+            x, y = (np.flatnonzero(side & np.isin(cells.context, both)) for side in (control, treated))
+            for what, rows in (("control", x), (target, y)):
+                if len(rows) < MIN_CELLS:
+                    raise ValueError(
+                        f"Fold {self.name!r} has {len(rows)} {what!r} cells to test on (with their counterpart in the same "
+                        f"context): scores need at least {MIN_CELLS}. Raise `test_size`, or name what to hold out in `held_out`."
+                    )
+            numbers = np.bincount(cells.context[y]), np.bincount(cells.context[x])
+            shares = (numbers[0] / np.maximum(numbers[1], 1))[cells.context[x]]
+            true = None if truth is None else truth[x]
+            if true is not None and not (np.isfinite(true).all() and true.any()):
+                raise ValueError(
+                    f"`truth` is NaN, infinite or zero throughout in control cells of fold {self.name!r}: pass true responses."
+                )
+            found.append(UnseenCells(i, cells.states[x], cells.states[y], shares, true))
+        return found
+
+
+def random_folds(cells: ResponseCells, n_splits: int, test_size: float, rng: np.random.Generator) -> list[Fold]:
+    """Independent random divisions, each with the same shares of every context and group."""
+    group = np.where(cells.control, -2, cells.condition)
+    used = (group != -1) & (cells.context >= 0)
+    folds = []
+    for i in range(n_splits):
+        test = np.zeros(len(group), dtype=bool)
+        for context in range(len(cells.context_names)):
+            for code in np.unique(group[used & (cells.context == context)]):
+                rows = np.flatnonzero(used & (cells.context == context) & (group == code))
+                test[rng.permutation(rows)[: round(test_size * len(rows))]] = True
+        folds.append(Fold(str(i + 1), used & ~test, test))
+    return folds
+
+
+def class_folds(
+    cells: ResponseCells,
+    codes: np.ndarray,
+    names: list[str],
+    *,
+    held_out: str | float | Iterable[str | float] | None = None,
+    column: str,
+) -> list[Fold]:
+    """Hold out each class of cells in turn; cells of no class are neither trained nor tested on.
+
+    Raises
+    ------
+    KeyError
+        If there is no such class.
+    ValueError
+        If a class has no control or no treated cells, or nothing is left to train on.
+    """
+    used = (cells.control | (cells.condition >= 0)) & (cells.context >= 0) & (codes >= 0)
+    complete = [
+        name
+        for k, name in enumerate(names)
+        if (used & (codes == k) & cells.control).any() and (used & (codes == k) & ~cells.control).any()
+    ]
+    chosen = complete if held_out is None else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise KeyError(f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}")
+    lacking = [name for name in chosen if name not in complete]
+    if lacking:
+        raise ValueError(
+            f"`held_out` names {some(lacking)}, where control or treated cells are missing: nothing can be compared. "
+            f"Both are there in {some(complete) or 'none'}."
+        )
+    if not chosen or len(complete) < 2:
+        raise ValueError(
+            f"obs[{column!r}] has control and treated cells in {some(complete) or 'no class'}: holding out one of them needs "
+            "two, and one to hold out."
+        )
+    return [Fold(name, used & (codes != names.index(name)), used & (codes == names.index(name))) for name in chosen]
+
+
+def read_truth(adata: AnnData | MuData, truth: str, cells: ResponseCells) -> np.ndarray:
+    """Read true responses (n, d) of control cells, in the coordinates of the states.
+
+    Raises
+    ------
+    KeyError
+        If there are none of this name.
+    ValueError
+        If there are several conditions, or too few columns.
+    """
+    n_dims = cells.states.shape[1]
+    if len(cells.targets.labels) > 1:
+        raise ValueError(
+            f"`truth` is the response to one treatment at one dose, and there are {len(cells.targets.labels)}: evaluate one "
+            "at a time, or leave it out."
+        )
+    values = np.asarray(locate(adata, truth, argument="truth").array)
+    if values.ndim != 2 or values.shape[1] < n_dims:
+        raise ValueError(f"`truth` {truth!r} has shape {values.shape}: pass {n_dims} columns, those of the states.")
+    return values[:, :n_dims]
+
+
+def write_evaluation(adata: AnnData | MuData, keys: Keys, table: pd.DataFrame) -> None:
+    """Write the scores of an evaluation."""
+    adata.uns[keys.response_evaluation] = table
+
+
+def read_evaluation(adata: AnnData | MuData, key: str) -> pd.DataFrame:
+    """Read the scores of an evaluation.
+
+    Raises
+    ------
+    KeyError
+        If there are none.
+    """
+    name = Keys(key, "key").response_evaluation
+    return read_response_table(adata, key, name, source="tl.evaluate_response(adata, condition_key, control, target)")

@@ -1,0 +1,216 @@
+"""Untreated and treated cells, in their contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.read.checks import check_adata, listed_names, some, suggest
+from scdiffot._data.read.extract import representation
+from scdiffot._data.read.labels import cell_labels
+from scdiffot._utils.logging import logger
+from scdiffot.core.response import Stratum
+
+from .treatments import Treatments, read_doses, read_embedding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+MIN_CELLS = 20
+
+
+@dataclass(frozen=True)
+class ResponseCells:
+    """All that a fit of responses reads from an AnnData.
+
+    Parameters
+    ----------
+    states
+        States of all cells, shape ``(n, d)``.
+    use_rep
+        Full name of their representation.
+    control
+        Untreated cells, a mask ``(n,)``.
+    condition
+        Row of the condition of every treated cell, -1 for others, ``(n,)``.
+    context
+        Context of every cell, -1 where it has none, ``(n,)``.
+    context_names
+        Names of the contexts.
+    targets
+        The treatments.
+    """
+
+    states: np.ndarray
+    use_rep: str
+    control: np.ndarray
+    condition: np.ndarray
+    context: np.ndarray
+    context_names: list[str]
+    targets: Treatments
+
+    def strata(self, mass: str | Mapping[str, float] | None, cells: np.ndarray | None = None) -> list[Stratum]:
+        """Cells of every context before and after every treatment.
+
+        A context with too few treated cells is not coupled: the other contexts show its response. Where masses are numbers of
+        cells, its stratum carries the mass alone.
+
+        Parameters
+        ----------
+        mass
+            ``"n_cells"``: masses are numbers of cells; a dict of treatment -> cells that are left of each; None: all are left.
+        cells
+            Mask of the cells to use, ``(n,)``; all by default.
+
+        Raises
+        ------
+        KeyError
+            If `mass` lacks a treatment.
+        ValueError
+            If a context has no controls, a group is too small, or a mass cannot be used.
+        """
+        used = np.ones(len(self.states), bool) if cells is None else cells
+        names, found = self.targets.condition_names, []
+        enough = self._enough(used)
+        for code, name in enumerate(self.context_names):
+            here = used & (self.context == code)
+            control = np.flatnonzero(here & self.control)
+            treated = [np.flatnonzero(here & (self.condition == i)) for i in range(len(self.targets.labels))]
+            if len(control) == 0 and any(len(t) for t in treated):
+                raise ValueError(
+                    f"`context` {name!r} has treated cells and no control: leave its cells out, or merge contexts."
+                )
+            untreated = self.states[control]
+            for i, (label, rows) in enumerate(zip(self.targets.labels, treated, strict=True)):
+                if len(control) and len(rows) < MIN_CELLS and enough[i]:
+                    found += self._extinct(name, i, untreated, len(rows), mass)
+                elif len(rows):
+                    self._check_size(name, "control", len(control))
+                    self._check_size(name, names[i], len(rows))
+                    ratio = len(rows) / len(control)
+                    found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], ratio)))
+        seen = {s.condition for s in found if s.coupled}
+        missing = [name for i, name in enumerate(names) if i not in seen]
+        if missing:
+            raise ValueError(f"`target` {some(missing)} has no cells in any context that has controls.")
+        return found
+
+    def _enough(self, used: np.ndarray) -> list[bool]:
+        """Whether some context has enough cells on both sides, for every condition."""
+        n = len(self.context_names)
+
+        def numbers(cells: np.ndarray) -> np.ndarray:
+            return np.bincount(self.context[used & cells & (self.context >= 0)], minlength=n)
+
+        control = numbers(self.control) >= MIN_CELLS
+        conditions = range(len(self.targets.labels))
+        return [bool((control & (numbers(self.condition == i) >= MIN_CELLS)).any()) for i in conditions]
+
+    def _extinct(
+        self, context: str, i: int, untreated: np.ndarray, n_treated: int, mass: str | Mapping[str, float] | None
+    ) -> list[Stratum]:
+        """The stratum of a context with too few treated cells, if its numbers of cells count."""
+        condition = self.targets.condition_names[i]
+        by_numbers = mass == "n_cells"
+        # none among n cells: fewer than one was left
+        ratio = max(n_treated, 0.5) / len(untreated)
+        if by_numbers:
+            meaning = (
+                f"survival there is {ratio:.2g} by these numbers. If it was not treated at all, leave its cells out"
+            )
+        else:
+            meaning = (
+                "numbers of cells do not count in this fit; if its cells die, pass `unbalanced=True, mass='n_cells'`"
+            )
+        logger.warning(
+            "`context` %r has %d untreated cells and %d treated with %r, too few (%d are needed) to learn from: it takes the "
+            "response of the other contexts, and %s.",
+            context,
+            len(untreated),
+            n_treated,
+            condition,
+            MIN_CELLS,
+            meaning,
+        )
+        return [Stratum(untreated, untreated[:0], i, ratio)] if by_numbers else []
+
+    def _check_size(self, context: str, group: str, n: int) -> None:
+        if n < MIN_CELLS:
+            where = "" if len(self.context_names) == 1 else f" of context {context!r}"
+            raise ValueError(
+                f"`condition_key` {group!r}{where} has {n} cells: a response needs at least {MIN_CELLS}. "
+                "Leave this group out, or merge groups."
+            )
+
+
+def read_groups(
+    adata: AnnData | MuData,
+    condition_key: str,
+    control: str,
+    target: str | Iterable[str],
+    *,
+    use_rep: str,
+    n_dims: int | None = None,
+    context: str | None = None,
+    dose_key: str | None = None,
+    target_embedding: str | None = None,
+) -> ResponseCells:
+    """Read and check untreated and treated cells; see :func:`scdiffot.tl.fit_response` for the parameters."""
+    check_adata(adata)
+    codes, labels = cell_labels(adata, condition_key, argument="condition_key")
+    names = listed_names("target", target, numbers=True)
+    if not names:
+        raise ValueError("`target` names no condition: pass at least one.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"`target` names a condition twice: {some(names)}.")
+    for argument, wanted in (("control", [str(control)]), ("target", names)):
+        unknown = [w for w in wanted if w not in labels]
+        if unknown:
+            raise KeyError(
+                f"`{argument}` is {unknown[0]!r}, which is not in obs[{condition_key!r}]. {suggest(unknown[0], labels)}"
+            )
+    if str(control) in names:
+        raise ValueError(f"`target` {control!r} is the control: name what cells were treated with.")
+    states, rep = representation(adata, use_rep, n_dims=n_dims)
+    is_control = codes == labels.index(str(control))
+    treated = [codes == labels.index(name) for name in names]
+    used = is_control | np.any(treated, axis=0)
+    if not np.ptp(states[used], axis=0).any():
+        raise ValueError(f"`use_rep` {rep!r} is the same in all cells: there is no response in it; name another.")
+    doses, of_cell = read_doses(adata, dose_key, treated)
+    embedding, shift, scale = read_embedding(adata, target_embedding, names)
+    targets = Treatments(names, doses, embedding, target_embedding or "", shift, scale)
+    condition = np.full(adata.n_obs, -1)
+    for i, (name, dose) in enumerate(targets.labels):
+        rows = treated[names.index(name)]
+        condition[rows if np.isnan(dose) else rows & (of_cell == dose)] = i
+    groups, group_names = np.zeros(adata.n_obs, np.intp), ["all"]
+    if context is not None:
+        groups, group_names = cell_labels(adata, context, argument="context")
+    return ResponseCells(states, rep, is_control, condition, groups, group_names, targets)
+
+
+def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> float:
+    if mass is None:
+        return 1.0
+    if isinstance(mass, str):
+        if mass != "n_cells":
+            raise ValueError(f"`mass` is {mass!r}: pass 'n_cells', a dict (condition -> cells left of each), or None.")
+        return ratio
+    if not isinstance(mass, Mapping):
+        raise TypeError(
+            f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (condition -> cells left of each), or None."
+        )
+    if name not in mass:
+        raise KeyError(f"`mass` has no value for {name!r}: add it.")
+    value = mass[name]
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+        raise ValueError(f"`mass` of {name!r} is {value}: pass a positive number.")
+    return float(value)

@@ -1,0 +1,139 @@
+"""Writing predicted responses, and dropping them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.read.checks import is_mudata, some
+from scdiffot._data.read.columns import drop_columns
+from scdiffot._data.read.expression import PORTION
+from scdiffot._data.read.gene_names import match_genes
+from scdiffot._utils.keys import Keys
+from scdiffot._utils.logging import logger
+
+from .predictions import PredictionInfo, read_prediction_info
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scdiffot._data.write.decoders import GeneSpace
+    from scdiffot.core.response import Prediction
+
+
+def drop_predictions(adata: AnnData | MuData, key: str) -> None:
+    """Drop all predictions of a response, of whatever name."""
+    for name in [key, *_prediction_names(adata, key)]:
+        keys = Keys(name)
+        _drop_prediction(adata, keys)
+        adata.obsm.pop(keys.untreated, None)
+        adata.uns.pop(keys.untreated, None)
+
+
+def _prediction_names(adata: AnnData | MuData, key: str) -> list[str]:
+    """Names of the predictions of a response, forward and inverse."""
+    suffixes = [name.removeprefix(Keys().uns) for name in (Keys().prediction, Keys().untreated)]
+    entries = [(str(name), entry) for name, entry in adata.uns.items() if hasattr(entry, "keys")]
+    return [
+        name.removesuffix(suffix)
+        for name, entry in entries
+        for suffix in suffixes
+        if name.endswith(suffix) and name != suffix and entry.get("key") == key
+    ]
+
+
+def check_prediction_free(adata: AnnData | MuData, keys: Keys, key: str) -> None:
+    """Refuse to write the prediction of one response under the name of another.
+
+    Raises
+    ------
+    ValueError
+        If there is a response of that name.
+    """
+    if keys.uns != key and keys.response in adata.uns:
+        raise ValueError(
+            f"`key_added` is {keys.uns!r}, which is the name of another response in adata.uns[{keys.response!r}]: name another."
+        )
+
+
+def write_prediction(
+    adata: AnnData | MuData,
+    keys: Keys,
+    cells: np.ndarray,
+    present: np.ndarray,
+    prediction: Prediction,
+    *,
+    inverse: bool,
+    info: PredictionInfo,
+    space: GeneSpace | None = None,
+    positions: np.ndarray | None = None,
+) -> None:
+    """Write what was predicted for some cells (positions), whose present states are given.
+
+    ``positions`` are genes among those of ``space``; all of them by default.
+    """
+
+    def column(values: np.ndarray) -> np.ndarray:
+        full = np.full((adata.n_obs, *values.shape[1:]), np.nan, np.float32)
+        full[cells] = values
+        return full
+
+    if inverse:
+        adata.obsm[keys.untreated] = column(prediction.states)
+        info.write(adata, keys.untreated)
+        return
+    owner, layer = None, None
+    if space is not None:
+        owner, layer = _decoded(adata, space, cells, prediction.states, positions)
+    before = read_prediction_info(adata, keys.uns)
+    if before is not None and before.label != info.label:
+        logger.warning(
+            "The prediction of %s under %r is replaced by that of %s; `key_added` keeps both.",
+            before.label,
+            keys.uns,
+            info.label,
+        )
+    _drop_prediction(adata, keys)
+    info.write(adata, keys.prediction)
+    adata.obsm[keys.predicted] = column(prediction.states)
+    adata.obsm[keys.response] = column(prediction.states - present)
+    adata.obs[keys.effect_size] = column(prediction.action)
+    if prediction.survival is not None:
+        adata.obs[keys.survival] = column(prediction.survival)
+    if owner is not None:
+        owner.layers[keys.predicted] = layer
+
+
+def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
+    """Drop the last prediction, and what was read off it."""
+    for name in (keys.response, keys.predicted):
+        adata.obsm.pop(name, None)
+    drop_columns(adata, (keys.effect_size, keys.survival, keys.response_cluster))
+    for name in (keys.prediction, keys.response_subpopulations, keys.response_features):
+        adata.uns.pop(name, None)
+    for owner in adata.mod.values() if is_mudata(adata) else [adata]:
+        owner.layers.pop(keys.predicted, None)
+
+
+def _decoded(
+    adata: AnnData | MuData, space: GeneSpace, cells: np.ndarray, states: np.ndarray, positions: np.ndarray | None
+) -> tuple[AnnData, np.ndarray]:
+    """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
+    wanted = np.arange(len(space.names)) if positions is None else positions
+    owner, names = adata, space.var_names[wanted]
+    if is_mudata(adata):
+        owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
+        if owner is None:
+            raise KeyError(f"`genes` are in no modality of `adata`, for instance {some(names[:3])}.")
+    columns = space.columns[wanted] if owner is space.owner else match_genes(owner, names)
+    if (columns < 0).any():
+        missing = names[columns < 0]
+        raise KeyError(f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others.")
+    rows = owner.obs_names.get_indexer(adata.obs_names[cells])
+    layer = np.full(owner.shape, np.nan, np.float32)
+    for start in range(0, len(cells), PORTION):
+        part = slice(start, start + PORTION)
+        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, wanted]
+    return owner, layer

@@ -1,0 +1,204 @@
+"""What a fit of responses and its predictions leave in an AnnData, and the states of cells."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.checks import is_mudata, some
+from scdiffot._data.read.expression import PORTION, dense
+from scdiffot._data.read.extract import locate, representation
+from scdiffot._data.read.gene_names import match_genes
+from scdiffot._data.read.scale import N_COMPARED, check_scale
+from scdiffot._data.write.decoders import gene_space
+from scdiffot._data.write.fingerprints import RESPONSE, check_decoder, check_states, write_fingerprints
+from scdiffot._data.write.seals import seal
+from scdiffot._utils import keys as _keys
+from scdiffot._utils.rng import rng_name
+
+from .prediction_store import drop_predictions
+from .stored_responses import is_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scdiffot._data.write.decoders import GeneSpace
+    from scdiffot._utils.keys import Keys
+
+    from .groups import ResponseCells
+
+
+def response_params(
+    cells: ResponseCells,
+    *,
+    condition_key: str,
+    control: str,
+    context: str | None,
+    dose_key: str | None,
+    mass: str | Mapping[str, float] | None,
+    rng: int | np.random.Generator,
+) -> dict[str, Any]:
+    """Collect what it takes to read the same cells again, as strings, numbers and arrays."""
+    targets = cells.targets
+    return {
+        "condition_key": condition_key,
+        "control": str(control),
+        "targets": np.array(targets.names, dtype=object).astype(str),
+        "doses": json.dumps(targets.doses),
+        "context": context or "",
+        "dose_key": dose_key or "",
+        "use_rep": cells.use_rep,
+        "n_dims": cells.states.shape[1],
+        "mass": json.dumps(mass if mass is None or isinstance(mass, str) else dict(mass)),
+        "target_embedding": targets.embedding_key,
+        "embedding": targets.embedding,
+        "embedding_shift": targets.shift,
+        "embedding_scale": targets.scale,
+        "rng": rng_name(rng),
+    }
+
+
+def write_response(
+    adata: AnnData | MuData, keys: Keys, *, params: dict[str, Any], history: dict[str, Any], model: dict[str, Any]
+) -> None:
+    """Write a fitted response, and drop what an earlier one of that name predicted."""
+    drop_predictions(adata, keys.uns)
+    params = {**params, "decoder": write_fingerprints(adata, keys, RESPONSE, params)}
+    entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
+    adata.uns[keys.response] = seal(entry, _keys.PARAMS, _keys.RESPONSE_MODEL)
+
+
+def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
+    """Refuse to overwrite an entry of `uns` that is not a response.
+
+    Raises
+    ------
+    ValueError
+        If `uns` holds something else under that name.
+    """
+    found = adata.uns.get(keys.response)
+    if found is not None and not is_response(found):
+        raise ValueError(
+            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.response!r}] holds something that is not a response: "
+            "name another."
+        )
+
+
+def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+    """States of the cells of an AnnData in the coordinates that a response was fitted in.
+
+    Raises
+    ------
+    KeyError
+        If the representation, or one of its genes, is missing.
+    ValueError
+        If the representation has other axes than that of the reference, or is expression on another scale.
+    """
+    use_rep, n_dims = params["use_rep"], params["n_dims"]
+    own = _check_reference(reference, params)
+    if adata is reference:
+        return own
+    there = locate(reference, use_rep)
+    try:
+        found = locate(adata, use_rep)
+    except KeyError as error:
+        raise KeyError(
+            f"`adata` has no {use_rep!r}, in which the response was fitted: pass `project=True` to compute it from the genes "
+            "with the axes of `reference`, or embed the cells together with those of the reference."
+        ) from error
+    if is_mudata(found.owner) or is_mudata(there.owner):
+        return representation(adata, use_rep, n_dims=n_dims)[0]
+    if there.key not in there.owner.obsm:
+        # states are genes
+        names = there.owner.var_names[:n_dims]
+        columns = match_genes(found.owner, names)
+        if (columns < 0).any():
+            raise KeyError(f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to.")
+        states = representation(adata, use_rep)[0][:, columns]
+        fitted = representation(reference, use_rep, n_dims=n_dims)[0]
+        check_scale(
+            states[_some_rows(len(states))], genes_of(reference, params), fitted, name=f"`adata` {found.name!r}"
+        )
+        return states
+    states = representation(adata, use_rep, n_dims=n_dims)[0]
+    _check_axes(found.owner, there.owner, found.key, n_dims)
+    return states
+
+
+def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+    """Encode the genes of an AnnData with the axes of a reference, matched by name.
+
+    Raises
+    ------
+    KeyError
+        If a gene is missing.
+    ValueError
+        If the representation of the reference has no encoder, or X is on another scale than its source.
+    """
+    import torch
+
+    _check_reference(reference, params)
+    space = genes_of(reference, params)
+    columns = match_genes(adata, space.names)
+    if (columns < 0).any():
+        missing = space.names[columns < 0]
+        raise KeyError(
+            f"`adata` lacks {len(missing)} genes of the reference, for instance {some(missing[:3])}: add them."
+        )
+    if adata.X is None:
+        raise ValueError("`adata` has no X: put the expression there that the representation of the reference saw.")
+    some_cells = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
+    fitted = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_scale(some_cells, space, fitted, name="`adata` X")
+    parts = []
+    for start in range(0, adata.n_obs, PORTION):
+        x = torch.as_tensor(dense(adata.X[start : start + PORTION])[:, columns], dtype=torch.float32)
+        with torch.no_grad():
+            parts.append(space.decoder.encode(x).numpy())
+    return np.concatenate(parts)
+
+
+def _some_rows(n: int) -> np.ndarray:
+    """Evenly spaced cells that show the scale of all."""
+    return np.unique(np.linspace(0, n - 1, min(n, N_COMPARED)).astype(int))
+
+
+def genes_of(
+    reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None, *, gene_symbols: str | None = None
+) -> GeneSpace:
+    """Decoder of the representation of a response; see :func:`~scdiffot._data.write.decoders.read_genes`."""
+    use_rep, n_dims = params["use_rep"], params["n_dims"]
+    space = gene_space(reference, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
+    if decoder is None:
+        digest = params.get("decoder")
+        check_decoder(reference, params["key"], RESPONSE, use_rep=use_rep, n_dims=n_dims, digest=digest)
+    return space
+
+
+def _check_reference(reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+    """States of the cells with the response, which must be those that it was fitted to."""
+    states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_states(reference, params["key"], RESPONSE, states, params["use_rep"])
+    return states
+
+
+def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> None:
+    """Refuse a PCA of its own, which gives other coordinates."""
+    name = "PCs" if key == "X_pca" else key
+    if name not in owner.varm or name not in reference.varm:
+        return
+    loadings = np.asarray(reference.varm[name])[:, :n_dims]
+    weighted = np.any(loadings != 0, axis=1)
+    rows = match_genes(owner, reference.var_names[weighted])
+    own = np.asarray(owner.varm[name])
+    same = own.shape[1] >= n_dims and (rows >= 0).all()
+    if not same or not np.allclose(own[rows, :n_dims], loadings[weighted], atol=1e-4):
+        raise ValueError(
+            f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` to compute it with those of "
+            "the reference, or embed the cells together."
+        )

@@ -1,0 +1,1 @@
+"""Storing results in an AnnData, and reading them back."""

@@ -1,0 +1,111 @@
+"""Tables of cells and classes, and what is stored with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.labels import column_names
+from scdiffot._utils.errors import damaged
+from scdiffot._utils.keys import ANCESTRY, FATE, Keys
+from scdiffot._utils.layouts import Table, read
+
+from .store import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def write_fate(
+    adata: AnnData | MuData,
+    keys: Keys,
+    cells: np.ndarray,
+    *,
+    tables: dict[str, np.ndarray],
+    columns: dict[str, np.ndarray],
+    found: dict[str, Any],
+) -> None:
+    """Write tables (cells x classes) and columns (cells), which are NaN for all but some cells, and the entry of `uns`."""
+    adata.obsm.pop(keys.fate_path, None)
+    for name, values in tables.items():
+        adata.obsm[name] = _table(adata, cells, values, found["classes"])
+    for name, values in columns.items():
+        column = np.full(adata.n_obs, np.nan)
+        column[cells] = values
+        adata.obs[name] = column
+    adata.uns[keys.uns][FATE] = found
+
+
+def write_ancestry(
+    adata: AnnData | MuData,
+    keys: Keys,
+    cells: np.ndarray,
+    *,
+    density: np.ndarray,
+    composition: np.ndarray,
+    found: dict[str, Any],
+) -> None:
+    """Write the density (cells x types of the descendants), its sums by type (types x earlier types), and the entry of `uns`."""
+    import pandas as pd
+
+    adata.obsm[keys.ancestry] = _table(adata, cells, density, found["types"])
+    sums = pd.DataFrame(composition, found["types"].tolist(), column_names(found["source_types"]))
+    adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
+
+
+def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Read the entry of `uns`, and the tables ``fate``, ``fate_se`` and (if there) ``fate_path`` with the names of the classes.
+
+    Raises
+    ------
+    KeyError
+        If fates have not been computed.
+    """
+    source = "tl.sta_forward(adata, cell_key)"
+    found: dict[str, Any] = read_table(adata, key, FATE, source=source)
+    keys = Keys(key, "key")
+    stored = {"fate": keys.fate, "fate_se": keys.fate_se}
+    if keys.fate_path in adata.obsm:
+        stored["fate_path"] = keys.fate_path
+    return found, {n: _stored(adata, k, found["classes"], source) for n, k in stored.items()}
+
+
+def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Read the entry of `uns`, and the densities with the names of the types.
+
+    Raises
+    ------
+    KeyError
+        If ancestors have not been computed.
+    """
+    source = "tl.sta_backward(adata, cell_key)"
+    found: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
+    place = f"adata.uns[{key!r}][{ANCESTRY!r}]['composition']"
+    found["composition"] = _named(found["composition"], found["source_types"], place)
+    return found, _stored(adata, Keys(key, "key").ancestry, found["types"], source)
+
+
+def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    full = np.full((adata.n_obs, values.shape[1]), np.nan)
+    full[cells] = values
+    return pd.DataFrame(full, index=adata.obs_names, columns=column_names(names))
+
+
+def _stored(adata: AnnData | MuData, name: str, classes: Sequence[str], source: str) -> pd.DataFrame:
+    if name not in adata.obsm:
+        raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.{source} first.")
+    return _named(adata.obsm[name], classes, f"adata.obsm[{name!r}]")
+
+
+def _named(table: Any, names: Sequence[str], place: str) -> pd.DataFrame:
+    frame: pd.DataFrame = read(table, Table(dict.fromkeys(column_names(names), "number")), place)
+    if frame.shape[1] != len(names):
+        raise damaged(place, f"has {frame.shape[1]} columns, not {len(names)}")
+    return frame.set_axis([str(name) for name in names], axis=1)

@@ -1,0 +1,99 @@
+"""Perturbations that are stored with a fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scdiffot._data.read.checks import suggest
+from scdiffot._utils.keys import PERTURB_SCREEN, PERTURBATION, Keys
+from scdiffot._utils.layouts import read
+from scdiffot._utils.names import key_name, unsafe_name
+
+from .entry_layouts import RESULTS
+from .store import read_fit, read_table
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
+    """Name of an entry of a file, where slashes separate levels and long names are shortened.
+
+    Raises
+    ------
+    TypeError
+        If the name is not a string.
+    ValueError
+        If files cannot hold it, or another perturbation has the same entry.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"`name` is a {type(name).__name__}: pass a string, the name of the perturbation.")
+    entry = key_name(name)
+    reason = unsafe_name(entry)
+    if reason:
+        raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
+    stored = read_fit(adata, key).get(PERTURBATION, {})
+    there = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
+    if there is not None and there["name"] != name:
+        raise ValueError(
+            f"`name` is {name!r}, and {str(there['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
+            "Pass another name."
+        )
+    return entry
+
+
+def write_perturbation(adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]) -> None:
+    """Write a perturbation beside the others."""
+    stored = adata.uns[keys.uns].setdefault(PERTURBATION, {})
+    stored[entry] = found
+
+
+def write_screen(adata: AnnData | MuData, keys: Keys, found: dict[str, Any]) -> None:
+    """Write a screen."""
+    adata.uns[keys.uns][PERTURB_SCREEN] = found
+
+
+def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> list[dict[str, Any]]:
+    """Read one perturbation, or all in the order in which they are stored.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    """
+    stored = read_table(adata, key, PERTURBATION, source="tl.perturb(adata, genes, cell_key)")
+    if name is None:
+        return list(stored.values())
+    names = [str(found["name"]) for found in stored.values()]
+    if not (isinstance(name, str) and name in names):
+        raise KeyError(f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}")
+    return [found for found in stored.values() if str(found["name"]) == name]
+
+
+def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, Any]:
+    """Read one perturbation, which must be named where there are several.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    ValueError
+        If there are several, and no name.
+    """
+    found = read_perturbations(adata, key, name)
+    if len(found) > 1:
+        raise ValueError(f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in found])}")
+    return found[0]
+
+
+def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
+    """Read a screen.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    found: dict[str, Any] = read_table(adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)")
+    return found

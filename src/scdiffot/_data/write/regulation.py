@@ -1,0 +1,140 @@
+"""Regulation between genes, and of growth: what is stored, and reading it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.checks import choose_names, some
+from scdiffot._data.read.times.values import closest
+from scdiffot._utils.keys import GROWTH_GENES, REGULATION
+from scdiffot._utils.number_text import number_text
+
+from .store import read_params, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+
+@dataclass(frozen=True)
+class Regulations:
+    """Regulation between G genes in K groups.
+
+    Parameters
+    ----------
+    genes
+        Names of the genes, shape ``(G,)``.
+    groups, times
+        Name of every group, and its time (NaN if it has cells of any time), shape ``(K,)``.
+    mean, sd, stability
+        Of every derivative over the cells, shape ``(K, G, G)``, targets by regulators.
+    threshold
+        Stability from which on an edge is kept.
+    time_key
+        Name of the column of times.
+    """
+
+    genes: np.ndarray
+    groups: np.ndarray
+    times: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    stability: np.ndarray
+    threshold: float
+    time_key: str
+
+    @property
+    def labels(self) -> list[str]:
+        """How to call every group in a figure."""
+        return labels(self.groups, self.times, self.time_key)
+
+    def find(self, group: str | Iterable[str] | None, time: float | None = None) -> np.ndarray:
+        """Positions of groups.
+
+        Raises
+        ------
+        KeyError
+            If there is no group of that name, or none of that time.
+        """
+        found = find_groups(self.groups, group)
+        if time is None:
+            return found
+        there = self.times[found]
+        observed = np.unique(there[np.isfinite(there)])
+        k = closest(observed, time)
+        found = found[there == observed[k]] if k is not None else found[:0]
+        if len(found) == 0:
+            own = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+            raise KeyError(
+                f"`time` is {number_text(time)}, but the groups are {own}: run tl.regulation with per_time=True."
+            )
+        return found
+
+    def kept(self, k: int) -> np.ndarray:
+        """Which edges of a group are kept, shape ``(G, G)``."""
+        return (self.stability[k] >= np.float32(self.threshold)) & (self.mean[k] != 0)
+
+
+def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
+    """Names of groups, with their times if they have some."""
+    pairs = zip(groups, times, strict=True)
+    return [str(name) if np.isnan(t) else f"{name}, {time_key} {number_text(t)}" for name, t in pairs]
+
+
+def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.ndarray:
+    """Positions of groups by name, in the order they were asked for; all of them for None.
+
+    Raises
+    ------
+    KeyError
+        If one does not exist.
+    TypeError
+        If they are not names.
+    ValueError
+        If none is named.
+    """
+    if group is None:
+        return np.arange(len(groups))
+    chosen = choose_names("group", group, groups)
+    return np.concatenate([np.flatnonzero(groups == name) for name in chosen])
+
+
+def write_regulation(adata: AnnData | MuData, key: str, found: dict[str, Any]) -> None:
+    """Write the entry of `uns`."""
+    adata.uns[key][REGULATION] = found
+
+
+def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
+    """Read what `tl.regulation` has found.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or it has not been run.
+    """
+    found = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
+    arrays = {name: np.asarray(found[name]) for name in ("genes", "groups", "times", "mean", "sd", "stability")}
+    return Regulations(**arrays, threshold=float(found["threshold"]), time_key=read_params(adata, key)["time_key"])
+
+
+def write_growth_genes(adata: AnnData | MuData, key: str, table: pd.DataFrame) -> None:
+    """Write the table."""
+    adata.uns[key][GROWTH_GENES] = table
+
+
+def read_growth_genes(adata: AnnData | MuData, key: str) -> pd.DataFrame:
+    """Read what `tl.growth_genes` has found.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or it has not been run.
+    """
+    # files number rows by strings
+    return read_table(adata, key, GROWTH_GENES, source="tl.growth_genes(adata)").reset_index(drop=True)

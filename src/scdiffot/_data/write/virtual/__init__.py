@@ -1,0 +1,1 @@
+"""An AnnData for cells and slices that were never measured."""

@@ -1,0 +1,1 @@
+"""Small helpers without state that every part of the package may import."""

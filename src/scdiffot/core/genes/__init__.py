@@ -1,0 +1,1 @@
+"""Genes: decoders, regulation, trends and perturbations."""

@@ -1,0 +1,1 @@
+"""Fates, ancestors, transitions and the landscape."""

@@ -1,0 +1,85 @@
+"""Where cells came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scdiffot._utils.rng import as_generator, torch_seed
+from scdiffot.core.simulate.paths import Walk, in_portions, legs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scdiffot.core.nets.model import RUOTModel
+
+# The score pulls particles back to the cells within a fraction of an interval; steps must resolve it.
+N_STEPS = 20
+
+
+def ancestors(
+    model: RUOTModel,
+    x: np.ndarray,
+    t1: float,
+    *,
+    t0: float,
+    n_trajectories: int = 30,
+    weighted: bool = False,
+    n_steps: int = N_STEPS,
+    rng: int | np.random.Generator = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    r"""Follow cells back in time, along the time reversal ``dY = (-b + sigma^2 s) ds + sigma dW``.
+
+    Without weights the paths are those of the ancestors: every cell has exactly one at every earlier time, however many descendants that
+    one has. Weighted by :math:`\exp(-\int g)`, which undoes proliferation, later cells make up the earlier population.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    x
+        Cells, shape ``(n, d)``.
+    t1
+        Time at which they were observed.
+    t0
+        Earlier time.
+    n_trajectories
+        Paths of every cell.
+    weighted
+        Whether to weight.
+    n_steps
+        Steps in an interval between snapshots.
+    rng
+        Seed or generator.
+    progress
+        Called with the number of cells that were done since the last call.
+
+    Yields
+    ------
+    For some cells after the other, so that memory does not grow with their number: which cells; states at `t0`, shape
+    ``(cells, n_trajectories, d)``; and weights, shape ``(cells, n_trajectories)``, in cells at `t0` per cell at `t1`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scdiffot.core import FitConfig, Snapshots, fit
+    >>> from scdiffot.core.lineage.ancestry import ancestors
+    >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
+    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
+    [(60, 30, 2)]
+    """
+    course = legs(model, np.array([t1, t0]), n_steps)
+
+    def follow(cells: slice, generator: np.random.Generator) -> tuple[slice, np.ndarray, np.ndarray]:
+        noise = torch.Generator().manual_seed(torch_seed(generator))
+        walk = Walk(model, x[cells], n_trajectories=n_trajectories, backward=True, growth=weighted, generator=noise)
+        walk.to_the_end(course)
+        n_cells, _, d = walk.x.shape
+        states = model.scaling.state_out(walk.x.reshape(-1, d).numpy()).reshape(n_cells, n_trajectories, d)
+        return cells, states, walk.log_w.double().exp().numpy()
+
+    yield from in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress)

@@ -1,0 +1,1 @@
+"""The networks, their optimiser, and the fitted model."""

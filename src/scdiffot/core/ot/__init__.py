@@ -1,0 +1,1 @@
+"""Transport between two clouds of points."""

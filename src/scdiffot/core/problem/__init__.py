@@ -1,0 +1,1 @@
+"""The problem: weighted snapshots, the units they are scaled to, and the configuration."""

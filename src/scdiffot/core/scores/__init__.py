@@ -1,0 +1,1 @@
+"""Distances, scores and tests of populations."""

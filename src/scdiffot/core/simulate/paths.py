@@ -1,0 +1,197 @@
+"""Many stochastic paths of every cell, moved together."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scdiffot.core.nets.fields import reversed_drift_and_growth
+from scdiffot.core.nets.seeding import use_one_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from scdiffot.core.nets.fields import Fields
+    from scdiffot.core.nets.model import RUOTModel
+
+# Particles that move together: few enough for their hidden layers to stay near the processor.
+TOGETHER = 4096
+
+Result = TypeVar("Result")
+
+
+def in_portions(
+    work: Callable[[slice, np.random.Generator], Result],
+    n_cells: int,
+    n_trajectories: int,
+    *,
+    rng: np.random.Generator,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Result]:
+    """Do the work for some cells after the other, so that memory does not grow with their number; results come in order.
+
+    As many portions are under way as torch has threads, with one thread each: that wastes nothing on waiting for each other.
+    Every portion has a generator of its own, so that results do not depend on the number of threads.
+    """
+    size = max(TOGETHER // n_trajectories, 1)
+    parts = [slice(first, min(first + size, n_cells)) for first in range(0, n_cells, size)]
+    seeds = rng.integers(2**63, size=len(parts))
+    n_threads = torch.get_num_threads()
+    waiting: deque[tuple[slice, Future[Result]]] = deque()
+    pool = ThreadPoolExecutor(n_threads, initializer=use_one_thread)
+    try:
+        tasks = iter(zip(parts, seeds, strict=True))
+        for _ in parts:
+            # No more results wait than can be used soon.
+            for part, seed in islice(tasks, 2 * n_threads - len(waiting)):
+                waiting.append((part, pool.submit(work, part, np.random.default_rng(seed))))
+            part, future = waiting.popleft()
+            yield future.result()
+            if progress is not None:
+                progress(part.stop - part.start)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def legs(model: RUOTModel, stops: np.ndarray, n_steps: int) -> list[tuple[float, float, int]]:
+    """Start, end and number of steps between stops, in the solver's time; fields may jump at snapshots, which are stops too.
+
+    `n_steps` is the number in an interval between snapshots; parts of an interval get their share.
+    """
+    knots = model.scaling.time_in(model.times)
+    ends = model.scaling.time_in(stops)
+    low, high = ends.min(), ends.max()
+    points = np.unique(np.concatenate([ends, knots[(knots > low) & (knots < high)]]))
+    points = points[np.concatenate([[True], np.diff(points) > 1e-7 * (knots[-1] - knots[0])])]
+    k = np.clip(np.searchsorted(knots, (points[1:] + points[:-1]) / 2) - 1, 0, len(knots) - 2)
+    share = np.diff(points) / np.diff(knots)[k]
+    counts = np.maximum(np.ceil(n_steps * share - 1e-6), 1).astype(int)
+    found = [(float(a), float(b), int(n)) for a, b, n in zip(points[:-1], points[1:], counts, strict=True)]
+    return found if ends[-1] > ends[0] else [(b, a, n) for a, b, n in reversed(found)]
+
+
+class Walk:
+    r"""Particles that follow ``dX = b dt + sigma dW, dlog w = g dt`` or the time reversal of it.
+
+    The two-step scheme of Adams and Bashforth, ``X' = X + (3 b - b_before) dt / 2 + sigma dW``, started by a step of Heun, and the
+    trapezoidal rule for the growth. With additive noise means of functions of the state and the weight are of order
+    two in the step, for one evaluation of the fields in each.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    x
+        Cells to start at, in the user's units, shape ``(n, d)``.
+    n_trajectories
+        Particles of each.
+    backward
+        Whether to run the time reversal; legs then go back in time.
+    growth
+        Whether weights follow the growth.
+    generator
+        Source of the noise.
+
+    Attributes
+    ----------
+    x, log_w
+        States (n, m, d) and log weights (n, m), in the solver's units.
+    """
+
+    def __init__(
+        self,
+        model: RUOTModel,
+        x: np.ndarray,
+        *,
+        n_trajectories: int,
+        backward: bool = False,
+        growth: bool = True,
+        generator: torch.Generator,
+    ) -> None:
+        self._fields: Fields = model.networks
+        self._backward, self._weighted, self._generator = backward, growth, generator
+        cells = torch.from_numpy(model.scaling.state_in(x))
+        self.x = cells[:, None].expand(-1, n_trajectories, -1)
+        self.log_w = torch.zeros(len(cells), n_trajectories)
+        self._at_cells = True
+        self._drift = self._before = self.x
+        self._growth = self.log_w
+
+    @torch.no_grad()
+    def leg(self, start: float, end: float, n_steps: int) -> Iterator[float]:
+        """Walk from one time to another, between which the fields are smooth; yields the time after every step."""
+        dt = (end - start) / n_steps
+        # Just inside the leg, where fields that jump at its ends have their one-sided limits.
+        inside = 1e-4 * dt
+        self._drift, self._growth = self._rates(start + inside)
+        for j in range(n_steps):
+            now = start + (j + 1) * dt
+            t = now - inside if j == n_steps - 1 else now
+            noise = self._fields.sigma * abs(dt) ** 0.5 * torch.randn(self.x.shape, generator=self._generator)
+            x, drift = self.x, self._drift
+            if j == 0:
+                self.x = self._fields.move(x, drift * dt, noise)
+                mean = (drift + self._rates(t)[0]) / 2
+            else:
+                mean = 1.5 * drift - 0.5 * self._before
+            self.x = self._fields.move(x, mean * dt, noise)
+            self._before, growth = drift, self._growth
+            self._drift, self._growth = self._rates(t)
+            self.log_w = self.log_w + (growth + self._growth) * (dt / 2)
+            yield now
+
+    def to_the_end(self, course: Iterable[tuple[float, float, int]]) -> None:
+        """Walk through all legs without a stop."""
+        for leg in course:
+            for _ in self.leg(*leg):
+                pass
+
+    def select(self, index: Tensor) -> None:
+        """Replace the particles of every cell by others of the same cell, (n, m)."""
+        for name in ("x", "_drift", "_before"):
+            setattr(self, name, pick(getattr(self, name), index))
+        self.log_w, self._growth = self.log_w.gather(1, index), self._growth.gather(1, index)
+
+    def _rates(self, t: float) -> tuple[Tensor, Tensor]:
+        n, m, d = self.x.shape
+        # All particles of a cell start from one place.
+        x = self.x[:, 0] if self._at_cells else self.x.reshape(n * m, d)
+        drifts, growths = [], []
+        # One cell may have more particles than should move together.
+        for part in x.split(TOGETHER):
+            drift, growth = self._drift_and_growth(part, torch.full((len(part),), t))
+            drifts.append(drift)
+            growths.append(growth * self._weighted)
+        shape = (n, 1) if self._at_cells else (n, m)
+        self._at_cells = False
+        return torch.cat(drifts).view(*shape, d).expand(n, m, d), torch.cat(growths).view(shape).expand(n, m)
+
+    def _drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._backward:
+            return self._fields.drift_and_growth(x, t)
+        return reversed_drift_and_growth(self._fields, x, t)
+
+
+def pick(values: Tensor, index: Tensor) -> Tensor:
+    """Vectors (n, m, d) at an index (n, m) of the second axis."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def systematic(log_w: Tensor, u: Tensor) -> Tensor:
+    """Indices (n, m) of particles drawn by their weights: equally spaced quantiles, shifted at random by u (n,) in [0, 1)."""
+    n, m = log_w.shape
+    cumulative = torch.softmax(log_w.double(), 1).cumsum(1)
+    points = (torch.arange(m, dtype=torch.float64) + u.double()[:, None]) / m
+    return torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True).clamp(max=m - 1)
+
+
+def effective_share(log_w: Tensor) -> Tensor:
+    """Effective sample size over the number of particles, shape (n,)."""
+    w = torch.softmax(log_w.double(), 1)
+    return 1 / (w.square().sum(1) * w.shape[1])

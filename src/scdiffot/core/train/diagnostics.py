@@ -1,0 +1,109 @@
+"""How well a fitted model reproduces its snapshots, and how near its fields are to optimal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scdiffot._utils.errors import DivergenceError
+from scdiffot.core.problem.scales import subsample
+from scdiffot.core.scores.distances import noise_floor, wasserstein
+from scdiffot.core.simulate.dynamics import midpoint_step, simulate
+
+if TYPE_CHECKING:
+    from scdiffot.core.nets.model import RUOTModel
+    from scdiffot.core.problem.snapshots import Snapshots
+
+N_PARTICLES = 5000
+N_COMPARED = 1000
+N_STEPS = 20
+STEP = 1e-3
+
+
+def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -> dict[str, np.ndarray | float]:
+    """Roll the first snapshot out, by what carries the population best, and compare.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    snapshots
+        The snapshots it was fitted to, with the masses it was fitted to.
+    rng
+        Generator that thins large snapshots.
+
+    Returns
+    -------
+    At every snapshot ``times``, ``w1`` (exact, to the observed cells), ``w1_floor`` (between random halves of the
+    snapshot), ``mass_error`` (relative) and ``ess`` (effective sample size over particles); ``action`` (per unit of initial
+    mass), ``hjb_residual`` (departure from the optimality condition, relative to the drift, over a mean interval), ``sigma``
+    and ``alpha``.
+    """
+    cells = [subsample(x, N_COMPARED, rng).numpy() for x in snapshots.states]
+    particles = subsample(snapshots.states[0], N_PARTICLES, rng).numpy()
+    x = torch.from_numpy(model.scaling.state_in(particles))
+    log_w = torch.zeros(len(x))
+    times = model.scaling.time_in(model.times)
+    states, weights, action = [particles], [np.ones(len(x))], 0.0
+    residuals = []
+    networks = model.networks
+    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
+        for j in range(N_STEPS):
+            t = start + j * dt
+            with torch.no_grad():
+                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
+                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
+            price = networks.alpha * out["growth"].square() if model.config.growth else 0.0
+            action += float(dt * (log_w.exp() * (out["drift"].square().sum(1) + price) / 2).mean())
+            if j % 5 == 2:
+                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
+        states.append(model.scaling.state_out(x.numpy()))
+        weights.append(log_w.exp().double().numpy())
+    if model.population_kind == "sde":
+        first, last = model.times[[0, -1]]
+        paths = simulate(model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng)
+        states, weights = list(paths.states), list(paths.weights)
+    if not all(np.isfinite(z).all() and np.isfinite(w).all() for z, w in zip(states, weights, strict=True)):
+        raise DivergenceError(
+            "Training diverged: simulated cells leave all bounds. Nothing was written: lower "
+            "`learning_rate`, or look for extreme values among the states."
+        )
+    s = model.scaling
+    return {
+        "times": model.times,
+        "w1": np.array(
+            [wasserstein(z, y, w, n_max=N_COMPARED) for z, y, w in zip(states, cells, weights, strict=True)]
+        ),
+        "w1_floor": np.array([noise_floor(y) for y in cells]),
+        "mass_error": np.array([abs(w.mean() / m - 1) for w, m in zip(weights, model.masses, strict=True)]),
+        "ess": np.array([w.sum() ** 2 / (w**2).sum() / len(w) for w in weights]),
+        "action": action * s.scale**2 / s.time_scale,
+        "hjb_residual": float(np.mean(residuals)),
+        "sigma": model.sigma,
+        "alpha": model.alpha,
+    }
+
+
+def _hjb_residual(model: RUOTModel, x: Tensor, t: float, log_w: Tensor) -> Tensor:
+    """Root mean square of the gradient of the Hamilton-Jacobi-Bellman residual, relative to the drift, in a mean interval.
+
+    Optimal fields obey ``d_t lambda + |b|^2 / 2 + (sigma^2 / 2) div b + lambda^2 / (2 alpha) = 0`` with ``b = grad lambda``, whose
+    gradient ``d_t b + (b . grad) b + g b`` needs the drift and the growth alone. The diffusion term is left out: it is a
+    second derivative of a network.
+    """
+
+    def drift(z: Tensor, at: Tensor) -> Tensor:
+        return model.networks(z, at)["drift"]
+
+    with torch.no_grad():
+        when = torch.full_like(log_w, t)
+        out = model.networks(x, when)
+        b = out["drift"]
+        ahead, behind = drift(x + STEP * b, when + STEP), drift(x - STEP * b, when - STEP)
+        along = (ahead - behind) / (2 * STEP)
+        weight = torch.softmax(log_w, 0)
+        residual = (weight * (along + out["growth"][:, None] * b).square().sum(1)).sum()
+        return (residual / (weight * b.square().sum(1)).sum().clamp_min(1e-12)).sqrt()

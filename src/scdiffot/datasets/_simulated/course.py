@@ -1,0 +1,113 @@
+"""From a law to an AnnData that holds its truth."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from anndata import AnnData
+
+from scdiffot._utils.number_text import number_text
+from scdiffot.datasets._published.frame import make_adata
+
+from .laws import Law, simulate_law
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
+    """Check what the simulators share; return the times as floats."""
+    check_count(n_obs, "n_obs")
+    points = numbers(times)
+    if points.ndim != 1 or len(points) == 0 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
+        raise ValueError(f"`times` is {times!r}: pass finite times that increase, such as (0, 1, 2).")
+    return tuple(points.tolist())
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Real numbers as an array, or NaN for anything else."""
+    array = np.asarray(values, dtype=object)
+    real = all(isinstance(value, Real) and not isinstance(value, bool) for value in array.flat)
+    return array.astype(np.float64) if real else np.array(np.nan)
+
+
+def check_count(value: int, name: str, *, least: int = 1) -> None:
+    """Check a number of cells or dimensions."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"`{name}` is {value!r}: pass a whole number of at least {least}.")
+
+
+def check_number(value: float, name: str, *, least: float = 0, most: float = np.inf) -> None:
+    """Check a setting of a simulator."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not (least <= value <= most and np.isfinite(value)):
+        limit = "" if np.isinf(most) else f" and at most {most:g}"
+        raise ValueError(f"`{name}` is {value!r}: pass a finite number of at least {least:g}{limit}.")
+
+
+def simulated_adata(
+    law: Law,
+    n_obs: int,
+    times: Sequence[float],
+    *,
+    genes: Sequence[str],
+    types: Callable[[np.ndarray], np.ndarray],
+    dt: float,
+    rng: np.random.Generator,
+) -> AnnData:
+    """Simulate snapshots of a law and store them with their truth; `types` names the cell type of states."""
+    points = check_simulation(n_obs, times)
+    snapshots = simulate_law(law, n_obs, points, dt=dt, rng=rng)
+    return truth_adata(law, snapshots, points, genes=genes, types=types(np.concatenate(snapshots)))
+
+
+def truth_adata(
+    law: Law, snapshots: list[np.ndarray], times: tuple[float, ...], *, genes: Sequence[str], types: np.ndarray
+) -> AnnData:
+    """Store snapshots with the drift, growth and numbers of the law they come from."""
+    counts = np.array([len(x) for x in snapshots])
+    labels = np.array([number_text(t) for t in times])
+    truth: dict[str, Any] = {
+        "sigma": law.sigma,
+        "times": np.array(times),
+        "masses": counts / counts[0],
+        "params": law.params,
+    }
+    return make_adata(
+        np.repeat(np.array(times), counts),
+        np.repeat(labels, counts),
+        x=np.concatenate(snapshots),
+        genes=genes,
+        cell_types=types,
+        obsm={"true_drift": np.concatenate([law.drift(x, t) for x, t in zip(snapshots, times, strict=True)])},
+        obs={"true_growth": np.concatenate([law.growth(x, t) for x, t in zip(snapshots, times, strict=True)])},
+        uns={"true": truth},
+    )
+
+
+def expressed(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.ndarray]:
+    """Expression of states (n, d) by loadings (n_genes, d), with its principal components, and the rotation (d, d) to these."""
+    import pandas as pd
+
+    centred = states - states.mean(axis=0)
+    variance, rotation = np.linalg.eigh(centred.T @ centred / (len(states) - 1))
+    # fewer cells than dimensions leave some without variance, to within rounding
+    variance, rotation = np.maximum(variance[::-1], 0), rotation[:, ::-1]
+    components = loadings @ rotation
+    # the sign of a component is free: its largest loading is positive
+    signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(len(variance))])
+    rotation, components = rotation * signs, components * signs
+    expression = centred @ loadings.T
+    expression -= expression.min(axis=0)
+    adata = AnnData(
+        X=expression.astype(np.float32),
+        obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(states))]),
+        var=pd.DataFrame(index=[f"gene_{i + 1}" for i in range(len(loadings))]),
+        obsm={"X_pca": (centred @ rotation).astype(np.float32)},
+        varm={"PCs": components},
+        uns={
+            "pca": {"params": {"zero_center": True}, "variance": variance, "variance_ratio": variance / variance.sum()}
+        },
+    )
+    return adata, rotation

@@ -1,0 +1,254 @@
+"""Cells with and without a treatment, with the response of every cell known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from scdiffot._utils.rng import as_generator
+
+from .course import check_count, check_number, expressed, numbers
+from .laws_response import Population, Treatment, draw_population, draw_treatment, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+CONTROL = "control"
+
+
+class Cells(NamedTuple):
+    """Cells of one condition, rows in the same order."""
+
+    states: np.ndarray
+    response: np.ndarray
+    survival: np.ndarray
+    types: np.ndarray
+    donors: np.ndarray
+
+
+def perturbation_response(
+    n_obs: int = 4000,
+    *,
+    n_dims: int = 50,
+    n_genes: int = 200,
+    n_types: int = 5,
+    n_donors: int = 3,
+    targets: Sequence[str] = ("drug",),
+    doses: Sequence[float] = (1.0,),
+    shared: float = 0.4,
+    heterogeneity: float = 0.6,
+    separation: float = 2.15,
+    donor_shift: float = 1.0,
+    death: float = 0.0,
+    rng: int | np.random.Generator = 0,
+) -> AnnData:
+    r"""Simulate control and treated cells of several donors, with the response of every cell known.
+
+    No cell is seen twice, as in an experiment: treated cells are others than the controls. A cell of subpopulation k in
+    state x responds to a treatment at dose c by
+
+    .. math::
+        x \mapsto x + \frac{2c}{1 + c} \, a_k \Big( 1 + \frac{h}{2} \tanh(v_k \cdot x') \Big) u_k
+
+    with :math:`x'` the place within the subpopulation, in standard deviations, :math:`h` the `heterogeneity`, and a
+    direction :math:`u_k`, a length :math:`a_k` and an axis :math:`v_k` of its own. Doses are in units of the one with
+    half of the greatest effect. At dose 1 the length averages 5 over the subpopulations, in units of ``X_pca``, where
+    the standard deviation within a subpopulation is 0.8 along the first axis of the law and falls as
+    :math:`1/\sqrt{i}` along the others.
+
+    With `death`, treated cells die before they are seen. The log-odds of survival are linear in :math:`x'`, along
+    another axis, and differ between subpopulations; their level is such that the share `death` dies at the highest
+    dose. Lower doses kill less, in proportion to their effect on the states. Every condition starts with the same
+    number of cells of every donor, so numbers of cells carry the survival.
+
+    With the defaults, the mean shift leaves 0.70 of the squared cell-wise response of the controls unexplained, the
+    closed-form map between Gaussians 0.48, and the barycentric map of exact transport 0.48. Over seeds these are 0.57
+    to 0.70, 0.25 to 0.50 and 0.21 to 0.53, as the subpopulations come to lie: compare methods over several seeds.
+
+    The law is drawn before the cells, so equal seeds give the same law whatever the number of cells. Coordinates are
+    the principal components of these very cells, as ``scanpy.pp.pca`` finds them in ``X``.
+
+    Parameters
+    ----------
+    n_obs
+        Number of cells before death, shared out equally among the control and every dose of every target; the rest of
+        the division is left out.
+    n_dims
+        Number of dimensions in which cells differ.
+    n_genes
+        Number of genes, at least `n_dims`.
+    n_types
+        Number of subpopulations.
+    n_donors
+        Number of donors. The proportions of the subpopulations differ between them; how cells respond does not.
+    targets
+        Names of the treatments. Later ones have half of the squared length of their effects in common with the first,
+        and 0.5 to 1.5 times its strength.
+    doses
+        Doses of every treatment, positive.
+    shared
+        Share of the squared length of the response that all subpopulations have in common, 0 to 1: with 1 they all go
+        the same way.
+    heterogeneity
+        Differences in the length of the response, 0 to 1: it ranges from ``1 - heterogeneity`` to ``1 + heterogeneity``
+        times the mean between subpopulations, and within them by half of that in either direction.
+    separation
+        Standard deviation of the centres of the subpopulations along every axis, relative to that within them.
+    donor_shift
+        How far all cells of a donor are from where they would be, in units of ``X_pca``. The direction is random.
+    death
+        Share of the treated cells that die at the highest dose, from 0 to below 1.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    Control cells, then the treated ones by target and dose.
+
+    - ``X``: expression, not negative. ``obsm["X_pca"]``, ``varm["PCs"]``, ``uns["pca"]``: its principal components,
+      which decode it exactly. Fit with ``use_rep="X_pca"``.
+    - ``obs["condition"]``: ``"control"`` or the target; ``obs["dose"]``: 0 for the control; ``obs["donor"]``;
+      ``obs["subpopulation"]``.
+    - ``obsm["true_response"]``: for a control cell the displacement that the first target would cause in it at the
+      highest dose; for a treated cell the one it underwent. In units of ``X_pca``.
+    - ``obs["true_survival"]``: the probability to survive, under the same treatment.
+    - ``uns["true"]``: by target (rows, in the order of `targets`) and subpopulation ``amplitude`` (:math:`a_k`),
+      ``effect`` (:math:`u_k`, shape ``(n_targets, n_types, n_dims)``) and ``survival`` (mean over the cells of the
+      subpopulation at the highest dose); by donor ``shares`` (proportions of the subpopulations) and ``donor_shifts``,
+      shape ``(n_donors, n_dims)``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, a name or a dose comes twice, or there are fewer than two cells a condition.
+    TypeError
+        If `targets` are not names.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(1000, death=0.3)
+    >>> counts = adata.obs["condition"].value_counts()
+    >>> bool(0.6 < counts["drug"] / counts["control"] < 0.8)
+    True
+    >>> adata.obsm["true_response"].shape[1]
+    50
+    """
+    names = _check_targets(targets)
+    levels = _check_doses(doses)
+    for name, value, least in (
+        ("n_dims", n_dims, 2),
+        ("n_genes", n_genes, n_dims),
+        ("n_types", n_types, 1),
+        ("n_donors", n_donors, 1),
+        ("n_obs", n_obs, 2 * (1 + len(names) * len(levels))),
+    ):
+        check_count(value, name, least=least)
+    check_number(shared, "shared", most=1)
+    check_number(heterogeneity, "heterogeneity", most=1)
+    check_number(separation, "separation")
+    check_number(donor_shift, "donor_shift")
+    check_number(death, "death", most=1)
+    if death == 1:
+        raise ValueError("`death` is 1: nothing would be left. Pass a share below 1.")
+
+    generator = as_generator(rng)
+    population = draw_population(n_dims, n_types, n_donors, donor_shift, separation, generator)
+    treatments: list[Treatment] = []
+    for _ in names:
+        treatment = draw_treatment(
+            population,
+            treatments[0] if treatments else None,
+            shared=shared,
+            heterogeneity=heterogeneity,
+            death=death,
+            highest=max(levels),
+            rng=generator,
+        )
+        treatments.append(treatment)
+    survival = [_mean_survival(treatment, generator) for treatment in treatments]
+    loadings = np.linalg.qr(generator.normal(size=(n_genes, n_dims)))[0]
+
+    conditions = [(CONTROL, 0.0), *((name, dose) for name in names for dose in levels)]
+    donors = np.arange(n_obs // len(conditions)) % n_donors
+    groups = [_draw(treatments[0], max(levels), donors, generator, seen_before=True)]
+    for treatment in treatments:
+        groups += [_draw(treatment, dose, donors, generator, seen_before=False) for dose in levels]
+    adata, rotation = expressed(np.concatenate([g.states for g in groups]), loadings)
+    _annotate(adata, groups, conditions, population, rotation)
+    adata.uns["true"] = {
+        "amplitude": np.stack([t.amplitude for t in treatments]),
+        "effect": np.stack([t.effects @ rotation for t in treatments]),
+        "survival": np.stack(survival),
+        "shares": population.shares,
+        "donor_shifts": population.shifts @ rotation,
+    }
+    return adata
+
+
+def _check_targets(targets: Sequence[str]) -> list[str]:
+    names = list(targets) if isinstance(targets, Iterable) and not isinstance(targets, str) else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"`targets` is {targets!r}: pass a sequence of names, such as ('drug',).")
+    if not names or len(set(names)) < len(names) or CONTROL in names or "" in names:
+        raise ValueError(f"`targets` is {targets!r}: pass one name or more, each once, and other than {CONTROL!r}.")
+    return names
+
+
+def _check_doses(doses: Sequence[float]) -> list[float]:
+    levels = numbers(doses)
+    if levels.ndim != 1 or len(levels) == 0 or not (np.isfinite(levels) & (levels > 0)).all():
+        raise ValueError(f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, 10).")
+    if len(np.unique(levels)) < len(levels):
+        raise ValueError(f"`doses` is {doses!r}: pass every dose once.")
+    return levels.tolist()
+
+
+def _draw(
+    treatment: Treatment, dose: float, donors: np.ndarray, rng: np.random.Generator, *, seen_before: bool
+) -> Cells:
+    """New cells of these donors: all of them before the treatment, or what is left of them after it."""
+    x, types = treatment.population.draw(donors, rng)
+    response = treatment.response(x, types, dose)
+    survival = treatment.survival(x, types, dose)
+    if seen_before:
+        return Cells(x, response, survival, types, donors)
+    # systematic: the number of survivors is what is expected of these cells, to within one
+    alive = np.diff(np.floor(np.cumsum(survival) + rng.random()), prepend=0.0) > 0
+    return Cells((x + response)[alive], response[alive], survival[alive], types[alive], donors[alive])
+
+
+def _mean_survival(treatment: Treatment, rng: np.random.Generator) -> np.ndarray:
+    """Of every subpopulation, at the highest dose."""
+    x, types = reference(treatment.population, rng)
+    n_types = len(treatment.amplitude)
+    total = np.bincount(types, treatment.survival(x, types, treatment.highest), minlength=n_types)
+    return total / np.maximum(np.bincount(types, minlength=n_types), 1)
+
+
+def _annotate(
+    adata: AnnData,
+    groups: list[Cells],
+    conditions: list[tuple[str, float]],
+    population: Population,
+    rotation: np.ndarray,
+) -> None:
+    """Write conditions, labels and the truth about every cell."""
+    import pandas as pd
+
+    counts = [len(g.states) for g in groups]
+    names, doses = zip(*conditions, strict=True)
+    cells = Cells(*(np.concatenate(values) for values in zip(*groups, strict=True)))
+    adata.obs["condition"] = pd.Categorical(np.repeat(names, counts), categories=list(dict.fromkeys(names)))
+    adata.obs["dose"] = np.repeat(doses, counts)
+    n_donors, n_types = population.shares.shape
+    adata.obs["donor"] = pd.Categorical.from_codes(cells.donors, pd.Index([f"donor_{i + 1}" for i in range(n_donors)]))
+    adata.obs["subpopulation"] = pd.Categorical.from_codes(
+        cells.types, pd.Index([f"type_{i + 1}" for i in range(n_types)])
+    )
+    adata.obs["true_survival"] = cells.survival
+    adata.obsm["true_response"] = (cells.response @ rotation).astype(np.float32)

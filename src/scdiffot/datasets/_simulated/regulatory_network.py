@@ -1,0 +1,149 @@
+"""A network of many genes with known drivers of the fates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._utils.rng import as_generator
+
+from .course import check_count, check_number, check_simulation, truth_adata
+from .laws import simulate_law
+from .laws_network import Network, draw_network, least_genes, network_law
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+SIGMA = 0.2
+# Drivers of a fate are on if they are higher than all others by this much.
+CLEAR = 0.8
+# Counts of a cell that a sampler of Poisson numbers still takes.
+MAX_COUNTS = 1e12
+# Spread of capture between genes and between cells, and variance of counts beyond that of Poisson, relative to the square of the mean
+GENE_SPREAD, CELL_SPREAD, DISPERSION = 0.5, 0.25, 0.1
+
+
+def regulatory_network(
+    n_obs: int = 300,
+    *,
+    n_genes: int = 50,
+    n_fates: int = 3,
+    times: Sequence[float] = (0.0, 1.0, 2.0, 3.0, 5.0),
+    n_counts: float = 1000.0,
+    rng: int | np.random.Generator = 0,
+) -> AnnData:
+    r"""Simulate a random network of genes with known drivers of the fates, measured as counts.
+
+    .. math::
+        dx_i = \Big( a_i \sum_{j \in A_i} \frac{h_j(x_j)}{|A_i|} \prod_{j \in R_i} \big( 1 - 0.95 \, h_j(x_j) \big) - d_i x_i \Big) dt
+        + \sigma \, dW_i, \qquad h_j(x) = \frac{x^3}{s_j^3 + x^3}
+
+    with activators :math:`A_i` (without any, production is constant) and repressors :math:`R_i` of gene i; the threshold :math:`s_j` of a
+    driver is 1.6 times as high for its targets, so that cells commit before these respond. The genes are
+
+    - two *drivers* of every fate, which activate themselves and each other and inhibit the drivers of all other fates. All are
+      low in progenitors, where one progenitor gene keeps them on;
+    - *progenitor* genes, which the drivers turn off;
+    - *targets* of the drivers, activated or repressed by one, directly or over another target, some by drivers of two fates. They tell the
+      fates apart as well as the drivers do, or better, and cause nothing;
+    - *cycle* genes: three that oscillate by inhibiting each other, at a random phase in every cell, and three that follow;
+    - *housekeeping* genes, which nothing regulates.
+
+    Cells in which the first driver of the first fate is on divide (at 0.35); those of the last fate die (0.2). The network and its rates are
+    drawn first, so equal seeds give the same network whatever the number of cells.
+
+    Counts are negative binomial around `x` times the capture of the gene and of the cell; ``X`` is what one makes of them:
+    normalised to the same total in every cell, and the logarithm of one plus that. No dropout beyond that of counts.
+
+    Parameters
+    ----------
+    n_obs
+        Number of cells at the first time. Later snapshots follow the mass: 300 become about 475.
+    n_genes
+        Number of genes, at least 30 for three fates.
+    n_fates
+        Number of fates, at least 2.
+    times
+        Times of the snapshots, increasing; the cells start at the first of them.
+    n_counts
+        Mean number of counts of a cell: the fewer, the noisier.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    Cells of all snapshots, each snapshot of a population of its own. For a fit, run ``scanpy.pp.pca(adata, n_comps=10)`` first.
+
+    - ``X``: log-normalised counts; ``layers["counts"]``: the counts; ``layers["state"]``: the `x` behind them.
+    - ``obs["time"]``, ``obs["time_label"]``.
+    - ``obs["cell_type"]``: the fate whose drivers are on, ``"fate_1"``, ``"fate_2"``, ..., or ``"progenitor"``.
+    - ``var["role"]``: ``"driver"``, ``"progenitor"``, ``"target"``, ``"cycle"`` or ``"housekeeping"``; ``var["driver"]``: whether it is a driver;
+      ``var["fate"]``: the fate that a driver causes or a target follows, else empty; ``var["growth"]``: growth rate of cells in
+      which the gene is fully on.
+    - ``obsm["true_drift"]``: drift of `x`, state per time, shape ``(n, n_genes)``; ``obs["true_growth"]``: net growth rate, per time.
+    - ``uns["true"]``: ``network``, the signs of all direct regulations, [target, regulator], shape ``(n_genes, n_genes)``; ``sigma``
+      per gene, ``times``, ``masses`` (number of cells relative to the first snapshot) and ``params``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, there are too few genes for the fates, or `times` are not finite and increasing.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.regulatory_network(50)
+    >>> adata.var_names[adata.var["driver"]].tolist()[:2]
+    ['driver_1', 'driver_2']
+    >>> adata.uns["true"]["network"].shape
+    (50, 50)
+    """
+    check_count(n_fates, "n_fates", least=2)
+    check_count(n_genes, "n_genes")
+    points = check_simulation(n_obs, times)
+    if n_genes < least_genes(n_fates):
+        raise ValueError(
+            f"`n_genes` is {n_genes}: {n_fates} fates need at least {least_genes(n_fates)}, so that every role has a gene."
+        )
+    check_number(n_counts, "n_counts", most=MAX_COUNTS)
+    if n_counts == 0:
+        raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
+    generator = as_generator(rng)
+    network = draw_network(n_genes, n_fates, generator)
+    capture = generator.lognormal(0, GENE_SPREAD, n_genes)
+    law = network_law(network, sigma=SIGMA)
+    snapshots = simulate_law(law, n_obs, points, dt=0.02, rng=generator)
+    types = cell_types(np.concatenate(snapshots), network)
+    adata = truth_adata(law, snapshots, points, genes=network.names, types=types)
+    adata.layers["state"] = adata.X.copy()
+    counts = _measure(adata.X, capture, n_counts, generator)
+    adata.layers["counts"] = counts
+    total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    adata.X = np.log1p(counts * (np.median(total) / total)).astype(np.float32)
+    adata.var["role"] = network.roles
+    adata.var["driver"] = network.roles == "driver"
+    adata.var["fate"] = np.array(["", *(f"fate_{k + 1}" for k in range(n_fates))])[network.fates + 1]
+    adata.var["growth"] = 0.0
+    adata.var.loc[adata.var_names[network.of_role("driver")[::2]], "growth"] = law.params["rates"]
+    adata.uns["true"]["network"] = network.edges
+    return adata
+
+
+def cell_types(x: np.ndarray, network: Network) -> np.ndarray:
+    """Fate whose drivers are on, or progenitor."""
+    drivers = network.of_role("driver")
+    level = x[:, drivers].reshape(len(x), -1, 2).mean(axis=2)
+    two = np.partition(level, -2, axis=1)
+    fates = np.array([f"fate_{k + 1}" for k in range(level.shape[1])])
+    return np.where(two[:, -1] - two[:, -2] > CLEAR, fates[level.argmax(axis=1)], "progenitor")
+
+
+def _measure(x: np.ndarray, capture: np.ndarray, n_counts: float, rng: np.random.Generator) -> np.ndarray:
+    """Negative binomial counts."""
+    mean = x * capture * rng.lognormal(0, CELL_SPREAD, size=(len(x), 1))
+    mean *= n_counts / mean.sum(axis=1).mean()
+    shape = 1 / DISPERSION
+    return rng.poisson(rng.gamma(shape, mean / shape)).astype(np.float32)

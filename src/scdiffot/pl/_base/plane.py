@@ -1,0 +1,107 @@
+"""Where cells and particles lie on the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._analysis.basis import read_basis
+from scdiffot._data.write.store import read_times
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+    from scdiffot._analysis.basis import Basis
+    from scdiffot._data.read.times.columns import CellTimes
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two coordinates of every cell.
+
+    Parameters
+    ----------
+    points
+        Coordinates, shape ``(n, 2)``: of the basis, or time and state where the state has one dimension.
+    labels
+        Names of the two axes.
+    times
+        Times of the cells.
+    basis
+        Where the coordinates come from.
+    """
+
+    points: np.ndarray
+    labels: tuple[str, str]
+    times: CellTimes
+    basis: Basis
+
+    @property
+    def states(self) -> np.ndarray:
+        """States of the cells, shape ``(n, d)``."""
+        return self.basis.states
+
+    @property
+    def over_time(self) -> bool:
+        """Whether the first axis is time."""
+        return self.basis.points.shape[1] == 1
+
+    def place(self, states: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Coordinates (m, 2) of states (m, d) at times (m,); on an embedding, those of the nearest cells."""
+        placed = self.basis.place(states)
+        return np.column_stack([times, placed]) if self.over_time else placed
+
+    def dress(self, ax: Axes) -> None:
+        """Label the axes and give both the same scale if they have the same unit."""
+        ax.set_xlabel(self.labels[0])
+        ax.set_ylabel(self.labels[1])
+        if not self.over_time:
+            ax.set_aspect("equal", adjustable="datalim")
+        ax.margins(0.04)
+
+
+def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane:
+    """Find the coordinates to draw in.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    basis
+        Embedding; the representation of the fit if None. Its first two dimensions are drawn.
+    key
+        Name of the fit.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit or embedding.
+    ValueError
+        If an embedding has one dimension only.
+    """
+    found, times = read_basis(adata, basis, key=key), read_times(adata, key)
+    labels = axis_names(adata, found.name)
+    if found.points.shape[1] > 1:
+        return Plane(found.points, labels, times, found)
+    # cells of a snapshot lie side by side
+    interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
+    beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(found.points))
+    points = np.column_stack([times.values + beside, found.points[:, 0]])
+    return Plane(points, (times.column, labels[0]), times, found)
+
+
+def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
+    """Names of the first two dimensions of a representation."""
+    short = name.rpartition(":")[2]
+    if short == "X":
+        variables = adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
+        return str(variables[0]), str(variables[min(1, len(variables) - 1)])
+    short = short.removeprefix("X_")
+    if short == "diffmap":
+        return "DC1", "DC2"
+    pretty = short.upper() if short.lower() in {"ae", "pca", "tsne", "umap"} else short
+    return f"{pretty} 1", f"{pretty} 2"

@@ -1,0 +1,168 @@
+"""Drawing cells, and what their colours mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.columns import as_groups, find_column, read_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+    from .plane import Plane
+
+GREY = "#c9c9c9"
+TIME_MAP = "viridis"
+# Largest number on a scale of colours: the differences that matplotlib takes stay finite.
+MAX_SHADE = 1e300
+
+
+def point_size(n: int, ax: Axes) -> float:
+    """Area of a point that fills a panel of any size with any number of cells alike."""
+    area = ax.bbox.width * ax.bbox.height / ax.figure.dpi**2
+    return float(np.clip(1500 * area / max(n, 1), 1.2, 18))
+
+
+def thinned(n: int, n_max: int) -> np.ndarray:
+    """At most `n_max` of `n` positions, in random order, so that no group covers another."""
+    return np.random.default_rng(0).permutation(n)[:n_max]
+
+
+def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) -> Any:
+    """Scatter all cells in random order; an array `c` is reordered with them."""
+    order = thinned(len(plane.points), len(plane.points))
+    if isinstance(options.get("c"), np.ndarray):
+        options["c"] = options["c"][order]
+    size = point_size(len(order), ax)
+    return ax.scatter(
+        plane.points[order, 0], plane.points[order, 1], s=size, alpha=alpha, linewidths=0, rasterized=True, **options
+    )
+
+
+def draw_coloured_cells(
+    ax: Axes, adata: AnnData | MuData, plane: Plane, *, color: str | None, alpha: float = 1.0
+) -> None:
+    """Scatter all cells, coloured by time or a column of `obs`, with a colour bar or a legend.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If `color` is no name, or the column holds lists or dicts.
+    """
+    if color is None or (isinstance(color, str) and color == plane.times.column):
+        draw_time_cells(ax, plane, alpha=alpha)
+        return
+    holder, name = find_column(adata, color, "color")
+    column = read_column(adata, color, "color")
+    if getattr(column.dtype, "kind", "O") in "iuf":
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        draw_colorbar(ax, draw_number_cells(ax, plane, values, alpha=alpha), color)
+        return
+    groups = as_groups(column, f"`color` obs[{color!r}]")
+    table = palette(holder, name, groups)
+    # cells without a category stay grey, underneath
+    colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]
+    draw_cells(ax, plane, c=colors, alpha=alpha)
+    draw_legend(ax, color, table)
+
+
+def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: float = 1.0) -> Any:
+    """Scatter all cells, coloured by a number; cells without one are grey."""
+    from matplotlib import colormaps
+
+    values = drawable(values)
+    known = values[np.isfinite(values)]
+    limits = {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
+    shown = np.where(np.isfinite(values), values, np.nan)
+    cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
+    return draw_cells(ax, plane, c=shown, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits)
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """Finite numbers within the range of a scale of colours; those that are not finite stay."""
+    finite = np.isfinite(values)
+    if not (np.abs(values[finite]) > MAX_SHADE).any():
+        return values
+    return np.where(finite, np.clip(values, -MAX_SHADE, MAX_SHADE), values)
+
+
+def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
+    """Scatter all cells, coloured by time."""
+    points = draw_cells(ax, plane, c=plane.times.values, cmap=TIME_MAP, alpha=alpha)
+    if not plane.over_time:
+        bar = draw_colorbar(ax, points, plane.times.column)
+        if len(plane.times.points) <= 8:
+            bar.set_ticks(plane.times.points)
+
+
+def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
+    """Colour of every category: those in `uns` if they are complete, otherwise distinct ones.
+
+    As in scanpy, ``uns["{color}_colors"]`` has a colour for every category in their order; a dict (category -> colour) is read
+    as well. Categories that it lacks, and what is no colour, take default colours.
+    """
+    from matplotlib.colors import is_color_like, to_hex
+
+    names = [str(c) for c in column.categories]
+    stored = adata.uns.get(f"{color}_colors")
+    table: dict[str, Any] = {}
+    if hasattr(stored, "items"):
+        table = {str(name): c for name, c in stored.items()}
+    elif isinstance(stored, list | tuple | np.ndarray) and len(stored) >= len(names):
+        table = dict(zip(names, stored, strict=False))
+    colors = dict(zip(names, default_colors(len(names)), strict=False))
+    return {name: to_hex(table[name]) if is_color_like(table.get(name)) else colors[name] for name in names}
+
+
+def default_colors(n: int) -> list[str]:
+    """At least `n` distinct colours."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if n <= 10:
+        colors = [colormaps["tab10"](i) for i in range(10)]
+    elif n <= 20:
+        # the strong colours before their light companions
+        colors = [colormaps["tab20"](i) for i in (*range(0, 20, 2), *range(1, 20, 2))]
+    else:
+        colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, n)]
+    return [to_hex(c) for c in colors]
+
+
+def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
+    """Scatter all cells, coloured by a signed quantity; the scale is symmetric, whatever the range."""
+    values = drawable(values)
+    known = np.abs(values[np.isfinite(values)])
+    limit = (float(np.quantile(known, 0.98)) if len(known) else 0.0) or 1.0
+    # the middle of this map is grey: on white paper, cells with little growth would vanish otherwise
+    points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
+    beyond = "both" if (known > limit).any() else "neither"
+    draw_colorbar(ax, points, label, extend=beyond)
+
+
+def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
+    """Add a colour bar without the transparency of the points."""
+    bar = ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, aspect=25, **options)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    return bar
+
+
+def draw_legend(where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16) -> None:
+    """Add a legend of coloured points beside the axes or all panels of a figure, in columns of at most `n_rows`."""
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+    place: dict[str, Any] = {"loc": "outside right center"}
+    if isinstance(where, Axes):
+        place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+    handles = [Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()]
+    where.legend(handles=handles, title=title, ncols=-(-len(handles) // n_rows), frameon=False, **place)

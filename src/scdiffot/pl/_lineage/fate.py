@@ -1,0 +1,175 @@
+"""What cells become."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.read.checks import check_choice, choose_names
+from scdiffot._data.read.columns import read_groups, read_numbers
+from scdiffot._data.write.fate_tables import read_fate
+from scdiffot._data.write.store import read_times
+from scdiffot._utils.keys import DEFAULT, OUTSIDE, UNKNOWN, Keys
+from scdiffot._utils.number_text import number_text
+from scdiffot.pl._base.figure import finish, make_axes
+from scdiffot.pl._base.plane import find_plane
+from scdiffot.pl._base.shares import class_colors, draw_bars, draw_largest, draw_shares
+
+from .alluvial import draw_alluvial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+# Share of the descendants of some cell that gives a fate a panel of its own, and of those of all that gives one to what has no type
+SEEN, SEEN_OUTSIDE = 0.1, 0.01
+
+
+def fate(
+    adata: AnnData | MuData,
+    *,
+    kind: Literal["embedding", "composition", "alluvial"] = "embedding",
+    fates: str | Sequence[str] | None = None,
+    groupby: str | None = None,
+    basis: str | None = None,
+    key: str = DEFAULT,
+    ax: Axes | Sequence[Axes] | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Figure | Axes | list[Axes] | None:
+    """Draw the fates of cells: on an embedding, on average, or over time.
+
+    Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``); ``unknown`` is grey, ``outside`` dark grey.
+
+    Parameters
+    ----------
+    adata
+        Cells that :func:`scdiffot.tl.sta_forward` has followed.
+    kind
+        ``"embedding"``: a panel for every fate with its share of the descendants of each cell; other cells are grey.
+        ``"composition"``: the mean over the cells of every group as stacked bars, with standard errors of the mean; beside it
+        the number of cells, times the mean number of descendants of one.
+        ``"alluvial"``: the cell types over time; heights are masses, so bands widen where cells multiply.
+    fates
+        The fates that get a panel, in this order; by default all types that make up a tenth of the descendants of some cell, and
+        ``unknown`` and ``outside`` if they are a hundredth of all.
+    groupby
+        Column of `adata.obs` whose groups get a bar; by default the cell types.
+    basis
+        Embedding; by default the representation of the fit. Its first two dimensions are drawn; a state of one dimension is drawn
+        over time.
+    key
+        Name of the fit.
+    ax
+        Axes to draw on, for ``"embedding"`` one for every fate. On a single one, each cell has the colour of its most
+        likely fate, the paler the less likely it is.
+    show
+        Whether to show the figure; scanpy's setting by default.
+    return_fig
+        Whether to return the figure.
+
+    Returns
+    -------
+    The figure, nothing if it is shown, or the axes.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, embedding, fate or column, or cells have not been followed.
+    ValueError
+        If `kind` is none of the three, or the number of axes does not match.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.sta_forward(adata, "cell_type", n_trajectories=20)
+    >>> figure = sdo.pl.fate(adata, kind="composition", return_fig=True)
+    """
+    check_choice("kind", kind, ("embedding", "composition", "alluvial"))
+    found, tables = read_fate(adata, key)
+    cell_key = str(found["cell_key"])
+    if kind == "alluvial":
+        figure, axes = make_axes(ax, width=1.5)
+        names = [str(name) for name in found["flow_classes"]]
+        colors = class_colors(adata, cell_key, names)
+        draw_alluvial(axes[0], found["flow_times"], found["flow_masses"], found["flows"], colors=colors)
+        axes[0].set(xlabel=read_times(adata, key).column, ylabel="mass, per cell that was followed")
+        return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    colors = class_colors(adata, cell_key, tables["fate"].columns)
+    if kind == "composition":
+        by = cell_key if groupby is None else groupby
+        figure, axes = _draw_composition(adata, tables, by, colors=colors, key=key, ax=ax)
+    else:
+        figure, axes = _draw_embedding(adata, tables["fate"], fates, colors=colors, basis=basis, key=key, ax=ax)
+    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+
+
+def _draw_embedding(
+    adata: AnnData | MuData,
+    table: pd.DataFrame,
+    fates: str | Sequence[str] | None,
+    *,
+    colors: dict[str, Any],
+    basis: str | None,
+    key: str,
+    ax: Axes | Sequence[Axes] | None,
+) -> tuple[Figure, list[Axes]]:
+    plane = find_plane(adata, basis, key=key)
+    there = table.columns
+    names = list(there[_seen(table)]) if fates is None else choose_names("fates", fates, there)
+    figure, axes = make_axes(ax, len(names))
+    if len(axes) not in (1, len(names)):
+        raise ValueError(f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every fate).")
+    if ax is not None and len(axes) == 1:
+        title = "most likely fate"
+        draw_largest(axes[0], plane, table[names], colors={name: colors[name] for name in names}, title=title)
+    else:
+        draw_shares(axes, plane, table[names], colors=colors, titles=names, label="share of the descendants")
+    return figure, axes
+
+
+def _seen(table: pd.DataFrame) -> np.ndarray:
+    """Which fates to draw."""
+    return np.where(table.columns.isin([UNKNOWN, OUTSIDE]), table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN)
+
+
+def _draw_composition(
+    adata: AnnData | MuData,
+    tables: dict[str, pd.DataFrame],
+    groupby: str,
+    *,
+    colors: dict[str, Any],
+    key: str,
+    ax: Axes | Sequence[Axes] | None,
+) -> tuple[Figure, list[Axes]]:
+    import pandas as pd
+
+    followed = tables["fate"].notna().all(axis=1).to_numpy()
+    groups = pd.Series(read_groups(adata, groupby, "groupby"), index=adata.obs_names)[followed]
+    if groups.isna().any():
+        groups = groups.cat.set_categories([*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]).fillna(
+            UNKNOWN
+        )
+    by_group = tables["fate"][followed].groupby(groups, observed=True)
+    means, counts = by_group.mean(), by_group.size()
+    # among cells, trajectories add to the spread; a single cell has only theirs
+    alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
+    errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
+    n_descendants = (
+        read_numbers(adata, Keys(key, "key").n_descendants, "key")[followed].groupby(groups, observed=True).mean()
+    )
+    names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
+    sizes = zip(names, counts, n_descendants, strict=True)
+    labels = [f"{name}\n{n} cells × {n_each:.2g}" for name, n, n_each in sizes]
+    figure, axes = make_axes(ax, height=max(0.5, 0.12 * len(means)), width=1.2)
+    draw_bars(axes[0], means, errors, colors=colors, labels=labels, title="fate")
+    axes[0].set(xlabel="share of the descendants", ylabel=groupby)
+    return figure, axes

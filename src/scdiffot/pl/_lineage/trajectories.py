@@ -1,0 +1,176 @@
+"""Paths of particles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._analysis.neighbors import embed
+from scdiffot._data.read.checks import check_choice, check_count
+from scdiffot._data.read.labels import cell_labels
+from scdiffot._data.write.derived import fit_digest
+from scdiffot._data.write.fate_tables import read_fate
+from scdiffot._utils.keys import DEFAULT, FATE, UNKNOWN
+from scdiffot._utils.number_text import number_text
+from scdiffot.pl._base.figure import background, finish, foreground, make_axes
+from scdiffot.pl._base.plane import find_plane
+from scdiffot.pl._base.points import (
+    GREY,
+    TIME_MAP,
+    draw_cells,
+    draw_colorbar,
+    draw_coloured_cells,
+    draw_legend,
+    thinned,
+)
+from scdiffot.pl._base.shares import class_colors
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+    from scdiffot.core import Trajectories
+    from scdiffot.pl._base.plane import Plane
+
+
+def trajectories(
+    adata: AnnData | MuData,
+    paths: Trajectories,
+    *,
+    by: Literal["time", "fate"] = "time",
+    basis: str | None = None,
+    color: str | None = None,
+    n_max: int = 100,
+    key: str = DEFAULT,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Figure | Axes | list[Axes] | None:
+    """Draw simulated paths, coloured by time or by fate, over the cells.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    paths
+        What :func:`scdiffot.tl.simulate` returned.
+    by
+        Whether a path has the colours of its times, or the colour of the cell type (``adata.uns["<cell_key>_colors"]``) that it
+        reaches: the most frequent one among the cells around it at the target time of :func:`scdiffot.tl.sta_forward`.
+    basis
+        Embedding, on which a path follows the cells nearest to it; by default the representation of the fit. Its first two
+        dimensions are drawn; a state of one dimension is drawn over time.
+    color
+        Column of `adata.obs` that colours the cells. They are grey by default.
+    n_max
+        Largest number of paths to draw; the others are left out at random.
+    key
+        Name of the fit.
+    ax
+        Axes to draw on.
+    show
+        Whether to show the figure; scanpy's setting by default.
+    return_fig
+        Whether to return the figure.
+
+    Returns
+    -------
+    The figure, nothing if it is shown, or the axes.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, embedding or column, or no fates to colour by.
+    ValueError
+        If the paths follow another fit, have another dimension or end before the target time of the fates, or an option is unknown.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
+    >>> figure = sdo.pl.trajectories(adata, paths, return_fig=True)
+    """
+    from matplotlib.collections import LineCollection
+
+    check_choice("by", by, ("time", "fate"))
+    check_count("n_max", n_max, 1)
+    plane = find_plane(adata, basis, key=key)
+    check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
+    chosen = thinned(paths.states.shape[1], n_max)
+    fates = _fates(adata, plane, paths, key)[chosen] if by == "fate" else None
+    figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)
+    ax_ = axes[0]
+    if color is None:
+        draw_cells(ax_, plane, c=GREY, alpha=0.5)
+    else:
+        draw_coloured_cells(ax_, adata, plane, color=color, alpha=0.35)
+    n_times, n, d = paths.states[:, chosen].shape
+    lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(n_times, n, 2)
+    segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
+    bundle = LineCollection(list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
+    ax_.add_collection(bundle)
+    style: dict[str, Any] = {"edgecolors": foreground(), "linewidths": 0.6, "s": 14, "zorder": 4}
+    ax_.scatter(lines[0, :, 0], lines[0, :, 1], c=background(), marker="o", label="start", **style)
+    ax_.scatter(lines[-1, :, 0], lines[-1, :, 1], c=foreground(), marker="o", label="end", **style)
+    if color is None:
+        ends = ax_.legend(frameon=False, loc="best")
+    if fates is not None:
+        cell_key = str(adata.uns[key][FATE]["cell_key"])
+        colors = class_colors(adata, cell_key, sorted(set(fates)))
+        bundle.set_color([colors[name] for name in np.tile(fates, n_times - 1)])
+        draw_legend(ax_, f"{cell_key} at the end", colors)
+        if color is None:
+            ax_.add_artist(ends)
+    else:
+        bundle.set_array(np.repeat((paths.times[:-1] + paths.times[1:]) / 2, n))
+        bundle.set_clim(plane.times.points[0], plane.times.points[-1])
+        if not plane.over_time:
+            draw_colorbar(ax_, bundle, plane.times.column)
+    plane.dress(ax_)
+    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+
+
+def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
+    """Refuse paths of another space, or of another fit than that with this digest.
+
+    Raises
+    ------
+    TypeError
+        If these are no trajectories.
+    ValueError
+        If their dimension is not that of the fit, or they follow another one.
+    """
+    if not hasattr(paths, "log_weights"):
+        raise TypeError(f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned.")
+    if paths.states.shape[2] != n_dims:
+        raise ValueError(
+            f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of the same fit, or its `key`."
+        )
+    if paths.fit and fit and paths.fit != fit:
+        raise ValueError("`paths` follows another fit, or an earlier one of this name: run scdiffot.tl.simulate again.")
+
+
+def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:
+    """Cell type that every path reaches, or that it ends among cells without one."""
+    found, _ = read_fate(adata, key)
+    time = float(found["target_time"])
+    low, high = np.sort(paths.times[[0, -1]])
+    if not low <= time <= high:
+        raise ValueError(
+            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, and the fates are those at {number_text(time)}: simulate until then."
+        )
+    cells = plane.times.cells(time)
+    if len(cells) == 0:
+        raise ValueError(
+            f"`adata` has no cells of the time {number_text(time)}, whose types paths are coloured by: pass all cells of the fit, or "
+            "by='time'."
+        )
+    codes, names = cell_labels(adata, str(found["cell_key"]))
+    # the last row of the unit matrix is that of -1
+    around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names) + 1)[codes[cells]])
+    return np.asarray([*names, UNKNOWN])[around.argmax(axis=1)]

@@ -1,0 +1,70 @@
+"""Where cells multiply and where they die."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scdiffot._data.read.columns import read_numbers
+from scdiffot._data.write.store import read_fit
+from scdiffot._utils.keys import DEFAULT, Keys
+from scdiffot.pl._base.figure import finish, make_axes
+from scdiffot.pl._base.plane import find_plane
+from scdiffot.pl._base.points import draw_values
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mudata import MuData
+
+
+def growth(
+    adata: AnnData | MuData,
+    *,
+    basis: str | None = None,
+    key: str = DEFAULT,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Figure | Axes | list[Axes] | None:
+    """Draw the net growth rate of every cell.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    basis
+        Embedding; by default the representation of the fit. Its first two dimensions are drawn; a state of one dimension is drawn
+        over time.
+    key
+        Name of the fit.
+    ax
+        Axes to draw on.
+    show
+        Whether to show the figure; scanpy's setting by default.
+    return_fig
+        Whether to return the figure.
+
+    Returns
+    -------
+    The figure, nothing if it is shown, or the axes.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or no such embedding.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> figure = sdo.pl.growth(adata, return_fig=True)
+    """
+    read_fit(adata, key)
+    plane = find_plane(adata, basis, key=key)
+    figure, axes = make_axes(ax)
+    values = read_numbers(adata, Keys(key, "key").growth, "key").to_numpy()
+    draw_values(axes[0], plane, values, f"net growth rate (1 / {plane.times.column})")
+    plane.dress(axes[0])
+    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)

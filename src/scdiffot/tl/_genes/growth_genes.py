@@ -1,0 +1,159 @@
+"""Which genes go with growth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._analysis.cell_groups import read_grouped
+from scdiffot._data.read.checks import writable
+from scdiffot._data.write.regulation import write_growth_genes
+from scdiffot._utils.keys import DEFAULT
+from scdiffot._utils.logging import logger
+from scdiffot._utils.progress import cell_bar
+from scdiffot._utils.rng import as_generator
+from scdiffot.core.genes.regulation import growth_regulation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scdiffot._analysis.cell_groups import Group, GroupedCells
+    from scdiffot.core.genes.regulation import Spread
+
+
+def growth_genes(
+    adata: AnnData | MuData,
+    genes: str | Iterable[str] | None = None,
+    *,
+    groupby: str | None = None,
+    source: str | float | np.ndarray | Iterable[str] | None = None,
+    per_time: bool = False,
+    n_cells: int | None = 1000,
+    gene_symbols: str | None = None,
+    decoder: Any = None,
+    rng: int | np.random.Generator = 0,
+    key: str = DEFAULT,
+    copy: bool = False,
+    show_progress: bool = True,
+) -> AnnData | MuData | None:
+    r"""Find the genes that growth depends on: its gradient in the genes, averaged over cells.
+
+    At a cell with state :math:`z` and time :math:`t`, :math:`\partial g / \partial x_j = \sum_l \partial_l g(z, t) \, \partial z_l /
+    \partial x_j`, with the growth :math:`g` of the fit and the encoder, as in :cite:p:`Sha2024`: by how much more a cell divides (or
+    less dies) if gene j is raised. The *effect* is the mean of it times the standard deviation of the gene over all chosen cells, by
+    which genes compare.
+
+    With ``form="gradient"``, the default of `tl.fit`, the drift is :math:`\alpha \nabla g`: the gradient says no more than the velocity of the
+    genes, and a warning says so. Fit with ``form="separate"`` or ``autonomous=True`` to learn growth by itself. Where the fit holds the growth within the rates that were seen, the gradient is zero.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    genes
+        Genes; by default all that the decoder knows and that vary.
+    groupby
+        Column of `adata.obs` with groups to average over, such as cell types. By default all cells are one group, ``"all"``.
+    source
+        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of cells, or a
+        boolean mask. By default all cells within the times of the fit. Every cell counts the same, at its own time.
+    per_time
+        Whether to average over the cells of every time by themselves.
+    n_cells
+        Largest number of cells of every group (and time), drawn at random; None takes all.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
+    rng
+        Seed or generator of the choice of cells.
+    key
+        Name of the fit.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+    show_progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field.
+
+    `adata.uns["{key}"]["growth_genes"]` : data frame
+        A row for every group (and time) and gene, the largest effects of a group first: ``gene``, ``group``, ``time`` (NaN unless
+        `per_time`), ``mean`` and ``sd`` over the cells (per time and unit of expression), ``stability`` (share of cells with the sign of
+        the mean), ``effect`` (per time).
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, gene, column, time or cell of that name.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If the fit has no growth, the representation has no decoder, a gene does not vary, no cell is selected or cells lie outside
+        the fit, a number is out of range, or `adata` cannot be used. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.growth_genes(adata, groupby="cell_type")
+    >>> list(adata.uns["scdiffot"]["growth_genes"].columns)
+    ['gene', 'group', 'time', 'mean', 'sd', 'stability', 'effect']
+    """
+    import pandas as pd
+
+    adata = writable(adata, copy=copy)
+    grouped = read_grouped(
+        adata,
+        key,
+        genes=genes,
+        groupby=groupby,
+        source=source,
+        per_time=per_time,
+        n_cells=n_cells,
+        decoder=decoder,
+        rng=as_generator(rng),
+        gene_symbols=gene_symbols,
+    )
+    if not grouped.model.config.growth:
+        raise ValueError(
+            f"`key` is {key!r}, a fit without growth, so there is nothing that genes could change: fit with growth=True."
+        )
+    if grouped.model.config.form == "gradient":
+        logger.warning(
+            "The drift of this fit is the gradient of its growth, up to a factor, so growth genes are those that rise. "
+            "tl.fit(..., form='separate') or autonomous=True learns growth by itself."
+        )
+    tables = []
+    with cell_bar("growth genes", sum(len(group.cells) for group in grouped.groups), show=show_progress) as progress:
+        for group in grouped.groups:
+            found = growth_regulation(
+                grouped.model,
+                grouped.space.decoder,
+                grouped.states[group.cells],
+                grouped.times.values[group.cells],
+                genes=grouped.genes,
+                progress=progress,
+            )
+            tables.append(_ranked(grouped, group, found))
+    write_growth_genes(adata, key, pd.concat(tables, ignore_index=True))
+    return adata if copy else None
+
+
+def _ranked(grouped: GroupedCells, group: Group, found: Spread) -> pd.DataFrame:
+    import pandas as pd
+
+    effect = found.mean * grouped.spread
+    order = np.argsort(-np.abs(effect), kind="stable")
+    columns = {"mean": found.mean, "sd": found.sd, "stability": found.stability, "effect": effect}
+    return pd.DataFrame(
+        {"gene": grouped.names[order], "group": group.name, "time": group.time}
+        | {name: values[order].astype(np.float64) for name, values in columns.items()}
+    )

@@ -1,0 +1,201 @@
+"""How genes act on each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._analysis.cell_groups import read_grouped
+from scdiffot._data.read.checks import check_choice, check_number, check_share, writable
+from scdiffot._data.write.regulation import write_regulation
+from scdiffot._utils.keys import DEFAULT
+from scdiffot._utils.logging import logger
+from scdiffot._utils.progress import cell_bar
+from scdiffot._utils.rng import as_generator
+from scdiffot.core.genes.regulation import fastest_relaxation
+from scdiffot.core.genes.regulation import regulation as core_regulation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+# Bytes of the largest result.
+MAX_BYTES = 4e9
+# Largest rate of decay that single precision holds with the edges.
+MAX_DECAY = 1e30
+
+
+def regulation(
+    adata: AnnData | MuData,
+    genes: str | Iterable[str] | None = None,
+    *,
+    groupby: str | None = None,
+    source: str | float | np.ndarray | Iterable[str] | None = None,
+    per_time: bool = False,
+    stability: float = 0.9,
+    decay: float | Literal["auto"] = 0.0,
+    n_cells: int | None = 1000,
+    gene_symbols: str | None = None,
+    decoder: Any = None,
+    rng: int | np.random.Generator = 0,
+    key: str = DEFAULT,
+    copy: bool = False,
+    show_progress: bool = True,
+) -> AnnData | MuData | None:
+    r"""Find how genes act on each other: the Jacobian of the gene velocity, averaged over cells.
+
+    At a cell with state :math:`z` and time :math:`t`,
+
+    .. math::
+        J_{ij} = \frac{\partial \dot x_i}{\partial x_j}
+        = \sum_{kl} \frac{\partial x_i}{\partial z_k} \, \frac{\partial b_k(z, t)}{\partial z_l} \,
+        \frac{\partial z_l}{\partial x_j},
+
+    with the drift :math:`b` of the fit, the decoder (outer left) and the encoder (outer right): by how much gene i changes faster if
+    gene j is raised, per time. Positive entries activate, negative ones repress; the diagonal holds self-activation less decay.
+    The derivatives are exact (automatic differentiation), as in :cite:p:`Qiu2022` and :cite:p:`Sha2024`.
+
+    An edge is kept by its *stability*, the share of cells in which it has the sign of its mean, not by its size, for which there
+    is no natural threshold. Stability is about cells, not about the error of the fit: fit again with another `rng` to see that.
+    With ``form="gradient"``, the default of `tl.fit`, the drift has a potential, so :math:`\partial b_k / \partial z_l` is symmetric, and
+    through a PCA every gene acts on another as that acts on it: signs and sizes are learned, directions are not, and a warning says
+    so. Fit with ``form="separate"`` or ``autonomous=True`` to tell regulators from targets.
+
+    Through a PCA, a gene acts only through the components: genes with similar loadings have similar edges, and what is not in the
+    components is not seen.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    genes
+        Genes that are targets and regulators; by default all that the decoder knows and that vary.
+    groupby
+        Column of `adata.obs` with groups to average over, such as cell types. By default all cells are one group, ``"all"``.
+    source
+        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of cells, or a
+        boolean mask. By default all cells within the times of the fit. Every cell counts the same, at its own time.
+    per_time
+        Whether to average over the cells of every time by themselves.
+    stability
+        Share of cells that must agree on the sign of an edge for it to be kept.
+    decay
+        Rate at which all genes decay, per time, that is left out of the edges. Through a PCA the decay of genes leaks to pairs with
+        similar loadings, which look as if they repressed each other: without it, true edges are far easier to find. ``"auto"`` takes
+        the rate of the fastest relaxation, of the mean Jacobian over all cells.
+    n_cells
+        Largest number of cells of every group (and time), drawn at random; None takes all.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
+    rng
+        Seed or generator of the choice of cells.
+    key
+        Name of the fit.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+    show_progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field, which :func:`scdiffot.get.regulation` gives as a table or a graph.
+
+    `adata.uns["{key}"]["regulation"]`
+        `genes` (G), `groups` and `times` (K; NaN unless `per_time`), `n_cells` (K); `mean`, `sd` and `stability` over the cells, shape
+        ``(K, G, G)``, **targets by regulators**, per time; and the `threshold` and the `decay`.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, gene, column, time or cell of that name.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If the representation has no decoder, a gene does not vary, no cell is selected or cells lie outside the fit, a number is out
+        of range, the result would be too large, or `adata` cannot be used. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.regulation(adata, groupby="cell_type")
+    >>> adata.uns["scdiffot"]["regulation"]["mean"].shape[1:]
+    (2, 2)
+    """
+    adata = writable(adata, copy=copy)
+    threshold = check_share("stability", stability)
+    if isinstance(decay, str):
+        check_choice("decay", decay, ("auto",))
+    else:
+        decay = check_number("decay", decay, 0, MAX_DECAY)
+    grouped = read_grouped(
+        adata,
+        key,
+        genes=genes,
+        groupby=groupby,
+        source=source,
+        per_time=per_time,
+        n_cells=n_cells,
+        decoder=decoder,
+        rng=as_generator(rng),
+        gene_symbols=gene_symbols,
+    )
+    if grouped.model.config.form == "gradient":
+        logger.warning(
+            "The drift of this fit has a potential, so that its Jacobian is symmetric: it does not tell regulators from targets. "
+            "tl.fit(..., form='separate') or autonomous=True does."
+        )
+    groups, n_genes = grouped.groups, len(grouped.genes)
+    n_bytes = 3 * 4 * len(groups) * n_genes**2
+    if n_bytes > MAX_BYTES:
+        most = int((MAX_BYTES / (12 * len(groups))) ** 0.5)
+        raise ValueError(
+            f"`genes` are {n_genes}, which makes {n_bytes / 1e9:.1f} GB for {len(groups)} groups: pass at most {most} of them "
+            "(highly variable ones, or transcription factors), or fewer groups."
+        )
+    if decay == "auto":
+        cells = np.unique(np.concatenate([group.cells for group in groups]))
+        decay = fastest_relaxation(grouped.model, grouped.states[cells], grouped.times.values[cells])
+    mean, sd, stable = np.empty((3, len(groups), n_genes, n_genes), np.float32)
+    with cell_bar("regulation", sum(len(group.cells) for group in groups), show=show_progress) as progress:
+        for k, group in enumerate(groups):
+            found = core_regulation(
+                grouped.model,
+                grouped.space.decoder,
+                grouped.states[group.cells],
+                grouped.times.values[group.cells],
+                genes=grouped.genes,
+                decay=decay,
+                progress=progress,
+            )
+            mean[k], sd[k], stable[k] = found.mean, found.sd, found.stability
+    kept = (stable >= np.float32(threshold)).mean(axis=(1, 2))
+    logger.info(
+        "From %.0f %% to %.0f %% of the edges have one sign in %.0f %% of the cells of a group.",
+        100 * kept.min(),
+        100 * kept.max(),
+        100 * threshold,
+    )
+    write_regulation(
+        adata,
+        key,
+        {
+            "genes": grouped.names,
+            "groups": np.array([group.name for group in groups]),
+            "times": np.array([group.time for group in groups]),
+            "n_cells": np.array([len(group.cells) for group in groups]),
+            "groupby": groupby or "",
+            "mean": mean,
+            "sd": sd,
+            "stability": stable,
+            "threshold": threshold,
+            "decay": float(decay),
+        },
+    )
+    return adata if copy else None

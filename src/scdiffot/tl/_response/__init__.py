@@ -1,0 +1,1 @@
+"""Tools of responses to treatments."""

@@ -1,0 +1,220 @@
+"""Fit the response of cells to treatments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.read.cautions import caution_cells
+from scdiffot._data.read.checks import given_options, writable
+from scdiffot._data.responses.groups import read_groups
+from scdiffot._data.responses.response_store import check_response_free, response_params, write_response
+from scdiffot._utils.keys import DEFAULT, Keys
+from scdiffot._utils.logging import logger
+from scdiffot._utils.progress import progress_bar
+from scdiffot._utils.rng import as_generator
+from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.response import ResponseConfig
+from scdiffot.core.response import fit_response as fit_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import torch
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def fit_response(
+    adata: AnnData | MuData,
+    condition_key: str,
+    control: str,
+    target: str | Iterable[str],
+    *,
+    use_rep: str = "X_pca",
+    n_dims: int | None = None,
+    context: str | None = None,
+    dose_key: str | None = None,
+    target_embedding: str | None = None,
+    unbalanced: bool = False,
+    mass: Literal["n_cells"] | Mapping[str, float] | None = "n_cells",
+    method: Literal["flow", "convex"] = "flow",
+    metric: Literal["auto", "learned", "euclidean"] = "auto",
+    n_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    n_hidden: int | None = None,
+    n_layers: int | None = None,
+    n_landmarks: int | None = None,
+    smoothing: float | None = None,
+    rng: int | np.random.Generator = 0,
+    device: str | torch.device = "auto",
+    key_added: str = DEFAULT,
+    show_progress: bool = True,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    r"""Learn what treatments do to single cells, from untreated and treated populations.
+
+    Sequencing kills the cell, so nobody sees the same cell with and without treatment. Untreated and treated cells of the same
+    context are coupled by entropic optimal transport, and a flow is regressed on the straight paths between coupled cells
+    :cite:p:`Lipman2023,Tong2024a`. The flow is linear but for what a network adds: exact between Gaussians, and close to the
+    optimal linear map where there is little data.
+
+    In the Euclidean metric, an effect that differs between subpopulations is mistaken for a change of their composition.
+    The metric that is learned instead lets the treatment displace cells in as few directions as can be: of all couplings
+    :math:`P`, it looks for one with the least
+
+    .. math::
+        \log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T,
+
+    which depends neither on the units of the coordinates nor on their rotation. Directions that the treatment leaves alone
+    then tell which cell is which.
+
+    Parameters
+    ----------
+    adata
+        Untreated and treated cells; other cells are ignored.
+    condition_key
+        Column of `adata.obs` with the treatment of every cell.
+    control
+        Its value in untreated cells.
+    target
+        Its value in treated cells; several for one model of several treatments.
+    use_rep
+        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
+        ``"modality:key"`` of a MuData. Treatment and control must share it.
+    n_dims
+        Number of its columns to use, from the first. All by default.
+    context
+        Column of `adata.obs` with the donor, species or cell line. Cells are compared within a context only, and the response
+        is the same function of the state in all of them. A context with fewer than 20 treated cells takes the response of the
+        others, with a warning; if numbers of cells count (`unbalanced`, ``mass="n_cells"``), its survival is the ratio of its
+        numbers, close to 0 where no treated cell is left. Leave the cells of a context that was never treated out then.
+    dose_key
+        Column of `adata.obs` with positive doses of treated cells. Between doses, responses are interpolated on a logarithmic
+        scale, and a dose of 0 does nothing.
+    target_embedding
+        Entry of `adata.uns` (a DataFrame with a row, or a dict with an array, for every treatment) with descriptors, from which
+        the response to a treatment without cells can be predicted. By default treatments are told apart by name.
+    unbalanced
+        Whether cells die or divide under the treatment: untreated cells may send on less, or more, than themselves. In a
+        balanced fit, untreated cells without any treated counterpart (2 % of them or more) are not coupled, with a warning:
+        they take the mean response of the others.
+    mass
+        Treated cells for every untreated one, if `unbalanced`: ``"n_cells"`` takes the numbers of cells of every context, a dict
+        (treatment -> number) what was measured otherwise, None says that numbers mean nothing: survival is then relative
+        to the average cell.
+    method
+        ``"flow"``; or ``"convex"``, the gradient of an input-convex network as in CellOT :cite:p:`Bunne2023b`, for one map per
+        treatment and dose, in the Euclidean metric: at first the optimal map between Gaussians :cite:p:`Bunne2022`. Cells set
+        aside from the training choose the state that is kept.
+    metric
+        In which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is learned unless all groups
+        of cells are normal: the optimal map is then linear, and known in closed form.
+    n_steps
+        Optimisation steps. This and the six options below have defaults that were measured.
+    batch_size
+        Pairs of cells in every step.
+    learning_rate
+        Peak learning rate of the flow.
+    n_hidden
+        Width of its network.
+    n_layers
+        Depth of its network.
+    n_landmarks
+        Cells of a group that are coupled at a time.
+    smoothing
+        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension; more of it
+        learns coarser responses, which carry over to other donors.
+    rng
+        Seed or generator. Equal seeds give equal results on one machine.
+    device
+        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
+    key_added
+        Name of the response, and prefix of all that is read off it.
+    show_progress
+        Whether to show a bar with the loss and the time left.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field, and drops what an earlier response of that name predicted:
+
+    `adata.uns["{key_added}_response"]` : dict
+        ``params``, ``history`` (``step``, ``loss`` on cells that were set aside, the ``metric`` that was used, the ``smoothing``
+        in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
+
+    A cell whose states are ten times as far from all other cells but one as these are from their median is left out of the
+    training, and named in a warning; so are many copies of cells.
+
+    Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises KeyboardInterrupt and
+    writes nothing.
+
+    Raises
+    ------
+    KeyError
+        If a key, condition or representation does not exist.
+    TypeError
+        If an argument or an array has the wrong type.
+    ValueError
+        If the data or an option cannot be used: a target that is the control, a context without controls, fewer than 20 cells
+        in a group, doses that are not positive, missing or infinite values, a view; or if the training diverges. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
+    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", n_steps=30)
+    >>> sdo.tl.predict_response(adata)
+    >>> adata.obsm["scdiffot_predicted"].shape
+    (600, 10)
+    """
+    keys = Keys(key_added)
+    options: dict[str, Any] = {
+        "n_steps": n_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "n_hidden": n_hidden,
+        "n_layers": n_layers,
+        "n_landmarks": n_landmarks,
+        "smoothing": smoothing,
+    }
+    config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
+    config = replace(config, **given_options(options))
+    generator, where = as_generator(rng), resolve_device(device)
+    adata = writable(adata, copy=copy)
+    check_response_free(adata, keys)
+    cells = read_groups(
+        adata,
+        condition_key,
+        control,
+        target,
+        use_rep=use_rep,
+        n_dims=n_dims,
+        context=context,
+        dose_key=dose_key,
+        target_embedding=target_embedding,
+    )
+    strata = cells.strata(mass if unbalanced else None)
+    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
+    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+    with progress_bar("Fit response", show=show_progress) as callback:
+        model, history = fit_core(
+            strata, cells.targets.conditions, config, rng=generator, device=where, callback=callback
+        )
+    if history["interrupted"]:
+        logger.warning("Interrupted after %d steps: the state reached is kept.", int(history["step"][-1]))
+    params = response_params(
+        cells,
+        condition_key=condition_key,
+        control=control,
+        context=context,
+        dose_key=dose_key,
+        mass=mass,
+        rng=rng,
+    )
+    write_response(adata, keys, params=params, history=history, model=model.to_arrays())
+    return adata if copy else None

@@ -1,0 +1,169 @@
+"""Predict the response of cells to a treatment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scdiffot._data.read.checks import check_flag, writable
+from scdiffot._data.read.columns import list_columns, read_column
+from scdiffot._data.read.labels import cell_labels
+from scdiffot._data.read.select import select_cells
+from scdiffot._data.responses.prediction_store import check_prediction_free, write_prediction
+from scdiffot._data.responses.predictions import PredictionInfo
+from scdiffot._data.responses.response_store import genes_of, project_states, response_states
+from scdiffot._data.responses.stored_responses import read_response, read_response_model
+from scdiffot._data.responses.treatments import numbers
+from scdiffot._utils.keys import DEFAULT, Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def predict_response(
+    adata: AnnData | MuData,
+    *,
+    target: str | None = None,
+    dose: float | None = None,
+    source: str | np.ndarray | None = None,
+    reference: AnnData | MuData | None = None,
+    project: bool = False,
+    inverse: bool = False,
+    genes: bool | str | Iterable[str] = False,
+    gene_symbols: str | None = None,
+    decoder: Any = None,
+    key: str = DEFAULT,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | MuData | None:
+    """Predict what a treatment does to each cell, or what a treated cell was before.
+
+    Cells move along the fitted flow; backward, the flow is undone. Where cells die, the prediction of a population is that
+    of its cells weighted by their survival.
+
+    Parameters
+    ----------
+    adata
+        Cells to predict for: those of the fit or others.
+    target
+        Treatment; may be left out if the model knows one only. One that it was not fitted to needs `target_embedding`.
+    dose
+        Dose, from 0 to the highest that was seen; the highest by default.
+    source
+        Cells: a query of `adata.obs`, their names, or a boolean mask. By default the untreated cells of the fit (`inverse`: the
+        cells treated with `target`, at `dose` if it is given), and all cells of other data.
+    reference
+        Cells with the response, if `adata` has none.
+    project
+        Compute the states from the genes in `adata.X` with the axes of the reference, matched by name. They are kept under the
+        name of the representation, if `adata` has none of that name.
+    inverse
+        Whether to undo the treatment.
+    genes
+        Which genes to predict as well, by the decoder that the reference carries: names, or True for all it knows.
+    gene_symbols
+        Column of `var` of `reference` with names of genes to use in place of `var_names`.
+    decoder
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
+    key
+        Name of the response.
+    key_added
+        Name of the prediction, and prefix of all that it writes; `key` by default, where the next prediction replaces it.
+        With names of their own, predictions of several targets, doses or cells stand side by side; plots and tables read
+        them by ``key=key_added``.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following fields, NaN for other cells, where ``key`` is `key_added` if that is given; ``d`` is
+    the dimension of the state:
+
+    `adata.uns["{key}_prediction"]` : dict
+        ``key`` of the response, ``target`` and ``dose`` (NaN without doses), with which plots compare.
+    `adata.obsm["{key}_predicted"]` : array of shape ``(n, d)``
+        State after the treatment.
+    `adata.obsm["{key}_response"]` : array of shape ``(n, d)``
+        Its difference to the present state.
+    `adata.obs["{key}_effect_size"]` : column
+        Transport cost of the response: half its squared length, or more where the way is bent; in squared state.
+    `adata.obs["{key}_survival"]` : column
+        Expected number of cells left of each, if the fit was unbalanced.
+    `adata.layers["{key}_predicted"]` : array
+        Expression after the treatment, if `genes` are asked for.
+    `adata.obsm["{key}_untreated"]` : array of shape ``(n, d)``
+        State without the treatment: with `inverse`, this is set in place of all others, and the treatment is in
+        ``adata.uns["{key}_untreated"]``.
+
+    Raises
+    ------
+    KeyError
+        If there is no response, treatment, representation or gene of that name.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If the treatment or dose is not covered by the fit, no cell is selected, the representation has other axes than that
+        of the reference or no decoder, expression is on another scale (counts, if it was fitted on logarithms), `key_added` is the name of another response, or `adata` is a view. Nothing is written then.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
+    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", n_steps=30)
+    >>> sdo.tl.predict_response(adata, source="subpopulation == 'type_1'", genes=True)
+    >>> adata.layers["scdiffot_predicted"].shape == adata.shape
+    True
+    """
+    project, inverse = check_flag("project", project), check_flag("inverse", inverse)
+    keys = Keys(key, "key") if key_added is None else Keys(key_added)
+    adata = writable(adata, copy=copy)
+    found = read_response(*((adata, key) if reference is None else (reference, key, "reference")))
+    reference = adata if reference is None else reference
+    params, targets = found["params"], found["targets"]
+    check_prediction_free(adata, keys, key)
+    embedding, strength, name, used_dose = targets.find(reference, target, dose)
+    genes = bool(genes) if isinstance(genes, np.bool_) else genes
+    if inverse and genes is not False:
+        raise ValueError("`genes` are predicted after a treatment only: leave `genes` or `inverse` out.")
+    if project:
+        states = project_states(adata, reference, params)
+    else:
+        states = response_states(adata, reference, params)
+    cells = _cells(adata, source, params, name if inverse else params["control"], dose if inverse else None)
+    space = None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+    positions = None if space is None else space.named() if genes is True else space.find(genes)  # type: ignore[arg-type]
+    model = read_response_model(reference, key)
+    prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
+    if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
+        adata.obsm[params["use_rep"]] = states
+    info = PredictionInfo(key, name, used_dose)
+    write_prediction(
+        adata, keys, cells, states[cells], prediction, inverse=inverse, info=info, space=space, positions=positions
+    )
+    return adata if copy else None
+
+
+def _cells(
+    adata: AnnData | MuData, source: Any, params: dict[str, Any], condition: str, dose: float | None
+) -> np.ndarray:
+    """Positions of the cells that are asked for."""
+    if source is not None:
+        return select_cells(adata, source, None)
+    try:
+        codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
+    except KeyError:
+        return np.arange(adata.n_obs)
+    if condition not in names:
+        return np.arange(adata.n_obs)
+    chosen = codes == names.index(condition)
+    if dose is not None and params["dose_key"] in list_columns(adata):
+        chosen &= numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
+        if not chosen.any():
+            raise ValueError(
+                f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with `source`."
+            )
+    return np.flatnonzero(chosen)

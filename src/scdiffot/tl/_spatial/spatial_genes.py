@@ -1,0 +1,212 @@
+"""Genes whose expression depends on the place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from anndata import AnnData
+
+from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
+from scdiffot._data.read.checks import check_count, is_mudata, writable
+from scdiffot._data.read.expression import check_counts, expression
+from scdiffot._data.read.gene_names import gene_columns, gene_names
+from scdiffot._data.read.labels import cell_labels, column_names
+from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.keys import DEFAULT, Keys
+from scdiffot._utils.optional import require
+from scdiffot.core.scores.p_values import adjust_p_values
+from scdiffot.core.spatial.domains.autocorrelation import moran_z
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from scipy import sparse
+
+    from scdiffot._data.read.slices import TissueSlices
+
+
+def spatial_genes(
+    adata: AnnData,
+    genes: Iterable[str] | None = None,
+    *,
+    gene_symbols: str | None = None,
+    domain_key: str | None = None,
+    layer: str | None = None,
+    method: Literal["t-test", "wilcoxon"] = "t-test",
+    n_neighbors: int = 6,
+    spatial_key: str = "spatial",
+    library_key: str | None = None,
+    connectivity_key: str | None = None,
+    key_added: str = DEFAULT,
+    copy: bool = False,
+) -> AnnData | None:
+    r"""Find the genes whose expression varies in space, and those that mark domains.
+
+    Moran's I :cite:p:`Moran1950` of a gene is the correlation between a spot and the mean of its neighbours: 0 without a pattern, towards 1 for
+    smooth ones. It is computed slice by slice, by scanpy, as in squidpy :cite:p:`Palla2022`, with one-sided p-values under normality. The z-scores of slices are added up
+    and divided by the root of their number :cite:p:`Stouffer1949`; p-values are adjusted over the genes :cite:p:`Benjamini1995`.
+    Markers compare the spots of a domain with all others, by ``scanpy.tl.rank_genes_groups``.
+
+    Parameters
+    ----------
+    adata
+        Spots; of a MuData, one modality.
+    genes
+        Genes to test; all by default.
+    gene_symbols
+        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+    domain_key
+        Column of `adata.obs` with domains (or any groups) to find markers of. By default that of
+        :func:`scdiffot.tl.spatial_domains` under the same name, if it is there.
+    layer
+        Layer with log-normalised expression; X by default.
+    method
+        Test of the markers.
+    n_neighbors
+        Nearest spots that a spot is compared with. Spots as far as the last one are neighbours too.
+    spatial_key
+        Key of `adata.obsm` with coordinates, two or three.
+    library_key
+        Column of `adata.obs` with the slice of every spot; by default all spots are one slice.
+    connectivity_key
+        Entry of `adata.obsp` with links to use instead, such as ``"spatial_connectivities"`` by
+        ``squidpy.gr.spatial_neighbors``.
+    key_added
+        Prefix of what is written.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field:
+
+    `adata.uns["{key_added}_spatial_genes"]` : DataFrame
+        A row per gene, the most spatial first: ``gene``; ``moran_i``, the mean over slices; ``pval`` and ``pval_adj``; with several
+        slices, ``moran_i_{slice}`` (with ``|`` for ``/`` in the name), NaN where the gene is the same in all spots. With domains, the ``domain`` in which the gene
+        stands out most, with its ``marker_score``, ``logfoldchange`` (to base 2) and ``marker_pval_adj``.
+
+    Raises
+    ------
+    ImportError
+        If scanpy is not installed.
+    KeyError
+        If a key or gene does not exist.
+    TypeError
+        If an argument has the wrong type, or `adata` is no AnnData.
+    ValueError
+        If expression is raw counts, no gene varies, coordinates are NaN or coincide for most spots, or a number is out of
+        range. Nothing is written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anndata as ad
+    >>> import scdiffot as sdo
+    >>> rng = np.random.default_rng(0)
+    >>> xy = rng.uniform(size=(200, 2))
+    >>> values = np.log1p(rng.poisson(3, size=(200, 3)))
+    >>> values[:, 1] += 2 * xy[:, 0]
+    >>> adata = ad.AnnData(values, obsm={"spatial": xy})
+    >>> sdo.tl.spatial_genes(adata)
+    >>> adata.uns["scdiffot_spatial_genes"]["gene"][0]
+    '1'
+    """
+    import pandas as pd
+
+    keys = Keys(key_added)
+    if is_mudata(adata):
+        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+    if method not in ("t-test", "wilcoxon"):
+        raise ValueError(f"`method` is {method!r}: pass 't-test' or 'wilcoxon'.")
+    n_neighbors = check_count("n_neighbors", n_neighbors, 1)
+    adata = writable(adata, copy=copy)
+    slices = read_slices(adata, library_key, spatial_key=spatial_key)
+    check_sliced(adata, slices, library_key)
+    columns = np.sort(gene_columns(adata, genes, gene_symbols=gene_symbols))
+    if domain_key is None and keys.domain in adata.obs:
+        domain_key = keys.domain
+    domains = None if domain_key is None else cell_labels(adata, domain_key, argument="domain_key")
+    scanpy = require("scanpy", extra="scanpy")
+    values = expression(adata, layer, columns)
+    check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
+    links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
+    names = pd.Index(gene_names(adata, gene_symbols)[columns])
+    table = _moran(scanpy, values, slices, links, names)
+    if domains is not None:
+        table = table.join(_markers(scanpy, values, *domains, names, method), on="gene")
+    order = np.lexsort((-table["moran_i"].fillna(-np.inf), table["pval"].fillna(2.0)))
+    adata.uns[keys.spatial_genes] = table.iloc[order].reset_index(drop=True)
+    return adata if copy else None
+
+
+def _moran(scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index) -> pd.DataFrame:
+    """Moran's I of every gene in every slice, and what they say together."""
+    import pandas as pd
+    from scipy import sparse, stats
+
+    per_slice, scores = [], []
+    for name in slices.names:
+        rows = slices.rows(name)
+        own = values[rows].astype(np.float64)
+        varies = _varies(own)
+        graph = sparse.csr_matrix(links[rows][:, rows])
+        graph = sparse.csr_matrix(sparse.diags(1 / np.maximum(graph.sum(axis=1).A1, 1)) @ graph)
+        moran = np.full(len(names), np.nan)
+        if varies.any():
+            kept = own[:, varies].T
+            moran[varies] = scanpy.metrics.morans_i(
+                graph, kept.tocsr() if sparse.issparse(kept) else np.ascontiguousarray(kept)
+            )
+        per_slice.append(moran)
+        scores.append(moran_z(moran, graph))
+    z = np.array(scores)
+    known = np.isfinite(z)
+    if not known.any():
+        raise ValueError("`adata` has no gene that varies within a slice: check the layer.")
+    with np.errstate(invalid="ignore"):
+        total = np.where(known, z, 0).sum(axis=0) / np.sqrt(known.sum(axis=0))
+        mean = np.where(known, per_slice, 0).sum(axis=0) / known.sum(axis=0)
+    table = {"gene": names.to_numpy(dtype=object), "moran_i": mean, "pval": stats.norm.sf(total)}
+    table["pval_adj"] = adjust_p_values(table["pval"])
+    if len(slices.names) > 1:
+        names_of_columns = column_names(slices.names)
+        table |= {f"moran_i_{name}": moran for name, moran in zip(names_of_columns, per_slice, strict=True)}
+    return pd.DataFrame(table)
+
+
+def _varies(values: Any) -> np.ndarray:
+    """Genes that differ between spots."""
+    most, least = values.max(axis=0), values.min(axis=0)
+    if hasattr(most, "toarray"):
+        most, least = most.toarray(), least.toarray()
+    return np.asarray(most != least).ravel()
+
+
+def _markers(
+    scanpy: Any, values: Any, codes: np.ndarray, domains: list[str], names: pd.Index, method: str
+) -> pd.DataFrame:
+    """The domain in which every gene stands out most, by gene."""
+    import pandas as pd
+
+    sizes = np.bincount(codes[codes >= 0], minlength=len(domains))
+    groups = [name for name, size in zip(domains, sizes, strict=True) if size > 1]
+    if len(groups) < 2:
+        raise ValueError(f"`domain_key` has {len(groups)} domain of two spots or more: markers need two domains.")
+    kept = codes >= 0
+    obs = pd.DataFrame({"domain": pd.Categorical.from_codes(codes[kept], pd.Index(domains))}).set_axis(
+        np.arange(kept.sum()).astype(str)
+    )
+    companion = AnnData(values[kept], obs=obs, var=pd.DataFrame(index=names))
+    scanpy.tl.rank_genes_groups(companion, "domain", groups=groups, method=method, use_raw=False)
+    found = scanpy.get.rank_genes_groups_df(companion, group=groups)
+    best = found.sort_values("scores", ascending=False, kind="stable").drop_duplicates("names").set_index("names")
+    columns = {
+        "group": "domain",
+        "scores": "marker_score",
+        "logfoldchanges": "logfoldchange",
+        "pvals_adj": "marker_pval_adj",
+    }
+    best = best[list(columns)].rename(columns=columns)
+    return best.astype({"domain": str})

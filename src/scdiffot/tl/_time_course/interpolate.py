@@ -1,0 +1,87 @@
+"""Virtual snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._data.read.checks import check_count
+from scdiffot._data.write.store import read_course, read_model, read_times
+from scdiffot._data.write.virtual.cells import virtual_adata
+from scdiffot._utils.keys import DEFAULT
+from scdiffot._utils.number_text import number_text
+from scdiffot._utils.options import MAX_PARTICLES
+from scdiffot._utils.rng import as_generator
+from scdiffot.core import interpolate as interpolate_core
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def interpolate(
+    adata: AnnData | MuData,
+    time: float | str,
+    *,
+    n_obs: int | None = None,
+    rng: int | np.random.Generator = 0,
+    key: str = DEFAULT,
+) -> AnnData:
+    """Predict the population at any time between the first snapshot and the last.
+
+    Cells of the snapshots before and after are carried to `time`, along the flow or, where the fields are autonomous, by
+    the stochastic dynamics, and count the more the nearer their snapshot is.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    time
+        A time, or the label of a time point (at which the snapshot itself is returned).
+    n_obs
+        Draw this many cells in proportion to their weights, so that all weigh the same. By default all cells are
+        returned, each with its weight.
+    rng
+        Seed or generator.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    An AnnData of its own, with the representation of the fit under the same name: ``obsm[use_rep]``, or ``X`` where that
+    was fitted; after a fit in a tissue, with the coordinates as well. ``obs["weight"]`` is the mass of a cell, relative to the
+    whole first snapshot; the sum is the relative mass of the population. ``obs["time"]`` is the time.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or no such label.
+    ValueError
+        If `time` lies outside the fit, or `n_obs` is not positive.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> sdo.tl.interpolate(adata, 1.5, n_obs=100).shape
+    (100, 2)
+    """
+    model = read_model(adata, key)
+    time = read_times(adata, key).read(time, "time")
+    low, high = model.times[[0, -1]]
+    if not low <= time <= high:
+        raise ValueError(
+            f"`time` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+        )
+    if n_obs is not None:
+        n_obs = check_count("n_obs", n_obs, 1, MAX_PARTICLES)
+    generator = as_generator(rng)
+    course = read_course(adata, key)
+    states, weights = interpolate_core(model, course.snapshots, time, rng=generator)
+    if n_obs is not None:
+        total = weights.sum()
+        drawn = generator.choice(len(weights), n_obs, p=weights / total)
+        states, weights = states[drawn], np.full(n_obs, total / n_obs)
+    return virtual_adata(adata, course.use_rep, states, weights=weights, time=float(time), tissue=course.tissue)

@@ -1,0 +1,76 @@
+"""Velocities on an embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdiffot._analysis.neighbors import embed_vectors
+from scdiffot._data.read.checks import check_count, writable
+from scdiffot._data.read.extract import representation
+from scdiffot._data.write.fingerprints import ARROWS, write_fingerprint
+from scdiffot._data.write.store import read_states, read_velocities
+from scdiffot._utils.keys import DEFAULT, Keys
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def project(
+    adata: AnnData | MuData, basis: str = "umap", *, n_neighbors: int = 30, key: str = DEFAULT, copy: bool = False
+) -> AnnData | MuData | None:
+    """Carry the velocities of a fit onto an embedding, for the arrows of a plot.
+
+    A cell is displaced along its velocity, forth and back, as far as its neighbours reach in the space of the fit; both points are
+    placed on the embedding among their own neighbours, and their difference over the time it takes is the velocity there.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    basis
+        Embedding, a key of `adata.obsm` with or without its ``X_``.
+    n_neighbors
+        Number of neighbours.
+    key
+        Name of the fit.
+    copy
+        Whether to return a copy instead of writing into `adata`.
+
+    Returns
+    -------
+    None, or the copy. Sets the following field:
+
+    `adata.obsm["{key}_velocity_{basis}"]` : array of shape ``(n, d)`` of the embedding
+        Velocity, in units of the embedding per unit of time. scVelo finds it too:
+        ``scv.pl.velocity_embedding_stream(adata, vkey="{key}_velocity", basis="{basis}")``.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or no such embedding.
+    ValueError
+        If there are fewer than two neighbours, or `adata` cannot be used. Nothing is written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> adata.obsm["X_log"] = np.log1p(adata.X)
+    >>> sdo.tl.project(adata, "log")
+    >>> adata.obsm["scdiffot_velocity_log"].shape == adata.shape
+    True
+    """
+    keys = Keys(key, "key")
+    n_neighbors = check_count("n_neighbors", n_neighbors, 2)
+    adata = writable(adata, copy=copy)
+    states = read_states(adata, key)
+    embedding, name = representation(adata, basis, argument="basis")
+    projected = embed_vectors(read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors)
+    adata.obsm[keys.projection(name)] = projected.astype(np.float32)
+    write_fingerprint(adata.obsm, adata.obs_names, keys, ARROWS + keys.projection(name), embedding)
+    return adata if copy else None

@@ -1,0 +1,171 @@
+"""Follow cells through the fitted dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scdiffot._data.read.checks import check_choice, check_count, check_flag
+from scdiffot._data.read.select import select_cells
+from scdiffot._data.read.times.values import several
+from scdiffot._data.write.derived import fit_digest
+from scdiffot._data.write.store import read_model, read_params, read_states, read_times
+from scdiffot._utils.keys import DEFAULT
+from scdiffot._utils.number_text import number_text
+from scdiffot._utils.options import MAX_PARTICLES, MAX_STEPS
+from scdiffot._utils.rng import as_generator
+from scdiffot.core import simulate as simulate_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from mudata import MuData
+
+    from scdiffot.core import Trajectories
+
+
+def simulate(
+    adata: AnnData | MuData,
+    source: str | float | np.ndarray | Iterable[str] | None = None,
+    *,
+    t0: float | str | None = None,
+    t1: float | str | None = None,
+    n_particles: int | None = None,
+    kind: Literal["ode", "sde"] = "ode",
+    direction: Literal["forward", "backward"] = "forward",
+    weighted: bool = True,
+    n_steps: int | None = None,
+    save_times: Iterable[float] | None = None,
+    rng: int | np.random.Generator = 0,
+    key: str = DEFAULT,
+) -> Trajectories:
+    r"""Simulate weighted particles that start at cells.
+
+    .. math::
+        \text{ode: } dx = v \, dt, \qquad \text{sde: } dX = b \, dt + \sigma \, dW, \qquad d \log w = g \, dt
+
+    with flow :math:`v`, drift :math:`b` and growth :math:`g` of the fit. Backward, the ODE is followed in reverse, and the
+    SDE is replaced by its time reversal :cite:p:`Anderson1982`.
+
+    Parameters
+    ----------
+    adata
+        Cells with a fit.
+    source
+        Where particles start: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of
+        cells, or a boolean mask. The cells of time `t0` by default.
+    t0
+        Start. By default the time of the source cells, or without `source` the first time (the last one backward).
+    t1
+        End. By default the last time (the first one backward).
+    n_particles
+        Number of particles. One per source cell by default; cells are drawn without replacement if there are enough of
+        them, else with replacement.
+    kind
+        Deterministic flow (``"ode"``) or stochastic paths of single cells (``"sde"``).
+    direction
+        ``"forward"`` or ``"backward"`` in time.
+    weighted
+        Whether weights follow the growth. Backward and unweighted, paths are those of the ancestors of the cells, of whom
+        each has one; backward and weighted, they reconstruct the earlier population.
+    n_steps
+        Steps in an interval between snapshots: 20 for the ODE, 60 for the SDE by default.
+    save_times
+        Times to keep; by default 20 in every interval, besides start and end.
+    rng
+        Seed or generator of the choice of cells and of the noise.
+    key
+        Name of the fit.
+
+    Returns
+    -------
+    :class:`~scdiffot.core.Trajectories`: ``times`` (S,), ``states`` (S, N, d), ``log_weights`` (S, N), which start at zero,
+    and ``origin`` (N,), the position in `adata` of the cell each particle starts at. In a tissue, ``positions`` (S, N, 2) as well, which the
+    last columns of ``states`` hold in the unit of the state. Writes nothing.
+
+    Raises
+    ------
+    KeyError
+        If there is no fit, or a label or name does not exist.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If no cell is selected, cells of several times are and `t0` is not given, a time lies outside those of the fit, or
+        `t1` lies on the wrong side of `t0`.
+
+    Examples
+    --------
+    >>> import scdiffot as sdo
+    >>> adata = sdo.datasets.misa(60)
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> paths = sdo.tl.simulate(adata, "cell_type == 'both'", t0=0, t1=2, n_particles=50)
+    >>> paths.states.shape
+    (41, 50, 2)
+    """
+    direction = check_choice("direction", direction, ("forward", "backward"))
+    kind, weighted = check_choice("kind", kind, ("ode", "sde")), check_flag("weighted", weighted)
+    if n_particles is not None:
+        n_particles = check_count("n_particles", n_particles, 1, MAX_PARTICLES)
+    if n_steps is not None:
+        n_steps = check_count("n_steps", n_steps, 1, MAX_STEPS)
+    model = read_model(adata, key)
+    times = read_times(adata, key)
+    first, last = (float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]]))
+    start = _time(times, t0, "t0")
+    if source is None:
+        at = first if start is None else start
+        k = times.nearest(at)
+        if k is None:
+            raise ValueError(
+                f"`t0` is {number_text(at)}, where no cells were observed: name the cells to start from with `source`."
+            )
+        cells = times.cells(times.points[k])
+    else:
+        cells = select_cells(adata, source, times)
+    if start is None:
+        there = np.unique(times.values[cells])
+        if len(there) > 1:
+            raise ValueError(
+                f"`source` has cells of the times {', '.join(map(number_text, there))}: choose cells of one, or pass `t0`."
+            )
+        start = float(there[0])
+    end = _time(times, t1, "t1")
+    end = last if end is None else end
+    low, high = model.times[0], model.times[-1]
+    for name, time in (("t0", start), ("t1", end)):
+        if not low <= time <= high:
+            raise ValueError(
+                f"`{name}` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+            )
+    if start == end or (start < end) != (direction == "forward"):
+        raise ValueError(
+            f"`t0` is {number_text(start)} and `t1` is {number_text(end)}: that is not {direction}; swap them or the `direction`."
+        )
+    generator = as_generator(rng)
+    if n_particles is not None:
+        cells = generator.choice(cells, n_particles, replace=n_particles > len(cells))
+    states = read_states(adata, key)[cells]
+    paths = simulate_core(
+        model,
+        states,
+        start,
+        t1=end,
+        kind=kind,
+        n_steps=n_steps,
+        save_times=None
+        if save_times is None
+        else np.array([_time(times, t, "save_times") for t in several(save_times)]),
+        weighted=weighted,
+        rng=generator,
+    )
+    paths = replace(paths, origin=cells[paths.origin], fit=fit_digest(adata, key))
+    tissue = read_params(adata, key)["tissue"]
+    return paths if tissue is None else replace(paths, n_dims=tissue.n_dims, unit=tissue.unit)
+
+
+def _time(times: Any, value: float | str | None, argument: str) -> float | None:
+    """A time, unless it is left out."""
+    return None if value is None else times.read(value, argument)

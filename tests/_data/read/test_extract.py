@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from scdiffot._data.read.extract import representation
+
+
+def _numpy(x):
+    return x
+
+
+def _frame(x):
+    return pd.DataFrame(x, columns=[f"c{i}" for i in range(x.shape[1])])
+
+
+def _dask(x):
+    return pytest.importorskip("dask.array").from_array(x, chunks=(7, x.shape[1]))
+
+
+def _sparse_dask(x):
+    return pytest.importorskip("dask.array").from_array(x, chunks=(7, x.shape[1])).map_blocks(sparse.csr_matrix)
+
+
+@pytest.mark.parametrize(
+    "wrap", [_numpy, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, _frame, _dask, _sparse_dask]
+)
+@pytest.mark.parametrize("n_dims", [None, 2])
+def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
+    values = course.obsm["X_pca"].copy()
+    wrapped = wrap(values)
+    if isinstance(wrapped, pd.DataFrame):
+        wrapped.index = course.obs_names
+    course.obsm["X_other"] = wrapped
+    found, name = representation(course, "other", n_dims=n_dims)
+    assert name == "X_other"
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, values[:, :n_dims])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("int8", "float32"),
+        ("uint16", "float32"),
+        ("int64", "float64"),
+        ("bool", "float32"),
+        ("float16", "float32"),
+        ("float32", "float32"),
+        ("float64", "float64"),
+    ],
+)
+def test_numbers_become_floats_without_loss(course, dtype, expected):
+    course.obsm["X_int"] = (10 * course.obsm["X_pca"]).clip(0, 100).astype(dtype)
+    found, _ = representation(course, "X_int")
+    assert found.dtype == expected
+    np.testing.assert_array_equal(found, course.obsm["X_int"])
+
+
+def test_the_result_is_the_callers_own(course):
+    found, _ = representation(course, "X_pca")
+    found[:] = 0
+    assert course.obsm["X_pca"].any()
+
+
+def test_literal_keys_come_first(course):
+    course.obsm["pca"] = -course.obsm["X_pca"]
+    course.obsm["X"] = 2 * course.obsm["X_pca"]
+    course.layers["deep"] = course.X * 3
+    assert representation(course, "pca")[1] == "pca"
+    np.testing.assert_array_equal(representation(course, "X")[0], course.obsm["X"])
+    del course.obsm["pca"], course.obsm["X"]
+    assert representation(course, "pca")[1] == "X_pca"
+    np.testing.assert_array_equal(representation(course, "X")[0], course.X)
+    np.testing.assert_array_equal(representation(course, "deep")[0], course.layers["deep"])
+
+
+@pytest.mark.parametrize("to_sparse", [False, True])
+@pytest.mark.parametrize("n_dims", [None, 2])
+def test_backed(course, tmp_path, to_sparse, n_dims):
+    x = course.X.copy()
+    if to_sparse:
+        course.X = sparse.csr_matrix(course.X)
+    course.write_h5ad(tmp_path / "course.h5ad")
+    backed = ad.read_h5ad(tmp_path / "course.h5ad", backed="r")
+    np.testing.assert_array_equal(representation(backed, "X", n_dims=n_dims)[0], x[:, :n_dims])
+    backed.file.close()
+
+
+def test_mudata(course, mdata):
+    found, name = representation(mdata, "rna:pca")
+    assert name == "rna:X_pca"
+    np.testing.assert_array_equal(found, course.obsm["X_pca"])
+    # in the order of the whole, not of the modality
+    np.testing.assert_array_equal(representation(mdata, "atac:X_pca")[0], course.obsm["X_pca"])
+    np.testing.assert_array_equal(representation(mdata, "atac:X")[0], course.X)
+    mdata.obsm["X_joint"] = course.obsm["X_pca"] * 2
+    assert representation(mdata, "joint")[1] == "X_joint"
+    with pytest.raises(KeyError, match=r"no modality 'rma'. Did you mean 'rna'\?"):
+        representation(mdata, "rma:X_pca")
+    with pytest.raises(KeyError, match=r"'rna:X_pcs', which is no key of obsm. Did you mean 'rna:X_pca'\?"):
+        representation(mdata, "rna:X_pcs")
+
+
+def test_mudata_with_cells_missing_in_the_modality(course, partial_mdata):
+    with pytest.raises(ValueError, match=rf"'atac:X_pca' lacks {course.n_obs - 50} of {course.n_obs} cells"):
+        representation(partial_mdata, "atac:X_pca")
+
+
+def test_missing_key_names_the_nearest(course):
+    with pytest.raises(KeyError, match=r"`use_rep` is 'X_PCA', .* Did you mean 'X_pca'\? There is 'X_pca', 'X'"):
+        representation(course, "X_PCA")
+    with pytest.raises(TypeError, match="`use_rep` is a int"):
+        representation(course, 3)
+    no_x = ad.AnnData(obs=course.obs, obsm=dict(course.obsm))
+    with pytest.raises(KeyError, match=r"`use_rep` is 'X', but X is empty"):
+        representation(no_x, "X")
+
+
+@pytest.mark.parametrize(
+    ("n_dims", "error", "message"),
+    [
+        (0, ValueError, "`n_dims` is 0, but 'X_pca' has 3 columns"),
+        (4, ValueError, "`n_dims` is 4, but 'X_pca' has 3 columns"),
+        (2.0, TypeError, "`n_dims` is a float"),
+        (True, TypeError, "`n_dims` is a bool"),
+    ],
+)
+def test_bad_number_of_dimensions(course, n_dims, error, message):
+    with pytest.raises(error, match=message):
+        representation(course, "X_pca", n_dims=n_dims)
+
+
+def test_values_that_are_no_numbers(course):
+    course.obsm["text"] = np.full((course.n_obs, 2), "a")
+    with pytest.raises(TypeError, match="`use_rep` 'text' holds <U1: pass real numbers"):
+        representation(course, "text")
+    course.obsm["complex"] = np.ones((course.n_obs, 2), dtype=complex)
+    with pytest.raises(TypeError, match="`use_rep` 'complex' holds complex128"):
+        representation(course, "complex")
+    course.obsm["frame"] = pd.DataFrame({"a": ["x"] * course.n_obs}, index=course.obs_names)
+    with pytest.raises(TypeError, match="`use_rep` 'frame' holds object"):
+        representation(course, "frame")
+    course.obsm["empty"] = np.ones((course.n_obs, 0))
+    with pytest.raises(ValueError, match="`use_rep` 'empty' has no columns"):
+        representation(course, "empty")
+    course.obsm["cube"] = np.ones((course.n_obs, 2, 2))
+    with pytest.raises(ValueError, match="`use_rep` 'cube' has shape"):
+        representation(course, "cube")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_values_name_the_cells(course, bad):
+    course.obsm["X_pca"][5, 2] = bad
+    name = course.obs_names[5]
+    with pytest.raises(ValueError, match=f"NaN or infinite in 1 of {course.n_obs} cells, for instance '{name}'"):
+        representation(course, "X_pca")
+    assert representation(course, "X_pca", n_dims=2)[0].shape == (course.n_obs, 2)

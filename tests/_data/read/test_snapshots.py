@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scdiffot._data.read.snapshots import time_course
+
+
+def _snapshots(adata, **options):
+    return time_course(adata, "time", **({"use_rep": "X_pca"} | options)).snapshots
+
+
+def test_cells_go_to_their_snapshots(course):
+    snapshots = _snapshots(course)
+    np.testing.assert_array_equal(snapshots.times, [0, 1, 2])
+    for time, states in zip(snapshots.times, snapshots.states, strict=True):
+        np.testing.assert_array_equal(states, course.obsm["X_pca"][course.obs["time"] == time])
+
+
+def test_masses(course):
+    counts = course.obs["time"].value_counts().sort_index().to_numpy()
+    np.testing.assert_allclose(_snapshots(course).masses, counts / counts[0])
+    np.testing.assert_array_equal(_snapshots(course, mass=None).masses, 1)
+    np.testing.assert_allclose(_snapshots(course, mass={0: 2, 1.0: 3, "2": 5}).masses, [1, 1.5, 2.5])
+    held = _snapshots(course, mass={0: 2, 1: 3, 2: 5}, held_out=0)
+    np.testing.assert_allclose(held.masses, [1, 5 / 3])
+
+
+def test_held_out(course):
+    found = time_course(course, "time", use_rep="X_pca", held_out=[1])
+    np.testing.assert_array_equal(found.snapshots.times, [0, 2])
+    assert found.held_out == (1.0,)
+    assert len(found.states) == course.n_obs
+    for held_out in ("1", 1, np.array([1.0]), ["1", 1]):
+        np.testing.assert_array_equal(_snapshots(course, held_out=held_out).times, [0, 2])
+
+
+def test_growth_prior(course):
+    course.obs["prior"] = np.arange(course.n_obs)
+    for prior in ("prior", course.obs["prior"], np.arange(course.n_obs)):
+        found = _snapshots(course, growth_prior=prior).growth_prior
+        np.testing.assert_array_equal(found[1], course.obs["prior"][course.obs["time"] == 1])
+
+
+def test_held_out_points_may_be_small(course):
+    adata = course[(course.obs["time"] != 1) | (np.cumsum(course.obs["time"] == 1) <= 4)].copy()
+    np.testing.assert_array_equal(_snapshots(adata, held_out=1).times, [0, 2])
+    with pytest.raises(ValueError, match=r"fewer than 10 cells: 1 \(4 cells\). Please leave them out"):
+        _snapshots(adata)
+
+
+def test_constant_columns_are_fine(course):
+    course.obsm["X_pca"][:, 1] = 3
+    assert _snapshots(course).n_dims == 3
+    course.obsm["X_pca"][:] = 3
+    with pytest.raises(ValueError, match="`use_rep` 'X_pca' is the same in all cells"):
+        _snapshots(course)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"held_out": [0, 1]}, ValueError, r"has 1 time point outside `held_out` \(of 3 in all\)"),
+        ({"held_out": 7}, KeyError, "`held_out` is 7, no time"),
+        ({"held_out": "7"}, KeyError, "`held_out` is '7', no label"),
+        ({"mass": "cells"}, ValueError, "`mass` is 'cells'"),
+        ({"mass": 3.0}, TypeError, "`mass` is a float"),
+        ({"mass": {0: 1, 1: 1}}, KeyError, "`mass` has no value for the time points '2'"),
+        ({"mass": {0: 1, 1: 0, 2: 1}}, ValueError, "`mass` holds 0: pass positive"),
+        ({"mass": {0: 1, 1: -2.5, 2: 1}}, ValueError, "`mass` holds -2.5: pass positive"),
+        ({"mass": {0: 1, 1: np.nan, 2: 1}}, ValueError, "`mass` holds nan"),
+        ({"mass": {0: 1, 1: 1, 2: 1, 9: 1}}, KeyError, "`mass` is 9, no time"),
+        ({"growth_prior": "g"}, KeyError, "`growth_prior` is 'g', which is no column"),
+        ({"growth_prior": "cell_type"}, TypeError, "`growth_prior` holds"),
+        ({"growth_prior": np.ones(3)}, ValueError, r"`growth_prior` has shape \(3,\)"),
+    ],
+)
+def test_bad_options(course, options, error, message):
+    with pytest.raises(error, match=message):
+        _snapshots(course, **options)
+
+
+def test_growth_prior_with_gaps(course):
+    prior = np.zeros(course.n_obs)
+    prior[0] = np.nan
+    with pytest.raises(ValueError, match="`growth_prior` is NaN or infinite in 1 of"):
+        _snapshots(course, growth_prior=prior)
+
+
+def test_one_time_point(course):
+    with pytest.raises(ValueError, match="has 1 time point: dynamics need at least two"):
+        _snapshots(course[course.obs["time"] == 0].copy())
+
+
+def test_continuous_times_should_be_binned(course):
+    course.obs["time"] += np.linspace(0, 0.5, course.n_obs)
+    with pytest.raises(ValueError, match=r"fewer than 10 cells: .* \(\d+ in all\). Please bin the times"):
+        _snapshots(course)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from _ornstein_uhlenbeck import OrnsteinUhlenbeck, true_model
+
+from scdiffot.core import Trajectories, interpolate, simulate
+from scdiffot.core.simulate.dynamics import default_times, step_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scdiffot.core import Snapshots
+
+KNOTS = np.array([0.0, 1.0, 3.0])
+CELLS = np.linspace(-1, 1, 7)[:, None]
+
+
+def test_default_times_cover_every_interval() -> None:
+    for ends in ((0.5, 3.0), (3.0, 0.5)):
+        times = np.unique(default_times(*ends, KNOTS, n=4))
+        np.testing.assert_allclose(times, [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0])
+
+
+def test_step_grid_stops_at_snapshots_and_saved_times() -> None:
+    saved = np.array([0.0, 0.33, 2.2, 3.0])
+    grid, keep = step_grid(0.0, 3.0, KNOTS, saved, 10)
+    np.testing.assert_allclose(grid[keep], saved)
+    assert np.isclose(grid, 1.0).any()
+    assert (np.diff(grid) > 0).all()
+    # No step is longer than a tenth of its interval.
+    lengths = np.where(grid[1:] <= 1 + 1e-9, 1.0, 2.0)
+    assert (np.diff(grid) <= lengths / 10 + 1e-9).all()
+
+
+def test_step_grid_runs_backward() -> None:
+    forward, keep = step_grid(0.2, 2.5, KNOTS, np.array([1.7]), 10)
+    backward, kept = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
+    np.testing.assert_array_equal(backward, forward[::-1])
+    np.testing.assert_array_equal(kept, keep[::-1])
+
+
+def test_step_grid_refuses_times_outside() -> None:
+    with pytest.raises(ValueError, match="save_times"):
+        step_grid(0.0, 1.0, KNOTS, np.array([1.5]), 10)
+
+
+def test_simulate_keeps_the_saved_times() -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    path = simulate(model, CELLS, 0.5, t1=2.5, save_times=np.array([0.5, 0.9, 1.0, 2.5]))
+    np.testing.assert_allclose(path.times, [0.5, 0.9, 1.0, 2.5])
+    assert path.states.shape == (4, 7, 1)
+    np.testing.assert_allclose(path.states[0], CELLS, atol=1e-6)
+    np.testing.assert_array_equal(path.log_weights[0], 0)
+    np.testing.assert_array_equal(path.origin, np.arange(7))
+
+
+def test_saved_times_do_not_change_where_cells_go() -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    few = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
+    many = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
+    # Steps end elsewhere; a second-order method with 100 steps an interval is this close to itself.
+    np.testing.assert_allclose(few.states[-1], many.states[-1], atol=1e-3)
+
+
+def test_log_weights_add_to_the_start() -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    start = np.linspace(-3, 1, 7)
+    plain, shifted = simulate(model, CELLS, 0.0, t1=1.0), simulate(model, CELLS, 0.0, t1=1.0, log_weights=start)
+    np.testing.assert_allclose(shifted.log_weights, plain.log_weights + start, atol=1e-5)
+
+
+def test_sde_is_a_function_of_its_seed() -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    one, same, other = (simulate(model, CELLS, 0.0, t1=1.0, kind="sde", rng=seed).states for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one[-1] - other[-1]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"t1": 4.0}, "t1"),
+        ({"t1": 1.0, "kind": "pde"}, "kind"),
+        ({"t1": 1.0, "save_times": np.array([2.0])}, "save_times"),
+        ({"t1": 1.0, "x0": np.zeros((3, 2))}, "x0"),
+    ],
+)
+def test_simulate_refuses(arguments: dict, name: str) -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    arguments = {"x0": CELLS, **arguments}
+    with pytest.raises(ValueError, match=name):
+        simulate(model, arguments.pop("x0"), 0.0, **arguments)
+
+
+def test_trajectories_at_interpolates() -> None:
+    states = np.array([[[0.0]], [[2.0]], [[3.0]]])
+    path = Trajectories(np.array([0.0, 1.0, 3.0]), states, np.log([[1.0], [4.0], [4.0]]), np.array([0]))
+    x, w = path.at(0.5)
+    assert (x[0, 0], w[0]) == pytest.approx((1.0, 2.0))
+    assert path.at(2.0)[0][0, 0] == pytest.approx(2.5)
+    assert path.at(3.0)[0][0, 0] == 3.0
+    with pytest.raises(ValueError, match="cover 0.0 to 3.0"):
+        path.at(3.1)
+    reverse = Trajectories(path.times[::-1], states[::-1], path.log_weights[::-1], path.origin)
+    assert reverse.at(0.5)[0][0, 0] == pytest.approx(1.0)
+
+
+def test_interpolate_is_the_snapshot_at_its_time(snapshots: Snapshots, quick_fit: Callable) -> None:
+    model, _ = quick_fit()
+    for k, t in enumerate(snapshots.times):
+        x, w = interpolate(model, snapshots, t)
+        np.testing.assert_allclose(x, snapshots.states[k], atol=1e-5)
+        assert w.sum() == pytest.approx(snapshots.masses[k])
+    x, w = interpolate(model, snapshots, 0.5)
+    assert len(x) == 240
+    assert w.sum() == pytest.approx(1.125, rel=0.2)
+    with pytest.raises(ValueError, match="time"):
+        interpolate(model, snapshots, 2.5)

@@ -1,0 +1,56 @@
+"""Values that states cannot pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scdiffot import datasets
+from scdiffot.core import FitConfig, RUOTModel, Snapshots, fit, simulate
+from scdiffot.core.problem.scales import walls
+
+
+def test_walls_are_where_several_cells_sit_at_an_end() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 200, 3))
+    x[:4, 0] = y[:2, 0] = -5
+    y[:9, 2] = 7
+    low, high = walls([x, y]).numpy()
+    np.testing.assert_array_equal(low, [-5, -np.inf, -np.inf])
+    np.testing.assert_array_equal(high, [np.inf, np.inf, 7])
+
+
+def test_copies_of_a_cell_are_no_wall() -> None:
+    x = np.repeat(np.random.default_rng(0).normal(size=(50, 2)), 5, axis=0)
+    assert torch.isinf(walls([x, x])).all()
+
+
+def test_paths_of_expression_stay_above_zero_in_a_model_that_is_read_back() -> None:
+    adata = datasets.misa(200, rng=0)
+    x, t = np.asarray(adata.X), adata.obs["time"].to_numpy()
+    times = np.unique(t)
+    cells = tuple(x[t == time] for time in times)
+    assert sum((x[:, 1] == 0).sum() for x in cells) >= 3
+    model, _ = fit(Snapshots(times, cells, np.ones(len(times))), FitConfig(n_steps=50, n_corrections=0))
+    copy = RUOTModel.from_arrays(model.to_arrays())
+    for kind in ("ode", "sde"):
+        path, again = (simulate(m, cells[1], float(times[1]), t1=float(times[-1]), kind=kind) for m in (model, copy))
+        assert path.states[..., 1].min() > -1e-6
+        np.testing.assert_array_equal(path.states, again.states)
+
+
+@pytest.mark.slow
+def test_drift_next_to_a_wall_where_most_cells_are() -> None:
+    """Brownian motion that a drift of -1 keeps at a wall is in equilibrium: its law is exponential, whatever the time."""
+    rng = np.random.default_rng(0)
+    cells = []
+    for _ in range(4):
+        x = np.stack([rng.exponential(0.5, 1500), rng.normal(size=1500)], 1)
+        # what a process in steps leaves at the wall
+        x[x[:, 0] < 0.01, 0] = 0
+        cells.append(x)
+    snapshots = Snapshots(np.arange(4) / 2, tuple(cells), np.ones(4))
+    model, _ = fit(snapshots, FitConfig(autonomous=True, growth=False, sigma=1.0))
+    at = np.stack([np.linspace(0, 1, 9), np.zeros(9)], 1)
+    np.testing.assert_allclose(model.drift(at, 0.75)[:, 0], -1, atol=0.4)

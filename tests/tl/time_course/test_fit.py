@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import logging
+import signal
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+
+import scdiffot as sdo
+from scdiffot.core import fit as fit_core
+
+FIELDS = ("velocity", "flow", "score")
+
+
+def test_writes_what_it_says_and_nothing_else(course, quick, fingerprint):
+    before = fingerprint(course)
+    assert sdo.tl.fit(course, "time", **quick) is None
+    assert set(course.obsm) == {"X_pca", "scdiffot_fingerprint", *(f"scdiffot_{name}" for name in FIELDS)}
+    assert set(course.obs) - set(before["columns"]) == {"scdiffot_growth", "scdiffot_potential"}
+    assert set(course.uns) == {"scdiffot"}
+    assert {"params", "history", "state", "version", "digest"} == set(course.uns["scdiffot"])
+    for name in FIELDS:
+        assert course.obsm[f"scdiffot_{name}"].shape == (course.n_obs, 3)
+        assert np.isfinite(course.obsm[f"scdiffot_{name}"]).all()
+    assert np.isfinite(course.obs[["scdiffot_growth", "scdiffot_potential"]]).all(axis=None)
+    after = fingerprint(course)
+    assert after["X"] == before["X"]
+    assert after["obsm"]["X_pca"] == before["obsm"]["X_pca"]
+
+
+def test_velocity_points_where_cells_go(course, quick):
+    sdo.tl.fit(course, "time", **quick | {"n_steps": 300})
+    # the clouds move by one unit of the first axis per unit of time
+    mean = course.obsm["scdiffot_velocity"].mean(axis=0)
+    assert mean[0] > 0.5
+    assert np.abs(mean[1:]).max() < 0.4 * mean[0]
+    # and grow by a tenth
+    assert 0 < course.obs["scdiffot_growth"].mean() < 0.3
+
+
+def test_model_and_columns_agree(course, quick):
+    sdo.tl.fit(course, "time", **quick)
+    fields = sdo.get.model(course).fields(course.obsm["X_pca"], course.obs["time"].to_numpy())
+    np.testing.assert_array_equal(fields["drift"], course.obsm["scdiffot_velocity"])
+    np.testing.assert_array_equal(fields["growth"], course.obs["scdiffot_growth"])
+    np.testing.assert_array_equal(fields["potential"], course.obs["scdiffot_potential"])
+
+
+def test_order_of_cells_does_not_matter_to_where_results_go(course, quick):
+    sdo.tl.fit(course, "time", **quick)
+    model = sdo.get.model(course)
+    name = course.obs_names[7]
+    cell = course[[name]]
+    np.testing.assert_allclose(
+        cell.obsm["scdiffot_velocity"], model.drift(cell.obsm["X_pca"], cell.obs["time"].iloc[0]), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_two_fits_side_by_side(course, quick, fingerprint):
+    sdo.tl.fit(course, "time", **quick)
+    first = fingerprint(course)
+    sdo.tl.fit(course, "time", key_added="second", growth=False, rng=1, **quick)
+    both = fingerprint(course)
+    assert both["uns"]["scdiffot"] == first["uns"]["scdiffot"]
+    assert both["obsm"]["scdiffot_velocity"] == first["obsm"]["scdiffot_velocity"]
+    assert not course.obs["second_growth"].any()
+    assert not np.allclose(course.obsm["second_velocity"], course.obsm["scdiffot_velocity"])
+
+
+def test_copy(course, quick, fingerprint):
+    before = fingerprint(course)
+    copy = sdo.tl.fit(course, "time", copy=True, **quick)
+    assert fingerprint(course) == before
+    assert "scdiffot" in copy.uns
+    # a copy of a view is no view
+    part = sdo.tl.fit(course[course.obs["time"] < 2], "time", copy=True, **quick)
+    assert part.n_obs < course.n_obs
+    assert "scdiffot_velocity" in part.obsm
+
+
+def test_held_out_cells_get_values_but_teach_nothing(course, quick):
+    sdo.tl.fit(course, "time", held_out=1, **quick)
+    assert np.isfinite(course.obsm["scdiffot_velocity"]).all()
+    np.testing.assert_array_equal(sdo.get.model(course).times, [0, 2])
+    changed = course.copy()
+    changed.obsm["X_pca"][changed.obs["time"] == 1] += 100
+    sdo.tl.fit(changed, "time", held_out=1, **quick)
+    kept = course.obs["time"] != 1
+    np.testing.assert_array_equal(changed.obsm["scdiffot_flow"][kept], course.obsm["scdiffot_flow"][kept])
+
+
+def test_seeds(course, quick):
+    runs = [
+        sdo.tl.fit(course, "time", copy=True, rng=rng, **quick).obsm["scdiffot_velocity"]
+        for rng in (3, 3, np.random.default_rng(3), 4)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+    assert not np.array_equal(runs[0], runs[3])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+@pytest.mark.parametrize("unit", [86400.0, 1 / 365.25])
+def test_equivariance(course, quick, scale, unit):
+    options = quick | {"sigma": 0.3, "alpha": 1.0}
+    sdo.tl.fit(course, "time", **options)
+    other = course.copy()
+    other.obsm["X_pca"] = scale * (course.obsm["X_pca"] + 2.0)
+    other.obs["time"] = unit * (course.obs["time"] + 3.0)
+    sdo.tl.fit(other, "time", **options | {"sigma": 0.3 * scale / unit**0.5, "alpha": scale**2})
+    # the arithmetic is that of float32, through forty steps of training
+    tolerance = {"rtol": 2e-2, "atol": 2e-2}
+    for name in ("velocity", "flow"):
+        found = other.obsm[f"scdiffot_{name}"] * unit / scale
+        np.testing.assert_allclose(found, course.obsm[f"scdiffot_{name}"], **tolerance)
+    np.testing.assert_allclose(other.obsm["scdiffot_score"] * scale, course.obsm["scdiffot_score"], **tolerance)
+    np.testing.assert_allclose(other.obs["scdiffot_growth"] * unit, course.obs["scdiffot_growth"], **tolerance)
+    np.testing.assert_allclose(
+        other.obs["scdiffot_potential"] - 3 * np.log(scale), course.obs["scdiffot_potential"], rtol=0, atol=0.05
+    )
+
+
+def test_equivariance_with_everything_chosen(course, quick):
+    options = {k: v for k, v in quick.items() if k != "sigma"}
+    sdo.tl.fit(course, "time", **options)
+    other = course.copy()
+    other.obsm["X_pca"] = 1e6 * course.obsm["X_pca"] - 5e5
+    other.obs["time"] = 60 * course.obs["time"]
+    sdo.tl.fit(other, "time", **options)
+    first, second = sdo.get.model(course), sdo.get.model(other)
+    assert second.sigma == pytest.approx(first.sigma * 1e6 / 60**0.5, rel=1e-3)
+    assert second.alpha == pytest.approx(first.alpha * 1e12, rel=1e-3)
+    np.testing.assert_allclose(
+        other.obsm["scdiffot_velocity"] * 60 / 1e6, course.obsm["scdiffot_velocity"], rtol=2e-2, atol=2e-2
+    )
+
+
+def test_constant_columns_do_not_move(course, quick):
+    course.obsm["X_pca"] = np.hstack([course.obsm["X_pca"], np.full((course.n_obs, 1), 7.0)])
+    sdo.tl.fit(course, "time", **quick | {"n_steps": 300})
+    speed = np.abs(course.obsm["scdiffot_velocity"]).mean(axis=0)
+    assert np.isfinite(course.obsm["scdiffot_velocity"]).all()
+    assert speed[3] < 0.3 * speed[0]
+
+
+def _as(adata, kind):
+    values = np.round(10 * adata.obsm["X_pca"])
+    if kind == "dask":
+        values = pytest.importorskip("dask.array").from_array(values, chunks=(16, 3))
+    elif kind == "sparse":
+        values = sparse.csr_matrix(values)
+    elif kind == "integer":
+        values = values.astype(int)
+    adata.obsm["X_pca"] = values
+    return adata
+
+
+def test_containers_do_not_matter(course, quick):
+    runs = {}
+    for kind in ("numpy", "integer", "sparse", "dask"):
+        adata = _as(course.copy(), kind)
+        sdo.tl.fit(adata, "time", **quick)
+        runs[kind] = adata.obsm["scdiffot_velocity"]
+    for kind, found in runs.items():
+        np.testing.assert_array_equal(found, runs["numpy"], err_msg=kind)
+
+
+def test_backed(course, quick, tmp_path):
+    course.write_h5ad(tmp_path / "course.h5ad")
+    backed = ad.read_h5ad(tmp_path / "course.h5ad", backed="r+")
+    with pytest.raises(ValueError, match=r"`copy=True` needs `adata` in memory: pass adata.to_memory\(\)"):
+        sdo.tl.fit(backed, "time", use_rep="X", copy=True, **quick)
+    sdo.tl.fit(backed, "time", use_rep="X", **quick)
+    sdo.tl.fit(course, "time", use_rep="X", **quick)
+    np.testing.assert_array_equal(backed.obsm["scdiffot_velocity"], course.obsm["scdiffot_velocity"])
+    assert sdo.tl.simulate(backed, t0=0, n_particles=5).states.shape[1:] == (5, 3)
+    backed.file.close()
+
+
+@pytest.mark.filterwarnings("ignore:From 0.4 .update")
+def test_mudata(mdata, course, quick):
+    sdo.tl.fit(mdata, "rna:time", use_rep="atac:X_pca", **quick)
+    sdo.tl.fit(course, "time", **quick)
+    np.testing.assert_array_equal(mdata.obsm["scdiffot_velocity"], course.obsm["scdiffot_velocity"])
+    np.testing.assert_array_equal(mdata.obs["scdiffot_growth"], course.obs["scdiffot_growth"])
+    paths = sdo.tl.simulate(mdata, 0, n_particles=4)
+    assert paths.states.shape[1:] == (4, 3)
+    assert sdo.tl.interpolate(mdata, 0.5).obsm["X_pca"].shape[1] == 3
+    assert sdo.tl.fit(mdata, "rna:time", use_rep="rna:pca", copy=True, key_added="b", **quick).uns["b"]
+
+
+def test_labels_with_a_map(course, quick):
+    sdo.tl.fit(course, "time", **quick)
+    sdo.tl.fit(course, "label", time_map={"day0": 0, "day1": 1, "day2": 2}, key_added="mapped", **quick)
+    np.testing.assert_array_equal(course.obsm["mapped_velocity"], course.obsm["scdiffot_velocity"])
+    paths = sdo.tl.simulate(course, "day0", t1="day1", key="mapped")
+    assert (paths.times[0], paths.times[-1]) == (0, 1)
+
+
+def test_masses_reach_the_model(course, quick):
+    sdo.tl.fit(course, "time", mass={0: 1, 1: 4, 2: 16}, **quick)
+    np.testing.assert_allclose(sdo.get.model(course).masses, [1, 4, 16])
+    weights = sdo.tl.simulate(course, 0).weights
+    assert weights[-1].mean() == pytest.approx(16, rel=0.1)
+
+
+def test_growth_prior_arrays_are_kept(course, quick):
+    prior = np.linspace(-1, 1, course.n_obs)
+    sdo.tl.fit(course, "time", growth_prior=prior, **quick)
+    np.testing.assert_array_equal(course.obs["scdiffot_growth_prior"], prior)
+    assert course.uns["scdiffot"]["params"]["growth_prior"] == "scdiffot_growth_prior"
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_interruption_keeps_the_best_so_far(course, quick, caplog, monkeypatch):
+    def interrupted_fit(snapshots, config, *, callback, **options):
+        def callback_then_signal(progress):
+            # the signal of a user's Ctrl-C, at a known step
+            if progress.step >= 50:
+                signal.raise_signal(signal.SIGINT)
+
+        return fit_core(snapshots, config, callback=callback_then_signal, **options)
+
+    monkeypatch.setattr("scdiffot.tl._time_course.fit.fit_core", interrupted_fit)
+    with caplog.at_level(logging.WARNING, logger="scdiffot"):
+        sdo.tl.fit(course, "time", **quick | {"n_steps": 5000})
+    assert "Interrupted after" in caplog.text
+    assert "best state so far is kept" in caplog.text
+    history = course.uns["scdiffot"]["history"]
+    assert history["interrupted"]
+    assert history["step"][-1] < 200
+    assert np.isfinite(course.obsm["scdiffot_velocity"]).all()
+    assert sdo.tl.simulate(course, 0, n_particles=3).states.shape[1] == 3
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_interruption_before_the_first_step_writes_nothing(course, quick, fingerprint, monkeypatch):
+    def interrupted_fit(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("scdiffot.tl._time_course.fit.fit_core", interrupted_fit)
+    before = fingerprint(course)
+    with pytest.raises(KeyboardInterrupt):
+        sdo.tl.fit(course, "time", **quick)
+    assert fingerprint(course) == before

@@ -1,0 +1,257 @@
+"""Options, wild cells and masses: what a fit refuses, leaves out, or warns of."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+import scdiffot as sdo
+from scdiffot._data.read.snapshots import time_course
+from scdiffot._utils.errors import DivergenceError
+from scdiffot.core import FitConfig, Snapshots, fit
+from scdiffot.core.ot.coupling import sinkhorn
+from scdiffot.core.problem.outliers import isolated_cells
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+SCALARS = {
+    "sigma": np.float32(0.5),
+    "alpha": np.float64(2.0),
+    "growth": np.bool_(True),
+    "autonomous": np.bool_(False),
+    "learning_rate": np.float16(0.0078125),
+    "n_layers": np.int8(2),
+    "n_steps": np.uint16(20),
+}
+
+
+def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def test_scalars_of_numpy_are_numbers(course, quick):
+    plain = {name: value.item() for name, value in SCALARS.items()}
+    one, other = (sdo.tl.fit(course, "time", **quick | options, copy=True) for options in (SCALARS, plain))
+    np.testing.assert_array_equal(one.obsm["scdiffot_velocity"], other.obsm["scdiffot_velocity"])
+    assert one.uns["scdiffot"]["state"]["config"] == other.uns["scdiffot"]["state"]["config"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"learning_rate": 0}, ValueError, "`learning_rate` is 0: pass a number above 0, and at most 1"),
+        ({"learning_rate": -1}, ValueError, "`learning_rate` is -1"),
+        ({"learning_rate": 1e4}, ValueError, "`learning_rate` is 10000"),
+        ({"learning_rate": np.nan}, ValueError, "`learning_rate` is nan"),
+        ({"learning_rate": True}, TypeError, "`learning_rate` is a bool"),
+        ({"sigma": np.ones(1)}, TypeError, "`sigma` is a ndarray"),
+        ({"sigma": False}, TypeError, "`sigma` is a bool"),
+        ({"sigma": np.inf}, ValueError, "`sigma` is inf"),
+        ({"sigma": 1e6}, ValueError, r"`sigma` is 1e\+06, out of proportion"),
+        ({"alpha": 1e30}, ValueError, r"`alpha` is 1e\+30, out of proportion.*growth=False"),
+        ({"alpha": [1.0]}, TypeError, "`alpha` is a list"),
+        ({"growth": "yes"}, TypeError, "`growth` is 'yes': pass True or False"),
+        ({"autonomous": 1}, TypeError, "`autonomous` is 1: pass True or False"),
+        ({"form": 1}, TypeError, "`form` is a int: pass 'auto', 'gradient' or 'separate'"),
+        ({"n_steps": 10.0}, TypeError, "`n_steps` is a float: pass a whole number"),
+        ({"n_layers": 10**9}, ValueError, "`n_layers` is 1000000000: pass at most 32"),
+        ({"n_hidden": 10**6}, ValueError, "`n_hidden` is 1000000: pass at most"),
+        ({"batch_size": True}, TypeError, "`batch_size` is a bool"),
+        ({"n_landmarks": 10**7}, ValueError, "`n_landmarks` is 10000000: pass at most"),
+        ({"device": "gpu"}, ValueError, "`device` is 'gpu'"),
+        ({"device": "cuda:7"}, ValueError, "`device` is 'cuda:7', but torch sees"),
+        ({"device": "mps"}, ValueError, "`device` is 'mps', on which nothing can be trained"),
+        ({"device": torch.device("meta")}, ValueError, "`device` is 'meta'"),
+        ({"device": 0}, TypeError, "`device` is a int"),
+        ({"mass": {0: 1e-300, 1: 1, 2: 1e300}}, ValueError, "`mass` ranges from 1e-300 to 1e"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_refused_at_once(course, quick, fingerprint, options, error, message):
+    before = fingerprint(course)
+    with pytest.raises(error, match=message):
+        sdo.tl.fit(course, "time", **quick | options)
+    assert fingerprint(course) == before
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", torch.device("meta")], ids=str)
+def test_all_functions_with_a_device_refuse_others(device, treated, fingerprint):
+    before = fingerprint(treated)
+    calls = [
+        lambda: sdo.tl.fit_response(treated, "condition", "control", "drug", device=device),
+        lambda: sdo.tl.evaluate_response(treated, "condition", "control", target="drug", device=device),
+        lambda: sdo.pp.autoencoder(treated, 2, device=device),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="`device` is"):
+            call()
+    assert fingerprint(treated) == before
+
+
+def test_device_of_torch_is_the_same(course, quick):
+    one, other = (
+        sdo.tl.fit(course, "time", **quick, device=device, copy=True).obsm["scdiffot_velocity"]
+        for device in ("cpu", torch.device("cpu", 0))
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("options", [{"eps": np.nan}, {"eps": 0.0}, {"far": np.inf}], ids=str)
+def test_sinkhorn_ends_without_finite_numbers(options):
+    x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    y, w = x + options.get("far", 1.0), torch.full((5,), 0.2)
+    with pytest.raises(DivergenceError, match="infinite or NaN"):
+        sinkhorn(x, w, y, w, alpha=None, eps=options.get("eps", 0.1))
+
+
+def test_states_beyond_single_precision_are_refused(course, quick, fingerprint):
+    course.obsm["X_pca"][3, 1] = 1e160
+    before = fingerprint(course)
+    with pytest.raises(ValueError, match=f"values up to 1e\\+160.*{course.obs_names[3]}"):
+        sdo.tl.fit(course, "time", **quick)
+    assert fingerprint(course) == before
+
+
+@pytest.mark.parametrize("spoil", [np.nan, 1e30])
+def test_diverged_training_is_an_error(course, quick, fingerprint, monkeypatch, spoil):
+    """Networks that are spoilt in the middle of the training, as a far too large step does."""
+    from scdiffot.core.nets.optimizer import Soap
+
+    step = Soap.step
+
+    def leap(self, rate):
+        step(self, rate)
+        if self._n_steps == 10:
+            self._vector.data.add_(spoil)
+
+    monkeypatch.setattr(Soap, "step", leap)
+    before = fingerprint(course)
+    with pytest.raises(DivergenceError, match=r"Training diverged.*Nothing was written"):
+        sdo.tl.fit(course, "time", **quick)
+    assert fingerprint(course) == before
+
+
+def test_diverged_response_is_an_error(treated, fingerprint, monkeypatch):
+    from scdiffot.core.nets.optimizer import Soap
+
+    monkeypatch.setattr(Soap, "step", lambda self, rate: self._vector.data.fill_(np.nan))
+    before = fingerprint(treated)
+    with pytest.raises(DivergenceError, match="Training diverged"):
+        sdo.tl.fit_response(treated, "condition", "control", "drug", n_steps=5, show_progress=False)
+    assert fingerprint(treated) == before
+
+
+@pytest.mark.parametrize("value", [1e2, 1e4, 1e8])
+def test_isolated_cells_change_nothing_for_others(value):
+    """Without the wild cells the masses are the same here, so that the fits agree to the last bit."""
+    rng = np.random.default_rng(0)
+    states = [rng.normal(size=(60, 3)) + [t, 0, 0] for t in (0.0, 1.0, 2.0)]
+    wild = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
+    config = FitConfig(n_steps=30, n_corrections=1, n_correction_steps=10, sigma=0.2)
+    one, other = (fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0] for s in (states, wild))
+    np.testing.assert_array_equal(one.drift(states[1], 1.0), other.drift(states[1], 1.0))
+    assert np.isfinite(other.drift(wild[1], 1.0)).all()
+
+
+def test_wild_cell_is_named_and_counts_in_the_mass(course, quick, caplog):
+    wild = course.copy()
+    wild.obsm["X_pca"][7] = [0, 1e6, 0]
+    sdo.tl.fit(course, "time", **quick)
+    with caplog.at_level(logging.WARNING, logger="scdiffot"):
+        sdo.tl.fit(wild, "time", **quick)
+    assert "1 cells are far from all others" in caplog.text
+    assert repr(wild.obs_names[7]) in caplog.text
+    others = np.arange(course.n_obs) != 7
+    cosines = _cosines(*(a.obsm["scdiffot_velocity"][others] for a in (course, wild)))
+    assert cosines.mean() > 0.97
+    for name in ("masses", "mass_folds"):
+        np.testing.assert_array_equal(wild.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name])
+
+
+def test_wild_cell_does_not_move_responses(treated, brief, caplog):
+    wild = treated.copy()
+    row = int(np.flatnonzero(treated.obs["condition"] == "drug")[0])
+    for name in ("X_pca",):
+        wild.obsm[name] = wild.obsm[name].copy()
+        wild.obsm[name][row] = 1e5
+    alone = treated[np.arange(treated.n_obs) != row].copy()
+    with caplog.at_level(logging.WARNING, logger="scdiffot"):
+        sdo.tl.fit_response(wild, "condition", "control", "drug", **brief)
+    assert repr(wild.obs_names[row]) in caplog.text
+    sdo.tl.fit_response(alone, "condition", "control", "drug", **brief)
+    for adata in (wild, alone):
+        sdo.tl.predict_response(adata)
+    controls = alone.obs_names[alone.obs["condition"] == "control"]
+    one, other = (a[controls].obsm["scdiffot_predicted"] for a in (wild, alone))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_populations_and_tails_are_not_isolated():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 10))
+    rare = np.concatenate([x, 1e4 + rng.normal(size=(3, 10))])
+    pair = np.concatenate([x, 1e4 + rng.normal(size=(2, 10))])
+    tails = rng.standard_t(3, size=(2680, 5))
+    zeros = rng.poisson(0.05, size=(1000, 20)).astype(float)
+    counts = [int(isolated_cells([z])[0].sum()) for z in (x, rare, pair, tails, zeros, 0 * x)]
+    assert counts == [0, 0, 2, 0, 0, 0]
+    together = isolated_cells([rare[:501], rare[501:]])
+    assert [mask.sum() for mask in together] == [0, 0]
+
+
+def _messages(adata: ad.AnnData, quick: dict, caplog, **options) -> str:
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="scdiffot"):
+        sdo.tl.fit(adata, "time", **quick | {"n_steps": 2, **options})
+    return caplog.text
+
+
+def test_ordinary_data_give_no_warning(course, quick, caplog):
+    assert "WARNING" not in _messages(course, quick, caplog)
+
+
+def test_copies_are_named(course, quick, caplog):
+    course.obsm["X_pca"][:20] = course.obsm["X_pca"][20:40]
+    share = 100 * 20 / course.n_obs
+    assert f"{share:.0f} % of the cells have exactly the states" in _messages(course, quick, caplog)
+
+
+def test_snapshots_of_one_population_are_named(course, quick, caplog):
+    last = (course.obs["time"] == 2).to_numpy()
+    course.obsm["X_pca"][last, 0] -= 1.0
+    text = _messages(course, quick, caplog)
+    assert "displacement between times 1 and 2 is within sampling noise" in text
+
+
+def test_masses_say_what_growth_they_imply(course, quick, caplog):
+    text = _messages(course, quick, caplog, mass={0: 1, 1: 2, 2: 40})
+    assert "as passed in `mass`" in text
+    assert "a 2-fold change from time 0 to 1, a mean net growth rate of 0.693" in text
+    assert "The mass changes 20-fold from time 1 to 2" in text
+    params = course.uns["scdiffot"]["params"]
+    np.testing.assert_allclose(params["mass_folds"], [2, 20])
+    np.testing.assert_allclose(params["mass_rates"], np.log([2, 20]))
+    assert "numbers of sequenced cells" in _messages(course, quick, caplog)
+
+
+def test_common_factor_of_masses_changes_nothing(course):
+    one, other = (
+        time_course(course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}).snapshots
+        for f in (1.0, 2.0**-900)
+    )
+    np.testing.assert_array_equal(one.masses, other.masses)
+
+
+@pytest.mark.parametrize(("rate", "overruled"), [(0.5, True), (0.1, False)])
+def test_prior_that_the_masses_overrule(course, quick, caplog, rate, overruled):
+    course.obs["prior"] = rate
+    masses = {t: np.exp(0.1 * t) for t in (0, 1, 2)}
+    text = _messages(course, quick, caplog, growth_prior="prior", mass=masses)
+    assert ("masses overrule the level of `growth_prior`" in text) == overruled
+    if overruled:
+        assert f"0 to 1 ({np.exp(0.5):.3g}-fold expected, masses {np.exp(0.1):.3g}-fold)" in text

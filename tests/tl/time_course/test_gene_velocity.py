@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+import torch
+
+import scdiffot as sdo
+from scdiffot._data.write.decoders import read_genes
+
+
+@pytest.fixture
+def genes(fitted):
+    """The fit of three dimensions, and twelve genes of which these are components; the last two are not in them."""
+    rng = np.random.default_rng(0)
+    loadings = np.zeros((12, 3))
+    loadings[:10] = np.linalg.qr(rng.normal(size=(10, 3)))[0]
+    expression = fitted.obsm["X_pca"] @ loadings.T + rng.normal(size=12)
+    adata = ad.AnnData(expression.astype(np.float32), obs=fitted.obs, obsm=fitted.obsm, uns=fitted.uns)
+    adata.obsm["X_pca"] = np.array(adata.obsm["X_pca"])
+    adata.var_names = [f"Gene{i}" for i in range(12)]
+    adata.varm["PCs"] = loadings
+    adata.var["used"] = np.arange(12) < 11
+    adata.uns["pca"] = {"params": {"zero_center": True, "mask_var": "used"}}
+    # the mean of these cells is not zero, so that of the expression is what the components leave of it
+    return adata
+
+
+def _bent(adata):
+    loadings = torch.as_tensor(adata.varm["PCs"], dtype=torch.float32)
+    return (lambda x: torch.asinh(x) @ loadings, lambda z: torch.sinh(z @ loadings.T / 4))
+
+
+def test_components_carry_the_drift(genes):
+    assert sdo.tl.gene_velocity(genes) is None
+    found = genes.layers["scdiffot_velocity"]
+    assert found.dtype == np.float32
+    expected = genes.obsm["scdiffot_velocity"] @ genes.varm["PCs"].T
+    np.testing.assert_allclose(found[:, :11], expected[:, :11], atol=1e-5)
+    # known, but without weight; and outside of the mask
+    assert (found[:, 10] == 0).all()
+    assert np.isnan(found[:, 11]).all()
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_it_is_the_slope_of_expression_along_the_drift(genes, bent):
+    decoder = _bent(genes) if bent else None
+    sdo.tl.gene_velocity(genes, decoder=decoder)
+    space = read_genes(genes, "scdiffot", decoder)
+    states, drift = genes.obsm["X_pca"], genes.obsm["scdiffot_velocity"]
+    step = 1e-2
+    slope = (space.decode(states + step * drift) - space.decode(states - step * drift)) / (2 * step)
+    # float32 over a step of a hundredth, and a third derivative times the square of the step
+    found = genes.layers["scdiffot_velocity"][:, space.columns]
+    np.testing.assert_allclose(found, slope, atol=2e-3 * np.abs(slope).max())
+
+
+def test_named_genes_copies_and_other_fits(genes, fingerprint):
+    before = fingerprint(genes)
+    copy = sdo.tl.gene_velocity(genes, genes=["Gene7", "Gene2"], copy=True)
+    assert fingerprint(genes) == before
+    known = np.isfinite(copy.layers["scdiffot_velocity"]).all(axis=0)
+    assert list(copy.var_names[known]) == ["Gene2", "Gene7"]
+    sdo.tl.gene_velocity(genes)
+    np.testing.assert_array_equal(
+        copy.layers["scdiffot_velocity"][:, known], genes.layers["scdiffot_velocity"][:, known]
+    )
+
+
+def test_expression_itself(fitted, quick):
+    sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    sdo.tl.gene_velocity(fitted, key="x")
+    np.testing.assert_array_equal(fitted.layers["x_velocity"], fitted.obsm["x_velocity"])
+    # a new fit of that name takes its genes along
+    sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    assert "x_velocity" not in fitted.layers
+
+
+def test_modalities_in_another_order(mdata, quick):
+    mdata.obs["time"] = mdata.mod["rna"].obs["time"]
+    sdo.tl.fit(mdata, "time", use_rep="atac:X", **{**quick, "n_steps": 5})
+    sdo.tl.gene_velocity(mdata)
+    layer = mdata.mod["atac"].layers["scdiffot_velocity"]
+    rows = mdata.mod["atac"].obs_names.get_indexer(mdata.obs_names)
+    np.testing.assert_array_equal(layer[rows], mdata.obsm["scdiffot_velocity"])
+    assert "scdiffot_velocity" not in mdata.mod["rna"].layers
+
+
+def test_files(genes, tmp_path):
+    sdo.tl.gene_velocity(genes)
+    genes.write_h5ad(tmp_path / "a.h5ad")
+    read = ad.read_h5ad(tmp_path / "a.h5ad")
+    np.testing.assert_array_equal(read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"])
+    del read.layers["scdiffot_velocity"]
+    sdo.tl.gene_velocity(read)
+    np.testing.assert_array_equal(read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"])
+
+
+def test_bad_input(genes, fitted, course, fingerprint):
+    before = fingerprint(genes)
+    with pytest.raises(KeyError, match="'Gene11', which 'X_pca' was computed without"):
+        sdo.tl.gene_velocity(genes, genes=["Gene11"])
+    with pytest.raises(KeyError, match="Did you mean 'Gene1'"):
+        sdo.tl.gene_velocity(genes, genes="gene1")
+    with pytest.raises(ValueError, match="`genes` names 'Gene10', constant wherever 'X_pca' is decoded"):
+        sdo.tl.gene_velocity(genes, genes=["Gene10", "Gene1"])
+    with pytest.raises(TypeError, match="`decoder` is a int"):
+        sdo.tl.gene_velocity(genes, decoder=3)
+    with pytest.raises(ValueError, match="is a view"):
+        sdo.tl.gene_velocity(genes[:20])
+    assert fingerprint(genes) == before
+    with pytest.raises(ValueError, match="'X_pca' has no decoder"):
+        sdo.tl.gene_velocity(fitted)
+    with pytest.raises(KeyError, match="run scdiffot.tl.fit"):
+        sdo.tl.gene_velocity(course)
