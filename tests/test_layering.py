@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 import scdiffot
 
@@ -76,6 +75,7 @@ def _is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
+@cache
 def _imports(path: Path) -> list[Import]:
     """All imports of a file; eager ones run when the file is imported."""
     found: list[Import] = []
@@ -114,66 +114,64 @@ def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-every_file = pytest.mark.parametrize("path", FILES, ids=_id)
+def test_rooms_import_one_way():
+    wrong = []
+    for path in FILES:
+        room = _room(path)
+        if room not in {"__init__", "__main__", "cli"}:
+            allowed = ROOMS[room] | {"_utils", room}
+            wrong += [
+                (_id(path), i.line, i.room) for i in _imports(path) if i.room and not i.typing and i.room not in allowed
+            ]
+    assert not wrong, "ROOMS says what a room may import of the package"
 
 
-@every_file
-def test_rooms_import_one_way(path):
-    room = _room(path)
-    if room in {"__init__", "__main__", "cli"}:
-        return
-    allowed = ROOMS[room] | {"_utils", room}
-    wrong = [i for i in _imports(path) if i.room and not i.typing and i.room not in allowed]
-    assert not wrong, f"{room} may import {sorted(allowed)} of the package"
-
-
-@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "core")], ids=_id)
-def test_core_knows_numbers_only(path):
+def test_core_knows_numbers_only():
     allowed = CORE_MAY_IMPORT | {"scdiffot"} | sys.stdlib_module_names
-    wrong = [i for i in _imports(path) if i.package not in allowed]
+    files = [path for path in FILES if path.is_relative_to(ROOT / "core")]
+    wrong = [(_id(path), i.line, i.package) for path in files for i in _imports(path) if i.package not in allowed]
     assert not wrong, f"core may import {sorted(CORE_MAY_IMPORT)} and the standard library, for types as well"
 
 
-@every_file
-def test_only_light_packages_load_with_a_module(path):
+def test_only_light_packages_load_with_a_module():
     allowed = EAGER | {"scdiffot"} | sys.stdlib_module_names
-    wrong = [i for i in _imports(path) if i.eager and not i.typing and i.package not in allowed]
+    eager = [(path, i) for path in FILES for i in _imports(path) if i.eager and not i.typing]
+    wrong = [(_id(path), i.line, i.package) for path, i in eager if i.package not in allowed]
     assert not wrong, f"import these inside the functions that use them; at the top only {sorted(EAGER)}"
 
 
-@every_file
-def test_storage_formats_are_known_to_data_only(path):
-    if path.is_relative_to(ROOT / "_data"):
-        return
-    wrong = [i for i in _imports(path) if i.package in STORAGE and not i.typing]
+def test_storage_formats_are_known_to_data_only():
+    files = [path for path in FILES if not path.is_relative_to(ROOT / "_data")]
+    run_time = [(path, i) for path in files for i in _imports(path) if not i.typing]
+    wrong = [(_id(path), i.line, i.package) for path, i in run_time if i.package in STORAGE]
     assert not wrong, "how AnnData and MuData store things is known to _data alone"
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if _room(p) == "pl"], ids=_id)
-def test_plots_change_nothing(path):
+def test_plots_change_nothing():
     def root(node: ast.AST) -> str | None:
         while isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
         return node.id if isinstance(node, ast.Name) else None
 
     wrong = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign | ast.Delete):
-            targets = node.targets
-        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
-            targets = [node.target]
-        wrong += [t.lineno for t in targets if not isinstance(t, ast.Name) and root(t) == "adata"]
+    for path in [path for path in FILES if _room(path) == "pl"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            targets: list[ast.expr] = []
+            if isinstance(node, ast.Assign | ast.Delete):
+                targets = node.targets
+            elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+                targets = [node.target]
+            changed = [t for t in targets if not isinstance(t, ast.Name) and root(t) == "adata"]
+            wrong += [(_id(path), t.lineno) for t in changed]
     assert not wrong, "plots read adata and write nothing into it"
 
 
-@every_file
-def test_files_stay_short(path):
-    n_lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert n_lines <= 300, "split it where the ideas part"
+def test_files_stay_short():
+    lengths = {_id(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert not {name: n for name, n in lengths.items() if n > 300}, "split them where the ideas part"
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=_id)
-def test_folders_stay_small(folder):
-    entries = [path.name for path in folder.iterdir() if path.name != "__pycache__"]
-    assert len(entries) <= 15, "make a room of what belongs together"
+def test_folders_stay_small():
+    folders = {path.parent for path in FILES}
+    entries = {_id(folder): sum(path.name != "__pycache__" for path in folder.iterdir()) for folder in folders}
+    assert not {name: n for name, n in entries.items() if n > 15}, "make a room of what belongs together"
