@@ -201,7 +201,8 @@ def tissue(seed: int, settings: Settings) -> Iterator[Row]:
             **options,
         )
         cpu_s = time.process_time() - start
-        sdo.tl.sta_forward(adata, "cell_type", rng=seed, show_progress=False)
+        first = float(adata.obs["time"].min())
+        sdo.tl.sta_forward(adata, "cell_type", first, rng=seed, show_progress=False)
         yield {"method": method, "n_cells": n_obs, **_against_truth(adata), "cpu_s": cpu_s}
 
 
