@@ -53,13 +53,29 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
     parser.add_argument("--only", metavar="A,C", help="parts to run (A to K); all by default")
-    parser.add_argument("--data", metavar="emt,misa", help="data sets to run; all of each part by default")
-    parser.add_argument("--peers", metavar="NAMES", help="peers to run in parts G and J; all of G by default")
-    parser.add_argument("--seeds", type=int, default=3, help="splits and fits to average over (default 3)")
-    parser.add_argument("--quick", action="store_true", help="one seed, results in .benchmark_cache/; for a first look")
-    parser.add_argument("--steps", type=int, help="optimisation steps of our fits, to try the harness out")
-    parser.add_argument("--out", type=Path, help="folder of benchmarks.md and benchmarks.json (default docs)")
-    parser.add_argument("--report", action="store_true", help="run nothing, write the page from the results at hand")
+    parser.add_argument(
+        "--data", metavar="emt,misa", help="data sets to run; all of each part by default"
+    )
+    parser.add_argument(
+        "--peers", metavar="NAMES", help="peers to run in parts G and J; all of G by default"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="splits and fits to average over (default 3)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one seed, results in .benchmark_cache/; for a first look",
+    )
+    parser.add_argument(
+        "--steps", type=int, help="optimisation steps of our fits, to try the harness out"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of benchmarks.md and benchmarks.json (default docs)"
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="run nothing, write the page from the results at hand"
+    )
     parser.add_argument(
         "--env-dir",
         type=Path,
@@ -88,7 +104,9 @@ def main(argv: list[str] | None = None) -> int:
         n_seeds=1 if arguments.quick else arguments.seeds,
         quick=arguments.quick,
         fit=fit,
-        peers=_names(arguments.peers, (*peers.PEERS, *responses.PEERS), "--peers") if arguments.peers else peers.PEERS,
+        peers=_names(arguments.peers, (*peers.PEERS, *responses.PEERS), "--peers")
+        if arguments.peers
+        else peers.PEERS,
         env_dir=arguments.env_dir.expanduser(),
     )
     store = Store(out / "benchmarks.json")
@@ -100,7 +118,9 @@ def main(argv: list[str] | None = None) -> int:
             start = time.perf_counter()
             for row in task.run(name, settings):
                 store.add(letter, name, row)
-            console.print(f"{letter} {task.__name__.rpartition('.')[2]} {name}: {time.perf_counter() - start:.0f} s")
+            console.print(
+                f"{letter} {task.__name__.rpartition('.')[2]} {name}: {time.perf_counter() - start:.0f} s"
+            )
     write_page(store, out / "benchmarks.md")
     console.print(f"wrote {out / 'benchmarks.md'} and {store.path}")
     return 0

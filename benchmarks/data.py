@@ -60,7 +60,9 @@ class Course:
             middle = (len(x) + 1) // 2
             train.append(x[np.sort(order[:middle])])
             test.append(x[np.sort(order[middle:])])
-        return Course(self.name, self.times, tuple(train)), Course(self.name, self.times, tuple(test))
+        return Course(self.name, self.times, tuple(train)), Course(
+            self.name, self.times, tuple(test)
+        )
 
 
 def _course(name: str, adata: AnnData, use_rep: str) -> Course:
@@ -77,7 +79,11 @@ def _table(name: str, table: str) -> Callable[[], Course]:
 def _misa() -> Course:
     # An object array, unpickled after its hash was checked.
     states = np.load(path_of("diffusionot/MISA.npy", show_progress=False), allow_pickle=True)[0]
-    return Course("misa", np.array([0.0, 1.0, 2.0, 6.0]), tuple(np.asarray(x, dtype=np.float32) for x in states))
+    return Course(
+        "misa",
+        np.array([0.0, 1.0, 2.0, 6.0]),
+        tuple(np.asarray(x, dtype=np.float32) for x in states),
+    )
 
 
 def misa_draw(seed: int) -> Course:

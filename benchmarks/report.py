@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import quoted, report_fates, report_genes, report_peers, report_responses, report_space, report_summary
+from benchmarks import (
+    quoted,
+    report_fates,
+    report_genes,
+    report_peers,
+    report_responses,
+    report_space,
+    report_summary,
+)
 from benchmarks.report_summary import relative_w1
 from benchmarks.tables import by_course, mean, number, spread, table
 from benchmarks.tasks import held_out, in_sample, left_out, speed, stability, truth
@@ -43,7 +51,9 @@ def write_page(store: Store, path: Path) -> None:
         report_responses.section,
         report_space.section,
     ]
-    texts = [INTRODUCTION, _environment(store)] + [text for section in sections if (text := section(store))]
+    texts = [INTRODUCTION, _environment(store)] + [
+        text for section in sections if (text := section(store))
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(texts))
 
@@ -60,7 +70,10 @@ def _environment(store: Store) -> str:
         )
     states = {found["core"] for found in store.environments.values()}
     if len(states) > 1:
-        lines += ["", f"**Preliminary: these results come from {len(states)} states of the engine.**"]
+        lines += [
+            "",
+            f"**Preliminary: these results come from {len(states)} states of the engine.**",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +95,17 @@ def _held_out(store: Store) -> str:
         )
         for name, rows in courses.items()
     ]
-    header = ("data", "W1 / floor", "worst time", "W1", "floor", "spread", "mass error", "from other cells", "CPU s")
+    header = (
+        "data",
+        "W1 / floor",
+        "worst time",
+        "W1",
+        "floor",
+        "spread",
+        "mass error",
+        "from other cells",
+        "CPU s",
+    )
     return f"""\
 ## Cells that were held out
 
@@ -109,7 +132,10 @@ def _left_out(store: Store) -> str:
                 (
                     f"{name}, {time:g}",
                     spread(here, lambda row: row["w1"] / row["w1_mccann"]),
-                    *(number(here[0][f"w1_{k}"] / here[0]["w1_mccann"]) for k in ("previous", "next", "pooled")),
+                    *(
+                        number(here[0][f"w1_{k}"] / here[0]["w1_mccann"])
+                        for k in ("previous", "next", "pooled")
+                    ),
                     number(mean(here, lambda row: row["w1"])),
                     number(here[0]["w1_mccann"]),
                     number(here[0]["w1_floor"]),
@@ -160,11 +186,23 @@ def _truth(store: Store) -> str:
         for autonomous in (True, False):
             here = [row for row in rows if row["autonomous"] is autonomous]
             if here:
-                times = " ".join(number(v) for v in np.mean([row["drift_cosine"] for row in here], axis=0))
+                times = " ".join(
+                    number(v) for v in np.mean([row["drift_cosine"] for row in here], axis=0)
+                )
                 cosine = spread(here, lambda row: np.mean(row["drift_cosine"]))
                 growth = spread(here, lambda row: row["growth_r"])
-                over = " ".join(number(v) for v in np.mean([row["growth_r_by_time"] for row in here], axis=0))
-                lines.append((f"{name}, {'autonomous' if autonomous else 'default'}", cosine, times, growth, over))
+                over = " ".join(
+                    number(v) for v in np.mean([row["growth_r_by_time"] for row in here], axis=0)
+                )
+                lines.append(
+                    (
+                        f"{name}, {'autonomous' if autonomous else 'default'}",
+                        cosine,
+                        times,
+                        growth,
+                        over,
+                    )
+                )
         slopes = [row for row in rows if "jacobian_r" in row]
         if slopes:
             keys = ("jacobian_r", "jacobian_r_between", "jacobian_signs")
@@ -197,7 +235,13 @@ def _stability(store: Store) -> str:
         for key in ("velocity_cosine", "growth_spearman"):
             values += [number(float(np.median(row[key]))), number(min(row[key]))]
         lines.append((f"{name}, {row['n_fits']} fits", *values))
-    header = ("data", "velocity cosine, median", "worst pair", "growth Spearman, median", "worst pair")
+    header = (
+        "data",
+        "velocity cosine, median",
+        "worst pair",
+        "growth Spearman, median",
+        "worst pair",
+    )
     return f"""\
 ## Agreement of refits
 
@@ -215,19 +259,33 @@ def _speed(store: Store) -> str:
     text = "## Speed and memory\n"
     if courses:
         lines = [
-            (name, *(number(row[k]) for k in ("cpu_s", "peak_mib", "before_mib")), f"{row['largest_snapshot']:,}")
+            (
+                name,
+                *(number(row[k]) for k in ("cpu_s", "peak_mib", "before_mib")),
+                f"{row['largest_snapshot']:,}",
+            )
             for name, (row, *_) in courses.items()
         ]
         header = ("data", "CPU s", "peak MiB", "before the fit", "cells of the largest snapshot")
         text += f"\n`tl.fit` in a process of its own:\n\n{table(header, lines)}\n"
     if clouds:
-        smallest = {row["level"]: row["cpu_s"] for row in clouds if row["n_cells"] == speed.SIZES[0]}
+        smallest = {
+            row["level"]: row["cpu_s"] for row in clouds if row["n_cells"] == speed.SIZES[0]
+        }
         lines = []
         for row in sorted(clouds, key=lambda row: (row["level"], row["n_cells"])):
-            ratio = number(row["cpu_s"] / smallest[row["level"]]) if row["level"] in smallest else "–"
+            ratio = (
+                number(row["cpu_s"] / smallest[row["level"]]) if row["level"] in smallest else "–"
+            )
             costs = (number(row[k]) for k in ("cpu_s", "peak_mib", "before_mib"))
             lines.append((f"{row['level']}, {row['n_cells']:,}", ratio, *costs))
-        header = ("what, cells a snapshot", "time / that of 10,000", "CPU s", "peak MiB", "before the fit")
+        header = (
+            "what, cells a snapshot",
+            "time / that of 10,000",
+            "CPU s",
+            "peak MiB",
+            "before the fit",
+        )
         text += f"""
 Three Gaussian clouds in ten dimensions. `core` is the training and its diagnostics; `tl.fit` also evaluates the fields
 at every cell and writes them.
@@ -253,7 +311,14 @@ def _in_sample(store: Store) -> str:
         floor = " ".join(number(v) for v in rows[0]["half_floor"])
         error = number(max(max(row["mass_error"]) for row in rows))
         lines.append((name, ratio, ours, " ".join(number(v) for v in theirs), floor, error))
-    header = ("data", "mean W1 / DeepRUOT's", "our W1 by time", "DeepRUOT's", "floor of halves", "mass error")
+    header = (
+        "data",
+        "mean W1 / DeepRUOT's",
+        "our W1 by time",
+        "DeepRUOT's",
+        "floor of halves",
+        "mass error",
+    )
     return f"""\
 ## Snapshots that were trained on
 

@@ -20,8 +20,12 @@ def section(store: Store) -> str:
     for name, rows in courses.items():
         for autonomous in (False, True):
             for prior in (False, True):
-                here = [row for row in rows if row["autonomous"] is autonomous and row["prior"] is prior]
-                fit = ("autonomous" if autonomous else "default") + (", true growth as prior" if prior else "")
+                here = [
+                    row for row in rows if row["autonomous"] is autonomous and row["prior"] is prior
+                ]
+                fit = ("autonomous" if autonomous else "default") + (
+                    ", true growth as prior" if prior else ""
+                )
                 for method in fates.METHODS if here else ():
                     found = [row for row in here if row["method"] == method]
                     values = (

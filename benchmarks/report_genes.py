@@ -24,7 +24,8 @@ def section(store: Store) -> str:
 
 def _by_method(rows: list[Row]) -> dict[str, list[Row]]:
     methods = dict.fromkeys(
-        row["method"] for row in sorted(rows, key=lambda row: not row["method"].startswith("scdiffot"))
+        row["method"]
+        for row in sorted(rows, key=lambda row: not row["method"].startswith("scdiffot"))
     )
     return {method: [row for row in rows if row["method"] == method] for method in methods}
 
@@ -110,7 +111,14 @@ def _markers(rows: list[Row]) -> str:
                 "yes" if all(np.sign(weight) == sign for weight in weights) else "**no**",
             )
         )
-    header = ("marker", "literature", "change along trajectories", "standard error", "observed", "agrees")
+    header = (
+        "marker",
+        "literature",
+        "change along trajectories",
+        "standard error",
+        "observed",
+        "agrees",
+    )
     header_edges = ("regulation", "literature", "mean Jacobian", "stability", "agrees")
     return f"""\
 Epithelial-mesenchymal transition of lung cancer cells under TGF-beta ({{func}}`scdiffot.datasets.emt`, the treated cells; two components

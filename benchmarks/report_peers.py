@@ -27,7 +27,16 @@ scdiffot on the same split: above 1, the peer is worse, or slower. CPU seconds o
 """
     held_out = [_held_out(row, store) for row in _ordered(rows, "held_out")]
     if held_out:
-        header = ("peer, data", "W1 / ours", "CPU / ours", "W1 / floor", "spread", "mean W1", "mass error", "CPU s")
+        header = (
+            "peer, data",
+            "W1 / ours",
+            "CPU / ours",
+            "W1 / floor",
+            "spread",
+            "mean W1",
+            "mass error",
+            "CPU s",
+        )
         text += f"\nCells that were held out:\n\n{table(header, held_out)}\n"
     left_out = [_left_out(row, store) for row in _ordered(rows, "left_out")]
     if left_out:
@@ -40,9 +49,16 @@ scdiffot on the same split: above 1, the peer is worse, or slower. CPU seconds o
 
 
 def _ordered(rows: list[Row], task: str) -> list[Row]:
-    places = [(entry.peer, entry.variant, name) for entry in ENTRIES for name in entry.courses if entry.task == task]
+    places = [
+        (entry.peer, entry.variant, name)
+        for entry in ENTRIES
+        for name in entry.courses
+        if entry.task == task
+    ]
     found = [row for row in rows if row["task"] == task and "error" not in row]
-    return sorted(found, key=lambda row: (places.index(_place(row)), row["seed"], row.get("time", 0)))
+    return sorted(
+        found, key=lambda row: (places.index(_place(row)), row["seed"], row.get("time", 0))
+    )
 
 
 def _place(row: Row) -> tuple[str, str, str]:
@@ -67,4 +83,7 @@ def _held_out(row: Row, store: Store) -> tuple[str, ...]:
 def _left_out(row: Row, store: Store) -> tuple[str, ...]:
     ours = store.of("C", data=row["data"], seed=row["seed"], time=row["time"], method="scdiffot")
     ratios = [row["w1"] / ours[0][key] for key in ("w1", "w1_mccann")] if ours else [None, None]
-    return (f"{_name(row)}, {row['time']:g}", *(number(value) for value in (*ratios, row["w1"], row["cpu_s"])))
+    return (
+        f"{_name(row)}, {row['time']:g}",
+        *(number(value) for value in (*ratios, row["w1"], row["cpu_s"])),
+    )

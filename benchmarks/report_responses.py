@@ -63,14 +63,18 @@ def _methods(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _lines(rows: Sequence[Row], columns: dict[str, str]) -> list[tuple[str, ...]]:
-    return [(name, *(_value(found, key) for key in columns)) for name, found in _methods(rows).items()]
+    return [
+        (name, *(_value(found, key) for key in columns)) for name, found in _methods(rows).items()
+    ]
 
 
 def _metric(rows: Sequence[Row]) -> str:
     """In how many fits the default took which metric."""
     chosen = [row["metric"] for row in rows if row["method"] == "scdiffot" and "metric" in row]
     parts = [f"{chosen.count(name)} {name}" for name in dict.fromkeys(chosen)]
-    return f"The metric that scdiffot chose, by number of fits: {', '.join(parts)}." if parts else ""
+    return (
+        f"The metric that scdiffot chose, by number of fits: {', '.join(parts)}." if parts else ""
+    )
 
 
 def _value(rows: Sequence[Row], key: str) -> str:
@@ -112,8 +116,15 @@ def _kang(rows: list[Row]) -> str:
     if not rows:
         return ""
     good = [row for row in rows if "error" not in row]
-    shifts = {(row["variant"], row["seed"]): row["energy_distance"] for row in good if row["method"] == "mean shift"}
-    good = [row | {"relative": row["energy_distance"] / shifts[row["variant"], row["seed"]]} for row in good]
+    shifts = {
+        (row["variant"], row["seed"]): row["energy_distance"]
+        for row in good
+        if row["method"] == "mean shift"
+    }
+    good = [
+        row | {"relative": row["energy_distance"] / shifts[row["variant"], row["seed"]]}
+        for row in good
+    ]
     donors = " and ".join(sorted({row["variant"] for row in rows}))
     return f"""\
 Interferon beta on blood cells ({{func}}`scdiffot.datasets.kang`): trained on one donor, predicted for the untreated cells of the other,
@@ -142,7 +153,12 @@ def _remarks(rows: Sequence[Row]) -> str:
 
 def _scale(rows: list[Row]) -> str:
     lines = [
-        (f"{row['n_cells']:,}", number(row["cpu_s"]), f"{row['n_predicted']:,}", number(row["predict_cpu_s"]))
+        (
+            f"{row['n_cells']:,}",
+            number(row["cpu_s"]),
+            f"{row['n_predicted']:,}",
+            number(row["predict_cpu_s"]),
+        )
         for row in sorted(rows, key=lambda row: row["n_cells"])
     ]
     if not lines:

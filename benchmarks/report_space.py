@@ -49,7 +49,9 @@ def section(store: Store) -> str:
         return ""
     if lacking:
         found.append(
-            "Not measured here; these tables need, in the folder `SCDIFFOT_DATA`:\n\n" + "\n".join(lacking) + "\n"
+            "Not measured here; these tables need, in the folder `SCDIFFOT_DATA`:\n\n"
+            + "\n".join(lacking)
+            + "\n"
         )
     return "\n".join(["## Tissue in space and time\n", *found])
 
@@ -75,7 +77,10 @@ def _domains(rows: list[Row]) -> str:
             if not here:
                 continue
             means = _over_seeds(here, "ari")
-            by_section = (mean([r for r in here if r["variant"] == name], lambda row: row["ari"]) for name in names)
+            by_section = (
+                mean([r for r in here if r["variant"] == name], lambda row: row["ari"])
+                for name in names
+            )
             lines.append(
                 (
                     f"{method}, {task}",
@@ -115,7 +120,14 @@ def _alignment(rows: list[Row]) -> str:
                 )
             )
     pairs = len({row["variant"] for row in rows})
-    header = ("alignment", f"within {WITHIN:g}°", "median angle", "largest", "median RMSE", "CPU s a pair")
+    header = (
+        "alignment",
+        f"within {WITHIN:g}°",
+        "median angle",
+        "largest",
+        "median RMSE",
+        "CPU s a pair",
+    )
     return f"""\
 Alignment of {pairs} pairs of consecutive breast cancer sections (her2st), the second turned, reflected (every other time, by chance) and
 shifted at random, against the registration of the images by the authors: error of the angle in degrees, 180 where the wrong side is up;
@@ -134,7 +146,9 @@ def _slices(rows: list[Row]) -> str:
             here = [(triple[method], triple) for triple in triples if method in triple]
             if not here:
                 continue
-            won = sum(row["joint"] < min(t["best copy"]["joint"], t[POOLED]["joint"]) for row, t in here)
+            won = sum(
+                row["joint"] < min(t["best copy"]["joint"], t[POOLED]["joint"]) for row, t in here
+            )
             others = [
                 f"{number(mean([row for row, _ in here], lambda row, key=key: row[key]))}, "  # type: ignore[misc]
                 f"{sum(row[key] >= t['best copy'][key] for row, t in here)} of {len(here)}"
@@ -147,9 +161,28 @@ def _slices(rows: list[Row]) -> str:
                 for name in ("best copy", POOLED, FLOOR)
             )
             virtual = method.startswith("scdiffot")
-            costs = number(mean([row for row, _ in here], lambda row: row["cpu_s"])) if virtual else "–"
-            lines.append((f"{task}, {method}", *ratios, f"{won} of {len(here)}" if virtual else "–", *others, costs))
-    header = ("middle section", "/ best copy", "/ pooled", "/ halves", "won", "gene r", "labels", "CPU s")
+            costs = (
+                number(mean([row for row, _ in here], lambda row: row["cpu_s"])) if virtual else "–"
+            )
+            lines.append(
+                (
+                    f"{task}, {method}",
+                    *ratios,
+                    f"{won} of {len(here)}" if virtual else "–",
+                    *others,
+                    costs,
+                )
+            )
+    header = (
+        "middle section",
+        "/ best copy",
+        "/ pooled",
+        "/ halves",
+        "won",
+        "gene r",
+        "labels",
+        "CPU s",
+    )
     return f"""\
 Sections between two others (every inner one of her2st, in the frame of the authors; of three cortical sections each in turn, in the
 frame of {{func}}`scdiffot.tl.align_slices`), made from them by {{func}}`scdiffot.tl.interpolate_slices`. Distance: W2 in place and
@@ -178,7 +211,9 @@ def _triples(rows: Sequence[Row]) -> list[dict[str, Row]]:
 def _rotating(rows: list[Row]) -> str:
     texts = []
     for row in [row for row in rows if row["task"] == "angles"][:1]:
-        found, true = (", ".join(f"{value:.2f}" for value in row[key]) for key in ("angles", "true"))
+        found, true = (
+            ", ".join(f"{value:.2f}" for value in row[key]) for key in ("angles", "true")
+        )
         texts.append(
             f"A simulated tissue that turns and develops: turns between its stages in degrees, found {found}; true {true}. "
             f"Largest error {number(max(row['errors']))}, {number(row['cpu_s'])} CPU s for all stages.\n"
@@ -187,7 +222,9 @@ def _rotating(rows: list[Row]) -> str:
     lines = []
     for name in sorted({row["variant"] for row in held}, key=float):
         here = [row for row in held if row["variant"] == name]
-        by_method = {m: [row for row in here if row["method"] == m] for m in ("scdiffot", *COPIES, "halves")}
+        by_method = {
+            m: [row for row in here if row["method"] == m] for m in ("scdiffot", *COPIES, "halves")
+        }
         lines.append(
             (
                 name,
@@ -225,7 +262,10 @@ def _tissue(rows: list[Row]) -> str:
     lines = [
         (
             f"{method}, {n:,}",
-            *(_values([r for r in rows if (r["method"], r["n_cells"]) == (method, n)], key) for key in TISSUE),
+            *(
+                _values([r for r in rows if (r["method"], r["n_cells"]) == (method, n)], key)
+                for key in TISSUE
+            ),
         )
         for n in sorted({row["n_cells"] for row in rows})
         for method in _methods(rows)
@@ -247,7 +287,10 @@ def _values(rows: Sequence[Row], key: str) -> str:
 
 def _scale(rows: list[Row]) -> str:
     lines = [
-        (f"{row['task']}, {row['n_cells']:,}", *(number(row[k]) for k in ("cpu_s", "peak_mib", "before_mib")))
+        (
+            f"{row['task']}, {row['n_cells']:,}",
+            *(number(row[k]) for k in ("cpu_s", "peak_mib", "before_mib")),
+        )
         for row in sorted(rows, key=lambda row: (row["n_cells"], row["task"]))
     ]
     return f"""\

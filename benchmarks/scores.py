@@ -35,7 +35,9 @@ def roll_out(adata: AnnData, times: np.ndarray) -> list[Prediction]:
 
 def roll_out_cells(adata: AnnData, cells: np.ndarray, times: np.ndarray) -> list[Prediction]:
     """The same from other cells of the first snapshot."""
-    paths = simulate(sdo.get.model(adata), cells, float(times[0]), t1=float(times[-1]), save_times=times)
+    paths = simulate(
+        sdo.get.model(adata), cells, float(times[0]), t1=float(times[-1]), save_times=times
+    )
     return [paths.at(t) for t in paths.times[1:]]
 
 

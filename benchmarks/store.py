@@ -17,7 +17,19 @@ import scdiffot
 
 Row = dict[str, Any]
 # What tells two measurements of one part apart.
-NAMES = ("part", "task", "data", "method", "variant", "autonomous", "prior", "time", "seed", "n_cells", "level")
+NAMES = (
+    "part",
+    "task",
+    "data",
+    "method",
+    "variant",
+    "autonomous",
+    "prior",
+    "time",
+    "seed",
+    "n_cells",
+    "level",
+)
 
 
 class Store:
@@ -40,7 +52,13 @@ class Store:
         here = environment()
         name = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:8]
         self.environments[name] = here
-        row = {"part": part, "data": data, **row, "date": f"{datetime.now(UTC):%Y-%m-%d}", "environment": name}
+        row = {
+            "part": part,
+            "data": data,
+            **row,
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "environment": name,
+        }
         self.rows = [old for old in self.rows if _key(old) != _key(row)] + [_short(row)]
         used = {old["environment"] for old in self.rows}
         self.environments = {key: value for key, value in self.environments.items() if key in used}

@@ -51,13 +51,22 @@ napoleon_include_init_with_doc = False
 napoleon_use_rtype = True  # having a separate entry generally helps readability
 napoleon_use_param = True
 myst_heading_anchors = 6  # create anchors for h1-h6
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "html_image", "html_admonition"]
+myst_enable_extensions = [
+    "amsmath",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "html_image",
+    "html_admonition",
+]
 myst_url_schemes = ("http", "https", "mailto")
 nb_execution_mode = "off"  # the tests execute the notebooks
 nb_output_stderr = "remove"
 nb_merge_streams = True
 typehints_defaults = "braces"
-always_use_bars_union = True  # use `|` instead of `Union` in types even when building with Python ≤3.14
+always_use_bars_union = (
+    True  # use `|` instead of `Union` in types even when building with Python ≤3.14
+)
 
 source_suffix = {".rst": "restructuredtext", ".ipynb": "myst-nb", ".myst": "myst-nb"}
 exclude_patterns = ["_build", "Thumbs.db", ".DS_Store", "**.ipynb_checkpoints"]
@@ -85,7 +94,8 @@ qualname_overrides = {
 }
 # what a model is made of, which nobody needs to construct
 nitpick_ignore = [
-    ("py:class", f"scdiffot.core.{name}") for name in ("config.FitConfig", "fields.Fields", "snapshots.Scaling")
+    ("py:class", f"scdiffot.core.{name}")
+    for name in ("config.FitConfig", "fields.Fields", "snapshots.Scaling")
 ]
 
 # -- Options for HTML output -------------------------------------------------

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 DELETED = object()
 HUGE = np.broadcast_to(np.float64(1), (10**9,))
-ANYTHING = [DELETED, None, "x", b"x", 3, -0.5, True, {}, {"a": {"b": 1}}, [1.0], np.array([]), np.array("x"), HUGE]
+ANYTHING = [
+    DELETED,
+    None,
+    "x",
+    b"x",
+    3,
+    -0.5,
+    True,
+    {},
+    {"a": {"b": 1}},
+    [1.0],
+    np.array([]),
+    np.array("x"),
+    HUGE,
+]
 
 
 def _numbers(array: np.ndarray) -> Iterator[Any]:
@@ -23,10 +37,22 @@ def _numbers(array: np.ndarray) -> Iterator[Any]:
         changed.flat[0] = value
         yield changed
         yield np.full(array.shape, value)
-    yield from (array.ravel(), array[None], array[..., None], array.astype(complex), array.astype(str))
+    yield from (
+        array.ravel(),
+        array[None],
+        array[..., None],
+        array.astype(complex),
+        array.astype(str),
+    )
     yield from (array.astype(object), array.astype(bool), array.tolist(), array.astype(np.float16))
     if array.ndim:
-        yield from (array[:-1], array[::-1], np.concatenate([array, array]), array[..., :-1], array.T)
+        yield from (
+            array[:-1],
+            array[::-1],
+            np.concatenate([array, array]),
+            array[..., :-1],
+            array.T,
+        )
         yield np.broadcast_to(np.float32(1), (10**9, *array.shape[1:]))
 
 
@@ -57,7 +83,14 @@ def _texts(text: str) -> Iterator[Any]:
 
 
 def _frames(frame: pd.DataFrame) -> Iterator[Any]:
-    yield from (frame.iloc[:0], frame.iloc[:, :0], frame.iloc[:-1], frame.astype(str), frame.to_numpy(), frame.T)
+    yield from (
+        frame.iloc[:0],
+        frame.iloc[:, :0],
+        frame.iloc[:-1],
+        frame.astype(str),
+        frame.to_numpy(),
+        frame.T,
+    )
     yield pd.concat([frame, frame], axis=1)
     for name in frame:
         yield frame.drop(columns=name)
@@ -80,9 +113,22 @@ def changes(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
     elif isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         yield from ((path, change) for change in _numbers(value))
     elif isinstance(value, np.ndarray):
-        yield from ((path, change) for change in (value[:-1], value[None], value.astype("S9"), value[::-1]))
+        yield from (
+            (path, change) for change in (value[:-1], value[None], value.astype("S9"), value[::-1])
+        )
     elif isinstance(value, int | float | np.generic):
-        for change in (np.nan, np.inf, -1, 0, 2, 10**400, 1e300, np.array([value]), np.str_(value), value + 0.5):
+        for change in (
+            np.nan,
+            np.inf,
+            -1,
+            0,
+            2,
+            10**400,
+            1e300,
+            np.array([value]),
+            np.str_(value),
+            value + 0.5,
+        ):
             yield path, change
 
 

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A fit of a second: what it learns is rough, its form is the same.
-QUICK: dict[str, Any] = {"sigma": 0.3, "n_steps": 40, "n_corrections": 0, "n_matching_steps": 5, "batch_size": 128}
+QUICK: dict[str, Any] = {
+    "sigma": 0.3,
+    "n_steps": 40,
+    "n_corrections": 0,
+    "n_matching_steps": 5,
+    "batch_size": 128,
+}
 
 
 def dynamics() -> ad.AnnData:
@@ -68,7 +74,13 @@ def plots_of_dynamics(adata: ad.AnnData) -> None:
             plot(adata, kind=kind, show=False)
             _close()
     sdo.pl.regulation(adata, group="X", show=False)
-    others = (sdo.pl.growth, sdo.pl.history, sdo.pl.perturb_screen, sdo.pl.trajectory_genes, sdo.pl.validation)
+    others = (
+        sdo.pl.growth,
+        sdo.pl.history,
+        sdo.pl.perturb_screen,
+        sdo.pl.trajectory_genes,
+        sdo.pl.validation,
+    )
     for plot in others:
         plot(adata, show=False)
         _close()
@@ -96,16 +108,27 @@ def tissue() -> ad.AnnData:
     adata = sdo.datasets.spatial_slices(150, n_times=3, n_genes=10, n_dims=3, n_paths=5)
     sdo.tl.align_slices(adata, "slice", n_starts=4)
     sdo.tl.fit(adata, "time", spatial_key="scdiffot_aligned", autonomous=True, **QUICK)
-    sdo.tl.spatial_domains(adata, 2, use_rep="X_pca", spatial_key="scdiffot_aligned", library_key="slice", n_init=2)
+    sdo.tl.spatial_domains(
+        adata, 2, use_rep="X_pca", spatial_key="scdiffot_aligned", library_key="slice", n_init=2
+    )
     if find_spec("scanpy"):
         sdo.tl.spatial_genes(adata, spatial_key="scdiffot_aligned", library_key="slice")
     between = adata.obs["slice"].cat.categories[:2]
-    virtual = sdo.tl.interpolate_slices(adata, between, 0.5, library_key="slice", spatial_key="scdiffot_aligned")
+    virtual = sdo.tl.interpolate_slices(
+        adata, between, 0.5, library_key="slice", spatial_key="scdiffot_aligned"
+    )
     check_plain(virtual)
-    sdo.tl.transfer_genes(adata, adata.copy(), genes=list(adata.var_names[:2]), n_neighbors=10, n_held_out=2, n_dims=3)
+    sdo.tl.transfer_genes(
+        adata, adata.copy(), genes=list(adata.var_names[:2]), n_neighbors=10, n_held_out=2, n_dims=3
+    )
     sdo.pl.slices(adata, "slice", color="cell_type", spatial_key="scdiffot_aligned", show=False)
     sdo.pl.slices(
-        adata, "slice", color="scdiffot_growth", spatial_key="scdiffot_aligned", arrows="scdiffot_migration", show=False
+        adata,
+        "slice",
+        color="scdiffot_growth",
+        spatial_key="scdiffot_aligned",
+        arrows="scdiffot_migration",
+        show=False,
     )
     _close()
     return adata
@@ -127,14 +150,18 @@ def strings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from strings(part, f"{path}[{key!r}]")
     elif isinstance(getattr(value, "dtype", None), pd.CategoricalDtype):
         yield from strings(value.dtype.categories, f"{path}.categories")
-    elif isinstance(value, np.ndarray | pd.Index | pd.Series) and pd.api.types.is_object_dtype(value.dtype):
+    elif isinstance(value, np.ndarray | pd.Index | pd.Series) and pd.api.types.is_object_dtype(
+        value.dtype
+    ):
         yield from ((path, text) for text in value if isinstance(text, str))
 
 
 def check_plain(adata: ad.AnnData) -> None:
     """Names and texts are plain strings, as the oldest writers need them."""
     for part in ("obs", "var", "obsm", "varm", "layers", "uns"):
-        wrong = {path for path, text in strings(getattr(adata, part), part) if type(text) is not str}
+        wrong = {
+            path for path, text in strings(getattr(adata, part), part) if type(text) is not str
+        }
         assert not wrong, wrong
 
 
@@ -175,7 +202,12 @@ def main(folder: Path) -> None:
     logging.getLogger("scdiffot").setLevel(logging.ERROR)
     course = dynamics()
     write_and_read(course, folder, "dynamics")
-    for adata in (course, course.copy(), ad.read_h5ad(folder / "dynamics.h5ad"), course[::2].copy()):
+    for adata in (
+        course,
+        course.copy(),
+        ad.read_h5ad(folder / "dynamics.h5ad"),
+        course[::2].copy(),
+    ):
         plots_of_dynamics(adata)
     frames()
     for name, make in (("responses", responses), ("tissue", tissue)):

@@ -35,7 +35,9 @@ QUICK: dict[str, Any] = {
 }
 
 
-def make_course(n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0) -> ad.AnnData:
+def make_course(
+    n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0
+) -> ad.AnnData:
     """A cloud that moves along the first axis and grows by a tenth at every step."""
     rng = np.random.default_rng(seed)
     counts = [int(n * 1.1**k) for k in range(len(times))]
@@ -57,14 +59,18 @@ def make_course(n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int 
 
 def _fingerprint(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
-        return hashlib.sha256(value.to_csv().encode() + str(value.dtypes.to_dict()).encode()).hexdigest()
+        return hashlib.sha256(
+            value.to_csv().encode() + str(value.dtypes.to_dict()).encode()
+        ).hexdigest()
     if sparse.issparse(value):
         return _fingerprint(value.toarray())
     if isinstance(value, np.ndarray):
         content = value.tobytes() if value.dtype != object else repr(value.tolist()).encode()
         return (str(value.dtype), value.shape, hashlib.sha256(content).hexdigest())
     if hasattr(value, "items"):
-        return {str(k): _fingerprint(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
+        return {
+            str(k): _fingerprint(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))
+        }
     return repr(value)
 
 
@@ -126,7 +132,13 @@ def _give_response(adata: ad.AnnData) -> ad.AnnData:
     adata.obs["treatment"] = pd.Categorical(np.where(np.arange(n) % 2 == 0, "none", "drug"))
     read = read_groups(adata, "treatment", "none", "drug", use_rep="X")
     params = response_params(
-        read, condition_key="treatment", control="none", context=None, dose_key=None, mass=None, rng=0
+        read,
+        condition_key="treatment",
+        control="none",
+        context=None,
+        dose_key=None,
+        mass=None,
+        rng=0,
     )
     keys = Keys()
     write_response(adata, keys, params=params, history={}, model={})
@@ -135,7 +147,9 @@ def _give_response(adata: ad.AnnData) -> ad.AnnData:
     first = (adata.obs["cell_type"] == "A").to_numpy()[cells]
     response = np.where(first[:, None], [2.0, 0, 0], [0, -1.0, 0]) * (1 + 0.1 * u[:, None])
     prediction = Prediction(
-        read.states[cells] + response, 0.5 * (response**2).sum(axis=1), np.where(first, 0.5, 0.9) + 0.05 * u
+        read.states[cells] + response,
+        0.5 * (response**2).sum(axis=1),
+        np.where(first, 0.5, 0.9) + 0.05 * u,
     )
     info = PredictionInfo(keys.uns, "drug", float("nan"))
     write_prediction(adata, keys, cells, read.states[cells], prediction, inverse=False, info=info)

@@ -18,7 +18,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
     # Warnings of packages are not what is tested here.
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def test_rows_hold_what_was_measured(results):
 @pytest.mark.slow
 def test_page_shows_the_rows(results):
     page = (results / "benchmarks.md").read_text()
-    (row,) = [r for r in json.loads((results / "benchmarks.json").read_text())["rows"] if r["part"] == "A"]
+    (row,) = [
+        r for r in json.loads((results / "benchmarks.json").read_text())["rows"] if r["part"] == "A"
+    ]
     ratio = np.mean(np.divide(row["w1"], row["floor"]))
     assert f"| toy | {ratio:.3f} |" in page
     titles = [line for line in page.splitlines() if line.startswith("## ")]
@@ -62,7 +66,9 @@ def test_page_shows_the_rows(results):
 @pytest.mark.slow
 def test_measuring_again_replaces(results):
     before = json.loads((results / "benchmarks.json").read_text())["rows"]
-    done = run("--only", "A", "--data", "toy", "--seeds", "1", "--steps", "40", "--out", str(results))
+    done = run(
+        "--only", "A", "--data", "toy", "--seeds", "1", "--steps", "40", "--out", str(results)
+    )
     assert done.returncode == 0, done.stderr
     after = json.loads((results / "benchmarks.json").read_text())["rows"]
     assert [row["part"] for row in after] == [row["part"] for row in before]
@@ -134,9 +140,22 @@ def test_page_of_genes_shows_the_rows(regulators, tmp_path):
 
     store = Store(tmp_path / "b.json")
     numbers = {"n_drivers": 6, "n_genes": 50, "in_top": 5, "effect_spearman": 0.4}
-    precision = {"auprc": 0.25, "auprc_activation": 0.3, "auprc_repression": 0.2, "chance": 0.02, "n_edges": 84}
+    precision = {
+        "auprc": 0.25,
+        "auprc_activation": 0.3,
+        "auprc_repression": 0.2,
+        "chance": 0.02,
+        "n_edges": 84,
+    }
     store.rows = [
-        {"part": "I", "task": "drivers", "method": "correlation with fate", "seed": 0, "auroc": 0.71, **numbers},
+        {
+            "part": "I",
+            "task": "drivers",
+            "method": "correlation with fate",
+            "seed": 0,
+            "auroc": 0.71,
+            **numbers,
+        },
         {"part": "I", "task": "drivers", "method": "scdiffot", "seed": 0, "auroc": 0.93, **numbers},
         {"part": "I", "task": "edges", "method": "scdiffot", "seed": 0, **precision},
         {
@@ -172,7 +191,12 @@ def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):
     job.write()
     monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
     received = read_job()
-    assert (received.start, received.predict, received.seed, received.options) == (0, [1.0, 2.0], 7, {"n_steps": 3})
+    assert (received.start, received.predict, received.seed, received.options) == (
+        0,
+        [1.0, 2.0],
+        7,
+        {"n_steps": 3},
+    )
     np.testing.assert_array_equal(received.times, job.times)
     for sent, got in zip(states, received.states, strict=True):
         np.testing.assert_array_equal(sent, got)
@@ -194,7 +218,11 @@ def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
     received = read_response_job()
     assert (received.seed, received.options) == (7, {"n_iters": 3})
-    for sent, got in ((control, received.control), (treated, received.treated), (query, received.query)):
+    for sent, got in (
+        (control, received.control),
+        (treated, received.treated),
+        (query, received.query),
+    ):
         np.testing.assert_array_equal(sent, got)
     received.save("last", query + 1)
     received.save("last_selected", query + 2)

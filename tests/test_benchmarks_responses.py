@@ -22,7 +22,11 @@ def test_entropic_map_finds_a_shift_and_keeps_to_the_treated(responses):
     from benchmarks.tasks.response_methods import entropic_map
 
     rng = np.random.default_rng(0)
-    x, y, query = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + [5, 0], rng.normal(size=(50, 2))
+    x, y, query = (
+        rng.normal(size=(300, 2)),
+        rng.normal(size=(300, 2)) + [5, 0],
+        rng.normal(size=(50, 2)),
+    )
     found = entropic_map(x, y, query)
     # sampling error of 300 cells in two dimensions, and blurring at the rim
     assert np.sqrt(np.mean((found - query - [5, 0]) ** 2)) < 0.35
@@ -32,7 +36,10 @@ def test_entropic_map_finds_a_shift_and_keeps_to_the_treated(responses):
 
 def test_survival_is_judged_by_type_and_by_cell(responses):
     true, types = np.array([0.9, 0.7, 0.2, 0.4]), np.array(["a", "a", "b", "b"])
-    assert responses.survival_errors(true, true, types) == {"survival_error": 0, "survival_r": pytest.approx(1)}
+    assert responses.survival_errors(true, true, types) == {
+        "survival_error": 0,
+        "survival_r": pytest.approx(1),
+    }
     flat = responses.survival_errors(np.array([0.6, 0.4, 0.5, 0.7]), true, types)
     assert flat["survival_error"] == pytest.approx(0.3)
     assert flat["survival_r"] < 0.1
@@ -49,7 +56,12 @@ def test_simulated_halves_share_no_cell_and_methods_rank(responses):
         name: responses._judged(predict(name, cells, 0, Settings()), cells, 0)
         for name in ("Gaussian OT", "mean shift", "identity")
     }
-    assert rows["Gaussian OT"]["unexplained"] < rows["mean shift"]["unexplained"] < rows["identity"]["unexplained"] == 1
+    assert (
+        rows["Gaussian OT"]["unexplained"]
+        < rows["mean shift"]["unexplained"]
+        < rows["identity"]["unexplained"]
+        == 1
+    )
     assert rows["identity"]["mean_error"] == pytest.approx(1)
     floor = responses.floor(cells.states("test", cells.target), 0)
     assert abs(floor["energy_distance"]) < rows["Gaussian OT"]["energy_distance"]
@@ -83,8 +95,20 @@ def test_page_of_responses_shows_the_rows(responses, tmp_path):
     from benchmarks.report_responses import section
     from benchmarks.store import Store
 
-    scores = {"energy_distance": 0.5, "mmd": 0.01, "pearson_of_means": 0.99, "l2_of_means": 1.5, "enrichment": 0.4}
-    truth = {"unexplained": 0.25, "identity_kept": 0.9, "mean_error": 0.1, "spread": 1.1, "cpu_s": 3.0}
+    scores = {
+        "energy_distance": 0.5,
+        "mmd": 0.01,
+        "pearson_of_means": 0.99,
+        "l2_of_means": 1.5,
+        "enrichment": 0.4,
+    }
+    truth = {
+        "unexplained": 0.25,
+        "identity_kept": 0.9,
+        "mean_error": 0.1,
+        "spread": 1.1,
+        "cpu_s": 3.0,
+    }
     fold = {"part": "J", "data": "kang", "task": "unseen donor", "variant": "101", "seed": 0}
     store = Store(tmp_path / "b.json")
     store.rows = [
@@ -95,7 +119,14 @@ def test_page_of_responses_shows_the_rows(responses, tmp_path):
         fold | scores | {"method": "mean shift", "r_of_change": 0.9},
         fold | scores | {"method": "identity", "energy_distance": 5.0},
         fold | {"method": "CellOT", "error": "cellot was stopped after 1 s"},
-        {"part": "J", "data": "scale", "method": "scdiffot", "seed": 0, "n_cells": 10_000, "n_dims": 50}
+        {
+            "part": "J",
+            "data": "scale",
+            "method": "scdiffot",
+            "seed": 0,
+            "n_cells": 10_000,
+            "n_dims": 50,
+        }
         | {"n_predicted": 100_000, "cpu_s": 30.0, "predict_cpu_s": 12.0},
     ]
     page = section(store)

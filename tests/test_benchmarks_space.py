@@ -40,7 +40,9 @@ def test_rigid_motion_is_removed_and_nothing_else(space):
     # growth about the middle of a slice is no rigid motion
     centres = np.array([place[times == t].mean(axis=0) for t in (0.0, 1.0)])[times.astype(int)]
     growth = place - centres
-    np.testing.assert_allclose(space.without_rigid_motion(growth + rigid, place, times), growth, atol=1e-9)
+    np.testing.assert_allclose(
+        space.without_rigid_motion(growth + rigid, place, times), growth, atol=1e-9
+    )
     assert space.cosine(growth, 3 * growth) == pytest.approx(1)
     assert space.cosine(growth, -growth) == pytest.approx(-1)
 
@@ -50,7 +52,10 @@ def test_poses_are_judged_against_the_registration(slices):
 
     rng = np.random.default_rng(0)
     spots = lopsided(rng)
-    frames = [Pose(Pose.turn(angle).rotation, shift) for angle, shift in ((0.3, [5.0, 1.0]), (-1.0, [0.0, 2.0]))]
+    frames = [
+        Pose(Pose.turn(angle).rotation, shift)
+        for angle, shift in ((0.3, [5.0, 1.0]), (-1.0, [0.0, 2.0]))
+    ]
     # Both lie on one tissue; the registration is in other units, and not known for every spot.
     warped = 7 * spots + 100
     warped[:20] = np.nan
@@ -63,7 +68,9 @@ def test_poses_are_judged_against_the_registration(slices):
     shifted = Pose(true.rotation, true.shift + [3 * slices.spacing(fixed.spots), 0])
     assert slices.distance_between(shifted, true, moving, fixed) == pytest.approx(3)
     assert slices.beyond(spots, np.array([1.0, 0.0])).mean() == pytest.approx(0.7)
-    assert spots[slices.beyond(spots, np.array([1.0, 0.0])), 0].min() > np.quantile(spots[:, 0], 0.29)
+    assert spots[slices.beyond(spots, np.array([1.0, 0.0])), 0].min() > np.quantile(
+        spots[:, 0], 0.29
+    )
 
 
 def test_baselines_of_alignment_find_what_they_can(slices):
@@ -73,10 +80,14 @@ def test_baselines_of_alignment_find_what_they_can(slices):
     fixed = slices.Section(spots, spots, spots)
     errors = {}
     for angle, reflected in ((4.0, False), (100.0, True)):
-        pose = Pose(Pose.turn(np.radians(angle), reflected=reflected).rotation, np.array([20.0, -3.0]))
+        pose = Pose(
+            Pose.turn(np.radians(angle), reflected=reflected).rotation, np.array([20.0, -3.0])
+        )
         moving = fixed._replace(spots=pose.apply(spots))
         for name in ("ICP", "principal axes", "centroids only"):
-            errors[name, reflected] = slices.angle_between(slices.ALIGNMENTS[name](fixed, moving), pose.inverse)
+            errors[name, reflected] = slices.angle_between(
+                slices.ALIGNMENTS[name](fixed, moving), pose.inverse
+            )
     assert errors["ICP", False] < 0.1
     assert errors["centroids only", False] == pytest.approx(4)
     assert errors["principal axes", False] < 1e-6
@@ -89,10 +100,16 @@ def test_sections_are_compared_at_the_measured_spots(slices):
 
     rng = np.random.default_rng(0)
     places = rng.uniform(size=(60, 2))
-    true = ad.AnnData(np.column_stack([places, np.ones(60)]), obsm={"frame": places, "X_pca": places})
+    true = ad.AnnData(
+        np.column_stack([places, np.ones(60)]), obsm={"frame": places, "X_pca": places}
+    )
     true.obs["cluster"] = np.where(places[:, 0] > 0.5, "b", "a")
     same = slices.compared(true, true, 0)
-    assert same == {"joint": pytest.approx(0, abs=1e-6), "gene_r": pytest.approx(2 / 3), "labels": 1}
+    assert same == {
+        "joint": pytest.approx(0, abs=1e-6),
+        "gene_r": pytest.approx(2 / 3),
+        "labels": 1,
+    }
     # Expression that does not belong to the place; and spots without a label count for nothing.
     mixed = true[rng.permutation(60)].copy()
     mixed.obsm["frame"] = places
@@ -111,11 +128,20 @@ def test_tables_without_data_are_left_out(space, monkeypatch, tmp_path):
     from benchmarks.store import Store
 
     monkeypatch.setenv("SCDIFFOT_DATA", str(tmp_path))
-    with pytest.warns(UserWarning, match=r"domains is left out: spatial/starmap_mpfc\.h5ad not found"):
+    with pytest.warns(
+        UserWarning, match=r"domains is left out: spatial/starmap_mpfc\.h5ad not found"
+    ):
         assert list(space.run("domains", Settings())) == []
     store = Store(tmp_path / "b.json")
     assert section(store) == ""
-    row = {"part": "K", "data": "scale", "task": "alignment", "method": "scdiffot", "seed": 0, "n_cells": 50_000}
+    row = {
+        "part": "K",
+        "data": "scale",
+        "task": "alignment",
+        "method": "scdiffot",
+        "seed": 0,
+        "n_cells": 50_000,
+    }
     store.rows = [row | {"cpu_s": 12.0, "peak_mib": 900.0, "before_mib": 300.0}]
     page = section(store)
     assert "| alignment, 50,000 | 12 | 900 | 300 |" in page
@@ -132,11 +158,20 @@ def test_page_of_space_shows_the_rows(space, tmp_path):
     store = Store(tmp_path / "b.json")
     for seed, ari in ((0, 0.8), (1, 0.7)):
         store.rows.append(
-            row("domains", task="together", variant="BZ5", method="scdiffot", ari=ari, cpu_s=1.0) | {"seed": seed}
+            row("domains", task="together", variant="BZ5", method="scdiffot", ari=ari, cpu_s=1.0)
+            | {"seed": seed}
         )
     for variant, angle in (("A1 A2", 1.0), ("A2 A3", 7.0)):
         store.rows.append(
-            row("alignment", task="whole", variant=variant, method="scdiffot", angle=angle, rmse=0.5, cpu_s=2.0)
+            row(
+                "alignment",
+                task="whole",
+                variant=variant,
+                method="scdiffot",
+                angle=angle,
+                rmse=0.5,
+                cpu_s=2.0,
+            )
         )
     joints = {
         "scdiffot, displacement": 0.6,
@@ -146,16 +181,26 @@ def test_page_of_space_shows_the_rows(space, tmp_path):
         "halves of the section": 0.5,
     }
     for k, (method, joint) in enumerate(joints.items()):
-        scores = {} if method.startswith("halves") else {"gene_r": 0.1, "labels": 0.5 + 0.01 * k, "cpu_s": 3.0}
-        store.rows.append(row("slices", task="mpfc", variant="BZ9", method=method, joint=joint, **scores))
+        scores = (
+            {}
+            if method.startswith("halves")
+            else {"gene_r": 0.1, "labels": 0.5 + 0.01 * k, "cpu_s": 3.0}
+        )
+        store.rows.append(
+            row("slices", task="mpfc", variant="BZ9", method=method, joint=joint, **scores)
+        )
     turns = {"angles": [-8.2], "true": [-8.0], "errors": [0.2]}
     store.rows.append(row("rotating", task="angles", method="scdiffot", cpu_s=5.0, **turns))
     for method, joint in (*list(joints.items())[1:3], ("halves", 0.3), ("scdiffot", 0.4)):
         mine = {"mass_error": 0.01, "cpu_s": 9.0} if method == "scdiffot" else {}
-        store.rows.append(row("rotating", task="held-out time", variant="0.5", method=method, joint=joint, **mine))
+        store.rows.append(
+            row("rotating", task="held-out time", variant="0.5", method=method, joint=joint, **mine)
+        )
     truth = {"velocity": 0.9, "growth_r": 0.86, "fate_error": 0.03, "cpu_s": 40.0}
     store.rows.append(row("tissue", method="scdiffot, states alone", n_cells=1000, **truth))
-    store.rows.append(row("tissue", method="scdiffot", n_cells=1000, migration=0.95, angle_error=0.4, **truth))
+    store.rows.append(
+        row("tissue", method="scdiffot", n_cells=1000, migration=0.95, angle_error=0.4, **truth)
+    )
     page = section(store)
     lines = [line for line in page.splitlines() if line.startswith("| ")]
     assert "| scdiffot, together | 0.750 | 0.750 | 0.100 | 1.000 |" in lines
@@ -174,8 +219,16 @@ def test_simulated_tissue_is_judged_with_and_without_places(space, monkeypatch):
     from benchmarks.settings import Settings
 
     monkeypatch.setattr(space, "N_OBS_QUICK", 60)
-    rows = list(space.run("tissue", Settings(n_seeds=1, quick=True, fit={"n_steps": 20, "n_corrections": 0})))
-    assert [row["method"] for row in rows] == ["scdiffot", "scdiffot, changing with time", "scdiffot, states alone"]
+    rows = list(
+        space.run(
+            "tissue", Settings(n_seeds=1, quick=True, fit={"n_steps": 20, "n_corrections": 0})
+        )
+    )
+    assert [row["method"] for row in rows] == [
+        "scdiffot",
+        "scdiffot, changing with time",
+        "scdiffot, states alone",
+    ]
     assert "migration" not in rows[2]
     assert rows[0]["angle_error"] >= 0
     assert all(-1 <= row[key] <= 1 for row in rows for key in ("velocity", "growth_r"))

@@ -20,7 +20,12 @@ TIME_MAP = ("--time-map", "day0=0", "day1=1", "day2=2")
 def _run(*arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     return subprocess.run(
-        [sys.executable, "-c", "import sys; from scdiffot.cli import main; sys.exit(main())", *map(str, arguments)],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from scdiffot.cli import main; sys.exit(main())",
+            *map(str, arguments),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -60,8 +65,32 @@ def test_fit_writes_what_the_function_writes(path, course, tmp_path, quick):
     import scdiffot as sdo
 
     out = tmp_path / "fitted.h5ad"
-    options = ("--use-rep", "pca", "--n-dims", 2, "--sigma", 0.3, "--n-steps", 30, "--rng", 4, "--key-added", "run")
-    found = _run("fit", path, "-o", out, "--time-key", "label", *TIME_MAP, *options, "--autonomous", "--no-growth")
+    options = (
+        "--use-rep",
+        "pca",
+        "--n-dims",
+        2,
+        "--sigma",
+        0.3,
+        "--n-steps",
+        30,
+        "--rng",
+        4,
+        "--key-added",
+        "run",
+    )
+    found = _run(
+        "fit",
+        path,
+        "-o",
+        out,
+        "--time-key",
+        "label",
+        *TIME_MAP,
+        *options,
+        "--autonomous",
+        "--no-growth",
+    )
     assert found.returncode == 0, found.stderr
     assert "W1 of the roll-out at 2" in found.stdout
     assert found.stderr == ""
@@ -95,13 +124,30 @@ def test_fit_quiet_and_validated(path, tmp_path):
 def test_fit_in_a_tissue(tmp_path):
     import scdiffot as sdo
 
-    sdo.datasets.spatial_slices(60, n_times=2, n_genes=6, n_dims=2, n_paths=2).write_h5ad(tmp_path / "slices.h5ad")
+    sdo.datasets.spatial_slices(60, n_times=2, n_genes=6, n_dims=2, n_paths=2).write_h5ad(
+        tmp_path / "slices.h5ad"
+    )
     out = tmp_path / "fitted.h5ad"
-    options = ("--spatial-key", "spatial_true", "--spatial-weight", 0.3, "--no-align", "--sigma", 0.3, "--n-steps", 20)
-    found = _run("fit", tmp_path / "slices.h5ad", "--time-key", "time", "-o", out, *options, "--quiet")
+    options = (
+        "--spatial-key",
+        "spatial_true",
+        "--spatial-weight",
+        0.3,
+        "--no-align",
+        "--sigma",
+        0.3,
+        "--n-steps",
+        20,
+    )
+    found = _run(
+        "fit", tmp_path / "slices.h5ad", "--time-key", "time", "-o", out, *options, "--quiet"
+    )
     assert found.returncode == 0
     # few spots are unevenly spaced
-    assert all(line.startswith("scdiffot fit: warning: Spots of slice") for line in found.stderr.splitlines())
+    assert all(
+        line.startswith("scdiffot fit: warning: Spots of slice")
+        for line in found.stderr.splitlines()
+    )
     fitted = ad.read_h5ad(out)
     assert fitted.obsm["scdiffot_migration"].shape == (fitted.n_obs, 2)
     assert "scdiffot_aligned" not in fitted.obsm
@@ -117,16 +163,35 @@ def test_fate_writes_what_the_function_writes(fitted_path, fitted, tmp_path):
     import scdiffot as sdo
 
     out = tmp_path / "fates.h5ad"
-    options = ("--source", "time < 2", "--target-time", "2", "--n-trajectories", 20, "--rng", 3, "--path")
+    options = (
+        "--source",
+        "time < 2",
+        "--target-time",
+        "2",
+        "--n-trajectories",
+        20,
+        "--rng",
+        3,
+        "--path",
+    )
     found = _run("fate", fitted_path, "-o", out, "--cell-key", "cell_type", *options)
     assert (found.returncode, found.stderr) == (0, "")
     sdo.tl.sta_forward(
-        fitted, "cell_type", "time < 2", target_time=2.0, n_trajectories=20, rng=3, path=True, show_progress=False
+        fitted,
+        "cell_type",
+        "time < 2",
+        target_time=2.0,
+        n_trajectories=20,
+        rng=3,
+        path=True,
+        show_progress=False,
     )
     fates = ad.read_h5ad(out)
     for name in ("scdiffot_fate", "scdiffot_fate_se", "scdiffot_fate_path"):
         np.testing.assert_array_equal(fates.obsm[name], fitted.obsm[name])
-    np.testing.assert_array_equal(fates.obs["scdiffot_n_descendants"], fitted.obs["scdiffot_n_descendants"])
+    np.testing.assert_array_equal(
+        fates.obs["scdiffot_n_descendants"], fitted.obs["scdiffot_n_descendants"]
+    )
     # a line for every type, with the largest fates
     followed = fitted.obs["time"] < 2
     for name in ("A", "B"):
@@ -160,16 +225,32 @@ RESPONSE = ("--condition-key", "condition", "--control", "control", "--target", 
 BAD = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["fly"], "invalid choice"),
-    "no file": (["fit", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time"], "none.h5ad is no file"),
+    "no file": (
+        ["fit", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time"],
+        "none.h5ad is no file",
+    ),
     "no time key": (["fit", "{path}", "-o", "{tmp}/o.h5ad"], "required: --time-key"),
-    "wrong key": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "tim"], "Did you mean 'time'?"),
+    "wrong key": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "tim"],
+        "Did you mean 'time'?",
+    ),
     "no map": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label"], "pass `time_map`"),
     "bad map": (
         ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label", "--time-map", "x"],
         "neither LABEL=TIME",
     ),
     "two maps": (
-        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "label", "--time-map", "auto", "day0=0"],
+        [
+            "fit",
+            "{path}",
+            "-o",
+            "{tmp}/o.h5ad",
+            "--time-key",
+            "label",
+            "--time-map",
+            "auto",
+            "day0=0",
+        ],
         "pass 'auto' alone",
     ),
     "auto map": (
@@ -178,7 +259,16 @@ BAD = {
     ),
     # where there is a GPU there are not a hundred; the file is not even opened
     "no GPU": (
-        ["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--device", "cuda:99"],
+        [
+            "fit",
+            "{tmp}/text.h5ad",
+            "-o",
+            "{tmp}/o.h5ad",
+            "--time-key",
+            "time",
+            "--device",
+            "cuda:99",
+        ],
         "torch sees",
     ),
     "no device": (
@@ -189,15 +279,39 @@ BAD = {
         ["response", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", *RESPONSE, "--device", "cuda:99"],
         "torch sees",
     ),
-    "bad sigma": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma", "x"], "neither a number"),
-    "negative sigma": (["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma=-1"], "`sigma` is -1.0"),
-    "no folder": (["fit", "{path}", "-o", "{tmp}/no/o.h5ad", "--time-key", "time"], "does not exist"),
-    "suffix": (["fit", "{path}", "-o", "{tmp}/o.txt", "--time-key", "time"], "name a file that ends with .h5ad"),
-    "not h5ad": (["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time"], "cannot be read as .h5ad"),
-    "no fit": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "cell_type"], "run scdiffot.tl.fit"),
+    "bad sigma": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma", "x"],
+        "neither a number",
+    ),
+    "negative sigma": (
+        ["fit", "{path}", "-o", "{tmp}/o.h5ad", "--time-key", "time", "--sigma=-1"],
+        "`sigma` is -1.0",
+    ),
+    "no folder": (
+        ["fit", "{path}", "-o", "{tmp}/no/o.h5ad", "--time-key", "time"],
+        "does not exist",
+    ),
+    "suffix": (
+        ["fit", "{path}", "-o", "{tmp}/o.txt", "--time-key", "time"],
+        "name a file that ends with .h5ad",
+    ),
+    "not h5ad": (
+        ["fit", "{tmp}/text.h5ad", "-o", "{tmp}/o.h5ad", "--time-key", "time"],
+        "cannot be read as .h5ad",
+    ),
+    "no fit": (
+        ["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "cell_type"],
+        "run scdiffot.tl.fit",
+    ),
     "no cell key": (["fate", "{path}", "-o", "{tmp}/o.h5ad"], "required: --cell-key"),
-    "fate of no file": (["fate", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--cell-key", "x"], "none.h5ad is no file"),
-    "fate seed": (["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "x", "--rng", "-1"], "'-1' is no seed"),
+    "fate of no file": (
+        ["fate", "{tmp}/none.h5ad", "-o", "{tmp}/o.h5ad", "--cell-key", "x"],
+        "none.h5ad is no file",
+    ),
+    "fate seed": (
+        ["fate", "{path}", "-o", "{tmp}/o.h5ad", "--cell-key", "x", "--rng", "-1"],
+        "'-1' is no seed",
+    ),
     "demo in a file": (["demo", "--out", "{path}"], "where no folder can be made"),
     "demo seed": (["demo", "--out", "{tmp}", "--rng", "-1"], "'-1' is no seed"),
 }
@@ -206,7 +320,9 @@ BAD = {
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_no_gpu(path, tmp_path, capsys):
     out = tmp_path / "o.h5ad"
-    assert cli.main(["fit", str(path), "-o", str(out), "--time-key", "time", "--device", "cuda"]) == 2
+    assert (
+        cli.main(["fit", str(path), "-o", str(out), "--time-key", "time", "--device", "cuda"]) == 2
+    )
     error = capsys.readouterr().err
     assert error == (
         "scdiffot fit: error: `device` is 'cuda', but torch sees 0 GPUs: pass 'auto', 'cpu', or 'cuda' where there is a GPU.\n"
@@ -253,7 +369,9 @@ def test_demo(tmp_path):
     names = "ancestry fate growth history landscape population trajectories validation velocity"
     figures = {f"{name}.png" for name in names.split()}
     # a line for every stage, where no bar can be drawn
-    stages = [line.split()[0] for line in found.stderr.splitlines() if not line.startswith("scdiffot")]
+    stages = [
+        line.split()[0] for line in found.stderr.splitlines() if not line.startswith("scdiffot")
+    ]
     assert stages == ["Simulating", "Fitting", "Predicting", "Following", "Following", "Drawing"]
     assert {path.name for path in out.iterdir()} == figures | {"misa.h5ad", "accuracy.csv"}
     for text in (

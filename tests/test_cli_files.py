@@ -75,7 +75,9 @@ def _detour(path):
 def test_output_is_the_input(path, capsys, name):
     out = name(path)
     before = contents(path.parent)
-    assert "which is the input: name another, or pass --overwrite" in refusal(capsys, "fate", path, "-o", out, *FATE)
+    assert "which is the input: name another, or pass --overwrite" in refusal(
+        capsys, "fate", path, "-o", out, *FATE
+    )
     assert contents(path.parent) == before
     assert run("fate", path, "-o", out, *FATE, "--overwrite") == 0
     assert has_fates(out)
@@ -91,7 +93,9 @@ def test_existing_output(path, tmp_path, capsys):
     assert "out.h5ad, which exists" in refusal(capsys, "fate", path, "-o", out, *FATE)
     out.unlink()
     table.write_text("precious")
-    assert "out.csv, which exists" in refusal(capsys, "fate", path, "-o", out, "--table", table, *FATE)
+    assert "out.csv, which exists" in refusal(
+        capsys, "fate", path, "-o", out, "--table", table, *FATE
+    )
     assert table.read_text() == "precious"
     os.chmod(table, 0o640)
     assert run("fate", path, "-o", out, "--table", table, *FATE, "--overwrite") == 0
@@ -132,12 +136,16 @@ def test_places_where_nothing_can_be_written(path, tmp_path, capsys):
     for name, message in cases.items():
         assert message in refusal(capsys, "fate", path, "-o", tmp_path / name, *FATE, "--overwrite")
     assert contents(tmp_path / "notes.zarr") == before
-    line = refusal(capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE, "--table", tmp_path / "t.xlsx")
+    line = refusal(
+        capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE, "--table", tmp_path / "t.xlsx"
+    )
     assert "--table is" in line
     assert ".csv or .json" in line
     link = tmp_path / "table.csv"
     link.symlink_to(path)
-    line = refusal(capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE, "--table", link, "--overwrite")
+    line = refusal(
+        capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE, "--table", link, "--overwrite"
+    )
     assert "table.csv, which is" in line
     assert not list(tmp_path.rglob(".scdiffot-*"))
 
@@ -164,7 +172,9 @@ def test_inputs_that_cannot_be_read(path, tmp_path, capsys):
         "absent.h5ad": "is no file",
     }
     for name, message in cases.items():
-        assert message in refusal(capsys, "fate", tmp_path / name, "-o", tmp_path / "out.h5ad", *FATE)
+        assert message in refusal(
+            capsys, "fate", tmp_path / name, "-o", tmp_path / "out.h5ad", *FATE
+        )
     assert not (tmp_path / "out.h5ad").exists()
 
 
@@ -210,7 +220,9 @@ def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
     again = ad.read_zarr(out)
     assert set(tmp_path.iterdir()) == before
     np.testing.assert_array_equal(again.X, fitted.X)
-    assert not np.array_equal(again.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True)
+    assert not np.array_equal(
+        again.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
+    )
 
 
 def test_mudata_in_and_out(mdata, quick, tmp_path, capsys):
@@ -228,7 +240,9 @@ def test_mudata_in_and_out(mdata, quick, tmp_path, capsys):
     np.testing.assert_array_equal(second["rna"].X, mdata["rna"].X)
     # a MuData under the name of an AnnData would lose its modalities
     (tmp_path / "cells.h5mu").rename(tmp_path / "cells.h5ad")
-    line = refusal(capsys, "fate", tmp_path / "cells.h5ad", "-o", tmp_path / "cells.h5ad", *FATE, "--overwrite")
+    line = refusal(
+        capsys, "fate", tmp_path / "cells.h5ad", "-o", tmp_path / "cells.h5ad", *FATE, "--overwrite"
+    )
     assert "holds a MuData" in line
 
 
@@ -263,7 +277,9 @@ def default_signals():
 
 
 @pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_signals_leave_what_was_there(path, tmp_path, capsys, monkeypatch, number, code, overwrite):
     """While the result is being written: after that it is complete, and before there is none."""

@@ -59,7 +59,11 @@ class Zygote:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", ZYGOTE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [sys.executable, "-c", ZYGOTE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
 
     def start(self, words):
@@ -201,7 +205,10 @@ def small_disk(tmp_path):
     def make(size):
         subprocess.run(["umount", folder], check=False, capture_output=True)
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
-        if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(command, check=False, capture_output=True).returncode
+        ):
             pytest.skip("no disk can be mounted here")
         return folder
 
@@ -229,7 +236,9 @@ def test_a_full_disk_loses_nothing(cells, small_disk, tmp_path, capfd, suffix):
         shutil.copytree(source, old) if suffix == ".zarr" else shutil.copy(source, old)
         before = contents(old)
         capfd.readouterr()
-        code = cli.main(["fate", str(old), "-o", str(old), *COMMANDS["fate"], "--quiet", "--overwrite"])
+        code = cli.main(
+            ["fate", str(old), "-o", str(old), *COMMANDS["fate"], "--quiet", "--overwrite"]
+        )
         error = capfd.readouterr().err
         codes.append(code)
         assert [path.name for path in disk.iterdir()] == [old.name], error

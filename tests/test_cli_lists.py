@@ -18,7 +18,17 @@ def parse(words):
     [
         ["cells.h5ad", "--time-map", "a=0,b=1", "--held-out", "a,b"],
         ["--time-map", "a=0,b=1", "--held-out", "a,b", "cells.h5ad"],
-        ["--time-map", "a=0", "--time-map", "b=1", "--held-out", "a", "--held-out", "b", "cells.h5ad"],
+        [
+            "--time-map",
+            "a=0",
+            "--time-map",
+            "b=1",
+            "--held-out",
+            "a",
+            "--held-out",
+            "b",
+            "cells.h5ad",
+        ],
         # as it was written before
         ["cells.h5ad", "--time-map", "a=0", "b=1", "--held-out", "a", "b"],
         ["--held-out", "a", "b", "--time-map", "a=0", "b=1", "cells.h5ad"],
@@ -61,8 +71,16 @@ def test_option_without_a_value(capsys):
 
 
 def test_labels_with_commas_and_equals_signs():
-    assert labels_and_times("day 1, late=1,x=y=2, z =-3e1") == [("day 1, late", 1.0), ("x=y", 2.0), ("z", -30.0)]
-    assert split_labels(["day 1, late", "a, b"], {"day 1, late", "a", "b"}) == ["day 1, late", "a", "b"]
+    assert labels_and_times("day 1, late=1,x=y=2, z =-3e1") == [
+        ("day 1, late", 1.0),
+        ("x=y", 2.0),
+        ("z", -30.0),
+    ]
+    assert split_labels(["day 1, late", "a, b"], {"day 1, late", "a", "b"}) == [
+        "day 1, late",
+        "a",
+        "b",
+    ]
     assert split_labels(None, {"a"}) is None
 
 

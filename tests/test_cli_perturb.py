@@ -20,13 +20,20 @@ def path(course, quick, tmp_path):
 def test_perturb_writes_what_the_function_writes(path, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     options = ["--cell-key", "cell_type", "--n-trajectories", "20", "--rng", "3", "--sustained"]
-    assert cli.main(["perturb", str(path), "-o", str(out), "--genes", "Gata1=5,Spi1", "Cebpa=7.5", *options]) == 0
+    assert (
+        cli.main(
+            ["perturb", str(path), "-o", str(out), "--genes", "Gata1=5,Spi1", "Cebpa=7.5", *options]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "Change of the fates: Gata1+Spi1+Cebpa" in shown
     assert "all" in shown
     adata = ad.read_h5ad(path)
     genes = {"Gata1": 5.0, "Spi1": None, "Cebpa": 7.5}
-    sdo.tl.perturb(adata, genes, "cell_type", sustained=True, n_trajectories=20, rng=3, show_progress=False)
+    sdo.tl.perturb(
+        adata, genes, "cell_type", sustained=True, n_trajectories=20, rng=3, show_progress=False
+    )
     expected = adata.uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
     found = ad.read_h5ad(out).uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
     np.testing.assert_array_equal(found["shift"], expected["shift"])
@@ -43,7 +50,12 @@ def test_perturb_writes_what_the_function_writes(path, tmp_path, capsys):
 )
 def test_bad_input_is_one_line(path, tmp_path, capsys, options, message):
     out = tmp_path / "out.h5ad"
-    assert cli.main(["perturb", str(path), "-o", str(out), "--cell-key", "cell_type", *options, "--quiet"]) == 2
+    assert (
+        cli.main(
+            ["perturb", str(path), "-o", str(out), "--cell-key", "cell_type", *options, "--quiet"]
+        )
+        == 2
+    )
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1

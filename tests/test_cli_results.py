@@ -34,8 +34,30 @@ def run(*words):
 def test_fit_has_a_table_of_snapshots(course, tmp_path):
     course.write_h5ad(tmp_path / "cells.h5ad")
     out, table = tmp_path / "out.h5ad", tmp_path / "table.csv"
-    options = ("--time-map", "day0=0,day1=1,day2=2", "--sigma", "0.3", "--n-steps", "20", "--validate", "--quiet")
-    assert run("fit", "--time-key", "label", *options, tmp_path / "cells.h5ad", "-o", out, "--table", table) == 0
+    options = (
+        "--time-map",
+        "day0=0,day1=1,day2=2",
+        "--sigma",
+        "0.3",
+        "--n-steps",
+        "20",
+        "--validate",
+        "--quiet",
+    )
+    assert (
+        run(
+            "fit",
+            "--time-key",
+            "label",
+            *options,
+            tmp_path / "cells.h5ad",
+            "-o",
+            out,
+            "--table",
+            table,
+        )
+        == 0
+    )
     entry = ad.read_h5ad(out).uns["scdiffot"]
     # the reader of numbers of pandas 2 rounds
     rows, texts = pd.read_csv(table), pd.read_csv(table, dtype=str)
@@ -55,7 +77,9 @@ def test_validate_writes_what_the_function_writes(path, fitted, tmp_path, capsys
     text = capsys.readouterr().out
     sdo.tl.validate(fitted, rng=2, show_progress=False)
     expected = fitted.uns["scdiffot"]["validation"]
-    pd.testing.assert_frame_equal(ad.read_h5ad(out).uns["scdiffot"]["validation"], expected, check_names=False)
+    pd.testing.assert_frame_equal(
+        ad.read_h5ad(out).uns["scdiffot"]["validation"], expected, check_names=False
+    )
     assert f"{expected['w1'].iloc[0]:.3g}" in text
 
 
@@ -66,7 +90,10 @@ def test_interpolate_writes_what_the_function_returns(path, fitted, tmp_path, ca
     virtual, expected = ad.read_h5ad(out), sdo.tl.interpolate(fitted, 0.5, n_obs=30, rng=3)
     np.testing.assert_array_equal(virtual.obsm["X_pca"], expected.obsm["X_pca"])
     np.testing.assert_array_equal(virtual.obs["weight"], expected.obs["weight"])
-    for time, message in (("noon", "neither a number nor a label"), ("9", "the fit covers the times from 0 to 2")):
+    for time, message in (
+        ("noon", "neither a number nor a label"),
+        ("9", "the fit covers the times from 0 to 2"),
+    ):
         assert run("interpolate", path, "--time", time, "-o", tmp_path / "other.h5ad") == 2
         assert message in capsys.readouterr().err
     # the cells of another time would replace all data
@@ -78,19 +105,51 @@ def test_response_writes_what_the_functions_write(tmp_path, capsys):
     adata = sdo.datasets.perturbation_response(400, n_dims=6)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     out, table = tmp_path / "out.zarr", tmp_path / "table.csv"
-    options = ("--condition-key", "condition", "--control", "control", "--target", "drug", "--context", "donor")
+    options = (
+        "--condition-key",
+        "condition",
+        "--control",
+        "control",
+        "--target",
+        "drug",
+        "--context",
+        "donor",
+    )
     more = ("--n-steps", "20", "--rng", "1", "--use-rep", "X_pca")
-    assert run("response", *options, tmp_path / "cells.h5ad", *more, "-o", out, "--table", table) == 0
+    assert (
+        run("response", *options, tmp_path / "cells.h5ad", *more, "-o", out, "--table", table) == 0
+    )
     assert "Response to drug" in capsys.readouterr().out
-    sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", n_steps=20, rng=1, show_progress=False)
+    sdo.tl.fit_response(
+        adata,
+        "condition",
+        "control",
+        "drug",
+        context="donor",
+        n_steps=20,
+        rng=1,
+        show_progress=False,
+    )
     sdo.tl.predict_response(adata, target="drug")
-    np.testing.assert_array_equal(ad.read_zarr(out).obsm["scdiffot_predicted"], adata.obsm["scdiffot_predicted"])
+    np.testing.assert_array_equal(
+        ad.read_zarr(out).obsm["scdiffot_predicted"], adata.obsm["scdiffot_predicted"]
+    )
     expected = sdo.get.response(adata)
     rows = pd.read_csv(table, dtype=str)
     assert rows["cell"].tolist() == expected["cell"].tolist()
     np.testing.assert_array_equal(rows["effect_size"].astype(float), expected["effect_size"])
     assert (
-        run("response", tmp_path / "cells.h5ad", *options, "--predict", "drog", *more, "-o", tmp_path / "o.h5ad") == 2
+        run(
+            "response",
+            tmp_path / "cells.h5ad",
+            *options,
+            "--predict",
+            "drog",
+            *more,
+            "-o",
+            tmp_path / "o.h5ad",
+        )
+        == 2
     )
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -129,7 +188,9 @@ def test_files_that_may_not_grow(path, tmp_path, capsys, suffix):
     for limit in (0, 1000, 70_000, largest // 2, largest - 5000):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-            code = run("fate", path, "-o", out if limit % 2 else path, *FATE, "--overwrite", "--quiet")
+            code = run(
+                "fate", path, "-o", out if limit % 2 else path, *FATE, "--overwrite", "--quiet"
+            )
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         error = capsys.readouterr().err
@@ -154,7 +215,10 @@ def test_read_only_folder(path, capsys):
 def test_demo_replaces_nothing(tmp_path, capsys):
     (tmp_path / "fate.png").write_text("precious")
     assert run("demo", "--out", tmp_path) == 2
-    assert "fate.png exists: name another folder with --out, or pass --overwrite" in capsys.readouterr().err
+    assert (
+        "fate.png exists: name another folder with --out, or pass --overwrite"
+        in capsys.readouterr().err
+    )
     assert (tmp_path / "fate.png").read_text() == "precious"
 
 

@@ -23,7 +23,11 @@ def _run(code: str) -> str:
 
 
 def _loaded(code: str) -> set[str]:
-    return set(json.loads(_run(f"{code}\nimport json, sys; sys.stdout.write(json.dumps(list(sys.modules)))")))
+    return set(
+        json.loads(
+            _run(f"{code}\nimport json, sys; sys.stdout.write(json.dumps(list(sys.modules)))")
+        )
+    )
 
 
 def test_heavy_packages_are_deferred():
@@ -53,7 +57,9 @@ def test_heavy_packages_are_deferred():
     base = _loaded("import anndata, torch")
     assert not (loaded & heavy) - base
     # nor may parts of pandas and scipy that anndata leaves alone
-    assert not {m for m in loaded - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}}
+    assert not {
+        m for m in loaded - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}
+    }
 
 
 def test_command_line_answers_without_torch():

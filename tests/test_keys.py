@@ -8,7 +8,12 @@ from scdiffot._utils.keys import Keys
 def test_names():
     keys = Keys("run")
     assert keys.velocity == "run_velocity"
-    assert keys.projection("umap") == keys.projection("X_umap") == keys.projection("rna:X_umap") == "run_velocity_umap"
+    assert (
+        keys.projection("umap")
+        == keys.projection("X_umap")
+        == keys.projection("rna:X_umap")
+        == "run_velocity_umap"
+    )
 
 
 def test_bad_names():

@@ -68,11 +68,16 @@ class Import(NamedTuple):
 def _room_of(parts: list[str]) -> str:
     """The deepest room in which something lies."""
     prefixes = ["/".join(parts[:n]) for n in range(len(parts), 0, -1)]
-    return next((prefix for prefix in prefixes if prefix in ROOMS), parts[0] if parts else "__init__")
+    return next(
+        (prefix for prefix in prefixes if prefix in ROOMS), parts[0] if parts else "__init__"
+    )
 
 
 def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {
+        "TYPE_CHECKING",
+        "typing.TYPE_CHECKING",
+    }
 
 
 @cache
@@ -94,13 +99,19 @@ def _imports(path: Path) -> list[Import]:
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, [base, node.module]))
             # `from .. import core`: the names themselves are rooms
-            for name in [f"{module}.{a.name}" for a in node.names] if module == "scdiffot" else [module]:
+            for name in (
+                [f"{module}.{a.name}" for a in node.names] if module == "scdiffot" else [module]
+            ):
                 add(name, node.lineno, eager=eager, typing=typing)
         else:
             inside_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             # the `else` of `if TYPE_CHECKING` runs, but nobody has needed one
             for child in ast.iter_child_nodes(node):
-                visit(child, eager=eager and not inside_function, typing=typing or _is_type_checking(node))
+                visit(
+                    child,
+                    eager=eager and not inside_function,
+                    typing=typing or _is_type_checking(node),
+                )
 
     visit(ast.parse(path.read_text(encoding="utf-8")), eager=True, typing=False)
     return found
@@ -121,7 +132,9 @@ def test_rooms_import_one_way():
         if room not in {"__init__", "__main__", "cli"}:
             allowed = ROOMS[room] | {"_utils", room}
             wrong += [
-                (_id(path), i.line, i.room) for i in _imports(path) if i.room and not i.typing and i.room not in allowed
+                (_id(path), i.line, i.room)
+                for i in _imports(path)
+                if i.room and not i.typing and i.room not in allowed
             ]
     assert not wrong, "ROOMS says what a room may import of the package"
 
@@ -129,15 +142,24 @@ def test_rooms_import_one_way():
 def test_core_knows_numbers_only():
     allowed = CORE_MAY_IMPORT | {"scdiffot"} | sys.stdlib_module_names
     files = [path for path in FILES if path.is_relative_to(ROOT / "core")]
-    wrong = [(_id(path), i.line, i.package) for path in files for i in _imports(path) if i.package not in allowed]
-    assert not wrong, f"core may import {sorted(CORE_MAY_IMPORT)} and the standard library, for types as well"
+    wrong = [
+        (_id(path), i.line, i.package)
+        for path in files
+        for i in _imports(path)
+        if i.package not in allowed
+    ]
+    assert not wrong, (
+        f"core may import {sorted(CORE_MAY_IMPORT)} and the standard library, for types as well"
+    )
 
 
 def test_only_light_packages_load_with_a_module():
     allowed = EAGER | {"scdiffot"} | sys.stdlib_module_names
     eager = [(path, i) for path in FILES for i in _imports(path) if i.eager and not i.typing]
     wrong = [(_id(path), i.line, i.package) for path, i in eager if i.package not in allowed]
-    assert not wrong, f"import these inside the functions that use them; at the top only {sorted(EAGER)}"
+    assert not wrong, (
+        f"import these inside the functions that use them; at the top only {sorted(EAGER)}"
+    )
 
 
 def test_storage_formats_are_known_to_data_only():
@@ -168,10 +190,17 @@ def test_plots_change_nothing():
 
 def test_files_stay_short():
     lengths = {_id(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert not {name: n for name, n in lengths.items() if n > 300}, "split them where the ideas part"
+    assert not {name: n for name, n in lengths.items() if n > 300}, (
+        "split them where the ideas part"
+    )
 
 
 def test_folders_stay_small():
     folders = {path.parent for path in FILES}
-    entries = {_id(folder): sum(path.name != "__pycache__" for path in folder.iterdir()) for folder in folders}
-    assert not {name: n for name, n in entries.items() if n > 15}, "make a room of what belongs together"
+    entries = {
+        _id(folder): sum(path.name != "__pycache__" for path in folder.iterdir())
+        for folder in folders
+    }
+    assert not {name: n for name, n in entries.items() if n > 15}, (
+        "make a room of what belongs together"
+    )

@@ -211,7 +211,9 @@ MUTANTS = [
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_a_quick_test_fails(mutant: Mutant, tmp_path: Path):
     """The package is copied, made faulty and tested."""
-    shutil.copytree(SOURCE, tmp_path / "src" / "scdiffot", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        SOURCE, tmp_path / "src" / "scdiffot", ignore=shutil.ignore_patterns("__pycache__")
+    )
     path = tmp_path / "src" / "scdiffot" / mutant.file
     text = path.read_text(encoding="utf-8")
     assert text.count(mutant.text) == 1, f"{mutant.file} has changed: name the place anew"
@@ -232,6 +234,10 @@ def test_a_quick_test_fails(mutant: Mutant, tmp_path: Path):
         *tests,
     ]
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert "1 failed" in done.stdout, f"no quick test noticed it:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "1 failed" in done.stdout, (
+        f"no quick test noticed it:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    )
     assert "no tests ran" not in done.stdout

@@ -9,7 +9,21 @@ import scdiffot as sdo
 from scdiffot._utils.keys import Keys
 from scdiffot._utils.names import MAX_BYTES, check_key, key_name, unsafe_name
 
-UNSAFE = ["", " ", ".", "..", "a/b", "a\\b", "x\x00y", "x\ny", "_index", ".zattrs", "zarr.json", "\ud800", "x" * 300]
+UNSAFE = [
+    "",
+    " ",
+    ".",
+    "..",
+    "a/b",
+    "a\\b",
+    "x\x00y",
+    "x\ny",
+    "_index",
+    ".zattrs",
+    "zarr.json",
+    "\ud800",
+    "x" * 300,
+]
 SAFE = ["c", "β T-cell, naïve", "..a", "CD4+", "a:b", "%2F", "__x", "x" * MAX_BYTES]
 QUIET = {"n_trajectories": 5, "show_progress": False}
 
@@ -19,7 +33,9 @@ QUIET = {"n_trajectories": 5, "show_progress": False}
 @pytest.mark.parametrize("name", [*SAFE, " lead", "trail "], ids=ascii)
 def test_files_hold_safe_names(tmp_path, name, suffix):
     adata = ad.AnnData(np.ones((2, 1), np.float32), uns={"run": {name: {"v": 1}}})
-    adata.obsm["table"] = pd.DataFrame([[1.0, 2.0]] * 2, columns=[name, "last"], index=adata.obs_names)
+    adata.obsm["table"] = pd.DataFrame(
+        [[1.0, 2.0]] * 2, columns=[name, "last"], index=adata.obs_names
+    )
     path = tmp_path / f"a.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     again = getattr(ad, f"read_{suffix}")(path)
@@ -58,7 +74,10 @@ def test_types_that_files_cannot_hold(fitted, fingerprint, name):
         lambda: sdo.tl.sta_backward(fitted, "kind", **QUIET),
     )
     for call in calls:
-        with pytest.raises(ValueError, match=r"`cell_key` obs\['kind'\] has the types .* files of AnnData cannot hold"):
+        with pytest.raises(
+            ValueError,
+            match=r"`cell_key` obs\['kind'\] has the types .* files of AnnData cannot hold",
+        ):
             call()
     assert fingerprint(fitted) == before
 
@@ -82,7 +101,9 @@ def test_types_of_all_kinds_survive_a_file(fitted, tmp_path, suffix, column):
     getattr(fitted, f"write_{suffix}")(path)
     again = getattr(ad, f"read_{suffix}")(path)
     for name in ("fate", "fate_se", "ancestry"):
-        pd.testing.assert_frame_equal(again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"])
+        pd.testing.assert_frame_equal(
+            again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
+        )
     pd.testing.assert_frame_equal(sdo.get.fate(again), sdo.get.fate(fitted))
     names = {str(value) for value in np.unique(np.asarray(values[column]))}
     assert {*sdo.get.fate(again)["fate"].cat.categories} == {*names, "outside"}
@@ -94,7 +115,9 @@ def test_types_of_all_kinds_survive_a_file(fitted, tmp_path, suffix, column):
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_names_of_perturbations(tmp_path):
     adata = sdo.datasets.misa(60)
-    sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=20, n_corrections=0, show_progress=False)
+    sdo.tl.fit(
+        adata, "time", use_rep="X", sigma=0.2, n_steps=20, n_corrections=0, show_progress=False
+    )
     for name in (".", "..", "", "x\x00y"):
         with pytest.raises(ValueError, match="`name` is "):
             sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", name=name, **QUIET)
@@ -106,4 +129,6 @@ def test_names_of_perturbations(tmp_path):
         getattr(adata, f"write_{suffix}")(path)
         again = getattr(ad, f"read_{suffix}")(path)
         for name in names:
-            pd.testing.assert_frame_equal(sdo.get.perturbation(again, name), sdo.get.perturbation(adata, name))
+            pd.testing.assert_frame_equal(
+                sdo.get.perturbation(again, name), sdo.get.perturbation(adata, name)
+            )

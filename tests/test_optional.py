@@ -13,7 +13,8 @@ def test_installed_module_is_returned():
 
 def test_missing_package_names_extra_and_command():
     with pytest.raises(
-        ImportError, match=r"needs scdiffot_absent.sub.*extra 'spatial'.*pip install \"scdiffot\[spatial\]\""
+        ImportError,
+        match=r"needs scdiffot_absent.sub.*extra 'spatial'.*pip install \"scdiffot\[spatial\]\"",
     ):
         require("scdiffot_absent.sub", extra="spatial")
 

@@ -18,7 +18,12 @@ def test_generator_is_passed_through_and_moves_on():
 
 
 def test_every_generator_has_a_name_to_store():
-    assert [rng_name(rng) for rng in (3, np.int64(3), None, np.random.default_rng(0))] == [3, 3, "None", "Generator"]
+    assert [rng_name(rng) for rng in (3, np.int64(3), None, np.random.default_rng(0))] == [
+        3,
+        3,
+        "None",
+        "Generator",
+    ]
 
 
 def test_none_is_fresh_entropy():

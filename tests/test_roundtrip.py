@@ -46,7 +46,9 @@ def _write(adata, path):
 def test_another_process_continues(course, quick, tmp_path, suffix, options):
     time_map = {"day0": 0, "day1": 1, "day2": 2}
     course.obs["prior"] = 0.1
-    sdo.tl.fit(course, "label", time_map=time_map, growth_prior="prior", key_added="fit", **quick | options)
+    sdo.tl.fit(
+        course, "label", time_map=time_map, growth_prior="prior", key_added="fit", **quick | options
+    )
     path = tmp_path / f"fit{suffix}"
     _write(course, path)
     out = tmp_path / "found.npz"
@@ -55,8 +57,12 @@ def test_another_process_continues(course, quick, tmp_path, suffix, options):
     paths = sdo.tl.simulate(course, "day0", kind="sde", n_particles=20, rng=1, key="fit")
     np.testing.assert_array_equal(found["states"], paths.states)
     np.testing.assert_array_equal(found["log_weights"], paths.log_weights)
-    np.testing.assert_array_equal(found["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"])
-    np.testing.assert_array_equal(found["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5))
+    np.testing.assert_array_equal(
+        found["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"]
+    )
+    np.testing.assert_array_equal(
+        found["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5)
+    )
 
 
 def test_plots_and_validation_work_on_what_was_read(fitted, tmp_path):

@@ -26,7 +26,9 @@ API_PAGES = Path(__file__).parents[1] / "docs" / "api"
 
 every_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 every_plot = pytest.mark.parametrize(
-    "function", [f for name, f in FUNCTIONS.items() if name.startswith("pl.")], ids=lambda f: f.__name__
+    "function",
+    [f for name, f in FUNCTIONS.items() if name.startswith("pl.")],
+    ids=lambda f: f.__name__,
 )
 
 
@@ -37,14 +39,20 @@ def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
 @pytest.mark.parametrize("namespace", NAMESPACES, ids=lambda n: n.__name__)
 def test_namespaces_export_what_they_hold(namespace):
     assert namespace.__all__
-    assert list(namespace.__all__) == sorted(namespace.__all__, key=lambda n: (n.islower(), n)), "keep __all__ sorted"
+    assert list(namespace.__all__) == sorted(namespace.__all__, key=lambda n: (n.islower(), n)), (
+        "keep __all__ sorted"
+    )
     missing = [name for name in namespace.__all__ if not hasattr(namespace, name)]
     assert not missing
 
 
 @every_function
 def test_at_most_three_positional_parameters(function):
-    positional = [p.name for p in _parameters(function).values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    positional = [
+        p.name
+        for p in _parameters(function).values()
+        if p.kind is not inspect.Parameter.KEYWORD_ONLY
+    ]
     # what was treated with what is one phrase
     most = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3
     assert len(positional) <= most, f"put a `*` after the third of {positional}"
@@ -53,7 +61,9 @@ def test_at_most_three_positional_parameters(function):
 @every_function
 def test_parameter_names(function):
     parameters = _parameters(function)
-    assert not {"random_state", "seed", "save"} & set(parameters), "`rng` for randomness, `ax`/`return_fig` for figures"
+    assert not {"random_state", "seed", "save"} & set(parameters), (
+        "`rng` for randomness, `ax`/`return_fig` for figures"
+    )
     for name in {"copy", "rng", "show_progress", "device", "key_added", "key"} & set(parameters):
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
     if "copy" in parameters:
@@ -73,13 +83,18 @@ def test_adata_comes_first(function):
 def test_plots_share_their_last_parameters(function):
     parameters = _parameters(function)
     assert {"ax", "show", "return_fig"} <= set(parameters)
-    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("ax", "show", "return_fig"))
+    assert all(
+        parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        for name in ("ax", "show", "return_fig")
+    )
 
 
 @every_function
 def test_everything_is_annotated(function):
     signature = inspect.signature(function)
-    bare = [p.name for p in signature.parameters.values() if p.annotation is inspect.Parameter.empty]
+    bare = [
+        p.name for p in signature.parameters.values() if p.annotation is inspect.Parameter.empty
+    ]
     assert not bare
     assert signature.return_annotation is not inspect.Signature.empty
 
@@ -90,7 +105,9 @@ def test_docstring_is_complete(function):
     assert doc["Summary"]
     documented = [name.strip() for p in doc["Parameters"] for name in p.name.split(",")]
     expected = list(_parameters(function))
-    assert documented == expected, "document every parameter, in the order of the signature, and no other"
+    assert documented == expected, (
+        "document every parameter, in the order of the signature, and no other"
+    )
     undescribed = [p.name for p in doc["Parameters"] if not "".join(p.desc).strip()]
     assert not undescribed
     typed = [p.name for p in doc["Parameters"] if p.type]

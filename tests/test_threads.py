@@ -63,7 +63,9 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "tl.fit_response, convex": lambda: _answer(method="convex"),
     "pp.autoencoder": lambda: sdo.pp.autoencoder(_expression(), 2, max_epochs=2, **QUIET),
     "pp.score_growth": lambda: _score(),
-    "tl.spatial_domains": lambda: sdo.tl.spatial_domains(_embedded(), 3, library_key="slice", method="leiden"),
+    "tl.spatial_domains": lambda: sdo.tl.spatial_domains(
+        _embedded(), 3, library_key="slice", method="leiden"
+    ),
     "datasets.misa": lambda: sdo.datasets.misa(30),
     "datasets.gene_network": lambda: sdo.datasets.gene_network(30),
     "datasets.spatial_slices": _sliced,
@@ -93,7 +95,9 @@ def _one_law(adata: ad.AnnData, rng: int) -> np.ndarray:
     states = tuple(adata.obsm["X_pca"][adata.obs["time"] == t] for t in times)
     steps = {"n_steps": 10, "n_corrections": 1, "n_correction_steps": 5, "n_matching_steps": 3}
     config = FitConfig(autonomous=True, sigma=0.3, **steps)
-    return fit(Snapshots(times, states, np.ones(len(times))), config, rng=rng)[0].drift(states[0], 0.0)
+    return fit(Snapshots(times, states, np.ones(len(times))), config, rng=rng)[0].drift(
+        states[0], 0.0
+    )
 
 
 def _score() -> None:
@@ -135,13 +139,15 @@ def test_other_functions_leave_the_process_as_it_was(name):
 
 
 FITS: dict[str, Callable[[ad.AnnData, int], np.ndarray]] = {
-    "time course": lambda a, rng: sdo.tl.fit(a, "time", **SMALL, rng=rng, copy=True).obsm["scdiffot_velocity"],
+    "time course": lambda a, rng: sdo.tl.fit(a, "time", **SMALL, rng=rng, copy=True).obsm[
+        "scdiffot_velocity"
+    ],
     "autonomous": lambda a, rng: _one_law(a, rng),
     "response": lambda a, rng: _answer(unbalanced=True, rng=rng).obsm["scdiffot_predicted"],
     "convex": lambda a, rng: _answer(method="convex", rng=rng).obsm["scdiffot_predicted"],
-    "autoencoder": lambda a, rng: sdo.pp.autoencoder(_expression(), 2, max_epochs=2, rng=rng, copy=True, **QUIET).obsm[
-        "X_ae"
-    ],
+    "autoencoder": lambda a, rng: sdo.pp.autoencoder(
+        _expression(), 2, max_epochs=2, rng=rng, copy=True, **QUIET
+    ).obsm["X_ae"],
 }
 
 
@@ -201,6 +207,8 @@ def test_initial_weights_are_those_of_torch():
     generator = torch.Generator().manual_seed(seed)
     ours = [linear(5, 7, generator), linear(7, 2, generator, bias=False)]
     for layer, theirs in zip(ours, layers, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(layer.parameters(), theirs.parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(layer.parameters(), theirs.parameters(), strict=True)
+        )
     first, second = MLP(2, 1, 4, 1), MLP(2, 1, 4, 1)
     assert torch.equal(first.out.weight, second.out.weight)

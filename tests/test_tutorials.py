@@ -17,6 +17,13 @@ def test_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     # a failing cell raises CellExecutionError with its traceback
     NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
-    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
+    assert all(
+        cell.execution_count
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.source.strip()
+    )

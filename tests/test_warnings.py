@@ -50,8 +50,21 @@ def test_only_warnings_of_our_modules_are_errors(tmp_path):
     tests.mkdir()
     (tests / "foreign.py").write_text(FOREIGN)
     (tests / "test_case.py").write_text(CASES)
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-c", PYPROJECT, "--rootdir", tmp_path]
-    run = subprocess.run([*command, "tests/test_case.py"], cwd=tmp_path, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        PYPROJECT,
+        "--rootdir",
+        tmp_path,
+    ]
+    run = subprocess.run(
+        [*command, "tests/test_case.py"], cwd=tmp_path, capture_output=True, text=True
+    )
     outcomes = {name: outcome for outcome, name in SUMMARY.findall(run.stdout)}
     assert outcomes == {
         "foreign": "PASSED",

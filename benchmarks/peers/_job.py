@@ -51,7 +51,9 @@ class Job:
         job = {"times": self.times.tolist()} | {name: getattr(self, name) for name in names}
         (self.folder / "job.json").write_text(json.dumps(job))
 
-    def answer(self, states: list[np.ndarray], weights: list[np.ndarray] | None, cpu_s: float) -> None:
+    def answer(
+        self, states: list[np.ndarray], weights: list[np.ndarray] | None, cpu_s: float
+    ) -> None:
         """Write the prediction at every time: states, and weights (a balanced method has none)."""
         for k, x in enumerate(states):
             np.save(self.folder / f"predicted_{k}.npy", x)
@@ -100,7 +102,9 @@ class ResponseJob:
         """Write the job into its folder."""
         for name in ("control", "treated", "query"):
             np.save(self.folder / f"{name}.npy", getattr(self, name))
-        (self.folder / "job.json").write_text(json.dumps({"seed": self.seed, "options": self.options}))
+        (self.folder / "job.json").write_text(
+            json.dumps({"seed": self.seed, "options": self.options})
+        )
 
     def save(self, name: str, predicted: np.ndarray) -> None:
         """Write one prediction, shape (q, d), under a name: a method may make several."""
@@ -121,7 +125,11 @@ def read_response_job() -> ResponseJob:
     """Read the job on a response in the folder that the command line names."""
     folder = Path(sys.argv[1])
     job = json.loads((folder / "job.json").read_text())
-    return ResponseJob(folder, *(np.load(folder / f"{name}.npy") for name in ("control", "treated", "query")), **job)
+    return ResponseJob(
+        folder,
+        *(np.load(folder / f"{name}.npy") for name in ("control", "treated", "query")),
+        **job,
+    )
 
 
 def _done(folder: Path, cpu_s: float, **facts: Any) -> None:

@@ -37,7 +37,15 @@ def python_of(peer: str, env_dir: Path) -> Path:
     complete = folder / "complete"
     if not complete.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+        command = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--requirement",
+            str(requirements),
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise RuntimeError(f"{peer} cannot be installed: {last_line(result.stderr)}")
@@ -67,10 +75,20 @@ def run_script(peer: str, folder: Path, *, env_dir: Path, timeout: float) -> Non
     one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     one_thread["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     command = [str(python_of(peer, env_dir)), str(HERE / f"run_{peer}.py"), str(folder)]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | one_thread | {"MPLBACKEND": "agg"}
+    environment = (
+        {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        | one_thread
+        | {"MPLBACKEND": "agg"}
+    )
     try:
         result = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"{peer} was stopped after {timeout:.0f} s") from error

@@ -26,7 +26,12 @@ from cellot.transport import transport_cellot  # noqa: E402
 # As in its configs/models/cellot.yaml; a fifth of the training cells choose the state, as in its tasks.
 PUBLISHED = {
     "data": {"condition": "transport"},
-    "datasplit": {"name": "train_test", "groupby": "transport", "test_size": 0.2, "random_state": 0},
+    "datasplit": {
+        "name": "train_test",
+        "groupby": "transport",
+        "test_size": 0.2,
+        "random_state": 0,
+    },
     "dataloader": {"batch_size": 256, "shuffle": True},
     "model": {
         "name": "cellot",
@@ -37,14 +42,25 @@ PUBLISHED = {
         "kernel_init_fxn": {"b": 0.1, "name": "uniform"},
     },
     "optim": {"optimizer": "Adam", "lr": 1e-4, "beta1": 0.5, "beta2": 0.9, "weight_decay": 0},
-    "training": {"n_iters": 100_000, "n_inner_iters": 10, "cache_freq": 1000, "eval_freq": 250, "logs_freq": 50},
+    "training": {
+        "n_iters": 100_000,
+        "n_inner_iters": 10,
+        "cache_freq": 1000,
+        "eval_freq": 250,
+        "logs_freq": 50,
+    },
 }
 
 
 def main() -> None:
     job = read_response_job()
     # The limit is in CPU seconds; predictions are also saved after the iterations of `save_at`.
-    options = {"n_iters": 100_000, "batch_size": 256, "seconds": np.inf, "save_at": []} | job.options
+    options = {
+        "n_iters": 100_000,
+        "batch_size": 256,
+        "seconds": np.inf,
+        "save_at": [],
+    } | job.options
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     config = ConfigDict(PUBLISHED)
@@ -54,7 +70,9 @@ def main() -> None:
     watch = Stopwatch()
 
     cells = AnnData(np.concatenate([job.control, job.treated]).astype(np.float32))
-    cells.obs["transport"] = pd.Categorical(np.repeat(["source", "target"], [len(job.control), len(job.treated)]))
+    cells.obs["transport"] = pd.Categorical(
+        np.repeat(["source", "target"], [len(job.control), len(job.treated)])
+    )
     cells.obs["split"] = split_cell_data(cells, **config.datasplit)
     query = torch.tensor(job.query, dtype=torch.float32)
     # A new folder each time: it would go on from what an earlier run left.
@@ -90,14 +108,22 @@ def main() -> None:
             n_done = step + 1
             if n_done in options["save_at"]:
                 best = save(str(n_done))
-                print(f"{n_done} iterations, {watch.seconds:.1f} CPU s, kept {best['step'] + 1}", flush=True)
+                print(
+                    f"{n_done} iterations, {watch.seconds:.1f} CPU s, kept {best['step'] + 1}",
+                    flush=True,
+                )
 
     # Its logger needs PyTables.
     silent = SimpleNamespace(log=lambda *_, **__: None, flush=lambda: None)
     loop.load, loop.Logger, loop.trange = load_cells, lambda _: silent, steps
     loop.train_cellot(folder, config)
     best = save("last")
-    job.answer(watch.seconds, n_iters=n_done, selected_iter=best["step"] + 1, selected_mmd=float(best["minmmd"]))
+    job.answer(
+        watch.seconds,
+        n_iters=n_done,
+        selected_iter=best["step"] + 1,
+        selected_mmd=float(best["minmmd"]),
+    )
 
 
 if __name__ == "__main__":

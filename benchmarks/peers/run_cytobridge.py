@@ -31,7 +31,13 @@ def config(n_epochs: int, folder: str) -> dict:
         "save_strategy": "best",
         "flow_matching": {"lambda_penalty": 1},
     }
-    defaults = {"lr": 1e-4, "lambda_ot": 1.0, "lambda_mass": 0.1, "lambda_energy": 0.01, "sigma": 0.05}
+    defaults = {
+        "lr": 1e-4,
+        "lambda_ot": 1.0,
+        "lambda_mass": 0.1,
+        "lambda_energy": 0.01,
+        "sigma": 0.05,
+    }
     return {
         "model": {
             "components": ["velocity", "growth", "score"],
@@ -65,7 +71,9 @@ def main() -> None:
     zero = torch.zeros(len(x), 1)
     times = torch.tensor([job.times[job.start], *job.predict], dtype=torch.float32)
     # Its ODE takes the score's gradient along, so gradients stay on.
-    states, log_weights, _ = odeint(rates, (x, zero, zero), times, method="midpoint", options={"step_size": 0.05})
+    states, log_weights, _ = odeint(
+        rates, (x, zero, zero), times, method="midpoint", options={"step_size": 0.05}
+    )
     weights = [w.detach().exp().squeeze(1).numpy() for w in log_weights[1:]]
     job.answer([y.detach().numpy() for y in states[1:]], weights, watch.seconds)
 

@@ -12,7 +12,13 @@ from torchdiffeq import odeint
 
 def main() -> None:
     job = read_job()
-    options = {"n_steps": 3000, "batch_size": 256, "width": 64, "learning_rate": 1e-3, "sigma": 0.1} | job.options
+    options = {
+        "n_steps": 3000,
+        "batch_size": 256,
+        "width": 64,
+        "learning_rate": 1e-3,
+        "sigma": 0.1,
+    } | job.options
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     # Its minibatch transport draws from numpy's global generator.
@@ -47,7 +53,13 @@ def main() -> None:
     asked = (np.array([job.times[job.start], *job.predict]) - job.times[0]) / unit
     with torch.no_grad():
         step = {"step_size": 0.05}
-        path = odeint(velocity, states[job.start], torch.tensor(asked).float(), method="midpoint", options=step)
+        path = odeint(
+            velocity,
+            states[job.start],
+            torch.tensor(asked).float(),
+            method="midpoint",
+            options=step,
+        )
     job.answer([x.numpy() * scale + shift for x in path[1:]], None, watch.seconds)
 
 

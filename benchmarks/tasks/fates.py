@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from scdiffot.core import RUOTModel
 
 COURSES = ("misa", "gene_network")
-METHODS = OURS, BLIND, STEPPED = ("scdiffot", "growth left out", "flow stepped as SDE, growth left out")
+METHODS = OURS, BLIND, STEPPED = (
+    "scdiffot",
+    "growth left out",
+    "flow stepped as SDE, growth left out",
+)
 N_SOURCE, N_PATHS, N_TRUE, N_BINS = 200, 100, 500, 10
 
 
@@ -38,7 +42,14 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
             for prior in (None, "true_growth"):
                 options = {"autonomous": autonomous, "growth_prior": prior}
                 sdo.tl.fit(
-                    adata, "time", use_rep="X", rng=seed, device="cpu", show_progress=False, **settings.fit, **options
+                    adata,
+                    "time",
+                    use_rep="X",
+                    rng=seed,
+                    device="cpu",
+                    show_progress=False,
+                    **settings.fit,
+                    **options,
                 )
                 for method, predicted in predictions(adata, cells, classes, seed).items():
                     yield {
@@ -58,7 +69,13 @@ class Fates(NamedTuple):
 
 
 def true_fates(
-    law: Law, adata: AnnData, cells: np.ndarray, classes: np.ndarray, *, dt: float, rng: np.random.Generator
+    law: Law,
+    adata: AnnData,
+    cells: np.ndarray,
+    classes: np.ndarray,
+    *,
+    dt: float,
+    rng: np.random.Generator,
 ) -> Fates:
     """Fates by many paths of the law weighted by its growth."""
     x, times = np.asarray(adata.X, dtype=np.float64), adata.obs["time"].to_numpy()
@@ -67,9 +84,17 @@ def true_fates(
     for t in np.unique(times[cells]):
         rows = np.flatnonzero(times[cells] == t)
         states, log_w = evolve(
-            law, np.repeat(x[cells[rows]], N_TRUE, axis=0), float(t), end, dt=dt, rng=rng, branch=False
+            law,
+            np.repeat(x[cells[rows]], N_TRUE, axis=0),
+            float(t),
+            end,
+            dt=dt,
+            rng=rng,
+            branch=False,
         )
-        found.shares[rows], found.numbers[rows] = _descendants(cell_types(adata, states), classes, log_w, len(rows))
+        found.shares[rows], found.numbers[rows] = _descendants(
+            cell_types(adata, states), classes, log_w, len(rows)
+        )
     return found
 
 
@@ -81,7 +106,9 @@ def cell_types(adata: AnnData, x: np.ndarray) -> np.ndarray:
     return adata.var_names.to_numpy()[x.argmax(axis=1)]
 
 
-def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> dict[str, Fates]:
+def predictions(
+    adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int
+) -> dict[str, Fates]:
     """Fates as we give them, without growth, and by the formula of a peer."""
     source = adata.obs_names[cells]
     options = {"n_trajectories": N_PATHS, "path": True, "rng": seed, "show_progress": False}
@@ -92,7 +119,9 @@ def predictions(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: in
 
     alike = np.ones(len(cells))
     return {
-        OURS: Fates(shares("scdiffot_fate"), adata.obs.loc[source, "scdiffot_n_descendants"].to_numpy()),
+        OURS: Fates(
+            shares("scdiffot_fate"), adata.obs.loc[source, "scdiffot_n_descendants"].to_numpy()
+        ),
         BLIND: Fates(shares("scdiffot_fate_path"), alike),
         STEPPED: Fates(_stepped_flow(adata, cells, classes, seed), alike),
     }
@@ -113,7 +142,9 @@ def _stepped_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: 
                 for j in range(60):
                     noise = model.sigma * np.sqrt(dt) * rng.normal(size=states.shape)
                     states = states + model.flow(states, start + j * dt) * dt + noise
-        fates[rows] = _descendants(cell_types(adata, states), classes, np.zeros(len(states)), len(rows)).shares
+        fates[rows] = _descendants(
+            cell_types(adata, states), classes, np.zeros(len(states)), len(rows)
+        ).shares
     return fates
 
 
@@ -134,7 +165,9 @@ def calibration(predicted: Fates, true: Fates) -> dict[str, float]:
     bins = np.minimum((shares * N_BINS).astype(int), N_BINS - 1).ravel()
     count = np.bincount(bins, minlength=N_BINS)
     gaps = np.abs(np.bincount(bins, (shares - true.shares).ravel(), minlength=N_BINS))
-    populations = [np.average(fates.shares, axis=0, weights=fates.numbers) for fates in (predicted, true)]
+    populations = [
+        np.average(fates.shares, axis=0, weights=fates.numbers) for fates in (predicted, true)
+    ]
     return {
         "squared_error": float(np.square(shares - true.shares).sum(axis=1).mean()),
         "reliability": float(gaps.sum() / count.sum()),

@@ -40,7 +40,9 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
             "times": train.times[1:].tolist(),
             "w1": scores.distances(predictions, test.states[1:]),
             "spread": scores.spreads(predictions, test.states[1:]),
-            "floor": [wasserstein(x, y) for x, y in zip(train.states[1:], test.states[1:], strict=True)],
+            "floor": [
+                wasserstein(x, y) for x, y in zip(train.states[1:], test.states[1:], strict=True)
+            ],
             "mass_error": scores.mass_errors(predictions, len(train.states[0]), train.masses[1:]),
             "mass_error_test": scores.mass_errors(others, len(test.states[0]), train.masses[1:]),
             "cpu_s": cpu,

@@ -23,5 +23,12 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
     for seed in range(settings.n_seeds):
         for t in course.times[1:-1]:
             start = time.process_time()
-            (found,) = leave_one_out(course.snapshots, FitConfig(**settings.fit), times=[t], rng=seed)
-            yield {"method": "scdiffot", "seed": seed, **found, "cpu_s": time.process_time() - start}
+            (found,) = leave_one_out(
+                course.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
+            )
+            yield {
+                "method": "scdiffot",
+                "seed": seed,
+                **found,
+                "cpu_s": time.process_time() - start,
+            }

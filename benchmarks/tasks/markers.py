@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 MARKERS = {"CDH1": -1, "KRT8": -1, "ITGB4": -1, "VIM": 1, "CD44": 1, "SNAI2": 1, "Twist": 1}
 # The transcription factors behind it, all of which repress E-cadherin and, by many steps, raise vimentin
 FACTORS = ("SNAIL", "SNAI2", "Twist")
-REGULATION = {(factor, target): sign for factor in FACTORS for target, sign in (("CDH1", -1), ("VIM", 1))}
+REGULATION = {
+    (factor, target): sign for factor in FACTORS for target, sign in (("CDH1", -1), ("VIM", 1))
+}
 START, END = "E", "M"
 
 
@@ -32,13 +34,24 @@ def run(settings: Settings) -> Iterator[Row]:
     for seed in range(settings.n_seeds):
         # Numbers of cells carry no biology here. With growth, epithelial cells could die out instead of changing.
         sdo.tl.fit(
-            treated, "time", mass=None, growth=False, rng=seed, device="cpu", show_progress=False, **settings.fit
+            treated,
+            "time",
+            mass=None,
+            growth=False,
+            rng=seed,
+            device="cpu",
+            show_progress=False,
+            **settings.fit,
         )
         source = f"time == 0 and cell_type == '{START}'"
-        sdo.tl.trajectory_genes(treated, "cell_type", source, n_cells=500, rng=seed, show_progress=False)
+        sdo.tl.trajectory_genes(
+            treated, "cell_type", source, n_cells=500, rng=seed, show_progress=False
+        )
         found = treated.uns["scdiffot"]["trajectory_genes"]
         if END not in found["fates"]:
-            raise RuntimeError(f"The fit leads epithelial cells to {found['fates']} only, not to {END!r}.")
+            raise RuntimeError(
+                f"The fit leads epithelial cells to {found['fates']} only, not to {END!r}."
+            )
         table = found["ranking"].set_index(["fate", "gene"]).loc[END]
         sdo.tl.regulation(treated, rng=seed, show_progress=False)
         regulation = treated.uns["scdiffot"]["regulation"]

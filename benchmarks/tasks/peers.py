@@ -60,8 +60,22 @@ ENTRIES = (
     Entry("torchcfm", "OT-CFM, 3,000 steps", "left_out", left_out.COURSES, {"n_steps": 3000}, 1),
     Entry("moscot", "balanced (its default)", "left_out", left_out.COURSES, n_seeds=1),
     Entry("moscot", "tau_a 0.95", "left_out", left_out.COURSES, {"tau_a": 0.95}, 1),
-    Entry("cytobridge", "CRUFM, 400 of 3,000 iterations", "held_out", ("gene_network", "mouse"), {"n_epochs": 400}, 1),
-    Entry("cytobridge", "CRUFM, 3,000 iterations", "held_out", ("gene_network",), {"n_epochs": 3000}, 1),
+    Entry(
+        "cytobridge",
+        "CRUFM, 400 of 3,000 iterations",
+        "held_out",
+        ("gene_network", "mouse"),
+        {"n_epochs": 400},
+        1,
+    ),
+    Entry(
+        "cytobridge",
+        "CRUFM, 3,000 iterations",
+        "held_out",
+        ("gene_network",),
+        {"n_epochs": 3000},
+        1,
+    ),
 )
 PEERS = tuple(dict.fromkeys(entry.peer for entry in ENTRIES))
 
@@ -76,7 +90,13 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
         run_task = _held_out if entry.task == "held_out" else _left_out
         for seed in range(min(settings.n_seeds, entry.n_seeds)):
             for row in run_task(entry, load(name), seed, settings):
-                yield {"method": entry.peer, "variant": entry.variant, "task": entry.task, "seed": seed, **row}
+                yield {
+                    "method": entry.peer,
+                    "variant": entry.variant,
+                    "task": entry.task,
+                    "seed": seed,
+                    **row,
+                }
 
 
 def _held_out(entry: Entry, course: Course, seed: int, settings: Settings) -> Iterator[Row]:
@@ -110,10 +130,14 @@ def _left_out(entry: Entry, course: Course, seed: int, settings: Settings) -> It
 Answer = tuple[list[tuple["np.ndarray", "np.ndarray | None"]], dict[str, float]]
 
 
-def _ask(entry: Entry, course: Course, start: int, predict: list[float], seed: int, settings: Settings) -> Answer | str:
+def _ask(
+    entry: Entry, course: Course, start: int, predict: list[float], seed: int, settings: Settings
+) -> Answer | str:
     """The peer's predictions and their cost, or why there are none."""
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(Path(folder), course.times, list(course.states), start, predict, seed, entry.options)
+        job = Job(
+            Path(folder), course.times, list(course.states), start, predict, seed, entry.options
+        )
         job.write()
         try:
             run_script(entry.peer, job.folder, env_dir=settings.env_dir, timeout=TIMEOUT)

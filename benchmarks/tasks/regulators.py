@@ -38,7 +38,15 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
         adata = sdo.datasets.regulatory_network(n_obs, rng=seed)
         sc.pp.pca(adata, n_comps=10)
         # The law does not change with time; with this said, the drift need not have a potential, and regulation can have a direction.
-        sdo.tl.fit(adata, "time", autonomous=True, rng=seed, device="cpu", show_progress=False, **settings.fit)
+        sdo.tl.fit(
+            adata,
+            "time",
+            autonomous=True,
+            rng=seed,
+            device="cpu",
+            show_progress=False,
+            **settings.fit,
+        )
         driver, truth = adata.var["driver"].to_numpy(), true_effects(seed)
         for method, score in driver_scores(adata, seed).items():
             yield {
@@ -77,7 +85,10 @@ def driver_scores(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
         )
         found = adata.uns["scdiffot"]["perturb_screen"]
         at = adata.var_names.get_indexer(found["gene"])
-        for name, effect in ((method, np.abs(found["effect"])), (f"{method}, by fate", _by_fate(found))):
+        for name, effect in (
+            (method, np.abs(found["effect"])),
+            (f"{method}, by fate", _by_fate(found)),
+        ):
             scores[name] = np.zeros(adata.n_vars)
             scores[name][at] = effect
     sdo.tl.trajectory_genes(adata, "cell_type", rng=seed, show_progress=False)
@@ -86,7 +97,9 @@ def driver_scores(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
     scores["trajectory_genes"] = largest.reindex(adata.var_names).to_numpy()
     last = adata[adata.obs["time"] == adata.obs["time"].max()]
     types = last.obs["cell_type"].to_numpy()
-    fates = np.array([types == name for name in np.unique(types) if name != "progenitor"], dtype=float)
+    fates = np.array(
+        [types == name for name in np.unique(types) if name != "progenitor"], dtype=float
+    )
     scores["correlation with fate"] = np.abs(_correlation(np.asarray(last.X), fates.T)).max(axis=1)
     return scores
 
@@ -156,8 +169,12 @@ def forest_importance(x: np.ndarray, seed: int) -> np.ndarray:
     importance = np.zeros((x.shape[1], x.shape[1]))
     for target in range(x.shape[1]):
         others = np.delete(np.arange(x.shape[1]), target)
-        forest = RandomForestRegressor(N_TREES, max_features="sqrt", min_samples_leaf=5, random_state=seed)
-        importance[target, others] = forest.fit(scaled[:, others], scaled[:, target]).feature_importances_
+        forest = RandomForestRegressor(
+            N_TREES, max_features="sqrt", min_samples_leaf=5, random_state=seed
+        )
+        importance[target, others] = forest.fit(
+            scaled[:, others], scaled[:, target]
+        ).feature_importances_
     return importance
 
 
@@ -181,7 +198,10 @@ def edge_precision(edges: np.ndarray, weights: np.ndarray) -> dict[str, float]:
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pearson correlation of the columns of two arrays, zero for one that does not vary."""
-    a, b = (v - v.mean(axis=0) for v in (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)))
+    a, b = (
+        v - v.mean(axis=0)
+        for v in (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    )
     norm = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
     return np.divide(a.T @ b, norm, out=np.zeros(norm.shape), where=norm > 0)
 

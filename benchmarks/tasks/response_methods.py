@@ -82,7 +82,9 @@ def predict(method: str, cells: Cells, seed: int, settings: Settings, **options:
     return Predicted(states, None, {"cpu_s": time.process_time() - start})
 
 
-def _fitted(cells: Cells, seed: int, start: float, settings: Settings, options: dict[str, Any]) -> Predicted:
+def _fitted(
+    cells: Cells, seed: int, start: float, settings: Settings, options: dict[str, Any]
+) -> Predicted:
     if "n_steps" in settings.fit:
         options = {"n_steps": settings.fit["n_steps"]} | options
     train, test = cells.train, cells.test
@@ -99,8 +101,15 @@ def _fitted(cells: Cells, seed: int, start: float, settings: Settings, options: 
     )
     sdo.tl.predict_response(test, reference=train)
     untreated = (test.obs["condition"] == cells.control).to_numpy()
-    survival = test.obs["scdiffot_survival"].to_numpy()[untreated] if "scdiffot_survival" in test.obs else None
-    cost = {"cpu_s": time.process_time() - start, "metric": str(train.uns["scdiffot_response"]["history"]["metric"])}
+    survival = (
+        test.obs["scdiffot_survival"].to_numpy()[untreated]
+        if "scdiffot_survival" in test.obs
+        else None
+    )
+    cost = {
+        "cpu_s": time.process_time() - start,
+        "metric": str(train.uns["scdiffot_response"]["history"]["metric"]),
+    }
     return Predicted(np.asarray(test.obsm["scdiffot_predicted"])[untreated], survival, cost)
 
 

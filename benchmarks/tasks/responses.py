@@ -60,7 +60,9 @@ def _simulation(seed: int, settings: Settings) -> Iterator[Row]:
     yield {"method": FLOOR, **floor(cells.states("test", cells.target), seed)}
 
 
-def _predictions(course: str, cells: Cells, seed: int, settings: Settings) -> Iterator[tuple[str, Predicted | str]]:
+def _predictions(
+    course: str, cells: Cells, seed: int, settings: Settings
+) -> Iterator[tuple[str, Predicted | str]]:
     """What every method predicts, CellOT with the first seed if it is asked for; or why it cannot."""
     for method in _methods(settings):
         yield method, predict(method, cells, seed, settings)
@@ -70,7 +72,11 @@ def _predictions(course: str, cells: Cells, seed: int, settings: Settings) -> It
 
 def _methods(settings: Settings) -> list[str]:
     """All methods; a first look leaves out the one that takes a minute."""
-    return [name for name in (*FITS, *WITHOUT_MODEL) if not (settings.quick and name == "convex network")]
+    return [
+        name
+        for name in (*FITS, *WITHOUT_MODEL)
+        if not (settings.quick and name == "convex network")
+    ]
 
 
 def _death(seed: int, settings: Settings) -> Iterator[Row]:
@@ -108,7 +114,9 @@ def _judged(found: Predicted, cells: Cells, seed: int) -> Row:
     classifier.fit(np.asarray(treated.obsm["X_pca"]), treated.obs["subpopulation"].astype(str))
     row["unexplained"] = unexplained(response, true)
     row["identity_kept"] = float(np.mean(classifier.predict(found.states) == types))
-    row["mean_error"] = float(np.linalg.norm((response - true).mean(axis=0)) / np.linalg.norm(true.mean(axis=0)))
+    row["mean_error"] = float(
+        np.linalg.norm((response - true).mean(axis=0)) / np.linalg.norm(true.mean(axis=0))
+    )
     if found.survival is not None:
         row |= survival_errors(found.survival, test.obs["true_survival"].to_numpy(), types)
     return row
@@ -116,8 +124,14 @@ def _judged(found: Predicted, cells: Cells, seed: int) -> Row:
 
 def survival_errors(predicted: np.ndarray, true: np.ndarray, types: np.ndarray) -> dict[str, float]:
     """Largest error of the mean survival (n,) of a type, and the correlation of the survival of single cells."""
-    errors = [abs(predicted[types == name].mean() - true[types == name].mean()) for name in np.unique(types)]
-    return {"survival_error": float(max(errors)), "survival_r": float(np.corrcoef(predicted, true)[0, 1])}
+    errors = [
+        abs(predicted[types == name].mean() - true[types == name].mean())
+        for name in np.unique(types)
+    ]
+    return {
+        "survival_error": float(max(errors)),
+        "survival_r": float(np.corrcoef(predicted, true)[0, 1]),
+    }
 
 
 def distribution(found: Predicted, cells: Cells, seed: int, **genes: np.ndarray) -> Row:
@@ -134,7 +148,11 @@ def floor(treated: np.ndarray, seed: int, **genes: np.ndarray) -> Row:
     found = []
     for _ in range(N_HALVES):
         a, b = np.array_split(rng.permutation(len(treated)), 2)
-        pairs = {name: x[half] for name, x in genes.items() for half in [a if name == "genes_predicted" else b]}
+        pairs = {
+            name: x[half]
+            for name, x in genes.items()
+            for half in [a if name == "genes_predicted" else b]
+        }
         found.append(score_response(treated[a], None, treated[b], rng=seed, **pairs))
     return {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
 
@@ -157,9 +175,16 @@ def _kang(seed: int, settings: Settings) -> Iterator[Row]:
             scores = distribution(found, cells, seed, genes_predicted=genes, genes_treated=measured)
             change = genes.mean(axis=0) - before
             if name != "identity":
-                scores["r_of_change"] = float(np.corrcoef(change, measured.mean(axis=0) - before)[0, 1])
+                scores["r_of_change"] = float(
+                    np.corrcoef(change, measured.mean(axis=0) - before)[0, 1]
+                )
             yield row | scores | found.cost
-        scores = floor(cells.states("test", cells.target), seed, genes_predicted=measured, genes_treated=measured)
+        scores = floor(
+            cells.states("test", cells.target),
+            seed,
+            genes_predicted=measured,
+            genes_treated=measured,
+        )
         yield {"task": "unseen donor", "variant": donor, "method": FLOOR, **scores}
 
 
@@ -179,13 +204,17 @@ def unseen_donor(adata: AnnData, donor: str) -> tuple[Cells, Any]:
     return Cells(train, test, "ctrl", "stim", None), decode
 
 
-def _kang_methods(cells: Cells, seed: int, settings: Settings) -> Iterator[tuple[str, Predicted | str]]:
+def _kang_methods(
+    cells: Cells, seed: int, settings: Settings
+) -> Iterator[tuple[str, Predicted | str]]:
     yield from _predictions("kang", cells, seed, settings)
     treated = cells.states("train", cells.target)
     yield "treated cells of the training donor", Predicted(treated, None, {})
 
 
-def _cellot(n_iters: int, cells: Cells, seed: int, settings: Settings) -> Iterator[tuple[str, Predicted | str]]:
+def _cellot(
+    n_iters: int, cells: Cells, seed: int, settings: Settings
+) -> Iterator[tuple[str, Predicted | str]]:
     """Its last state, and the one that its rule selects, here by training cells; or why there are none."""
     arrays = (cells.states("train", cells.control), cells.states("train", cells.target))
     options = {"n_iters": n_iters, "batch_size": CELLOT_BATCH}
@@ -198,7 +227,10 @@ def _cellot(n_iters: int, cells: Cells, seed: int, settings: Settings) -> Iterat
             yield "CellOT", str(error)
             return
         states, facts = job.read_answer()
-    for name, label in (("last", f"CellOT, {n_iters:,} iterations"), ("last_selected", "CellOT, state of least MMD")):
+    for name, label in (
+        ("last", f"CellOT, {n_iters:,} iterations"),
+        ("last_selected", "CellOT, state of least MMD"),
+    ):
         yield label, Predicted(states[name].astype(np.float64), None, facts)
 
 
@@ -211,7 +243,14 @@ def _scale(settings: Settings) -> Iterator[Row]:
     options = {"n_steps": settings.fit["n_steps"]} if "n_steps" in settings.fit else {}
     start = time.process_time()
     sdo.tl.fit_response(
-        adata, "condition", "control", "drug", context="donor", device="cpu", show_progress=False, **options
+        adata,
+        "condition",
+        "control",
+        "drug",
+        context="donor",
+        device="cpu",
+        show_progress=False,
+        **options,
     )
     fit_s = time.process_time() - start
     control = np.asarray(adata.obsm["X_pca"])[(adata.obs["condition"] == "control").to_numpy()]

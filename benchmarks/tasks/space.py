@@ -66,7 +66,10 @@ def _domains(settings: Settings) -> Iterator[Row]:
         sc.pp.pca(adata, random_state=0)
     # Compiles what it calls the first time, which is not to be measured.
     sc.pp.neighbors(parts[names[0]].copy(), n_pcs=N_COMPONENTS)
-    cases = [*(("each alone", name, adata) for name, adata in parts.items()), ("together", None, together)]
+    cases = [
+        *(("each alone", name, adata) for name, adata in parts.items()),
+        ("together", None, together),
+    ]
     for seed in range(N_SEEDS_DOMAINS_QUICK if settings.quick else N_SEEDS_DOMAINS):
         for task, only, adata in cases:
             for method in DOMAINS:
@@ -87,7 +90,9 @@ def _surroundings(adata: AnnData, library_key: str | None, seed: int) -> np.ndar
 
 
 def _mixture(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
-    sdo.tl.spatial_domains(adata, N_DOMAINS, use_rep="X_pca", n_dims=N_COMPONENTS, rng=seed, key_added="plain")
+    sdo.tl.spatial_domains(
+        adata, N_DOMAINS, use_rep="X_pca", n_dims=N_COMPONENTS, rng=seed, key_added="plain"
+    )
     return adata.obs["plain_domain"].to_numpy()
 
 
@@ -129,7 +134,9 @@ def rotating(seed: int, settings: Settings) -> Iterator[Row]:
     adata.obs["time"] = adata.obs["time"].astype(float)
     times = np.unique(adata.obs["time"])
     start = time.process_time()
-    sdo.tl.align_slices(adata, "stage", f"{times[0]:g}", use_rep="X_input", key_added="stages", show_progress=False)
+    sdo.tl.align_slices(
+        adata, "stage", f"{times[0]:g}", use_rep="X_input", key_added="stages", show_progress=False
+    )
     cpu_s = time.process_time() - start
     table = sdo.get.alignment(adata, key="stages").table.set_index("slice")
     true = np.degrees(adata.obs.groupby("time")["theta"].first().to_numpy())
@@ -152,7 +159,9 @@ def _held_out_time(
     true = here == times[k]
 
     def judged(positions: np.ndarray, states: np.ndarray) -> Row:
-        return {"joint": joint_distance(positions, states, x[true], f[true], n_max=N_DRAWN, rng=seed)}
+        return {
+            "joint": joint_distance(positions, states, x[true], f[true], n_max=N_DRAWN, rng=seed)
+        }
 
     start = time.process_time()
     sdo.tl.fit(
@@ -208,13 +217,19 @@ def tissue(seed: int, settings: Settings) -> Iterator[Row]:
 
 def _against_truth(adata: AnnData) -> dict[str, Any]:
     times = adata.obs["time"].to_numpy()
-    velocity, true = (np.asarray(adata.obsm[key], float) for key in ("scdiffot_velocity", "true_velocity"))
+    velocity, true = (
+        np.asarray(adata.obsm[key], float) for key in ("scdiffot_velocity", "true_velocity")
+    )
     growth = np.corrcoef(adata.obs["scdiffot_growth"], adata.obs["true_growth"])[0, 1]
     first = times == times.min()
     fates, true_fates = (adata.obsm[key].loc[first] for key in ("scdiffot_fate", "true_fate"))
     shared = [name for name in true_fates.columns if name in fates.columns]
     error = np.abs(fates[shared].to_numpy() - true_fates[shared].to_numpy())
-    row = {"velocity": cosine(velocity, true), "growth_r": float(growth), "fate_error": float(np.nanmean(error))}
+    row = {
+        "velocity": cosine(velocity, true),
+        "growth_r": float(growth),
+        "fate_error": float(np.nanmean(error)),
+    }
     if "scdiffot_migration" not in adata.obsm:
         return row
     from scdiffot.core.spatial.align.pose import procrustes
@@ -223,9 +238,15 @@ def _against_truth(adata: AnnData) -> dict[str, Any]:
     # The frame of the first slice as measured, into the frame of the truth.
     turn = procrustes(place[first], np.asarray(adata.obsm["scdiffot_aligned"])[first]).rotation
     migration = np.asarray(adata.obsm["scdiffot_migration"], dtype=np.float64) @ turn.T
-    found, true = (without_rigid_motion(v, place, times) for v in (migration, np.asarray(adata.obsm["true_migration"])))
+    found, true = (
+        without_rigid_motion(v, place, times)
+        for v in (migration, np.asarray(adata.obsm["true_migration"]))
+    )
     found_turns, true_turns = np.diff(_angles(adata)), np.diff(adata.uns["true"]["angles"])
-    return row | {"migration": cosine(found, true), "angle_error": float(np.abs(found_turns + true_turns).max())}
+    return row | {
+        "migration": cosine(found, true),
+        "angle_error": float(np.abs(found_turns + true_turns).max()),
+    }
 
 
 def _angles(adata: AnnData) -> np.ndarray:
@@ -237,7 +258,9 @@ def cosine(found: np.ndarray, true: np.ndarray) -> float:
     return float((found * true).sum() / np.sqrt((found**2).sum() * (true**2).sum()))
 
 
-def without_rigid_motion(vectors: np.ndarray, positions: np.ndarray, times: np.ndarray) -> np.ndarray:
+def without_rigid_motion(
+    vectors: np.ndarray, positions: np.ndarray, times: np.ndarray
+) -> np.ndarray:
     """Velocities (n, 2) less the shift and the turn of the slice of each time that explain most of them."""
     left = np.empty_like(vectors)
     for t in np.unique(times):

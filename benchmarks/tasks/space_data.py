@@ -50,7 +50,10 @@ def at_hand(course: str) -> bool:
     lacking = missing(course)
     if lacking:
         names = ", ".join(f"spatial/{name}" for name in lacking)
-        warnings.warn(f"{course} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.", stacklevel=2)
+        warnings.warn(
+            f"{course} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.",
+            stacklevel=2,
+        )
     return not lacking
 
 

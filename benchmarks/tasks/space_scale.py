@@ -38,7 +38,9 @@ def run(settings: Settings) -> Iterator[Row]:
         command = [sys.executable, "-m", __name__, json.dumps({"step": step, "n_spots": n_spots})]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         root = Path(__file__).parents[2]
-        done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
         measured = json.loads(done.stdout.splitlines()[-1])
         yield {"method": "scdiffot", "task": step, "seed": 0, "n_cells": n_spots, **measured}
 
@@ -57,7 +59,9 @@ def slices(n_spots: int, n_slices: int) -> AnnData:
         # Wider at one end, so that its pose can be told from its outline too
         p = rng.uniform(size=(n_spots, 2)) * [2.0, 1.0]
         p[:, 1] *= 0.6 + 0.3 * p[:, 0]
-        layer = np.digitize(p[:, 0] + 0.1 * np.sin(6 * p[:, 1]), np.linspace(0, 2, LAYERS + 1)[1:-1])
+        layer = np.digitize(
+            p[:, 0] + 0.1 * np.sin(6 * p[:, 1]), np.linspace(0, 2, LAYERS + 1)[1:-1]
+        )
         noise = rng.normal(size=(n_spots, N_DIMS))
         states.append((levels[layer] + np.sin(3 * p @ waves + phases) + noise) * strength)
         angle = np.radians(40.0 * k)
@@ -66,7 +70,9 @@ def slices(n_spots: int, n_slices: int) -> AnnData:
         layers.append(layer)
     n = n_spots * n_slices
     genes = random_array((n, N_GENES), density=0.1, format="csr", rng=rng, dtype=np.float32)
-    adata = ad.AnnData(genes, obsm={"spatial": np.concatenate(places), "X_pca": np.concatenate(states)})
+    adata = ad.AnnData(
+        genes, obsm={"spatial": np.concatenate(places), "X_pca": np.concatenate(states)}
+    )
     adata.obs["slice"] = np.repeat([f"{k}" for k in range(n_slices)], n_spots)
     adata.obs["layer"] = np.concatenate(layers).astype(str)
     return adata
@@ -89,13 +95,17 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     elif step == STEPS[1]:
         sdo.tl.align_slices(adata, "slice", "0", show_progress=False)
     else:
-        made = sdo.tl.interpolate_slices(adata, ["0", "1"], 0.5, library_key="slice", cell_keys="layer")
+        made = sdo.tl.interpolate_slices(
+            adata, ["0", "1"], 0.5, library_key="slice", cell_keys="layer"
+        )
     cost = {"cpu_s": time.process_time() - start, "seconds": time.perf_counter() - wall}
     cost |= {"peak_mib": peak_mib(), "before_mib": before}
     if step == STEPS[0]:
         from sklearn.metrics import adjusted_rand_score
 
-        return cost | {"check": float(adjusted_rand_score(adata.obs["layer"], adata.obs["scdiffot_domain"]))}
+        return cost | {
+            "check": float(adjusted_rand_score(adata.obs["layer"], adata.obs["scdiffot_domain"]))
+        }
     if step == STEPS[1]:
         found: Any = sdo.get.alignment(adata).table.set_index("slice").loc["1", "angle"]
         return cost | {"check": float(abs(found + 40.0))}

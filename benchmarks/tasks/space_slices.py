@@ -50,7 +50,10 @@ def alignment(seed: int, settings: Settings) -> Iterator[Row]:
             fixed, moving = sections[k], sections[k + 1]
             true = true_pose(fixed, moving)
             side = rng.normal(size=2)
-            for task, kept in (("whole", moving), ("cut", moving.at(beyond(true.apply(moving.spots), side)))):
+            for task, kept in (
+                ("whole", moving),
+                ("cut", moving.at(beyond(true.apply(moving.spots), side))),
+            ):
                 pose = Pose.turn(rng.uniform(0, 2 * np.pi), reflected=rng.random() < 0.5)
                 pose = Pose(pose.rotation, rng.normal(size=2) * 20)
                 moved = kept._replace(spots=pose.apply(kept.spots))
@@ -58,14 +61,19 @@ def alignment(seed: int, settings: Settings) -> Iterator[Row]:
                     start = time.process_time()
                     found = ALIGNMENTS[method](fixed, moved).after(pose)
                     cpu_s = time.process_time() - start
-                    error = {"angle": angle_between(found, true), "rmse": distance_between(found, true, moving, fixed)}
+                    error = {
+                        "angle": angle_between(found, true),
+                        "rmse": distance_between(found, true, moving, fixed),
+                    }
                     row = {"task": task, "variant": f"{names[k]} {names[k + 1]}", "method": method}
                     yield row | error | {"cpu_s": cpu_s}
 
 
 def _section(adata: AnnData, name: str) -> Section:
     part = adata[adata.obs["slice"] == name]
-    return Section(*(np.asarray(part.obsm[key], dtype=np.float64) for key in ("spatial", "X_pca", "warped")))
+    return Section(
+        *(np.asarray(part.obsm[key], dtype=np.float64) for key in ("spatial", "X_pca", "warped"))
+    )
 
 
 def registration(section: Section) -> tuple[float, Pose]:
@@ -75,7 +83,9 @@ def registration(section: Section) -> tuple[float, Pose]:
     pose = procrustes(warped, spots)
     centred = (spots - spots.mean(axis=0)) @ pose.rotation.T
     scale = float(((warped - warped.mean(axis=0)) * centred).sum() / (centred**2).sum())
-    return scale, Pose(pose.rotation, warped.mean(axis=0) / scale - pose.rotation @ spots.mean(axis=0))
+    return scale, Pose(
+        pose.rotation, warped.mean(axis=0) / scale - pose.rotation @ spots.mean(axis=0)
+    )
 
 
 def true_pose(fixed: Section, moving: Section) -> Pose:
@@ -106,7 +116,9 @@ def distance_between(found: Pose, true: Pose, moving: Section, fixed: Section) -
 def _ours(fixed: Section, moving: Section) -> Pose:
     import anndata as ad
 
-    both = ad.AnnData(obsm={k: np.concatenate([getattr(s, v) for s in (fixed, moving)]) for k, v in KEYS.items()})
+    both = ad.AnnData(
+        obsm={k: np.concatenate([getattr(s, v) for s in (fixed, moving)]) for k, v in KEYS.items()}
+    )
     both.obs["slice"] = np.repeat(["fixed", "moving"], [len(fixed.spots), len(moving.spots)])
     sdo.tl.align_slices(both, "slice", "fixed", show_progress=False)
     return procrustes(sdo.get.alignment(both).apply(moving.spots, "moving"), moving.spots)
@@ -151,7 +163,9 @@ def held_out(seed: int, settings: Settings) -> Iterator[Row]:
     """Every section between two others, made from them."""
     for patient in space_data.PATIENTS[: 1 if settings.quick else None]:
         adata = space_data.her2st(patient)
-        adata = adata[~np.isnan(adata.obsm["warped"]).any(axis=1), adata.var["highly_variable"]].copy()
+        adata = adata[
+            ~np.isnan(adata.obsm["warped"]).any(axis=1), adata.var["highly_variable"]
+        ].copy()
         adata.obsm["frame"] = np.asarray(adata.obsm.pop("warped"), dtype=np.float64)
         names = space_data.slice_names(adata)
         for k in range(1, 2 if settings.quick else len(names) - 1):
@@ -209,7 +223,9 @@ def compared(made: AnnData, true: AnnData, seed: int) -> Row:
     places, true_places = (np.asarray(a.obsm["frame"], dtype=np.float64) for a in (made, true))
     states, true_states = (np.asarray(a.obsm["X_pca"], dtype=np.float64) for a in (made, true))
     nearest = cKDTree(places).query(true_places)[1]
-    genes, true_genes = (a.X.toarray() if hasattr(a.X, "toarray") else np.asarray(a.X) for a in (made, true))
+    genes, true_genes = (
+        a.X.toarray() if hasattr(a.X, "toarray") else np.asarray(a.X) for a in (made, true)
+    )
     labels, true_labels = (a.obs["cluster"].astype(str).to_numpy() for a in (made, true))
     named = true_labels != ""
     return {

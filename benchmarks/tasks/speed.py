@@ -28,7 +28,13 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
     if name in LOADERS:
         n_cells = max(len(x) for x in load(name).states)
         measured = _probe({"data": name, "level": "tl.fit", "options": settings.fit})
-        yield {"method": "scdiffot", "seed": 0, "level": "tl.fit", "largest_snapshot": n_cells, **measured}
+        yield {
+            "method": "scdiffot",
+            "seed": 0,
+            "level": "tl.fit",
+            "largest_snapshot": n_cells,
+            **measured,
+        }
         return
     for n_cells in SIZES[: 2 if settings.quick else None]:
         for level in ("core", "tl.fit"):
@@ -40,5 +46,7 @@ def _probe(job: dict[str, Any]) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.probe", json.dumps(job)]
     root = Path(__file__).parents[2]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    result = subprocess.run(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(result.stdout.splitlines()[-1])

@@ -42,7 +42,9 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
     time = truth.obs["time"].to_numpy() / unit
     x, drift = np.asarray(truth.X)[:, :N_GENES], unit * truth.obsm["true_drift"][:, :N_GENES]
     growth = unit * truth.obs["true_growth"].to_numpy()
-    for autonomous in {"misa": (False, True), "misa_draws": (True,), "gene_network": (False,)}[name]:
+    for autonomous in {"misa": (False, True), "misa_draws": (True,), "gene_network": (False,)}[
+        name
+    ]:
         for seed in range(settings.n_seeds):
             course = misa_draw(seed) if name == "misa_draws" else load(name)
             adata, cpu = scores.fit(course, seed=seed, **settings.fit, autonomous=autonomous)
@@ -52,9 +54,13 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
                 "seed": seed,
                 "autonomous": autonomous,
                 "times": course.times.tolist(),
-                "drift_cosine": [scores.cosine(fields["drift"][time == t], drift[time == t]) for t in course.times],
+                "drift_cosine": [
+                    scores.cosine(fields["drift"][time == t], drift[time == t])
+                    for t in course.times
+                ],
                 "growth_r_by_time": [
-                    float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1]) for t in course.times
+                    float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1])
+                    for t in course.times
                 ],
                 "growth_r": float(np.corrcoef(fields["growth"], growth)[0, 1]),
                 **(_regulation(adata, x) if autonomous else {}),
@@ -67,11 +73,15 @@ def _regulation(adata: AnnData, x: np.ndarray) -> Row:
     """Jacobian of the drift at the cells against that of MISA: correlation, the same between genes, signs of clear slopes."""
     law, step = misa_law(), 1e-5 * np.eye(x.shape[1])
     x = x.astype(float)
-    true = np.stack([(law.drift(x + h, 0) - law.drift(x - h, 0)) / (2 * h.max()) for h in step], axis=2)
+    true = np.stack(
+        [(law.drift(x + h, 0) - law.drift(x - h, 0)) / (2 * h.max()) for h in step], axis=2
+    )
     fitted = jacobians(sdo.get.model(adata), x, 0.0)
     clear, between = np.abs(true) > CLEAR, ~np.eye(x.shape[1], dtype=bool)
     return {
         "jacobian_r": float(np.corrcoef(fitted.ravel(), true.ravel())[0, 1]),
-        "jacobian_r_between": float(np.corrcoef(fitted[:, between].ravel(), true[:, between].ravel())[0, 1]),
+        "jacobian_r_between": float(
+            np.corrcoef(fitted[:, between].ravel(), true[:, between].ravel())[0, 1]
+        ),
         "jacobian_signs": float((np.sign(fitted) == np.sign(true))[clear].mean()),
     }

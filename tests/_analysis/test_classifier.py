@@ -55,7 +55,9 @@ def test_smoothing_averages_over_neighbours(d):
     np.testing.assert_array_equal(np.asarray(weights.argmax(axis=1)).ravel(), np.arange(400))
 
 
-@pytest.mark.parametrize("estimator", [None, LogisticRegression(max_iter=2000)], ids=["neighbours", "logistic"])
+@pytest.mark.parametrize(
+    "estimator", [None, LogisticRegression(max_iter=2000)], ids=["neighbours", "logistic"]
+)
 @pytest.mark.parametrize("d", [2, 10])
 def test_probabilities_are_calibrated(estimator, d):
     x, codes = cells(4000, d)
@@ -86,7 +88,13 @@ def test_types_that_are_missing_or_alone():
     assert told.n_cells.tolist() == [*np.bincount(codes[100:]), 0, 0]
     # cells of unknown type are cells
     assert not outside.any()
-    alone = Classifier(x, np.zeros(300, int), n_types=2, estimator=LogisticRegression(), rng=np.random.default_rng(0))
+    alone = Classifier(
+        x,
+        np.zeros(300, int),
+        n_types=2,
+        estimator=LogisticRegression(),
+        rng=np.random.default_rng(0),
+    )
     np.testing.assert_array_equal(alone(x)[0], np.tile([1.0, 0.0, 0.0], (300, 1)))
     assert alone.accuracy == 1
 
@@ -101,7 +109,10 @@ def test_a_separate_type_of_few_cells(m, n, d):
     rare[:, 1] += 12
     new[:, 1] += 12
     told = Classifier(
-        np.concatenate([x, rare[:m]]), np.append(codes, np.full(m, 2)), n_types=3, rng=np.random.default_rng(0)
+        np.concatenate([x, rare[:m]]),
+        np.append(codes, np.full(m, 2)),
+        n_types=3,
+        rng=np.random.default_rng(0),
     )
     probability, _ = told(new)
     assert probability[:, 2].mean() > 0.96
@@ -122,7 +133,9 @@ def test_a_mixed_type_of_few_cells_is_calibrated(d):
         new, truth = cells(2000, d, seed=100 + seed)
         probability, _ = told(new)
         shares.append(probability[:, 2])
-        plain = Classifier(x, np.where(codes == 2, 1, codes), n_types=3, rng=np.random.default_rng(0))(new)[0]
+        plain = Classifier(
+            x, np.where(codes == 2, 1, codes), n_types=3, rng=np.random.default_rng(0)
+        )(new)[0]
         # relative to each other, common types are as without it
         log_loss = -np.log((probability[np.arange(2000), truth] + 0.01) / 1.03).mean()
         without = -np.log((plain[np.arange(2000), truth] + 0.01) / 1.03).mean()
@@ -149,7 +162,9 @@ def test_untyped_cells_are_a_class_for_every_classifier():
     codes = np.repeat([0, 1, -1], 100)
     for estimator in (None, LogisticRegression()):
         told = Classifier(x, codes, n_types=2, estimator=estimator, rng=np.random.default_rng(0))
-        np.testing.assert_allclose(told(np.array([[0.0, 0], [20, 0], [40, 0]]))[0], np.eye(3), atol=0.02)
+        np.testing.assert_allclose(
+            told(np.array([[0.0, 0], [20, 0], [40, 0]]))[0], np.eye(3), atol=0.02
+        )
         assert told.accuracy_by_type.tolist() == [1, 1]
         assert told.accuracy == 1
 
@@ -159,7 +174,10 @@ def test_accuracy_of_types_beyond_the_sample():
     x, codes = cells(9000, 2)
     rare = np.random.default_rng(1).normal(size=(40, 2)) + [100, 120]
     told = Classifier(
-        np.concatenate([x, rare]), np.append(codes, np.full(40, 2)), n_types=3, rng=np.random.default_rng(0)
+        np.concatenate([x, rare]),
+        np.append(codes, np.full(40, 2)),
+        n_types=3,
+        rng=np.random.default_rng(0),
     )
     assert told.accuracy_by_type[2] == 1
     assert told.accuracy == pytest.approx(0.78, abs=0.03)
@@ -180,11 +198,15 @@ def test_few_cells_are_sampled_and_weighted():
     np.testing.assert_allclose(weight, [2000 * 0.999, 2000 * 0.001], rtol=0.01)
 
 
-@pytest.mark.parametrize(("n_neighbors", "low", "high"), [(30, 1 / 30, 0.5), (5, 1 / 5, 0.5), (1, 1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("n_neighbors", "low", "high"), [(30, 1 / 30, 0.5), (5, 1 / 5, 0.5), (1, 1.0, 1.0)]
+)
 def test_type_of_one_cell(n_neighbors, low, high):
     """Among several neighbours its share beside it is far below one, as the warning says; the nearest cell gives all of it."""
     x = np.concatenate([np.random.default_rng(0).normal(size=(400, 2)), [[6.0, 0.0]]])
     codes = np.append(np.zeros(400, int), 1)
-    classifier = Classifier(x, codes, n_types=2, n_neighbors=n_neighbors, rng=np.random.default_rng(0))
+    classifier = Classifier(
+        x, codes, n_types=2, n_neighbors=n_neighbors, rng=np.random.default_rng(0)
+    )
     assert classifier.n_neighbors == n_neighbors
     assert low <= classifier(x[-1:])[0][0, 1] <= high

@@ -12,7 +12,9 @@ def _flow(n=2000, seed=0):
     lift = rng.normal(size=(2, 10))
     turn = np.column_stack([-z[:, 1], z[:, 0]]) + 0.5
     embedding = np.column_stack([z[:, 0] + 0.3 * z[:, 1] ** 2, np.tanh(z[:, 1])])
-    truth = np.column_stack([turn[:, 0] + 0.6 * z[:, 1] * turn[:, 1], turn[:, 1] / np.cosh(z[:, 1]) ** 2])
+    truth = np.column_stack(
+        [turn[:, 0] + 0.6 * z[:, 1] * turn[:, 1], turn[:, 1] / np.cosh(z[:, 1]) ** 2]
+    )
     return z, z @ lift, turn @ lift, embedding, truth
 
 
@@ -47,5 +49,9 @@ def test_vectors_scale_and_vanish():
     vectors[:3] = 0
     found = embed_vectors(vectors, states, embedding)
     assert not found[:3].any()
-    np.testing.assert_allclose(embed_vectors(1e6 * vectors, states, embedding), 1e6 * found, rtol=1e-6)
-    np.testing.assert_allclose(embed_vectors(vectors, states, 3 * embedding + 1), 3 * found, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        embed_vectors(1e6 * vectors, states, embedding), 1e6 * found, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        embed_vectors(vectors, states, 3 * embedding + 1), 3 * found, rtol=1e-6, atol=1e-9
+    )

@@ -56,13 +56,18 @@ class DoubleWell:
         for growth in (True, False):
             u = np.stack([np.ones(n), right], 1)
             for k in reversed(range(len(self.levels))):
-                u = expm((self.times[k + 1] - self.times[k]) * self.generator(x, k, growth=growth)) @ u
+                u = (
+                    expm((self.times[k + 1] - self.times[k]) * self.generator(x, k, growth=growth))
+                    @ u
+                )
             both[growth] = [np.interp(at, x, column) for column in u.T]
         total, weighted = both[True]
         return total, weighted / total, both[False][1]
 
 
-def observed(process: DoubleWell, n: int, *, n_particles: int = 40_000, dt: float = 0.005) -> Snapshots:
+def observed(
+    process: DoubleWell, n: int, *, n_particles: int = 40_000, dt: float = 0.005
+) -> Snapshots:
     """Cells of a population of weighted particles (Euler-Maruyama) around zero, with masses and true growth rates."""
     rng = np.random.default_rng(0)
     x, log_w = rng.normal(0, 0.6, n_particles), np.zeros(n_particles)
@@ -78,7 +83,11 @@ def observed(process: DoubleWell, n: int, *, n_particles: int = 40_000, dt: floa
         rates.append(process.growth(states[-1][:, 0], min(k, len(process.levels) - 1)))
         for _ in range(round((process.times[k + 1] - t) / dt) if k < len(process.levels) else 0):
             log_w += process.growth(x, k) * dt
-            x = x + process.drift(x, k) * dt + process.sigma * np.sqrt(dt) * rng.normal(size=n_particles)
+            x = (
+                x
+                + process.drift(x, k) * dt
+                + process.sigma * np.sqrt(dt) * rng.normal(size=n_particles)
+            )
     return Snapshots(np.array(process.times), tuple(states), np.array(masses), tuple(rates))
 
 
@@ -96,7 +105,10 @@ class TrueFields(WithoutWalls):
         k = p.interval(t.double().numpy() * s.time_scale + s.time_shift)
         drift = p.drift(state, k[:, None]) * s.time_scale / s.scale
         growth = p.growth(state[:, 0], k) * s.time_scale
-        return {"drift": torch.from_numpy(drift).to(x.dtype), "growth": torch.from_numpy(growth).to(x.dtype)}
+        return {
+            "drift": torch.from_numpy(drift).to(x.dtype),
+            "growth": torch.from_numpy(growth).to(x.dtype),
+        }
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)

@@ -28,7 +28,9 @@ class Mixture:
 
     def density(self, x: np.ndarray) -> np.ndarray:
         parts = zip(self.masses, self.means, self.sds, strict=True)
-        return sum(m * np.exp(-(((x - c) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi)) for m, c, s in parts)
+        return sum(
+            m * np.exp(-(((x - c) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi)) for m, c, s in parts
+        )
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation."""
@@ -38,7 +40,9 @@ class Mixture:
 
     def draw(self, n: int, rng: np.random.Generator, *, stratified: bool = True) -> np.ndarray:
         """Cells (n, 1), one from each of n slices of equal mass, or independent."""
-        grid = np.linspace(min(self.means) - 6 * max(self.sds), max(self.means) + 6 * max(self.sds), 20_001)
+        grid = np.linspace(
+            min(self.means) - 6 * max(self.sds), max(self.means) + 6 * max(self.sds), 20_001
+        )
         cumulative = np.cumsum(self.density(grid))
         u = (np.arange(n) + rng.random(n)) / n if stratified else rng.random(n)
         return np.interp(u, cumulative / cumulative[-1], grid)[:, None]
@@ -72,7 +76,12 @@ class _Splitting:
     """Half a step of growth, a step of motion and diffusion, half a step of growth; states stacked over all steps."""
 
     def __init__(self, problem: Problem, x: np.ndarray, n_t: int) -> None:
-        self.alpha, self.eps, self.n_t, self.dt = problem.alpha, problem.sigma**2, n_t, problem.duration / n_t
+        self.alpha, self.eps, self.n_t, self.dt = (
+            problem.alpha,
+            problem.sigma**2,
+            n_t,
+            problem.duration / n_t,
+        )
         kernel = np.exp(-((x[:, None] - x) ** 2) / (2 * self.eps * self.dt))
         self.kernel = kernel / kernel.sum(1, keepdims=True)
 
@@ -104,7 +113,9 @@ def solve(problem: Problem, *, n_x: int = 240, n_t: int = 48, tol: float = 1e-6)
     """Solve a problem on a grid of ``n_x`` points and ``n_t`` steps."""
     ends = (problem.q0, problem.q1)
     margin = 5.5 * max(max(q.sds) for q in ends)
-    x = np.linspace(min(min(q.means) for q in ends) - margin, max(max(q.means) for q in ends) + margin, n_x)
+    x = np.linspace(
+        min(min(q.means) for q in ends) - margin, max(max(q.means) for q in ends) + margin, n_x
+    )
     dx = x[1] - x[0]
     q0, q1 = (q.density(x) for q in ends)
     q0, q1 = q0 * problem.q0.mass / (q0.sum() * dx), q1 * problem.q1.mass / (q1.sum() * dx)
@@ -137,9 +148,17 @@ def solve(problem: Problem, *, n_x: int = 240, n_t: int = 48, tol: float = 1e-6)
 
 
 PROBLEMS = {
-    "shift and growth": Problem(Mixture((1.0,), (0.0,), (0.5,)), Mixture((1.6,), (1.5,), (0.6,)), 1.0, 0.5, 1.0),
-    "two modes": Problem(
-        Mixture((0.5, 0.5), (-1.5, 1.5), (0.4, 0.4)), Mixture((1.0, 0.4), (-1.2, 1.8), (0.4, 0.5)), 2.0, 0.4, 0.5
+    "shift and growth": Problem(
+        Mixture((1.0,), (0.0,), (0.5,)), Mixture((1.6,), (1.5,), (0.6,)), 1.0, 0.5, 1.0
     ),
-    "splitting": Problem(Mixture((1.0,), (0.0,), (0.4,)), Mixture((0.9, 0.6), (-1.3, 1.3), (0.4, 0.4)), 1.0, 0.6, 1.5),
+    "two modes": Problem(
+        Mixture((0.5, 0.5), (-1.5, 1.5), (0.4, 0.4)),
+        Mixture((1.0, 0.4), (-1.2, 1.8), (0.4, 0.5)),
+        2.0,
+        0.4,
+        0.5,
+    ),
+    "splitting": Problem(
+        Mixture((1.0,), (0.0,), (0.4,)), Mixture((0.9, 0.6), (-1.3, 1.3), (0.4, 0.4)), 1.0, 0.6, 1.5
+    ),
 }

@@ -34,7 +34,10 @@ class OrnsteinUhlenbeck:
         k, rest = self.rate, self.sigma**2 / (2 * self.rate)
         decay = np.exp(-k * t)
         pulled = self.centre + (self.mean0 - self.centre) * decay
-        return pulled + self.slope * (rest * (1 - decay) + (self.variance0 - rest) * (decay - decay**2)) / k
+        return (
+            pulled
+            + self.slope * (rest * (1 - decay) + (self.variance0 - rest) * (decay - decay**2)) / k
+        )
 
     def log_mass(self, t: float) -> float:
         """Integral of level + slope mean."""
@@ -60,7 +63,9 @@ class TrueFields(WithoutWalls):
         p, s = self.process, self.scaling
         state = x * s.scale + float(s.shift[0])
         time = t.double().numpy() * s.time_scale + s.time_shift
-        mean, variance = (torch.from_numpy(np.asarray(f(time))).to(x.dtype)[:, None] for f in (p.mean, p.variance))
+        mean, variance = (
+            torch.from_numpy(np.asarray(f(time))).to(x.dtype)[:, None] for f in (p.mean, p.variance)
+        )
         drift, score = -p.rate * (state - p.centre), -(state - mean) / variance
         speed = s.time_scale / s.scale
         return {

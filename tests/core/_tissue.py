@@ -30,12 +30,16 @@ def symmetric_tissue(n, rng, *, noise=0.3, axes=1):
 def pattern(spots):
     """Smooth features over the tissue."""
     x, y = spots.T
-    return np.column_stack([np.sin(1.3 * x), np.cos(1.1 * y + 0.5 * x), np.tanh(2 * (x - y)), 0.3 * x * y])
+    return np.column_stack(
+        [np.sin(1.3 * x), np.cos(1.1 * y + 0.5 * x), np.tanh(2 * (x - y)), 0.3 * x * y]
+    )
 
 
 def random_pose(rng, *, reflected=None):
     """Any motion."""
-    turn = Pose.turn(rng.uniform(0, 2 * np.pi), reflected=rng.random() < 0.5 if reflected is None else reflected)
+    turn = Pose.turn(
+        rng.uniform(0, 2 * np.pi), reflected=rng.random() < 0.5 if reflected is None else reflected
+    )
     return Pose(turn.rotation, 10 * rng.normal(size=2))
 
 

@@ -90,7 +90,11 @@ def fitted_problem() -> Callable:
         rng = np.random.default_rng(seed)
         # One cell from each of n slices of equal mass: the error left is that of the method, not that of the sample.
         cells = tuple(q.draw(2000, rng) for q in (problem.q0, problem.q1))
-        snapshots = Snapshots(np.array([0.0, problem.duration]), cells, np.array([1.0, problem.q1.mass]))
-        return fit(snapshots, FitConfig(sigma=problem.sigma, alpha=problem.alpha, form=form), rng=seed)
+        snapshots = Snapshots(
+            np.array([0.0, problem.duration]), cells, np.array([1.0, problem.q1.mass])
+        )
+        return fit(
+            snapshots, FitConfig(sigma=problem.sigma, alpha=problem.alpha, form=form), rng=seed
+        )
 
     return fitted

@@ -47,7 +47,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         shop, asked = self.shop, self.headers.get("Range")
         shop.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and shop.knows_ranges else 0
+        start = (
+            int(asked.removeprefix("bytes=").removesuffix("-"))
+            if asked and shop.knows_ranges
+            else 0
+        )
         if self.path != "/table.bin":
             self.send_error(404)
             return
@@ -98,7 +102,9 @@ def test_download_is_cached(shop, tmp_path):
 def test_interrupted_transfer_goes_on_where_it_stopped(shop, tmp_path):
     # Each answer is cut: pooch asks three times, then gives up; the next call finishes.
     shop.send_at_most = [CHUNK, 2 * CHUNK, CHUNK]
-    with pytest.raises(ConnectionError, match=r"shop/table\.bin could not be downloaded .* Call again"):
+    with pytest.raises(
+        ConnectionError, match=r"shop/table\.bin could not be downloaded .* Call again"
+    ):
         get(shop, tmp_path)
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == [None, f"bytes={CHUNK}-", f"bytes={3 * CHUNK}-", f"bytes={4 * CHUNK}-"]
@@ -139,7 +145,10 @@ def test_what_a_killed_process_left_is_used(shop, tmp_path):
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == [f"bytes={CHUNK}-"]
     # the other may belong to a process that still writes
-    assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == ["table.bin", "table.bin.new.part"]
+    assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == [
+        "table.bin",
+        "table.bin.new.part",
+    ]
 
 
 # prints the hash of what the call returns, or its error
@@ -184,14 +193,18 @@ def test_processes_that_download_at_once(shop, tmp_path, cut):
 
 def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(shop, tmp_path):
     (tmp_path / "shop").write_text("a file where the folder belongs")
-    with pytest.raises(OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA") as raised:
+    with pytest.raises(
+        OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA"
+    ) as raised:
         get(shop, tmp_path)
     assert not isinstance(raised.value, ConnectionError)
 
 
 def test_wrong_content_is_refused(shop, tmp_path):
     shop.content = b"<html>Please log in</html>"
-    with pytest.raises(ValueError, match=r"is not the published shop/table\.bin.*SCDIFFOT_DATA") as raised:
+    with pytest.raises(
+        ValueError, match=r"is not the published shop/table\.bin.*SCDIFFOT_DATA"
+    ) as raised:
         get(shop, tmp_path)
     assert SHA256 in str(raised.value)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
@@ -222,7 +235,9 @@ def test_damaged_file_in_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("SCDIFFOT_DATA", str(tmp_path))
     (tmp_path / "emt.csv").write_bytes(CONTENT)
     source = FILES["deepruot/emt.csv"]
-    with pytest.raises(ValueError, match=rf"emt\.csv is damaged .*{SHA256}, expected {source.sha256}.*{source.url}"):
+    with pytest.raises(
+        ValueError, match=rf"emt\.csv is damaged .*{SHA256}, expected {source.sha256}.*{source.url}"
+    ):
         datasets.deepruot("emt")
     assert (tmp_path / "emt.csv").read_bytes() == CONTENT
 
@@ -246,19 +261,25 @@ def test_missing_file_in_the_folder(monkeypatch, tmp_path, load):
 
 def test_addresses_are_pinned():
     for name, source in FILES.items():
-        assert re.fullmatch(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/.+", source.url), name
+        assert re.fullmatch(
+            r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/.+", source.url
+        ), name
         assert re.fullmatch("[0-9a-f]{64}", source.sha256), name
     assert len({source.sha256 for source in FILES.values()}) == len(FILES)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no variable moves the cache out of the user's folder")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere no variable moves the cache out of the user's folder"
+)
 def test_cache_is_used_without_a_folder(monkeypatch, tmp_path):
     # The file waits where the cache of pooch keeps it: nothing is downloaded.
     monkeypatch.delenv("SCDIFFOT_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     kept = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"
     kept.parent.mkdir(parents=True)
-    kept.write_text(",0\n" + "".join(f"{i},{marker}\n" for i, marker in enumerate(MARKERS)), encoding="utf-8")
+    kept.write_text(
+        ",0\n" + "".join(f"{i},{marker}\n" for i, marker in enumerate(MARKERS)), encoding="utf-8"
+    )
     assert path_of("diffusionot/gene_name_EMT.csv") == kept
 
 

@@ -38,7 +38,9 @@ def test_arrays_come_without_the_class(pickled):
 
 
 def test_anything_else_is_refused():
-    with pytest.raises(pickle.UnpicklingError, match="is no part of a principal component analysis"):
+    with pytest.raises(
+        pickle.UnpicklingError, match="is no part of a principal component analysis"
+    ):
         _read_pca(pickle.dumps(np.linalg.norm))
 
 

@@ -26,7 +26,12 @@ def kang() -> ad.AnnData:
 def test_kang_is_complete(kang, tmp_path):
     assert kang.shape == (1556, 1267)
     counts = kang.obs.groupby(["condition", "donor"], observed=True).size()
-    assert counts.to_dict() == {("ctrl", "101"): 454, ("ctrl", "107"): 296, ("stim", "101"): 500, ("stim", "107"): 306}
+    assert counts.to_dict() == {
+        ("ctrl", "101"): 454,
+        ("ctrl", "107"): 296,
+        ("stim", "101"): 500,
+        ("stim", "107"): 306,
+    }
     types = ["B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells", "FCGR3A+ Monocytes"]
     assert kang.obs["cell_type"].cat.categories.tolist() == types
     assert kang.obs.groupby(list(kang.obs.columns), observed=True).size().max() == 100

@@ -32,7 +32,11 @@ def load() -> Callable[..., AnnData]:
 EXPECTED = {
     "mouse_hematopoiesis": ({2: 13035, 4: 16830, 6: 14103}, 11, {"X_ae": 2}),
     "zebrafish": ({0: 3152, 0.5: 1947, 3: 1110, 5: 907}, 4, {"X_ae": 6}),
-    "mouse_embryo_spatial": ({9.5: 2500, 11.5: 5000, 13.5: 7500, 15.5: 8000, 16.5: 6000}, 8, {"X_ae": 2, "spatial": 2}),
+    "mouse_embryo_spatial": (
+        {9.5: 2500, 11.5: 5000, 13.5: 7500, 15.5: 8000, 16.5: 6000},
+        8,
+        {"X_ae": 2, "spatial": 2},
+    ),
     "emt": (
         {0: 11791, 2: 12367, 6: 12299, 10: 12812, 12: 12529, 16: 12805, 20: 12751},
         4,
@@ -78,7 +82,9 @@ def test_deepruot_tables(load, name):
 
 
 def test_deepruot_lists_its_tables():
-    with pytest.raises(ValueError, match="`name` is 'absent': pass one of 'simulation_gene', 'mouse_hematopoiesis'"):
+    with pytest.raises(
+        ValueError, match="`name` is 'absent': pass one of 'simulation_gene', 'mouse_hematopoiesis'"
+    ):
         datasets.deepruot("absent")
 
 
@@ -124,14 +130,18 @@ def test_misa_follows_the_published_snapshots(load):
     # an object array, unpickled after its hash was checked
     published = list(np.load(path, allow_pickle=True)[0])
     simulated = [datasets.misa(rng=seed) for seed in range(6)]
-    assert_one_of(published, [[a.X[(a.obs["time"] == t).to_numpy()] for t in (0, 1, 2, 6)] for a in simulated])
+    assert_one_of(
+        published, [[a.X[(a.obs["time"] == t).to_numpy()] for t in (0, 1, 2, 6)] for a in simulated]
+    )
 
 
 def test_gene_network_follows_the_published_table(load):
     table = load(datasets.deepruot, "simulation_gene")
     published = [table.X[(table.obs["time"] == k).to_numpy()] for k in range(5)]
     simulated = [datasets.gene_network(rng=seed)[:, :2] for seed in range(6)]
-    assert_one_of(published, [[a.X[(a.obs["time"] == 8 * k).to_numpy()] for k in range(5)] for a in simulated])
+    assert_one_of(
+        published, [[a.X[(a.obs["time"] == 8 * k).to_numpy()] for k in range(5)] for a in simulated]
+    )
 
 
 @pytest.mark.parametrize("n_dims", [10, 100])
@@ -143,4 +153,6 @@ def test_gaussian_mixture_follows_the_published_table(load, n_dims):
         a, b = (adata.X[(adata.obs["time"] == t).to_numpy()] for adata in (first, second))
         assert len(a) == len(published[t])
         # In these dimensions W1 hardly varies between samples; 3 % is some ten standard deviations.
-        assert metrics.wasserstein(a, published[t]) == pytest.approx(metrics.wasserstein(a, b), rel=0.03)
+        assert metrics.wasserstein(a, published[t]) == pytest.approx(
+            metrics.wasserstein(a, b), rel=0.03
+        )

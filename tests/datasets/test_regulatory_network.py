@@ -36,7 +36,9 @@ def test_layout(simulated):
         "driver": 6,
         "progenitor": 3,
     }
-    assert sorted(simulated.var["fate"][simulated.var["driver"]]) == sorted(["fate_1", "fate_2", "fate_3"] * 2)
+    assert sorted(simulated.var["fate"][simulated.var["driver"]]) == sorted(
+        ["fate_1", "fate_2", "fate_3"] * 2
+    )
     np.testing.assert_allclose(sorted(simulated.var["growth"])[::49], [-0.2, 0.35])
     masses = simulated.obs["time"].value_counts(sort=False).to_numpy() / 300
     np.testing.assert_allclose(simulated.uns["true"]["masses"], masses)
@@ -57,7 +59,11 @@ def test_edges_are_the_signs_of_the_jacobian(network):
     x = np.random.default_rng(0).uniform(0.4, 1.5, size=(20, 50))
     step = 1e-5
     jacobian = np.stack(
-        [(law.drift(x + step * e, 0) - law.drift(x - step * e, 0)) / (2 * step) for e in np.eye(50)], axis=2
+        [
+            (law.drift(x + step * e, 0) - law.drift(x - step * e, 0)) / (2 * step)
+            for e in np.eye(50)
+        ],
+        axis=2,
     )
     jacobian += np.diag(network.decay)
     signs = np.where(np.abs(jacobian) > 1e-7, np.sign(jacobian), 0)
@@ -90,7 +96,9 @@ def test_roles_are_what_they_are_called(network):
     for _ in range(6):
         reach = np.minimum(reach + reach @ reach, 1)
     causes = np.flatnonzero(reach[drivers].any(axis=0))
-    np.testing.assert_array_equal(causes, np.concatenate([drivers, network.of_role("progenitor")[:1]]))
+    np.testing.assert_array_equal(
+        causes, np.concatenate([drivers, network.of_role("progenitor")[:1]])
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -131,7 +139,11 @@ def test_drivers_decide_and_targets_do_not(network):
         for gene in network.of_role("driver", fate):
             # Monte-Carlo error of a share with common noise: below 0.03
             assert shares(gene)[fate] < control[fate] - 0.05
-    for gene in (*network.of_role("target")[:4], network.of_role("housekeeping")[0], network.of_role("cycle")[0]):
+    for gene in (
+        *network.of_role("target")[:4],
+        network.of_role("housekeeping")[0],
+        network.of_role("cycle")[0],
+    ):
         np.testing.assert_allclose(shares(gene), control, atol=1e-12)
 
 
@@ -148,15 +160,21 @@ def test_cycle_genes_oscillate(network):
 
 
 def test_network_does_not_depend_on_the_number_of_cells():
-    first, second, other = (datasets.regulatory_network(n, rng=seed) for n, seed in ((20, 3), (30, 3), (20, 4)))
+    first, second, other = (
+        datasets.regulatory_network(n, rng=seed) for n, seed in ((20, 3), (30, 3), (20, 4))
+    )
     np.testing.assert_array_equal(first.uns["true"]["network"], second.uns["true"]["network"])
-    np.testing.assert_array_equal(first.uns["true"]["params"]["gain"], second.uns["true"]["params"]["gain"])
+    np.testing.assert_array_equal(
+        first.uns["true"]["params"]["gain"], second.uns["true"]["params"]["gain"]
+    )
     assert not np.array_equal(first.uns["true"]["network"], other.uns["true"]["network"])
     np.testing.assert_array_equal(first.X, datasets.regulatory_network(20, rng=3).X)
 
 
 def test_sizes_are_free():
-    adata = datasets.regulatory_network(30, n_genes=40, n_fates=2, times=(0.0, 4.0), n_counts=200, rng=1)
+    adata = datasets.regulatory_network(
+        30, n_genes=40, n_fates=2, times=(0.0, 4.0), n_counts=200, rng=1
+    )
     assert adata.n_vars == 40
     assert set(adata.obs["cell_type"]) <= {"fate_1", "fate_2", "progenitor"}
     assert adata.layers["counts"].sum(axis=1).mean() == pytest.approx(200, rel=0.1)

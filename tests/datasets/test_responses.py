@@ -29,7 +29,9 @@ def states(adata: ad.AnnData) -> np.ndarray:
 
 
 def decoder(adata: ad.AnnData) -> GeneSpace:
-    return _read_pca(locate(adata, "X_pca"), adata.varm["PCs"], adata.uns["pca"], adata.obsm["X_pca"].shape[1])
+    return _read_pca(
+        locate(adata, "X_pca"), adata.varm["PCs"], adata.uns["pca"], adata.obsm["X_pca"].shape[1]
+    )
 
 
 def assert_same_population(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
@@ -90,8 +92,12 @@ def test_coordinates_are_the_principal_components(default):
     np.testing.assert_allclose((x - x.mean(axis=0)) @ pcs, default.obsm["X_pca"], atol=1e-4)
     other = default.copy()
     sc.pp.pca(other, n_comps=50)
-    np.testing.assert_allclose(other.uns["pca"]["variance"], default.uns["pca"]["variance"], rtol=1e-4)
-    np.testing.assert_allclose(other.uns["pca"]["variance_ratio"], default.uns["pca"]["variance_ratio"], rtol=1e-4)
+    np.testing.assert_allclose(
+        other.uns["pca"]["variance"], default.uns["pca"]["variance"], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        other.uns["pca"]["variance_ratio"], default.uns["pca"]["variance_ratio"], rtol=1e-4
+    )
     # the same axes where their variances are apart, up to sign
     np.testing.assert_allclose(np.abs((other.varm["PCs"] * pcs).sum(axis=0))[:5], 1, atol=1e-4)
 
@@ -104,7 +110,9 @@ def test_genes_decode_exactly(default):
 
 @pytest.mark.parametrize("n_obs", [400, 2000])
 def test_law_does_not_depend_on_the_number_of_cells(n_obs):
-    small, large = (datasets.perturbation_response(n, n_dims=8, n_genes=20, death=0.2) for n in (n_obs, 600))
+    small, large = (
+        datasets.perturbation_response(n, n_dims=8, n_genes=20, death=0.2) for n in (n_obs, 600)
+    )
     for name in ("amplitude", "survival", "shares"):
         np.testing.assert_array_equal(small.uns["true"][name], large.uns["true"][name])
     # effects in genes, where no rotation to the components of the sample interferes
@@ -156,7 +164,9 @@ def test_response_follows_the_law(screen):
     types = obs["subpopulation"].cat.codes.to_numpy()
     response = screen.obsm["true_response"].astype(float)
     length = np.linalg.norm(response, axis=1)
-    np.testing.assert_allclose(response, length[:, None] * truth["effect"][target, types], atol=1e-4)
+    np.testing.assert_allclose(
+        response, length[:, None] * truth["effect"][target, types], atol=1e-4
+    )
     relative = length / (truth["amplitude"][target, types] * 2 * dose / (1 + dose))
     # at most half of the default heterogeneity in either direction, and the states use most of that
     assert relative.min() > 0.7 - 1e-5
@@ -176,7 +186,9 @@ def test_dose_increases_the_effect_and_saturates(screen):
     alive = treated.groupby(["condition", "dose"], observed=True).size() / control(screen).sum()
     # 30 % of the highest dose, and less in proportion to the effect; five times 0.3 / sqrt(1,000)
     for target in ("a", "b"):
-        np.testing.assert_allclose(1 - alive[target], 0.3 * np.array([0.1, 0.55, 1.0]), rtol=0, atol=0.05)
+        np.testing.assert_allclose(
+            1 - alive[target], 0.3 * np.array([0.1, 0.55, 1.0]), rtol=0, atol=0.05
+        )
 
 
 def test_targets_are_alike_but_not_the_same(screen):
@@ -194,13 +206,20 @@ def test_numbers_of_cells_carry_the_survival(deadly):
     n, died = is_control.sum(), 1 - (~is_control).sum() / is_control.sum()
     # the expected share varies with the cells drawn by about 0.3 / sqrt(n)
     assert died == pytest.approx(0.3, abs=5 * 0.3 / np.sqrt(n))
-    assert deadly.obs["true_survival"][is_control].mean() == pytest.approx(0.7, abs=5 * 0.3 / np.sqrt(n))
+    assert deadly.obs["true_survival"][is_control].mean() == pytest.approx(
+        0.7, abs=5 * 0.3 / np.sqrt(n)
+    )
     table = pd.crosstab(deadly.obs["subpopulation"], deadly.obs["condition"])
     found, expected = table["drug"] / table["control"], deadly.uns["true"]["survival"][0]
-    assert (np.abs(found - expected) < 5 * expected * np.sqrt(1 / table["drug"] + 1 / table["control"])).all()
+    assert (
+        np.abs(found - expected) < 5 * expected * np.sqrt(1 / table["drug"] + 1 / table["control"])
+    ).all()
     # selective between subpopulations and within them
     assert expected.max() - expected.min() > 0.3
-    assert deadly.obs[is_control].groupby("subpopulation", observed=True)["true_survival"].std().max() > 0.05
+    assert (
+        deadly.obs[is_control].groupby("subpopulation", observed=True)["true_survival"].std().max()
+        > 0.05
+    )
 
 
 def test_death_takes_cells_and_changes_no_other():
@@ -223,13 +242,17 @@ def test_donors_differ_in_state_and_composition(deadly):
     np.testing.assert_allclose(np.linalg.norm(shifts, axis=1), 2)
     means = np.stack([x[donor == f"donor_{i + 1}"].mean(axis=0) for i in range(3)])
     # 1,000 cells a donor whose standard deviation is at most 0.8
-    np.testing.assert_allclose(means - means[0], shifts - shifts[0], atol=5 * 0.8 * np.sqrt(2 / 1000))
+    np.testing.assert_allclose(
+        means - means[0], shifts - shifts[0], atol=5 * 0.8 * np.sqrt(2 / 1000)
+    )
     none = datasets.perturbation_response(**SMALL, donor_shift=0.0)
     assert (none.uns["true"]["donor_shifts"] == 0).all()
 
 
 def test_options_at_their_limits():
-    same = datasets.perturbation_response(**SMALL, shared=1.0, heterogeneity=0.0, separation=0.0, n_donors=1)
+    same = datasets.perturbation_response(
+        **SMALL, shared=1.0, heterogeneity=0.0, separation=0.0, n_donors=1
+    )
     response = same.obsm["true_response"]
     np.testing.assert_allclose(response, np.broadcast_to(response[0], response.shape), atol=1e-5)
     assert np.linalg.norm(response[0]) == pytest.approx(5, rel=1e-5)
@@ -258,7 +281,9 @@ def test_default_is_as_hard_as_documented(default):
     assert unexplained(y.mean(axis=0) - x.mean(axis=0)) == pytest.approx(0.70, abs=0.02)
     half, inverse = root(np.cov(x.T)), root(np.cov(x.T), -0.5)
     monge = inverse @ root(half @ np.cov(y.T) @ half) @ inverse
-    assert unexplained(y.mean(axis=0) + (x - x.mean(axis=0)) @ monge - x) == pytest.approx(0.48, abs=0.02)
+    assert unexplained(y.mean(axis=0) + (x - x.mean(axis=0)) @ monge - x) == pytest.approx(
+        0.48, abs=0.02
+    )
     weights = np.full(len(x), 1 / len(x))
     plan = ot.emd(weights, weights, ot.dist(x, y), numItermax=10_000_000)
     assert unexplained(plan @ y * len(x) - x) == pytest.approx(0.48, abs=0.03)

@@ -54,8 +54,12 @@ def test_truth_is_the_law_at_the_cells(simulated, name):
         at = (adata.obs["time"] == t).to_numpy()
         x = adata.X[at].astype(float)
         # cells are stored in single precision, which the mixture's steep fields amplify
-        np.testing.assert_allclose(adata.obsm["true_drift"][at], law.drift(x, t), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(adata.obs["true_growth"][at], law.growth(x, t), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            adata.obsm["true_drift"][at], law.drift(x, t), rtol=1e-3, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            adata.obs["true_growth"][at], law.growth(x, t), rtol=1e-3, atol=1e-4
+        )
     np.testing.assert_array_equal(adata.uns["true"]["sigma"], law.sigma)
 
 
@@ -137,19 +141,24 @@ def test_gene_network_law_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)]
+    ("name", "start"),
+    [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)],
 )
 def test_particles_move_as_the_law_says(name, start):
     # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields change by O(sqrt(h))
     # along the way, which is far below the Monte-Carlo error of the mean.
     law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
     x0 = np.tile(start, (n, 1))
-    moved, log_weights = _laws.evolve(law, x0, t, t + h, dt=h / 4, rng=np.random.default_rng(0), branch=False)
+    moved, log_weights = _laws.evolve(
+        law, x0, t, t + h, dt=h / 4, rng=np.random.default_rng(0), branch=False
+    )
     step = moved - x0
     error = law.sigma * np.sqrt(h / n)
     np.testing.assert_array_less(np.abs(step.mean(axis=0) - law.drift(x0[:1], t)[0] * h), 5 * error)
     np.testing.assert_allclose(step.var(axis=0), law.sigma**2 * h, rtol=5 * np.sqrt(2 / n))
-    np.testing.assert_allclose(log_weights.mean(), law.growth(x0[:1], t)[0] * h, rtol=0.05, atol=1e-9)
+    np.testing.assert_allclose(
+        log_weights.mean(), law.growth(x0[:1], t)[0] * h, rtol=0.05, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(("name", "t"), [("misa", 2.0), ("gene_network", 16.0)])
@@ -158,7 +167,9 @@ def test_branching_population_is_the_weighted_one(name, t):
     law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
     x0 = law.initial(n, np.random.default_rng(0))
     branched, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
-    moved, log_weights = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(2), branch=False)
+    moved, log_weights = _laws.evolve(
+        law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(2), branch=False
+    )
     w = np.exp(log_weights)
     assert len(branched) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
     mean = np.average(moved, axis=0, weights=w)
@@ -183,7 +194,10 @@ def test_daughters_are_shared_out_exactly():
     x = np.arange(1000.0)[:, None] * np.ones(2)
     offspring = rng.uniform(0, 2, size=1000)
     counts = np.mean(
-        [np.bincount(_laws._divide(x, offspring, law, rng)[:, 0].astype(int), minlength=1000) for _ in range(400)],
+        [
+            np.bincount(_laws._divide(x, offspring, law, rng)[:, 0].astype(int), minlength=1000)
+            for _ in range(400)
+        ],
         axis=0,
     )
     # a count is the floor or the ceiling of its expectation, so its variance is at most 1/4
@@ -234,8 +248,12 @@ def test_mixture_fulfils_the_fokker_planck_equation(sigma):
     residual = (density(x, t + h) - density(x, t - h)) / (2 * h) - law.growth(x, t) * p
     for e in h * np.eye(2):
         up, down = x + e, x - e
-        flux = (density(up, t) * (law.drift(up, t) @ e) - density(down, t) * (law.drift(down, t) @ e)) / h
-        residual += flux / (2 * h) - sigma**2 / 2 * (density(up, t) - 2 * p + density(down, t)) / h**2
+        flux = (
+            density(up, t) * (law.drift(up, t) @ e) - density(down, t) * (law.drift(down, t) @ e)
+        ) / h
+        residual += (
+            flux / (2 * h) - sigma**2 / 2 * (density(up, t) - 2 * p + density(down, t)) / h**2
+        )
     # differences err by h^2 times third derivatives, of the order of p / variance^(3/2)
     assert np.abs(residual).max() < 1e-3 * p.max() / np.sqrt(variance)
 
@@ -264,7 +282,11 @@ def test_mixture_in_many_dimensions(n_dims):
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
-    [({"n_dims": 1}, "`n_dims` is 1"), ({"sigma": -1.0}, "`sigma` is -1.0"), ({"sigma": np.inf}, "`sigma` is inf")],
+    [
+        ({"n_dims": 1}, "`n_dims` is 1"),
+        ({"sigma": -1.0}, "`sigma` is -1.0"),
+        ({"sigma": np.inf}, "`sigma` is inf"),
+    ],
 )
 def test_mixture_names_wrong_input(arguments, match):
     with pytest.raises(ValueError, match=match):
@@ -274,13 +296,17 @@ def test_mixture_names_wrong_input(arguments, match):
 def test_mixture_particles_reach_the_sampled_snapshot():
     law, n = _laws.gaussian_mixture_law(3, 0.3), 3000
     x0 = law.initial(n, np.random.default_rng(0))
-    moved, log_weights = _laws.evolve(law, x0, 0.0, 1.0, dt=0.005, rng=np.random.default_rng(1), branch=False)
+    moved, log_weights = _laws.evolve(
+        law, x0, 0.0, 1.0, dt=0.005, rng=np.random.default_rng(1), branch=False
+    )
     w = np.exp(log_weights)
     assert w.mean() == pytest.approx(0.8 + 2.0, rel=0.02)
     for centre, share in (([-1, 0, 0], 0.4), ([1, 0, 0], 0.4), ([0, 2.5, 0], 2.0)):
         near = np.linalg.norm(moved - centre, axis=1) < 0.5
         # binomial share of the founders, five standard deviations, and the bias of the Euler steps
         founders = min(share, 0.2 if share > 1 else share)
-        assert w[near].sum() / n == pytest.approx(share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02)
+        assert w[near].sum() / n == pytest.approx(
+            share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02
+        )
         variance = moved[near].var(axis=0)
         np.testing.assert_allclose(variance, 0.005, rtol=5 * np.sqrt(2 / near.sum()) + 0.05)

@@ -40,7 +40,9 @@ def test_layout(tissue):
     assert tissue.obs["slice"].dtype.ordered
     assert tissue.obs["cell_type"].cat.categories.tolist() == list(TYPES)
     assert tissue.obsm["true_fate"].columns.tolist() == list(TYPES)
-    assert tissue.obsm["X_pca"].shape == tissue.obsm["true_velocity"].shape == (tissue.n_obs, N_DIMS)
+    assert (
+        tissue.obsm["X_pca"].shape == tissue.obsm["true_velocity"].shape == (tissue.n_obs, N_DIMS)
+    )
     counts = tissue.obs["slice"].value_counts(sort=False).to_numpy()
     np.testing.assert_allclose(tissue.uns["true"]["masses"], counts / 400)
     assert len(np.unique(tissue.obsm["spatial"], axis=0)) == tissue.n_obs
@@ -58,7 +60,9 @@ def test_files_keep_everything(tissue, suffix, tmp_path):
 
 
 def test_components_are_those_of_scanpy_and_decode(tissue):
-    np.testing.assert_allclose(tissue.obsm["X_pca"] @ tissue.varm["PCs"].T + tissue.X.mean(axis=0), tissue.X, atol=1e-5)
+    np.testing.assert_allclose(
+        tissue.obsm["X_pca"] @ tissue.varm["PCs"].T + tissue.X.mean(axis=0), tissue.X, atol=1e-5
+    )
     other = ad.AnnData(tissue.X.copy())
     sc.pp.pca(other, n_comps=N_DIMS, svd_solver="full")
     signs = np.sign((other.varm["PCs"] * tissue.varm["PCs"]).sum(axis=0))
@@ -97,10 +101,14 @@ def test_truth_is_the_law_at_the_cells(tissue, law):
 def test_cells_move_as_the_law_says(tissue, law):
     n, h = 40_000, 1e-3
     x0 = np.tile(joint(tissue)[500], (n, 1))
-    moved, log_weights = evolve(law, x0, 0.0, h, dt=h / 4, rng=np.random.default_rng(0), branch=False)
+    moved, log_weights = evolve(
+        law, x0, 0.0, h, dt=h / 4, rng=np.random.default_rng(0), branch=False
+    )
     step = moved - x0
     error = law.sigma * np.sqrt(h / n)
-    np.testing.assert_array_less(np.abs(step.mean(axis=0) - law.drift(x0[:1], 0.0)[0] * h), 5 * error)
+    np.testing.assert_array_less(
+        np.abs(step.mean(axis=0) - law.drift(x0[:1], 0.0)[0] * h), 5 * error
+    )
     np.testing.assert_allclose(step.var(axis=0), law.sigma**2 * h, rtol=5 * np.sqrt(2 / n))
     np.testing.assert_allclose(log_weights.mean(), law.growth(x0[:1], 0.0)[0] * h, rtol=0.05)
 
@@ -110,7 +118,9 @@ def test_drift_of_states_and_positions_is_a_gradient(tissue, law):
     x, h = joint(tissue)[::97], 1e-5
     d = x.shape[1]
     steps = h * np.eye(d)
-    jacobian = np.stack([(law.drift(x + e, 0.0) - law.drift(x - e, 0.0)) / (2 * h) for e in steps], axis=-1)
+    jacobian = np.stack(
+        [(law.drift(x + e, 0.0) - law.drift(x - e, 0.0)) / (2 * h) for e in steps], axis=-1
+    )
     for block in (slice(0, N_DIMS), slice(N_DIMS, d)):
         part = jacobian[:, block, block]
         np.testing.assert_allclose(part, np.swapaxes(part, 1, 2), atol=1e-7)
@@ -138,7 +148,9 @@ def test_fates_add_up(tissue):
     fate = tissue.obsm["true_fate"].to_numpy()
     np.testing.assert_allclose(fate.sum(axis=1), 1)
     last = (tissue.obs["time"] == 3).to_numpy()
-    np.testing.assert_array_equal(fate[last].argmax(axis=1), tissue.obs["cell_type"][last].cat.codes)
+    np.testing.assert_array_equal(
+        fate[last].argmax(axis=1), tissue.obs["cell_type"][last].cat.codes
+    )
     assert set(np.unique(fate[last])) == {0.0, 1.0}
     assert (tissue.obs["true_n_descendants"][last] == 1).all()
     # every slice foretells how large the last will be and what is in it: sampling of 400 founders or more on either side
@@ -167,11 +179,15 @@ def test_law_comes_before_the_cells():
     few, many = (datasets.spatial_slices(n, n_paths=1, rng=5).uns["true"] for n in (30, 60))
     np.testing.assert_array_equal(few["shifts"], many["shifts"])
     again = datasets.spatial_slices(30, n_paths=1, rng=5)
-    np.testing.assert_array_equal(again.X, datasets.spatial_slices(30, n_paths=1, rng=np.random.default_rng(5)).X)
+    np.testing.assert_array_equal(
+        again.X, datasets.spatial_slices(30, n_paths=1, rng=np.random.default_rng(5)).X
+    )
 
 
 def test_options():
-    still = datasets.spatial_slices(50, n_times=3, rotation=-30, shift=0, growth=0, n_dims=2, n_genes=2, n_paths=1)
+    still = datasets.spatial_slices(
+        50, n_times=3, rotation=-30, shift=0, growth=0, n_dims=2, n_genes=2, n_paths=1
+    )
     assert still.obs["slice"].value_counts().tolist() == [50, 50, 50]
     assert sorted(set(still.obs["time"])) == [0, 1.5, 3]
     np.testing.assert_allclose(still.uns["true"]["angles"], [0, 330, 300])
@@ -190,7 +206,10 @@ def test_options():
         ({"n_dims": 5, "n_genes": 4}, "`n_genes` is 4: pass a whole number of at least 5"),
         ({"n_paths": 0}, "`n_paths` is 0"),
         ({"rotation": np.nan}, "`rotation` is nan"),
-        ({"rotation": 400}, "`rotation` is 400: pass a finite number of at least -360 and at most 360"),
+        (
+            {"rotation": 400},
+            "`rotation` is 400: pass a finite number of at least -360 and at most 360",
+        ),
         ({"shift": -1}, "`shift` is -1: pass a finite number of at least 0"),
         ({"growth": 3}, "`growth` is 3"),
         ({"growth": "fast"}, "`growth` is 'fast'"),

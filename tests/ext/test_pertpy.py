@@ -14,12 +14,16 @@ import scdiffot as sdo
 
 def _cells(**columns):
     n = len(next(iter(columns.values())))
-    return ad.AnnData(np.zeros((n, 2), np.float32), obs=pd.DataFrame(columns, index=[f"c{i}" for i in range(n)]))
+    return ad.AnnData(
+        np.zeros((n, 2), np.float32), obs=pd.DataFrame(columns, index=[f"c{i}" for i in range(n)])
+    )
 
 
 def _found(adata, **given):
     found = sdo.ext.pertpy(adata, **given)
-    return tuple(found[name] for name in ("condition_key", "control", "target", "context", "dose_key"))
+    return tuple(
+        found[name] for name in ("condition_key", "control", "target", "context", "dose_key")
+    )
 
 
 def test_arguments_are_those_of_the_fit():
@@ -32,11 +36,18 @@ def test_arguments_are_those_of_the_fit():
     [
         # interferon-beta
         (
-            {"label": ["ctrl", "stim"] * 2, "replicate": ["p1", "p1", "p2", "p2"], "cell_type": list("ABAB")},
+            {
+                "label": ["ctrl", "stim"] * 2,
+                "replicate": ["p1", "p1", "p2", "p2"],
+                "cell_type": list("ABAB"),
+            },
             ("label", "ctrl", "stim", "replicate", None),
         ),
         # genes
-        ({"perturbation_name": ["control", "KLF1", "KLF1+MAP2K6"]}, ("perturbation_name", "control", None, None, None)),
+        (
+            {"perturbation_name": ["control", "KLF1", "KLF1+MAP2K6"]},
+            ("perturbation_name", "control", None, None, None),
+        ),
         # drugs at several doses, in cell lines that were measured twice
         (
             {
@@ -67,7 +78,9 @@ def test_what_is_found(columns, expected, fingerprint):
     adata = _cells(**columns)
     before = fingerprint(adata)
     found = _found(adata)
-    expected = tuple(["KLF1", "KLF1+MAP2K6"] if i == 2 and e is None else e for i, e in enumerate(expected))
+    expected = tuple(
+        ["KLF1", "KLF1+MAP2K6"] if i == 2 and e is None else e for i, e in enumerate(expected)
+    )
     assert found == expected
     assert fingerprint(adata) == before
 
@@ -79,31 +92,79 @@ def test_what_is_passed_wins():
         donor=["a", "a", "b", "b"],
         dose=[0, 1, 2, 0],
     )
-    with pytest.raises(ValueError, match=r"`condition_key` is missing, and 'perturbation', 'gene_target' all hold"):
+    with pytest.raises(
+        ValueError, match=r"`condition_key` is missing, and 'perturbation', 'gene_target' all hold"
+    ):
         sdo.ext.pertpy(adata)
-    assert _found(adata, condition_key="gene_target") == ("gene_target", "NT", ["IRF1", "STAT2"], "donor", "dose")
-    assert _found(adata, condition_key="gene_target", target="STAT2", context=None, dose_key=None) == (
+    assert _found(adata, condition_key="gene_target") == (
+        "gene_target",
+        "NT",
+        ["IRF1", "STAT2"],
+        "donor",
+        "dose",
+    )
+    assert _found(
+        adata, condition_key="gene_target", target="STAT2", context=None, dose_key=None
+    ) == (
         "gene_target",
         "NT",
         "STAT2",
         None,
         None,
     )
-    assert _found(adata, condition_key="gene_target", control="IRF1", target=["NT"])[1:3] == ("IRF1", "NT")
+    assert _found(adata, condition_key="gene_target", control="IRF1", target=["NT"])[1:3] == (
+        "IRF1",
+        "NT",
+    )
 
 
 @pytest.mark.parametrize(
     ("columns", "given", "error", "message"),
     [
-        ({"cluster": ["a", "b"]}, {}, KeyError, r"`condition_key` is missing: obs has none of.*There is 'cluster'"),
-        ({"perturbation": ["a", "b"]}, {}, KeyError, r"`control` is missing: obs\['perturbation'\] holds 'a', 'b'"),
+        (
+            {"cluster": ["a", "b"]},
+            {},
+            KeyError,
+            r"`condition_key` is missing: obs has none of.*There is 'cluster'",
+        ),
+        (
+            {"perturbation": ["a", "b"]},
+            {},
+            KeyError,
+            r"`control` is missing: obs\['perturbation'\] holds 'a', 'b'",
+        ),
         ({"perturbation": ["a", "b"]}, {"control": "c"}, KeyError, r"`control` is 'c'"),
-        ({"perturbation": ["control", "DMSO", "a"]}, {}, ValueError, r"`control` is missing, and .*'DMSO', 'control'"),
-        ({"perturbation": ["control", "a"]}, {"target": "A"}, KeyError, r"`target` is 'A'.*Did you mean 'a'"),
-        ({"perturbation": ["control", "a"]}, {"target": 3}, KeyError, r"`target` is '3', which is not in"),
+        (
+            {"perturbation": ["control", "DMSO", "a"]},
+            {},
+            ValueError,
+            r"`control` is missing, and .*'DMSO', 'control'",
+        ),
+        (
+            {"perturbation": ["control", "a"]},
+            {"target": "A"},
+            KeyError,
+            r"`target` is 'A'.*Did you mean 'a'",
+        ),
+        (
+            {"perturbation": ["control", "a"]},
+            {"target": 3},
+            KeyError,
+            r"`target` is '3', which is not in",
+        ),
         ({"perturbation": ["control", "a"]}, {"target": []}, ValueError, r"`target` is empty"),
-        ({"perturbation": ["control", "a"]}, {"target": ["control"]}, ValueError, r"`target` names the control"),
-        ({"perturbation": ["control", "a"]}, {"condition_key": "auto"}, KeyError, r"`condition_key` is 'auto'"),
+        (
+            {"perturbation": ["control", "a"]},
+            {"target": ["control"]},
+            ValueError,
+            r"`target` names the control",
+        ),
+        (
+            {"perturbation": ["control", "a"]},
+            {"condition_key": "auto"},
+            KeyError,
+            r"`condition_key` is 'auto'",
+        ),
         ({"perturbation": ["control", "a"]}, {"dose_key": 3}, TypeError, r"`dose_key` is a int"),
         (
             {"perturbation": ["control", "a"]},
@@ -118,7 +179,11 @@ def test_what_is_passed_wins():
             r"`context` is missing, and obs has 'donor', 'species'",
         ),
         (
-            {"perturbation": ["control", "a", "a", "a"], "dose": [0, 1, 2, 2], "dosage": [0, 1, 1, 2]},
+            {
+                "perturbation": ["control", "a", "a", "a"],
+                "dose": [0, 1, 2, 2],
+                "dosage": [0, 1, 1, 2],
+            },
             {},
             ValueError,
             r"`dose_key` is missing",

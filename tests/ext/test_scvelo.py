@@ -37,7 +37,9 @@ def test_rna_velocity_is_not_overwritten(genes, fingerprint):
     genes.obsm["velocity_pca"] = np.ones((genes.n_obs, 2))
     genes.obs["velocity_length"] = 1.0
     before = fingerprint(genes)
-    with pytest.raises(ValueError, match=r"`overwrite` is False.*layers\['velocity'\], layers\['Ms'\]"):
+    with pytest.raises(
+        ValueError, match=r"`overwrite` is False.*layers\['velocity'\], layers\['Ms'\]"
+    ):
         sdo.ext.scvelo(genes)
     assert fingerprint(genes) == before
     copy = sdo.ext.scvelo(genes, overwrite=True, copy=True)
@@ -69,6 +71,8 @@ def test_bad_input(fitted, course, fingerprint):
         sdo.ext.scvelo(fitted)
     before = fingerprint(fitted)
     decoder = (lambda x: x, lambda z: z)
-    with pytest.raises(KeyError, match=r"layers\['scdiffot_velocity'\] is missing: run scdiffot.tl.gene_velocity"):
+    with pytest.raises(
+        KeyError, match=r"layers\['scdiffot_velocity'\] is missing: run scdiffot.tl.gene_velocity"
+    ):
         sdo.ext.scvelo(fitted, decoder=decoder)
     assert fingerprint(fitted) == before

@@ -26,7 +26,9 @@ def test_table(fitted):
 
 
 def test_without_fates(fitted):
-    with pytest.raises(KeyError, match=r"has no 'fate': run scdiffot.tl.sta_forward\(adata, cell_key\) first"):
+    with pytest.raises(
+        KeyError, match=r"has no 'fate': run scdiffot.tl.sta_forward\(adata, cell_key\) first"
+    ):
         sdo.get.fate(fitted)
     with pytest.raises(KeyError, match="`key` is 'other'"):
         sdo.get.fate(fitted, key="other")

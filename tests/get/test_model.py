@@ -14,10 +14,15 @@ def test_model(fitted):
 
 
 def test_without_a_fit(course, fitted):
-    with pytest.raises(KeyError, match=r"adata.uns\['scdiffot'\] is missing: run scdiffot.tl.fit.*There is none"):
+    with pytest.raises(
+        KeyError, match=r"adata.uns\['scdiffot'\] is missing: run scdiffot.tl.fit.*There is none"
+    ):
         sdo.get.model(course)
     fitted.uns["mine"] = {"a": 1}
-    with pytest.raises(sdo.errors.StoredFitError, match=r"adata.uns\['mine'\] is something else.*There is 'scdiffot'"):
+    with pytest.raises(
+        sdo.errors.StoredFitError,
+        match=r"adata.uns\['mine'\] is something else.*There is 'scdiffot'",
+    ):
         sdo.get.model(fitted, key="mine")
     with pytest.raises(TypeError, match="`adata` is a dict"):
         sdo.get.model({})

@@ -47,7 +47,14 @@ def test_groups_have_times(fitted):
         ("B", 1),
     ]
     assert sdo.get.regulation(fitted, time=1)["time"].unique().tolist() == [1]
-    assert sdo.get.regulation(fitted, group=["B", "A/1"], time=0)["weight"].tolist() == [-1, 0.5, 0.25, -4, 2, 1]
+    assert sdo.get.regulation(fitted, group=["B", "A/1"], time=0)["weight"].tolist() == [
+        -1,
+        0.5,
+        0.25,
+        -4,
+        2,
+        1,
+    ]
 
 
 def test_graph(fitted):
@@ -55,16 +62,30 @@ def test_graph(fitted):
     assert isinstance(graph, nx.DiGraph)
     assert set(graph) == set(GENES)
     assert set(graph.edges) == {("Beta", "Delta"), ("Alpha", "Beta"), ("Alpha", "Alpha")}
-    assert graph.edges["Beta", "Delta"] == pytest.approx({"weight": -4.0, "sd": 0.4, "stability": 0.9, "sign": -1})
+    assert graph.edges["Beta", "Delta"] == pytest.approx(
+        {"weight": -4.0, "sd": 0.4, "stability": 0.9, "sign": -1}
+    )
     assert sdo.get.regulation(fitted, group="A/1", all=True, as_graph=True).number_of_edges() == 16
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"group": "a/1"}, KeyError, "`group` has 'a/1', which is none of them. Did you mean 'A/1'"),
-        ({"time": 1}, KeyError, "`time` is 1, but the groups are of no time of their own: run tl.regulation"),
-        ({"as_graph": True}, ValueError, "`as_graph` needs a single group, but .* choose 2 .A/1, B."),
+        (
+            {"group": "a/1"},
+            KeyError,
+            "`group` has 'a/1', which is none of them. Did you mean 'A/1'",
+        ),
+        (
+            {"time": 1},
+            KeyError,
+            "`time` is 1, but the groups are of no time of their own: run tl.regulation",
+        ),
+        (
+            {"as_graph": True},
+            ValueError,
+            "`as_graph` needs a single group, but .* choose 2 .A/1, B.",
+        ),
         ({"key": "other"}, KeyError, "`key` is 'other'"),
     ],
 )
@@ -74,5 +95,7 @@ def test_bad_input(fitted, options, error, message):
 
 
 def test_without_regulation(fitted):
-    with pytest.raises(KeyError, match=r"has no 'regulation': run scdiffot.tl.regulation\(adata, genes\) first"):
+    with pytest.raises(
+        KeyError, match=r"has no 'regulation': run scdiffot.tl.regulation\(adata, genes\) first"
+    ):
         sdo.get.regulation(fitted)

@@ -54,8 +54,13 @@ def test_derived_tables(grouped):
 def test_evaluation(responded):
     with pytest.raises(KeyError, match="run scdiffot.tl.evaluate_response"):
         sdo.get.response(responded, "evaluation")
-    responded.uns["scdiffot_response_evaluation"] = pd.DataFrame({"metric": ["mmd"], "value": [0.1]}, index=["0"])
-    assert sdo.get.response(responded, "evaluation").to_dict("list") == {"metric": ["mmd"], "value": [0.1]}
+    responded.uns["scdiffot_response_evaluation"] = pd.DataFrame(
+        {"metric": ["mmd"], "value": [0.1]}, index=["0"]
+    )
+    assert sdo.get.response(responded, "evaluation").to_dict("list") == {
+        "metric": ["mmd"],
+        "value": [0.1],
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,11 @@ def test_evaluation(responded):
             r"uns\['scdiffot_response_features'\] is missing: run scdiffot.tl.response_sub",
         ),
         ({"group": "A"}, KeyError, r"uns\['scdiffot_response_subpopulations'\] is missing"),
-        ({"what": "evaluation", "group": "A"}, ValueError, "`group` is 'A', but an evaluation has no groups"),
+        (
+            {"what": "evaluation", "group": "A"},
+            ValueError,
+            "`group` is 'A', but an evaluation has no groups",
+        ),
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit_response"),
     ],
 )

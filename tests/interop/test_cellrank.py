@@ -31,7 +31,9 @@ def _first_to_x(cells: np.ndarray, n: int = 100, seed: int = 0) -> np.ndarray:
         live = np.flatnonzero(np.isnan(wins))
         if not len(live):
             break
-        step = law.drift(x[live], 0.0) * dt + law.sigma * np.sqrt(dt) * rng.normal(size=(len(live), 2))
+        step = law.drift(x[live], 0.0) * dt + law.sigma * np.sqrt(dt) * rng.normal(
+            size=(len(live), 2)
+        )
         x[live] = np.maximum(x[live] + step, 0)
         at_x, at_y = _in_wells(x[live])
         wins[live[at_x]], wins[live[at_y]] = 1, 0

@@ -20,12 +20,16 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.mark.parametrize("color", [None, "cell_type", "time", "scdiffot_growth"])
-@pytest.mark.parametrize("plot", ["velocity_embedding_stream", "velocity_embedding_grid", "velocity_embedding"])
+@pytest.mark.parametrize(
+    "plot", ["velocity_embedding_stream", "velocity_embedding_grid", "velocity_embedding"]
+)
 def test_velocities_on_an_embedding(fitted, plot, color):
     fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2] * 3
     sdo.tl.project(fitted, "umap")
     before = fitted.obsm["scdiffot_velocity_umap"].copy()
-    ax = getattr(scv.pl, plot)(fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False)
+    ax = getattr(scv.pl, plot)(
+        fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False
+    )
     assert ax is not None
     # scVelo would compute velocities of its own if it did not find these
     np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], before)

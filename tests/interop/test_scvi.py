@@ -80,7 +80,9 @@ def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
     # rates sum to 10,000 wherever cells go
     np.testing.assert_allclose(np.expm1(space.decode(z)).sum(axis=1), 1e4, rtol=1e-3)
     # derivatives for all cells at once, as the functions of regulation take them
-    jacobians = torch.func.vmap(torch.func.jacrev(lambda s: decoder.decode(s[None])[0]))(torch.as_tensor(z[:4]))
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda s: decoder.decode(s[None])[0]))(
+        torch.as_tensor(z[:4])
+    )
     along = (jacobians @ torch.as_tensor(drift[:4])[:, :, None])[:, :, 0]
     expected = decoded_velocity(decoder, torch.as_tensor(z[:4]), torch.as_tensor(drift[:4]))
     torch.testing.assert_close(along, expected, rtol=1e-3, atol=1e-4)
@@ -102,10 +104,15 @@ def test_expression_is_the_mean_over_batches():
     line, out = model.module.decoder.px_decoder.line, model.module.decoder.px_scale_decoder
     hot = torch.eye(2)
     with torch.no_grad():
-        scales = [out(torch.tanh(z @ line.weight[:, :3].T + line.weight[:, 3:] @ hot[b] + line.bias)) for b in (0, 1)]
+        scales = [
+            out(torch.tanh(z @ line.weight[:, :3].T + line.weight[:, 3:] @ hot[b] + line.bias))
+            for b in (0, 1)
+        ]
         found = _recipe()(model).decode(z)
     assert not torch.allclose(scales[0], scales[1], rtol=0.01)
-    torch.testing.assert_close(torch.expm1(found), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(
+        torch.expm1(found), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2
+    )
 
 
 @pytest.mark.filterwarnings("ignore")

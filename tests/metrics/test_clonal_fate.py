@@ -18,7 +18,9 @@ def _lineages(n_clones=400, seed=0):
     clone = np.concatenate([np.repeat(np.arange(n_clones), n) for n in (n_early, n_late)])
     early = np.arange(len(clone)) < n_early.sum()
     classes = np.array(["A", "B", "C d"])[[rng.choice(3, p=fate[c]) for c in clone[~early]]]
-    members = sparse.csr_matrix((np.ones(len(clone)), (np.arange(len(clone)), clone)), shape=(len(clone), n_clones))
+    members = sparse.csr_matrix(
+        (np.ones(len(clone)), (np.arange(len(clone)), clone)), shape=(len(clone), n_clones)
+    )
     return members, early, classes, fate[clone[early]], size[clone[early]]
 
 
@@ -33,7 +35,9 @@ def test_true_fates_score_high_and_others_do_not():
     assert (truth.loc[NAMES, "auroc"] > 0.9).all()
     assert (truth["correlation"] > 0.6).all()
     rng = np.random.default_rng(1)
-    shuffled = clonal_fate(members, rng.permutation(fate), classes, n_descendants=rng.permutation(size), **options)
+    shuffled = clonal_fate(
+        members, rng.permutation(fate), classes, n_descendants=rng.permutation(size), **options
+    )
     # the standard error of an AUROC of 400 clones, 80 of them positive, is 0.036
     np.testing.assert_allclose(shuffled.loc[NAMES, "auroc"], 0.5, atol=0.11)
     np.testing.assert_allclose(shuffled["correlation"], 0, atol=0.15)
@@ -48,7 +52,9 @@ def test_scores_by_hand():
     classes = np.array(list("AABABBAA"))
     fate = np.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5], [0.6, 0.4]])
     number = np.array([1.0, 3.0, 2.0, 8.0])
-    table = clonal_fate(members, fate, classes, names=["A", "B"], early=early, late=~early, n_descendants=number)
+    table = clonal_fate(
+        members, fate, classes, names=["A", "B"], early=early, late=~early, n_descendants=number
+    )
     # shares of A, predicted (1 + 3 * 0.2) / 4, 0.5, 0.6, and observed 2/3, 1/2, 0
     predicted, observed = [0.4, 0.5, 0.6], [2 / 3, 1 / 2, 0]
     assert table["n_clones"].tolist() == [3, 3, 3]
@@ -56,12 +62,16 @@ def test_scores_by_hand():
     assert table["n_positive"].tolist() == [2, 2, 0]
     # both clones with the fate are ranked below the one without
     assert table.loc["A", "auroc"] == 0.0
-    assert table.loc["clone size", "correlation"] == pytest.approx(spearmanr([2, 2, 8], [1.5, 2, 1]).statistic)
+    assert table.loc["clone size", "correlation"] == pytest.approx(
+        spearmanr([2, 2, 8], [1.5, 2, 1]).statistic
+    )
     even = clonal_fate(members, fate, classes, names=["A", "B"], early=early, late=~early)
     # without numbers of descendants the first clone is predicted 0.6, as is the third
     assert even.index.tolist() == ["A", "B"]
     assert even.loc["A", "auroc"] == pytest.approx(0.25)
-    several = clonal_fate(members, fate, classes, names=["A", "B"], early=early, late=~early, min_late=2)
+    several = clonal_fate(
+        members, fate, classes, names=["A", "B"], early=early, late=~early, min_late=2
+    )
     assert several["n_clones"].tolist() == [2, 2]
 
 
@@ -71,7 +81,9 @@ def test_sparse_dense_and_cells_without_prediction():
     table = clonal_fate(members, fate, classes, n_descendants=size, **options)
     dense = clonal_fate(members.toarray() > 0, fate, classes, n_descendants=size, **options)
     assert table.equals(dense)
-    assert table.equals(clonal_fate(sparse.coo_array(members), fate, classes, n_descendants=size, **options))
+    assert table.equals(
+        clonal_fate(sparse.coo_array(members), fate, classes, n_descendants=size, **options)
+    )
     holes = fate.copy()
     holes[::2] = np.nan
     kept = early.copy()
@@ -82,7 +94,9 @@ def test_sparse_dense_and_cells_without_prediction():
 
 def test_nothing_to_tell_apart():
     members, early, _, fate, _ = _lineages(60)
-    table = clonal_fate(members, fate, np.full((~early).sum(), "A"), names=NAMES, early=early, late=~early)
+    table = clonal_fate(
+        members, fate, np.full((~early).sum(), "A"), names=NAMES, early=early, late=~early
+    )
     assert table["auroc"].isna().all()
     assert table["correlation"].isna().all()
 
@@ -93,18 +107,32 @@ def test_nothing_to_tell_apart():
         ({"early": [0, 1]}, TypeError, "`early` holds int64: pass a boolean mask"),
         ({"late": np.ones(3, bool)}, ValueError, "`late` has shape \\(3,\\)"),
         ({"late": True}, ValueError, "`early` and `late` share"),
-        ({"fate": np.ones((3, 3))}, ValueError, "`fate` has shape \\(3, 3\\): pass one row for each"),
+        (
+            {"fate": np.ones((3, 3))},
+            ValueError,
+            "`fate` has shape \\(3, 3\\): pass one row for each",
+        ),
         ({"fate": -1.0}, ValueError, "`fate` has negative or infinite values"),
         ({"classes": ["A"]}, ValueError, "`classes` has shape \\(1,\\)"),
         ({"names": ["A", "A", "B"]}, ValueError, "`names` has duplicates"),
         ({"n_descendants": np.ones(2)}, ValueError, "`n_descendants` has shape \\(2,\\)"),
         ({"min_late": 0}, ValueError, "`min_late` is 0"),
-        ({"min_late": 10_000}, ValueError, "`clones` has no clone with a predicted early cell and 10000 late"),
+        (
+            {"min_late": 10_000},
+            ValueError,
+            "`clones` has no clone with a predicted early cell and 10000 late",
+        ),
     ],
 )
 def test_bad_input(change, error, message):
     members, early, classes, fate, _ = _lineages(20)
-    options = {"fate": fate, "classes": classes, "names": NAMES, "early": early, "late": ~early} | change
+    options = {
+        "fate": fate,
+        "classes": classes,
+        "names": NAMES,
+        "early": early,
+        "late": ~early,
+    } | change
     if options["late"] is True:
         options["late"] = np.ones(len(early), bool)
     if isinstance(options["fate"], float):

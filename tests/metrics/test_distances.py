@@ -32,7 +32,9 @@ def test_root_of_squared_cost_matches_sorted_samples(rng):
 def test_quantiles_of_gaussians_reach_the_closed_form():
     # W2 between N(0, 1) and N(3, 4) is sqrt(3^2 + (2 - 1)^2). 500 quantiles lose 1 % of the variance with the tails.
     q = norm.ppf((np.arange(500) + 0.5) / 500)[:, None]
-    assert metrics.wasserstein(q, 3 + 2 * q, p=2) == pytest.approx(np.sqrt(10), abs=0.01 / np.sqrt(10))
+    assert metrics.wasserstein(q, 3 + 2 * q, p=2) == pytest.approx(
+        np.sqrt(10), abs=0.01 / np.sqrt(10)
+    )
 
 
 @pytest.mark.parametrize("p", [1, 2])
@@ -45,7 +47,9 @@ def test_linear_images_of_gaussian_clouds(rng):
     # A symmetric positive map is optimal (Brenier), so W2 is the cost of following it.
     x = rng.normal(size=(400, 2))
     y = x @ np.array([[2.0, 0.3], [0.3, 0.5]])
-    assert metrics.wasserstein(x, y, p=2) == pytest.approx(np.sqrt(np.mean(np.sum((x - y) ** 2, axis=1))), rel=1e-9)
+    assert metrics.wasserstein(x, y, p=2) == pytest.approx(
+        np.sqrt(np.mean(np.sum((x - y) ** 2, axis=1))), rel=1e-9
+    )
 
 
 def test_weights_count_as_copies(rng):
@@ -67,7 +71,9 @@ def test_unit_of_the_state_is_the_unit_of_the_distance(rng, scale, p):
 def test_far_from_the_origin_nothing_cancels(rng):
     # Squared distances by expanding the square would lose all digits here.
     x, y = rng.normal(size=(2, 100, 2))
-    assert metrics.wasserstein(x + 1e6, y + 1e6, p=2) == pytest.approx(metrics.wasserstein(x, y, p=2), rel=1e-6)
+    assert metrics.wasserstein(x + 1e6, y + 1e6, p=2) == pytest.approx(
+        metrics.wasserstein(x, y, p=2), rel=1e-6
+    )
 
 
 def test_same_points_are_at_zero(rng):
@@ -133,7 +139,9 @@ def test_mmd_matches_the_sum_over_pairs(rng):
         return np.exp(-np.sum((a - b) ** 2) / (2 * h**2))
 
     def within(z, w):
-        pairs = [(w[i] * w[j], k(z[i], z[j])) for i in range(len(z)) for j in range(len(z)) if i != j]
+        pairs = [
+            (w[i] * w[j], k(z[i], z[j])) for i in range(len(z)) for j in range(len(z)) if i != j
+        ]
         return sum(a * b for a, b in pairs) / sum(a for a, _ in pairs)
 
     a, b = wx / wx.sum(), wy / wy.sum()
@@ -152,7 +160,10 @@ def test_mmd_of_gaussians_has_its_closed_form(rng):
 
 
 def test_mmd_is_unbiased(rng):
-    values = [metrics.mmd(rng.normal(size=(30, 2)), rng.normal(size=(30, 2)), bandwidth=1.0) for _ in range(300)]
+    values = [
+        metrics.mmd(rng.normal(size=(30, 2)), rng.normal(size=(30, 2)), bandwidth=1.0)
+        for _ in range(300)
+    ]
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(300)
     assert min(values) < 0
 
@@ -161,7 +172,10 @@ def test_mmd_is_unbiased(rng):
     ("arguments", "match"),
     [
         ({"x": np.ones((1, 2))}, "`x` has fewer than two points"),
-        ({"wx": np.array([1.0, 0.0, 0.0, 0.0])}, "`x` has fewer than two points of positive weight"),
+        (
+            {"wx": np.array([1.0, 0.0, 0.0, 0.0])},
+            "`x` has fewer than two points of positive weight",
+        ),
         ({"x": np.zeros((4, 2))}, "pass `bandwidth`"),
         ({"bandwidth": -1.0}, "`bandwidth` is -1.0"),
     ],
@@ -186,7 +200,9 @@ def test_mass_error():
 
 def test_noise_floor_is_the_distance_of_independent_samples(rng):
     x = rng.normal(size=(600, 2))
-    independent = [metrics.wasserstein(rng.normal(size=(300, 2)), rng.normal(size=(300, 2))) for _ in range(20)]
+    independent = [
+        metrics.wasserstein(rng.normal(size=(300, 2)), rng.normal(size=(300, 2))) for _ in range(20)
+    ]
     floor = metrics.noise_floor(x, n_repeats=10)
     assert abs(floor - np.mean(independent)) < 4 * np.std(independent)
     assert floor == metrics.noise_floor(x, n_repeats=10)

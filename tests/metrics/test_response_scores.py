@@ -68,7 +68,9 @@ def test_pairing_at_random_explains_less_than_nothing(rng):
     control, shift = rng.normal(size=(2000, 5)), np.full(5, 0.3)
     treated = rng.permutation(control) + shift
     # The error is twice the variance, 10, the response 5 times 0.09: 1 - 10 / 0.45, with 5 % for the sampling of both.
-    assert metrics.response_r2(treated - control, np.tile(shift, (2000, 1))) == pytest.approx(1 - 10 / 0.45, rel=0.05)
+    assert metrics.response_r2(treated - control, np.tile(shift, (2000, 1))) == pytest.approx(
+        1 - 10 / 0.45, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("score", [metrics.response_r2, metrics.unexplained])
@@ -119,10 +121,17 @@ def test_energy_distance_matches_the_sum_over_pairs(clouds):
     a, b = wx / wx.sum(), wy / wy.sum()
 
     def within(z, w):
-        pairs = [(w[i] * w[j], np.linalg.norm(z[i] - z[j])) for i in range(len(z)) for j in range(len(z)) if i != j]
+        pairs = [
+            (w[i] * w[j], np.linalg.norm(z[i] - z[j]))
+            for i in range(len(z))
+            for j in range(len(z))
+            if i != j
+        ]
         return sum(p * d for p, d in pairs) / sum(p for p, _ in pairs)
 
-    across = sum(a[i] * b[j] * np.linalg.norm(x[i] - y[j]) for i in range(len(x)) for j in range(len(y)))
+    across = sum(
+        a[i] * b[j] * np.linalg.norm(x[i] - y[j]) for i in range(len(x)) for j in range(len(y))
+    )
     expected = 2 * across - within(x, a) - within(y, b)
     assert metrics.energy_distance(x, y, wx, wy=wy) == pytest.approx(expected, rel=1e-9)
 
@@ -133,7 +142,9 @@ def test_energy_distance_is_that_of_pertpy_without_its_bias(clouds):
     pair = [np.linalg.norm(a[:, None] - b, axis=2) for a, b in ((x, x), (y, y), (x, y))]
     pertpy = 2 * pair[2].mean() - pair[0].mean() - pair[1].mean()
     spread = [d.sum() / (len(d) * (len(d) - 1)) for d in pair[:2]]
-    assert metrics.energy_distance(x, y) == pytest.approx(pertpy - spread[0] / 80 - spread[1] / 60, rel=1e-9)
+    assert metrics.energy_distance(x, y) == pytest.approx(
+        pertpy - spread[0] / 80 - spread[1] / 60, rel=1e-9
+    )
 
 
 def test_energy_distance_of_gaussians_has_its_closed_form(rng):
@@ -147,7 +158,10 @@ def test_energy_distance_of_gaussians_has_its_closed_form(rng):
 
 
 def test_energy_distance_is_unbiased(rng):
-    values = [metrics.energy_distance(rng.normal(size=(25, 3)), rng.normal(size=(40, 3))) for _ in range(300)]
+    values = [
+        metrics.energy_distance(rng.normal(size=(25, 3)), rng.normal(size=(40, 3)))
+        for _ in range(300)
+    ]
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(300)
     assert min(values) < 0
 
@@ -157,7 +171,9 @@ def test_a_cloud_far_away_is_at_twice_the_distance(rng):
     far = np.array([1e6, 0, 0])
     assert metrics.energy_distance(x, y + far) == pytest.approx(2e6, rel=1e-5)
     # the offset that both share takes no digits
-    assert metrics.energy_distance(x + far, y + far) == pytest.approx(metrics.energy_distance(x, y), abs=1e-8)
+    assert metrics.energy_distance(x + far, y + far) == pytest.approx(
+        metrics.energy_distance(x, y), abs=1e-8
+    )
 
 
 # --- enrichment
@@ -166,7 +182,11 @@ def test_a_cloud_far_away_is_at_twice_the_distance(rng):
 def test_enrichment_counts_neighbours_as_cellot_does(rng):
     # As many cells of both: k neighbours each, the cell itself left out.
     x, y, k = rng.normal(size=(120, 3)), rng.normal(size=(120, 3)) + 0.7, 12
-    near = NearestNeighbors(n_neighbors=k + 1).fit(np.r_[x, y]).kneighbors(x, return_distance=False)[:, 1:]
+    near = (
+        NearestNeighbors(n_neighbors=k + 1)
+        .fit(np.r_[x, y])
+        .kneighbors(x, return_distance=False)[:, 1:]
+    )
     # The cell that is left out hands on its mass: its 119 companions count 120 / 119 each, a little more than its 120
     # counterparts, so the twelfth neighbour counts in part.
     assert metrics.enrichment(x, y, k=k) == pytest.approx(np.mean(near >= 120), abs=2 / 119)
@@ -261,7 +281,9 @@ def test_feature_correlations_heed_no_unit_and_no_constant_feature(rng):
     assert metrics.feature_correlation_r(x * units + 4, y) == pytest.approx(expected, rel=1e-6)
     # 0.1 has no exact mean, so rounding gives it a spread
     constant = np.full((100, 1), 0.1)
-    assert metrics.feature_correlation_r(np.c_[x, constant], np.c_[y, y[:, :1]]) == pytest.approx(expected, rel=1e-9)
+    assert metrics.feature_correlation_r(np.c_[x, constant], np.c_[y, y[:, :1]]) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 def test_feature_correlations_of_those_that_vary_most_when_treated(rng):
@@ -286,7 +308,9 @@ def test_scores_do_not_depend_on_order_or_the_size_of_weights(score, clouds, rng
     x, y, wx, wy = clouds
     expected = reweighted(score, x, y, wx, wy)
     i, j = rng.permutation(len(x)), rng.permutation(len(y))
-    assert reweighted(score, x[i], y[j], 7 * wx[i], 0.1 * wy[j]) == pytest.approx(expected, rel=1e-9)
+    assert reweighted(score, x[i], y[j], 7 * wx[i], 0.1 * wy[j]) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("score", CLOUD_SCORES, ids=lambda s: s.__name__)
@@ -305,7 +329,9 @@ def test_cells_without_weight_do_not_count(score, clouds):
 def test_scores_are_the_same_wherever_the_origin_is(score, clouds):
     x, y, wx, wy = clouds
     offset = np.array([1e3, -1e3, 5e3, 0])
-    assert reweighted(score, x + offset, y + offset, wx, wy) == pytest.approx(reweighted(score, x, y, wx, wy), rel=1e-6)
+    assert reweighted(score, x + offset, y + offset, wx, wy) == pytest.approx(
+        reweighted(score, x, y, wx, wy), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("score", CLOUD_SCORES, ids=lambda s: s.__name__)
@@ -324,9 +350,14 @@ def test_scores_name_wrong_input(score, clouds, arguments, match):
         score(**({"x": clouds[0], "y": clouds[1]} | arguments))
 
 
-@pytest.mark.parametrize("score", [metrics.energy_distance, metrics.enrichment], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "score", [metrics.energy_distance, metrics.enrichment], ids=lambda s: s.__name__
+)
 def test_scores_of_pairs_need_pairs_and_thin_in_proportion(score, rng):
-    x, y = np.concatenate([rng.normal(size=(800, 2)), rng.normal(size=(800, 2)) + 8]), rng.normal(size=(700, 2))
+    x, y = (
+        np.concatenate([rng.normal(size=(800, 2)), rng.normal(size=(800, 2)) + 8]),
+        rng.normal(size=(700, 2)),
+    )
     w = np.repeat([0.8, 0.2], 800)
     # 400 cells place a fifth of the weight elsewhere with a standard error of 0.02; the distance to there is 11
     error = 5 * 0.02 * (22 if score is metrics.energy_distance else 1)
@@ -347,7 +378,9 @@ def test_all_scores_are_those_of_the_functions(clouds, rng):
     found = score_response(x, w, y)
     n = min(1 / np.sum((w / w.sum()) ** 2), 60)
     expected = {
-        name: value(getattr(metrics, name), x, y, w, **({"k": n // 2} if name == "enrichment" else {}))
+        name: value(
+            getattr(metrics, name), x, y, w, **({"k": n // 2} if name == "enrichment" else {})
+        )
         for name in found
     }
     assert found == pytest.approx(expected, rel=1e-9)
@@ -356,8 +389,14 @@ def test_all_scores_are_those_of_the_functions(clouds, rng):
 
 def test_genes_and_states_are_told_apart(clouds, rng):
     x, y, w, _ = clouds
-    p, t = rng.gamma(2, size=(80, 30)).astype(np.float32), rng.gamma(3, size=(60, 30)).astype(np.float32)
-    states, genes = score_response(x, w, y), score_response(x, w, y, genes_predicted=p, genes_treated=t)
+    p, t = (
+        rng.gamma(2, size=(80, 30)).astype(np.float32),
+        rng.gamma(3, size=(60, 30)).astype(np.float32),
+    )
+    states, genes = (
+        score_response(x, w, y),
+        score_response(x, w, y, genes_predicted=p, genes_treated=t),
+    )
     for name in ("l2_of_means", "energy_distance", "mmd", "enrichment"):
         assert genes[name] == states[name]
     for name in ("pearson_of_means", "r2_of_means", "marginal_distance", "feature_correlation_r"):
@@ -369,7 +408,9 @@ def test_large_populations_are_thinned_but_for_their_means(rng):
     found = score_response(x, w, y, n_max=500, rng=3)
     assert found["l2_of_means"] == pytest.approx(metrics.l2_of_means(x, y, w))
     # four standard errors of the distance of means of 500 cells of unit spread; the energy has a slope below 2
-    assert found["energy_distance"] == pytest.approx(metrics.energy_distance(x, y, w), abs=4 * 2 * np.sqrt(2 / 500))
+    assert found["energy_distance"] == pytest.approx(
+        metrics.energy_distance(x, y, w), abs=4 * 2 * np.sqrt(2 / 500)
+    )
     assert found == score_response(x, w, y, n_max=500, rng=3)
 
 
@@ -377,7 +418,9 @@ def test_scores_that_are_not_defined_are_nan():
     same = np.ones((20, 1))
     found = score_response(same, None, same)
     assert found["energy_distance"] == found["mmd"] == found["l2_of_means"] == 0
-    assert np.isnan([found["pearson_of_means"], found["r2_of_means"], found["feature_correlation_r"]]).all()
+    assert np.isnan(
+        [found["pearson_of_means"], found["r2_of_means"], found["feature_correlation_r"]]
+    ).all()
     assert np.isnan(bootstrap(same, None, same, n_boot=5)["r2_of_means"]).all()
 
 
@@ -390,8 +433,14 @@ def test_scores_that_are_not_defined_are_nan():
         ({"predicted": np.full((4, 2), np.nan)}, "`predicted` has 8 values"),
         ({"genes_treated": np.ones((5, 9))}, "`genes_predicted` is missing"),
         ({"genes_predicted": np.ones((4, 9))}, "`genes_treated` is missing"),
-        ({"genes_predicted": np.ones((4, 9)), "genes_treated": np.ones((5, 8))}, r"`genes_treated` has shape \(5, 8\)"),
-        ({"genes_predicted": np.ones((3, 9)), "genes_treated": np.ones((5, 9))}, "for each of the 4 cells"),
+        (
+            {"genes_predicted": np.ones((4, 9)), "genes_treated": np.ones((5, 8))},
+            r"`genes_treated` has shape \(5, 8\)",
+        ),
+        (
+            {"genes_predicted": np.ones((3, 9)), "genes_treated": np.ones((5, 9))},
+            "for each of the 4 cells",
+        ),
         (
             {"genes_predicted": np.full((4, 9), np.nan), "genes_treated": np.ones((5, 9))},
             "`genes_predicted` has values",
@@ -415,7 +464,9 @@ def test_bootstrap_keeps_the_scores_and_reproduces(clouds):
     assert all(low <= middle <= high for middle, low, high in found.values())
     assert found == bootstrap(x, w, y, n_boot=20, rng=1)
     wide, narrow = (bootstrap(x, w, y, n_boot=200, level=level) for level in (0.95, 0.5))
-    assert all(wide[name][1] <= narrow[name][1] <= narrow[name][2] <= wide[name][2] for name in wide)
+    assert all(
+        wide[name][1] <= narrow[name][1] <= narrow[name][2] <= wide[name][2] for name in wide
+    )
 
 
 def test_neighbours_beyond_twice_the_mass_do_not_count_when_resampled(rng):
@@ -426,7 +477,9 @@ def test_neighbours_beyond_twice_the_mass_do_not_count_when_resampled(rng):
     assert near.shape[1] < order.shape[1]
     for _ in range(20):
         p, q = rng.multinomial(300, a) / 300, rng.multinomial(200, b) / 200
-        assert shares(near, p, q, mass=mass) == pytest.approx(shares(order, p, q, mass=mass), rel=1e-12)
+        assert shares(near, p, q, mass=mass) == pytest.approx(
+            shares(order, p, q, mass=mass), rel=1e-12
+        )
 
 
 @pytest.mark.slow
@@ -445,26 +498,36 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     draws = rng.normal(size=(300, 2, n, 2))
     truth["enrichment"] = np.mean([metrics.enrichment(a + [1, 0], b, k=30) for a, b in draws])
     for _ in range(n_repeats):
-        found = bootstrap(rng.normal(size=(n, 2)) + [1, 0], None, rng.normal(size=(n, 2)), n_boot=80, level=level)
+        found = bootstrap(
+            rng.normal(size=(n, 2)) + [1, 0], None, rng.normal(size=(n, 2)), n_boot=80, level=level
+        )
         for name in hits:
             hits[name] += found[name][1] <= truth[name] <= found[name][2]
     for name, count in hits.items():
         # four binomial standard errors, and the few per cent by which the ends of 80 draws miss theirs
-        assert count / n_repeats == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / n_repeats)), name
+        assert count / n_repeats == pytest.approx(
+            level, abs=4 * np.sqrt(level * (1 - level) / n_repeats)
+        ), name
 
 
 def test_intervals_narrow_as_cells_are_added(rng):
     widths = []
     for n in (100, 400):
         found = bootstrap(rng.normal(size=(n, 3)) + 1, None, rng.normal(size=(n, 3)), n_boot=200)
-        widths.append([found[name][2] - found[name][1] for name in ("l2_of_means", "energy_distance")])
+        widths.append(
+            [found[name][2] - found[name][1] for name in ("l2_of_means", "energy_distance")]
+        )
     # four times the cells, half the width; quantiles of 200 draws scatter by a sixth
     assert np.divide(*widths) == pytest.approx([2, 2], rel=0.35)
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
-    [({"n_boot": 1}, "`n_boot` is 1"), ({"level": 1.0}, "`level` is 1.0"), ({"level": 95}, "`level` is 95")],
+    [
+        ({"n_boot": 1}, "`n_boot` is 1"),
+        ({"level": 1.0}, "`level` is 1.0"),
+        ({"level": 95}, "`level` is 95"),
+    ],
 )
 def test_bootstrap_names_wrong_input(clouds, arguments, match):
     with pytest.raises(ValueError, match=match):

@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 # method -> value of the first fold; every further fold has a tenth more
-VALUES = {"flow": 0.2, "gaussian": 0.5, "mean_shift": 0.7, "copy": 0.6, "identity": 2.0, "observed": 0.1}
+VALUES = {
+    "flow": 0.2,
+    "gaussian": 0.5,
+    "mean_shift": 0.7,
+    "copy": 0.6,
+    "identity": 2.0,
+    "observed": 0.1,
+}
 PAIRED = ("flow", "gaussian", "mean_shift", "identity")
 
 
 def give_evaluation(
-    adata: AnnData, folds: Sequence[str] = ("a", "b"), targets: Sequence[str] = ("drug",), key: str = "scdiffot"
+    adata: AnnData,
+    folds: Sequence[str] = ("a", "b"),
+    targets: Sequence[str] = ("drug",),
+    key: str = "scdiffot",
 ) -> AnnData:
     """Intervals reach from a tenth less to two tenths more than the value; values of both metrics are the same."""
     rows = [

@@ -91,7 +91,11 @@ def give_landscape(adata: AnnData) -> AnnData:
     x, y = np.linspace(-3, 5, 33), np.linspace(-4, 4, 41)
     xx, yy = np.meshgrid(x, y)
     square = np.stack([(xx - t) ** 2 + yy**2 for t in times])
-    wells = [(t, name, t, float(i), 1.0) for t in times for i, name in enumerate(adata.obs["cell_type"].cat.categories)]
+    wells = [
+        (t, name, t, float(i), 1.0)
+        for t in times
+        for i, name in enumerate(adata.obs["cell_type"].cat.categories)
+    ]
     adata.uns["scdiffot"][LANDSCAPE] = {
         "basis": "X_pca",
         "cell_key": "cell_type",
@@ -113,7 +117,11 @@ def give_trends(adata: AnnData, n_genes: int = 4) -> AnnData:
     slope = np.arange(n_genes) * (np.arange(len(types))[:, None] == np.arange(n_genes) % len(types))
     mean = 1 + slope[:, None] * times[:, None]
     ranking = pd.DataFrame(
-        {"gene": np.tile(genes, len(types)), "fate": np.repeat(types, n_genes), "effect": slope.ravel()}
+        {
+            "gene": np.tile(genes, len(types)),
+            "fate": np.repeat(types, n_genes),
+            "effect": slope.ravel(),
+        }
     )
     adata.uns["scdiffot"][TRAJECTORY_GENES] = {
         "cell_key": "cell_type",

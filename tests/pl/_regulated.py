@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 GENES = ["Alpha", "Beta", "ENSMUSG00000064351.1-antisense", "Delta"]
 
 
-def give_regulation(adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False) -> AnnData:
+def give_regulation(
+    adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False
+) -> AnnData:
     """Alpha activates Beta, Beta represses Delta, Alpha activates itself; an edge from Delta to Alpha is not stable.
 
     In every further group (or time) all are half as large.
@@ -24,7 +26,12 @@ def give_regulation(adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, p
     mean = np.zeros((4, 4), np.float32)
     stability = np.full((4, 4), 0.5, np.float32)
     # targets in rows
-    for target, regulator, weight, share in [(1, 0, 2.0, 1.0), (3, 1, -4.0, 0.9), (0, 0, 1.0, 0.95), (0, 3, 3.0, 0.7)]:
+    for target, regulator, weight, share in [
+        (1, 0, 2.0, 1.0),
+        (3, 1, -4.0, 0.9),
+        (0, 0, 1.0, 0.95),
+        (0, 3, 3.0, 0.7),
+    ]:
         mean[target, regulator], stability[target, regulator] = weight, share
     factors = 0.5 ** np.arange(len(pairs), dtype=np.float32)[:, None, None]
     adata.uns["scdiffot"][REGULATION] = {
@@ -41,14 +48,18 @@ def give_regulation(adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, p
     return adata
 
 
-def give_growth_genes(adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False) -> AnnData:
+def give_growth_genes(
+    adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False
+) -> AnnData:
     """In the first group Delta lowers growth most; in every further one the genes move up by one."""
     pairs = [(name, t) for name in groups for t in ((0.0, 1.0) if per_time else (np.nan,))]
     tables = []
     for k, (name, t) in enumerate(pairs):
         effect = np.roll([0.1, 0.2, 0.3, -0.4], -k)
         order = np.argsort(-np.abs(effect))
-        table = pd.DataFrame({"gene": np.array(GENES, dtype=object)[order], "group": name, "time": t})
+        table = pd.DataFrame(
+            {"gene": np.array(GENES, dtype=object)[order], "group": name, "time": t}
+        )
         table["mean"], table["sd"] = 2 * effect[order], 0.5
         table["stability"], table["effect"] = 0.8, effect[order]
         tables.append(table)

@@ -23,11 +23,20 @@ def ready(fitted, give_response):
     from _regulated import give_growth_genes, give_regulation
 
     columns = ["w1", "w1_previous", "w1_next", "w1_pooled", "w1_mccann", "w1_floor"]
-    table = pd.DataFrame([[1.0, 3.0, 2.0, 1.8, 1.2, 0.4]], columns=columns, index=["1"]).assign(time=1.0)
+    table = pd.DataFrame([[1.0, 3.0, 2.0, 1.8, 1.2, 0.4]], columns=columns, index=["1"]).assign(
+        time=1.0
+    )
     fitted.uns["scdiffot"]["validation"] = table
     fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
     sdo.tl.project(fitted, "umap")
-    for give in (give_fates, give_ancestry, give_landscape, give_trends, give_perturbations, give_response):
+    for give in (
+        give_fates,
+        give_ancestry,
+        give_landscape,
+        give_trends,
+        give_perturbations,
+        give_response,
+    ):
         give(fitted)
     # one group, for one axes
     for give in (give_regulation, give_growth_genes):

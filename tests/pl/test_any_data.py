@@ -110,7 +110,9 @@ def test_diffusion_maps_without_their_trivial_component(ready):
     for plot in (sdo.pl.velocity, sdo.pl.growth):
         ax = plot(ready, basis="diffmap", show=False)
         points = np.asarray(ax.collections[0].get_offsets())
-        np.testing.assert_allclose(np.sort(points, axis=0), np.sort(components[:, 1:], axis=0), rtol=1e-6)
+        np.testing.assert_allclose(
+            np.sort(points, axis=0), np.sort(components[:, 1:], axis=0), rtol=1e-6
+        )
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("DC1", "DC2")
     ax = sdo.pl.response(ready, "embedding", basis="diffmap", show=False)
     assert np.ptp(np.asarray(ax.collections[-1].get_offsets()), axis=0).min() > 1
@@ -168,7 +170,11 @@ def test_growth_that_is_not_known(ready):
 @pytest.mark.parametrize(
     ("color", "error", "message"),
     [
-        ("cel_type", KeyError, "`color` is 'cel_type', which is no column of obs. Did you mean 'cell_type'"),
+        (
+            "cel_type",
+            KeyError,
+            "`color` is 'cel_type', which is no column of obs. Did you mean 'cell_type'",
+        ),
         ("0", KeyError, "`color` is '0', which is no column of obs"),
         (["time", "cell_type"], TypeError, "`color` is a list: pass the name of a column"),
     ],
@@ -184,7 +190,9 @@ def test_axes_of_another_projection(ready, paths, name):
     figure = plt.figure()
     for projection in ("polar", "3d", "hammer"):
         ax = figure.add_subplot(projection=projection)
-        with pytest.raises(ValueError, match=f"`ax` has the projection '{projection}'.*'rectilinear'"):
+        with pytest.raises(
+            ValueError, match=f"`ax` has the projection '{projection}'.*'rectilinear'"
+        ):
             every_plot(paths)[name](ready, ax=ax)
         assert count_artists(ax) == count_artists(figure.add_subplot(projection=projection))
 
@@ -198,7 +206,9 @@ def test_surfaces_need_axes_of_three_dimensions(ready, projection):
 
 COLUMN_PLOTS = {
     "velocity": lambda a, c: sdo.pl.velocity(a, color=c, return_fig=True),
-    "trajectories": lambda a, c: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0), color=c, return_fig=True),
+    "trajectories": lambda a, c: sdo.pl.trajectories(
+        a, sdo.tl.simulate(a, 0), color=c, return_fig=True
+    ),
     "fate": lambda a, c: sdo.pl.fate(a, kind="composition", groupby=c, return_fig=True),
     "slices": lambda a, c: sdo.pl.slices(a, spatial_key="X_umap", color=c, return_fig=True),
     "libraries": lambda a, c: sdo.pl.slices(a, c, spatial_key="X_umap", return_fig=True),
@@ -216,9 +226,13 @@ def test_columns_of_lists_are_named(ready, plot, value):
 
 @pytest.mark.parametrize("plot", COLUMN_PLOTS)
 def test_columns_of_different_labels(ready, plot):
-    ready.obs["mixed"] = pd.Series(np.resize(np.array([1, "B"], dtype=object), ready.n_obs), index=ready.obs_names)
+    ready.obs["mixed"] = pd.Series(
+        np.resize(np.array([1, "B"], dtype=object), ready.n_obs), index=ready.obs_names
+    )
     COLUMN_PLOTS[plot](ready, "mixed").canvas.draw()
-    ready.obs["mixed"] = pd.Series(np.resize(np.array([1, "1"], dtype=object), ready.n_obs), index=ready.obs_names)
+    ready.obs["mixed"] = pd.Series(
+        np.resize(np.array([1, "1"], dtype=object), ready.n_obs), index=ready.obs_names
+    )
     with pytest.raises(ValueError, match=r"`\w+` .*mixed.* holds different values that read '1'"):
         COLUMN_PLOTS[plot](ready, "mixed")
 
@@ -265,10 +279,15 @@ def test_cells_that_do_not_move(ready, kind):
 
 def test_paths_by_fate_without_fates_or_target_cells(ready, paths):
     early = ready[ready.obs["time"] < ready.obs["time"].max()].copy()
-    with pytest.raises(ValueError, match="`adata` has no cells of the time .*pass all cells of the fit, or by='time'"):
+    with pytest.raises(
+        ValueError,
+        match="`adata` has no cells of the time .*pass all cells of the fit, or by='time'",
+    ):
         sdo.pl.trajectories(early, paths, by="fate")
     untyped = ready.copy()
-    untyped.obs["cell_type"] = untyped.obs["cell_type"].astype(object).where(untyped.obs["time"] < 2)
+    untyped.obs["cell_type"] = (
+        untyped.obs["cell_type"].astype(object).where(untyped.obs["time"] < 2)
+    )
     ax = sdo.pl.trajectories(untyped, paths, by="fate", show=False)
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"unknown"}
     del ready.uns["scdiffot"]["fate"]

@@ -38,7 +38,9 @@ def many(fitted):
 
 def _shown(ax):
     """Points and values of the cells that have some."""
-    cells = [c for c in ax.collections if isinstance(c, PathCollection) and c.get_array() is not None]
+    cells = [
+        c for c in ax.collections if isinstance(c, PathCollection) and c.get_array() is not None
+    ]
     assert len(cells) == 1
     return np.asarray(cells[0].get_offsets()), np.asarray(cells[0].get_array())
 
@@ -88,7 +90,9 @@ def test_composition_is_the_mean_with_its_standard_error(ready):
     table = ready.obsm[KEYS.fate][followed.to_numpy()]
     by_type = table.groupby(ready.obs["cell_type"][followed], observed=True)
     bars = [b for b in ax.patches if b.get_width() > 0]
-    widths = np.array([[b.get_width() for b in bars if round(b.get_y() + 0.4) == -i] for i in range(2)])
+    widths = np.array(
+        [[b.get_width() for b in bars if round(b.get_y() + 0.4) == -i] for i in range(2)]
+    )
     np.testing.assert_allclose(widths, by_type.mean()[["A", "B"]])
     assert [to_rgb(b.get_facecolor()) for b in bars[::2]] == [to_rgb(c) for c in COLORS.values()]
     whiskers = [c for c in ax.collections if isinstance(c, LineCollection)]
@@ -105,7 +109,9 @@ def test_a_single_cell_has_the_error_of_its_trajectories(ready):
     ready.obsm[KEYS.fate][(~first).to_numpy()] = np.nan
     ready.obsm[KEYS.fate].loc[ready.obs_names[first][1:]] = np.nan
     ax = sdo.pl.fate(ready, kind="composition", groupby="name", show=False)
-    whiskers = [s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()]
+    whiskers = [
+        s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()
+    ]
     np.testing.assert_allclose([np.ptp(s[:, 0]) / 2 for s in whiskers], 0.05)
     assert len(ax.get_yticklabels()) == 1
 
@@ -116,7 +122,9 @@ def test_alluvial_heights_are_masses(ready):
     counts = [np.bincount(ready.obs["cell_type"].cat.codes[ready.obs["time"] == t]) for t in (0, 1)]
     flows = ready.uns["scdiffot"]["fate"]["flows"]
     start, joining = np.array(counts) / np.sum(counts)
-    np.testing.assert_allclose(heights, [*start, *joining + flows[0].sum(axis=0)[:2], *flows[1].sum(axis=0)[:2]])
+    np.testing.assert_allclose(
+        heights, [*start, *joining + flows[0].sum(axis=0)[:2], *flows[1].sum(axis=0)[:2]]
+    )
     # growth shows
     np.testing.assert_allclose(sum(heights[-2:]), 1.5 * sum(heights[2:4]))
     bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
@@ -151,7 +159,10 @@ def test_ancestry_composition(ready):
     np.testing.assert_allclose([b.get_width() for b in ax.patches], [0.2, 0.9])
     assert ax.get_xlabel() == "share of the ancestors"
     found["weighted"] = True
-    assert sdo.pl.ancestry(ready, kind="composition", show=False).get_xlabel() == "mass of the ancestors"
+    assert (
+        sdo.pl.ancestry(ready, kind="composition", show=False).get_xlabel()
+        == "mass of the ancestors"
+    )
     _, ax = plt.subplots()
     sdo.pl.ancestry(ready, ax=ax)
     assert ax.get_legend().get_title().get_text() == "ancestors of"
@@ -164,7 +175,10 @@ def test_landscape_has_a_panel_for_every_time(ready, kind):
     assert [ax.get_title() for ax in axes] == ["time 0", "time 1", "time 2"]
     assert len(sdo.pl.landscape(ready, kind=kind, times=[0, 2], show=False)) == 2
     ready.uns["scdiffot"]["landscape"].pop("basins")
-    assert sdo.pl.landscape(ready, kind=kind, quantity="lambda", times=["1"], show=False).get_title() == "time 1"
+    assert (
+        sdo.pl.landscape(ready, kind=kind, quantity="lambda", times=["1"], show=False).get_title()
+        == "time 1"
+    )
 
 
 def test_paths_lie_on_the_surface(ready):
@@ -172,7 +186,9 @@ def test_paths_lie_on_the_surface(ready):
     # to the middle of every well, on its axis
     states = np.zeros_like(paths.states)
     states[..., 0] = paths.times[:, None]
-    ax = sdo.pl.landscape(ready, kind="surface", times=[2], paths=replace(paths, states=states), show=False)
+    ax = sdo.pl.landscape(
+        ready, kind="surface", times=[2], paths=replace(paths, states=states), show=False
+    )
     x, y, z = (np.asarray(v) for v in ax.lines[0].get_data_3d())
     inside = np.isfinite(z)
     assert inside[-1]
@@ -276,12 +292,24 @@ def _axes(n):
         (lambda a: sdo.pl.fate(a, kind=np.array(["embedding"])), TypeError, "`kind` is a ndarray"),
         (lambda a: sdo.pl.fate(a, fates=3), TypeError, "`fates` is a int: pass a name"),
         (lambda a: sdo.pl.fate(a, kind="composition", groupby=""), KeyError, "`groupby` is ''"),
-        (lambda a: sdo.pl.fate(a, kind="composition", groupby=np.zeros(2)), TypeError, "`groupby` is a ndarray"),
+        (
+            lambda a: sdo.pl.fate(a, kind="composition", groupby=np.zeros(2)),
+            TypeError,
+            "`groupby` is a ndarray",
+        ),
         (lambda a: sdo.pl.ancestry(a, types=True), TypeError, "`types` is a bool: pass a name"),
         (lambda a: sdo.pl.landscape(a, n_max=None), TypeError, "`n_max` is a NoneType"),
-        (lambda a: sdo.pl.fate(a, fates=["C"]), KeyError, "`fates` has 'C'.*There is 'A', 'B', 'outside'"),
+        (
+            lambda a: sdo.pl.fate(a, fates=["C"]),
+            KeyError,
+            "`fates` has 'C'.*There is 'A', 'B', 'outside'",
+        ),
         (lambda a: sdo.pl.fate(a, fates=[]), ValueError, "`fates` is empty"),
-        (lambda a: sdo.pl.fate(a, kind="composition", groupby="cel_type"), KeyError, "Did you mean 'cell_type'"),
+        (
+            lambda a: sdo.pl.fate(a, kind="composition", groupby="cel_type"),
+            KeyError,
+            "Did you mean 'cell_type'",
+        ),
         (lambda a: sdo.pl.fate(a, basis="tsne"), KeyError, "`basis` is 'tsne'"),
         (lambda a: sdo.pl.fate(a, ax=_axes(3)), ValueError, "pass 1, or 2 .a panel for every fate"),
         (lambda a: sdo.pl.ancestry(a, kind="alluvial"), ValueError, "`kind` is 'alluvial'"),
@@ -290,7 +318,11 @@ def _axes(n):
         (lambda a: sdo.pl.landscape(a, kind="map"), ValueError, "`kind` is 'map'"),
         (lambda a: sdo.pl.landscape(a, quantity="growth"), ValueError, "`quantity` is 'growth'"),
         (lambda a: sdo.pl.landscape(a, n_max=0), ValueError, "`n_max` is 0"),
-        (lambda a: sdo.pl.landscape(a, times=[0.5]), KeyError, "`times` has 0.5, at which there is no landscape"),
+        (
+            lambda a: sdo.pl.landscape(a, times=[0.5]),
+            KeyError,
+            "`times` has 0.5, at which there is no landscape",
+        ),
         (lambda a: sdo.pl.landscape(a, times=[]), ValueError, "`times` is empty"),
         (lambda a: sdo.pl.landscape(a, ax=_axes(2)), ValueError, "`ax` has 2 axes: pass 3"),
         (
@@ -298,8 +330,16 @@ def _axes(n):
             ValueError,
             "`ax` has the projection 'rectilinear'",
         ),
-        (lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0), by="type"), ValueError, "`by` is 'type'"),
-        (lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0, t1=1), by="fate"), ValueError, "simulate until then"),
+        (
+            lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0), by="type"),
+            ValueError,
+            "`by` is 'type'",
+        ),
+        (
+            lambda a: sdo.pl.trajectories(a, sdo.tl.simulate(a, 0, t1=1), by="fate"),
+            ValueError,
+            "simulate until then",
+        ),
     ],
 )
 def test_bad_input(ready, plot, error, message):
@@ -342,7 +382,9 @@ def test_types_of_a_modality(mdata, quick):
         mdata.uns["scdiffot"][name] = {**first.uns["scdiffot"][name], "cell_key": "rna:cell_type"}
     mdata.uns["scdiffot"]["landscape"]["basis"] = "rna:X_pca"
     ax = sdo.pl.fate(mdata, kind="composition", show=False)
-    assert {to_rgb(b.get_facecolor()) for b in ax.patches} == {to_rgb(c) for c in COLORS.values()} | {to_rgb("#404040")}
+    assert {to_rgb(b.get_facecolor()) for b in ax.patches} == {
+        to_rgb(c) for c in COLORS.values()
+    } | {to_rgb("#404040")}
     assert [t.get_text().partition("\n")[0] for t in ax.get_yticklabels()] == ["A", "B"]
     assert len(_everything(mdata)) == 8
 

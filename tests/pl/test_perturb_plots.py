@@ -26,7 +26,9 @@ def test_composition_without_and_with_the_change(ready):
     found = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
     np.testing.assert_allclose(widths[:, 0], found["control"])
     np.testing.assert_allclose(widths[:, 1], found["perturbed"])
-    assert [to_rgb(bar.get_facecolor()) for bar in ax.patches[:2]] == [to_rgb(c) for c in COLORS.values()]
+    assert [to_rgb(bar.get_facecolor()) for bar in ax.patches[:2]] == [
+        to_rgb(c) for c in COLORS.values()
+    ]
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert labels[:2] == ["A   control", "× 0.50   changed"]
     assert labels[-2:] == ["all cells   control", "× 0.75   changed"]
@@ -34,7 +36,9 @@ def test_composition_without_and_with_the_change(ready):
     # 95 % intervals, of shares that can be seen
     lengths = [np.ptp(c.get_segments()[0][:, 0]) for c in ax.collections]
     assert len(lengths) == 15
-    np.testing.assert_allclose(sorted(set(np.round(lengths, 6))), [2 * 1.96 * 0.01, 2 * 1.96 * 0.02])
+    np.testing.assert_allclose(
+        sorted(set(np.round(lengths, 6))), [2 * 1.96 * 0.01, 2 * 1.96 * 0.02]
+    )
 
 
 def test_shift_is_filled_where_certain(ready):
@@ -87,7 +91,12 @@ def test_errors(ready, plot, arguments, error, message):
 
 def test_several_need_a_name(ready):
     stored = ready.uns["scdiffot"][PERTURBATION]
-    stored["Spi1"] = {**stored["Gata1"], "name": "Spi1", "values": np.array([1.0]), "sustained": False}
+    stored["Spi1"] = {
+        **stored["Gata1"],
+        "name": "Spi1",
+        "values": np.array([1.0]),
+        "sustained": False,
+    }
     with pytest.raises(ValueError, match="`name` is missing, and there are several"):
         sdo.pl.perturb(ready)
     assert sdo.pl.perturb(ready, "Spi1", show=False).get_title() == "Spi1 set, at the start"

@@ -101,8 +101,12 @@ def _dimensions(course, quick, d):
 def test_low_dimensions(course, quick, d, kind):
     adata, paths = _dimensions(course, quick, d)
     ax = sdo.pl.velocity(adata, kind=kind, show=False)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (("time", "low 1") if d == 1 else ("low 1", "low 2"))
-    assert sdo.pl.trajectories(adata, paths, show=False).get_xlabel() == ("time" if d == 1 else "low 1")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        ("time", "low 1") if d == 1 else ("low 1", "low 2")
+    )
+    assert sdo.pl.trajectories(adata, paths, show=False).get_xlabel() == (
+        "time" if d == 1 else "low 1"
+    )
     assert sdo.pl.growth(adata, show=False).get_xlabel() == ("time" if d == 1 else "low 1")
     assert len(sdo.pl.population(adata, paths, show=False)) == 4
 
@@ -155,7 +159,12 @@ def test_grid_averages_velocities():
 
 
 def _colors(ax):
-    return {tuple(np.round(c, 3)) for p in ax.collections if isinstance(p, PathCollection) for c in p.get_facecolor()}
+    return {
+        tuple(np.round(c, 3))
+        for p in ax.collections
+        if isinstance(p, PathCollection)
+        for c in p.get_facecolor()
+    }
 
 
 def test_colours_of_cell_types(ready):
@@ -215,17 +224,29 @@ def test_points_are_rasterized(ready):
     ("plot", "error", "message"),
     [
         (lambda a, p: sdo.pl.velocity(a, kind="arrows"), ValueError, "`kind` is 'arrows'"),
-        (lambda a, p: sdo.pl.velocity(a, color="no"), KeyError, "`color` is 'no', which is no column"),
+        (
+            lambda a, p: sdo.pl.velocity(a, color="no"),
+            KeyError,
+            "`color` is 'no', which is no column",
+        ),
         (lambda a, p: sdo.pl.velocity(a, time=7), KeyError, "`time` is 7, no time"),
         (lambda a, p: sdo.pl.velocity(a, n_grid=1), ValueError, "`n_grid` is 1"),
         (lambda a, p: sdo.pl.velocity(a, color=np.zeros(3)), TypeError, "`color` is a ndarray"),
         (lambda a, p: sdo.pl.velocity(a, n_grid=float("nan")), TypeError, "`n_grid` is a float"),
-        (lambda a, p: sdo.pl.velocity(a, n_grid=10**9), ValueError, "`n_grid` is 1000000000: pass at most"),
+        (
+            lambda a, p: sdo.pl.velocity(a, n_grid=10**9),
+            ValueError,
+            "`n_grid` is 1000000000: pass at most",
+        ),
         (lambda a, p: sdo.pl.population(a, p, n_max="all"), TypeError, "`n_max` is a str"),
         (lambda a, p: sdo.pl.velocity(a, basis="tsne"), KeyError, "`basis` is 'tsne'"),
         (lambda a, p: sdo.pl.trajectories(a, p, n_max=0), ValueError, "`n_max` is 0"),
         (lambda a, p: sdo.pl.trajectories(a, p.states), TypeError, "`paths` is a ndarray"),
-        (lambda a, p: sdo.pl.population(a, p, ax=plt.subplots(1, 2)[1]), ValueError, "`ax` has 2 axes: pass 1, 3"),
+        (
+            lambda a, p: sdo.pl.population(a, p, ax=plt.subplots(1, 2)[1]),
+            ValueError,
+            "`ax` has 2 axes: pass 1, 3",
+        ),
         (lambda a, p: sdo.pl.growth(a, key="other"), KeyError, "run scdiffot.tl.fit"),
     ],
 )
@@ -236,7 +257,9 @@ def test_bad_input(ready, paths, plot, error, message):
 
 def test_velocities_must_have_been_projected(ready):
     del ready.obsm["scdiffot_velocity_umap"]
-    with pytest.raises(KeyError, match=r"has no velocities.*run scdiffot.tl.project\(adata, 'X_umap'"):
+    with pytest.raises(
+        KeyError, match=r"has no velocities.*run scdiffot.tl.project\(adata, 'X_umap'"
+    ):
         sdo.pl.velocity(ready, basis="umap")
 
 

@@ -136,7 +136,9 @@ def test_nothing_leaves_the_page(fitted, groups, plot):
         if ax.axison:
             # without those of ticks beyond the limits, which are not drawn
             low, high = sorted(ax.get_xlim())
-            artists += [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+            artists += [
+                label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high
+            ]
             artists += ax.get_yticklabels()
         for artist in artists:
             if getattr(artist, "get_text", lambda: "legend")():
@@ -172,14 +174,38 @@ def test_plots_change_nothing(ready, fingerprint):
         (lambda a: sdo.pl.growth_genes(a, genes=True), TypeError, "`genes` is a bool: pass a name"),
         (lambda a: sdo.pl.growth_genes(a, group=[3]), TypeError, "`group` holds 3: pass names"),
         (lambda a: sdo.pl.regulation(a, n_edges=0), ValueError, "`n_edges` is 0"),
-        (lambda a: sdo.pl.regulation(a, group="C"), KeyError, "`group` has 'C'.*There is 'A/1', 'B'"),
-        (lambda a: sdo.pl.regulation(a, genes=["alpha"]), KeyError, "`genes` has 'alpha'.*Did you mean 'Alpha'"),
+        (
+            lambda a: sdo.pl.regulation(a, group="C"),
+            KeyError,
+            "`group` has 'C'.*There is 'A/1', 'B'",
+        ),
+        (
+            lambda a: sdo.pl.regulation(a, genes=["alpha"]),
+            KeyError,
+            "`genes` has 'alpha'.*Did you mean 'Alpha'",
+        ),
         (lambda a: sdo.pl.regulation(a, genes=[]), ValueError, "`genes` is empty"),
-        (lambda a: sdo.pl.regulation(a, genes=[GENES[2]]), ValueError, "No edge .* lower `stability`"),
-        (lambda a: sdo.pl.regulation(a, ax=plt.subplots()[1]), ValueError, "`ax` has 1 axes: pass 2"),
+        (
+            lambda a: sdo.pl.regulation(a, genes=[GENES[2]]),
+            ValueError,
+            "No edge .* lower `stability`",
+        ),
+        (
+            lambda a: sdo.pl.regulation(a, ax=plt.subplots()[1]),
+            ValueError,
+            "`ax` has 1 axes: pass 2",
+        ),
         (lambda a: sdo.pl.growth_genes(a, n_genes=0), ValueError, "`n_genes` is 0"),
-        (lambda a: sdo.pl.growth_genes(a, genes=[]), ValueError, "`genes` is empty: pass some of 'Delta'"),
-        (lambda a: sdo.pl.growth_genes(a, genes=["beta"]), KeyError, "`genes` has 'beta'.*Did you mean 'Beta'"),
+        (
+            lambda a: sdo.pl.growth_genes(a, genes=[]),
+            ValueError,
+            "`genes` is empty: pass some of 'Delta'",
+        ),
+        (
+            lambda a: sdo.pl.growth_genes(a, genes=["beta"]),
+            KeyError,
+            "`genes` has 'beta'.*Did you mean 'Beta'",
+        ),
         (lambda a: sdo.pl.growth_genes(a, group=["A/1", "b"]), KeyError, "`group` has 'b'"),
     ],
 )

@@ -27,7 +27,9 @@ def _points(ax):
 
 
 def _intervals(ax):
-    return np.concatenate([np.array(c.get_segments())[:, :, 0] for c in ax.collections if c.get_segments()])
+    return np.concatenate(
+        [np.array(c.get_segments())[:, :, 0] for c in ax.collections if c.get_segments()]
+    )
 
 
 def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
@@ -58,7 +60,10 @@ def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
 def test_panels_and_methods(evaluated):
     axes = sdo.pl.response_evaluation(evaluated, methods=["flow", "copy"], show=False)
     # in the order in which they are read, not that of the table
-    assert [ax.get_xlabel().split(" (")[0] for ax in axes] == ["unexplained response of cells", "energy distance"]
+    assert [ax.get_xlabel().split(" (")[0] for ax in axes] == [
+        "unexplained response of cells",
+        "energy distance",
+    ]
     assert axes[0].get_xlim()[0] == 0
     # copies have no cells of their own, and no floor
     np.testing.assert_allclose(_points(axes[0])[:, 0], [0.2, 0.3])
@@ -92,12 +97,17 @@ def test_what_a_file_gives_back(evaluated, tmp_path):
     columns = ["split", "fold", "target", "method", "metric"]
     table = found.uns["scdiffot_response_evaluation"]
     found.uns["scdiffot_response_evaluation"] = table.astype(dict.fromkeys(columns, "category"))
-    points = [_points(sdo.pl.response_evaluation(a, "energy_distance", show=False)) for a in (evaluated, found)]
+    points = [
+        _points(sdo.pl.response_evaluation(a, "energy_distance", show=False))
+        for a in (evaluated, found)
+    ]
     np.testing.assert_array_equal(*points)
 
 
 def test_errors(evaluated):
-    with pytest.raises(KeyError, match=r"`metrics` has 'energydistance', .* mean 'energy_distance'"):
+    with pytest.raises(
+        KeyError, match=r"`metrics` has 'energydistance', .* mean 'energy_distance'"
+    ):
         sdo.pl.response_evaluation(evaluated, "energydistance")
     with pytest.raises(KeyError, match="`methods` has 'observed', which is none of them"):
         sdo.pl.response_evaluation(evaluated, methods=["observed"])
@@ -109,6 +119,7 @@ def test_errors(evaluated):
     with pytest.raises(ValueError, match="`ax` holds 1 axes for 2 metrics"):
         sdo.pl.response_evaluation(evaluated, ax=ax)
     with pytest.raises(
-        KeyError, match=r"`key` is 'other', .*: run scdiffot.tl.evaluate_response.* There is 'scdiffot'"
+        KeyError,
+        match=r"`key` is 'other', .*: run scdiffot.tl.evaluate_response.* There is 'scdiffot'",
     ):
         sdo.pl.response_evaluation(evaluated, key="other")

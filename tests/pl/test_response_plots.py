@@ -37,12 +37,20 @@ def test_genes_of_three_kinds_of_cells(responded):
     del responded.obs["scdiffot_survival"]
     ax = sdo.pl.response(responded, show=False)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1", "2"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["control", "predicted", "treated"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "control",
+        "predicted",
+        "treated",
+    ]
     medians = _medians(ax)
     predicted = responded.obs["scdiffot_effect_size"].notna().to_numpy()
     treated = (responded.obs["treatment"] == "drug").to_numpy()
-    np.testing.assert_allclose(medians["control"], np.median(responded.X[predicted], axis=0), atol=1e-5)
-    np.testing.assert_allclose(medians["treated"], np.median(responded.X[treated], axis=0), atol=1e-5)
+    np.testing.assert_allclose(
+        medians["control"], np.median(responded.X[predicted], axis=0), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        medians["treated"], np.median(responded.X[treated], axis=0), atol=1e-5
+    )
     after = responded.obsm["scdiffot_predicted"][predicted]
     np.testing.assert_allclose(medians["predicted"], np.median(after, axis=0), atol=1e-5)
 
@@ -90,11 +98,16 @@ def test_cells_over_each_other(responded):
     places, colors = _points(ax)
     treated = (responded.obs["treatment"] == "drug").to_numpy()
     found = places[colors == COLORS["treated"]]
-    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.sort(found, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6
+    )
     arrows = next(c for c in ax.collections if isinstance(c, Quiver))
     ends = np.c_[arrows.U, arrows.V]
     # every arrow is a response: up in the first gene, or down in the second
-    assert (np.isclose(ends[:, 1], 0, atol=1e-5) & (ends[:, 0] > 1.7) | np.isclose(ends[:, 0], 0, atol=1e-5)).all()
+    assert (
+        np.isclose(ends[:, 1], 0, atol=1e-5) & (ends[:, 0] > 1.7)
+        | np.isclose(ends[:, 0], 0, atol=1e-5)
+    ).all()
     assert ax.get_xlabel() == "0"
 
 
@@ -117,7 +130,9 @@ def test_effect_by_group(grouped):
     by_type = effect.groupby(grouped.obs["cell_type"], observed=True)
     assert _labels(ax) == [f"{name}  ({n})" for name, n in by_type.size().items()]
     assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#ff0000", "#0000ff"]
-    np.testing.assert_allclose([bar.get_x() for bar in ax.patches], by_type.quantile(0.25), rtol=1e-5)
+    np.testing.assert_allclose(
+        [bar.get_x() for bar in ax.patches], by_type.quantile(0.25), rtol=1e-5
+    )
     lines = [c.get_segments()[0] for c in ax.collections if isinstance(c, LineCollection)]
     medians = [line[0, 0] for line in lines if line[0, 0] == line[1, 0]]
     np.testing.assert_allclose(medians, by_type.median(), rtol=1e-5)
@@ -146,7 +161,9 @@ def test_survival_by_group(grouped):
     ends = [c.get_segments()[0][:, 0] for c in ax.collections if isinstance(c, LineCollection)]
     expected = by_type.quantile([0.05, 0.95]).unstack().loc[["B", "A"]]
     np.testing.assert_allclose(ends, expected, rtol=1e-5)
-    np.testing.assert_allclose([bar.get_x() for bar in ax.patches], by_type.quantile(0.25)[["B", "A"]], rtol=1e-5)
+    np.testing.assert_allclose(
+        [bar.get_x() for bar in ax.patches], by_type.quantile(0.25)[["B", "A"]], rtol=1e-5
+    )
 
 
 def test_features_by_group(grouped):
@@ -171,9 +188,17 @@ def test_fit_in_another_anndata(responded):
 
 
 def test_treated_cells_are_of_one_treatment_and_dose():
-    adata = sdo.datasets.perturbation_response(300, n_dims=3, n_genes=8, targets=("a", "b"), doses=(0.1, 1.0))
+    adata = sdo.datasets.perturbation_response(
+        300, n_dims=3, n_genes=8, targets=("a", "b"), doses=(0.1, 1.0)
+    )
     sdo.tl.fit_response(
-        adata, "condition", control="control", target=["a", "b"], dose_key="dose", n_steps=3, show_progress=False
+        adata,
+        "condition",
+        control="control",
+        target=["a", "b"],
+        dose_key="dose",
+        n_steps=3,
+        show_progress=False,
     )
     sdo.tl.predict_response(adata, target="b")
     sdo.tl.predict_response(adata, target="b", dose=0.1, key_added="low")
@@ -182,7 +207,9 @@ def test_treated_cells_are_of_one_treatment_and_dose():
         places, colors = _points(ax)
         treated = ((adata.obs["condition"] == "b") & (adata.obs["dose"] == expected)).to_numpy()
         found = places[colors == COLORS["treated"]]
-        np.testing.assert_allclose(np.sort(found, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6)
+        np.testing.assert_allclose(
+            np.sort(found, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6
+        )
     # a prediction is compared with nothing else
     for other in ({"target": "a"}, {"dose": 1.0}):
         with pytest.raises(ValueError, match="prediction under `key` 'low' is that of 'b' at 0.1"):
@@ -212,7 +239,9 @@ def test_modalities(mdata, give_response):
     features = sdo.get.response(mdata, "features")
     assert features.equals(sdo.get.response(adata, "features"))
     for layer in (None, "X"):
-        ours, theirs = (_medians(sdo.pl.response(a, layer=layer, show=False)) for a in (mdata, adata))
+        ours, theirs = (
+            _medians(sdo.pl.response(a, layer=layer, show=False)) for a in (mdata, adata)
+        )
         for kind in COLORS:
             np.testing.assert_allclose(ours[kind], theirs[kind])
 

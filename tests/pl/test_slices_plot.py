@@ -84,13 +84,20 @@ def test_overlay_draws_all_on_one(tissue):
     ax = sdo.pl.slices(tissue, "slice", spatial_key="spatial_true", overlay=True, show=False)
     assert len(centres(ax)) == tissue.n_obs
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["t0", "t1", "t2"]
-    assert len(sdo.pl.slices(tissue, "slice", overlay=True, slices=["t0"], show=False).collections) == 1
+    assert (
+        len(sdo.pl.slices(tissue, "slice", overlay=True, slices=["t0"], show=False).collections)
+        == 1
+    )
 
 
 def test_colours_of_categories(tissue):
     tissue.uns["cell_type_colors"] = ["#ff0000", "#00ff00", "#0000ff"]
     figure = sdo.pl.slices(tissue, "slice", color="cell_type", return_fig=True)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["progenitor", "core", "pole"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "progenitor",
+        "core",
+        "pole",
+    ]
     last = (tissue.obs["slice"] == "t2") & (tissue.obs["cell_type"] == "core")
     colors = [to_hex(c) for c in spots(figure.axes[2])[0].get_facecolor()]
     assert colors.count("#00ff00") == last.sum()
@@ -98,7 +105,11 @@ def test_colours_of_categories(tissue):
 
 @pytest.mark.parametrize("n_types", [2, 15])
 def test_spots_without_a_category_are_grey(tissue, n_types):
-    labels = pd.Series([f"type{i % n_types}" for i in range(tissue.n_obs)], index=tissue.obs_names, dtype="category")
+    labels = pd.Series(
+        [f"type{i % n_types}" for i in range(tissue.n_obs)],
+        index=tissue.obs_names,
+        dtype="category",
+    )
     labels[:5] = np.nan
     tissue.obs["some"] = labels
     ax = sdo.pl.slices(tissue, color="some", show=False)
@@ -114,7 +125,9 @@ def test_numbers_share_one_scale(tissue):
     assert bar.get_ylabel() == "gene_2"
     values = tissue.X[:, 1]
     for ax in panels:
-        np.testing.assert_allclose(spots(ax)[0].get_clim(), (values.min(), np.quantile(values, 0.99)))
+        np.testing.assert_allclose(
+            spots(ax)[0].get_clim(), (values.min(), np.quantile(values, 0.99))
+        )
     rows = (tissue.obs["slice"] == "t1").to_numpy()
     np.testing.assert_allclose(np.sort(spots(panels[1])[0].get_array()), np.sort(values[rows]))
 
@@ -154,7 +167,9 @@ def test_genes_of_hardly_any_spot(tissue, values):
 @pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
 def test_arrows(tissue, kind):
     tissue.obsm["true_migration"][:3] = np.nan
-    axes = sdo.pl.slices(tissue, "slice", spatial_key="spatial_true", arrows="true_migration", kind=kind, show=False)
+    axes = sdo.pl.slices(
+        tissue, "slice", spatial_key="spatial_true", arrows="true_migration", kind=kind, show=False
+    )
     scales = set()
     for ax in axes:
         (arrows,) = [c for c in ax.collections if not isinstance(c, EllipseCollection)]
@@ -165,7 +180,10 @@ def test_arrows(tissue, kind):
     assert len(scales) == (0 if kind == "stream" else 1)
     if kind == "cells":
         first = next(c for c in axes[0].collections if isinstance(c, Quiver))
-        order = [int(np.abs(tissue.obsm["spatial_true"] - xy).sum(axis=1).argmin()) for xy in first.get_offsets()]
+        order = [
+            int(np.abs(tissue.obsm["spatial_true"] - xy).sum(axis=1).argmin())
+            for xy in first.get_offsets()
+        ]
         assert sorted(order) == list(range(3, 60))
         np.testing.assert_allclose(np.c_[first.U, first.V], tissue.obsm["true_migration"][order])
 
@@ -212,7 +230,9 @@ def test_spots_without_a_position_are_left_out(tissue, caplog):
     rows = (tissue.obs["slice"] == "t1").to_numpy()
     tissue.obsm["spatial"][rows] = np.nan
     with caplog.at_level("INFO", logger="scdiffot"):
-        axes = sdo.pl.slices(tissue, "slice", color="gene_2", arrows="true_migration", kind="cells", show=False)
+        axes = sdo.pl.slices(
+            tissue, "slice", color="gene_2", arrows="true_migration", kind="cells", show=False
+        )
     assert f"{(missing | rows).sum()} of {tissue.n_obs} spots have no position" in caplog.text
     assert [ax.get_title() for ax in axes] == ["t0", "t1", "t2"]
     assert not spots(axes[1])
@@ -221,14 +241,18 @@ def test_spots_without_a_position_are_left_out(tissue, caplog):
         np.testing.assert_allclose(ordered(centres(ax)), ordered(tissue.obsm["spatial"][drawn]))
     overlaid = sdo.pl.slices(tissue, "slice", overlay=True, show=False)
     assert len(centres(overlaid)) == (~missing & ~rows).sum()
-    with pytest.raises(ValueError, match=r"`spatial_key` 'spatial' is NaN or infinite in all \d+ spots to draw"):
+    with pytest.raises(
+        ValueError, match=r"`spatial_key` 'spatial' is NaN or infinite in all \d+ spots to draw"
+    ):
         sdo.pl.slices(tissue, "slice", slices=["t1"])
 
 
 @pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
 def test_arrows_of_spots_with_a_position(tissue, kind):
     """Spots without a position, and all of one slice, change nothing in the other slices."""
-    whole = sdo.pl.slices(tissue, "slice", slices=["t0", "t2"], arrows="true_migration", kind=kind, show=False)
+    whole = sdo.pl.slices(
+        tissue, "slice", slices=["t0", "t2"], arrows="true_migration", kind=kind, show=False
+    )
     lost = (tissue.obs["slice"] == "t1").to_numpy()
     tissue.obsm["spatial"][lost] = np.nan
     axes = sdo.pl.slices(tissue, "slice", arrows="true_migration", kind=kind, show=False)
@@ -238,18 +262,24 @@ def test_arrows_of_spots_with_a_position(tissue, kind):
         for full, ax in zip(whole, axes[::2], strict=True):
             np.testing.assert_allclose(ax.collections[-1].U, full.collections[-1].U)
     tissue.obsm["spatial"][::2] = np.nan
-    sdo.pl.slices(tissue, "slice", arrows="true_migration", kind=kind, return_fig=True).canvas.draw()
+    sdo.pl.slices(
+        tissue, "slice", arrows="true_migration", kind=kind, return_fig=True
+    ).canvas.draw()
 
 
 def test_arrows_too_long_to_square(tissue):
     tissue.obsm["true_migration"][:2] = 1e200
-    with pytest.raises(ValueError, match=r"`arrows` 'true_migration' has values up to 1e\+200: rescale it"):
+    with pytest.raises(
+        ValueError, match=r"`arrows` 'true_migration' has values up to 1e\+200: rescale it"
+    ):
         sdo.pl.slices(tissue, "slice", arrows="true_migration")
 
 
 def test_slices_of_one_or_two_spots(tissue):
     names = tissue.obs["slice"].astype(str).to_numpy()
-    few = tissue[np.r_[np.flatnonzero(names == "t0"), np.flatnonzero(names != "t0")[[0, -2, -1]]]].copy()
+    few = tissue[
+        np.r_[np.flatnonzero(names == "t0"), np.flatnonzero(names != "t0")[[0, -2, -1]]]
+    ].copy()
     few.obs["slice"] = ["full"] * (names == "t0").sum() + ["one", "two", "two"]
     axes = sdo.pl.slices(few, "slice", show=False)
     widths = {ax.get_title(): spots(ax)[0].get_widths()[0] for ax in axes}
@@ -297,5 +327,7 @@ def test_axes_must_match(tissue):
 def test_squidpy_draws_what_we_write(tissue):
     squidpy = pytest.importorskip("squidpy")
     tissue.obs["scdiffot_growth"] = tissue.obs["true_growth"]
-    axes = squidpy.pl.spatial_scatter(tissue, shape=None, color="scdiffot_growth", library_key="slice", return_ax=True)
+    axes = squidpy.pl.spatial_scatter(
+        tissue, shape=None, color="scdiffot_growth", library_key="slice", return_ax=True
+    )
     assert len(np.ravel(axes)) == 3

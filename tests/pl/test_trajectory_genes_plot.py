@@ -36,7 +36,9 @@ def test_lines_are_means_and_bands_are_quantiles(ready):
     assert ax.get_title() == "g3"
     assert [to_rgb(line.get_color()) for line in ax.lines] == [(1, 0, 0), (0, 0, 1)]
     for k, (line, band) in enumerate(zip(ax.lines, ax.collections, strict=True)):
-        np.testing.assert_allclose(line.get_xydata(), np.stack([found["times"], found["mean"][k, :, 3]], 1))
+        np.testing.assert_allclose(
+            line.get_xydata(), np.stack([found["times"], found["mean"][k, :, 3]], 1)
+        )
         y = band.get_paths()[0].vertices[:, 1]
         assert (y.min(), y.max()) == (found["low"][k, :, 3].min(), found["high"][k, :, 3].max())
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "expression")

@@ -40,7 +40,9 @@ def test_what_it_writes_serves_as_decoder(counts, quick, tmp_path):
     assert states.dtype == np.float32
     np.testing.assert_allclose(states.std(axis=0), 1, rtol=1e-5)
     # neither the unmarked gene nor the one that is never on
-    assert list(counts.uns["X_ae"]["genes"]) == [g for g in counts.var_names if g not in ("Gene3", "Gene5")]
+    assert list(counts.uns["X_ae"]["genes"]) == [
+        g for g in counts.var_names if g not in ("Gene3", "Gene5")
+    ]
     sdo.tl.fit(counts, "time", use_rep="X_ae", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(counts)
     counts.write_h5ad(tmp_path / "a.h5ad")
@@ -53,7 +55,9 @@ def test_what_it_writes_serves_as_decoder(counts, quick, tmp_path):
     np.testing.assert_array_equal(
         read_genes(read, "scdiffot").decode(states), read_genes(counts, "scdiffot").decode(states)
     )
-    assert np.isnan(read.layers["scdiffot_velocity"]).all(axis=0).tolist() == [i in (3, 5) for i in range(12)]
+    assert np.isnan(read.layers["scdiffot_velocity"]).all(axis=0).tolist() == [
+        i in (3, 5) for i in range(12)
+    ]
     space, step = read_genes(read, "scdiffot"), 1e-2
     drift = read.obsm["scdiffot_velocity"]
     slope = (space.decode(states + step * drift) - space.decode(states - step * drift)) / (2 * step)
@@ -83,7 +87,9 @@ def test_storage_does_not_matter(counts, likelihood, tmp_path):
 
 def test_seeds_copies_names_and_history(counts, fingerprint):
     before = fingerprint(counts)
-    first, again, other = (sdo.pp.autoencoder(counts, 2, rng=r, copy=True, **SHORT) for r in (1, 1, 2))
+    first, again, other = (
+        sdo.pp.autoencoder(counts, 2, rng=r, copy=True, **SHORT) for r in (1, 1, 2)
+    )
     assert fingerprint(counts) == before
     assert fingerprint(first) == fingerprint(again)
     assert not np.array_equal(first.obsm["X_ae"], other.obsm["X_ae"])
@@ -91,7 +97,9 @@ def test_seeds_copies_names_and_history(counts, fingerprint):
     assert len(history["loss"]) == len(history["loss_validation"]) == 4
     assert 0 < history["explained_pca"] < 1
     # stops without a gain
-    stopped = sdo.pp.autoencoder(counts, 2, max_epochs=500, patience=3, n_hidden=16, show_progress=False, copy=True)
+    stopped = sdo.pp.autoencoder(
+        counts, 2, max_epochs=500, patience=3, n_hidden=16, show_progress=False, copy=True
+    )
     losses = stopped.uns["X_ae"]["history"]["loss_validation"]
     assert len(losses) < 500
     assert len(losses) - 1 - losses.argmin() == 3
@@ -104,7 +112,9 @@ def test_seeds_copies_names_and_history(counts, fingerprint):
 def test_interrupted(counts, monkeypatch, caplog):
     from scdiffot.core.genes import autoencoder_fit
 
-    monkeypatch.setattr(autoencoder_fit._Training, "_epoch", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        autoencoder_fit._Training, "_epoch", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         sdo.pp.autoencoder(counts, 2, **SHORT)
     assert "Interrupted after 0 epochs" in caplog.text
@@ -114,7 +124,9 @@ def test_interrupted(counts, monkeypatch, caplog):
 def test_what_a_fit_cannot_decode(counts, quick):
     sdo.pp.autoencoder(counts, 3, **SHORT)
     sdo.tl.fit(counts, "time", use_rep="X_ae", n_dims=2, **{**quick, "n_steps": 5})
-    with pytest.raises(ValueError, match="autoencoder of 3 dimensions, of which this fit has the first 2"):
+    with pytest.raises(
+        ValueError, match="autoencoder of 3 dimensions, of which this fit has the first 2"
+    ):
         sdo.tl.gene_velocity(counts)
     sdo.tl.fit(counts, "time", use_rep="X_ae", **{**quick, "n_steps": 5})
     with pytest.raises(ValueError, match=r"from 10 genes, of which 2 are gone.*'Gene0', 'Gene1'"):
@@ -124,10 +136,13 @@ def test_what_a_fit_cannot_decode(counts, quick):
 def test_counts_and_logarithms_mixed_up(counts, fingerprint):
     before = fingerprint(counts)
     with pytest.raises(
-        ValueError, match=r"`layer` 'counts' holds counts: whole numbers \(0 to .*Pass layer=None \(X\)"
+        ValueError,
+        match=r"`layer` 'counts' holds counts: whole numbers \(0 to .*Pass layer=None \(X\)",
     ):
         sdo.pp.autoencoder(counts, layer="counts")
-    with pytest.raises(ValueError, match=r"`layer` None \(X\) holds no counts.*Pass layer='counts'"):
+    with pytest.raises(
+        ValueError, match=r"`layer` None \(X\) holds no counts.*Pass layer='counts'"
+    ):
         sdo.pp.autoencoder(counts, likelihood="nb")
     assert fingerprint(counts) == before
     del counts.layers["counts"]
@@ -147,7 +162,11 @@ def test_bad_input(counts, mdata, fingerprint):
         (TypeError, "`n_latent` is a float", {"n_latent": 2.5}),
         (ValueError, "`n_latent` is 0", {"n_latent": 0}),
         (ValueError, "`n_latent` is 110, but 108 cells are left", {"n_latent": 110}),
-        (ValueError, "Only 10 of 11 genes vary between cells, fewer than 12; constant are 'Gene5'", {"n_latent": 11}),
+        (
+            ValueError,
+            "Only 10 of 11 genes vary between cells, fewer than 12; constant are 'Gene5'",
+            {"n_latent": 11},
+        ),
         (ValueError, "Only 0 of 11 genes vary", {"layer": "flat"}),
         (ValueError, "`likelihood` is 'zinb'", {"likelihood": "zinb"}),
         (KeyError, "`layer` is 'count'.*Did you mean 'counts'", {"layer": "count"}),
@@ -159,7 +178,11 @@ def test_bad_input(counts, mdata, fingerprint):
         (ValueError, "is False everywhere", {"mask_var": np.zeros(12, bool)}),
         (ValueError, "`validation_size` is 0", {"validation_size": 0}),
         (ValueError, "`max_epochs` is 0", {"max_epochs": 0}),
-        (ValueError, r"adata.obsm\['X_pca'\] holds something that is no autoencoder", {"key_added": "X_pca"}),
+        (
+            ValueError,
+            r"adata.obsm\['X_pca'\] holds something that is no autoencoder",
+            {"key_added": "X_pca"},
+        ),
         (ValueError, "`key_added` is 'a/b'", {"key_added": "a/b"}),
     ]
     for error, message, options in cases:
@@ -178,7 +201,9 @@ def test_bad_input(counts, mdata, fingerprint):
 def test_blood_cells(likelihood):
     adata = ad.read_h5ad(KANG)
     layer = "counts" if likelihood == "nb" else "logcounts"
-    sdo.pp.autoencoder(adata, 10, layer=layer, likelihood=likelihood, max_epochs=40, show_progress=False)
+    sdo.pp.autoencoder(
+        adata, 10, layer=layer, likelihood=likelihood, max_epochs=40, show_progress=False
+    )
     history = adata.uns["X_ae"]["history"]
     # of held-out cells: measured 0.350 against 0.344 of the variance, 0.43 against 0.39 of the deviance
     gain = history["explained"] - history["explained_pca"]

@@ -70,7 +70,12 @@ def test_own_genes_layers_and_copies(caplog, fingerprint):
     before = fingerprint(adata)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         copy = sdo.pp.score_growth(
-            adata, proliferation=["MKI67", "absent"], apoptosis=["BAX"], layer="log", rng=1, copy=True
+            adata,
+            proliferation=["MKI67", "absent"],
+            apoptosis=["BAX"],
+            layer="log",
+            rng=1,
+            copy=True,
         )
     assert "`proliferation`: 'absent' are not among adata.var_names" in caplog.text
     assert fingerprint(adata) == before
@@ -83,10 +88,18 @@ def test_bad_input(mdata, fingerprint):
     adata.layers["normalised"] = 100 * adata.X.toarray() + 0.5
     before = fingerprint(adata)
     cases = [
-        (ValueError, "`proliferation` names 'nothing', none of which", {"proliferation": "nothing"}),
+        (
+            ValueError,
+            "`proliferation` names 'nothing', none of which",
+            {"proliferation": "nothing"},
+        ),
         (TypeError, "`apoptosis` holds 3", {"apoptosis": [3]}),
         (ValueError, r"`layer` 'counts' holds counts.*Pass layer=None \(X\)", {"layer": "counts"}),
-        (ValueError, "`layer` 'normalised' holds values up to .* no logarithms", {"layer": "normalised"}),
+        (
+            ValueError,
+            "`layer` 'normalised' holds values up to .* no logarithms",
+            {"layer": "normalised"},
+        ),
         (KeyError, "`layer` is 'log'", {"layer": "log"}),
         (ValueError, r"`birth_rates` is \(2, 1\)", {"birth_rates": (2, 1)}),
         (TypeError, "`death_rates` is 1", {"death_rates": 1}),
@@ -98,11 +111,16 @@ def test_bad_input(mdata, fingerprint):
     assert fingerprint(adata) == before
     panel = adata[:, :30].copy()
     with pytest.raises(
-        ValueError, match="`adata` has 30 genes, none of which is expressed like those of `proliferation`"
+        ValueError,
+        match="`adata` has 30 genes, none of which is expressed like those of `proliferation`",
     ):
-        sdo.pp.score_growth(panel, proliferation=list(panel.var_names[:3]), apoptosis=list(panel.var_names[3:5]))
+        sdo.pp.score_growth(
+            panel, proliferation=list(panel.var_names[:3]), apoptosis=list(panel.var_names[3:5])
+        )
     with pytest.raises(TypeError, match="is a MuData"):
         sdo.pp.score_growth(mdata)
     adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
-    with pytest.raises(ValueError, match=r"`proliferation` is None, but adata.var_names has 0 of the 83 genes"):
+    with pytest.raises(
+        ValueError, match=r"`proliferation` is None, but adata.var_names has 0 of the 83 genes"
+    ):
         sdo.pp.score_growth(adata)

@@ -54,8 +54,12 @@ def test_pose_and_unit_of_slices_do_not_matter():
     other.obsm["spatial"][second] = _turned(adata.obsm["spatial"][second])
     other.obsm["X_pca"] = 100 * adata.obsm["X_pca"]
     for data in (adata, other):
-        sdo.pp.spatial_embedding(data, library_key="slice", channels=["mean", "gradient", "variance"])
-    np.testing.assert_allclose(adata.obsm["X_spatial"], other.obsm["X_spatial"], rtol=1e-6, atol=1e-8)
+        sdo.pp.spatial_embedding(
+            data, library_key="slice", channels=["mean", "gradient", "variance"]
+        )
+    np.testing.assert_allclose(
+        adata.obsm["X_spatial"], other.obsm["X_spatial"], rtol=1e-6, atol=1e-8
+    )
 
 
 def test_slices_on_top_of_each_other_stay_apart():
@@ -72,7 +76,9 @@ def test_slices_on_top_of_each_other_stay_apart():
 
 def test_channels_and_components_are_columns():
     adata = _tissue()
-    sdo.pp.spatial_embedding(adata, n_components=4, channels=("gradient", "mean"), library_key="slice")
+    sdo.pp.spatial_embedding(
+        adata, n_components=4, channels=("gradient", "mean"), library_key="slice"
+    )
     assert adata.obsm["X_spatial"].shape == (adata.n_obs, 8)
     assert adata.obsm["X_spatial"][:, :4].min() >= 0
     # again, under the same name
@@ -142,7 +148,9 @@ def test_a_correction_that_does_not_mix_is_logged(caplog):
     second = (adata.obs["slice"] == "s1").to_numpy()
     # a batch effect beyond the reach of Harmony: the slices share no cluster
     adata.obsm["X_pca"][second] += 1000 * np.arange(1, 11) ** 2
-    sdo.pp.spatial_embedding(adata, library_key="slice", batch_correction="harmony", n_components=None)
+    sdo.pp.spatial_embedding(
+        adata, library_key="slice", batch_correction="harmony", n_components=None
+    )
     entry = adata.uns["X_spatial"]
     doubts = [r for r in caplog.records if "does not mix the slices" in r.getMessage()]
     assert bool(doubts) is (entry["mixing"] < 0.3)
@@ -178,7 +186,9 @@ def test_three_coordinates():
     flat = _tissue()
     for data in (adata, flat):
         sdo.pp.spatial_embedding(data, channels=("mean", "gradient"), library_key="slice")
-    np.testing.assert_allclose(adata.obsm["X_spatial"], flat.obsm["X_spatial"], rtol=5e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        adata.obsm["X_spatial"], flat.obsm["X_spatial"], rtol=5e-3, atol=1e-6
+    )
 
 
 def _without_slice(adata: ad.AnnData) -> None:
@@ -222,7 +232,9 @@ def _nowhere(adata: ad.AnnData) -> None:
         (None, {"use_rep": "X_scVI"}, KeyError, "`use_rep`"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
+def test_what_cannot_be_used_is_refused_and_nothing_written(
+    spoil, options, error, message, fingerprint
+):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)

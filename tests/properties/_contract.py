@@ -39,7 +39,9 @@ class Outcome:
     error: Exception | None = None
 
 
-def call(function: Callable, *arguments: Any, fingerprint: Callable[[AnnData], dict], **options: Any) -> Outcome:
+def call(
+    function: Callable, *arguments: Any, fingerprint: Callable[[AnnData], dict], **options: Any
+) -> Outcome:
     """Call a public function and hold it to the contract.
 
     An error must be raised by the package, name what is wrong, and leave every AnnData among the arguments as it was. No warning
@@ -56,7 +58,11 @@ def call(function: Callable, *arguments: Any, fingerprint: Callable[[AnnData], d
         except OWN_ERRORS as error:
             check_own(error)
             outcome = Outcome(error=error)
-    leaked = [f"{w.category.__name__}: {w.message} ({w.filename})" for w in seen if not issubclass(w.category, HIDDEN)]
+    leaked = [
+        f"{w.category.__name__}: {w.message} ({w.filename})"
+        for w in seen
+        if not issubclass(w.category, HIDDEN)
+    ]
     assert not leaked, f"warnings reach the user: {leaked}"
     moved = (np.random.get_state()[1] != random_state).any()  # noqa: NPY002
     assert not moved, "the global generator of NumPy has moved"

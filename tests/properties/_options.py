@@ -64,7 +64,25 @@ WRONG_FLAGS = ["yes", None, 2, 0.5]
 WRONG_TEXTS = ["nonsense", "", 3, None, ["time"], "a/b"]
 SEEDS = [0, 7, np.int64(3)]
 WRONG_SEEDS = [-1, 2.5, "seed", True, np.random.RandomState(0)]
-TIMES = [0, 1, 2.0, "0", "1", "2", "1.0", np.float32(1), 7, "day1", NAN, INF, True, "x", [0], -0.0, "time"]
+TIMES = [
+    0,
+    1,
+    2.0,
+    "0",
+    "1",
+    "2",
+    "1.0",
+    np.float32(1),
+    7,
+    "day1",
+    NAN,
+    INF,
+    True,
+    "x",
+    [0],
+    -0.0,
+    "time",
+]
 TIME_LISTS = [None, [0.0, 1.0], (1,), np.array([1.0]), ["1"], [], "1", 1, [9], [NAN], [[0]], {1}]
 COLUMNS = [
     "cell_type",
@@ -102,8 +120,22 @@ def sources(adata: AnnData) -> list[Any]:
             "__import__('os')",
         ),
         *(str(names[0]), list(names[:3]), names[:4], list(names[:2]) * 2, ["nobody"], [], [0, 1]),
-        *(mask, ~mask, mask & False, mask[:5], mask.tolist(), mask.astype(int), mask.astype(object)),
-        *(pd.Series(mask, names), pd.Series(mask, names)[::-1], mask[:, None], {str(names[0])}, "batch == 'one'"),
+        *(
+            mask,
+            ~mask,
+            mask & False,
+            mask[:5],
+            mask.tolist(),
+            mask.astype(int),
+            mask.astype(object),
+        ),
+        *(
+            pd.Series(mask, names),
+            pd.Series(mask, names)[::-1],
+            mask[:, None],
+            {str(names[0])},
+            "batch == 'one'",
+        ),
         *("condition == 'control'", "control", "drug"),
     ]
 
@@ -112,7 +144,15 @@ def gene_lists(adata: AnnData) -> list[Any]:
     """Names of genes."""
     names = adata.var_names
     return [
-        *(None, str(names[0]), list(names[:2]), tuple(names[:3]), names[:2], np.array(names[:2]), set(names[:2])),
+        *(
+            None,
+            str(names[0]),
+            list(names[:2]),
+            tuple(names[:3]),
+            names[:2],
+            np.array(names[:2]),
+            set(names[:2]),
+        ),
         *(
             [],
             [str(names[0])] * 2,
@@ -180,7 +220,9 @@ def values(function: Callable, name: str, adata: AnnData | None) -> st.SearchStr
         return _mostly(NUMBERS.get(name, [1, 2, np.int64(3)]), WRONG_INTEGERS)
     if re.match(r"float\b", annotation):
         return _mostly(RIGHT_NUMBERS, WRONG_NUMBERS)
-    raise NotImplementedError(f"{function.__module__}: say what users give for {name} ({annotation})")
+    raise NotImplementedError(
+        f"{function.__module__}: say what users give for {name} ({annotation})"
+    )
 
 
 def _mostly(right: list[Any], wrong: list[Any]) -> st.SearchStrategy:
@@ -214,7 +256,13 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         ],
         "mass": [
             *("n_cells", None, "n_spots", "equal", 3, {}),
-            *({0: 1, 1: 2, 2: 3}, {0: 1, 1: 2}, {0: 1, 1: 0, 2: 1}, {0: 1, 1: NAN, 2: 1}, {0: 1e-12, 1: 1e300, 2: 1}),
+            *(
+                {0: 1, 1: 2, 2: 3},
+                {0: 1, 1: 2},
+                {0: 1, 1: 0, 2: 1},
+                {0: 1, 1: NAN, 2: 1},
+                {0: 1e-12, 1: 1e300, 2: 1},
+            ),
             *({"control": 1.0, "drug": 0.5}, {"s0": 1.0, "s1": 2.0}, {"control": "x"}),
         ],
         "growth_prior": [None, "true_growth", "missing", "cell_type", 3, np.zeros(5), [0.1]],
@@ -239,13 +287,33 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         "truth": [None, "true_response", "missing", 3],
         "methods": [None, "flow", ("flow",), ["mean_shift", "gaussian"], "magic", [], 3],
         "metrics": [None, "mmd", ["mmd"], "magic", [], 3],
-        "use_rep": ["X_pca", "X_pca", "X", "pca", "X_umap", "counts", "missing", 3, None, "rna:X_pca", "scdiffot_fate"],
+        "use_rep": [
+            "X_pca",
+            "X_pca",
+            "X",
+            "pca",
+            "X_umap",
+            "counts",
+            "missing",
+            3,
+            None,
+            "rna:X_pca",
+            "scdiffot_fate",
+        ],
         "basis": BASES,
         "spatial_key": [None, "spatial", "spatial", "X_umap", "missing", 3],
         "library_key": ["slice", "slice", "slice", "slice", None, "time", "missing", 3],
         "reference": [None, "s0", "s1", "s9", 3],
         "between": [("s0", "s1"), ("s1", "s0"), ["s0"], ("s0", "s0"), "s0", (), 3, ("s0", "x")],
-        "depth": [None, {"s0": 0.0, "s1": 2.0}, {"s0": 0}, "time", "missing", {"s0": NAN, "s1": 1.0}, 3],
+        "depth": [
+            None,
+            {"s0": 0.0, "s1": 2.0},
+            {"s0": 0},
+            "time",
+            "missing",
+            {"s0": NAN, "s1": 1.0},
+            3,
+        ],
         "connectivity_key": [None, "missing", "connectivities", 3],
         "domain_key": [None, "scdiffot_domain", "missing", 3],
         "layer": [None, "counts", "state", "missing", 3],
@@ -258,7 +326,17 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         "birth_rates": [(0.3, 1.7), (1.7, 0.3), (-1, 1), (NAN, 1), 1, None],
         "death_rates": [(0.3, 1.7), (1.7, 0.3), (-1, 1), (NAN, 1), 1, None],
         "fate": [None, "fate_1", "outside", "missing", 3],
-        "fates": [None, ["fate_1"], "fate_1", ["missing"], [], 3, ("fate_1", "fate_2"), True, False],
+        "fates": [
+            None,
+            ["fate_1"],
+            "fate_1",
+            ["missing"],
+            [],
+            3,
+            ("fate_1", "fate_2"),
+            True,
+            False,
+        ],
         "types": [None, ["fate_1"], "fate_1", ["missing"], [], 3],
         "sources": [None, ["progenitor"], "all", ["missing"], [], 3],
         "group": [None, "all", ["all"], "missing", [], 3, "A"],
@@ -269,7 +347,10 @@ def _special(name: str, function: str, adata: AnnData | None) -> list[Any] | Non
         "targets": [("drug",), ("a", "b"), ("a", "a"), "drug", (), (3,), None],
         "doses": [(1.0,), (0.5, 1), (0,), (NAN,), (), 1.0, (1, 1), None],
     }
-    if function in ("misa", "gene_network", "gaussian_mixture", "regulatory_network") and name == "times":
+    if (
+        function in ("misa", "gene_network", "gaussian_mixture", "regulatory_network")
+        and name == "times"
+    ):
         return [(0.0, 1.0), (0, 1, 2), (1, 0), (0,), (), (0, NAN), "01", None, (0, 0), (-1.0, 1.0)]
     if function == "deepruot" and name == "name":
         return ["emt", "gaussian_10d", "missing", 3, None]

@@ -72,7 +72,9 @@ def responses() -> AnnData:
     adata.obsm["X_umap"] = adata.obsm["X_pca"][:, :2].copy()
     adata.var["symbol"] = [f"Gene{i}" for i in range(adata.n_vars)]
     treatment = ("condition", "control", "drug")
-    sdo.tl.fit_response(adata, *treatment, context="donor", dose_key="dose", unbalanced=True, **FIT_RESPONSE)
+    sdo.tl.fit_response(
+        adata, *treatment, context="donor", dose_key="dose", unbalanced=True, **FIT_RESPONSE
+    )
     sdo.tl.predict_response(adata, dose=1.0, genes=True)
     sdo.tl.evaluate_response(adata, *treatment, n_boot=5, **FIT_RESPONSE)
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
@@ -98,7 +100,11 @@ def tissue() -> AnnData:
 def measured_elsewhere() -> AnnData:
     """The same tissue on a platform with two more genes."""
     adata = tissue()
-    more = AnnData(np.asarray(adata.X)[:, :2] + 1.0, obs=adata.obs, var=pd.DataFrame(index=["more_1", "more_2"]))
+    more = AnnData(
+        np.asarray(adata.X)[:, :2] + 1.0,
+        obs=adata.obs,
+        var=pd.DataFrame(index=["more_1", "more_2"]),
+    )
     result = concat([adata, more], axis="var", merge="same")
     result.obsm = adata.obsm.copy()
     result.var["symbol"] = [f"Gene{i}" for i in range(result.n_vars)]

@@ -24,7 +24,9 @@ TIMES: dict[str, Callable[[np.ndarray], Any]] = {
     "text": lambda k: k.astype(str),
     "labels": lambda k: np.array([f"day{i}" for i in k]),
     "hours and days": lambda k: np.array(["6h", "12h", "1d", "2d"])[k],
-    "categories": lambda k: pd.Categorical(k.astype(str), categories=[*map(str, range(4)), "unused"]),
+    "categories": lambda k: pd.Categorical(
+        k.astype(str), categories=[*map(str, range(4)), "unused"]
+    ),
     "ordered": lambda k: pd.Categorical(k, categories=range(4), ordered=True),
     "reversed order": lambda k: pd.Categorical(k, categories=range(3, -1, -1), ordered=True),
     "nullable": lambda k: pd.array(k, dtype="Int64"),
@@ -45,14 +47,26 @@ STATES: dict[str, Callable[[np.ndarray], Any]] = {
     "huge": lambda x: x * 1e160,
     "one constant column": lambda x: np.c_[x[:, :-1], np.ones(len(x))],
     "constant": np.ones_like,
-    "copies": lambda x: np.repeat(x[:1], len(x), axis=0) + (np.arange(len(x)) > len(x) // 2)[:, None],
+    "copies": lambda x: (
+        np.repeat(x[:1], len(x), axis=0) + (np.arange(len(x)) > len(x) // 2)[:, None]
+    ),
     "one wild cell": lambda x: np.r_[x[:-1], np.full((1, x.shape[1]), 1e6)],
     "missing": lambda x: np.r_[x[:-1], np.full((1, x.shape[1]), np.nan)],
     "infinite": lambda x: np.r_[x[:-1], np.full((1, x.shape[1]), np.inf)],
     "counts": lambda x: np.floor(np.abs(3 * x)),
 }
 DTYPES = ["float64", "float32", "float16", "int32", "int64", "bool", "complex128", "object", "str"]
-CONTAINERS = ["dense", "dense", "csr", "csc", "csr_matrix", "frame", "dask", "sparse dask", "one-dimensional"]
+CONTAINERS = [
+    "dense",
+    "dense",
+    "csr",
+    "csc",
+    "csr_matrix",
+    "frame",
+    "dask",
+    "sparse dask",
+    "one-dimensional",
+]
 LABELS: dict[str, Callable[[np.ndarray], Any]] = {
     "categories": lambda c: pd.Categorical(np.array(["A", "B"])[c]),
     "text": lambda c: np.array(["A", "B"])[c],
@@ -81,7 +95,13 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
 
     n_times = draw(st.sampled_from([2, 3, 3, 1, 4]))
     return {
-        "sizes": tuple(draw(st.lists(st.sampled_from([10, 12, 25, 40, 3, 1]), min_size=n_times, max_size=n_times))),
+        "sizes": tuple(
+            draw(
+                st.lists(
+                    st.sampled_from([10, 12, 25, 40, 3, 1]), min_size=n_times, max_size=n_times
+                )
+            )
+        ),
         "n_dims": draw(st.sampled_from([1, 2, 3, 5])),
         "times": mostly("integers", TIMES),
         "states": mostly("normal", STATES),
@@ -117,7 +137,11 @@ def build(world: dict[str, Any], folder: Path) -> Any:
 def _names(n: int, kind: str) -> list[str]:
     if kind == "numbers":
         return [str(i) for i in range(n)]
-    return [f"cell{i}" for i in range(n)] if kind == "unique" else ["same", *(f"cell{i}" for i in range(n - 1))]
+    return (
+        [f"cell{i}" for i in range(n)]
+        if kind == "unique"
+        else ["same", *(f"cell{i}" for i in range(n - 1))]
+    )
 
 
 def _contained(states: np.ndarray, container: str, names: pd.Index) -> Any:

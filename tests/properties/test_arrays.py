@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 N_EXAMPLES = int(os.environ.get("SCDIFFOT_N_EXAMPLES", 40))
-METRICS = {name: f for name, f in vars(sdo.metrics).items() if inspect.isfunction(f) and name != "clonal_fate"}
+METRICS = {
+    name: f
+    for name, f in vars(sdo.metrics).items()
+    if inspect.isfunction(f) and name != "clonal_fate"
+}
 SIMULATORS = [
-    *("gaussian_mixture", "gene_network", "misa", "perturbation_response", "regulatory_network", "spatial_slices"),
+    *(
+        "gaussian_mixture",
+        "gene_network",
+        "misa",
+        "perturbation_response",
+        "regulatory_network",
+        "spatial_slices",
+    ),
     *("deepruot", "emt"),
 ]
 SMALL: dict[str, dict[str, Any]] = {
@@ -35,7 +46,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "gaussian_mixture": {"n_obs": 20},
 }
 CLOUDS: list[Any] = [
-    *(np.arange(12.0).reshape(6, 2), np.arange(8).reshape(4, 2), np.ones((5, 2)), np.zeros((5, 2), np.float32)),
+    *(
+        np.arange(12.0).reshape(6, 2),
+        np.arange(8).reshape(4, 2),
+        np.ones((5, 2)),
+        np.zeros((5, 2), np.float32),
+    ),
     *(
         np.arange(12.0).reshape(6, 2)[:, :1],
         np.arange(6.0),
@@ -43,7 +59,14 @@ CLOUDS: list[Any] = [
         np.full((4, 2), np.nan),
         [[1, 2], [3, 5]],
     ),
-    *(np.full((4, 2), 1e200), np.array([["a", "b"]] * 4), None, 3.0, np.ones((2, 2, 2)), np.ones((4, 2), complex)),
+    *(
+        np.full((4, 2), 1e200),
+        np.array([["a", "b"]] * 4),
+        None,
+        3.0,
+        np.ones((2, 2, 2)),
+        np.ones((4, 2), complex),
+    ),
     np.random.default_rng(0).normal(size=(30, 2)),
 ]
 WEIGHTS: list[Any] = [
@@ -80,7 +103,11 @@ def _draw_metric(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 def _settings(n: int) -> settings:
     return settings(
-        max_examples=n, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=n,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
 
 
@@ -111,7 +138,10 @@ def test_simulators(name: str, fingerprint: Callable):
         chosen = data.draw(st.lists(st.sampled_from(list(parameters)), max_size=2, unique=True))
         required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
         options = dict(SMALL.get(name, {}))
-        options |= {n: data.draw(values(function, n, None), label=n) for n in dict.fromkeys([*required, *chosen])}
+        options |= {
+            n: data.draw(values(function, n, None), label=n)
+            for n in dict.fromkeys([*required, *chosen])
+        }
         outcome = call(function, fingerprint=fingerprint, **options)
         if outcome.error is None:
             assert outcome.value.obs_names.is_unique

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from _contract import call
 from _options import values
-from _subjects import FIT, FIT_RESPONSE, QUIET, dynamics, many_genes, measured_elsewhere, paths, responses, tissue
+from _subjects import (
+    FIT,
+    FIT_RESPONSE,
+    QUIET,
+    dynamics,
+    many_genes,
+    measured_elsewhere,
+    paths,
+    responses,
+    tissue,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +96,9 @@ def edited(adata: AnnData, edit: str) -> AnnData:
     elif edit == "text":
         labels = labels.astype(str)
     elif edit == "odd names":
-        labels = labels.cat.rename_categories({labels.cat.categories[0]: "a/b|", labels.cat.categories[-1]: " "})
+        labels = labels.cat.rename_categories(
+            {labels.cat.categories[0]: "a/b|", labels.cat.categories[-1]: " "}
+        )
     elif edit == "duplicated genes":
         result.var_names = [*result.var_names[:1], *result.var_names[:1], *result.var_names[2:]]
     elif edit == "no X":
@@ -94,13 +106,27 @@ def edited(adata: AnnData, edit: str) -> AnnData:
     elif edit == "no results":
         result.uns.pop("scdiffot", None)
     elif edit == "float32":
-        result.obsm = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in result.obsm.items()}
+        result.obsm = {
+            k: v.astype(np.float32) if isinstance(v, np.ndarray) else v
+            for k, v in result.obsm.items()
+        }
     result.obs[column] = labels
     return result
 
 
 EDITS = ["none"] * 6 + [
-    *("half", "few", "view", "shuffled", "untyped", "renamed", "one type", "text", "odd names", "duplicated genes"),
+    *(
+        "half",
+        "few",
+        "view",
+        "shuffled",
+        "untyped",
+        "renamed",
+        "one type",
+        "text",
+        "odd names",
+        "duplicated genes",
+    ),
     *("no X", "no results", "float32"),
 ]
 
@@ -111,10 +137,16 @@ def calls(draw: st.DrawFn, name: str) -> tuple[AnnData, dict[str, Any]]:
     function = FUNCTIONS[name]
     adata = edited(subject(name), draw(st.sampled_from(EDITS)))
     parameters = dict(list(inspect.signature(function).parameters.items())[1:])
-    parameters = {n: p for n, p in parameters.items() if n not in ("paths", "show", "show_progress")}
+    parameters = {
+        n: p for n, p in parameters.items() if n not in ("paths", "show", "show_progress")
+    }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     optional = [n for n in parameters if n not in required]
-    chosen = draw(st.lists(st.sampled_from(optional), max_size=MAX_OPTIONS, unique=True)) if optional else []
+    chosen = (
+        draw(st.lists(st.sampled_from(optional), max_size=MAX_OPTIONS, unique=True))
+        if optional
+        else []
+    )
     options = dict(QUICK.get(name, {}))
     options |= {n: draw(values(function, n, adata), label=n) for n in [*required, *chosen]}
     every = inspect.signature(function).parameters

@@ -79,9 +79,15 @@ def content(fingerprint: Callable) -> Callable:
     """The fingerprint; of what is in a file or lazy, that of names and columns."""
 
     def of(adata: AnnData) -> dict:
-        if adata.isbacked or not isinstance(adata.obs.index.to_numpy(), np.ndarray) or "xarray" in str(type(adata.obs)):
+        if (
+            adata.isbacked
+            or not isinstance(adata.obs.index.to_numpy(), np.ndarray)
+            or "xarray" in str(type(adata.obs))
+        ):
             parts = ("obsm", "layers", "uns", "obsp")
-            return {part: sorted(getattr(adata, part)) for part in parts} | {"obs": sorted(adata.obs.columns)}
+            return {part: sorted(getattr(adata, part)) for part in parts} | {
+                "obs": sorted(adata.obs.columns)
+            }
         return fingerprint(adata)
 
     return of
@@ -96,7 +102,11 @@ def folder() -> Iterator[Path]:
 
 
 @settings(
-    max_examples=N_EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=N_EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(world=worlds(), data=st.data())
 def test_fit_and_fates(world: dict[str, Any], data: st.DataObject, content: Callable, folder: Path):

@@ -51,7 +51,9 @@ def test_the_same_results(stored):
         assert len(one) > 0
         # An index that is read lazily has the name that it has in the file.
         two.index.name = None
-        pd.testing.assert_frame_equal(one, two, check_dtype=False, check_categorical=False, check_index_type=False)
+        pd.testing.assert_frame_equal(
+            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+        )
     assert sdo.pl.fate(other, return_fig=True) is not None
     assert sdo.pl.fate(other, kind="composition", groupby="cell_type", return_fig=True) is not None
     assert sdo.pl.velocity(other, color="cell_type", return_fig=True) is not None
@@ -80,7 +82,9 @@ def test_another_fit_drops_results_that_are_read_lazily(fitted, quick, tmp_path,
             sdo.get.fate(adata)
     assert set(lazy.obs.columns) == set(fitted.obs.columns)
     assert set(lazy.obsm) == set(fitted.obsm)
-    np.testing.assert_allclose(np.asarray(lazy.obs["scdiffot_growth"]), fitted.obs["scdiffot_growth"], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(lazy.obs["scdiffot_growth"]), fitted.obs["scdiffot_growth"], rtol=1e-5
+    )
 
 
 LOADERS = {
@@ -100,9 +104,13 @@ def _load(adata, tmp_path, how):
 
 def _assert_same(one, two):
     if isinstance(one, pd.DataFrame):
-        pd.testing.assert_frame_equal(one, two, check_dtype=False, check_categorical=False, check_index_type=False)
+        pd.testing.assert_frame_equal(
+            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+        )
     else:
-        np.testing.assert_allclose(np.asarray(two, dtype=float), np.asarray(one, dtype=float), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            np.asarray(two, dtype=float), np.asarray(one, dtype=float), rtol=1e-4, atol=1e-4
+        )
 
 
 def _respond(adata, brief):
@@ -116,8 +124,16 @@ def _respond(adata, brief):
 
 def _read_responses(adata):
     assert sdo.pl.response(adata, return_fig=True) is not None
-    tables = ("scdiffot_response_evaluation", "scdiffot_response_subpopulations", "scdiffot_response_features")
-    read = [sdo.get.response(adata), sdo.get.response(adata, "genes"), *(adata.uns[name] for name in tables)]
+    tables = (
+        "scdiffot_response_evaluation",
+        "scdiffot_response_subpopulations",
+        "scdiffot_response_features",
+    )
+    read = [
+        sdo.get.response(adata),
+        sdo.get.response(adata, "genes"),
+        *(adata.uns[name] for name in tables),
+    ]
     return [*read, adata.obs["scdiffot_effect_size"]]
 
 

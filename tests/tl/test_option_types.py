@@ -47,7 +47,11 @@ def options(name: str) -> list[tuple[str, str]]:
     """Parameters that are plain numbers or flags, and which of these."""
     module, function = name.split(".")
     parameters = inspect.signature(getattr(getattr(sdo, module), function)).parameters
-    kinds = {n: str(p.annotation).removesuffix(" | None") for n, p in parameters.items() if n not in NOT_CHECKED}
+    kinds = {
+        n: str(p.annotation).removesuffix(" | None")
+        for n, p in parameters.items()
+        if n not in NOT_CHECKED
+    }
     return [(n, kind) for n, kind in kinds.items() if kind in WRONG]
 
 
@@ -57,13 +61,17 @@ def analysed() -> ad.AnnData:
     adata = sdo.datasets.misa(60)
     adata.obsm["flat"] = np.asarray(adata.X) * [1.0, -1.0]
     quiet = {"show_progress": False}
-    sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=3, n_corrections=0, n_landmarks=50, **quiet)
+    sdo.tl.fit(
+        adata, "time", use_rep="X", sigma=0.2, n_steps=3, n_corrections=0, n_landmarks=50, **quiet
+    )
     sdo.tl.regulation(adata, n_cells=20, **quiet)
     sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=2, n_refined=1, n_steps=2, **quiet)
     return adata
 
 
-@pytest.mark.parametrize(("name", "option", "kind"), [(n, *o) for n in REQUIRED for o in options(n)])
+@pytest.mark.parametrize(
+    ("name", "option", "kind"), [(n, *o) for n in REQUIRED for o in options(n)]
+)
 def test_wrong_values_are_refused_by_name(
     name: str, option: str, kind: str, analysed: ad.AnnData, fingerprint: Callable
 ):

@@ -27,7 +27,9 @@ def _assert_equal(one, two, place):
         if one.dtype.kind in "biuf":
             np.testing.assert_array_equal(one, two, err_msg=place)
         else:
-            assert list(map(str, one.ravel().tolist())) == list(map(str, two.ravel().tolist())), place
+            assert list(map(str, one.ravel().tolist())) == list(map(str, two.ravel().tolist())), (
+                place
+            )
 
 
 def _check_files(adata, tmp_path):
@@ -40,7 +42,9 @@ def _check_files(adata, tmp_path):
             if part == "obs":
                 _assert_equal(adata.obs, again.obs, part)
             else:
-                _assert_equal(dict(getattr(adata, part)), dict(getattr(again, part)), f"{suffix} {part}")
+                _assert_equal(
+                    dict(getattr(adata, part)), dict(getattr(again, part)), f"{suffix} {part}"
+                )
 
 
 def _name_with_slashes(adata, *columns):
@@ -80,7 +84,10 @@ def test_dynamics(course, quick, tmp_path):
 
 def test_responses(treat, brief, tmp_path):
     adata = _name_with_slashes(treat(), "condition", "donor", "subpopulation")
-    control, drug = (next(c for c in adata.obs["condition"].cat.categories if c.startswith(n)) for n in ("con", "drug"))
+    control, drug = (
+        next(c for c in adata.obs["condition"].cat.categories if c.startswith(n))
+        for n in ("con", "drug")
+    )
     sdo.tl.fit_response(adata, "condition", control, drug, context="donor", **brief)
     sdo.tl.predict_response(adata, genes=True)
     sdo.tl.evaluate_response(adata, "condition", control, drug, context="donor", **brief)
@@ -120,7 +127,9 @@ def test_tissue(tmp_path):
     _check_files(between, tmp_path)
 
 
-@pytest.mark.parametrize("names", [["_index"], ["a/b", "a|b"], ["x" * 300], [".."], ["a\x00b"]], ids=repr)
+@pytest.mark.parametrize(
+    "names", [["_index"], ["a/b", "a|b"], ["x" * 300], [".."], ["a\x00b"]], ids=repr
+)
 def test_genes_that_files_cannot_hold(names, fingerprint):
     adata = _tissue()
     adata.var_names = [f"g{i}" for i in range(8 - len(names))] + names
@@ -128,7 +137,8 @@ def test_genes_that_files_cannot_hold(names, fingerprint):
     before = fingerprint(spots)
     for options in ({}, {"genes": names}):
         with pytest.raises(
-            ValueError, match="`genes` of reference, adata.var_names, has the names .*rename these genes"
+            ValueError,
+            match="`genes` of reference, adata.var_names, has the names .*rename these genes",
         ):
             sdo.tl.transfer_genes(spots, reference, n_neighbors=5, **options)
     assert fingerprint(spots) == before

@@ -12,12 +12,18 @@ QUIET = {"n_trajectories": 5, "show_progress": False}
 def _calls(name):
     return {
         "sta_forward": lambda a, **options: sdo.tl.sta_forward(a, "cell_type", **QUIET, **options),
-        "sta_backward": lambda a, **options: sdo.tl.sta_backward(a, "cell_type", **QUIET, **options),
-        "perturb": lambda a, **options: sdo.tl.perturb(a, {"g0": 1.0}, "cell_type", **QUIET, **options),
+        "sta_backward": lambda a, **options: sdo.tl.sta_backward(
+            a, "cell_type", **QUIET, **options
+        ),
+        "perturb": lambda a, **options: sdo.tl.perturb(
+            a, {"g0": 1.0}, "cell_type", **QUIET, **options
+        ),
         "perturb_screen": lambda a, **options: sdo.tl.perturb_screen(
             a, "cell_type", kind="knockdown", **QUIET, **options
         ),
-        "trajectory_genes": lambda a, **options: sdo.tl.trajectory_genes(a, "cell_type", **QUIET, **options),
+        "trajectory_genes": lambda a, **options: sdo.tl.trajectory_genes(
+            a, "cell_type", **QUIET, **options
+        ),
     }[name]
 
 
@@ -32,12 +38,42 @@ def named(course, quick):
 @pytest.mark.parametrize(
     ("name", "lost", "message", "remedy"),
     [
-        ("sta_forward", 2, "`target_time` is by default the last time of the fit, 2, of which", {"target_time": 1}),
-        ("sta_backward", 2, "`source` is by default the last time of the fit, 2, of which", {"source": 1}),
-        ("sta_backward", 0, "`target_time` is by default the first time of the fit, 0, of which", {"target_time": 1}),
-        ("perturb", 2, "`target_time` is by default the last time of the fit, 2, of which", {"target_time": 1}),
-        ("perturb", 0, "`source` is by default the first time of the fit, 0, of which", {"source": 1}),
-        ("perturb_screen", 0, "`source` is by default the first time of the fit, 0, of which", {"source": 1}),
+        (
+            "sta_forward",
+            2,
+            "`target_time` is by default the last time of the fit, 2, of which",
+            {"target_time": 1},
+        ),
+        (
+            "sta_backward",
+            2,
+            "`source` is by default the last time of the fit, 2, of which",
+            {"source": 1},
+        ),
+        (
+            "sta_backward",
+            0,
+            "`target_time` is by default the first time of the fit, 0, of which",
+            {"target_time": 1},
+        ),
+        (
+            "perturb",
+            2,
+            "`target_time` is by default the last time of the fit, 2, of which",
+            {"target_time": 1},
+        ),
+        (
+            "perturb",
+            0,
+            "`source` is by default the first time of the fit, 0, of which",
+            {"source": 1},
+        ),
+        (
+            "perturb_screen",
+            0,
+            "`source` is by default the first time of the fit, 0, of which",
+            {"source": 1},
+        ),
         ("trajectory_genes", 2, "`target_time` is by default the last time", {"target_time": 1}),
         ("trajectory_genes", 0, "`source` is by default the first time", {"source": 1}),
     ],
@@ -58,7 +94,9 @@ def test_later_cells_need_no_first_time(named):
     followed = part.obsm["scdiffot_fate"].notna().all(axis=1)
     assert (followed == (part.obs["time"] == 1)).all()
     last = named[named.obs["time"] == 2].copy()
-    with pytest.raises(ValueError, match="`source` is by default all cells before `target_time`, 2, .* has none"):
+    with pytest.raises(
+        ValueError, match="`source` is by default all cells before `target_time`, 2, .* has none"
+    ):
         _calls("sta_forward")(last)
 
 
@@ -68,6 +106,8 @@ def test_populations_of_subsets_are_refused(named, fingerprint, lost):
     part = named[named.obs["time"] != lost].copy()
     before = fingerprint(part)
     for call in (lambda: sdo.tl.landscape(part, n_grid=12), lambda: sdo.tl.interpolate(part, 0.5)):
-        with pytest.raises(KeyError, match=f"`adata` has no cells of time {lost}, from which the fit"):
+        with pytest.raises(
+            KeyError, match=f"`adata` has no cells of time {lost}, from which the fit"
+        ):
             call()
     assert fingerprint(part) == before

@@ -84,7 +84,9 @@ def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis
     """
     params, states = read_params(adata, key), read_states(adata, key)
     use_rep, tissue = str(params["use_rep"]), params["tissue"]
-    points, name = (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
+    points, name = (
+        (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
+    )
     if name == use_rep:
         n_dims = int(params["n_dims"])
         first = first_column(name, n_dims)

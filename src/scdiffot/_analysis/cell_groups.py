@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
 # Cells on which the spread of a gene is measured, and the share of the largest below which a gene does not vary.
-N_SPREAD, FLAT = 5000, 1e-6
+N_SPREAD, MIN_SPREAD = 5000, 1e-6
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,21 @@ def read_grouped(
     cells = _cells(adata, source, times, model)
     cells = cells[codes[cells] >= 0]
     if len(cells) == 0:
-        raise ValueError(f"`groupby` obs[{groupby!r}] is NaN in all cells of `source`: choose others.")
+        raise ValueError(
+            f"`groupby` obs[{groupby!r}] is NaN in all cells of `source`: choose others."
+        )
     groups = []
     for code, name in enumerate(names):
         of_group = cells[codes[cells] == code]
         at = times.values[of_group]
-        parts = [(float(t), of_group[at == t]) for t in np.unique(at)] if per_time else [(np.nan, of_group)]
+        parts = (
+            [(float(t), of_group[at == t]) for t in np.unique(at)]
+            if per_time
+            else [(np.nan, of_group)]
+        )
         groups += [Group(name, t, _some_of(part, n_cells, rng)) for t, part in parts if len(part)]
     spread = _spread(space, states[_some_of(cells, N_SPREAD, rng)])
-    varies = spread > FLAT * spread.max()
+    varies = spread > MIN_SPREAD * spread.max()
     if positions is None:
         positions = space.named(np.flatnonzero(varies))
         if len(positions) == 0:

@@ -126,7 +126,9 @@ class Classifier:
         correct = (shares.argmax(axis=1) == codes[rows]) & shares.any(axis=1)
         self._set_accuracy(correct, codes[rows], n_random=len(random))
 
-    def _fit_estimator(self, states: np.ndarray, codes: np.ndarray, estimator: Any, rng: np.random.Generator) -> None:
+    def _fit_estimator(
+        self, states: np.ndarray, codes: np.ndarray, estimator: Any, rng: np.random.Generator
+    ) -> None:
         held_out = np.concatenate(
             [rng.permutation(rows)[: int(HELD_OUT * len(rows))] for rows in _rows_by_code(codes)]
         ).astype(np.intp)
@@ -150,13 +152,17 @@ class Classifier:
 class _Neighbors:
     """Nearest neighbours of cells, and the shares of classes among them."""
 
-    def __init__(self, states: np.ndarray, classes: np.ndarray, *, n_classes: int, n_neighbors: int) -> None:
+    def __init__(
+        self, states: np.ndarray, classes: np.ndarray, *, n_classes: int, n_neighbors: int
+    ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self._states, self._classes, self._n_classes = states, classes, n_classes
         self.n_neighbors = max(min(n_neighbors, len(states) // 10), 1)
         # one more than neighbours to compare scales with, and the cell itself
-        self._index = NearestNeighbors(n_neighbors=min(self.n_neighbors + 2, len(states))).fit(states)
+        self._index = NearestNeighbors(n_neighbors=min(self.n_neighbors + 2, len(states))).fit(
+            states
+        )
 
     def shares(self, rows: np.ndarray, *, leave_out: bool = False) -> np.ndarray:
         """Shares of the classes around some cells, with or without the cells themselves."""
@@ -175,7 +181,9 @@ class _Neighbors:
         )
 
 
-def _test_rows(codes: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _test_rows(
+    codes: np.ndarray, known: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Cells on which to test a classifier: random ones, and more of the types of which these have few."""
     if len(known) <= N_TEST:
         return known, known[:0]
@@ -195,7 +203,9 @@ def _calibrated(estimator: Any, states: np.ndarray, codes: np.ndarray, seed: int
 
     fresh = clone(estimator)
     unset = {
-        name: seed for name, v in fresh.get_params().items() if name.split("__")[-1] == "random_state" and v is None
+        name: seed
+        for name, v in fresh.get_params().items()
+        if name.split("__")[-1] == "random_state" and v is None
     }
     fresh.set_params(**unset)
     if min(len(rows) for rows in _rows_by_code(codes)) >= N_CALIBRATION:
@@ -215,7 +225,9 @@ def check_estimator(estimator: Any) -> None:
     TypeError
         If it lacks the methods of one.
     """
-    lacks = [name for name in ("fit", "predict_proba", "get_params") if not hasattr(estimator, name)]
+    lacks = [
+        name for name in ("fit", "predict_proba", "get_params") if not hasattr(estimator, name)
+    ]
     if estimator is not None and (lacks or isinstance(estimator, type)):
         raise TypeError(
             f"`classifier` is a {type(estimator).__name__}{f' without {some(lacks)}' if lacks else ''}: pass an instance of a classifier "

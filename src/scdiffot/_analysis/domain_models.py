@@ -19,7 +19,7 @@ MAX_START = 5000
 # To choose their number, fewer spots and starts will do.
 MAX_CHOICE, CHOICE_INIT = 2000, 5
 # Numbers of domains without a gain after which no more are tried, and the largest.
-PATIENCE, MOST = 2, 20
+PATIENCE, MAX_ROUNDS = 2, 20
 # Single spots of a domain are more independent than the means of m spots, but not quite: n of them count as n / m^(2/3).
 DEPENDENCE = 2 / 3
 # Resolutions of leiden between which a number of domains is looked for, and how often.
@@ -75,7 +75,11 @@ def mixture(
     runs = _starts(scaled[_some(len(scaled), MAX_START, rng)], n_domains, n_init, rng)
     likelihoods = np.array([run.lower_bound_ for run in runs])
     found = _all_spots(runs[int(likelihoods.argmax())], scaled)
-    info = {"log_likelihood": float(found.lower_bound_), "log_likelihoods": np.sort(likelihoods)[::-1], **table}
+    info = {
+        "log_likelihood": float(found.lower_bound_),
+        "log_likelihoods": np.sort(likelihoods)[::-1],
+        **table,
+    }
     return found.predict_proba(scaled), info
 
 
@@ -87,7 +91,10 @@ def _starts(values: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -
     from sklearn.mixture import GaussianMixture
 
     seeds = rng.integers(2**31, size=n_init)
-    return [_quiet_fit(GaussianMixture(k, covariance_type="tied", random_state=int(s)), values) for s in seeds]
+    return [
+        _quiet_fit(GaussianMixture(k, covariance_type="tied", random_state=int(s)), values)
+        for s in seeds
+    ]
 
 
 def _all_spots(start: Any, values: np.ndarray) -> Any:
@@ -134,8 +141,10 @@ def _least_bic(
     n_means, n_single = (max(n_spots / n_averaged**power, 2.0) for power in (1, DEPENDENCE))
     scores: list[float] = []
     spot_scores: list[float] = []
-    for k in range(1, min(MOST, len(values) // 2) + 1):
-        best = max(_starts(values, k, n_init if k > 1 else 1, rng), key=lambda run: run.lower_bound_)
+    for k in range(1, min(MAX_ROUNDS, len(values) // 2) + 1):
+        best = max(
+            _starts(values, k, n_init if k > 1 else 1, rng), key=lambda run: run.lower_bound_
+        )
         n_parameters = k - 1 + k * d + d * (d + 1) / 2
         scores.append(float(n_parameters * np.log(n_means) - 2 * n_means * best.lower_bound_))
         if states is not None:
@@ -182,7 +191,9 @@ def leiden(
     scanpy = require("scanpy", extra="scanpy")
     require("igraph", extra="spatial")
     seed = int(rng.integers(2**31))
-    graph = AnnData(obs=pd.DataFrame(index=np.arange(len(features)).astype(str)), obsm={"features": features})
+    graph = AnnData(
+        obs=pd.DataFrame(index=np.arange(len(features)).astype(str)), obsm={"features": features}
+    )
     n_neighbors = min(N_NEIGHBORS, len(features) - 1)
     with global_generators():
         scanpy.pp.neighbors(graph, n_neighbors=n_neighbors, use_rep="features", random_state=seed)
@@ -224,5 +235,7 @@ def _bisect(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple
         low, high = (middle, high) if found < n_domains else (low, middle)
     miss, resolution, labels = min(tried, key=lambda entry: entry[0])
     if miss:
-        logger.warning("No resolution gives %d domains: %d were found.", n_domains, labels.max() + 1)
+        logger.warning(
+            "No resolution gives %d domains: %d were found.", n_domains, labels.max() + 1
+        )
     return resolution, labels

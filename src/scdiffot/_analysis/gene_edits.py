@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KINDS = ("knockout", "knockdown", "overexpress")
 # What a knock-down leaves.
-LEFT = 0.5
+KNOCKDOWN_SHARE = 0.5
 # Over-expression is that of the cells with the most, but for one in a hundred.
 HIGH = 0.99
 # Cells that are looked at.
@@ -29,7 +29,7 @@ N_CELLS = 2000
 # Below zero by this share of the range is no rounding; farther than this factor above all genes is another unit.
 BELOW, ABOVE = 0.05, 3.0
 # Spread, relative to the level of a gene or to the genes that vary most, of one that does not vary.
-FLAT = 1e-5
+MIN_SPREAD = 1e-5
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Expression:
     def read(cls, space: GeneSpace, states: np.ndarray, cells: np.ndarray) -> Expression:
         """Decode some cells of a fit, evenly chosen; ``states`` are those of all cells."""
         # files are read in increasing order
-        chosen = np.sort(cells[np.linspace(0, len(cells) - 1, min(len(cells), N_CELLS)).astype(int)])
+        chosen = np.sort(
+            cells[np.linspace(0, len(cells) - 1, min(len(cells), N_CELLS)).astype(int)]
+        )
         decoded = space.decode(states[chosen])
         spread, level = decoded.std(axis=0, dtype=np.float64), np.abs(decoded).max(axis=0)
         low, top = decoded.min(axis=0), decoded.max(axis=0)
@@ -71,13 +73,16 @@ class Expression:
             space=space,
             high=np.quantile(decoded, HIGH, axis=0),
             top=float(max(top.max(), decoded.max())),
-            constant=(spread <= FLAT * level) | (spread <= FLAT * spread.max()),
+            constant=(spread <= MIN_SPREAD * level) | (spread <= MIN_SPREAD * spread.max()),
             signed=low < -BELOW * np.maximum(top - low, 1e-12),
         )
 
     def intervene(
-        self, genes: Mapping[str, float | None] | Iterable[str] | str, kind: str, factor: float | None
-    ) -> Targets:
+        self,
+        genes: Mapping[str, float | None] | Iterable[str] | str,
+        kind: str,
+        factor: float | None,
+    ) -> GeneEdits:
         """Find the values to set genes to; those without a value of their own by the kind.
 
         Raises
@@ -95,16 +100,22 @@ class Expression:
         given = list(genes.values()) if isinstance(genes, Mapping) else [None] * len(positions)
         names = self.space.names[positions]
         self._check_varying(names[self.constant[positions]])
-        values = np.array([self._value(*entry) for entry in zip(names, given, positions, strict=True)])
+        values = np.array(
+            [self._value(*entry) for entry in zip(names, given, positions, strict=True)]
+        )
         by_kind = np.isnan(values)
         if kind != "overexpress" or factor is not None:
             self._check_zero(names[by_kind & self.signed[positions]], kind)
-        scale, offset, floor = np.zeros(len(values)), np.where(by_kind, 0.0, values), np.full(len(values), -np.inf)
+        scale, offset, floor = (
+            np.zeros(len(values)),
+            np.where(by_kind, 0.0, values),
+            np.full(len(values), -np.inf),
+        )
         if kind == "overexpress" and factor is None:
             scale[by_kind], floor[by_kind] = 1, self.high[positions][by_kind]
         elif kind != "knockout":
-            scale[by_kind] = LEFT if factor is None else factor
-        return Targets(self.space, positions, values, scale, offset, floor)
+            scale[by_kind] = KNOCKDOWN_SHARE if factor is None else factor
+        return GeneEdits(self.space, positions, values, scale, offset, floor)
 
     def _value(self, name: str, value: Any, position: int) -> float:
         if value is None:
@@ -143,7 +154,7 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Targets:
+class GeneEdits:
     """Genes and what they are set to: ``max(scale * expression + offset, floor)``.
 
     Parameters
@@ -173,9 +184,12 @@ class Targets:
     def intervention(self, rows: Sequence[int] | slice = slice(None)) -> Intervention:
         """Set some of them together; all by default."""
         scale, offset, floor = (
-            torch.as_tensor(v[rows], dtype=torch.float32) for v in (self.scale, self.offset, self.floor)
+            torch.as_tensor(v[rows], dtype=torch.float32)
+            for v in (self.scale, self.offset, self.floor)
         )
-        return Intervention(self.space.decoder, torch.as_tensor(self.positions[rows]), scale, offset, floor)
+        return Intervention(
+            self.space.decoder, torch.as_tensor(self.positions[rows]), scale, offset, floor
+        )
 
 
 def check_kind(kind: str, factor: float | None) -> None:
@@ -189,13 +203,17 @@ def check_kind(kind: str, factor: float | None) -> None:
         If one of them makes no sense.
     """
     if kind not in KINDS:
-        raise ValueError(f"`kind` is {kind!r}: pass 'knockout', 'knockdown' or 'overexpress', or values for the genes.")
+        raise ValueError(
+            f"`kind` is {kind!r}: pass 'knockout', 'knockdown' or 'overexpress', or values for the genes."
+        )
     if factor is None:
         return
     if isinstance(factor, bool) or not isinstance(factor, Real):
         raise TypeError(f"`factor` is a {type(factor).__name__}: pass a number.")
     if kind == "knockout":
-        raise ValueError(f"`factor` is {factor}, but a knock-out sets genes to zero: pass kind='knockdown'.")
+        raise ValueError(
+            f"`factor` is {factor}, but a knock-out sets genes to zero: pass kind='knockdown'."
+        )
     fits = 0 <= factor < 1 if kind == "knockdown" else 1 < factor < np.inf
     if not fits:
         limits = "from 0 to below 1" if kind == "knockdown" else "above 1"

@@ -45,7 +45,9 @@ class Nearest:
         one in a thousand cells keep.
     """
 
-    def __init__(self, states: np.ndarray, rng: np.random.Generator, codes: np.ndarray | None = None) -> None:
+    def __init__(
+        self, states: np.ndarray, rng: np.random.Generator, codes: np.ndarray | None = None
+    ) -> None:
         from scipy.spatial import cKDTree
 
         self._tree = cKDTree(states) if states.shape[1] <= MAX_TREE_DIMS else None
@@ -82,14 +84,22 @@ class Nearest:
 
         counts = np.minimum(n_neighbors, len(self._points))
         k = int(counts.max())
-        found = NearestNeighbors(n_neighbors=k).fit(self._points).kneighbors((states - self._centre).astype(np.float32))
+        found = (
+            NearestNeighbors(n_neighbors=k)
+            .fit(self._points)
+            .kneighbors((states - self._centre).astype(np.float32))
+        )
         distance, index = found
         last = np.broadcast_to(counts, len(states))[:, None] - 1
-        width = np.maximum(np.take_along_axis(distance, last, axis=1) / 2, np.finfo(np.float32).tiny)
+        width = np.maximum(
+            np.take_along_axis(distance, last, axis=1) / 2, np.finfo(np.float32).tiny
+        )
         weight = np.where(np.arange(k) <= last, np.exp(-0.5 * (distance / width) ** 2), 0)
         weight /= weight.sum(axis=1, keepdims=True)
         rows = np.arange(len(states) + 1) * k
-        return sparse.csr_matrix((weight.ravel(), index.ravel(), rows), shape=(len(states), len(self._points)))
+        return sparse.csr_matrix(
+            (weight.ravel(), index.ravel(), rows), shape=(len(states), len(self._points))
+        )
 
     def _distances_among(self, states: np.ndarray) -> np.ndarray:
         """Distance of cells to the nearest other one."""
@@ -101,7 +111,9 @@ class Nearest:
         return neighbors.kneighbors(self._points)[0][:, -1]
 
 
-def _sample(n: int, codes: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _sample(
+    n: int, codes: np.ndarray | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the cells to compare with, and how much denser than on average each was drawn."""
     chosen = np.zeros(n, bool)
     chosen[rng.choice(n, MAX_COMPARED, replace=False)] = True

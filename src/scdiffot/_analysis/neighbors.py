@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def embed(points: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30) -> np.ndarray:
+def embed(
+    points: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30
+) -> np.ndarray:
     """Place points on an embedding: the mean of their nearest cells there, weighted by a Gaussian of the distance.
 
     Parameters
@@ -61,7 +63,8 @@ def embed_vectors(
     moving = np.flatnonzero((speed > 0) & (radius > 0))
     direction = vectors[moving] / speed[moving]
     ahead, behind = (
-        embed(states[moving] + side * radius[moving] * direction, states, embedding, n_neighbors=k) for side in (1, -1)
+        embed(states[moving] + side * radius[moving] * direction, states, embedding, n_neighbors=k)
+        for side in (1, -1)
     )
     projected = np.zeros((len(states), embedding.shape[1]))
     projected[moving] = (ahead - behind) * speed[moving] / (2 * radius[moving])
@@ -88,18 +91,25 @@ def neighbor_graph(states: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np
     from sklearn.neighbors import NearestNeighbors
 
     n = len(states)
-    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(states).kneighbors(return_distance=False)
+    neighbors = (
+        NearestNeighbors(n_neighbors=n_neighbors).fit(states).kneighbors(return_distance=False)
+    )
     graph = sparse.csr_matrix(
-        (np.ones(neighbors.size, bool), neighbors.ravel(), np.arange(n + 1) * n_neighbors), shape=(n, n)
+        (np.ones(neighbors.size, bool), neighbors.ravel(), np.arange(n + 1) * n_neighbors),
+        shape=(n, n),
     )
     links = np.empty((0, 2), dtype=np.intp)
     while True:
-        linked = graph + sparse.csr_matrix((np.ones(len(links), bool), tuple(links.T)), shape=(n, n))
+        linked = graph + sparse.csr_matrix(
+            (np.ones(len(links), bool), tuple(links.T)), shape=(n, n)
+        )
         n_parts, part = connected_components(linked, directed=False)
         if n_parts == 1:
             return neighbors, links
         smallest = part == np.bincount(part).argmin()
         inside, outside = np.flatnonzero(smallest), np.flatnonzero(~smallest)
-        distance, nearest = NearestNeighbors(n_neighbors=1).fit(states[outside]).kneighbors(states[inside])
+        distance, nearest = (
+            NearestNeighbors(n_neighbors=1).fit(states[outside]).kneighbors(states[inside])
+        )
         a = int(distance.argmin())
         links = np.vstack([links, [inside[a], outside[nearest[a, 0]]]])

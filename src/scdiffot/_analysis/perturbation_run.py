@@ -19,7 +19,7 @@ from scdiffot.core.lineage.fate import N_STEPS
 from .classifier import check_estimator
 from .gene_edits import Expression
 from .nearest import Nearest
-from .sta_inputs import Setting
+from .sta_inputs import StaInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from .classifier import Classifier
 
 # Share of cells far from the data from which on the user is told.
-MANY_OUTSIDE = 0.1
+MAX_SHARE_OUTSIDE = 0.1
 # Cells whose course is compared with the data.
 N_COURSES = 500
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PerturbationRun:
     """Cells that are followed, and the fates they may have.
 
     Parameters
@@ -61,7 +61,7 @@ class Experiment:
         The cells of the fit.
     """
 
-    setting: Setting
+    setting: StaInputs
     expression: Expression
     cells: np.ndarray
     target: float
@@ -89,9 +89,9 @@ class Experiment:
         gene_symbols: str | None,
         rng: np.random.Generator,
         key: str,
-    ) -> Experiment:
+    ) -> PerturbationRun:
         """Read and check everything but the genes."""
-        setting = Setting.read(adata, cell_key, key)
+        setting = StaInputs.read(adata, cell_key, key)
         check_estimator(classifier)
         n_neighbors = check_count("n_neighbors", n_neighbors, 1)
         n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
@@ -111,11 +111,15 @@ class Experiment:
         told = setting.classifier(ends, classifier, n_neighbors, rng)
         setting.warn_single_cells(ends, told)
         nearest = Nearest(
-            setting.states[trained], np.random.default_rng(rng.integers(2**63)), codes=setting.codes[trained]
+            setting.states[trained],
+            np.random.default_rng(rng.integers(2**63)),
+            codes=setting.codes[trained],
         )
         columns = setting.class_codes(ends)
         told.log_accuracy(setting.names)
-        return cls(setting, expression, cells, target, told, columns, growth, sustained, n_steps, nearest)
+        return cls(
+            setting, expression, cells, target, told, columns, growth, sustained, n_steps, nearest
+        )
 
     @property
     def fates(self) -> list[str]:
@@ -167,7 +171,9 @@ class Experiment:
         distance, _ = self.nearest(intervention(self.setting.states[self.cells]))
         return float((distance > self.nearest.radius).mean())
 
-    def outside_course(self, intervention: Intervention, rng: np.random.Generator) -> tuple[float, float]:
+    def outside_course(
+        self, intervention: Intervention, rng: np.random.Generator
+    ) -> tuple[float, float]:
         """Share of their way that cells are far from all cells of the fit, without and with the change."""
         cells = rng.permutation(self.cells)[:N_COURSES]
         times = self.setting.times.values[cells]
@@ -195,16 +201,18 @@ class Experiment:
         if self.columns[-1] == len(self.setting.names):
             self.setting.warn_untyped(self.target, float(control[-2]), "descendants")
 
-    def warn_outside(self, name: str, start: float, way: tuple[float, float], ends: tuple[float, float]) -> None:
+    def warn_outside(
+        self, name: str, start: float, way: tuple[float, float], ends: tuple[float, float]
+    ) -> None:
         """Tell the user if changed cells leave the data, where the fit knows nothing."""
-        if start > MANY_OUTSIDE:
+        if start > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: %.0f %% of the changed cells are farther from the cells of the fit than these are from each other, so that the "
                 "result extrapolates.",
                 name,
                 100 * start,
             )
-        if way[1] - way[0] > MANY_OUTSIDE:
+        if way[1] - way[0] > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: for %.0f %% of their way (of the control: %.0f %%) changed cells are farther from the cells of the fit than these are "
                 "from each other, so that what happens there is extrapolated.",
@@ -212,7 +220,7 @@ class Experiment:
                 100 * way[1],
                 100 * way[0],
             )
-        if ends[1] > MANY_OUTSIDE:
+        if ends[1] > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell of time %s and count as %r.",
                 name,

@@ -44,7 +44,9 @@ class SharedGenes:
         """Dense expression of some of them on both sides."""
         return _dense(self.own[:, columns]), _dense(self.other[:, columns])
 
-    def space(self, n_dims: int, without: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def space(
+        self, n_dims: int, without: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Principal components of both platforms together.
 
         Every gene has mean 0 and the same variance on each: the root of the product of its standard deviations on both, so that
@@ -79,7 +81,10 @@ class SharedGenes:
         correlations = sum(_correlations(*side) for side in sides) * np.outer(weights, weights)
         d = min(n_dims, len(columns) - 1)
         axes = weights[:, None] * eigsh(correlations, k=d, v0=np.ones(len(columns)))[1][:, ::-1]
-        first, second = (values @ (axes / scale[:, None]) - (mean / scale) @ axes for values, mean, scale in sides)
+        first, second = (
+            values @ (axes / scale[:, None]) - (mean / scale) @ axes
+            for values, mean, scale in sides
+        )
         return np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
 
 
@@ -96,7 +101,9 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
     for argument, data in (("adata", adata), ("reference", reference)):
         if not data.var_names.is_unique:
             twice = data.var_names[data.var_names.duplicated()].unique()
-            raise ValueError(f"`{argument}` has duplicated var names, for instance {some(twice)}: make them unique.")
+            raise ValueError(
+                f"`{argument}` has duplicated var names, for instance {some(twice)}: make them unique."
+            )
     names = adata.var_names[adata.var_names.isin(reference.var_names)]
     if len(names) < 3:
         hint = " Their letters differ in case only." if _same_but_case(adata, reference) else ""
@@ -112,7 +119,9 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
     check_counts(reference, other, layer, wanted=False, remedy=_REMEDY)
     varying = (_moments(own)[1] > 0) & (_moments(other)[1] > 0)
     if varying.sum() < 3:
-        raise ValueError(f"Only {varying.sum()} of {len(names)} shared genes vary in both `adata` and `reference`.")
+        raise ValueError(
+            f"Only {varying.sum()} of {len(names)} shared genes vary in both `adata` and `reference`."
+        )
     return SharedGenes(names.to_numpy(), own, other, varying)
 
 

@@ -49,7 +49,10 @@ def warn_units(parts: Mapping[str, np.ndarray], spatial_key: str) -> None:
         Name of the coordinates.
     """
     distances = {name: spacing(positions) for name, positions in parts.items()}
-    narrow, wide = min(distances, key=distances.__getitem__), max(distances, key=distances.__getitem__)
+    narrow, wide = (
+        min(distances, key=distances.__getitem__),
+        max(distances, key=distances.__getitem__),
+    )
     ratio = distances[wide] / distances[narrow]
     if ratio > MAX_RATIO:
         logger.warning(
@@ -80,9 +83,16 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
         Name of the coordinates.
     """
     owners = [adata, locate(adata, spatial_key, argument="spatial_key").owner]
-    libraries = next((entry for entry in (owner.uns.get("spatial") for owner in owners) if _several(entry)), None)
+    libraries = next(
+        (entry for entry in (owner.uns.get("spatial") for owner in owners) if _several(entry)), None
+    )
     column = next(
-        (name for name in _slice_columns(adata) if _overlap(read_column(adata, name, "library_key"), positions)), None
+        (
+            name
+            for name in _slice_columns(adata)
+            if _overlap(read_column(adata, name, "library_key"), positions)
+        ),
+        None,
     )
     if libraries is None and column is None:
         return
@@ -90,11 +100,15 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
     if libraries is not None:
         reasons.append(f"adata.uns['spatial'] has the libraries {some(libraries)}")
     if column is not None:
-        reasons.append(f"spots of different obs[{column!r}] lie among each other in `spatial_key` {spatial_key!r}")
+        reasons.append(
+            f"spots of different obs[{column!r}] lie among each other in `spatial_key` {spatial_key!r}"
+        )
     logger.warning(
         "All spots are taken as one slice, but %s: neighbours across slices would be linked. Pass `library_key`%s.",
         " and ".join(reasons),
-        f"={column!r}" if column is not None else ", the column of obs with the slice of every spot",
+        f"={column!r}"
+        if column is not None
+        else ", the column of obs with the slice of every spot",
     )
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def read_depths(
-    adata: AnnData, slices: TissueSlices, between: Iterable[str], depth: str | Mapping[str, float] | None
+    adata: AnnData,
+    slices: TissueSlices,
+    between: Iterable[str],
+    depth: str | Mapping[str, float] | None,
 ) -> dict[str, float]:
     """Depths of the slices named, increasing.
 
@@ -51,7 +54,9 @@ def read_depths(
         )
     for name in names:
         if name not in slices.names:
-            raise KeyError(f"`between` names {name!r}, which is no slice. {suggest(name, slices.names)}")
+            raise KeyError(
+                f"`between` names {name!r}, which is no slice. {suggest(name, slices.names)}"
+            )
     if len(set(names)) < len(names):
         raise ValueError(f"`between` names a slice twice ({some(names)}): name each once.")
     if depth is None:
@@ -85,7 +90,9 @@ def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, 
         return dict.fromkeys(names, 1.0)
     if isinstance(mass, str):
         if mass != "n_spots":
-            raise ValueError(f"`mass` is {mass!r}: pass 'n_spots', a dict (slice -> number), or None.")
+            raise ValueError(
+                f"`mass` is {mass!r}: pass 'n_spots', a dict (slice -> number), or None."
+            )
         return {name: float(len(slices.rows(name))) for name in names}
     found = _numbers("mass", mass, names)
     wrong = [name for name, value in found.items() if value <= 0]
@@ -97,10 +104,14 @@ def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, 
 def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: str) -> float:
     values = read_column(adata, column, "depth")
     if getattr(values.dtype, "kind", "O") not in "biuf":
-        raise TypeError(f"`depth` obs[{column!r}] holds {values.dtype}: pass a column of numbers, or a dict.")
+        raise TypeError(
+            f"`depth` obs[{column!r}] holds {values.dtype}: pass a column of numbers, or a dict."
+        )
     here = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
     if len(here) != 1 or not np.isfinite(here[0]):
-        raise ValueError(f"`depth` obs[{column!r}] is {some(here)} in slice {name!r}: it must be one number.")
+        raise ValueError(
+            f"`depth` obs[{column!r}] is {some(here)} in slice {name!r}: it must be one number."
+        )
     return float(here[0])
 
 
@@ -110,7 +121,9 @@ def _numbers(argument: str, given: Any, names: list[str]) -> dict[str, float]:
     texts = {str(key): value for key, value in given.items()}
     missing = [name for name in names if name not in texts]
     if missing:
-        raise KeyError(f"`{argument}` has no entry for {some(missing)}: give one for every slice of `between`.")
+        raise KeyError(
+            f"`{argument}` has no entry for {some(missing)}: give one for every slice of `between`."
+        )
     for name in names:
         value = texts[name]
         if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot._data.read.snapshots import TimeCourse
+    from scdiffot._data.read.snapshots import TimeSeries
     from scdiffot._data.write.alignment import SliceAlignment
 
 
 @dataclass(frozen=True)
-class Site:
+class SpatialFrame:
     """The tissue of a fit.
 
     Parameters
@@ -55,14 +55,14 @@ class Site:
 
 def find_site(
     adata: AnnData | MuData,
-    course: TimeCourse,
+    course: TimeSeries,
     keys: Keys,
     *,
     spatial_key: str,
     weight: Any,
     align: Any,
     show_progress: bool,
-) -> Site:
+) -> SpatialFrame:
     """Read positions, and take out the motion of every time point as a whole.
 
     Parameters
@@ -97,7 +97,7 @@ def find_site(
         check_slice(label, positions[cells])
     warn_units({label: positions[cells] for label, cells in rows.items()}, name)
     if not align or is_aligned(adata, name):
-        return Site(make_tissue(states, positions, name, weight), positions, None, {})
+        return SpatialFrame(make_tissue(states, positions, name, weight), positions, None, {})
     if positions.shape[1] != 2:
         raise ValueError(
             f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are found in two dimensions only: align "
@@ -117,8 +117,12 @@ def find_site(
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)
-    params = alignment_params(config, times.column, name, course.use_rep, states.shape[1], reference=names[0])
-    return Site(make_tissue(states, placed, keys.aligned, weight), placed, alignment, params)
+    params = alignment_params(
+        config, times.column, name, course.use_rep, states.shape[1], reference=names[0]
+    )
+    return SpatialFrame(
+        make_tissue(states, placed, keys.aligned, weight), placed, alignment, params
+    )
 
 
 def is_aligned(adata: AnnData | MuData, name: str) -> bool:

@@ -36,7 +36,11 @@ def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str
 
 
 def link_spots(
-    adata: AnnData | MuData, slices: TissueSlices, *, n_neighbors: int, connectivity_key: str | None = None
+    adata: AnnData | MuData,
+    slices: TissueSlices,
+    *,
+    n_neighbors: int,
+    connectivity_key: str | None = None,
 ) -> csr_array:
     """Link the spots of every slice with their nearest ones, or as a graph of squidpy says.
 

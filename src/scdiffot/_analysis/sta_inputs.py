@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StaInputs:
     """A fit and the cells it is asked about.
 
     Parameters
@@ -48,7 +48,7 @@ class Setting:
     codes: np.ndarray
 
     @classmethod
-    def read(cls, adata: AnnData | MuData, cell_key: str, key: str) -> Setting:
+    def read(cls, adata: AnnData | MuData, cell_key: str, key: str) -> StaInputs:
         """Read everything from an AnnData with a fit."""
         model = read_model(adata, key)
         codes, names = cell_labels(adata, cell_key)
@@ -67,7 +67,9 @@ class Setting:
         codes = self.codes[cells]
         return np.unique(np.where(codes < 0, len(self.names), codes))
 
-    def classifier(self, cells: np.ndarray, estimator: Any, n_neighbors: int, rng: np.random.Generator) -> Classifier:
+    def classifier(
+        self, cells: np.ndarray, estimator: Any, n_neighbors: int, rng: np.random.Generator
+    ) -> Classifier:
         """Classifier of the types of some cells, with a generator of its own: the paths do not depend on it."""
         return Classifier(
             self.states[cells],
@@ -150,7 +152,9 @@ class Setting:
         """The same; by default all cells from the first time of the fit to before the target."""
         if source is not None:
             return self.find_cells(adata, source, target)
-        cells = np.flatnonzero((self.times.values >= self.model.times[0]) & (self.times.values < target))
+        cells = np.flatnonzero(
+            (self.times.values >= self.model.times[0]) & (self.times.values < target)
+        )
         if len(cells) == 0:
             raise ValueError(
                 f"`source` is by default all cells before `target_time`, {number_text(target)}, and within the fit, which begins at "

@@ -145,7 +145,9 @@ def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, boo
     """Names, layouts, and whether they must be there."""
     if isinstance(layout, Each):
         return [(name, layout.layout, True) for name in value]
-    needed: list[tuple[str, Layout, bool]] = [(name, part, True) for name, part in layout.entries.items()]
+    needed: list[tuple[str, Layout, bool]] = [
+        (name, part, True) for name, part in layout.entries.items()
+    ]
     return needed + [(name, part, False) for name, part in (layout.optional or {}).items()]
 
 
@@ -205,7 +207,11 @@ def _values(value: Any, layout: Layout, place: str) -> Any:
     if isinstance(layout, Record | Each):
         parts = {name: part for name, part, _ in _parts(value, layout) if name in value}
         return StoredEntry(
-            {n: _values(v, parts[n], f"{place}[{n!r}]") if n in parts else v for n, v in value.items()}, place
+            {
+                n: _values(v, parts[n], f"{place}[{n!r}]") if n in parts else v
+                for n, v in value.items()
+            },
+            place,
         )
     if isinstance(layout, Array):
         return _array(value, layout, place)
@@ -250,12 +256,18 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
     least = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
     largest = np.fmax.reduce(array.ravel(), dtype=np.float64, initial=-np.inf)
     if least < layout.low or largest > layout.high:
-        raise damaged(place, f"holds values that are not between {layout.low:g} and {layout.high:g}")
+        raise damaged(
+            place, f"holds values that are not between {layout.low:g} and {layout.high:g}"
+        )
 
 
 def _scalar(value: Any, kind: Kind, place: str) -> Any:
     """A plain number, flag or text; files may return an array without dimensions."""
-    plain = value.item() if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0 else value
+    plain = (
+        value.item()
+        if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0
+        else value
+    )
     types: Any = {"number": (int, float), "whole": int, "flag": bool, "text": str}[kind]
     if not isinstance(plain, types) or (isinstance(plain, bool) and kind != "flag"):
         raise damaged(place, f"is a {type(value).__name__}, not {_SINGLE[kind]}")
@@ -288,7 +300,9 @@ def read_weights(
     StoredFitError
         If arrays are missing, unknown, of another shape or type, or not finite in single precision.
     """
-    layout = Record({name: Array(shape, infinite=name in infinite) for name, shape in shapes.items()})
+    layout = Record(
+        {name: Array(shape, infinite=name in infinite) for name, shape in shapes.items()}
+    )
     arrays = read(value, layout, place)
     unknown = sorted(set(map(str, arrays)) - set(shapes))
     if unknown:

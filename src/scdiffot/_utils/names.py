@@ -25,7 +25,9 @@ def unsafe_name(name: str) -> str:
         return "is reserved"
     if "/" in name or "\\" in name:
         return "has a slash"
-    if any(ord(letter) < 32 or ord(letter) == 127 or "\ud800" <= letter <= "\udfff" for letter in name):
+    if any(
+        ord(letter) < 32 or ord(letter) == 127 or "\ud800" <= letter <= "\udfff" for letter in name
+    ):
         return "has a control character"
     if len(name.encode()) > MAX_BYTES:
         return f"is longer than {MAX_BYTES} bytes"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(description: str, *, show: bool, n_fits: int = 1) -> Iterator[Callable[[Progress], None] | None]:
+def progress_bar(
+    description: str, *, show: bool, n_fits: int = 1
+) -> Iterator[Callable[[Progress], None] | None]:
     """Show how far a fit is, its loss and the time left, in a notebook or terminal; elsewhere nothing.
 
     Parameters
@@ -56,7 +58,9 @@ def progress_bar(description: str, *, show: bool, n_fits: int = 1) -> Iterator[C
 
 
 @contextmanager
-def cell_bar(description: str, n_cells: int, *, show: bool) -> Iterator[Callable[[int], None] | None]:
+def cell_bar(
+    description: str, n_cells: int, *, show: bool
+) -> Iterator[Callable[[int], None] | None]:
     """Show how many cells are done and the time left, in a notebook or terminal; elsewhere nothing.
 
     Parameters

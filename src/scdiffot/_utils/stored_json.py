@@ -47,7 +47,10 @@ def parse_options(text: str, options: type, place: str) -> Any:
     names = [f.name for f in fields(options)]  # type: ignore[arg-type]
     unknown, missing = sorted(set(content) - set(names)), [n for n in names if n not in content]
     if unknown or missing:
-        raise damaged(place, f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}")
+        raise damaged(
+            place,
+            f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}",
+        )
     wrong = [name for name in names if not _has_type(content[name], hints[name])]
     if wrong:
         raise damaged(place, f"has {str(content[wrong[0]])[:40]!r} for the option {wrong[0]!r}")
@@ -59,7 +62,11 @@ def parse_options(text: str, options: type, place: str) -> Any:
 
 def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_FLOAT <= value <= MAX_FLOAT
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -MAX_FLOAT <= value <= MAX_FLOAT
+    )
 
 
 def _has_type(value: Any, hint: Any) -> bool:

@@ -38,7 +38,9 @@ complete: OUT is never half a file, whatever happens. A command that is killed l
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(
+            BAD_INPUT, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_demo, add_fit, add_validate, add_interpolate, add_fate, add_perturb, add_response):
+    for add in (
+        add_demo,
+        add_fit,
+        add_validate,
+        add_interpolate,
+        add_fate,
+        add_perturb,
+        add_response,
+    ):
         add(commands)
     return parser
 

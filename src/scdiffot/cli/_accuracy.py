@@ -20,15 +20,28 @@ def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
 
     history = adata.uns[key]["history"]
     rows: list[Row] = []
-    later = list(zip(history["times"], history["w1"], history["w1_floor"], history["mass_error"], strict=True))[1:]
-    rows += [(f"W1 of the roll-out at {number_text(t)}", w1, "sampling noise", floor) for t, w1, floor, _ in later]
+    later = list(
+        zip(
+            history["times"], history["w1"], history["w1_floor"], history["mass_error"], strict=True
+        )
+    )[1:]
+    rows += [
+        (f"W1 of the roll-out at {number_text(t)}", w1, "sampling noise", floor)
+        for t, w1, floor, _ in later
+    ]
     rows += [(f"mass error at {number_text(t)}", error, "exact", 0.0) for t, _, _, error in later]
     if "validation" in adata.uns[key]:
         table = adata.uns[key]["validation"]
         left_out = zip(table["time"], table["w1"], table["w1_mccann"], strict=True)
-        rows += [(f"W1 of the left-out {number_text(t)}", w1, "optimal transport", ot) for t, w1, ot in left_out]
+        rows += [
+            (f"W1 of the left-out {number_text(t)}", w1, "optimal transport", ot)
+            for t, w1, ot in left_out
+        ]
     # a fit in principal components has nothing to be compared with where the truth is one of genes
-    if "true_drift" in adata.obsm and adata.obsm["true_drift"].shape == adata.obsm[f"{key}_velocity"].shape:
+    if (
+        "true_drift" in adata.obsm
+        and adata.obsm["true_drift"].shape == adata.obsm[f"{key}_velocity"].shape
+    ):
         rows.append(("drift: cosine with the truth", _cosine(adata, key), "exact", 1.0))
         rows.append(("growth: correlation with the truth", _correlation(adata, key), "exact", 1.0))
     return rows
@@ -56,14 +69,18 @@ def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
     table.insert(1, "label", [times.label(time) for time in table["time"]])
     if "validation" not in adata.uns[key]:
         return table
-    validation = adata.uns[key]["validation"].set_index("time").add_prefix("left_out_").reset_index()
+    validation = (
+        adata.uns[key]["validation"].set_index("time").add_prefix("left_out_").reset_index()
+    )
     return table.merge(validation, on="time", how="outer")
 
 
 def _cosine(adata: AnnData | MuData, key: str) -> float:
     import numpy as np
 
-    found, true = (np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift"))
+    found, true = (
+        np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift")
+    )
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(true, axis=1)
     return float(((found * true).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
 

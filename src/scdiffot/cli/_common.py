@@ -18,22 +18,36 @@ def add_files(command: argparse.ArgumentParser, cells: str, table: str | None) -
     """Add the arguments that every command from file to file has."""
     command.add_argument("file", type=Path, metavar="FILE", help=f"{cells}: .h5ad, .zarr or .h5mu")
     command.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="OUT", help="where to write: .h5ad, .zarr or .h5mu"
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="where to write: .h5ad, .zarr or .h5mu",
     )
     if table is not None:
         command.add_argument(
-            "--table", type=Path, metavar="TABLE", help=f"also write {table} as a table: .csv or .json"
+            "--table",
+            type=Path,
+            metavar="TABLE",
+            help=f"also write {table} as a table: .csv or .json",
         )
     else:
         command.set_defaults(table=None)
-    command.add_argument("--overwrite", action="store_true", help="replace OUT and TABLE if they exist")
-    command.add_argument("--quiet", action="store_true", help="no progress and no summary; warnings and errors stay")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace OUT and TABLE if they exist"
+    )
+    command.add_argument(
+        "--quiet", action="store_true", help="no progress and no summary; warnings and errors stay"
+    )
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
     """Add the arguments of every command that asks a fit: its name and a seed."""
     add_seed(command)
-    command.add_argument("--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
+    command.add_argument(
+        "--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)"
+    )
 
 
 def check_device(name: str) -> None:
@@ -51,15 +65,23 @@ def add_seed(command: argparse.ArgumentParser) -> None:
 
 def add_paths(command: argparse.ArgumentParser, verb: str, *, default: str) -> None:
     """Add the arguments of every command that follows cells to their fates."""
-    command.add_argument("--cell-key", required=True, metavar="KEY", help="column of obs with the cell types")
+    command.add_argument(
+        "--cell-key", required=True, metavar="KEY", help="column of obs with the cell types"
+    )
     command.add_argument(
         "--source",
         metavar="S",
         help=f"cells to {verb}: label of a time, query of obs, or name of a cell ({default})",
     )
-    command.add_argument("--target-time", metavar="T", help="label of the time of the fates (last time)")
-    command.add_argument("--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)")
-    command.add_argument("--no-growth", action="store_true", help="do not count that cells divide and die")
+    command.add_argument(
+        "--target-time", metavar="T", help="label of the time of the fates (last time)"
+    )
+    command.add_argument(
+        "--n-trajectories", type=int, default=100, metavar="N", help="paths of a cell (%(default)s)"
+    )
+    command.add_argument(
+        "--no-growth", action="store_true", help="do not count that cells divide and die"
+    )
 
 
 def add_keep_interrupted(command: argparse.ArgumentParser) -> None:
@@ -74,11 +96,15 @@ def add_keep_interrupted(command: argparse.ArgumentParser) -> None:
 def seed(text: str) -> int:
     """Read a seed."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed: pass a whole number that is zero or positive")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed: pass a whole number that is zero or positive"
+        )
     return int(text)
 
 
-def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> Any:
+def make_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int]
+) -> Any:
     """Make a table of texts; the columns at the positions `right` are numbers."""
     from rich.table import Table
     from rich.text import Text

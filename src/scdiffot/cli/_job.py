@@ -71,7 +71,9 @@ class Job:
             content = content_of(source)
             adata = read_cells(source)
         except Exception as error:
-            raise BadInput(f"{source} cannot be read as {source.suffix}: {text_of(error)}") from error
+            raise BadInput(
+                f"{source} cannot be read as {source.suffix}: {text_of(error)}"
+            ) from error
         try:
             check_format(content if same_cells else ANNDATA, out.suffix)
         except ValueError as error:
@@ -138,7 +140,9 @@ class Job:
                 self.add(results, csv, lambda path: write_table(rows, path, csv.suffix))
             self.commit(results, interrupted=interrupted)
         if interrupted:
-            sys.stderr.write(f"scdiffot {self.arguments.command}: interrupted: the best state so far is in {out}\n")
+            sys.stderr.write(
+                f"scdiffot {self.arguments.command}: interrupted: the best state so far is in {out}\n"
+            )
         if text is not None:
             print_summary(text, f"Written to {out}" + (f" and {csv}" if csv is not None else ""))
         return INTERRUPTED if interrupted else 0

@@ -51,14 +51,20 @@ def split_labels(words: Iterable[str] | None, labels: Collection[str]) -> list[s
     """Separate labels at commas, unless the whole is a label itself."""
     if words is None:
         return None
-    return [part.strip() for word in words for part in ([word] if word in labels else word.split(","))]
+    return [
+        part.strip() for word in words for part in ([word] if word in labels else word.split(","))
+    ]
 
 
 def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
     """Labels of a column of `obs`; none if there is no such column, which the command itself reports."""
     from scdiffot._data.read.columns import list_columns, read_column
 
-    return set(map(str, read_column(adata, name, "name").unique())) if name in list_columns(adata) else set()
+    return (
+        set(map(str, read_column(adata, name, "name").unique()))
+        if name in list_columns(adata)
+        else set()
+    )
 
 
 def labels_and_times(text: str) -> list[tuple[str, float]] | str:
@@ -88,7 +94,9 @@ def genes_and_values(text: str) -> list[tuple[str, float | None]]:
         try:
             result.append((gene, float(value)) if equals else (value, None))
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{part!r} is not GENE or GENE=VALUE with a number") from None
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is not GENE or GENE=VALUE with a number"
+            ) from None
     return result
 
 

@@ -62,7 +62,9 @@ def check_places(places: list[Place], source: Path, *, overwrite: bool, keep_sou
     """
     for i, place in enumerate(places):
         if place.path.suffix not in place.suffixes:
-            raise BadInput(f"{place.option} is {place.path}: name a file that ends with {_or(place.suffixes)}")
+            raise BadInput(
+                f"{place.option} is {place.path}: name a file that ends with {_or(place.suffixes)}"
+            )
         try:
             final = place.path.resolve()
             protected = [source] if keep_source or i > 0 else []
@@ -71,7 +73,9 @@ def check_places(places: list[Place], source: Path, *, overwrite: bool, keep_sou
             _check_folder(place, final)
         except (OSError, RuntimeError) as error:
             # RuntimeError: a loop of links, before Python 3.13
-            raise BadInput(f"{place.option} is {place.path}, which cannot be written: {text_of(error)}") from error
+            raise BadInput(
+                f"{place.option} is {place.path}, which cannot be written: {text_of(error)}"
+            ) from error
 
 
 def _check_others(place: Place, final: Path, source: Path, protected: list[Path]) -> None:
@@ -111,7 +115,9 @@ def _check_folder(place: Place, final: Path) -> None:
     try:
         check_folder(final.parent)
     except OSError as error:
-        raise BadInput(f"the folder {final.parent} of {place.option} cannot be written: {text_of(error)}") from error
+        raise BadInput(
+            f"the folder {final.parent} of {place.option} cannot be written: {text_of(error)}"
+        ) from error
 
 
 def _is_same(path: Path, other: Path) -> bool:

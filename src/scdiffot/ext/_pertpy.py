@@ -16,15 +16,44 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 # Names in the data sets of pertpy and scPerturb, those that say most first
-PERTURBATIONS = ("perturbation", "perturbation_name", "gene_target", "condition", "treatment", "drug", "stim", "label")
+PERTURBATIONS = (
+    "perturbation",
+    "perturbation_name",
+    "gene_target",
+    "condition",
+    "treatment",
+    "drug",
+    "stim",
+    "label",
+)
 CONTROLS = {
-    *("control", "ctrl", "unperturbed", "untreated", "unstimulated", "vehicle", "dmso", "pbs", "mock", "wt"),
+    *(
+        "control",
+        "ctrl",
+        "unperturbed",
+        "untreated",
+        "unstimulated",
+        "vehicle",
+        "dmso",
+        "pbs",
+        "mock",
+        "wt",
+    ),
     *("nt", "ntc", "non-targeting", "non_targeting", "nontargeting", "negative_control"),
 }
 DOSES = ("dose_value", "dose", "dose_val", "dosage")
 # A replicate is a context where nothing else is: of one cell line it is the same cells again
 CONTEXTS = (
-    ("cell_line", "donor", "donor_id", "patient", "patient_id", "individual", "species", "organism"),
+    (
+        "cell_line",
+        "donor",
+        "donor_id",
+        "patient",
+        "patient_id",
+        "individual",
+        "species",
+        "organism",
+    ),
     ("replicate", "batch"),
 )
 
@@ -118,7 +147,9 @@ def pertpy(
     }
 
 
-def _perturbation(adata: AnnData | MuData, column: str | None, control: str | None) -> tuple[str, str]:
+def _perturbation(
+    adata: AnnData | MuData, column: str | None, control: str | None
+) -> tuple[str, str]:
     """Column of the perturbations and label of the control."""
     names = [column] if column is not None else _present(adata, PERTURBATIONS)
     if not names:
@@ -127,7 +158,9 @@ def _perturbation(adata: AnnData | MuData, column: str | None, control: str | No
             f"{suggest('', adata.obs.columns)}"
         )
     columns = {name: read_column(adata, name, "condition_key") for name in names}
-    found = {name: labels for name, values in columns.items() if (labels := _controls(values, control))}
+    found = {
+        name: labels for name, values in columns.items() if (labels := _controls(values, control))
+    }
     if not found:
         raise KeyError(
             f"`control` is {'missing' if control is None else repr(control)}: obs[{names[0]!r}] holds "
@@ -135,10 +168,14 @@ def _perturbation(adata: AnnData | MuData, column: str | None, control: str | No
         )
     kept = _distinct(adata, list(found))
     if len(kept) > 1:
-        raise ValueError(f"`condition_key` is missing, and {some(kept)} all hold controls: name one.")
+        raise ValueError(
+            f"`condition_key` is missing, and {some(kept)} all hold controls: name one."
+        )
     name = kept[0]
     if len(found[name]) > 1:
-        raise ValueError(f"`control` is missing, and obs[{name!r}] holds {some(found[name])}: name one.")
+        raise ValueError(
+            f"`control` is missing, and obs[{name!r}] holds {some(found[name])}: name one."
+        )
     return name, found[name][0]
 
 
@@ -177,7 +214,9 @@ def _context(adata: AnnData | MuData, untreated: np.ndarray, treated: np.ndarray
                 usable.append(name)
         kept = _distinct(adata, usable)
         if len(kept) > 1:
-            raise ValueError(f"`context` is missing, and obs has {some(kept)}: name one, or pass None.")
+            raise ValueError(
+                f"`context` is missing, and obs has {some(kept)}: name one, or pass None."
+            )
         if kept:
             return kept[0]
     return None
@@ -189,10 +228,14 @@ def _dose(adata: AnnData | MuData, treated: np.ndarray) -> str | None:
     usable = []
     for name in _present(adata, DOSES):
         column = read_column(adata, name, "dose_key")
-        values = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)[treated]
+        values = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64)[
+            treated
+        ]
         if (values > 0).all() and np.isfinite(values).all() and np.ptp(values) > 0:
             usable.append(name)
     kept = _distinct(adata, usable)
     if len(kept) > 1:
-        raise ValueError(f"`dose_key` is missing, and obs has {some(kept)}: name one, or pass None.")
+        raise ValueError(
+            f"`dose_key` is missing, and obs has {some(kept)}: name one, or pass None."
+        )
     return kept[0] if kept else None

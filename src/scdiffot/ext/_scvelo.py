@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 # What scVelo calls its own.
-VELOCITY, EXPRESSION, GENES, PARAMS, MODE = "velocity", "Ms", "velocity_genes", "velocity_params", "scdiffot"
+VELOCITY, EXPRESSION, GENES, PARAMS, MODE = (
+    "velocity",
+    "Ms",
+    "velocity_genes",
+    "velocity_params",
+    "scdiffot",
+)
 # What it derives from velocities, and would take for that of the new ones.
 GRAPHS = ("velocity_graph", "velocity_graph_neg")
 VARIANCE = "variance_velocity"
@@ -31,7 +37,12 @@ COLUMNS = (
 
 
 def scvelo(
-    adata: AnnData | MuData, *, decoder: Any = None, overwrite: bool = False, key: str = DEFAULT, copy: bool = False
+    adata: AnnData | MuData,
+    *,
+    decoder: Any = None,
+    overwrite: bool = False,
+    key: str = DEFAULT,
+    copy: bool = False,
 ) -> AnnData | MuData | None:
     """Copy the velocities of genes to where scVelo keeps its own.
 
@@ -94,7 +105,9 @@ def scvelo(
         raise KeyError(
             f"`key` is {key!r}, but layers[{keys.velocity!r}] is missing: run scdiffot.tl.gene_velocity(adata, key={key!r}) first."
         )
-    earlier = [f"layers[{name!r}]" for name in (VELOCITY, EXPRESSION, VARIANCE) if name in owner.layers]
+    earlier = [
+        f"layers[{name!r}]" for name in (VELOCITY, EXPRESSION, VARIANCE) if name in owner.layers
+    ]
     earlier += [f"uns[{name!r}]" for name in (PARAMS, *GRAPHS) if name in owner.uns]
     ours = hasattr(owner.uns.get(PARAMS), "get") and owner.uns[PARAMS].get("mode") == MODE
     if earlier and not (ours or overwrite):
@@ -108,7 +121,11 @@ def scvelo(
     rows = owner.obs_names.get_indexer(adata.obs_names)
     kept = known[space.columns]
     expression[np.ix_(rows, space.columns[kept])] = space.decode(read_states(adata, key))[:, kept]
-    for place, names in ((owner.uns, GRAPHS), (owner.layers, (VARIANCE,)), (owner.obsm, _projections(owner))):
+    for place, names in (
+        (owner.uns, GRAPHS),
+        (owner.layers, (VARIANCE,)),
+        (owner.obsm, _projections(owner)),
+    ):
         for name in names:
             place.pop(name, None)
     drop_columns(owner, COLUMNS)

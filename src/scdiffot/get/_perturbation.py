@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def perturbation(
-    adata: AnnData | MuData, name: str | None = None, *, by: Literal["source", "cell"] = "source", key: str = DEFAULT
+    adata: AnnData | MuData,
+    name: str | None = None,
+    *,
+    by: Literal["source", "cell"] = "source",
+    key: str = DEFAULT,
 ) -> pd.DataFrame:
     """Get what changes of genes did to fates as a tidy table.
 
@@ -60,12 +64,17 @@ def perturbation(
         raise ValueError(f"`by` is {by!r}: pass 'source' or 'cell'.")
     import pandas as pd
 
-    tables = [_by_source(f) if by == "source" else _by_cell(f) for f in read_perturbations(adata, key, name)]
+    tables = [
+        _by_source(f) if by == "source" else _by_cell(f)
+        for f in read_perturbations(adata, key, name)
+    ]
     # fates may differ with the target time
     return pd.concat(tables, ignore_index=True)
 
 
-def perturb_screen(adata: AnnData | MuData, *, fates: bool = False, key: str = DEFAULT) -> pd.DataFrame:
+def perturb_screen(
+    adata: AnnData | MuData, *, fates: bool = False, key: str = DEFAULT
+) -> pd.DataFrame:
     """Get a screen as a table, a row for every gene in the order of the ranks.
 
     Parameters
@@ -103,7 +112,18 @@ def perturb_screen(adata: AnnData | MuData, *, fates: bool = False, key: str = D
 
     found = read_screen(adata, key)
     if not check_flag("fates", fates):
-        names = ("gene", "partner", "effect", "se", "p", "p_adjusted", "mass_ratio", "mass_se", "mass_p", "outside")
+        names = (
+            "gene",
+            "partner",
+            "effect",
+            "se",
+            "p",
+            "p_adjusted",
+            "mass_ratio",
+            "mass_se",
+            "mass_p",
+            "outside",
+        )
         return pd.DataFrame({name: found[name] for name in (*names, "n_trajectories")})
     labels, n = [str(fate) for fate in found["fates"]], len(found["gene"])
     return pd.DataFrame(
@@ -121,14 +141,26 @@ def _by_source(found: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     n_sources, n_fates = found["shift"].shape
-    shares = ("control", "control_se", "perturbed", "perturbed_se", "shift", "se", "p", "p_adjusted")
+    shares = (
+        "control",
+        "control_se",
+        "perturbed",
+        "perturbed_se",
+        "shift",
+        "se",
+        "p",
+        "p_adjusted",
+    )
     return pd.DataFrame(
         {
             "perturbation": str(found["name"]),
             "source": np.repeat([str(name) for name in found["sources"]], n_fates),
             "fate": np.tile([str(name) for name in found["fates"]], n_sources),
             **{name: np.ravel(found[name]) for name in shares},
-            **{name: np.repeat(found[name], n_fates) for name in ("n_cells", "mass_ratio", "mass_se", "mass_p")},
+            **{
+                name: np.repeat(found[name], n_fates)
+                for name in ("n_cells", "mass_ratio", "mass_se", "mass_p")
+            },
         }
     )
 

@@ -109,7 +109,9 @@ def _edges(found: Regulations, k: int, *, all: bool) -> pd.DataFrame:
     target, regulator = np.nonzero(np.ones_like(weights, bool) if all else found.kept(k))
     order = np.argsort(-np.abs(weights[target, regulator]), kind="stable")
     target, regulator = target[order], regulator[order]
-    group = pd.Categorical(np.repeat(found.groups[k], len(order)), categories=pd.unique(found.groups))
+    group = pd.Categorical(
+        np.repeat(found.groups[k], len(order)), categories=pd.unique(found.groups)
+    )
     time = {} if np.isnan(found.times[k]) else {"time": found.times[k]}
     genes = found.genes.astype(object)
     return pd.DataFrame(

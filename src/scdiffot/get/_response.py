@@ -90,7 +90,9 @@ def response(
     keys = Keys(key, "key")
     if what == "evaluation":
         if group is not None:
-            raise ValueError(f"`group` is {group!r}, but an evaluation has no groups: leave it out.")
+            raise ValueError(
+                f"`group` is {group!r}, but an evaluation has no groups: leave it out."
+            )
         return read_evaluation(adata, key)
     if what in ("subpopulations", "features"):
         return _derived(adata, what, group, keys)
@@ -102,7 +104,9 @@ def response(
     if what == "cells":
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
-    fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
+    fitted = read_response(
+        owner, response_key(adata, key), "key" if reference is None else "reference"
+    )
     return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder, gene_symbols=gene_symbols))
 
 
@@ -115,7 +119,9 @@ def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) 
     return table[table["group"] == find_group(table, group)].reset_index(drop=True)
 
 
-def _groups(adata: AnnData | MuData, cells: PredictedCells, group: str | None, keys: Keys) -> np.ndarray:
+def _groups(
+    adata: AnnData | MuData, cells: PredictedCells, group: str | None, keys: Keys
+) -> np.ndarray:
     """Subpopulation of every predicted cell; an empty array if there are none."""
     if group is None and keys.response_subpopulations not in adata.uns:
         return np.empty(0, dtype=object)
@@ -159,4 +165,6 @@ def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
             "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
         }
     )
-    return table.iloc[named].sort_values("response", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    return table.iloc[named].sort_values(
+        "response", key=np.abs, ascending=False, kind="stable", ignore_index=True
+    )

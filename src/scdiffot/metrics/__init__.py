@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from scdiffot.core.scores.cloud_scores import energy_distance, feature_correlation_r, marginal_distance
+from scdiffot.core.scores.cloud_scores import (
+    energy_distance,
+    feature_correlation_r,
+    marginal_distance,
+)
 from scdiffot.core.scores.distances import mass_error, mmd, noise_floor, wasserstein
 from scdiffot.core.scores.enrichment import enrichment
-from scdiffot.core.scores.mean_scores import l2_of_means, pearson_of_means, r2_of_means, response_r2, unexplained
+from scdiffot.core.scores.mean_scores import (
+    l2_of_means,
+    pearson_of_means,
+    r2_of_means,
+    response_r2,
+    unexplained,
+)
 
 from ._clonal_fate import clonal_fate
 

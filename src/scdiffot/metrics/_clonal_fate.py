@@ -76,7 +76,9 @@ def clonal_fate(
     >>> clones = np.tile(np.eye(3), (3, 1))
     >>> early = np.arange(9) < 3
     >>> fate = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    >>> table = clonal_fate(clones, fate, list("AABAAB"), names=["A", "B"], early=early, late=~early)
+    >>> table = clonal_fate(
+    ...     clones, fate, list("AABAAB"), names=["A", "B"], early=early, late=~early
+    ... )
     >>> table.loc["A", ["auroc", "n_clones", "n_positive"]].tolist()
     [1.0, 3.0, 2.0]
     """
@@ -86,10 +88,14 @@ def clonal_fate(
     n = members.shape[0]
     early, late = _mask(early, "early", n), _mask(late, "late", n)
     if (early & late).any():
-        raise ValueError(f"`early` and `late` share {(early & late).sum()} cells: a cell is one or the other.")
+        raise ValueError(
+            f"`early` and `late` share {(early & late).sum()} cells: a cell is one or the other."
+        )
     columns = [str(name) for name in names]
     if len(set(columns)) < len(columns):
-        raise ValueError(f"`names` has duplicates: {columns}. Give every column of `fate` a name of its own.")
+        raise ValueError(
+            f"`names` has duplicates: {columns}. Give every column of `fate` a name of its own."
+        )
     fate = np.asarray(fate, dtype=np.float64)
     if fate.shape != (int(early.sum()), len(columns)):
         raise ValueError(
@@ -98,15 +104,25 @@ def clonal_fate(
         )
     observed = np.asarray(classes)
     if observed.shape != (int(late.sum()),):
-        raise ValueError(f"`classes` has shape {observed.shape}: pass one for each of the {late.sum()} late cells.")
-    number = np.ones(len(fate)) if n_descendants is None else np.asarray(n_descendants, dtype=np.float64)
+        raise ValueError(
+            f"`classes` has shape {observed.shape}: pass one for each of the {late.sum()} late cells."
+        )
+    number = (
+        np.ones(len(fate)) if n_descendants is None else np.asarray(n_descendants, dtype=np.float64)
+    )
     if number.shape != (len(fate),):
-        raise ValueError(f"`n_descendants` has shape {number.shape}: pass one for each of the {len(fate)} early cells.")
+        raise ValueError(
+            f"`n_descendants` has shape {number.shape}: pass one for each of the {len(fate)} early cells."
+        )
     for name, values in (("fate", fate), ("n_descendants", number)):
         if np.isinf(values).any() or (values < 0).any():
-            raise ValueError(f"`{name}` has negative or infinite values: pass predictions, NaN where there is none.")
+            raise ValueError(
+                f"`{name}` has negative or infinite values: pass predictions, NaN where there is none."
+            )
     if min_late < 1:
-        raise ValueError(f"`min_late` is {min_late}: a clone without late cells shows no fate; pass at least 1.")
+        raise ValueError(
+            f"`min_late` is {min_late}: a clone without late cells shows no fate; pass at least 1."
+        )
 
     known = np.isfinite(fate).all(axis=1) & np.isfinite(number)
     first, last = members[np.flatnonzero(early)[known]], members[late]
@@ -117,21 +133,36 @@ def clonal_fate(
             f"`clones` has no clone with a predicted early cell and {min_late} late cells or more, of {members.shape[1]} clones in all: "
             "check that its rows are in the order of the cells."
         )
-    first, last, n_early, n_late = first[:, scored], last[:, scored], n_early[scored], n_late[scored]
+    first, last, n_early, n_late = (
+        first[:, scored],
+        last[:, scored],
+        n_early[scored],
+        n_late[scored],
+    )
     weight = first.T @ number[known]
     # a clone that is to die out still has a composition, that of its cells
-    alike = np.where(weight[:, None] > 0, first.T @ (number[known, None] * fate[known]), first.T @ fate[known])
+    alike = np.where(
+        weight[:, None] > 0, first.T @ (number[known, None] * fate[known]), first.T @ fate[known]
+    )
     predicted = alike / np.where(weight > 0, weight, n_early)[:, None]
     text = observed.astype(str)
     rows = []
     for k, name in enumerate(columns):
         share = last.T @ (text == name).astype(np.float64) / n_late
         positive = share >= 0.5
-        rows.append((_auroc(positive, predicted[:, k]), _correlation(predicted[:, k], share), positive.sum()))
+        rows.append(
+            (
+                _auroc(positive, predicted[:, k]),
+                _correlation(predicted[:, k], share),
+                positive.sum(),
+            )
+        )
     if n_descendants is not None:
         columns.append("clone size")
         rows.append((np.nan, _correlation(weight / n_early, n_late / n_early), 0))
-    table = pd.DataFrame(rows, columns=["auroc", "correlation", "n_positive"], index=pd.Index(columns, name="fate"))
+    table = pd.DataFrame(
+        rows, columns=["auroc", "correlation", "n_positive"], index=pd.Index(columns, name="fate")
+    )
     table.insert(2, "n_clones", len(weight))
     return table
 
@@ -149,9 +180,13 @@ def _members(clones: Any) -> csr_matrix:
 def _mask(values: Any, name: str, n: int) -> np.ndarray:
     mask = np.asarray(values)
     if mask.dtype.kind != "b":
-        raise TypeError(f"`{name}` holds {mask.dtype}: pass a boolean mask of the rows of `clones`.")
+        raise TypeError(
+            f"`{name}` holds {mask.dtype}: pass a boolean mask of the rows of `clones`."
+        )
     if mask.shape != (n,):
-        raise ValueError(f"`{name}` has shape {mask.shape}: pass one value for each of the {n} rows of `clones`.")
+        raise ValueError(
+            f"`{name}` has shape {mask.shape}: pass one value for each of the {n} rows of `clones`."
+        )
     return mask
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scdiffot._data.read.checks import check_count, check_number, is_mudata, writable
-from scdiffot._data.read.expression import check_counts, check_varying, constant_genes, expression, gene_mask
+from scdiffot._data.read.expression import (
+    check_counts,
+    check_varying,
+    constant_genes,
+    expression,
+    gene_mask,
+)
 from scdiffot._data.read.gene_names import check_unambiguous, gene_names
 from scdiffot._data.write.autoencoders import check_free_autoencoder, write_autoencoder
 from scdiffot._utils.logging import logger
@@ -121,14 +127,22 @@ def autoencoder(
     True
     """
     if is_mudata(adata):
-        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+        raise TypeError(
+            f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}]."
+        )
     generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_free_autoencoder(adata, key_added)
     if likelihood not in ("gaussian", "nb"):
         raise ValueError(f"`likelihood` is {likelihood!r}: pass 'gaussian' or 'nb'.")
-    n_latent, n_hidden = check_count("n_latent", n_latent, 1), check_count("n_hidden", n_hidden, 1, MAX_HIDDEN)
-    patience, batch_size = check_count("patience", patience, 1), check_count("batch_size", batch_size, 1, MAX_BATCH)
+    n_latent, n_hidden = (
+        check_count("n_latent", n_latent, 1),
+        check_count("n_hidden", n_hidden, 1, MAX_HIDDEN),
+    )
+    patience, batch_size = (
+        check_count("patience", patience, 1),
+        check_count("batch_size", batch_size, 1, MAX_BATCH),
+    )
     validation_size = check_number("validation_size", validation_size, 0, 0.5, above=True)
     n_validation = max(int(np.ceil(validation_size * adata.n_obs)), 2)
     n_trained = adata.n_obs - n_validation
@@ -151,7 +165,9 @@ def autoencoder(
         else "log-normalise them (scanpy.pp.normalize_total, log1p), or use likelihood='nb'"
     )
     check_counts(adata, values, layer, wanted=counts, remedy=remedy)
-    totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel() if counts else np.ones(adata.n_obs)
+    totals = (
+        np.asarray(values.sum(axis=1, dtype=np.float64)).ravel() if counts else np.ones(adata.n_obs)
+    )
     if not totals.all():
         raise ValueError(
             f"`adata` has {(totals == 0).sum()} cells without any count: filter them with scanpy.pp.filter_cells."
@@ -176,7 +192,10 @@ def autoencoder(
             callback=callback,
         )
     if history["interrupted"]:
-        logger.warning("Interrupted after %d epochs: the best networks so far are kept.", np.size(history["loss"]) - 1)
+        logger.warning(
+            "Interrupted after %d epochs: the best networks so far are kept.",
+            np.size(history["loss"]) - 1,
+        )
     logger.info(
         "Of held-out cells, %.1f %% of the %s is explained; %.1f %% by as many principal components.",
         100 * history["explained"],
@@ -194,5 +213,13 @@ def autoencoder(
         "batch_size": batch_size,
         "rng": rng_name(rng),
     }
-    write_autoencoder(adata, key_added, states=states, params=params, history=history, decoder=model, columns=columns)
+    write_autoencoder(
+        adata,
+        key_added,
+        states=states,
+        params=params,
+        history=history,
+        decoder=model,
+        columns=columns,
+    )
     return adata if copy else None

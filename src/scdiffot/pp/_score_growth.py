@@ -102,16 +102,29 @@ def score_growth(
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.gene_network(60)
     >>> sdo.pp.score_growth(adata, proliferation=["x2"], apoptosis=["x3"])
-    >>> sdo.tl.fit(adata, "time", use_rep="X", growth_prior="growth_prior", sigma=0.1, n_steps=30, n_corrections=0)
+    >>> sdo.tl.fit(
+    ...     adata,
+    ...     "time",
+    ...     use_rep="X",
+    ...     growth_prior="growth_prior",
+    ...     sigma=0.1,
+    ...     n_steps=30,
+    ...     n_corrections=0,
+    ... )
     """
     import pandas as pd
 
     if is_mudata(adata):
-        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+        raise TypeError(
+            f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}]."
+        )
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     check_key(key_added, "key_added")
-    limits = {"birth_rates": _rates("birth_rates", birth_rates), "death_rates": _rates("death_rates", death_rates)}
+    limits = {
+        "birth_rates": _rates("birth_rates", birth_rates),
+        "death_rates": _rates("death_rates", death_rates),
+    }
     names = gene_names(adata, gene_symbols)
     sets = {
         "proliferation": _genes(names, "proliferation", proliferation, PROLIFERATION, gene_symbols),
@@ -119,21 +132,31 @@ def score_growth(
     }
     scanpy = require("scanpy", extra="scanpy")
     values = expression(adata, layer)
-    check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
+    check_counts(
+        adata,
+        values,
+        layer,
+        wanted=False,
+        remedy="log-normalise them (scanpy.pp.normalize_total, log1p)",
+    )
     top = float(values.max())
     if top > MAX_LOG:
         raise ValueError(
             f"`layer` {'None (X)' if layer is None else repr(layer)} holds values up to {top:.3g}, which are no logarithms: pass "
             "log-normalised expression (scanpy.pp.normalize_total, log1p)."
         )
-    labels = adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)
+    labels = (
+        adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)
+    )
     scored = AnnData(values, obs=adata.obs[[]], var=pd.DataFrame(index=labels))
     for name, columns in sets.items():
         seed = int(generator.integers(2**31))
         genes = scored.var_names[columns].tolist()
         try:
             with global_generators():
-                scanpy.tl.score_genes(scored, genes, score_name=name, random_state=seed, use_raw=False)
+                scanpy.tl.score_genes(
+                    scored, genes, score_name=name, random_state=seed, use_raw=False
+                )
         except RuntimeError as error:
             raise ValueError(
                 f"`adata` has {adata.n_vars} genes, none of which is expressed like those of `{name}`, so there is nothing to "
@@ -145,7 +168,9 @@ def score_growth(
     return adata if copy else None
 
 
-def _logistic(score: np.ndarray, limits: tuple[float, float], shape: tuple[float, float]) -> np.ndarray:
+def _logistic(
+    score: np.ndarray, limits: tuple[float, float], shape: tuple[float, float]
+) -> np.ndarray:
     from scipy.special import expit
 
     centre, width = shape
@@ -155,26 +180,45 @@ def _logistic(score: np.ndarray, limits: tuple[float, float], shape: tuple[float
 def _rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
     limits = np.asarray(values, dtype=object).ravel()
     if len(limits) != 2 or not all(isinstance(v, int | float | np.number) for v in limits):
-        raise TypeError(f"`{name}` is {values!r}: pass the lowest and the highest rate, two numbers.")
+        raise TypeError(
+            f"`{name}` is {values!r}: pass the lowest and the highest rate, two numbers."
+        )
     low, high = (float(v) for v in limits)
     if not 0 <= low <= high < np.inf:
-        raise ValueError(f"`{name}` is {values!r}: pass two numbers from zero, the lower one first.")
+        raise ValueError(
+            f"`{name}` is {values!r}: pass two numbers from zero, the lower one first."
+        )
     return low, high
 
 
-def _genes(names: np.ndarray, argument: str, given: Any, built_in: str, gene_symbols: str | None) -> np.ndarray:
+def _genes(
+    names: np.ndarray, argument: str, given: Any, built_in: str, gene_symbols: str | None
+) -> np.ndarray:
     """Positions of the genes of a set that the data have."""
     where, there = place(gene_symbols), {name for name in names if name is not None}
     if given is not None:
         wanted = listed_genes(given, argument)
         known = [g for g in wanted if g in there]
         if not known:
-            raise ValueError(f"`{argument}` names {some(wanted)}, none of which is among {where} ({some(there)}).")
+            raise ValueError(
+                f"`{argument}` names {some(wanted)}, none of which is among {where} ({some(there)})."
+            )
         if len(known) < len(wanted):
-            logger.warning("`%s`: %s are not among %s.", argument, some(g for g in wanted if g not in there), where)
+            logger.warning(
+                "`%s`: %s are not among %s.",
+                argument,
+                some(g for g in wanted if g not in there),
+                where,
+            )
     else:
         human = built_in.split()
-        known = max(([g for g in genes if g in there] for genes in (human, [g.capitalize() for g in human])), key=len)
+        known = max(
+            (
+                [g for g in genes if g in there]
+                for genes in (human, [g.capitalize() for g in human])
+            ),
+            key=len,
+        )
         if len(known) < N_LEAST:
             raise ValueError(
                 f"`{argument}` is None, but {where} has {len(known)} of the {len(human)} genes of the built-in set, human or "

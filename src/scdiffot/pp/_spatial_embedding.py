@@ -133,7 +133,10 @@ def spatial_embedding(
     >>> adata.obsm["X_spatial"].shape
     (200, 2)
     """
-    n_hops, n_neighbors = check_count("n_hops", n_hops, 0), check_count("n_neighbors", n_neighbors, 1)
+    n_hops, n_neighbors = (
+        check_count("n_hops", n_hops, 0),
+        check_count("n_neighbors", n_neighbors, 1),
+    )
     wanted = _channels(channels)
     if n_components not in (None, "auto"):
         n_components = check_count("n_components", n_components, 1)
@@ -142,7 +145,9 @@ def spatial_embedding(
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
     _check_free(adata, key_added, (use_rep, spatial_key))
-    slices = read_slices(adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims)
+    slices = read_slices(
+        adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims
+    )
     check_sliced(adata, slices, library_key)
     states = np.asarray(slices.states, dtype=np.float64)
     if isinstance(n_components, int) and n_components > states.shape[1]:
@@ -154,7 +159,9 @@ def spatial_embedding(
             "`batch_correction` needs several slices: name their column as `library_key`, or leave it out."
         )
     harmonypy = require("harmonypy", extra="spatial") if batch_correction else None
-    warn_units({name: slices.positions[slices.rows(name)] for name in slices.names}, slices.spatial_key)
+    warn_units(
+        {name: slices.positions[slices.rows(name)] for name in slices.names}, slices.spatial_key
+    )
     uncorrected = states
     if harmonypy is not None:
         states = _harmonise(harmonypy, states, slices.codes, generator)
@@ -173,7 +180,9 @@ def spatial_embedding(
         states = (states - states.mean(axis=0)) @ found.loadings
         result |= {"loadings": found.loadings, "share": found.shares, "noise": found.noise}
         logger.info("%d components vary more between places than noise would.", len(found.shares))
-    surroundings = aggregate(slices.positions, states, links, slices.codes, n_hops=n_hops, channels=wanted)
+    surroundings = aggregate(
+        slices.positions, states, links, slices.codes, n_hops=n_hops, channels=wanted
+    )
     features = np.hstack([getattr(surroundings, channel) for channel in wanted])
     if batch_correction:
         before = aggregate(slices.positions, uncorrected, links, slices.codes, n_hops=n_hops).mean
@@ -232,7 +241,9 @@ def _mixing(before: np.ndarray, after: np.ndarray, codes: np.ndarray) -> dict[st
     return scores
 
 
-def _harmonise(harmonypy: Any, states: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _harmonise(
+    harmonypy: Any, states: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     import pandas as pd
 
     batch = pd.DataFrame({"slice": codes.astype(str)})

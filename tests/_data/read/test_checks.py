@@ -45,7 +45,9 @@ def test_numbers_as_names():
 
 
 @pytest.mark.parametrize(
-    "names", [3, None, b"a", {"a": 1}, [1], ["a", None], [True], np.array([["a"]]), np.array("a")], ids=repr
+    "names",
+    [3, None, b"a", {"a": 1}, [1], ["a", None], [True], np.array([["a"]]), np.array("a")],
+    ids=repr,
 )
 def test_what_is_no_name(names):
     with pytest.raises(TypeError, match="`metrics` "):

@@ -22,11 +22,16 @@ def _dask(x):
 
 
 def _sparse_dask(x):
-    return pytest.importorskip("dask.array").from_array(x, chunks=(7, x.shape[1])).map_blocks(sparse.csr_matrix)
+    return (
+        pytest.importorskip("dask.array")
+        .from_array(x, chunks=(7, x.shape[1]))
+        .map_blocks(sparse.csr_matrix)
+    )
 
 
 @pytest.mark.parametrize(
-    "wrap", [_numpy, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, _frame, _dask, _sparse_dask]
+    "wrap",
+    [_numpy, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, _frame, _dask, _sparse_dask],
 )
 @pytest.mark.parametrize("n_dims", [None, 2])
 def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
@@ -101,17 +106,23 @@ def test_mudata(course, mdata):
     assert representation(mdata, "joint")[1] == "X_joint"
     with pytest.raises(KeyError, match=r"no modality 'rma'. Did you mean 'rna'\?"):
         representation(mdata, "rma:X_pca")
-    with pytest.raises(KeyError, match=r"'rna:X_pcs', which is no key of obsm. Did you mean 'rna:X_pca'\?"):
+    with pytest.raises(
+        KeyError, match=r"'rna:X_pcs', which is no key of obsm. Did you mean 'rna:X_pca'\?"
+    ):
         representation(mdata, "rna:X_pcs")
 
 
 def test_mudata_with_cells_missing_in_the_modality(course, partial_mdata):
-    with pytest.raises(ValueError, match=rf"'atac:X_pca' lacks {course.n_obs - 50} of {course.n_obs} cells"):
+    with pytest.raises(
+        ValueError, match=rf"'atac:X_pca' lacks {course.n_obs - 50} of {course.n_obs} cells"
+    ):
         representation(partial_mdata, "atac:X_pca")
 
 
 def test_missing_key_names_the_nearest(course):
-    with pytest.raises(KeyError, match=r"`use_rep` is 'X_PCA', .* Did you mean 'X_pca'\? There is 'X_pca', 'X'"):
+    with pytest.raises(
+        KeyError, match=r"`use_rep` is 'X_PCA', .* Did you mean 'X_pca'\? There is 'X_pca', 'X'"
+    ):
         representation(course, "X_PCA")
     with pytest.raises(TypeError, match="`use_rep` is a int"):
         representation(course, 3)
@@ -156,6 +167,8 @@ def test_values_that_are_no_numbers(course):
 def test_non_finite_values_name_the_cells(course, bad):
     course.obsm["X_pca"][5, 2] = bad
     name = course.obs_names[5]
-    with pytest.raises(ValueError, match=f"NaN or infinite in 1 of {course.n_obs} cells, for instance '{name}'"):
+    with pytest.raises(
+        ValueError, match=f"NaN or infinite in 1 of {course.n_obs} cells, for instance '{name}'"
+    ):
         representation(course, "X_pca")
     assert representation(course, "X_pca", n_dims=2)[0].shape == (course.n_obs, 2)

@@ -36,7 +36,9 @@ def chosen(adata, source, *, timed=True):
     return select_cells(adata, source, cell_times(adata, "day") if timed else None).tolist()
 
 
-@pytest.mark.parametrize("source", ["5", "5.0", " 5 ", "5e0", 5, 5.0, np.float32(5), np.int8(5), np.array(5)], ids=repr)
+@pytest.mark.parametrize(
+    "source", ["5", "5.0", " 5 ", "5e0", 5, 5.0, np.float32(5), np.int8(5), np.array(5)], ids=repr
+)
 def test_labels_that_look_like_numbers_are_times(cells, source):
     assert chosen(cells, source) == [3, 4, 5]
 
@@ -79,7 +81,9 @@ def test_queries(cells, query, expected):
     assert chosen(cells, query) == expected
 
 
-@pytest.mark.parametrize("query", ["day", "score", "`has space`", "plain * 2", "1 == 1", "cell_type", "index", "True"])
+@pytest.mark.parametrize(
+    "query", ["day", "score", "`has space`", "plain * 2", "1 == 1", "cell_type", "index", "True"]
+)
 def test_a_query_that_is_not_true_or_false_is_refused(cells, query):
     with pytest.raises(ValueError, match=r"`source` is .* nor a query of obs"):
         chosen(cells, query)
@@ -139,12 +143,20 @@ def test_names(cells):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (np.array([0, 1]), TypeError, "`source` holds int64: pass names of cells, or a boolean mask"),
+        (
+            np.array([0, 1]),
+            TypeError,
+            "`source` holds int64: pass names of cells, or a boolean mask",
+        ),
         ([0, 1], TypeError, "`source` holds int64"),
         ([0.0, 1.0], TypeError, "`source` holds float64"),
         (["cell1", 3], (TypeError, KeyError), "`source`"),
         ([None, "cell1"], TypeError, "`source` holds"),
-        ([True, None, True, False, False, False], ValueError, "`source` is a mask without a value for 1 of 6 cells"),
+        (
+            [True, None, True, False, False, False],
+            ValueError,
+            "`source` is a mask without a value for 1 of 6 cells",
+        ),
         (pd.array([True, None] * 3, dtype="boolean"), ValueError, "without a value for 3 of 6"),
         ([True, False], ValueError, "`source` is a mask of length 2: `adata` has 6"),
         (pd.Series([True] * 6, index=list("abcdef")), ValueError, "`source` is a mask whose index"),
@@ -169,7 +181,9 @@ def test_queries_of_a_modality(mdata):
     rna = mdata.mod["rna"].obs
     times = cell_times(mdata, "rna:time")
     for query in ("rna:time < 1", "`rna:time` < 1"):
-        np.testing.assert_array_equal(select_cells(mdata, query, times), np.flatnonzero(rna["time"] < 1))
+        np.testing.assert_array_equal(
+            select_cells(mdata, query, times), np.flatnonzero(rna["time"] < 1)
+        )
     both = select_cells(mdata, "rna:time == 1 and rna:cell_type == 'A'", times)
     expected = (rna["time"] == 1) & (rna["cell_type"] == "A")
     np.testing.assert_array_equal(both, np.flatnonzero(expected.loc[mdata.obs_names]))

@@ -21,7 +21,9 @@ def test_masses(course):
     counts = course.obs["time"].value_counts().sort_index().to_numpy()
     np.testing.assert_allclose(_snapshots(course).masses, counts / counts[0])
     np.testing.assert_array_equal(_snapshots(course, mass=None).masses, 1)
-    np.testing.assert_allclose(_snapshots(course, mass={0: 2, 1.0: 3, "2": 5}).masses, [1, 1.5, 2.5])
+    np.testing.assert_allclose(
+        _snapshots(course, mass={0: 2, 1.0: 3, "2": 5}).masses, [1, 1.5, 2.5]
+    )
     held = _snapshots(course, mass={0: 2, 1: 3, 2: 5}, held_out=0)
     np.testing.assert_allclose(held.masses, [1, 5 / 3])
 
@@ -45,7 +47,9 @@ def test_growth_prior(course):
 def test_held_out_points_may_be_small(course):
     adata = course[(course.obs["time"] != 1) | (np.cumsum(course.obs["time"] == 1) <= 4)].copy()
     np.testing.assert_array_equal(_snapshots(adata, held_out=1).times, [0, 2])
-    with pytest.raises(ValueError, match=r"fewer than 10 cells: 1 \(4 cells\). Please leave them out"):
+    with pytest.raises(
+        ValueError, match=r"fewer than 10 cells: 1 \(4 cells\). Please leave them out"
+    ):
         _snapshots(adata)
 
 
@@ -94,5 +98,7 @@ def test_one_time_point(course):
 
 def test_continuous_times_should_be_binned(course):
     course.obs["time"] += np.linspace(0, 0.5, course.n_obs)
-    with pytest.raises(ValueError, match=r"fewer than 10 cells: .* \(\d+ in all\). Please bin the times"):
+    with pytest.raises(
+        ValueError, match=r"fewer than 10 cells: .* \(\d+ in all\). Please bin the times"
+    ):
         _snapshots(course)

@@ -144,7 +144,9 @@ def test_dask(quick, sparse_chunks):
     sc.pp.pca(adata, n_comps=4)
     with_fit(adata, quick)
     expected = _dense(adata.X)[:, adata.var["highly_variable"]]
-    adata.X = da.from_array(adata.X if sparse_chunks else adata.X.toarray(), chunks=(50, N_GENES), asarray=False)
+    adata.X = da.from_array(
+        adata.X if sparse_chunks else adata.X.toarray(), chunks=(50, N_GENES), asarray=False
+    )
     check_round_trip(adata, expected)
 
 
@@ -171,7 +173,9 @@ def test_counts_in_place_of_what_the_pca_saw(quick):
     with_fit(adata, quick)
     del adata.layers["counts"]
     adata.X = np.expm1(adata.X)
-    with pytest.raises(ValueError, match=r"'X_pca' was not computed from 'X'.*log-normalised, say, not counts"):
+    with pytest.raises(
+        ValueError, match=r"'X_pca' was not computed from 'X'.*log-normalised, say, not counts"
+    ):
         read_genes(adata, "scdiffot")
     adata.layers["logcounts"] = adata.X.log1p()
     assert len(read_genes(adata, "scdiffot").names) == 8
@@ -196,7 +200,8 @@ def test_a_representation_without_decoder(quick):
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
     with_fit(adata, quick, "X_umap")
     with pytest.raises(
-        ValueError, match=r"'X_umap' has no decoder.*scanpy.pp.pca.*pp.autoencoder.*decoder=\(encode, decode\)"
+        ValueError,
+        match=r"'X_umap' has no decoder.*scanpy.pp.pca.*pp.autoencoder.*decoder=\(encode, decode\)",
     ):
         read_genes(adata, "scdiffot")
 
@@ -208,7 +213,8 @@ def test_names_of_genes(quick):
     assert list(space.names[space.find(["Gene4", "Gene0"])]) == ["Gene4", "Gene0"]
     assert list(space.find("Gene1")) == [1]
     with pytest.raises(
-        KeyError, match=r"`genes` names 'Gene2', 'Gene5', which 'X_pca' was computed without: its 8 genes"
+        KeyError,
+        match=r"`genes` names 'Gene2', 'Gene5', which 'X_pca' was computed without: its 8 genes",
     ):
         space.find(["Gene2", "Gene5", "Gene0"])
     with pytest.raises(KeyError, match=r"`sources` names 'gene10'.*Did you mean 'Gene10'"):
@@ -226,7 +232,9 @@ def test_given_decoders(quick):
     turn = torch.as_tensor(np.random.default_rng(0).normal(size=(3, N_GENES)), dtype=torch.float32)
     pair = (lambda x: x[:, :3], lambda z: z @ turn)
     z = np.ones((2, 3), np.float32)
-    np.testing.assert_allclose(read_genes(adata, "scdiffot", pair).decode(z), z @ turn.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        read_genes(adata, "scdiffot", pair).decode(z), z @ turn.numpy(), rtol=1e-5
+    )
     with pytest.raises(TypeError, match="`decoder` is a str"):
         read_genes(adata, "scdiffot", "X_pca")
     with pytest.raises(ValueError, match=r"turns states of shape \(3, 3\) into \(3, 3\).*12 genes"):

@@ -15,7 +15,9 @@ from scdiffot._utils.errors import StoredFitError
 
 READERS = {
     "simulate": lambda a: sdo.tl.simulate(a, n_particles=3),
-    "sta_forward": lambda a: sdo.tl.sta_forward(a, "cell_type", n_trajectories=3, show_progress=False),
+    "sta_forward": lambda a: sdo.tl.sta_forward(
+        a, "cell_type", n_trajectories=3, show_progress=False
+    ),
     "sta_backward": lambda a: sdo.tl.sta_backward(a, "cell_type", show_progress=False),
     "validate": lambda a: sdo.tl.validate(a, show_progress=False),
     "interpolate": lambda a: sdo.tl.interpolate(a, 0.5),
@@ -49,7 +51,8 @@ def test_changed_states_are_refused(fitted, fingerprint, change):
     before = fingerprint(fitted)
     n = 1 if change == "one cell" else r"1\d\d"
     with pytest.raises(
-        StoredFitError, match=rf"`use_rep` 'X_pca' is not what the fit.*in {n} of 132 cells.*tl.fit again"
+        StoredFitError,
+        match=rf"`use_rep` 'X_pca' is not what the fit.*in {n} of 132 cells.*tl.fit again",
     ):
         sdo.tl.simulate(fitted)
     assert fingerprint(fitted) == before
@@ -94,7 +97,17 @@ def _stored_as(adata, array):
         lambda a, path: _file(a, path / "a.h5ad"),
         lambda a, path: _file(a, path / "a.zarr"),
     ],
-    ids=["order", "subset", "float32", "rounded", "more columns", "sparse", "frame", "h5ad", "zarr"],
+    ids=[
+        "order",
+        "subset",
+        "float32",
+        "rounded",
+        "more columns",
+        "sparse",
+        "frame",
+        "h5ad",
+        "zarr",
+    ],
 )
 def test_the_same_states_are_accepted(fitted, tmp_path, caplog, change):
     cells = list(fitted.obs_names[fitted.obs["time"] == 0][:4])
@@ -118,7 +131,9 @@ def test_one_cell(fitted, caplog):
 def test_new_and_renamed_cells(fitted):
     cells = list(fitted.obs_names[fitted.obs["time"] == 0][:4])
     expected = _paths(fitted, cells)
-    new = ad.AnnData(np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.0}, [f"new{i}" for i in range(5)]))
+    new = ad.AnnData(
+        np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.0}, [f"new{i}" for i in range(5)])
+    )
     new.obsm["X_pca"], new.var_names = np.ones((5, 3)), fitted.var_names
     both = ad.concat([fitted, new], join="outer", uns_merge="first")
     np.testing.assert_array_equal(_paths(both, cells), expected)
@@ -162,9 +177,13 @@ def test_embedding_under_arrows_and_landscape(embedded):
     assert sdo.pl.velocity(embedded, basis="X_umap", return_fig=True).axes
     assert sdo.pl.landscape(embedded, return_fig=True).axes
     embedded.obsm["X_umap"] = embedded.obsm["X_umap"] * [-1, 1]
-    with pytest.raises(StoredFitError, match="`basis` 'X_umap' is not what.*velocity_umap.*tl.project"):
+    with pytest.raises(
+        StoredFitError, match="`basis` 'X_umap' is not what.*velocity_umap.*tl.project"
+    ):
         sdo.pl.velocity(embedded, basis="X_umap", return_fig=True)
-    with pytest.raises(StoredFitError, match="`basis` 'X_umap' is not what the landscape.*tl.landscape"):
+    with pytest.raises(
+        StoredFitError, match="`basis` 'X_umap' is not what the landscape.*tl.landscape"
+    ):
         sdo.pl.landscape(embedded, return_fig=True)
     sdo.tl.project(embedded, "X_umap")
     assert sdo.pl.velocity(embedded, basis="X_umap", return_fig=True).axes
@@ -186,13 +205,17 @@ def test_positions_in_a_tissue(course, quick):
 def test_positions_of_an_alignment():
     p = np.random.default_rng(0).uniform(size=(150, 2)) * [3, 2]
     wave = np.c_[np.sin(p), p[:, 0] ** 2]
-    adata = ad.AnnData(np.r_[wave, wave], obsm={"spatial": np.r_[p, p @ [[0.8, 0.6], [-0.6, 0.8]] + [5, 1]]})
+    adata = ad.AnnData(
+        np.r_[wave, wave], obsm={"spatial": np.r_[p, p @ [[0.8, 0.6], [-0.6, 0.8]] + [5, 1]]}
+    )
     adata.obs["slice"] = ["a"] * 150 + ["b"] * 150
     sdo.tl.align_slices(adata, "slice", use_rep="X", show_progress=False)
     part = adata[:200].copy()
     assert sdo.get.alignment(part).table.equals(sdo.get.alignment(adata).table)
     adata.obsm["spatial"] = adata.obsm["spatial"] * 0.65
-    with pytest.raises(StoredFitError, match="`spatial_key` 'spatial' is not what.*tl.align_slices again"):
+    with pytest.raises(
+        StoredFitError, match="`spatial_key` 'spatial' is not what.*tl.align_slices again"
+    ):
         sdo.get.alignment(adata)
 
 
@@ -210,19 +233,27 @@ def test_states_of_a_response(treated):
     part = treated[::2].copy()
     sdo.tl.predict_response(part)
     np.testing.assert_allclose(part.obsm["scdiffot_predicted"], expected[::2], atol=1e-5)
-    other = ad.AnnData(treated.X, obs=treated.obs, var=treated.var, obsm={"X_pca": treated.obsm["X_pca"]})
+    other = ad.AnnData(
+        treated.X, obs=treated.obs, var=treated.var, obsm={"X_pca": treated.obsm["X_pca"]}
+    )
     other.varm["PCs"] = treated.varm["PCs"]
     sdo.tl.predict_response(other, reference=treated)
     np.testing.assert_array_equal(other.obsm["scdiffot_predicted"], expected)
     # scanpy computes both again, with other signs
     for adata in (treated, other):
-        adata.obsm["X_pca"], adata.varm["PCs"] = adata.obsm["X_pca"] * [1, -1, 1], adata.varm["PCs"] * [1, -1, 1]
+        adata.obsm["X_pca"], adata.varm["PCs"] = (
+            adata.obsm["X_pca"] * [1, -1, 1],
+            adata.varm["PCs"] * [1, -1, 1],
+        )
     for read in (
         lambda: sdo.tl.predict_response(treated),
         lambda: sdo.tl.predict_response(other, reference=treated),
         lambda: sdo.tl.predict_response(other, reference=treated, project=True),
     ):
-        with pytest.raises(StoredFitError, match="`use_rep` 'X_pca' is not what the response.*tl.fit_response again"):
+        with pytest.raises(
+            StoredFitError,
+            match="`use_rep` 'X_pca' is not what the response.*tl.fit_response again",
+        ):
             read()
 
 
@@ -240,7 +271,9 @@ def test_loadings_behind_genes(treated):
         lambda: sdo.tl.predict_response(treated, genes=True),
         lambda: sdo.tl.response_subpopulations(treated, n_clusters=1),
     ):
-        with pytest.raises(StoredFitError, match="loadings or networks behind `use_rep` 'X_pca' are not those"):
+        with pytest.raises(
+            StoredFitError, match="loadings or networks behind `use_rep` 'X_pca' are not those"
+        ):
             read()
 
 
@@ -254,7 +287,9 @@ def test_autoencoder_computed_again(course, quick):
     with pytest.raises(StoredFitError, match="`use_rep` 'X_ae'"):
         sdo.tl.simulate(course)
     course.obsm["X_ae"] = states
-    with pytest.raises(StoredFitError, match="loadings or networks behind `use_rep` 'X_ae' are not those"):
+    with pytest.raises(
+        StoredFitError, match="loadings or networks behind `use_rep` 'X_ae' are not those"
+    ):
         sdo.tl.gene_velocity(course)
 
 
@@ -277,10 +312,16 @@ def test_paths_and_results_of_an_earlier_fit(fitted, quick, tmp_path):
         assert plot(again, paths, return_fig=True) is not None
     sdo.tl.fit(fitted, "time", rng=5, **quick)
     sdo.tl.landscape(fitted, n_grid=10)
-    for plot in (sdo.pl.trajectories, sdo.pl.population, lambda a, p, **o: sdo.pl.landscape(a, paths=p, **o)):
+    for plot in (
+        sdo.pl.trajectories,
+        sdo.pl.population,
+        lambda a, p, **o: sdo.pl.landscape(a, paths=p, **o),
+    ):
         with pytest.raises(ValueError, match="`paths` follows another fit.*tl.simulate again"):
             plot(fitted, paths, return_fig=True)
     for read in (sdo.get.fate, sdo.pl.fate, sdo.pl.ancestry):
         with pytest.raises(KeyError, match="run scdiffot.tl.sta_"):
             read(fitted)
-    assert not [name for name in [*fitted.obsm, *fitted.obs] if "fate" in name or "ancestry" in name]
+    assert not [
+        name for name in [*fitted.obsm, *fitted.obs] if "fate" in name or "ancestry" in name
+    ]

@@ -16,7 +16,9 @@ READERS = {
     "sta_forward": lambda a: sdo.tl.sta_forward(a, "cell_type", n_trajectories=3, **QUIET),
     "sta_backward": lambda a: sdo.tl.sta_backward(a, "cell_type", **QUIET),
     "perturb": lambda a: sdo.tl.perturb(a, {"g0": 1.0}, "cell_type", n_trajectories=3, **QUIET),
-    "trajectory_genes": lambda a: sdo.tl.trajectory_genes(a, "cell_type", n_trajectories=3, **QUIET),
+    "trajectory_genes": lambda a: sdo.tl.trajectory_genes(
+        a, "cell_type", n_trajectories=3, **QUIET
+    ),
     "regulation": lambda a: sdo.tl.regulation(a, **QUIET),
     "growth_genes": lambda a: sdo.tl.growth_genes(a, **QUIET),
     "validate": lambda a: sdo.tl.validate(a, **QUIET),
@@ -45,7 +47,8 @@ def test_every_reader_refuses_other_times(genes, fingerprint, reader):
     genes.obs["time"] = _one_cell(genes.obs["time"])
     before = fingerprint(genes)
     with pytest.raises(
-        StoredFitError, match=r"`time_key` obs\['time'\] is not what the fit.* in 1 of 132 .*tl.fit again"
+        StoredFitError,
+        match=r"`time_key` obs\['time'\] is not what the fit.* in 1 of 132 .*tl.fit again",
     ):
         READERS[reader](genes)
     assert fingerprint(genes) == before
@@ -98,7 +101,9 @@ def test_the_same_times_are_accepted(course, quick, change):
 
 def test_labels_that_trade_places(course, quick):
     sdo.tl.fit(course, "label", time_map="auto", **quick)
-    course.obs["label"] = course.obs["label"].cat.rename_categories({"day0": "day1", "day1": "day0"})
+    course.obs["label"] = course.obs["label"].cat.rename_categories(
+        {"day0": "day1", "day1": "day0"}
+    )
     with pytest.raises(StoredFitError, match=r"in 84 of 132 cells"):
         sdo.tl.simulate(course, n_particles=3)
 
@@ -115,7 +120,9 @@ def test_close_large_times(course, quick):
 
 def test_held_out_times_and_new_cells(course, quick):
     sdo.tl.fit(course, "time", held_out=1, **quick)
-    new = ad.AnnData(np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.5}, [f"new{i}" for i in range(5)]))
+    new = ad.AnnData(
+        np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.5}, [f"new{i}" for i in range(5)])
+    )
     new.obsm["X_pca"], new.var_names = np.ones((5, 3)), course.var_names
     both = ad.concat([course, new], join="outer", uns_merge="first")
     sdo.tl.simulate(both, n_particles=3)
@@ -137,7 +144,9 @@ def test_changed_growth_prior(course, quick):
     assert sdo.tl.interpolate(course[::-1].copy(), 0.5).n_obs > 0
     course.obs["prior"] = course.obs["array_growth_prior"] = prior[::-1]
     for key, name in (("scdiffot", "prior"), ("array", "array_growth_prior")):
-        with pytest.raises(StoredFitError, match=rf"`growth_prior` obs\['{name}'\] is not what the fit"):
+        with pytest.raises(
+            StoredFitError, match=rf"`growth_prior` obs\['{name}'\] is not what the fit"
+        ):
             sdo.tl.validate(course, key=key, show_progress=False)
 
 

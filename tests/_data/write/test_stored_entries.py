@@ -93,7 +93,9 @@ def tissue():
 def treated():
     adata = sdo.datasets.perturbation_response(200, n_dims=3)
     options = {"n_steps": 5, "n_hidden": 8, "show_progress": False}
-    sdo.tl.fit_response(adata, "condition", "control", "drug", unbalanced=True, mass=None, **options)
+    sdo.tl.fit_response(
+        adata, "condition", "control", "drug", unbalanced=True, mass=None, **options
+    )
     return adata
 
 
@@ -191,7 +193,9 @@ def test_a_billion_layers_cost_nothing(fitted, little_memory):
     config = json.loads(fitted.uns["scdiffot"]["state"]["config"])
     text = json.dumps(config | {"n_layers": 10**9})
     fitted.uns["scdiffot"] = changed(fitted.uns["scdiffot"], ("state", "config"), text)
-    with pytest.raises(StoredFitError, match="has options that the weights do not have|`n_layers` is 1000000000"):
+    with pytest.raises(
+        StoredFitError, match="has options that the weights do not have|`n_layers` is 1000000000"
+    ):
         sdo.get.model(fitted)
 
 
@@ -202,7 +206,10 @@ def test_results_beside_a_fit(fitted, quick):
     sdo.tl.landscape(fitted, n_grid=10, cell_key="cell_type")
     sdo.tl.validate(fitted, show_progress=False)
     readers = {
-        "fate": lambda: (sdo.get.fate(fitted), sdo.pl.fate(fitted, kind="alluvial", return_fig=True)),
+        "fate": lambda: (
+            sdo.get.fate(fitted),
+            sdo.pl.fate(fitted, kind="alluvial", return_fig=True),
+        ),
         "ancestry": lambda: sdo.pl.ancestry(fitted, kind="composition", return_fig=True),
         "landscape": lambda: sdo.pl.landscape(fitted, times=[1.0], return_fig=True),
         "validation": lambda: sdo.pl.validation(fitted, return_fig=True),
@@ -228,7 +235,9 @@ def test_results_beside_a_fit(fitted, quick):
 def test_what_is_no_fit(fitted):
     for entry in (1, {"a": 1}, "text", np.zeros(3)):
         fitted.uns["mine"] = entry
-        with pytest.raises(StoredFitError, match=r"adata.uns\['mine'\] is something else.*There is 'scdiffot'"):
+        with pytest.raises(
+            StoredFitError, match=r"adata.uns\['mine'\] is something else.*There is 'scdiffot'"
+        ):
             sdo.get.model(fitted, key="mine")
         fitted.uns["mine_response"] = entry
         with pytest.raises(StoredFitError, match=r"adata.uns\['mine_response'\]"):
@@ -242,9 +251,17 @@ def test_what_is_no_fit(fitted):
 @pytest.mark.parametrize("autonomous", [True, False])
 def test_shapes_are_those_of_the_networks(growth, form, autonomous):
     for n_times, n_layers in ((2, 1), (4, 3)):
-        options = {"growth": growth, "form": form, "autonomous": autonomous, "n_hidden": 9, "n_layers": n_layers}
+        options = {
+            "growth": growth,
+            "form": form,
+            "autonomous": autonomous,
+            "n_hidden": 9,
+            "n_layers": n_layers,
+        }
         fields = Fields(torch.arange(float(n_times)), 3, **options, sigma=1.0, alpha=1.0)
-        assert {k: tuple(v.shape) for k, v in fields.state_dict().items()} == Fields.shapes(n_times, 3, **options)
+        assert {k: tuple(v.shape) for k, v in fields.state_dict().items()} == Fields.shapes(
+            n_times, 3, **options
+        )
 
 
 def test_shapes_of_other_networks():

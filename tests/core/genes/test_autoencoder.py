@@ -17,7 +17,9 @@ OPTIONS = {"n_hidden": 32, "patience": 20, "n_validation": 60, "batch_size": 64}
 def _fit(values, totals=None, **options):
     totals = np.ones(values.shape[0]) if totals is None else totals
     rng = np.random.default_rng(options.pop("seed", 0))
-    return fit_autoencoder(values, totals, rng=rng, **{"likelihood": "gaussian", **OPTIONS, **options})
+    return fit_autoencoder(
+        values, totals, rng=rng, **{"likelihood": "gaussian", **OPTIONS, **options}
+    )
 
 
 def _curve(n=600, n_genes=15, noise=0.05, seed=0):
@@ -34,7 +36,9 @@ def _counts(n=600, n_genes=15, depth=300, seed=0):
     rng = np.random.default_rng(seed + 1)
     rates = np.expm1(2 * profiles) + 0.05
     rates /= rates.sum(axis=1, keepdims=True)
-    return rng.poisson(depth * rng.uniform(0.3, 3, (n, 1)) * rates).astype(np.float32), np.log1p(1e4 * rates)
+    return rng.poisson(depth * rng.uniform(0.3, 3, (n, 1)) * rates).astype(np.float32), np.log1p(
+        1e4 * rates
+    )
 
 
 def test_it_starts_as_the_principal_components():
@@ -48,7 +52,9 @@ def test_it_starts_as_the_principal_components():
     truth = 1 - left / ((held - pca.mean_) ** 2).sum()
     assert history["explained_pca"] == pytest.approx(truth, abs=1e-4)
     # the same loss, over the variance of the training cells
-    assert history["loss_validation"][0] == pytest.approx(left / len(held) / trained.var(axis=0).sum(), rel=1e-3)
+    assert history["loss_validation"][0] == pytest.approx(
+        left / len(held) / trained.var(axis=0).sum(), rel=1e-3
+    )
 
 
 def test_a_curve_needs_one_dimension_only():
@@ -67,7 +73,9 @@ def test_a_curve_needs_one_dimension_only():
 def test_counts_are_decoded_without_their_depth():
     counts, truth = _counts(400)
     totals = counts.sum(axis=1)
-    model, states, history = _fit(sparse.csr_matrix(counts), totals, n_latent=1, likelihood="nb", max_epochs=80)
+    model, states, history = _fit(
+        sparse.csr_matrix(counts), totals, n_latent=1, likelihood="nb", max_epochs=80
+    )
     # measured 0.65 and 0.71, against 0.44 and 0.51
     assert history["explained"] > history["explained_pca"] + 0.1
     with torch.no_grad():
@@ -116,7 +124,9 @@ def test_derivatives_of_a_decoder_for_all_cells_at_once():
     jacobians = torch.func.vmap(torch.func.jacrev(lambda s: model.decode(s[None])[0]))(z)
     step = 1e-2
     with torch.no_grad():
-        slope = (model.decode(z + step * torch.eye(2)[0]) - model.decode(z - step * torch.eye(2)[0])) / (2 * step)
+        slope = (
+            model.decode(z + step * torch.eye(2)[0]) - model.decode(z - step * torch.eye(2)[0])
+        ) / (2 * step)
     # float32 over a step of a hundredth
     np.testing.assert_allclose(jacobians[:, :, 0], slope, atol=1e-3 * float(slope.abs().max()))
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from scdiffot.core.genes.decoders import CallableDecoder, Decoder, LinearDecoder, decoded_velocity, identity
+from scdiffot.core.genes.decoders import (
+    CallableDecoder,
+    Decoder,
+    LinearDecoder,
+    decoded_velocity,
+    identity,
+)
 
 
 @pytest.fixture
@@ -17,7 +23,9 @@ def linear():
 
 
 def _bent(linear: LinearDecoder) -> CallableDecoder:
-    return CallableDecoder(lambda x: linear.encode(torch.asinh(x)), lambda z: torch.sinh(linear.decode(z)))
+    return CallableDecoder(
+        lambda x: linear.encode(torch.asinh(x)), lambda z: torch.sinh(linear.decode(z))
+    )
 
 
 def test_states_of_a_linear_decoder_return(linear):

@@ -40,13 +40,17 @@ class Cascade(WithoutWalls):
     def drift_and_growth(self, x, t):
         s = self.scaling
         state = x * s.scale + torch.as_tensor(s.shift, dtype=x.dtype)
-        drift = torch.stack([-self.a * state[:, 0] + self.c * state[:, 1], -self.b * state[:, 1]], 1)
+        drift = torch.stack(
+            [-self.a * state[:, 0] + self.c * state[:, 1], -self.b * state[:, 1]], 1
+        )
         return drift * s.time_scale / s.scale, self.slope * state[:, 1] * s.time_scale
 
     def share(self, x, y, time):
         """Probability that X is positive at a time, Y held at a value."""
         mean = x * np.exp(-self.a * time) + self.c * y / self.a * (1 - np.exp(-self.a * time))
-        return norm.cdf(mean / (self.noise * np.sqrt((1 - np.exp(-2 * self.a * time)) / (2 * self.a))))
+        return norm.cdf(
+            mean / (self.noise * np.sqrt((1 - np.exp(-2 * self.a * time)) / (2 * self.a)))
+        )
 
 
 def cascade():
@@ -64,14 +68,20 @@ def test_change_at_the_start_has_the_fate_of_where_it_puts_cells(well):
     process, model = well
     x = np.array([-1.2, -0.4, 0.1, 0.9])
     interventions = [setting(identity(1), 0, value) for value in (-0.3, 0.6)]
-    found = contrasts(model, x[:, None], 0.0, interventions, target=(2.0, wells), n_trajectories=4000, rng=1)
+    found = contrasts(
+        model, x[:, None], 0.0, interventions, target=(2.0, wells), n_trajectories=4000, rng=1
+    )
     compared = found.compare()
     n, fate, _ = process.solve(np.concatenate([x, [-0.3, 0.6]]))
     for i, value in enumerate((4, 5)):
         expected = fate[value] - fate[:4]
         # 0.004 is the error of the steps
-        np.testing.assert_allclose(compared.shift[i, :, 1], expected, atol=0.004 + 4 * compared.se[i, :, 1].max())
-        np.testing.assert_allclose(compared.ratio[i], n[value] / n[:4], rtol=0.01 + 4 * compared.ratio_se[i].max())
+        np.testing.assert_allclose(
+            compared.shift[i, :, 1], expected, atol=0.004 + 4 * compared.se[i, :, 1].max()
+        )
+        np.testing.assert_allclose(
+            compared.ratio[i], n[value] / n[:4], rtol=0.01 + 4 * compared.ratio_se[i].max()
+        )
     everything = found.pool(np.arange(4)).compare()
     share = (n[:4] * fate[:4]).sum() / n[:4].sum()
     np.testing.assert_allclose(
@@ -85,11 +95,17 @@ def test_held_gene_is_a_constant(value):
     fields, model = cascade()
     x = np.random.default_rng(0).normal(size=(6, 2))
     held = setting(identity(2), 1, value)
-    found = contrasts(model, x, 0.0, [held], target=(2.0, wells), sustained=True, n_trajectories=4000).compare()
+    found = contrasts(
+        model, x, 0.0, [held], target=(2.0, wells), sustained=True, n_trajectories=4000
+    ).compare()
     expected = fields.share(x[:, 0], value, 2.0)
-    np.testing.assert_allclose(found.perturbed[0, :, 1], expected, atol=0.004 + 4 * found.perturbed_se[0, :, 1].max())
+    np.testing.assert_allclose(
+        found.perturbed[0, :, 1], expected, atol=0.004 + 4 * found.perturbed_se[0, :, 1].max()
+    )
     # the growth depends on the held gene alone, so that every path has the same weight
-    np.testing.assert_allclose(found.n_descendants[0, :, 1], np.exp(fields.slope * value * 2), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.n_descendants[0, :, 1], np.exp(fields.slope * value * 2), rtol=1e-4
+    )
 
 
 def test_change_at_the_start_wears_off_where_a_held_one_does_not():
@@ -98,7 +114,13 @@ def test_change_at_the_start_wears_off_where_a_held_one_does_not():
     shifts = {}
     for sustained in (False, True):
         found = contrasts(
-            model, x, 0.0, [setting(identity(2), 1, 0.8)], target=(2.0, wells), sustained=sustained, n_trajectories=1000
+            model,
+            x,
+            0.0,
+            [setting(identity(2), 1, 0.8)],
+            target=(2.0, wells),
+            sustained=sustained,
+            n_trajectories=1000,
         )
         shifts[sustained] = found.pool(np.arange(4)).compare().shift[0, 0, 1]
     assert 0.1 < shifts[False] < shifts[True] - 0.05
@@ -110,17 +132,23 @@ def test_common_noise_makes_the_error_small_and_it_is_the_true_one(well):
     # a tenth of what a cell has more
     more = change(identity(1), [0], scale=[1.1])
     runs = [
-        contrasts(model, x, 0.0, [more], target=(2.0, wells), by_cell=False, n_trajectories=50, rng=seed).compare()
+        contrasts(
+            model, x, 0.0, [more], target=(2.0, wells), by_cell=False, n_trajectories=50, rng=seed
+        ).compare()
         for seed in range(60)
     ]
     shift = np.array([run.shift[0, 0, 1] for run in runs])
     se = np.mean([run.se[0, 0, 1] for run in runs])
-    unpaired = np.mean([np.hypot(run.control_se[0, 0, 1], run.perturbed_se[0, 0, 1]) for run in runs])
+    unpaired = np.mean(
+        [np.hypot(run.control_se[0, 0, 1], run.perturbed_se[0, 0, 1]) for run in runs]
+    )
     # a standard deviation of 60 values has an error of a tenth
     np.testing.assert_allclose(shift.std(ddof=1), se, rtol=0.35)
     assert se < 0.6 * unpaired
     mass = np.array([run.ratio[0, 0] for run in runs])
-    np.testing.assert_allclose(mass.std(ddof=1), np.mean([run.ratio_se[0, 0] for run in runs]), rtol=0.35)
+    np.testing.assert_allclose(
+        mass.std(ddof=1), np.mean([run.ratio_se[0, 0] for run in runs]), rtol=0.35
+    )
 
 
 @pytest.mark.parametrize("sustained", [False, True])
@@ -128,7 +156,9 @@ def test_no_change_changes_nothing(well, sustained):
     _, model = well
     x = np.linspace(-1, 1, 7)[:, None]
     same = change(identity(1), [0], scale=[1.0])
-    found = contrasts(model, x, 0.0, [same], target=(2.0, wells), sustained=sustained, n_trajectories=40).compare()
+    found = contrasts(
+        model, x, 0.0, [same], target=(2.0, wells), sustained=sustained, n_trajectories=40
+    ).compare()
     assert np.all(found.shift == 0)
     assert np.all(found.ratio == 1)
     assert np.all(found.p_any() == 1)
@@ -143,7 +173,16 @@ def test_p_values_are_even_without_an_effect(well):
     x = np.array([[-0.8], [-0.3], [0.3], [0.8]])
     mirror = change(identity(1), [0], scale=[-1.0])
     p = [
-        contrasts(model, x, 0.0, [mirror], target=(2.0, wells), by_cell=False, n_trajectories=100, rng=seed)
+        contrasts(
+            model,
+            x,
+            0.0,
+            [mirror],
+            target=(2.0, wells),
+            by_cell=False,
+            n_trajectories=100,
+            rng=seed,
+        )
         .compare()
         .p_any()[0, 0]
         for seed in range(80)
@@ -184,7 +223,11 @@ def test_displacement_of_components():
     linear = LinearDecoder(loadings, torch.tensor(rng.uniform(1, 2, 8), dtype=torch.float32))
     general = CallableDecoder(linear.encode, linear.decode)
     z = rng.normal(size=(5, 3)).astype(np.float32)
-    options = {"scale": [0.0, 0.5, 1.0], "offset": [1.2, 0.0, 0.0], "floor": [-np.inf, -np.inf, 1.6]}
+    options = {
+        "scale": [0.0, 0.5, 1.0],
+        "offset": [1.2, 0.0, 0.0],
+        "floor": [-np.inf, -np.inf, 1.6],
+    }
     quick, slow = (change(decoder, [6, 1, 4], **options)(z) for decoder in (linear, general))
     np.testing.assert_allclose(quick, slow, atol=1e-5)
     x = linear.decode(torch.tensor(z)).numpy()

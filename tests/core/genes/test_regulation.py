@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 from scdiffot.core import FitConfig, RUOTModel
 from scdiffot.core.genes.decoders import CallableDecoder, LinearDecoder, identity
-from scdiffot.core.genes.regulation import growth_gradients, growth_regulation, jacobians, regulation
+from scdiffot.core.genes.regulation import (
+    growth_gradients,
+    growth_regulation,
+    jacobians,
+    regulation,
+)
 from scdiffot.core.nets.fields import Fields
 from scdiffot.core.problem.snapshots import Scaling
 
@@ -23,7 +28,12 @@ D, G = 3, 7
 
 
 def make_model(
-    *, form: str = "separate", autonomous: bool = False, growth: bool = True, d: int = D, n_hidden: int = 24
+    *,
+    form: str = "separate",
+    autonomous: bool = False,
+    growth: bool = True,
+    d: int = D,
+    n_hidden: int = 24,
 ) -> RUOTModel:
     """Networks as they are before training, but steeper, in solver's units that differ from the user's."""
     scaling = Scaling(np.resize([0.3, -1.0, 2.0], d), 2.5, 1.0, 3.0)
@@ -56,7 +66,11 @@ class Differences:
     """Central differences in double precision, through the user's units."""
 
     def __init__(self, model: RUOTModel, step: float = 1e-5) -> None:
-        self.fields, self.scaling, self.step = copy.deepcopy(model.networks).double(), model.scaling, step
+        self.fields, self.scaling, self.step = (
+            copy.deepcopy(model.networks).double(),
+            model.scaling,
+            step,
+        )
 
     def rates(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Drift and, last, growth (n, d + 1) in the user's units."""
@@ -85,14 +99,17 @@ def make_curved() -> CallableDecoder:
     generator = torch.Generator().manual_seed(3)
     a, b = torch.randn(D, G, generator=generator), torch.randn(G, D, generator=generator)
     return CallableDecoder(
-        lambda x: torch.tanh(x @ b.to(x.dtype) / 3), lambda z: torch.nn.functional.softplus(z @ a.to(z.dtype) / 2)
+        lambda x: torch.tanh(x @ b.to(x.dtype) / 3),
+        lambda z: torch.nn.functional.softplus(z @ a.to(z.dtype) / 2),
     )
 
 
 def differences_of(function, x: np.ndarray, step: float = 1e-6) -> np.ndarray:
     """Derivatives (n, outputs, inputs) of a function of tensors, in double precision."""
     value = lambda y: function(torch.tensor(y)).numpy()
-    return np.stack([(value(x + e) - value(x - e)) / (2 * step) for e in step * np.eye(x.shape[1])], axis=2)
+    return np.stack(
+        [(value(x + e) - value(x - e)) / (2 * step) for e in step * np.eye(x.shape[1])], axis=2
+    )
 
 
 @pytest.mark.parametrize("form", ["separate", "gradient"])
@@ -115,9 +132,9 @@ def test_portions_do_not_matter(monkeypatch) -> None:
     x, t = make_cells()
     genes = np.arange(G)
     whole = jacobians(model, x, t), regulation(model, decoder, x, t, genes=genes)
-    monkeypatch.setattr("scdiffot.core.genes.regulation.TOGETHER", 7)
-    monkeypatch.setattr("scdiffot.core.genes.regulation.TOGETHER_IN_GENES", 9)
-    monkeypatch.setattr("scdiffot.core.genes.regulation.BLOCK", 100)
+    monkeypatch.setattr("scdiffot.core.genes.regulation.CHUNK_SIZE", 7)
+    monkeypatch.setattr("scdiffot.core.genes.regulation.CHUNK_SIZE_IN_GENES", 9)
+    monkeypatch.setattr("scdiffot.core.genes.regulation.BLOCK_SIZE", 100)
     np.testing.assert_allclose(jacobians(model, x, t), whole[0], atol=1e-5)
     done: list[int] = []
     parts = regulation(model, decoder, x, t, genes=genes, progress=done.append)
@@ -152,7 +169,9 @@ def test_gradient_form_is_symmetric_and_moves_up_the_growth() -> None:
     found = jacobians(model, x, t)
     np.testing.assert_allclose(found, found.transpose(0, 2, 1), atol=1e-5)
     # drift = alpha grad g, with alpha of 0.7 in units of squared state
-    np.testing.assert_allclose(growth_gradients(model, x, t) * 0.7 * 2.5**2, model.drift(x, t), atol=1e-4)
+    np.testing.assert_allclose(
+        growth_gradients(model, x, t) * 0.7 * 2.5**2, model.drift(x, t), atol=1e-4
+    )
     separate = jacobians(make_model(), x, t)
     assert np.abs(separate - separate.transpose(0, 2, 1)).max() > 0.1 * np.abs(separate).max()
 
@@ -176,7 +195,9 @@ def test_linear_decoder() -> None:
     weights = decoder.loadings.numpy().astype(float)
     single = np.einsum("gi,nij,hj->ngh", weights, latent[:, :D], weights)
     check_spread(regulation(model, decoder, x, t, genes=np.arange(G)), single)
-    check_spread(growth_regulation(model, decoder, x, t, genes=np.arange(G)), latent[:, D] @ weights.T)
+    check_spread(
+        growth_regulation(model, decoder, x, t, genes=np.arange(G)), latent[:, D] @ weights.T
+    )
     slow = regulation(model, decoder, x, t, genes=np.arange(G), decay=0.3)
     check_spread(slow, single + 0.3 * weights @ weights.T)
     chosen = np.array([5, 0, 3])
@@ -201,7 +222,9 @@ def test_a_linear_decoder_given_as_functions_is_the_same() -> None:
     x, t = make_cells()
     given = CallableDecoder(linear.encode, linear.decode)
     for function in (regulation, growth_regulation):
-        one, other = (function(model, decoder, x, t, genes=np.arange(G)) for decoder in (linear, given))
+        one, other = (
+            function(model, decoder, x, t, genes=np.arange(G)) for decoder in (linear, given)
+        )
         np.testing.assert_allclose(one.mean, other.mean, atol=1e-6)
         np.testing.assert_allclose(one.sd, other.sd, atol=1e-6)
 
@@ -229,7 +252,9 @@ print(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, end.ru_maxr
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems measure memory in other units")
 def test_two_thousand_genes_take_little() -> None:
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", MANY], cwd=here, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY], cwd=here, check=True, capture_output=True, text=True
+    )
     seconds, gigabytes = map(float, done.stdout.split())
     # of a processor, whatever else it does
     assert seconds < 60
@@ -247,16 +272,25 @@ class LinearFields(nn.Module):
         s = self.scaling
         state = x * s.scale + torch.tensor(s.shift, dtype=x.dtype)
         drift = state @ torch.tensor(self.matrix.T, dtype=x.dtype) + 1
-        return drift * s.time_scale / s.scale, state @ torch.tensor(self.slope, dtype=x.dtype) * s.time_scale
+        return drift * s.time_scale / s.scale, state @ torch.tensor(
+            self.slope, dtype=x.dtype
+        ) * s.time_scale
 
 
 def test_ornstein_uhlenbeck_has_its_matrix() -> None:
-    matrix, slope = np.array([[-1.0, 0.4, 0.0], [-0.3, -0.5, 0.2], [0.7, 0.0, -2.0]]), np.array([0.5, 0.0, -0.2])
+    matrix, slope = (
+        np.array([[-1.0, 0.4, 0.0], [-0.3, -0.5, 0.2], [0.7, 0.0, -2.0]]),
+        np.array([0.5, 0.0, -0.2]),
+    )
     scaling = Scaling(np.array([0.3, 1.0, -2.0]), 2.5, 1.0, 3.0)
     model = RUOTModel(LinearFields(matrix, slope, scaling), scaling, FitConfig(), TIMES, np.ones(3))
     x, t = make_cells()
-    np.testing.assert_allclose(jacobians(model, x, t), np.broadcast_to(matrix, (40, 3, 3)), atol=1e-6)
-    np.testing.assert_allclose(growth_gradients(model, x, t), np.broadcast_to(slope, (40, 3)), atol=1e-6)
+    np.testing.assert_allclose(
+        jacobians(model, x, t), np.broadcast_to(matrix, (40, 3, 3)), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        growth_gradients(model, x, t), np.broadcast_to(slope, (40, 3)), atol=1e-6
+    )
     found = regulation(model, identity(3), x, t, genes=np.arange(3))
     np.testing.assert_allclose(found.mean, matrix, atol=1e-6)
     # no spread of what is the same everywhere: squares are summed without cancellation

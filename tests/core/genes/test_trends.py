@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from _ornstein_uhlenbeck import OrnsteinUhlenbeck, true_model
 
-from scdiffot.core.genes.trends import Paths, follow, trends
+from scdiffot.core.genes.trends import TrajectorySample, follow, trends
 
 
 def test_paths_of_an_ornstein_uhlenbeck_process_have_its_moments():
@@ -33,24 +33,30 @@ def test_paths_of_an_ornstein_uhlenbeck_process_have_its_moments():
                 found = np.average(values, weights=w[i])
                 error = 4 * np.sqrt(2 * variance / m)
                 assert found == pytest.approx(mean, abs=error + 2e-3)
-                assert np.average((values - found) ** 2, weights=w[i]) == pytest.approx(variance, rel=0.08, abs=1e-6)
+                assert np.average((values - found) ** 2, weights=w[i]) == pytest.approx(
+                    variance, rel=0.08, abs=1e-6
+                )
 
 
 def test_paths_do_not_depend_on_how_many_cells_move_together():
     model = true_model(OrnsteinUhlenbeck(), np.array([0.0, 1.0, 2.0]))
     x = np.linspace(-1, 1, 9)[:, None]
     done = []
-    paths = follow(model, x, np.array([0.5, 1.0, 1.7]), n_trajectories=1500, rng=0, progress=done.append)
+    paths = follow(
+        model, x, np.array([0.5, 1.0, 1.7]), n_trajectories=1500, rng=0, progress=done.append
+    )
     assert paths.states.shape == (3, 9, 1500, 1)
     assert paths.log_w.shape == (9, 1500)
     assert sum(done) == 9
     np.testing.assert_allclose(paths.states[0].std(axis=1), 0, atol=1e-6)
 
 
-def _course(n: int = 40, m: int = 8, n_genes: int = 5, seed: int = 0) -> tuple[Paths, np.ndarray, np.random.Generator]:
+def _course(
+    n: int = 40, m: int = 8, n_genes: int = 5, seed: int = 0
+) -> tuple[TrajectorySample, np.ndarray, np.random.Generator]:
     rng = np.random.default_rng(seed)
     states = rng.normal(size=(3, n, m, n_genes)).astype(np.float32)
-    paths = Paths(np.array([0.0, 1.0, 4.0]), states, 0.5 * rng.normal(size=(n, m)))
+    paths = TrajectorySample(np.array([0.0, 1.0, 4.0]), states, 0.5 * rng.normal(size=(n, m)))
     return paths, rng.dirichlet(np.full(3, 0.3), size=(n, m)), rng
 
 
@@ -63,7 +69,8 @@ def test_means_and_effects_are_weighted_sums():
         w = np.exp(paths.log_w) * fates[:, :, k]
         rest = np.exp(paths.log_w) * (fates.sum(axis=2) - fates[:, :, k])
         mean, other = (
-            np.array([np.average(v.reshape(-1, 5), axis=0, weights=u.ravel()) for v in x]) for u in (w, rest)
+            np.array([np.average(v.reshape(-1, 5), axis=0, weights=u.ravel()) for v in x])
+            for u in (w, rest)
         )
         np.testing.assert_allclose(found.mean[k], mean, atol=1e-5)
         np.testing.assert_allclose(found.change[k], mean[-1] - mean[0], atol=1e-5)
@@ -80,9 +87,11 @@ def test_means_and_effects_are_weighted_sums():
 def test_bands_are_weighted_quantiles():
     rng = np.random.default_rng(0)
     states = rng.normal(size=(1, 500, 40, 1)).astype(np.float32)
-    paths = Paths(np.array([0.0, 1.0]), np.concatenate([states, states + 1]), np.zeros((500, 40)))
+    paths = TrajectorySample(
+        np.array([0.0, 1.0]), np.concatenate([states, states + 1]), np.zeros((500, 40))
+    )
     # a weight of exp(a x) shifts a standard normal by a
-    paths = Paths(paths.times, paths.states, 0.7 * states[0, :, :, 0])
+    paths = TrajectorySample(paths.times, paths.states, 0.7 * states[0, :, :, 0])
     found = trends(paths, np.ones((500, 40, 1)), lambda z: z, band=(0.1, 0.9), rng=0)
     # standard error of a decile of 500 draws: 0.08
     np.testing.assert_allclose(found.low[0, :, 0], [0.7 - 1.2816, 1.7 - 1.2816], atol=0.25)
@@ -98,7 +107,9 @@ def test_p_values_are_uniform_where_fates_do_not_matter():
     bias = rng.beta(0.4, 0.8, size=(n, 1))
     first = (rng.random((n, m)) < bias).astype(float)
     found = trends(
-        Paths(np.array([0.0, 1.0]), states, 0.3 * rng.normal(size=(n, m))), np.stack([first, 1 - first], 2), lambda z: z
+        TrajectorySample(np.array([0.0, 1.0]), states, 0.3 * rng.normal(size=(n, m))),
+        np.stack([first, 1 - first], 2),
+        lambda z: z,
     )
     # three standard errors of a share of 1,500, and what the approximation of the degrees of freedom is good for
     assert (found.p[0] < 0.05).mean() == pytest.approx(0.05, abs=0.025)
@@ -118,7 +129,9 @@ def test_standard_errors_are_those_of_repetitions():
         lean = rng.normal(size=(n, 1))
         first = (rng.random((n, m)) < 1 / (1 + np.exp(-lean))).astype(float)
         x = 0.5 * lean + 0.8 * first + rng.normal(size=(2, n, m)) * 0.5
-        paths = Paths(np.array([0.0, 1.0]), x[..., None].astype(np.float32), np.zeros((n, m)))
+        paths = TrajectorySample(
+            np.array([0.0, 1.0]), x[..., None].astype(np.float32), np.zeros((n, m))
+        )
         found = trends(paths, np.stack([first, 1 - first], 2), lambda z: z)
         return float(found.difference[0, 0]), float(found.se[0, 0])
 
@@ -137,7 +150,11 @@ def test_time_is_when_fates_have_parted_half():
     twice = np.array([0, 0.9, 0, 0, 0.2, 0.7, 1, 1, 1, 1, 1])
     x = np.stack([rise, twice], 1)[:, None, None, :] * first[None, :, :, None]
     x = x + 1e-3 * np.random.default_rng(0).normal(size=x.shape)
-    found = trends(Paths(times, x.astype(np.float32), np.zeros((n, m))), np.stack([first, 1 - first], 2), lambda z: z)
+    found = trends(
+        TrajectorySample(times, x.astype(np.float32), np.zeros((n, m))),
+        np.stack([first, 1 - first], 2),
+        lambda z: z,
+    )
     np.testing.assert_array_equal(found.time[0], [4, 5])
     assert (found.effect[0] > 10).all()
 

@@ -62,7 +62,9 @@ def moments(x, w):
 
 def collected(model, x, **options):
     parts = list(ancestors(model, x, LATE, t0=EARLY, **options))
-    return np.concatenate([states[:, :, 0] for _, states, _ in parts]), np.concatenate([w for _, _, w in parts])
+    return np.concatenate([states[:, :, 0] for _, states, _ in parts]), np.concatenate(
+        [w for _, _, w in parts]
+    )
 
 
 def test_ancestors_follow_bayes_rule(model):
@@ -84,7 +86,9 @@ def test_weighted_ancestors_are_the_earlier_population(model):
     states, weights = collected(model, cells(LATE), n_trajectories=20, weighted=True)
     mass = np.exp(PROCESS.log_mass(EARLY) - PROCESS.log_mass(LATE))
     assert weights.mean() == pytest.approx(mass, rel=0.01)
-    assert moments(states, weights) == pytest.approx((PROCESS.mean(EARLY), PROCESS.variance(EARLY)), abs=0.01)
+    assert moments(states, weights) == pytest.approx(
+        (PROCESS.mean(EARLY), PROCESS.variance(EARLY)), abs=0.01
+    )
     # the density in twenty parts of equal mass
     edges = cells(EARLY, 20)[:, 0]
     edges = (edges[1:] + edges[:-1]) / 2
@@ -100,7 +104,9 @@ def test_forward_then_backward_agree(model):
         return np.stack([~right, right], 1).astype(float), np.zeros(len(x), bool)
 
     early = cells(EARLY, 2000)
-    found = descend(model, early, EARLY, stages=[(LATE, sides)], classes=np.zeros(2000, int), n_trajectories=100)
+    found = descend(
+        model, early, EARLY, stages=[(LATE, sides)], classes=np.zeros(2000, int), n_trajectories=100
+    )
     late = cells(LATE)
     states, _ = collected(model, late, n_trajectories=20)
     edges = cells(EARLY, 30)[:, 0]

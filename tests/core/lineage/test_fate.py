@@ -13,7 +13,7 @@ from scdiffot.core import FitConfig, fit
 from scdiffot.core.lineage import fate as fate_module
 from scdiffot.core.lineage.fate import descend
 from scdiffot.core.simulate import paths as walks
-from scdiffot.core.simulate.paths import Walk, legs, systematic
+from scdiffot.core.simulate.paths import PathSampler, legs, systematic
 
 WELL = DoubleWell()
 AT = np.array([-1.1, -0.3, 0.1, 1.0])
@@ -62,7 +62,13 @@ def test_double_well_with_fitted_fields():
     total, fate, path = process.solve(at)
     model, _ = fit(observed(process, 1500), FitConfig(sigma=process.sigma, autonomous=True))
     found = descend(
-        model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
+        model,
+        at[:, None],
+        0.0,
+        stages=[(2.0, wells)],
+        classes=np.zeros(5, int),
+        n_trajectories=4000,
+        path=True,
     )
     assert np.abs(found.fate[:, 1] - fate).max() < 0.05
     assert np.abs(found.path[:, 1] - path).max() < 0.05
@@ -74,7 +80,10 @@ def test_double_well_with_fitted_fields():
 def test_standard_errors_are_the_spread_of_repetitions(slope):
     found = follow(np.full(600, -0.2), DoubleWell(slope=slope), n_trajectories=100)
     # the standard deviation of 600 repetitions is known to 3 %, that of the skewed weights to less
-    for value, se in ((found.fate[:, 1], found.fate_se[:, 1]), (found.n_descendants, found.n_descendants_se)):
+    for value, se in (
+        (found.fate[:, 1], found.fate_se[:, 1]),
+        (found.n_descendants, found.n_descendants_se),
+    ):
         assert np.sqrt((se**2).mean()) == pytest.approx(value.std(), rel=0.15)
 
 
@@ -182,7 +191,9 @@ def test_commitment_is_the_last_crossing():
     process = OrnsteinUhlenbeck(sigma=1e-3)
     model = true_ou(process, np.array([0.0, 1.0, 2.0]))
     at = np.array([-0.5, 0.5])
-    found = descend(model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(2, int), n_trajectories=40)
+    found = descend(
+        model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(2, int), n_trajectories=40
+    )
     # x = 1 - 1.5 exp(-0.8 t) crosses zero once; checks are a tenth apart
     crossing = np.log(1.5) / 0.8
     assert crossing <= found.commitment[0] <= crossing + 0.1 + 1e-3
@@ -191,7 +202,9 @@ def test_commitment_is_the_last_crossing():
 
 def test_commitment_of_wells():
     # from the barrier it takes long; in a well, only those that leave it are late
-    found = follow([-1.0, 0.0, 1.0], DoubleWell(depth=3.0, sigma=0.5, tilts=(0.0, 0.0)), n_trajectories=2000)
+    found = follow(
+        [-1.0, 0.0, 1.0], DoubleWell(depth=3.0, sigma=0.5, tilts=(0.0, 0.0)), n_trajectories=2000
+    )
     assert found.commitment[1] > 0.15
     assert (found.commitment[[0, 2]] < 0.03).all()
 
@@ -202,18 +215,25 @@ def test_the_scheme_is_of_order_two():
     model = true_ou(process, np.array([0.0, 1.0]))
     ends = {}
     for n in (8, 16, 256):
-        walk = Walk(model, np.array([[-1.0]]), n_trajectories=1, generator=torch.Generator())
+        walk = PathSampler(model, np.array([[-1.0]]), n_trajectories=1, generator=torch.Generator())
         for leg in legs(model, np.array([0.0, 1.0]), n):
             list(walk.leg(*leg))
         ends[n] = np.array([walk.x.item(), walk.log_w.item()])
-    np.testing.assert_allclose(np.abs(ends[8] - ends[256]) / np.abs(ends[16] - ends[256]), 4, rtol=0.3)
+    np.testing.assert_allclose(
+        np.abs(ends[8] - ends[256]) / np.abs(ends[16] - ends[256]), 4, rtol=0.3
+    )
 
 
 def test_moments_with_noise():
     # ten steps of Euler's method would be off by 4 % of the variance
     process = OrnsteinUhlenbeck()
     model = true_ou(process, np.array([0.0, 1.0, 2.0]))
-    walk = Walk(model, np.full((40, 1), -0.5), n_trajectories=5000, generator=torch.Generator().manual_seed(0))
+    walk = PathSampler(
+        model,
+        np.full((40, 1), -0.5),
+        n_trajectories=5000,
+        generator=torch.Generator().manual_seed(0),
+    )
     for leg in legs(model, np.array([0.0, 2.0]), 10):
         list(walk.leg(*leg))
     start = OrnsteinUhlenbeck(mean0=-0.5, variance0=0.0)
@@ -228,10 +248,14 @@ def test_legs_stop_at_snapshots_and_stages():
     model = true_model(WELL)
     unit = 0.7
     found = legs(model, np.array([0.5, 1.5]), 10)
-    np.testing.assert_allclose(np.array([leg[:2] for leg in found]) * unit, [[0.5, 1.0], [1.0, 1.5]])
+    np.testing.assert_allclose(
+        np.array([leg[:2] for leg in found]) * unit, [[0.5, 1.0], [1.0, 1.5]]
+    )
     assert [leg[2] for leg in found] == [5, 5]
     back = legs(model, np.array([2.0, 0.0]), 10)
-    np.testing.assert_allclose(np.array([leg[:2] for leg in back]) * unit, [[2, 1], [1, 0]], atol=1e-9)
+    np.testing.assert_allclose(
+        np.array([leg[:2] for leg in back]) * unit, [[2, 1], [1, 0]], atol=1e-9
+    )
 
 
 def test_systematic_resampling_keeps_expected_numbers():

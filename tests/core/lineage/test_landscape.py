@@ -15,7 +15,9 @@ WELLS, WIDTH = np.array([-1.0, 1.0]), 0.45
 def _mixture(x, y):
     """Density of two normal clouds of mass 2 in all."""
     xx, yy = np.meshgrid(x, y)
-    clouds = [np.exp(-((xx - c) ** 2 + yy**2) / (2 * WIDTH**2)) / (2 * np.pi * WIDTH**2) for c in WELLS]
+    clouds = [
+        np.exp(-((xx - c) ** 2 + yy**2) / (2 * WIDTH**2)) / (2 * np.pi * WIDTH**2) for c in WELLS
+    ]
     return clouds[0] + clouds[1]
 
 
@@ -36,9 +38,12 @@ class PlanarFields(torch.nn.Module):
     def __init__(self, first, second, scaling):
         super().__init__()
         parts = [
-            Scaling(scaling.shift[i : i + 1], scaling.scale, scaling.time_shift, scaling.time_scale) for i in (0, 1)
+            Scaling(scaling.shift[i : i + 1], scaling.scale, scaling.time_shift, scaling.time_scale)
+            for i in (0, 1)
         ]
-        self.parts = [TrueFields(process, part) for process, part in zip((first, second), parts, strict=True)]
+        self.parts = [
+            TrueFields(process, part) for process, part in zip((first, second), parts, strict=True)
+        ]
         self.process, self.scaling, self.n_dims = first, scaling, 2
         self.sigma, self.alpha = self.parts[0].sigma, 1.0
 
@@ -47,9 +52,13 @@ class PlanarFields(torch.nn.Module):
         out = {name: torch.cat([a[name], b[name]], 1) for name in ("drift", "flow", "score")}
         time = t.double().numpy() * self.scaling.time_scale + self.scaling.time_shift
         # normalised to the mass, in the solver's unit of the state
-        level = np.array([self.process.log_mass(u) for u in np.unique(time)])[np.unique(time, return_inverse=True)[1]]
+        level = np.array([self.process.log_mass(u) for u in np.unique(time)])[
+            np.unique(time, return_inverse=True)[1]
+        ]
         for part in self.parts:
-            level = level - np.log(2 * np.pi * part.process.variance(time) / self.scaling.scale**2) / 2
+            level = (
+                level - np.log(2 * np.pi * part.process.variance(time) / self.scaling.scale**2) / 2
+            )
         density = a["log_density"] + b["log_density"] + torch.from_numpy(level).to(x.dtype)
         return out | {"growth": a["growth"] + b["growth"], "log_density": density}
 
@@ -57,7 +66,9 @@ class PlanarFields(torch.nn.Module):
 def test_a_model_of_two_dimensions_gives_its_own_density():
     first, second = OrnsteinUhlenbeck(), OrnsteinUhlenbeck(level=0.0, slope=0.0)
     scaling = Scaling(np.array([0.3, -0.2]), 2.0, 0.0, 0.7)
-    model = RUOTModel(PlanarFields(first, second, scaling), scaling, FitConfig(), np.array([0.0, 2.0]), np.ones(2))
+    model = RUOTModel(
+        PlanarFields(first, second, scaling), scaling, FitConfig(), np.array([0.0, 2.0]), np.ones(2)
+    )
     x, y = np.linspace(-2, 3, 60), np.linspace(-2, 3, 50)
     potential, price = model_landscape(model, x, y, 1.2)
     assert potential.shape == price.shape == (50, 60)
@@ -67,7 +78,9 @@ def test_a_model_of_two_dimensions_gives_its_own_density():
     )
     # single precision
     np.testing.assert_allclose(potential, -log_density, atol=1e-4)
-    np.testing.assert_allclose(price, np.broadcast_to(4 * (0.1 + 0.5 * x), (50, 60)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        price, np.broadcast_to(4 * (0.1 + 0.5 * x), (50, 60)), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("n", "error", "climb_error"), [(2000, 0.25, 0.6), (20_000, 0.12, 0.25)])
@@ -77,7 +90,9 @@ def test_particles_give_the_density_they_come_from(n, error, climb_error):
     # a quarter of the points carry twice the weight, in proportion to nothing
     weights = np.where(np.arange(n) % 4 == 0, 2.0, 1.0)
     weights *= 2 / weights.sum()
-    potential, mean = particle_landscape(points, weights, x, y=y, values=points[:, 0], rng=np.random.default_rng(1))
+    potential, mean = particle_landscape(
+        points, weights, x, y=y, values=points[:, 0], rng=np.random.default_rng(1)
+    )
     truth = -np.log(_mixture(x, y))
     core = truth < truth.min() + 2.5
     assert np.sqrt(np.mean((potential - truth)[core] ** 2)) < error
@@ -96,9 +111,16 @@ def test_particles_carry_their_mass():
     points = _sample(3000)
     for mass in (0.3, 5.0):
         potential, _ = particle_landscape(
-            points, np.full(3000, mass / 3000), x, y=y, values=np.zeros(3000), rng=np.random.default_rng(0)
+            points,
+            np.full(3000, mass / 3000),
+            x,
+            y=y,
+            values=np.zeros(3000),
+            rng=np.random.default_rng(0),
         )
-        assert np.exp(-potential).sum() * (x[1] - x[0]) * (y[1] - y[0]) == pytest.approx(mass, rel=1e-3)
+        assert np.exp(-potential).sum() * (x[1] - x[0]) * (y[1] - y[0]) == pytest.approx(
+            mass, rel=1e-3
+        )
 
 
 def test_the_noise_of_a_double_well_sets_its_barrier():
@@ -111,11 +133,19 @@ def test_the_noise_of_a_double_well_sets_its_barrier():
     first = np.interp((np.arange(20_000) + 0.5) / 20_000, np.cumsum(weight) / weight.sum(), grid)
     points = np.column_stack([first, 0.3 * rng.normal(size=20_000)])
     x, y = np.linspace(-2, 2, 80), np.linspace(-1.2, 1.2, 80)
-    potential, _ = particle_landscape(points, np.full(20_000, 5e-5), x, y=y, values=first, rng=np.random.default_rng(0))
+    potential, _ = particle_landscape(
+        points, np.full(20_000, 5e-5), x, y=y, values=first, rng=np.random.default_rng(0)
+    )
     potential[~near_points(points, x, y)] = np.nan
-    wells = np.array([int(np.nanargmin(np.where(side, potential, np.nan))) for side in (x < 0, x > 0)])
+    wells = np.array(
+        [int(np.nanargmin(np.where(side, potential, np.nan))) for side in (x < 0, x > 0)]
+    )
     heights = passes(potential, wells)
-    top, left, right = well(grid[np.abs(grid) < 0.5]).max(), well(grid[grid < 0]).min(), well(grid[grid > 0]).min()
+    top, left, right = (
+        well(grid[np.abs(grid) < 0.5]).max(),
+        well(grid[grid < 0]).min(),
+        well(grid[grid > 0]).min(),
+    )
     truth = 2 / sigma**2 * np.array([top - left, top - right])
     np.testing.assert_allclose(heights[0, 1] - np.diag(heights), truth, atol=0.15)
 
@@ -125,7 +155,9 @@ def test_passes_of_a_known_surface():
     xx, yy = np.meshgrid(x, y)
     # a well at every (+-1, +-1): the passes are on the axes, and the diagonal leads around the hill in the middle
     height = 3 * (xx**2 - 1) ** 2 + (yy**2 - 1) ** 2
-    wells = np.array([np.argmin((xx - a) ** 2 + (yy - b) ** 2) for a, b in ((-1, -1), (1, -1), (-1, 1), (1, 1))])
+    wells = np.array(
+        [np.argmin((xx - a) ** 2 + (yy - b) ** 2) for a, b in ((-1, -1), (1, -1), (-1, 1), (1, 1))]
+    )
     found = passes(height, wells)
     expected = np.array([[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]])
     np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -11,17 +11,32 @@ TIMES = torch.tensor([0.0, 1.0, 3.0])
 
 
 def make_fields(
-    *, d: int = 2, form: str = "separate", growth: bool = True, autonomous: bool = False, sigma: float = 0.5
+    *,
+    d: int = 2,
+    form: str = "separate",
+    growth: bool = True,
+    autonomous: bool = False,
+    sigma: float = 0.5,
 ) -> Fields:
     torch.manual_seed(0)
     return Fields(
-        TIMES, d, growth=growth, form=form, autonomous=autonomous, sigma=sigma, alpha=0.7, n_hidden=16, n_layers=3
+        TIMES,
+        d,
+        growth=growth,
+        form=form,
+        autonomous=autonomous,
+        sigma=sigma,
+        alpha=0.7,
+        n_hidden=16,
+        n_layers=3,
     ).double()
 
 
 def states(n: int = 8, d: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(n, d, dtype=torch.float64, generator=generator), torch.linspace(0, 3, n, dtype=torch.float64)
+    return torch.randn(n, d, dtype=torch.float64, generator=generator), torch.linspace(
+        0, 3, n, dtype=torch.float64
+    )
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 4])
@@ -50,7 +65,9 @@ def test_gradient_trains(n_layers: int, training: bool) -> None:
     loss = (value - at).square().sum() + (gradient - along).square().sum()
     exact = (net(x)[:, 0] - at).square().sum() + (reference[:, :3] - along).square().sum()
     parameters = list(net.parameters())
-    for one, other in zip(torch.autograd.grad(loss, parameters), torch.autograd.grad(exact, parameters), strict=True):
+    for one, other in zip(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(exact, parameters), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
@@ -148,9 +165,14 @@ def test_without_growth_it_is_zero(form: str) -> None:
 def test_walls_stop_a_shift_and_reflect_noise() -> None:
     fields = make_fields()
     x = torch.tensor([[0.5, 0.5], [0.2, 0.1]], dtype=torch.float64)
-    by, noise = torch.full_like(x, -0.4), torch.tensor([[-0.3, 0.2], [-0.1, -3.0]], dtype=torch.float64)
+    by, noise = (
+        torch.full_like(x, -0.4),
+        torch.tensor([[-0.3, 0.2], [-0.1, -3.0]], dtype=torch.float64),
+    )
     assert torch.equal(fields.move(x, by, noise), x + by + noise)
     fields.walls.copy_(torch.tensor([[0.0, -torch.inf], [1.0, torch.inf]]))
-    torch.testing.assert_close(fields.move(x, by), torch.tensor([[0.1, 0.1], [0.0, -0.3]], dtype=torch.float64))
+    torch.testing.assert_close(
+        fields.move(x, by), torch.tensor([[0.1, 0.1], [0.0, -0.3]], dtype=torch.float64)
+    )
     moved = torch.tensor([[0.2, 0.3], [0.1, -3.3]], dtype=torch.float64)
     torch.testing.assert_close(fields.move(x, by, noise), moved)

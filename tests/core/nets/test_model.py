@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 NAMES = ("drift", "flow", "score", "growth", "potential")
 
 
-@pytest.mark.parametrize("options", [{}, {"form": "gradient"}, {"growth": False}, {"autonomous": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"form": "gradient"}, {"growth": False}, {"autonomous": True}]
+)
 def test_arrays_round_trip(options: dict, snapshots: Snapshots, quick_fit: Callable) -> None:
     model, _ = quick_fit(**options)
     arrays = model.to_arrays()
@@ -32,7 +34,9 @@ def test_arrays_round_trip(options: dict, snapshots: Snapshots, quick_fit: Calla
         assert all(np.array_equal(one[name], other[name]) for name in NAMES)
     # Only what a file can hold.
     assert isinstance(arrays["config"], str)
-    assert all(isinstance(v, np.ndarray) for k, v in arrays.items() if k not in ("config", "weights"))
+    assert all(
+        isinstance(v, np.ndarray) for k, v in arrays.items() if k not in ("config", "weights")
+    )
     assert all(isinstance(v, np.ndarray) and "." not in k for k, v in arrays["weights"].items())
 
 
@@ -54,7 +58,9 @@ def test_fields_and_their_parts_agree(quick_fit: Callable, snapshots: Snapshots)
         np.testing.assert_array_equal(getattr(model, name)(x, 0.5), out[name])
         assert out[name].dtype == np.float32
         assert len(out[name]) == len(x)
-    np.testing.assert_allclose(out["drift"] - out["flow"], model.sigma**2 / 2 * out["score"], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        out["drift"] - out["flow"], model.sigma**2 / 2 * out["score"], rtol=1e-3, atol=1e-5
+    )
 
 
 def test_every_cell_may_have_its_own_time(quick_fit: Callable, snapshots: Snapshots) -> None:
@@ -69,9 +75,9 @@ def test_score_is_the_slope_of_the_potential(quick_fit: Callable) -> None:
     """In the user's units: s = - dU/dx by central differences, in double the spacing single precision allows."""
     model, _ = quick_fit()
     x, h = np.array([[0.3, -0.2], [1.1, 0.4]]), 1e-2
-    slope = np.stack([model.potential(x + h * e, 0.6) - model.potential(x - h * e, 0.6) for e in np.eye(2)], 1) / (
-        2 * h
-    )
+    slope = np.stack(
+        [model.potential(x + h * e, 0.6) - model.potential(x - h * e, 0.6) for e in np.eye(2)], 1
+    ) / (2 * h)
     np.testing.assert_allclose(model.score(x, 0.6), -slope, rtol=0.01, atol=2e-3)
 
 
@@ -102,7 +108,9 @@ def test_config_refuses(options: dict, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_potential_is_normalised_in_one_dimension(fitted_problem: Callable, solved: Callable) -> None:
+def test_potential_is_normalised_in_one_dimension(
+    fitted_problem: Callable, solved: Callable
+) -> None:
     """int exp(-U) dx is the mass of the population, also between the snapshots."""
     name = "shift and growth"
     model, _ = fitted_problem(name, "separate", 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scdiffot.core.nets.mlp import MLP
-from scdiffot.core.nets.optimizer import BETAS, EPS, Descent, Soap, one_cycle
+from scdiffot.core.nets.optimizer import BETAS, EPS, Optimizer, Soap, one_cycle
 
 
 def test_vectors_are_moved_as_adam_does():
@@ -41,7 +41,7 @@ def linear_fit(x: Tensor, y: Tensor, weight: Tensor, n_steps: int) -> Tensor:
     """Outputs of a linear layer that is regressed on `y`."""
     layer = nn.Linear(x.shape[1], y.shape[1], bias=False, dtype=x.dtype)
     layer.weight.data.copy_(weight)
-    descent = Descent(layer, weight_decay=0.0)
+    descent = Optimizer(layer, weight_decay=0.0)
     descent.begin(0.05, n_steps)
     for _ in range(n_steps):
         descent.step((layer(x) - y).square().mean())
@@ -56,7 +56,7 @@ def test_rounding_does_not_turn_the_bases():
     for noise in (0.0, 1e-6):
         torch.manual_seed(1)
         net = MLP(5, 1, 32, 3)
-        descent = Descent(net)
+        descent = Optimizer(net)
         descent.begin(0.01, 30)
         for _ in range(30):
             descent.step((net(x * (1 + noise)) - x[:, :1].sin()).square().mean())
@@ -73,7 +73,7 @@ def test_a_network_needs_a_third_of_adams_steps():
     ours = MLP(2, 1, 32, 2)
     theirs = MLP(2, 1, 32, 2)
     theirs.load_state_dict(ours.state_dict())
-    descent = Descent(ours)
+    descent = Optimizer(ours)
     descent.begin(0.01, 400)
     for _ in range(400):
         descent.step((ours(x) - y).square().mean())
@@ -92,14 +92,22 @@ def test_noise_of_parameters_together_does_not_hide_what_one_basis_sees():
     """Two layers whose sum is in much noise, and whose difference is in none."""
     differences = []
     for joint in ((), (("one", "other"),)):
-        net = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ("one", "other", "third")})
+        net = nn.ModuleDict(
+            {name: nn.Linear(1, 1, bias=False) for name in ("one", "other", "third")}
+        )
         for parameter in net.parameters():
             nn.init.zeros_(parameter)
         one, other, third = net.parameters()
-        descent = Descent(net, weight_decay=0.0, joint=joint, outlier=100.0)
+        descent = Optimizer(net, weight_decay=0.0, joint=joint, outlier=100.0)
         descent.begin(0.05, 150)
         for noise in torch.randn(150, generator=torch.Generator().manual_seed(0)):
-            descent.step((50 * (one + other + noise).square() + (one - other - 2).square() + third.square()).sum())
+            descent.step(
+                (
+                    50 * (one + other + noise).square()
+                    + (one - other - 2).square()
+                    + third.square()
+                ).sum()
+            )
         differences.append(float(one.detach() - other.detach()))
     assert differences[0] < 1
     assert differences[1] == pytest.approx(2, abs=0.1)
@@ -110,10 +118,12 @@ def test_large_groups_keep_bases_of_their_own(n):
     """The basis of all their numbers together would cost too much."""
     net = nn.ModuleDict({"one": nn.Linear(n, 4), "other": nn.Linear(n, 4)})
     x = torch.randn(50, n, generator=torch.Generator().manual_seed(0))
-    descent = Descent(net, weight_decay=0.0, joint=(("one", "other"),))
+    descent = Optimizer(net, weight_decay=0.0, joint=(("one", "other"),))
     descent.begin(0.05, 300)
     for _ in range(300):
-        loss = (net["one"](x) - x[:, :1]).square().mean() + (net["other"](x) + x[:, 1:2]).square().mean()
+        loss = (net["one"](x) - x[:, :1]).square().mean() + (
+            net["other"](x) + x[:, 1:2]
+        ).square().mean()
         descent.step(loss)
     assert float(loss.detach()) < 0.05
 
@@ -122,7 +132,7 @@ def test_parameters_are_views_of_one_vector():
     net = MLP(3, 1, 8, 2)
     x = torch.randn(5, 3)
     before = net(x).detach()
-    descent = Descent(net)
+    descent = Optimizer(net)
     assert descent.vector.numel() == sum(p.numel() for p in net.parameters())
     torch.testing.assert_close(net(x).detach(), before)
     with torch.no_grad():
@@ -136,4 +146,6 @@ def test_sides_of_any_size(size):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(50, size, generator=generator)
     y = x[:, :3] @ torch.randn(3, 4, generator=generator)
-    assert (linear_fit(x, y, torch.zeros(4, size), 300) - y).square().mean() < 0.05 * y.square().mean()
+    assert (
+        linear_fit(x, y, torch.zeros(4, size), 300) - y
+    ).square().mean() < 0.05 * y.square().mean()

@@ -24,12 +24,16 @@ def exact(alpha: float | None, eps: float, *arrays: torch.Tensor) -> torch.Tenso
 def test_ground_cost() -> None:
     x, y = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.3, 0.4], [30.0, 40.0]])
     np.testing.assert_allclose(ground_cost(x, y, None), [[12.5, 0.125, 1250.0]], rtol=1e-6)
-    np.testing.assert_allclose(ground_cost(x, y, 16.0)[0, :2], -64 * np.log(np.cos([5 / 8, 0.5 / 8])), atol=64 * 1e-6)
+    np.testing.assert_allclose(
+        ground_cost(x, y, 16.0)[0, :2], -64 * np.log(np.cos([5 / 8, 0.5 / 8])), atol=64 * 1e-6
+    )
     # From pi sqrt(alpha) on, moving is dearer than any growth: finite, and the same however far.
     far = ground_cost(x, y, 1.0)[0]
     assert far[0] == far[2] == pytest.approx(-4 * np.log(np.cos(MAX_ANGLE)), rel=1e-3)
     # The price of growth decides; with it out of reach, what is left is half the squared distance.
-    np.testing.assert_allclose(ground_cost(x.double(), y.double(), 1e8), [[12.5, 0.125, 1250.0]], rtol=1e-4)
+    np.testing.assert_allclose(
+        ground_cost(x.double(), y.double(), 1e8), [[12.5, 0.125, 1250.0]], rtol=1e-4
+    )
 
 
 def test_balanced_plan_is_that_of_pot() -> None:
@@ -81,7 +85,9 @@ def test_start_from_the_potentials_of_other_cells_changes_nothing(alpha: float |
 def test_plan_does_not_depend_on_the_origin(alpha: float | None) -> None:
     x, a, y, b = clouds(mass=1.0)
     shift = torch.tensor([5.0, -3.0], dtype=torch.float64)
-    np.testing.assert_allclose(exact(alpha, 0.2, x + shift, a, y + shift, b), exact(alpha, 0.2, x, a, y, b), atol=1e-9)
+    np.testing.assert_allclose(
+        exact(alpha, 0.2, x + shift, a, y + shift, b), exact(alpha, 0.2, x, a, y, b), atol=1e-9
+    )
 
 
 def test_masses_of_another_unit_scale_the_plan() -> None:

@@ -15,7 +15,10 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def clouds(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    x, y = rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6)), 3 + rng.normal(size=(250, 6)) @ rng.normal(size=(6, 6))
+    x, y = (
+        rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6)),
+        3 + rng.normal(size=(250, 6)) @ rng.normal(size=(6, 6)),
+    )
     return x, y, rng.random(300), rng.random(250)
 
 
@@ -26,7 +29,9 @@ def covariance(x: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
 def test_the_pushed_cloud_has_the_moments_of_the_target(clouds):
     x, y, wx, wy = clouds
     pushed = GaussianMap.fit(x, y, wx, wy).push(x)
-    assert np.average(pushed, axis=0, weights=wx) == pytest.approx(np.average(y, axis=0, weights=wy))
+    assert np.average(pushed, axis=0, weights=wx) == pytest.approx(
+        np.average(y, axis=0, weights=wy)
+    )
     assert covariance(pushed, wx) == pytest.approx(covariance(y, wy), abs=1e-8)
 
 
@@ -104,8 +109,12 @@ def test_directions_without_spread_are_survived(clouds, rng):
 def test_units_do_not_matter(clouds, scale):
     x, y, wx, wy = clouds
     expected = GaussianMap.fit(x, y, wx, wy).push(x)
-    assert GaussianMap.fit(scale * x, scale * y, wx, wy).push(scale * x) == pytest.approx(scale * expected, rel=1e-7)
-    assert GaussianMap.fit(scale * x, y, wx, wy).push(scale * x) == pytest.approx(expected, rel=1e-7)
+    assert GaussianMap.fit(scale * x, scale * y, wx, wy).push(scale * x) == pytest.approx(
+        scale * expected, rel=1e-7
+    )
+    assert GaussianMap.fit(scale * x, y, wx, wy).push(scale * x) == pytest.approx(
+        expected, rel=1e-7
+    )
 
 
 def test_wrong_input_is_named(clouds):

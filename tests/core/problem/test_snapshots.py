@@ -11,7 +11,9 @@ def test_scaling_round_trip(snapshots: Snapshots) -> None:
     x = snapshots.states[1]
     # Single precision in solver's units, which are of order one.
     np.testing.assert_allclose(s.state_out(s.state_in(x)), x, atol=1e-6 * np.abs(x).max())
-    np.testing.assert_allclose(s.time_in(snapshots.times) * s.time_scale + s.time_shift, snapshots.times)
+    np.testing.assert_allclose(
+        s.time_in(snapshots.times) * s.time_scale + s.time_shift, snapshots.times
+    )
 
 
 def test_scaled_snapshots_have_unit_spread_and_interval() -> None:

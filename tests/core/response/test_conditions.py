@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot.core.response import Conditions, ResponseConfig, Stratum, fit_response
+from scdiffot.core.response import Conditions, ContextPair, ResponseConfig, fit_response
 
 DOSES = Conditions(np.zeros((3, 0)), np.array([0.2, 0.6, 1.0]))
 NAMES = Conditions(np.eye(2), np.ones(2))
@@ -46,4 +46,4 @@ def test_nonsense():
         Conditions(np.zeros((1, 0)), np.array([1.5]))
     cells = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(ValueError, match=r"conditions \[1\] have no cells"):
-        fit_response([Stratum(cells, cells + 1, 0)], NAMES, ResponseConfig(n_steps=2))
+        fit_response([ContextPair(cells, cells + 1, 0)], NAMES, ResponseConfig(n_steps=2))

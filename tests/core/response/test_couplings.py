@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scdiffot.core.ot.coupling import ground_cost, plan, sinkhorn
-from scdiffot.core.response import Stratum
+from scdiffot.core.response import ContextPair
 from scdiffot.core.response.metric import are_gaussian, couple, learn_metric
 
 EPS = 0.3
@@ -31,7 +31,14 @@ def test_death_has_the_price_that_pot_gives_it(price):
     cost = ground_cost(x, y, None).numpy()
     # exact on the side of the treated cells
     reference = ot.unbalanced.sinkhorn_unbalanced(
-        a.numpy(), b.numpy(), cost, EPS, (price, float("inf")), reg_type="kl", stopThr=1e-14, numItermax=200_000
+        a.numpy(),
+        b.numpy(),
+        cost,
+        EPS,
+        (price, float("inf")),
+        reg_type="kl",
+        stopThr=1e-14,
+        numItermax=200_000,
     )
     found = solved(price)
     assert found == pytest.approx(reference, abs=1e-7)
@@ -40,7 +47,9 @@ def test_death_has_the_price_that_pot_gives_it(price):
 
 def test_dear_death_is_none():
     x, a, y, b = problem(1.0)
-    reference = ot.sinkhorn(a.numpy(), b.numpy(), ground_cost(x, y, None).numpy(), EPS, stopThr=1e-13, numItermax=10**5)
+    reference = ot.sinkhorn(
+        a.numpy(), b.numpy(), ground_cost(x, y, None).numpy(), EPS, stopThr=1e-13, numItermax=10**5
+    )
     # the marginal is off by the order of one over the price
     assert solved(1e5, 1.0) == pytest.approx(reference, abs=1e-5)
 
@@ -51,7 +60,7 @@ def test_where_death_costs_nothing_each_treated_cell_chooses_its_origin():
     assert solved(1e-7) == pytest.approx((kernel / kernel.sum(0) * b).numpy(), abs=1e-5)
 
 
-def kinds(n: int = 300, seed: int = 0) -> tuple[Stratum, np.ndarray, np.ndarray]:
+def kinds(n: int = 300, seed: int = 0) -> tuple[ContextPair, np.ndarray, np.ndarray]:
     """Two kinds side by side; the treatment carries each one past the place of the other, along another axis."""
     rng = np.random.default_rng(seed)
     of_x, of_y = rng.integers(2, size=n), rng.integers(2, size=n)
@@ -61,16 +70,26 @@ def kinds(n: int = 300, seed: int = 0) -> tuple[Stratum, np.ndarray, np.ndarray]
         z[:, 2:] *= 0.2
         z[:, 2] += kind
     y[:, 0] += 4 + 6 * of_y
-    return Stratum(x, y, 0), of_x, of_y
+    return ContextPair(x, y, 0), of_x, of_y
 
 
-def scaled(stratum: Stratum, matrix: np.ndarray) -> Stratum:
-    return Stratum(*((z @ matrix).astype(np.float32) for z in (stratum.control, stratum.treated)), 0)
+def scaled(stratum: ContextPair, matrix: np.ndarray) -> ContextPair:
+    return ContextPair(
+        *((z @ matrix).astype(np.float32) for z in (stratum.control, stratum.treated)), 0
+    )
 
 
-def share(stratum: Stratum, matrix: np.ndarray, labels: tuple[np.ndarray, np.ndarray], *, learned: bool) -> float:
+def share(
+    stratum: ContextPair,
+    matrix: np.ndarray,
+    labels: tuple[np.ndarray, np.ndarray],
+    *,
+    learned: bool,
+) -> float:
     turned = scaled(stratum, matrix)
-    root = learn_metric([turned], unbalanced=False, rng=np.random.default_rng(0)) if learned else None
+    root = (
+        learn_metric([turned], unbalanced=False, rng=np.random.default_rng(0)) if learned else None
+    )
     x, y = torch.as_tensor(turned.control), torch.as_tensor(turned.treated)
     p = couple(x, y, root, 1.0, 10.0).plan.numpy()
     return float(p[labels[0][:, None] == labels[1]].sum() / p.sum())
@@ -96,9 +115,9 @@ def test_tells_gaussians_from_others():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(800, 3)), rng.normal(size=(800, 3)) * [1, 2, 0.5] + 1
     x, y = x.astype(np.float32), y.astype(np.float32)
-    assert are_gaussian([Stratum(x, y, 0)])
+    assert are_gaussian([ContextPair(x, y, 0)])
     halves = y.copy()
     halves[::2, 0] += 8
-    assert not are_gaussian([Stratum(x, halves, 0)])
+    assert not are_gaussian([ContextPair(x, halves, 0)])
     # one context is enough
-    assert not are_gaussian([Stratum(x, y, 0), Stratum(x, halves, 0)])
+    assert not are_gaussian([ContextPair(x, y, 0), ContextPair(x, halves, 0)])

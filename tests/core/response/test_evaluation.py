@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot.core.response import Conditions, ResponseConfig, Stratum
+from scdiffot.core.response import Conditions, ContextPair, ResponseConfig
 from scdiffot.core.response.evaluation import CONTROLS, UnseenCells, evaluate_responses
 
 ONE = Conditions(np.zeros((1, 0)), np.ones(1))
@@ -25,7 +25,7 @@ def gaussian():
         return rng.normal(size=(n, 3)), rng.normal(size=(n, 3)) @ matrix + shift
 
     seen, (x, y) = cells(4000), cells(400)
-    return Stratum(*seen, 0), UnseenCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
+    return ContextPair(*seen, 0), UnseenCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
 
 
 def test_predictions_without_a_model(gaussian):
@@ -37,14 +37,20 @@ def test_predictions_without_a_model(gaussian):
     # what a shift leaves of the response (x1, 0, -x3 / 2) + (3, 0, -1)
     error = np.sum(unseen.control**2 * [1, 0, 0.25]) / np.sum(unseen.truth**2)
     assert _value(rows, "mean_shift", "unexplained") == pytest.approx(error, abs=0.01)
-    assert [_value(rows, "identity", "unexplained", end) for end in ("value", "low", "high")] == [1, 1, 1]
+    assert [_value(rows, "identity", "unexplained", end) for end in ("value", "low", "high")] == [
+        1,
+        1,
+        1,
+    ]
     mean = np.linalg.norm(unseen.control.mean(axis=0) - unseen.treated.mean(axis=0))
     assert _value(rows, "identity", "l2_of_means") == pytest.approx(mean)
     copied = np.linalg.norm(seen.treated.mean(axis=0) - unseen.treated.mean(axis=0))
     assert _value(rows, "copy", "l2_of_means") == pytest.approx(copied)
     paired = {row["method"] for row in rows if row["metric"] == "unexplained"}
     assert paired == {"flow", "gaussian", "mean_shift", "identity"}
-    low, value, high = (_value(rows, "observed", "energy_distance", end) for end in ("low", "value", "high"))
+    low, value, high = (
+        _value(rows, "observed", "energy_distance", end) for end in ("low", "value", "high")
+    )
     assert low < 0 < high
     assert abs(value) < 0.02 < _value(rows, "identity", "energy_distance")
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
@@ -57,9 +63,13 @@ def test_composition_of_contexts_is_no_response():
     centres = np.array([[0.0, 0.0], [0.0, 10.0]])
     numbers = [(150, 50), (50, 150)]
     x, y = (
-        [c + [s, 0] + 0.1 * rng.normal(size=(n[s], 2)) for c, n in zip(centres, numbers, strict=True)] for s in (0, 1)
+        [
+            c + [s, 0] + 0.1 * rng.normal(size=(n[s], 2))
+            for c, n in zip(centres, numbers, strict=True)
+        ]
+        for s in (0, 1)
     )
-    strata = [Stratum(a, b, 0) for a, b in zip(x, y, strict=True)]
+    strata = [ContextPair(a, b, 0) for a, b in zip(x, y, strict=True)]
     shares = np.repeat([50 / 150, 150 / 50], [150, 50])
     truth = np.tile([1.0, 0.0], (200, 1))
     unseen = UnseenCells(0, np.concatenate(x), np.concatenate(y), shares, truth)
@@ -79,7 +89,9 @@ def test_every_prediction_is_decoded(gaussian):
     states = evaluate_responses([seen], [unseen], ONE, QUICK, n_boot=2)
     for method in ("flow", *CONTROLS):
         assert _value(rows, method, "energy_distance") == _value(states, method, "energy_distance")
-        assert _value(rows, method, "marginal_distance") != _value(states, method, "marginal_distance")
+        assert _value(rows, method, "marginal_distance") != _value(
+            states, method, "marginal_distance"
+        )
 
 
 def test_survival_counts():
@@ -87,7 +99,7 @@ def test_survival_counts():
     rng = np.random.default_rng(2)
     x = np.repeat([[-2.0, 0.0], [2.0, 0.0]], 200, axis=0) + 0.3 * rng.normal(size=(400, 2))
     y = x[:250] + [0.0, 0.5]
-    seen = Stratum(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
+    seen = ContextPair(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
     unseen = UnseenCells(0, x, y, np.ones(len(x)))
     config = ResponseConfig(unbalanced=True, n_steps=300, metric="euclidean")
     rows = evaluate_responses([seen], [unseen], ONE, {"flow": config}, n_boot=5)
@@ -99,6 +111,8 @@ def test_interrupted_fit_is_no_prediction(gaussian):
     def interrupt(progress):
         raise KeyboardInterrupt
 
-    configs = {"flow": ResponseConfig(n_steps=200, n_pairs=500, n_landmarks=200, metric="euclidean")}
+    configs = {
+        "flow": ResponseConfig(n_steps=200, n_pairs=500, n_landmarks=200, metric="euclidean")
+    }
     with pytest.raises(KeyboardInterrupt):
         evaluate_responses([gaussian[0]], [gaussian[1]], ONE, configs, n_boot=2, callback=interrupt)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from scdiffot.core.response import Conditions, ResponseConfig, ResponseModel, Stratum, fit_response
+from scdiffot.core.response import (
+    Conditions,
+    ContextPair,
+    ResponseConfig,
+    ResponseModel,
+    fit_response,
+)
 
 ONE = Conditions(np.zeros((1, 0)), np.ones(1))
 
@@ -35,7 +41,7 @@ def between_gaussians(
     d: int, method: str = "flow", n_steps: int | None = None, n: int = 4000
 ) -> tuple[ResponseModel, dict]:
     x, y = draw(n, covariance(d, 1), 0), draw(n, covariance(d, 2), 1) + np.arange(1.0, d + 1)
-    return fit_response([Stratum(x, y, 0)], ONE, ResponseConfig(method=method, n_steps=n_steps))
+    return fit_response([ContextPair(x, y, 0)], ONE, ResponseConfig(method=method, n_steps=n_steps))
 
 
 def error_between_gaussians(model: ResponseModel, d: int) -> float:
@@ -44,12 +50,19 @@ def error_between_gaussians(model: ResponseModel, d: int) -> float:
     root = sqrtm(first).real
     matrix = np.linalg.inv(root) @ sqrtm(root @ second @ root).real @ np.linalg.inv(root)
     fresh = np.random.default_rng(5).normal(size=(1000, d)) @ root
-    return rms(model.predict(fresh).states - (fresh @ matrix + np.arange(1.0, d + 1))) / np.sqrt(np.trace(second))
+    return rms(model.predict(fresh).states - (fresh @ matrix + np.arange(1.0, d + 1))) / np.sqrt(
+        np.trace(second)
+    )
 
 
 @pytest.mark.parametrize(
     ("d", "n_steps"),
-    [(2, 200), (5, 200), pytest.param(2, None, marks=pytest.mark.slow), pytest.param(5, None, marks=pytest.mark.slow)],
+    [
+        (2, 200),
+        (5, 200),
+        pytest.param(2, None, marks=pytest.mark.slow),
+        pytest.param(5, None, marks=pytest.mark.slow),
+    ],
 )
 def test_gaussians_have_their_monge_map(d, n_steps):
     model, history = between_gaussians(d, n_steps=n_steps)
@@ -69,19 +82,23 @@ def test_convex_maps_are_near_it_from_the_start():
 def test_shift_of_all_cells(metric):
     x, shift = draw(2000, covariance(3, 1), 0), np.array([3.0, 0.0, -1.0])
     config = ResponseConfig(metric=metric, n_steps=200)
-    model, _ = fit_response([Stratum(x, draw(2000, covariance(3, 1), 1) + shift, 0)], ONE, config)
+    model, _ = fit_response(
+        [ContextPair(x, draw(2000, covariance(3, 1), 1) + shift, 0)], ONE, config
+    )
     found = model.predict(x)
     # The learned metric measures no better than it has samples: 2000 cells spread along the direction of the shift.
     tolerance = 1e-3 if metric == "auto" else 0.15
     assert rms(found.states - x - shift) < tolerance * rms(x)
-    assert found.action.mean() == pytest.approx(shift @ shift / 2, rel=1e-2 if metric == "auto" else 0.1)
+    assert found.action.mean() == pytest.approx(
+        shift @ shift / 2, rel=1e-2 if metric == "auto" else 0.1
+    )
 
 
 @pytest.mark.parametrize("metric", ["auto", "euclidean"])
 def test_two_samples_of_one_law_have_no_response(metric):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 2000, 3))
-    model, _ = fit_response([Stratum(x, y, 0)], ONE, ResponseConfig(metric=metric, n_steps=300))
+    model, _ = fit_response([ContextPair(x, y, 0)], ONE, ResponseConfig(metric=metric, n_steps=300))
     # Two means and two covariances of n cells: sqrt(2 / n) of the spread for every coordinate of the mean, and about as
     # much for the matrix. Couplings of the cells themselves reach as far as the nearest neighbour.
     assert rms(model.predict(x).states - x) < (0.1 if metric == "auto" else 0.25) * rms(x)
@@ -94,7 +111,9 @@ def test_inverse_undoes_the_map(method, tolerance):
     # Halves that go apart, and cells far from all data
     y = x + np.where(x[:, :1] > 0, 2.0, -1.0) * np.array([1.0, 0.5, 0, 0])
     model, _ = fit_response(
-        [Stratum(x, y[rng.permutation(600)], 0)], ONE, ResponseConfig(method=method, metric="euclidean", n_steps=60)
+        [ContextPair(x, y[rng.permutation(600)], 0)],
+        ONE,
+        ResponseConfig(method=method, metric="euclidean", n_steps=60),
     )
     asked = np.concatenate([x, 3 * rng.normal(size=(50, 4))])
     back = model.predict(model.predict(asked).states, inverse=True).states

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import scdiffot as sdo
 from scdiffot.core.ot.gaussian_map import GaussianMap
-from scdiffot.core.response import Conditions, ResponseConfig, Stratum, fit_response
+from scdiffot.core.response import Conditions, ContextPair, ResponseConfig, fit_response
 
 if TYPE_CHECKING:
     from scdiffot.core.response import Prediction
@@ -49,7 +49,7 @@ def outcome(seed: int, n_obs: int = 4000, death: float = 0.0) -> Outcome:
     strata = []
     for name in np.unique(donor):
         x, y = (states[(donor == name) & seen & group] for group in (control, ~control))
-        strata.append(Stratum(x, y, 0, len(y) / len(x)))
+        strata.append(ContextPair(x, y, 0, len(y) / len(x)))
     conditions = Conditions(np.zeros((1, 0)), np.ones(1))
     model, history = fit_response(strata, conditions, ResponseConfig(unbalanced=death > 0))
     asked = control & ~seen

@@ -18,7 +18,11 @@ def test_length_and_coherence():
     # one group moves as one, one to all sides, one not at all
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     responses = np.vstack(
-        [np.tile([3.0, 4.0], (8, 1)), np.column_stack([np.cos(turn), np.sin(turn)]), np.zeros((8, 2))]
+        [
+            np.tile([3.0, 4.0], (8, 1)),
+            np.column_stack([np.cos(turn), np.sin(turn)]),
+            np.zeros((8, 2)),
+        ]
     )
     codes = np.repeat([0, 1, 2], 8)
     found = _summary(responses, 0.5 * (responses**2).sum(axis=1), None, codes)
@@ -45,7 +49,9 @@ def test_spread_of_the_survival_does_not_shrink_with_the_number_of_cells():
     survival = np.array([0.4, 0.6, 0.7, 0.9])
     for n in (1, 500):
         cells = np.tile(survival, n)
-        found = _summary(np.ones((len(cells), 2)), np.ones(len(cells)), cells, np.tile([0, 0, 1, 1], n))
+        found = _summary(
+            np.ones((len(cells), 2)), np.ones(len(cells)), cells, np.tile([0, 0, 1, 1], n)
+        )
         np.testing.assert_allclose(found["survival"], [0.5, 0.8])
         np.testing.assert_allclose(found["survival_sd"], np.sqrt(0.01 * 2 * n / (2 * n - 1)))
     alone = _summary(np.ones((3, 1)), np.ones(3), np.ones(3), np.array([0, 0, 1]))

@@ -18,4 +18,6 @@ def test_adjustment_leaves_out_what_is_missing():
 def test_shapes_stay():
     assert adjust_p_values(np.zeros((0, 3))).shape == (0, 3)
     p = np.array([[0.01, 0.2], [0.5, 0.04]])
-    np.testing.assert_allclose(adjust_p_values(p), stats.false_discovery_control(p, axis=None).reshape(2, 2))
+    np.testing.assert_allclose(
+        adjust_p_values(p), stats.false_discovery_control(p, axis=None).reshape(2, 2)
+    )

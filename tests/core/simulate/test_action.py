@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def action_of(model: RUOTModel, x: np.ndarray, *, n_steps: int = 40) -> tuple[float, np.ndarray, np.ndarray]:
+def action_of(
+    model: RUOTModel, x: np.ndarray, *, n_steps: int = 40
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Action along the model's flow from cells ``x`` of unit mass, and the particles and weights at the end."""
     times = np.linspace(model.times[0], model.times[-1], n_steps + 1)
     path = simulate(model, x, times[0], t1=times[-1], save_times=times, n_steps=n_steps)
     rate = []
     for t, z, w in zip(path.times, path.states, path.weights, strict=True):
         fields = model.fields(z, t)
-        rate.append((w * ((fields["drift"] ** 2).sum(1) + model.alpha * fields["growth"] ** 2) / 2).mean())
+        rate.append(
+            (w * ((fields["drift"] ** 2).sum(1) + model.alpha * fields["growth"] ** 2) / 2).mean()
+        )
     return float(np.trapezoid(rate, path.times)), path.states[-1], path.weights[-1]
 
 
@@ -38,7 +42,9 @@ def test_exact_solver_converges(name: str) -> None:
 def test_exact_solver_against_schroedinger_bridge() -> None:
     """With growth priced out of reach, the optimum is the Schroedinger bridge between Gaussians in closed form."""
     s0, s1, shift, eps = 0.5, 0.7, 1.2, 0.36
-    problem = Problem(Mixture((1.0,), (0.0,), (s0,)), Mixture((1.0,), (shift,), (s1,)), 1.0, eps**0.5, 1e6)
+    problem = Problem(
+        Mixture((1.0,), (0.0,), (s0,)), Mixture((1.0,), (shift,), (s1,)), 1.0, eps**0.5, 1e6
+    )
     solution = solve(problem, n_x=400, n_t=64)
     # int b^2 p / 2 = eps KL(bridge | Brownian motion from q0); the coupling has covariance c, the reference y | x ~ N(x, eps).
     c = (np.sqrt(4 * s0**2 * s1**2 + eps**2) - eps) / 2
@@ -51,7 +57,10 @@ def test_exact_solver_against_schroedinger_bridge() -> None:
 def test_exact_solver_against_fisher_rao() -> None:
     """Mass that changes where it is costs 2 alpha (sqrt(m) - 1)^2 / T plus what it takes to hold the cloud together."""
     q = Mixture((1.0,), (0.0,), (1.0,))
-    cost = [solve(Problem(q, Mixture((m,), (0.0,), (1.0,)), 2.0, 0.2, 1.0), n_x=300, n_t=96).dual for m in (1.0, 2.25)]
+    cost = [
+        solve(Problem(q, Mixture((m,), (0.0,), (1.0,)), 2.0, 0.2, 1.0), n_x=300, n_t=96).dual
+        for m in (1.0, 2.25)
+    ]
     assert cost[1] - cost[0] == pytest.approx(2 * 0.5**2 / 2, rel=0.02)
 
 
@@ -71,7 +80,9 @@ def test_action_is_near_the_optimum(
     ratios = []
     for seed in seeds:
         model, history = fitted_problem(name, form, seed)
-        action, states, weights = action_of(model, problem.q0.draw(2000, np.random.default_rng(seed)))
+        action, states, weights = action_of(
+            model, problem.q0.draw(2000, np.random.default_rng(seed))
+        )
         ratios.append(action / solved(name).dual)
         mean = np.average(states[:, 0], weights=weights)
         sd = np.sqrt(np.average((states[:, 0] - mean) ** 2, weights=weights))

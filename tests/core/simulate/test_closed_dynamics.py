@@ -27,7 +27,14 @@ def moments(path: Trajectories, k: int) -> tuple[float, float, float]:
     return w.mean(), mean, np.average((x - mean) ** 2, weights=w)
 
 
-def check(found: tuple[float, float, float], mass: float, mean: float, variance: float, *, tolerance: float) -> None:
+def check(
+    found: tuple[float, float, float],
+    mass: float,
+    mean: float,
+    variance: float,
+    *,
+    tolerance: float,
+) -> None:
     assert found[0] == pytest.approx(mass, rel=tolerance)
     assert found[1] == pytest.approx(mean, abs=tolerance * np.sqrt(variance))
     assert found[2] == pytest.approx(variance, rel=2 * tolerance)
@@ -61,18 +68,39 @@ def test_backward_weighted_gives_the_earlier_population(options: dict) -> None:
     model = true_model(PROCESS, TIMES)
     start = normal(PROCESS.mean(2.0), PROCESS.variance(2.0))
     path = simulate(
-        model, start, 2.0, t1=0.5, kind=options["kind"], n_steps=options["n_steps"], save_times=np.array([0.5, 1.0])
+        model,
+        start,
+        2.0,
+        t1=0.5,
+        kind=options["kind"],
+        n_steps=options["n_steps"],
+        save_times=np.array([0.5, 1.0]),
     )
     np.testing.assert_allclose(path.times, [1.0, 0.5])
     for k, t in enumerate(path.times):
         mass = np.exp(PROCESS.log_mass(t) - PROCESS.log_mass(2.0))
-        check(moments(path, k), mass, PROCESS.mean(t), PROCESS.variance(t), tolerance=options["tolerance"])
+        check(
+            moments(path, k),
+            mass,
+            PROCESS.mean(t),
+            PROCESS.variance(t),
+            tolerance=options["tolerance"],
+        )
 
 
 def test_backward_unweighted_gives_ancestors() -> None:
     model = true_model(PROCESS, TIMES)
     start = normal(PROCESS.mean(2.0), PROCESS.variance(2.0))
-    path = simulate(model, start, 2.0, t1=0.5, kind="sde", n_steps=250, save_times=np.array([0.5, 1.0]), weighted=False)
+    path = simulate(
+        model,
+        start,
+        2.0,
+        t1=0.5,
+        kind="sde",
+        n_steps=250,
+        save_times=np.array([0.5, 1.0]),
+        weighted=False,
+    )
     for k, t in enumerate(path.times):
         check(moments(path, k), 1.0, *PROCESS.ancestors(t, 2.0), tolerance=0.015)
 
@@ -81,7 +109,9 @@ def test_midpoint_is_second_order() -> None:
     model = true_model(PROCESS, TIMES)
     start = np.array([[-1.0], [0.5], [2.0]])
     end = np.array([1.0])
-    exact, coarse, fine = (simulate(model, start, 0.0, t1=1.0, n_steps=n, save_times=end).states for n in (512, 4, 8))
+    exact, coarse, fine = (
+        simulate(model, start, 0.0, t1=1.0, n_steps=n, save_times=end).states for n in (512, 4, 8)
+    )
     assert np.abs(coarse - exact).max() / np.abs(fine - exact).max() == pytest.approx(4, rel=0.15)
 
 

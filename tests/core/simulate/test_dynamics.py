@@ -68,13 +68,18 @@ def test_saved_times_do_not_change_where_cells_go() -> None:
 def test_log_weights_add_to_the_start() -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
     start = np.linspace(-3, 1, 7)
-    plain, shifted = simulate(model, CELLS, 0.0, t1=1.0), simulate(model, CELLS, 0.0, t1=1.0, log_weights=start)
+    plain, shifted = (
+        simulate(model, CELLS, 0.0, t1=1.0),
+        simulate(model, CELLS, 0.0, t1=1.0, log_weights=start),
+    )
     np.testing.assert_allclose(shifted.log_weights, plain.log_weights + start, atol=1e-5)
 
 
 def test_sde_is_a_function_of_its_seed() -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
-    one, same, other = (simulate(model, CELLS, 0.0, t1=1.0, kind="sde", rng=seed).states for seed in (1, 1, 2))
+    one, same, other = (
+        simulate(model, CELLS, 0.0, t1=1.0, kind="sde", rng=seed).states for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one[-1] - other[-1]).max() > 0.01
 
@@ -97,7 +102,9 @@ def test_simulate_refuses(arguments: dict, name: str) -> None:
 
 def test_trajectories_at_interpolates() -> None:
     states = np.array([[[0.0]], [[2.0]], [[3.0]]])
-    path = Trajectories(np.array([0.0, 1.0, 3.0]), states, np.log([[1.0], [4.0], [4.0]]), np.array([0]))
+    path = Trajectories(
+        np.array([0.0, 1.0, 3.0]), states, np.log([[1.0], [4.0], [4.0]]), np.array([0])
+    )
     x, w = path.at(0.5)
     assert (x[0, 0], w[0]) == pytest.approx((1.0, 2.0))
     assert path.at(2.0)[0][0, 0] == pytest.approx(2.5)

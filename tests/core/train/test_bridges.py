@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
-from scdiffot.core.train.bridges import Pairs, Regime, bridge, dirac_path, sample_pairs
+from scdiffot.core.train.bridges import BridgeConfig, Pairs, bridge, dirac_path, sample_pairs
 
 
 def pairs(distance: float, m0: float, m1: float, dtype: torch.dtype = torch.float64) -> Pairs:
@@ -33,7 +33,7 @@ def test_path_solves_its_equations(path: str, case: tuple[float, ...]) -> None:
     """d mass / du = growth * mass and d position / du = velocity, from one end to the other."""
     n, step = 201, 1e-5
     one = pairs(*case)
-    many, regime = repeated(one, n), Regime(0.0, 1.0, path)
+    many, regime = repeated(one, n), BridgeConfig(0.0, 1.0, path)
     u = torch.linspace(0, 1, n, dtype=torch.float64)
     position, velocity, mass, growth = dirac_path(many, u, regime)
     later, earlier = dirac_path(many, u + step, regime), dirac_path(many, u - step, regime)
@@ -51,13 +51,19 @@ def test_geodesic_has_the_least_action(case: tuple[float, ...]) -> None:
     u = torch.linspace(0, 1, n, dtype=torch.float64)
 
     def action(path: str) -> float:
-        _, velocity, mass, growth = dirac_path(repeated(pairs(*case), n), u, Regime(0.0, alpha, path))
+        _, velocity, mass, growth = dirac_path(
+            repeated(pairs(*case), n), u, BridgeConfig(0.0, alpha, path)
+        )
         if path == "geodesic":
             momentum = mass * velocity.norm(dim=1)
             np.testing.assert_allclose(momentum, momentum[0], rtol=1e-9)
-        return float(torch.trapezoid(mass * (velocity.square().sum(1) + alpha * growth.square()) / 2, u))
+        return float(
+            torch.trapezoid(mass * (velocity.square().sum(1) + alpha * growth.square()) / 2, u)
+        )
 
-    exact = 2 * alpha * (m0 + m1 - 2 * math.sqrt(m0 * m1) * math.cos(distance / (2 * math.sqrt(alpha))))
+    exact = (
+        2 * alpha * (m0 + m1 - 2 * math.sqrt(m0 * m1) * math.cos(distance / (2 * math.sqrt(alpha))))
+    )
     assert action("geodesic") == pytest.approx(exact, rel=1e-5)
     assert action("straight") > 1.001 * exact
 
@@ -65,17 +71,19 @@ def test_geodesic_has_the_least_action(case: tuple[float, ...]) -> None:
 def test_limits_of_the_geodesic() -> None:
     u = torch.linspace(0, 1, 11, dtype=torch.float64)
     # Nowhere to go: the root of the mass is linear.
-    position, velocity, mass, _ = dirac_path(repeated(pairs(0.0, 1.0, 4.0), 11), u, Regime(0.0, 1.0))
+    position, velocity, mass, _ = dirac_path(
+        repeated(pairs(0.0, 1.0, 4.0), 11), u, BridgeConfig(0.0, 1.0)
+    )
     np.testing.assert_allclose(mass, (1 + u) ** 2, rtol=1e-6)
     np.testing.assert_allclose(position, pairs(0.0, 1.0, 1.0).x0.expand(11, 2))
     assert not velocity.any()
     # Growth out of reach: constant speed.
     one = pairs(2.0, 1.0, 1.0)
-    position, _, mass, _ = dirac_path(repeated(one, 11), u, Regime(0.0, 1e6))
+    position, _, mass, _ = dirac_path(repeated(one, 11), u, BridgeConfig(0.0, 1e6))
     np.testing.assert_allclose(position, one.x0 + u[:, None] * (one.x1 - one.x0), atol=1e-4)
     np.testing.assert_allclose(mass, 1, atol=1e-5)
     # Beyond reach: almost all mass dies here and is born there, and all stays finite.
-    far = dirac_path(repeated(pairs(100.0, 1.0, 1.0), 11), u, Regime(0.0, 1.0))
+    far = dirac_path(repeated(pairs(100.0, 1.0, 1.0), 11), u, BridgeConfig(0.0, 1.0))
     assert all(torch.isfinite(part).all() for part in far)
     assert float(far[2][5]) == pytest.approx(0.5, abs=1e-3)
 
@@ -86,14 +94,20 @@ def test_short_paths_in_single_precision(distance: float, m1: float) -> None:
     """Near pairs of nearly equal mass, where differences of like numbers cancel, are the rule rather than the exception."""
     n = 11
     u = torch.linspace(0, 1, n)
-    single = dirac_path(repeated(pairs(distance, 1.0, m1, torch.float32), n), u, Regime(0.0, 1.0))
-    double = dirac_path(repeated(pairs(distance, 1.0, m1), n), u.double(), Regime(0.0, 1.0))
-    for found, true, name in zip(single, double, ("position", "velocity", "mass", "growth"), strict=True):
+    single = dirac_path(
+        repeated(pairs(distance, 1.0, m1, torch.float32), n), u, BridgeConfig(0.0, 1.0)
+    )
+    double = dirac_path(repeated(pairs(distance, 1.0, m1), n), u.double(), BridgeConfig(0.0, 1.0))
+    for found, true, name in zip(
+        single, double, ("position", "velocity", "mass", "growth"), strict=True
+    ):
         np.testing.assert_allclose(found, true, atol=1e-5, rtol=1e-4, err_msg=name)
 
 
 def test_balanced_paths_are_straight() -> None:
-    position, velocity, mass, growth = dirac_path(pairs(2.0, 1.0, 1.0), torch.tensor([0.3]).double(), Regime(0.5, None))
+    position, velocity, mass, growth = dirac_path(
+        pairs(2.0, 1.0, 1.0), torch.tensor([0.3]).double(), BridgeConfig(0.5, None)
+    )
     np.testing.assert_allclose(position, [[0.5 + 0.3 * 1.2, -1 + 0.3 * 1.6]])
     np.testing.assert_allclose(velocity, [[1.2, 1.6]])
     assert (float(mass), float(growth)) == (1.0, 0.0)
@@ -106,7 +120,7 @@ def test_bridge_spreads_and_targets() -> None:
     noise = torch.randn(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     duration = torch.full((n,), dt, dtype=torch.float64)
     width = torch.full((n,), 0.1, dtype=torch.float64)
-    points = bridge(many, u, duration, noise, regime=Regime(sigma, None), width=width)
+    points = bridge(many, u, duration, noise, regime=BridgeConfig(sigma, None), width=width)
     variance = 0.1**2 + sigma**2 * dt * 0.3 * 0.7
     assert float(points.x.var(0).mean()) == pytest.approx(variance, rel=0.01)
     score = -noise / points.spread[:, None]
@@ -124,18 +138,24 @@ def test_walls_reflect_smoothed_cells() -> None:
     one = torch.ones(n, dtype=torch.float64)
     pairs = Pairs(cell, cell + 1, one, one, 0 * one, 0 * one, one)
     noise = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 2)))
-    free = bridge(pairs, 0 * one, one, noise, regime=Regime(sigma=0.0, alpha=None), width=width * one)
+    free = bridge(
+        pairs, 0 * one, one, noise, regime=BridgeConfig(sigma=0.0, alpha=None), width=width * one
+    )
     walls = torch.tensor([[0.0, -math.inf], [math.inf, math.inf]], dtype=torch.float64)
     held = free.between(walls)
     torch.testing.assert_close(held.x, torch.stack([free.x[:, 0].abs(), free.x[:, 1]], 1))
     torch.testing.assert_close(held.velocity[:, 0], free.x[:, 0].sign())
     torch.testing.assert_close(held.velocity[:, 1], one)
     x = held.x[:, 0].clone().requires_grad_()
-    image = torch.exp(-((x - start) ** 2) / 2 / width**2) + torch.exp(-((x + start) ** 2) / 2 / width**2)
+    image = torch.exp(-((x - start) ** 2) / 2 / width**2) + torch.exp(
+        -((x + start) ** 2) / 2 / width**2
+    )
     (score,) = torch.autograd.grad(image.log().sum(), x)
     missing = held.noise[:, 0] + width * score
     for weight in (one, held.x[:, 0], held.x[:, 0] < 0.2):
-        assert abs(float((missing * weight).mean())) < 4 * float((missing * weight).std()) / math.sqrt(n)
+        assert abs(float((missing * weight).mean())) < 4 * float(
+            (missing * weight).std()
+        ) / math.sqrt(n)
     # which of the images a point comes from is not known, so the noise there is not that of either
     assert float((free.noise[:, 0] + width * score)[held.x[:, 0] < 0.2].mean()) < -0.1
 
@@ -144,14 +164,16 @@ def test_prior_is_growth_beforehand() -> None:
     """Masses at the ends are those of the snapshots, and in between the mass grows at the rate that is the target of growth."""
     before, after, dt = 0.4, 1.0, 0.5
     one = pairs(0.7, 2.0 * math.exp(before / 2), 3.0 * math.exp(-after / 2))
-    one = replace(one, prior0=torch.tensor([before]).double(), prior1=torch.tensor([after]).double())
+    one = replace(
+        one, prior0=torch.tensor([before]).double(), prior1=torch.tensor([after]).double()
+    )
     u = torch.linspace(0, 1, 2001, dtype=torch.float64)
     points = bridge(
         repeated(one, len(u)),
         u,
         torch.full_like(u, dt),
         torch.zeros(len(u), 2).double(),
-        regime=Regime(0.0, 1.0),
+        regime=BridgeConfig(0.0, 1.0),
         width=torch.full_like(u, 0.1),
     )
     np.testing.assert_allclose(points.weight[[0, -1]], [2.0, 3.0])
@@ -173,10 +195,19 @@ def test_sampled_pairs_have_the_masses_of_the_snapshots(unbalanced: bool) -> Non
             table = table * (a / table.sum(1))[:, None]
             table = table * (b / table.sum(0))
     drawn = sample_pairs(
-        table, x, a, y, b, torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)), unbalanced=unbalanced
+        table,
+        x,
+        a,
+        y,
+        b,
+        torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)),
+        unbalanced=unbalanced,
     )
     for cells, mass, end in ((drawn.x0, drawn.m0, a), (drawn.x1, drawn.m1, b)):
-        found = np.bincount(cells[:, 0].long().numpy(), (drawn.weight * mass).numpy(), len(end)) / n_pairs
+        found = (
+            np.bincount(cells[:, 0].long().numpy(), (drawn.weight * mass).numpy(), len(end))
+            / n_pairs
+        )
         # Systematic sampling places all but one draw of every run of entries exactly.
         np.testing.assert_allclose(found, end, rtol=2e-3)
     share = drawn.weight * drawn.m0
@@ -192,7 +223,13 @@ def test_draws_of_equal_cells_are_no_worse_than_independent_ones(eps: float) -> 
     mass = torch.full((n,), 1 / n, dtype=torch.float64)
     table = plan(sinkhorn(x, mass, y, mass, alpha=None, eps=eps, tol=1e-6))
     drawn = sample_pairs(
-        table, x, mass, y, mass, torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)), unbalanced=False
+        table,
+        x,
+        mass,
+        y,
+        mass,
+        torch.rand(n_pairs, generator=torch.Generator().manual_seed(0)),
+        unbalanced=False,
     )
     for cells, end in ((drawn.x0, x), (drawn.x1, y)):
         index = torch.cdist(cells, end).argmin(1)

@@ -13,7 +13,9 @@ MEANS = np.array([0.0, 0.0]), np.array([2.0, 1.0])
 COVARIANCES = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.5, -0.2], [-0.2, 0.8]])
 
 
-def gaussian_cells(mean: np.ndarray, covariance: np.ndarray, rng: np.random.Generator, n: int = N) -> np.ndarray:
+def gaussian_cells(
+    mean: np.ndarray, covariance: np.ndarray, rng: np.random.Generator, n: int = N
+) -> np.ndarray:
     """Normal cells whose sample mean and covariance are exact, so that the sample adds no error to the moments."""
     z = rng.normal(size=(n, len(mean)))
     z -= z.mean(0)
@@ -24,7 +26,9 @@ def gaussian_cells(mean: np.ndarray, covariance: np.ndarray, rng: np.random.Gene
 def gaussian_fit(sigma: float) -> tuple[RUOTModel, np.ndarray]:
     rng = np.random.default_rng(0)
     cells = tuple(gaussian_cells(m, c, rng) for m, c in zip(MEANS, COVARIANCES, strict=True))
-    return fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(growth=False, sigma=sigma))[0], cells[0]
+    return fit(
+        Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(growth=False, sigma=sigma)
+    )[0], cells[0]
 
 
 def bridge_moments(sigma: float, u: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,7 +93,8 @@ def test_travelling_cluster() -> None:
     ends = np.zeros(2), np.array([distance, 0.0])
     cells = tuple(gaussian_cells(m, small, rng, 1000) for m in ends)
     model, history = fit(
-        Snapshots(np.array([0.0, 2.0]), cells, np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=alpha)
+        Snapshots(np.array([0.0, 2.0]), cells, np.array([1.0, mass])),
+        FitConfig(sigma=0.0, alpha=alpha),
     )
     angle = distance / (2 * np.sqrt(alpha))
     a, b = 1 + mass - 2 * np.sqrt(mass) * np.cos(angle), 1 - np.sqrt(mass) * np.cos(angle)
@@ -99,7 +104,9 @@ def test_travelling_cluster() -> None:
     u = times / 2
     np.testing.assert_allclose(path.weights.mean(1), a * u**2 - 2 * b * u + 1, rtol=0.02)
     progress = (np.arctan2(a * u - b, w) - np.arctan2(-b, w)) / angle
-    np.testing.assert_allclose(path.states[..., 0].mean(1), distance * progress, atol=0.02 * distance)
+    np.testing.assert_allclose(
+        path.states[..., 0].mean(1), distance * progress, atol=0.02 * distance
+    )
     assert history["action"] == pytest.approx(2 * alpha * a / 2.0, rel=0.02)
 
 
@@ -107,13 +114,21 @@ def test_travelling_cluster() -> None:
 def test_far_clusters_grow_in_place() -> None:
     """Clusters too far apart to exchange mass keep still, and each grows by its own ratio."""
     rng = np.random.default_rng(0)
-    centres, ratios, duration, n = np.array([[-5.0, 0.0], [5.0, 0.0]]), np.array([2.0, 0.5]), 2.0, 1000
+    centres, ratios, duration, n = (
+        np.array([[-5.0, 0.0], [5.0, 0.0]]),
+        np.array([2.0, 0.5]),
+        2.0,
+        1000,
+    )
     shape = 0.4**2 * np.eye(2)
     first = np.concatenate([gaussian_cells(c, shape, rng, n) for c in centres])
-    last = np.concatenate([gaussian_cells(c, shape, rng, int(n * r)) for c, r in zip(centres, ratios, strict=True)])
+    last = np.concatenate(
+        [gaussian_cells(c, shape, rng, int(n * r)) for c, r in zip(centres, ratios, strict=True)]
+    )
     mass = len(last) / len(first)
     model, _ = fit(
-        Snapshots(np.array([0.0, duration]), (first, last), np.array([1.0, mass])), FitConfig(sigma=0.0, alpha=0.5)
+        Snapshots(np.array([0.0, duration]), (first, last), np.array([1.0, mass])),
+        FitConfig(sigma=0.0, alpha=0.5),
     )
     path = simulate(model, first, 0.0, t1=duration, save_times=np.array([1.0, 2.0]))
     root = np.sqrt(ratios)

@@ -18,12 +18,24 @@ def course() -> Snapshots:
 
 @pytest.fixture(scope="module")
 def table(course: Snapshots) -> list[dict]:
-    return leave_one_out(course, FitConfig(sigma=0.1, n_steps=300, n_corrections=1, n_correction_steps=50))
+    return leave_one_out(
+        course, FitConfig(sigma=0.1, n_steps=300, n_corrections=1, n_correction_steps=50)
+    )
 
 
 def test_every_inner_snapshot_is_left_out(table: list[dict]) -> None:
     assert [row["time"] for row in table] == [1.0, 2.0]
-    names = {"w1", "w2", "mmd", "mass_error", "w1_mccann", "w1_previous", "w1_next", "w1_pooled", "w1_floor"}
+    names = {
+        "w1",
+        "w2",
+        "mmd",
+        "mass_error",
+        "w1_mccann",
+        "w1_previous",
+        "w1_next",
+        "w1_pooled",
+        "w1_floor",
+    }
     assert all(names <= set(row) for row in table)
 
 
@@ -49,7 +61,9 @@ def test_prediction_is_better_than_a_copy(table: list[dict]) -> None:
 def test_the_snapshot_left_out_is_not_seen(course: Snapshots) -> None:
     """Moving it changes how well it is predicted, by how far it moved."""
     config = FitConfig(sigma=0.1, alpha=0.5, path="geodesic", n_steps=60, n_corrections=0)
-    away = replace(course, states=(course.states[0], course.states[1] + [0.0, 5.0], *course.states[2:]))
+    away = replace(
+        course, states=(course.states[0], course.states[1] + [0.0, 5.0], *course.states[2:])
+    )
     here, there = (leave_one_out(s, config, times=np.array([1.0]))[0] for s in (course, away))
     assert there["w1"] == pytest.approx(np.hypot(5, here["w1"]), abs=0.3)
 

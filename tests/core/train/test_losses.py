@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("form", ["separate", "gradient"])
 @pytest.mark.parametrize("alpha", [0.25, 4.0])
-def test_losses_are_mean_squares_of_the_residuals(form: str, alpha: float, snapshots: Snapshots, quick: dict) -> None:
+def test_losses_are_mean_squares_of_the_residuals(
+    form: str, alpha: float, snapshots: Snapshots, quick: dict
+) -> None:
     """Of motion, of growth times alpha, and of the score times the spread, weighted by the mass of the points."""
     config = FitConfig(**quick, sigma=0.3, alpha=alpha, form=form)
     training = Training(snapshots, config, np.random.default_rng(0), torch.device("cpu"), None)
@@ -29,10 +31,15 @@ def test_losses_are_mean_squares_of_the_residuals(form: str, alpha: float, snaps
     points, t, weight = next(training.batches.on_bridges(pool))
     with torch.no_grad():
         total, motion, growth, score = (
-            regression_losses(training.fields, training.regime, points, t, weight).numpy().astype(float)
+            regression_losses(training.fields, training.regime, points, t, weight)
+            .numpy()
+            .astype(float)
         )
         out = [value.double().numpy() for value in training.fields.regressed(points.x, t)]
-    x = {name: getattr(points, name).double().numpy() for name in ("velocity", "lean", "growth", "noise", "spread")}
+    x = {
+        name: getattr(points, name).double().numpy()
+        for name in ("velocity", "lean", "growth", "noise", "spread")
+    }
     w = weight.double().numpy() / len(t)
     sigma, price = training.regime.sigma, alpha / snapshots.scaling.scale**2
     # The bridge's own velocity has the part of the score of the middle of the interval; the drift has all of it.
@@ -40,7 +47,9 @@ def test_losses_are_mean_squares_of_the_residuals(form: str, alpha: float, snaps
     residual = out[0] - x["velocity"] - lean[:, None] * out[2]
     assert motion == pytest.approx((w * (residual**2).sum(1)).sum(), rel=1e-5)
     assert growth == pytest.approx(price * (w * (out[1] - x["growth"]) ** 2).sum(), rel=1e-5)
-    assert score == pytest.approx((w[:, None] * (x["noise"] + x["spread"][:, None] * out[2]) ** 2).sum() / 2, rel=1e-5)
+    assert score == pytest.approx(
+        (w[:, None] * (x["noise"] + x["spread"][:, None] * out[2]) ** 2).sum() / 2, rel=1e-5
+    )
     assert total == pytest.approx(motion + growth + score, rel=1e-6)
 
 

@@ -16,7 +16,7 @@ from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.lineage.fate import descend
 from scdiffot.core.train.matching import _intervals, energy_distance
-from scdiffot.core.train.stratified_sampling import Strata
+from scdiffot.core.train.stratified_sampling import StratifiedSampler
 
 
 def measures(n: int, m: int) -> tuple[Tensor, Tensor, Tensor, float]:
@@ -24,7 +24,12 @@ def measures(n: int, m: int) -> tuple[Tensor, Tensor, Tensor, float]:
     rng = np.random.default_rng(0)
     x, w, y = rng.normal(size=(n, 2)), rng.random(n), rng.normal(1, 2, size=(m, 2))
     apart = np.linalg.norm(y[:, None] - y, axis=2).sum() / (m * (m - 1))
-    return torch.from_numpy(x), torch.from_numpy(1.3 * w / w.sum()), torch.from_numpy(y), float(apart)
+    return (
+        torch.from_numpy(x),
+        torch.from_numpy(1.3 * w / w.sum()),
+        torch.from_numpy(y),
+        float(apart),
+    )
 
 
 def different(n: int) -> Tensor:
@@ -58,9 +63,11 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
     share[order, np.roll(order, 1)] = share[np.roll(order, 1), order] = 1.5
     cell = torch.arange(8).repeat_interleave(len(noise))
     cloud = (x[:, None] + sigma * noise).reshape(-1, 2)
-    every = energy_distance(cloud, (w[:, None] * chance / 8).ravel(), share[cell[:, None], cell], y, apart)
+    every = energy_distance(
+        cloud, (w[:, None] * chance / 8).ravel(), share[cell[:, None], cell], y, apart
+    )
     generator = torch.Generator().manual_seed(0)
-    cells = Strata(x.numpy(), generator)
+    cells = StratifiedSampler(x.numpy(), generator)
     found = []
     for _ in range(n_draws):
         index, counted = cells.mirrored(n)
@@ -68,7 +75,9 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
         moved = x[index] + sigma * torch.cat([half, -half])
         found.append(energy_distance(moved, w[index] / len(index), counted.to(x.dtype), y, apart))
     values = torch.stack(found)
-    assert float(values.mean() - every) == pytest.approx(0, abs=4 * float(values.std()) / n_draws**0.5)
+    assert float(values.mean() - every) == pytest.approx(
+        0, abs=4 * float(values.std()) / n_draws**0.5
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -77,7 +86,8 @@ def test_the_spread_of_many_cells_is_known_better_than_a_step_tells(seed: int) -
     rng = np.random.default_rng(seed)
     cells = rng.normal(size=(6000, 2)) + 5 * rng.choice(3, size=(6000, 1), p=[0.1, 0.8, 0.1])
     (interval,) = _intervals(
-        Snapshots(np.arange(2.0), (cells[:300], cells), np.ones(2)), torch.Generator().manual_seed(seed)
+        Snapshots(np.arange(2.0), (cells[:300], cells), np.ones(2)),
+        torch.Generator().manual_seed(seed),
     )
     exact = float(pdist(cells).mean())
     # what chance makes of the 300 particles and 600 cells of a step
@@ -89,7 +99,8 @@ def test_few_cells_do_not_make_growth_run_away() -> None:
     rng = np.random.default_rng(0)
     cells = tuple(rng.normal(size=(30, 5)) + 0.2 * k for k in range(3))
     model, _ = fit(
-        Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0, autonomous=True)
+        Snapshots(np.arange(3.0), cells, np.ones(3)),
+        FitConfig(n_steps=20, n_corrections=0, autonomous=True),
     )
     assert max(np.abs(model.growth(x, 0.0)).max() for x in cells) < 3
 
@@ -102,11 +113,15 @@ def test_growth_that_is_not_linear_in_the_state_is_found() -> None:
     for t in times:
         counts = np.round(np.array([1, np.exp(t), 1]) * 500 / 3).astype(int)
         states.append(
-            np.concatenate([rng.normal(c, 0.25, n) for c, n in zip((-2, 0, 2), counts, strict=True)])[:, None]
+            np.concatenate(
+                [rng.normal(c, 0.25, n) for c, n in zip((-2, 0, 2), counts, strict=True)]
+            )[:, None]
         )
     masses = np.array([len(x) for x in states]) / len(states[0])
     model, history = fit(Snapshots(times, tuple(states), masses), FitConfig(autonomous=True))
-    np.testing.assert_allclose(model.growth(np.array([[-2.0], [0.0], [2.0]]), 0.0), [0, 1, 0], atol=0.15)
+    np.testing.assert_allclose(
+        model.growth(np.array([[-2.0], [0.0], [2.0]]), 0.0), [0, 1, 0], atol=0.15
+    )
     assert (history["mass_error"] < 0.03).all()
 
 
@@ -114,13 +129,21 @@ def test_growth_that_is_not_linear_in_the_state_is_found() -> None:
 def test_fates_by_fields_fitted_without_a_prior() -> None:
     """Nine snapshots of one law determine drift and growth, which couplings of two cannot tell apart."""
     n = 9
-    process = DoubleWell(levels=(0.0,) * (n - 1), tilts=(0.0,) * (n - 1), times=tuple(np.linspace(0, 2, n)))
+    process = DoubleWell(
+        levels=(0.0,) * (n - 1), tilts=(0.0,) * (n - 1), times=tuple(np.linspace(0, 2, n))
+    )
     snapshots = replace(observed(process, 1500), growth_prior=None)
     model, _ = fit(snapshots, FitConfig(autonomous=True, sigma=process.sigma))
     at = np.linspace(-0.8, 0.8, 5)
     total, fate, path = process.solve(at)
     found = descend(
-        model, at[:, None], 0.0, stages=[(2.0, wells)], classes=np.zeros(5, int), n_trajectories=4000, path=True
+        model,
+        at[:, None],
+        0.0,
+        stages=[(2.0, wells)],
+        classes=np.zeros(5, int),
+        n_trajectories=4000,
+        path=True,
     )
     # Such data leave it open: other seeds give .05 to .06, .02 to .07, and 6 to 15 %.
     assert np.abs(found.fate[:, 1] - fate).max() < 0.08

@@ -9,8 +9,8 @@ import pytest
 
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.train import pair_sampling as pools_module
-from scdiffot.core.train.bridges import Regime
-from scdiffot.core.train.pair_sampling import Coupler
+from scdiffot.core.train.bridges import BridgeConfig
+from scdiffot.core.train.pair_sampling import PairSampler
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,9 @@ def test_cost_is_flat_in_the_number_of_cells(n: int, monkeypatch: pytest.MonkeyP
         return table
 
     monkeypatch.setattr(pools_module, "plan", watched)
-    pairs = Coupler(snapshots_of(n), Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)).pairs(0)
+    pairs = PairSampler(
+        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    ).pairs(0)
     assert len(pairs) == N_PAIRS
     assert 1 <= len(sizes) <= 5
     assert max(max(size) for size in sizes) <= N_LANDMARKS
@@ -43,13 +45,17 @@ def test_cost_is_flat_in_the_number_of_cells(n: int, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("n", [100, 5000])
 def test_pools_have_the_masses_of_the_snapshots(n: int) -> None:
-    pairs = Coupler(snapshots_of(n), Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)).pairs(0)
+    pairs = PairSampler(
+        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    ).pairs(0)
     assert float((pairs.weight * pairs.m0).mean()) == pytest.approx(1.0, rel=0.01)
     assert float((pairs.weight * pairs.m1).mean()) == pytest.approx(1.5, rel=0.01)
 
 
 def test_large_snapshots_are_seen_beyond_the_landmarks() -> None:
-    pairs = Coupler(snapshots_of(5000), Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)).pairs(0)
+    pairs = PairSampler(
+        snapshots_of(5000), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    ).pairs(0)
     assert len(pairs.x0.unique(dim=0)) > 2 * N_LANDMARKS
     assert len(pairs.x1.unique(dim=0)) > 2 * N_LANDMARKS
 
@@ -59,7 +65,9 @@ def test_particles_are_coupled_in_place_of_a_snapshot(n: int) -> None:
     """Weighted particles keep their own masses."""
     import torch
 
-    coupler = Coupler(snapshots_of(n), Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0))
+    coupler = PairSampler(
+        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    )
     x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
     weights = torch.linspace(0.5, 1.5, 80) / 80
     pairs = coupler.pairs(0, (x, weights))
@@ -74,7 +82,9 @@ def test_pairs_have_the_prior_of_their_cells() -> None:
     rng = np.random.default_rng(1)
     prior = tuple(rng.uniform(-1, 1, 100) for _ in range(2))
     snapshots = snapshots_of(100, prior)
-    pairs = Coupler(snapshots, Regime(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)).pairs(0)
+    pairs = PairSampler(
+        snapshots, BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    ).pairs(0)
     for x, cells, expected, found in zip(
         (pairs.x0, pairs.x1), snapshots.states, prior, (pairs.prior0, pairs.prior1), strict=True
     ):
@@ -97,9 +107,13 @@ def test_a_true_prior_leaves_nothing_to_explain() -> None:
 
     def spread(prior: tuple[np.ndarray, ...] | None) -> float:
         snapshots = Snapshots(np.array([0.0, dt]), states, masses, prior)
-        pairs = Coupler(snapshots, Regime(sigma, 1.0), n, 20_000, np.random.default_rng(0)).pairs(0)
+        pairs = PairSampler(
+            snapshots, BridgeConfig(sigma, 1.0), n, 20_000, np.random.default_rng(0)
+        ).pairs(0)
         weight = (pairs.weight * pairs.m0).numpy()
-        return float(np.sqrt(np.average(((pairs.m1 / pairs.m0).log() ** 2).numpy(), weights=weight)))
+        return float(
+            np.sqrt(np.average(((pairs.m1 / pairs.m0).log() ** 2).numpy(), weights=weight))
+        )
 
     with_it = spread((x.astype(np.float32), y))
     assert with_it < 0.1
@@ -110,7 +124,9 @@ def test_a_true_prior_leaves_nothing_to_explain() -> None:
 @pytest.mark.parametrize("n", [140, 5000])
 def test_fresh_cells_have_bounded_masses(n: int, alpha: float | None) -> None:
     """With little diffusion the kernel is narrow: cells far from the landmarks must neither vanish nor take over."""
-    coupler = Coupler(snapshots_of(n), Regime(0.02, alpha), N_LANDMARKS, N_PAIRS, np.random.default_rng(0))
+    coupler = PairSampler(
+        snapshots_of(n), BridgeConfig(0.02, alpha), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+    )
     pairs = coupler.pairs(0)
     masses = pairs.weight * pairs.m0, pairs.weight * pairs.m1
     for mass in masses:

@@ -16,7 +16,9 @@ def _resting_fields() -> Fields:
     """Nothing moves, and nothing grows."""
     times = torch.as_tensor(TIMES, dtype=torch.float32)
     shape = {"n_hidden": 4, "n_layers": 1}
-    fields = Fields(times, 2, growth=True, form="separate", autonomous=False, sigma=0.3, alpha=1.0, **shape)
+    fields = Fields(
+        times, 2, growth=True, form="separate", autonomous=False, sigma=0.3, alpha=1.0, **shape
+    )
     for parameter in fields.parameters():
         torch.nn.init.zeros_(parameter)
     return fields.eval()

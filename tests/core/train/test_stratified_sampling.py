@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from scdiffot.core.train.stratified_sampling import Strata
+from scdiffot.core.train.stratified_sampling import StratifiedSampler
 
 
-def strata(cloud: np.ndarray) -> Strata:
-    return Strata(cloud, torch.Generator().manual_seed(0))
+def strata(cloud: np.ndarray) -> StratifiedSampler:
+    return StratifiedSampler(cloud, torch.Generator().manual_seed(0))
 
 
 def test_halves_are_of_neighbouring_parts() -> None:
@@ -36,7 +36,9 @@ def test_all_cells_have_the_same_chance(n: int) -> None:
         two[index] += 1
     for count, drawn in ((one, n), (two, n // 4 * 4)):
         share = drawn / 53
-        np.testing.assert_allclose(count / n_draws, share, atol=5 * (share * (1 - share) / n_draws) ** 0.5)
+        np.testing.assert_allclose(
+            count / n_draws, share, atol=5 * (share * (1 - share) / n_draws) ** 0.5
+        )
 
 
 def test_few_cells_come_several_times() -> None:
@@ -81,5 +83,8 @@ def test_what_the_halves_mirror_cancels() -> None:
             noise[len(x) // 2 :] = -noise[: len(x) // 2]
         return (x + noise).tanh().mean()
 
-    scatter = [torch.stack([mean(mirrored=mirrored) for _ in range(300)]).std() for mirrored in (True, False)]
+    scatter = [
+        torch.stack([mean(mirrored=mirrored) for _ in range(300)]).std()
+        for mirrored in (True, False)
+    ]
     assert scatter[0] < 0.7 * scatter[1]

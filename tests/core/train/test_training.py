@@ -22,19 +22,26 @@ def values(model: RUOTModel, x: np.ndarray, t: float = 0.5) -> np.ndarray:
 
 def test_history_is_complete(quick_fit: Callable, snapshots: Snapshots) -> None:
     _, history = quick_fit()
-    lengths = {len(history[name]) for name in ("step", "loss", "loss_flow", "loss_growth", "loss_score")}
+    lengths = {
+        len(history[name]) for name in ("step", "loss", "loss_flow", "loss_growth", "loss_score")
+    }
     assert len(lengths) == 1
     assert (np.diff(history["step"]) > 0).all()
     assert history["step"][-1] == 50
     np.testing.assert_array_equal(history["times"], snapshots.times)
     assert all(len(history[name]) == 3 for name in ("w1", "w1_floor", "mass_error", "ess"))
-    assert all(np.isfinite(history[name]) for name in ("action", "hjb_residual", "sigma", "alpha", "seconds"))
+    assert all(
+        np.isfinite(history[name])
+        for name in ("action", "hjb_residual", "sigma", "alpha", "seconds")
+    )
     assert history["sigma"] == pytest.approx(0.3)
     assert history["interrupted"] is False
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_equal_seeds_give_equal_models(quick_fit: Callable, snapshots: Snapshots, quick: dict) -> None:
+def test_equal_seeds_give_equal_models(
+    quick_fit: Callable, snapshots: Snapshots, quick: dict
+) -> None:
     config = FitConfig(**quick, sigma=0.3)
     one = quick_fit()[0]
     torch.manual_seed(123)
@@ -56,10 +63,19 @@ def test_fit_leaves_threads_and_data_alone(snapshots: Snapshots, quick: dict) ->
     assert all(np.array_equal(x, y) for x, y in zip(before, snapshots.states, strict=True))
 
 
-@pytest.mark.parametrize("options", [{"alpha": 0.5}, {"form": "gradient"}, {"sigma": "auto"}], ids=str)
-@pytest.mark.parametrize(("scale", "time_scale"), [(2.0**-20, 1.0), (2.0**20, 2.0**-16), (1.0, 2.0**24)])
+@pytest.mark.parametrize(
+    "options", [{"alpha": 0.5}, {"form": "gradient"}, {"sigma": "auto"}], ids=str
+)
+@pytest.mark.parametrize(
+    ("scale", "time_scale"), [(2.0**-20, 1.0), (2.0**20, 2.0**-16), (1.0, 2.0**24)]
+)
 def test_units_of_powers_of_two_change_nothing(
-    options: dict, scale: float, time_scale: float, snapshots: Snapshots, quick_fit: Callable, quick: dict
+    options: dict,
+    scale: float,
+    time_scale: float,
+    snapshots: Snapshots,
+    quick_fit: Callable,
+    quick: dict,
 ) -> None:
     """Scaled state and time go through the same numbers: fields are equivariant to the last bit but that of the units."""
     one = quick_fit(**options)[0]
@@ -69,21 +85,34 @@ def test_units_of_powers_of_two_change_nothing(
     if "alpha" in settings:
         settings["alpha"] *= scale**2
     states = tuple(scale * x for x in snapshots.states)
-    other = fit(Snapshots(time_scale * snapshots.times, states, snapshots.masses), FitConfig(**settings))[0]
+    other = fit(
+        Snapshots(time_scale * snapshots.times, states, snapshots.masses), FitConfig(**settings)
+    )[0]
     x = snapshots.states[1]
     here, there = one.fields(x, 0.5), other.fields(scale * x, 0.5 * time_scale)
-    units = {"drift": scale / time_scale, "flow": scale / time_scale, "score": 1 / scale, "growth": 1 / time_scale}
+    units = {
+        "drift": scale / time_scale,
+        "flow": scale / time_scale,
+        "score": 1 / scale,
+        "growth": 1 / time_scale,
+    }
     for name, unit in units.items():
-        np.testing.assert_allclose(there[name] / unit, here[name], rtol=1e-5, atol=1e-6 * np.abs(here[name]).max())
+        np.testing.assert_allclose(
+            there[name] / unit, here[name], rtol=1e-5, atol=1e-6 * np.abs(here[name]).max()
+        )
     np.testing.assert_allclose(there["potential"] - 2 * np.log(scale), here["potential"], atol=1e-4)
     assert other.sigma == pytest.approx(one.sigma * scale / time_scale**0.5)
     assert other.alpha == pytest.approx(one.alpha * scale**2)
 
 
-def test_origin_of_state_and_time_changes_nothing(snapshots: Snapshots, quick_fit: Callable, quick: dict) -> None:
+def test_origin_of_state_and_time_changes_nothing(
+    snapshots: Snapshots, quick_fit: Callable, quick: dict
+) -> None:
     one = quick_fit()[0]
     shift = np.array([64.0, -32.0])
-    moved = Snapshots(snapshots.times + 16, tuple(x + shift for x in snapshots.states), snapshots.masses)
+    moved = Snapshots(
+        snapshots.times + 16, tuple(x + shift for x in snapshots.states), snapshots.masses
+    )
     other = fit(moved, FitConfig(**quick, sigma=0.3))[0]
     x = snapshots.states[1]
     # The means are rounded elsewhere, and training carries the last bit on.
@@ -91,7 +120,9 @@ def test_origin_of_state_and_time_changes_nothing(snapshots: Snapshots, quick_fi
     np.testing.assert_allclose(values(other, x + shift, 16.5), values(one, x), atol=2e-3 * scale)
 
 
-def test_without_growth_masses_do_not_matter(snapshots: Snapshots, quick_fit: Callable, quick: dict) -> None:
+def test_without_growth_masses_do_not_matter(
+    snapshots: Snapshots, quick_fit: Callable, quick: dict
+) -> None:
     model, history = quick_fit(growth=False)
     x = snapshots.states[0]
     assert not model.growth(x, 0.5).any()
@@ -99,7 +130,9 @@ def test_without_growth_masses_do_not_matter(snapshots: Snapshots, quick_fit: Ca
     assert model.alpha == np.inf
     np.testing.assert_array_equal(simulate(model, x, 0.0, t1=2.0).weights, 1)
     np.testing.assert_allclose(history["mass_error"], 0, atol=1e-7)
-    other = fit(replace(snapshots, masses=np.ones(3)), FitConfig(**quick, sigma=0.3, growth=False))[0]
+    other = fit(replace(snapshots, masses=np.ones(3)), FitConfig(**quick, sigma=0.3, growth=False))[
+        0
+    ]
     np.testing.assert_array_equal(values(other, x), values(model, x))
 
 
@@ -110,8 +143,12 @@ def test_equal_masses_keep_the_mass(snapshots: Snapshots, quick: dict) -> None:
     assert weights[-1] == pytest.approx(1, rel=0.01)
 
 
-@pytest.mark.parametrize("options", [{}, {"form": "gradient"}, {"alpha": 0.1}, {"sigma": 0.0}], ids=str)
-def test_masses_of_all_snapshots_are_reached(options: dict, snapshots: Snapshots, quick_fit: Callable) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"form": "gradient"}, {"alpha": 0.1}, {"sigma": 0.0}], ids=str
+)
+def test_masses_of_all_snapshots_are_reached(
+    options: dict, snapshots: Snapshots, quick_fit: Callable
+) -> None:
     model, history = quick_fit(**options)
     assert history["mass_error"].max() < 0.01
     path = simulate(model, snapshots.states[0], 0.0, t1=2.0, save_times=snapshots.times)
@@ -124,13 +161,16 @@ def test_without_diffusion_drift_is_flow(snapshots: Snapshots, quick_fit: Callab
     assert model.sigma == 0
     np.testing.assert_array_equal(out["drift"], out["flow"])
     ode, sde = (
-        simulate(model, snapshots.states[0], 0.0, t1=2.0, kind=k, n_steps=80).states[-1] for k in ("ode", "sde")
+        simulate(model, snapshots.states[0], 0.0, t1=2.0, kind=k, n_steps=80).states[-1]
+        for k in ("ode", "sde")
     )
     # Euler's method against the midpoint method.
     np.testing.assert_allclose(ode, sde, atol=0.05)
 
 
-def test_autonomous_fields_are_the_same_at_all_times(snapshots: Snapshots, quick_fit: Callable) -> None:
+def test_autonomous_fields_are_the_same_at_all_times(
+    snapshots: Snapshots, quick_fit: Callable
+) -> None:
     model, _ = quick_fit(autonomous=True)
     early, late = (model.fields(snapshots.states[0], t) for t in (0.1, 1.9))
     np.testing.assert_array_equal(early["drift"], late["drift"])
@@ -141,12 +181,16 @@ def test_gradient_form_is_one_potential(snapshots: Snapshots, quick_fit: Callabl
     """Drift is alpha times the gradient of the growth: central differences in the user's units."""
     model, _ = quick_fit(form="gradient")
     x, h = snapshots.states[1][:10], 1e-2
-    slope = np.stack([model.growth(x + h * e, 0.5) - model.growth(x - h * e, 0.5) for e in np.eye(2)], 1) / (2 * h)
+    slope = np.stack(
+        [model.growth(x + h * e, 0.5) - model.growth(x - h * e, 0.5) for e in np.eye(2)], 1
+    ) / (2 * h)
     drift = model.drift(x, 0.5)
     # Growth is flat where it is held to the range of the data.
     free = np.abs(slope).min(1) > 0
     assert free.sum() >= 4
-    np.testing.assert_allclose(model.alpha * slope[free], drift[free], atol=0.01 * np.abs(drift).max())
+    np.testing.assert_allclose(
+        model.alpha * slope[free], drift[free], atol=0.01 * np.abs(drift).max()
+    )
 
 
 class Stop:
@@ -175,7 +219,9 @@ def test_interrupted_fit_is_usable(after: int, snapshots: Snapshots, quick: dict
 
 def test_progress_counts_over_all_stages(snapshots: Snapshots, quick: dict) -> None:
     watch = Stop(after=-1)
-    config = FitConfig(**{**quick, "n_steps": 50, "n_corrections": 2, "n_correction_steps": 30}, sigma=0.3)
+    config = FitConfig(
+        **{**quick, "n_steps": 50, "n_corrections": 2, "n_correction_steps": 30}, sigma=0.3
+    )
     fit(snapshots, config, callback=watch)
     steps = [progress.step for progress in watch.seen]
     assert steps == sorted(set(steps))

@@ -32,10 +32,15 @@ def test_paths_of_expression_stay_above_zero_in_a_model_that_is_read_back() -> N
     times = np.unique(t)
     cells = tuple(x[t == time] for time in times)
     assert sum((x[:, 1] == 0).sum() for x in cells) >= 3
-    model, _ = fit(Snapshots(times, cells, np.ones(len(times))), FitConfig(n_steps=50, n_corrections=0))
+    model, _ = fit(
+        Snapshots(times, cells, np.ones(len(times))), FitConfig(n_steps=50, n_corrections=0)
+    )
     copy = RUOTModel.from_arrays(model.to_arrays())
     for kind in ("ode", "sde"):
-        path, again = (simulate(m, cells[1], float(times[1]), t1=float(times[-1]), kind=kind) for m in (model, copy))
+        path, again = (
+            simulate(m, cells[1], float(times[1]), t1=float(times[-1]), kind=kind)
+            for m in (model, copy)
+        )
         assert path.states[..., 1].min() > -1e-6
         np.testing.assert_array_equal(path.states, again.states)
 

@@ -28,7 +28,9 @@ def fit() -> ad.AnnData:
 
 
 def _perturb(adata, genes, **options):
-    sdo.tl.perturb(adata, genes, "cell_type", name="p", sustained=True, kind="overexpress", **PATHS, **options)
+    sdo.tl.perturb(
+        adata, genes, "cell_type", name="p", sustained=True, kind="overexpress", **PATHS, **options
+    )
     found = adata.uns["scdiffot"]["perturbation"]["p"]
     return found["genes"].tolist(), np.vstack([found["shift"], found["perturbed"]])
 
@@ -52,7 +54,9 @@ def _growth_genes(adata, genes, **options):
 
 
 def _trajectory_genes(adata, genes, **options):
-    sdo.tl.trajectory_genes(adata, "cell_type", genes=genes, n_cells=20, n_times=3, **PATHS, **options)
+    sdo.tl.trajectory_genes(
+        adata, "cell_type", genes=genes, n_cells=20, n_times=3, **PATHS, **options
+    )
     found = adata.uns["scdiffot"]["trajectory_genes"]
     return found["genes"].tolist(), found["mean"]
 
@@ -64,7 +68,8 @@ def _gene_velocity(adata, genes, **options):
 
 
 CALLS = {
-    f.__name__.strip("_"): f for f in (_perturb, _screen, _regulation, _growth_genes, _trajectory_genes, _gene_velocity)
+    f.__name__.strip("_"): f
+    for f in (_perturb, _screen, _regulation, _growth_genes, _trajectory_genes, _gene_velocity)
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -88,7 +93,9 @@ def test_a_duplicated_name_is_refused_where_it_is_used(fit, call, fingerprint):
     adata.var["twice"] = ["Sox2", "Dup", "Dup"]
     before = fingerprint(adata)
     for options in ({}, {"gene_symbols": "twice"}):
-        with pytest.raises(ValueError, match=r"uses 'Dup', duplicated in adata.var(_names|\['twice'\])"):
+        with pytest.raises(
+            ValueError, match=r"uses 'Dup', duplicated in adata.var(_names|\['twice'\])"
+        ):
             call(adata, ["Dup"], **options)
         # velocities of all genes need no names
         if call not in (_perturb, _gene_velocity):
@@ -104,9 +111,19 @@ def test_what_names_no_gene_is_refused(fit, call, fingerprint):
     adata.var["partly"] = ["Sox2", np.nan, ""]
     before = fingerprint(adata)
     for genes, options, error, message in (
-        (["Sox3"], {"gene_symbols": "symbol"}, KeyError, "not among adata.var.*symbol.*Did you mean 'Sox2'"),
+        (
+            ["Sox3"],
+            {"gene_symbols": "symbol"},
+            KeyError,
+            "not among adata.var.*symbol.*Did you mean 'Sox2'",
+        ),
         (["ENSG0"], {"gene_symbols": "symbol"}, KeyError, "not among adata.var"),
-        (["ENSG0"], {"gene_symbols": "symbl"}, KeyError, "`gene_symbols` is 'symbl', .*Did you mean 'symbol'"),
+        (
+            ["ENSG0"],
+            {"gene_symbols": "symbl"},
+            KeyError,
+            "`gene_symbols` is 'symbl', .*Did you mean 'symbol'",
+        ),
         (["ENSG0"], {"gene_symbols": 3}, TypeError, "`gene_symbols` is a int"),
         (["nan"], {"gene_symbols": "partly"}, KeyError, "names 'nan'"),
         ([""], {"gene_symbols": "partly"}, KeyError, "names ''"),
@@ -127,7 +144,8 @@ def test_genes_without_a_symbol_are_left_out(fit):
         assert set(call(adata, None, gene_symbols="partly")[0]) == {"Sox2", "Myc"}
     # the same random numbers and means, of fewer genes
     np.testing.assert_array_equal(
-        _regulation(adata, None, gene_symbols="partly")[1], _regulation(adata, ["ENSG0", "ENSG2"])[1]
+        _regulation(adata, None, gene_symbols="partly")[1],
+        _regulation(adata, ["ENSG0", "ENSG2"])[1],
     )
 
 
@@ -169,9 +187,16 @@ def test_growth_scores_by_symbol():
     pytest.importorskip("scanpy")
     rng = np.random.default_rng(0)
     values = np.log1p(rng.poisson(2, size=(80, 60))).astype(np.float32)
-    adata = ad.AnnData(values, var=pd.DataFrame({"symbol": [f"S{i}" for i in range(60)]}, index=map(str, range(60))))
+    adata = ad.AnnData(
+        values,
+        var=pd.DataFrame({"symbol": [f"S{i}" for i in range(60)]}, index=map(str, range(60))),
+    )
     sdo.pp.score_growth(adata, proliferation=["3", "4"], apoptosis=["5"], key_added="by_name")
-    by_symbol: dict[str, Any] = {"proliferation": ["S3", "S4"], "apoptosis": "S5", "gene_symbols": "symbol"}
+    by_symbol: dict[str, Any] = {
+        "proliferation": ["S3", "S4"],
+        "apoptosis": "S5",
+        "gene_symbols": "symbol",
+    }
     sdo.pp.score_growth(adata, **by_symbol, key_added="by_symbol")
     np.testing.assert_array_equal(adata.obs["by_symbol"], adata.obs["by_name"])
     # duplicates among other genes do no harm, among these they do

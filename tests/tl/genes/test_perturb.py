@@ -26,9 +26,17 @@ def _expressed_once() -> ad.AnnData:
         time += [t] * len(x)
     x = np.concatenate(states).clip(min=0).astype(np.float32)
     cell_type = pd.Categorical(np.where(x[:, 1] > 5, "up/on", "down"))
-    obs = pd.DataFrame({"time": time, "cell_type": cell_type}, index=[f"cell{i}" for i in range(len(x))])
+    obs = pd.DataFrame(
+        {"time": time, "cell_type": cell_type}, index=[f"cell{i}" for i in range(len(x))]
+    )
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=GENES))
-    options = {"sigma": 0.5, "n_steps": 150, "n_corrections": 0, "n_landmarks": 100, "show_progress": False}
+    options = {
+        "sigma": 0.5,
+        "n_steps": 150,
+        "n_corrections": 0,
+        "n_landmarks": 100,
+        "show_progress": False,
+    }
     sdo.tl.fit(adata, "time", use_rep="X", **options)
     return adata
 
@@ -45,7 +53,9 @@ def _components_once() -> ad.AnnData:
     time = np.repeat([0.0, 1.0, 2.0], 60)
     z = rng.normal(size=(180, 3))
     z[:, 0] += time
-    x = np.maximum(z @ rng.normal(size=(3, 20)) * 0.4 + 2 + 0.1 * rng.normal(size=(180, 20)), 0).astype(np.float32)
+    x = np.maximum(
+        z @ rng.normal(size=(3, 20)) * 0.4 + 2 + 0.1 * rng.normal(size=(180, 20)), 0
+    ).astype(np.float32)
     x[:, 19] = 1.5
     obs = pd.DataFrame(
         {"time": time, "cell_type": pd.Categorical(np.where(z[:, 1] > 0, "A", "B"))},
@@ -54,7 +64,14 @@ def _components_once() -> ad.AnnData:
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=[f"Gene{i}" for i in range(20)]))
     sc.pp.pca(adata, n_comps=3)
     sdo.tl.fit(
-        adata, "time", sigma=0.4, n_steps=150, n_corrections=0, n_landmarks=100, batch_size=128, show_progress=False
+        adata,
+        "time",
+        sigma=0.4,
+        n_steps=150,
+        n_corrections=0,
+        n_landmarks=100,
+        batch_size=128,
+        show_progress=False,
     )
     return adata
 
@@ -76,14 +93,18 @@ def test_what_is_written(expressed):
     np.testing.assert_allclose(found["control"].sum(axis=1), 1)
     np.testing.assert_allclose(found["perturbed"].sum(axis=1), 1)
     np.testing.assert_allclose(found["perturbed"] - found["control"], found["shift"])
-    np.testing.assert_allclose(found["p_adjusted"][:-1], false_discovery_control(found["p"][:-1].ravel()).reshape(2, 3))
+    np.testing.assert_allclose(
+        found["p_adjusted"][:-1], false_discovery_control(found["p"][:-1].ravel()).reshape(2, 3)
+    )
     # those that were down go up
     down, up = found["shift"][0], found["shift"][1]
     assert down[1] > 0.5 > 0.2 > up[1] > -0.02
     assert found["p_adjusted"][0, 1] < 1e-6
     # by hand from cells: all shares are those of descendants
     table = sdo.get.perturbation(expressed, by="cell")
-    assert table["cell"].unique().tolist() == expressed.obs_names[expressed.obs["time"] < 2].tolist()
+    assert (
+        table["cell"].unique().tolist() == expressed.obs_names[expressed.obs["time"] < 2].tolist()
+    )
     assert len(table) == 3 * n
 
 
@@ -101,14 +122,18 @@ def test_control_is_the_fate(expressed):
 
 
 def test_side_by_side_and_in_files(expressed, tmp_path):
-    sdo.tl.perturb(expressed, {"H2-K/D": 6.0, "Spi1": None}, "cell_type", kind="overexpress", **QUIET)
+    sdo.tl.perturb(
+        expressed, {"H2-K/D": 6.0, "Spi1": None}, "cell_type", kind="overexpress", **QUIET
+    )
     sdo.tl.perturb(expressed, ["Gata1"], "cell_type", name="Gata1, held", sustained=True, **QUIET)
     before = sdo.get.perturbation(expressed)
     assert before["perturbation"].unique().tolist() == ["H2-K/D+Spi1", "Gata1, held"]
     expressed.write_h5ad(tmp_path / "a.h5ad")
     again = ad.read_h5ad(tmp_path / "a.h5ad")
     for name in before["perturbation"].unique():
-        pd.testing.assert_frame_equal(sdo.get.perturbation(again, name), sdo.get.perturbation(expressed, name))
+        pd.testing.assert_frame_equal(
+            sdo.get.perturbation(again, name), sdo.get.perturbation(expressed, name)
+        )
     values = again.uns["scdiffot"]["perturbation"]["H2-K|D+Spi1"]["values"]
     np.testing.assert_array_equal(values, [6, np.nan])
     sdo.tl.perturb(again, "Gata1", "cell_type", **QUIET)
@@ -160,7 +185,11 @@ def test_far_from_the_data_on_the_way(expressed, caplog, source):
     ("arguments", "error", "message"),
     [
         ({"genes": "Gata2"}, KeyError, "Did you mean 'Gata1'"),
-        ({"genes": {"Gata1": -1.0}}, ValueError, "'Gata1' to -1, but its expression is never below zero"),
+        (
+            {"genes": {"Gata1": -1.0}},
+            ValueError,
+            "'Gata1' to -1, but its expression is never below zero",
+        ),
         ({"genes": {"Gata1": 900}}, ValueError, "no gene is above .* not a count"),
         # several times the highest logarithm
         ({"genes": {"Gata1": 30}}, ValueError, "no gene is above .* not a count"),
@@ -202,7 +231,9 @@ def test_components(components):
 def test_genes_that_do_not_vary(expressed):
     expressed.X[:, 2] = 3.0
     del expressed.obsm["scdiffot_fingerprint"]
-    with pytest.raises(ValueError, match="'Spi1', which 'X' gives the same expression in all cells"):
+    with pytest.raises(
+        ValueError, match="'Spi1', which 'X' gives the same expression in all cells"
+    ):
         sdo.tl.perturb(expressed, "Spi1", "cell_type", **QUIET)
     sdo.tl.perturb_screen(expressed, "cell_type", kind="knockdown", **QUIET)
     assert sorted(sdo.get.perturb_screen(expressed)["gene"]) == GENES[:2]
@@ -213,7 +244,15 @@ def test_genes_that_do_not_vary(expressed):
 def test_zero_means_nothing_for_scaled_expression(components):
     sc.pp.scale(components)
     sc.pp.pca(components, n_comps=3)
-    sdo.tl.fit(components, "time", sigma=0.4, n_steps=20, n_corrections=0, n_landmarks=50, show_progress=False)
+    sdo.tl.fit(
+        components,
+        "time",
+        sigma=0.4,
+        n_steps=20,
+        n_corrections=0,
+        n_landmarks=50,
+        show_progress=False,
+    )
     with pytest.raises(ValueError, match="expression of 'Gene2' goes below zero"):
         sdo.tl.perturb(components, "Gene2", "cell_type", **QUIET)
     sdo.tl.perturb(components, {"Gene2": -1.0}, "cell_type", **QUIET)
@@ -223,7 +262,9 @@ def test_zero_means_nothing_for_scaled_expression(components):
 def test_without_a_decoder(fitted):
     with pytest.raises(ValueError, match="has no decoder"):
         sdo.tl.perturb(fitted, "0", "cell_type", **QUIET)
-    sdo.tl.perturb(fitted, "0", "cell_type", kind="overexpress", decoder=(lambda x: x, lambda z: z), **QUIET)
+    sdo.tl.perturb(
+        fitted, "0", "cell_type", kind="overexpress", decoder=(lambda x: x, lambda z: z), **QUIET
+    )
 
 
 def test_reading_back(expressed):
@@ -244,7 +285,9 @@ def test_reading_back(expressed):
 def test_screen_agrees_with_single_perturbations(components):
     source = components.obs_names[components.obs["time"] == 0][:30]
     options = {"kind": "knockdown", "source": source, "show_progress": False}
-    sdo.tl.perturb_screen(components, "cell_type", n_trajectories=60, n_first=8, n_refined=6, rng=1, **options)
+    sdo.tl.perturb_screen(
+        components, "cell_type", n_trajectories=60, n_first=8, n_refined=6, rng=1, **options
+    )
     table = sdo.get.perturb_screen(components)
     assert len(table) == 19
     assert table["n_trajectories"].tolist() == [60] * 6 + [8] * 13
@@ -257,7 +300,9 @@ def test_screen_agrees_with_single_perturbations(components):
         single = components.uns["scdiffot"]["perturbation"][gene]
         singles.append(np.abs(single["shift"][-1]).sum() / 2)
         mine = by_fate[by_fate["gene"] == gene]
-        z = (mine["shift"].to_numpy() - single["shift"][-1]) / np.hypot(mine["se"], single["se"][-1]).clip(1e-12)
+        z = (mine["shift"].to_numpy() - single["shift"][-1]) / np.hypot(
+            mine["se"], single["se"][-1]
+        ).clip(1e-12)
         assert np.abs(z).max() < 4.5, gene
     assert np.corrcoef(table["effect"], singles)[0, 1] > 0.9
     # the largest of all is in the second pass
@@ -275,7 +320,10 @@ def test_screen_of_a_fate_and_of_pairs(expressed, tmp_path):
     assert "H2-K/D" in (first["gene"], first["partner"])
     assert first["effect"] > 0.2
     sdo.tl.perturb_screen(expressed, "cell_type", ["Gata1"], pairs=[("Spi1", "H2-K/D")], **options)
-    found = {frozenset(pair) - {""} for pair in sdo.get.perturb_screen(expressed)[["gene", "partner"]].to_numpy()}
+    found = {
+        frozenset(pair) - {""}
+        for pair in sdo.get.perturb_screen(expressed)[["gene", "partner"]].to_numpy()
+    }
     assert found == {frozenset({"Gata1"}), frozenset({"Spi1", "H2-K/D"})}
     np.testing.assert_allclose(expressed.uns["scdiffot"]["perturb_screen"]["control"].sum(), 1)
 
@@ -317,7 +365,9 @@ def test_backed_and_sparse(components, tmp_path):
     for name in ("dense", "sparse"):
         adata = ad.read_h5ad(tmp_path / f"{name}.h5ad", backed="r")
         sdo.tl.perturb(adata, "Gene3", "cell_type", **options)
-        np.testing.assert_allclose(adata.uns["scdiffot"]["perturbation"]["Gene3"]["shift"], expected, atol=1e-6)
+        np.testing.assert_allclose(
+            adata.uns["scdiffot"]["perturbation"]["Gene3"]["shift"], expected, atol=1e-6
+        )
         with pytest.raises(ValueError, match="never below zero"):
             sdo.tl.perturb(adata, {"Gene3": -1.0}, "cell_type", **options)
         adata.file.close()

@@ -26,7 +26,9 @@ def _with_genes_once(quick):
     rng = np.random.default_rng(0)
     time = np.repeat([0.0, 1.0, 2.0], 40)
     latent = rng.normal(size=(120, 4)) + time[:, None] * [1, 0.5, 0, 0]
-    expression = np.column_stack([latent @ rng.normal(size=(4, N_GENES)) + 5, np.full(120, 2.0), rng.normal(size=120)])
+    expression = np.column_stack(
+        [latent @ rng.normal(size=(4, N_GENES)) + 5, np.full(120, 2.0), rng.normal(size=120)]
+    )
     names = [*(f"g{i}" for i in range(N_GENES)), FLAT, FILTERED]
     adata = ad.AnnData(
         expression.astype(np.float32),
@@ -69,7 +71,9 @@ def test_pca_regulation_is_that_of_the_states(genes):
 
 def test_growth_genes_of_a_pca(genes):
     table = _run(sdo.tl.growth_genes, genes)
-    gradient = growth_gradients(sdo.get.model(genes), genes.obsm["X_pca"], genes.obs["time"].to_numpy())
+    gradient = growth_gradients(
+        sdo.get.model(genes), genes.obsm["X_pca"], genes.obs["time"].to_numpy()
+    )
     loadings = genes.varm["PCs"][:N_GENES]
     single = gradient @ loadings.T
     by_gene = table.set_index("gene").loc[[f"g{i}" for i in range(N_GENES)]]
@@ -77,7 +81,9 @@ def test_growth_genes_of_a_pca(genes):
     np.testing.assert_allclose(by_gene["sd"], single.std(axis=0), atol=1e-6)
     # four components are all there is
     spread = genes[:, by_gene.index].X.std(axis=0)
-    np.testing.assert_allclose(by_gene["effect"], single.mean(axis=0) * spread, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        by_gene["effect"], single.mean(axis=0) * spread, rtol=1e-3, atol=1e-6
+    )
     assert (np.diff(np.abs(table["effect"])) <= 0).all()
 
 
@@ -89,7 +95,9 @@ def test_decay_is_left_out_of_all_pairs(genes):
     assert without["decay"] == pytest.approx(rate, rel=1e-4)
     assert rate > 0
     loadings = genes.varm["PCs"][:N_GENES]
-    np.testing.assert_allclose(without["mean"][0] - whole["mean"][0], rate * loadings @ loadings.T, atol=1e-4)
+    np.testing.assert_allclose(
+        without["mean"][0] - whole["mean"][0], rate * loadings @ loadings.T, atol=1e-4
+    )
     for decay in (-1.0, "fast"):
         with pytest.raises(ValueError, match="`decay` is"):
             _run(sdo.tl.regulation, genes, decay=decay)
@@ -104,7 +112,9 @@ def test_chosen_genes_are_a_part_of_all(genes, tool):
         for name in ("mean", "sd", "stability"):
             np.testing.assert_allclose(part[name], whole[name][:, [7, 2]][:, :, [7, 2]], atol=1e-6)
     else:
-        pd.testing.assert_frame_equal(part, whole[whole["gene"].isin(["g7", "g2"])].reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            part, whole[whole["gene"].isin(["g7", "g2"])].reset_index(drop=True)
+        )
 
 
 def test_groups_and_times(genes):
@@ -115,7 +125,9 @@ def test_groups_and_times(genes):
     of_type = _run(sdo.tl.regulation, genes, groupby="cell_type")
     assert list(of_type["groups"]) == ["A/1", "B"]
     weights = found["n_cells"][:3] / found["n_cells"][:3].sum()
-    np.testing.assert_allclose(np.tensordot(weights, found["mean"][:3], 1), of_type["mean"][0], atol=1e-6)
+    np.testing.assert_allclose(
+        np.tensordot(weights, found["mean"][:3], 1), of_type["mean"][0], atol=1e-6
+    )
     for k, time in enumerate([0, 1, 2]):
         source = _run(sdo.tl.regulation, genes, source=f"cell_type == 'A/1' and time == {time}")
         np.testing.assert_allclose(source["mean"][0], found["mean"][k], atol=1e-6)
@@ -123,7 +135,10 @@ def test_groups_and_times(genes):
     table = _run(sdo.tl.growth_genes, genes, groupby="cell_type", per_time=True)
     assert list(table.groupby(["group", "time"], sort=False).size().index) == list(counts.index)
     whole = _run(sdo.tl.growth_genes, genes, groupby="cell_type")
-    mean = table[(table["group"] == "A/1")].pivot(index="gene", columns="time", values="mean") @ weights
+    mean = (
+        table[(table["group"] == "A/1")].pivot(index="gene", columns="time", values="mean")
+        @ weights
+    )
     np.testing.assert_allclose(
         mean, whole[whole["group"] == "A/1"].set_index("gene")["mean"].loc[mean.index], atol=1e-6
     )
@@ -160,7 +175,9 @@ def test_expression_itself_needs_no_decoder(course, quick):
     sdo.tl.fit(course, "time", use_rep="X", **quick)
     found = _run(sdo.tl.regulation, course)
     assert list(found["genes"]) == list(course.var_names)
-    expected = jacobians(sdo.get.model(course), course.X, course.obs["time"].to_numpy()).mean(axis=0)
+    expected = jacobians(sdo.get.model(course), course.X, course.obs["time"].to_numpy()).mean(
+        axis=0
+    )
     np.testing.assert_allclose(found["mean"][0], expected, atol=1e-6)
 
 
@@ -195,7 +212,9 @@ def test_results_survive_a_file(genes, tmp_path, suffix):
         else:
             genes.write_h5ad(path)
             read = ad.read_h5ad(path)
-        pd.testing.assert_frame_equal(sdo.get.regulation(read, all=True), sdo.get.regulation(genes, all=True))
+        pd.testing.assert_frame_equal(
+            sdo.get.regulation(read, all=True), sdo.get.regulation(genes, all=True)
+        )
         found = read.uns["scdiffot"]["growth_genes"].reset_index(drop=True)
         pd.testing.assert_frame_equal(found.astype(table.dtypes), table)
         assert sdo.pl.growth_genes(read, return_fig=True).axes
@@ -215,7 +234,9 @@ def test_a_potential_is_warned_of(fitted, genes, caplog):
             _run(tool, genes)
         assert not caplog.records
         fitted.var_names = ["g0", "g1", "g2"]
-        sdo.tl.fit(fitted, "time", use_rep="X", n_steps=20, n_corrections=0, sigma=0.3, show_progress=False)
+        sdo.tl.fit(
+            fitted, "time", use_rep="X", n_steps=20, n_corrections=0, sigma=0.3, show_progress=False
+        )
         caplog.clear()
         found = _run(sdo.tl.regulation, fitted)
         assert "does not tell regulators from targets" in caplog.text
@@ -231,8 +252,16 @@ def test_a_potential_is_warned_of(fitted, genes, caplog):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"genes": ["G1"]}, KeyError, "`genes` names 'G1', not among adata.var_names. Did you mean 'g1'"),
-        ({"genes": [FILTERED]}, KeyError, "`genes` names 'Filtered', which 'X_pca' was computed without"),
+        (
+            {"genes": ["G1"]},
+            KeyError,
+            "`genes` names 'G1', not among adata.var_names. Did you mean 'g1'",
+        ),
+        (
+            {"genes": [FILTERED]},
+            KeyError,
+            "`genes` names 'Filtered', which 'X_pca' was computed without",
+        ),
         ({"genes": [FLAT, "g1"]}, ValueError, "`genes` names 'Flat', which do not vary"),
         ({"genes": []}, ValueError, "`genes` names no gene"),
         ({"genes": ["g1", "g1"]}, ValueError, "`genes` names a gene twice"),
@@ -266,7 +295,9 @@ def test_too_large_a_result(genes, monkeypatch):
     monkeypatch.setattr("scdiffot.tl._genes.regulation.MAX_BYTES", 12 * 2 * 100)
     with pytest.raises(ValueError, match="`genes` are 12, which makes .* pass at most 10 of them"):
         _run(sdo.tl.regulation, genes, groupby="cell_type")
-    assert _run(sdo.tl.regulation, genes, [f"g{i}" for i in range(10)], groupby="cell_type")["mean"].shape == (
+    assert _run(sdo.tl.regulation, genes, [f"g{i}" for i in range(10)], groupby="cell_type")[
+        "mean"
+    ].shape == (
         2,
         10,
         10,
@@ -284,7 +315,10 @@ def test_representation_without_a_decoder(genes, quick, tool):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_cells_of_other_times(genes, quick, tool):
     sdo.tl.fit(genes, "time", held_out=[2.0], **quick)
-    with pytest.raises(ValueError, match="`source` has cells of the times 2.0: the fit covers the times from 0 to 1"):
+    with pytest.raises(
+        ValueError,
+        match="`source` has cells of the times 2.0: the fit covers the times from 0 to 1",
+    ):
         _run(tool, genes, source=2.0)
     _run(tool, genes)
     if tool is sdo.tl.regulation:

@@ -16,18 +16,24 @@ def _lanes_once() -> ad.AnnData:
     rng = np.random.default_rng(0)
     counts = [(100, 200), (300, 200)]
     parts = [
-        np.concatenate([0.3 * rng.normal(size=(n, 2)) + [t, y] for n, y in zip(pair, (2, -2), strict=True)])
+        np.concatenate(
+            [0.3 * rng.normal(size=(n, 2)) + [t, y] for n, y in zip(pair, (2, -2), strict=True)]
+        )
         for t, pair in enumerate(counts)
     ]
     obs = pd.DataFrame(
         {
             "time": np.repeat([0.0, 1.0], [300, 500]),
-            "cell_type": pd.Categorical(np.concatenate([np.repeat(["fast", "slow"], pair) for pair in counts])),
+            "cell_type": pd.Categorical(
+                np.concatenate([np.repeat(["fast", "slow"], pair) for pair in counts])
+            ),
         },
         index=[f"cell{i}" for i in range(800)],
     )
     adata = ad.AnnData(obs=obs, obsm={"X_pca": np.concatenate(parts)})
-    sdo.tl.fit(adata, "time", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False)
+    sdo.tl.fit(
+        adata, "time", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False
+    )
     return adata
 
 
@@ -44,7 +50,11 @@ def test_what_is_written(fitted):
     np.testing.assert_allclose(table.sum(), 1)
     assert (table.min() >= 0).all()
     found = fitted.uns["scdiffot"]["ancestry"]
-    assert (found["cell_key"], found["source_time"], found["target_time"]) == ("cell_type", 2.0, 1.0)
+    assert (found["cell_key"], found["source_time"], found["target_time"]) == (
+        "cell_type",
+        2.0,
+        1.0,
+    )
     assert (found["weighted"], found["mass"]) == (False, 1.0)
     by_type = table.groupby(fitted.obs["cell_type"], observed=True).sum().T
     np.testing.assert_allclose(found["composition"], by_type)
@@ -66,7 +76,9 @@ def test_weighted_ancestors_are_the_earlier_population(lanes):
     # of the mass one at the start a third is fast, though three fifths of the later cells are
     assert found["mass"] == pytest.approx(1, abs=0.05)
     np.testing.assert_allclose(found["composition"], np.diag([1 / 3, 2 / 3]), atol=0.05)
-    np.testing.assert_allclose(lanes.obsm["scdiffot_ancestry"].sum(), np.diag(found["composition"]), atol=0.02)
+    np.testing.assert_allclose(
+        lanes.obsm["scdiffot_ancestry"].sum(), np.diag(found["composition"]), atol=0.02
+    )
     total = lanes.obsm["scdiffot_ancestry"].sum(axis=1)[:300]
     # each of the 300 cells has its share again, up to the smoothing
     assert np.abs(total / total.sum() - 1 / 300).sum() / 2 < 0.15
@@ -82,7 +94,10 @@ def test_agrees_with_fates(lanes):
         lane = (lanes.obs["cell_type"] == name).to_numpy()[:300]
         # thirds of the lane, to the fifth of a standard deviation of each
         part = np.digitize(x[:, 0], np.quantile(x[lane, 0], [1 / 3, 2 / 3])) + 3 * lane
-        one, two = (np.bincount(part, values[name], 6) / values[name].sum() for values in (forward, ancestry))
+        one, two = (
+            np.bincount(part, values[name], 6) / values[name].sum()
+            for values in (forward, ancestry)
+        )
         assert np.abs(one - two).sum() / 2 < 0.05
 
 
@@ -91,12 +106,16 @@ def test_sources(fitted):
     for source in (chosen, "time == 1 and cell_type == 'A'", list(fitted.obs_names[chosen])):
         sdo.tl.sta_backward(fitted, "cell_type", source, **QUIET)
         assert list(fitted.obsm["scdiffot_ancestry"].columns) == ["A"]
-        np.testing.assert_array_equal(fitted.obsm["scdiffot_ancestry"]["A"].notna(), fitted.obs["time"] == 0)
+        np.testing.assert_array_equal(
+            fitted.obsm["scdiffot_ancestry"]["A"].notna(), fitted.obs["time"] == 0
+        )
 
 
 def test_the_mass_of_some_cells_is_their_part(fitted):
     whole = sdo.tl.sta_backward(fitted, "cell_type", weighted=True, copy=True, **QUIET)
-    part = sdo.tl.sta_backward(fitted, "cell_type", "time == 2 and cell_type == 'A'", weighted=True, copy=True, **QUIET)
+    part = sdo.tl.sta_backward(
+        fitted, "cell_type", "time == 2 and cell_type == 'A'", weighted=True, copy=True, **QUIET
+    )
     masses = whole.obsm["scdiffot_ancestry"].sum()
     assert whole.uns["scdiffot"]["ancestry"]["mass"] == pytest.approx(masses.sum())
     assert part.uns["scdiffot"]["ancestry"]["mass"] == pytest.approx(masses["A"], rel=0.05)
@@ -128,7 +147,9 @@ def test_far_from_every_cell(lanes, caplog):
 
 def test_seeds_and_copies(fitted, fingerprint):
     before = fingerprint(fitted)
-    one, two, other = (sdo.tl.sta_backward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2))
+    one, two, other = (
+        sdo.tl.sta_backward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
+    )
     assert fingerprint(fitted) == before
     assert fingerprint(one) == fingerprint(two)
     assert not one.obsm["scdiffot_ancestry"].equals(other.obsm["scdiffot_ancestry"])
@@ -145,9 +166,17 @@ def test_seeds_and_copies(fitted, fingerprint):
             "`source` has cells of the times 0.0, 1.0, 2.0: choose cells of one",
         ),
         ({"source": 0}, ValueError, "`target_time` is 0, but the cells of `source` are of time 0"),
-        ({"source": 1, "target_time": 2}, ValueError, "`target_time` is 2, but the cells of `source` are of time 1"),
+        (
+            {"source": 1, "target_time": 2},
+            ValueError,
+            "`target_time` is 2, but the cells of `source` are of time 1",
+        ),
         ({"target_time": 0.5}, KeyError, "`target_time` is 0.5, no time"),
-        ({"cell_key": "late"}, ValueError, "`target_time` is 0, but no cell of that time has a type"),
+        (
+            {"cell_key": "late"},
+            ValueError,
+            "`target_time` is 0, but no cell of that time has a type",
+        ),
         ({"cell_key": "early"}, ValueError, "`source` selects cells that have no type"),
         ({"n_trajectories": 0}, ValueError, "`n_trajectories` is 0"),
         ({"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),

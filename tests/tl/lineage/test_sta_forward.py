@@ -28,11 +28,16 @@ def _split_once() -> ad.AnnData:
         times += [float(t)] * len(x)
         types += ["up"] * n_up + ["down"] * n_down if t else ["stem"] * 200
     obs = pd.DataFrame(
-        {"time": times, "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "down"])},
+        {
+            "time": times,
+            "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "down"]),
+        },
         index=[f"cell{i}" for i in range(len(times))],
     )
     adata = ad.AnnData(obs=obs, obsm={"X_pca": np.concatenate(parts)})
-    sdo.tl.fit(adata, "time", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False)
+    sdo.tl.fit(
+        adata, "time", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False
+    )
     return adata
 
 
@@ -57,7 +62,11 @@ def test_what_is_written(fitted):
     time = fitted.obs["scdiffot_commitment_time"][first]
     assert ((time >= 0) & (time <= 2)).all()
     found = fitted.uns["scdiffot"]["fate"]
-    assert (found["cell_key"], found["target_time"], found["n_trajectories"]) == ("cell_type", 2.0, 20)
+    assert (found["cell_key"], found["target_time"], found["n_trajectories"]) == (
+        "cell_type",
+        2.0,
+        20,
+    )
     assert found["classes"].tolist() == ["A", "B", "outside"]
     assert found["growth"] is True
     assert 0.5 < found["accuracy"] <= 1
@@ -66,7 +75,9 @@ def test_what_is_written(fitted):
     assert by_type["n_cells"].tolist() == [
         int(((fitted.obs["time"] == 2) & (fitted.obs["cell_type"] == t)).sum()) for t in "AB"
     ]
-    assert np.average(by_type["accuracy"], weights=by_type["n_cells"]) == pytest.approx(found["accuracy"])
+    assert np.average(by_type["accuracy"], weights=by_type["n_cells"]) == pytest.approx(
+        found["accuracy"]
+    )
     np.testing.assert_allclose(found["flow_times"], [0, 1, 2])
     masses, flows = found["flow_masses"], found["flows"]
     assert (masses.shape, flows.shape) == ((3, 3), (2, 3, 3))
@@ -86,9 +97,13 @@ def test_all_cells_before_the_target_are_followed(fitted):
     np.testing.assert_array_equal(followed, fitted.obs["time"] < 2)
     # the flow is that of the first time, to which later cells add nothing
     for name in ("flow_times", "flow_masses", "flows"):
-        np.testing.assert_array_equal(fitted.uns["scdiffot"]["fate"][name], first.uns["scdiffot"]["fate"][name])
+        np.testing.assert_array_equal(
+            fitted.uns["scdiffot"]["fate"][name], first.uns["scdiffot"]["fate"][name]
+        )
     sdo.tl.sta_forward(fitted, "cell_type", target_time=1, **QUIET)
-    np.testing.assert_array_equal(fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 0)
+    np.testing.assert_array_equal(
+        fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 0
+    )
 
 
 def test_fates_of_a_cloud_that_splits(split):
@@ -103,7 +118,12 @@ def test_fates_of_a_cloud_that_splits(split):
     high = split.obsm["X_pca"][: len(table), 1] > 0.2
     assert table["up"].to_numpy()[high].mean() > table["up"].to_numpy()[~high].mean() + 0.2
     masses = split.uns["scdiffot"]["fate"]["flow_masses"]
-    assert split.uns["scdiffot"]["fate"]["flow_classes"].tolist() == ["stem", "up", "down", "outside"]
+    assert split.uns["scdiffot"]["fate"]["flow_classes"].tolist() == [
+        "stem",
+        "up",
+        "down",
+        "outside",
+    ]
     np.testing.assert_allclose(masses[:, 1], [0, 150 / 200, 225 / 200], atol=0.1)
     assert split.uns["scdiffot"]["fate"]["accuracy"] > 0.99
     # decided after the start, before the end, and the later the nearer to the middle a cell starts
@@ -136,12 +156,16 @@ def test_sources_and_targets(fitted):
         np.testing.assert_array_equal(fitted.obsm["scdiffot_fate"].notna().all(axis=1), chosen)
     assert fitted.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]
     sdo.tl.sta_forward(fitted, "cell_type", 1, **QUIET)
-    np.testing.assert_array_equal(fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 1)
+    np.testing.assert_array_equal(
+        fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 1
+    )
 
 
 def test_seeds_and_copies(fitted, fingerprint):
     before = fingerprint(fitted)
-    one, two, other = (sdo.tl.sta_forward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2))
+    one, two, other = (
+        sdo.tl.sta_forward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
+    )
     assert fingerprint(fitted) == before
     assert fingerprint(one) == fingerprint(two)
     assert not one.obsm["scdiffot_fate"].equals(other.obsm["scdiffot_fate"])
@@ -220,7 +244,9 @@ def test_names_of_all_kinds_survive_a_file(fitted, tmp_path, suffix):
     getattr(fitted, f"write_{suffix}")(path)
     again = getattr(ad, f"read_{suffix}")(path)
     for name in ("fate", "fate_se", "ancestry"):
-        pd.testing.assert_frame_equal(again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"])
+        pd.testing.assert_frame_equal(
+            again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
+        )
     table = sdo.get.fate(again)
     assert list(table["fate"].cat.categories) == ["β T-cell, naïve", "Prog/Mono", "outside"]
     pd.testing.assert_frame_equal(table, sdo.get.fate(fitted))
@@ -250,24 +276,47 @@ def test_mudata(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", **quick)
     sdo.tl.sta_forward(mdata, "rna:cell_type", **QUIET)
     sdo.tl.sta_backward(mdata, "rna:cell_type", n_trajectories=5, show_progress=False)
-    assert mdata.obsm["scdiffot_fate"].notna().all(axis=1).sum() == (mdata.mod["rna"].obs["time"] < 2).sum()
+    assert (
+        mdata.obsm["scdiffot_fate"].notna().all(axis=1).sum()
+        == (mdata.mod["rna"].obs["time"] < 2).sum()
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"cell_key": "celltype"}, KeyError, "`cell_key` is 'celltype', .*Did you mean 'cell_type'"),
+        (
+            {"cell_key": "celltype"},
+            KeyError,
+            "`cell_key` is 'celltype', .*Did you mean 'cell_type'",
+        ),
         ({"cell_key": 3}, TypeError, "`cell_key` is a int"),
         ({"cell_key": "scdiffot_growth"}, TypeError, "`cell_key` .* holds float"),
         ({"cell_key": "empty"}, ValueError, "`cell_key` .* is NaN in all cells"),
-        ({"cell_key": "early"}, ValueError, "`target_time` is 2, but no cell of that time has a type"),
+        (
+            {"cell_key": "early"},
+            ValueError,
+            "`target_time` is 2, but no cell of that time has a type",
+        ),
         ({"cell_key": "wrong"}, ValueError, "has the types 'outside'"),
         ({"cell_key": "slashes"}, ValueError, r"has the types 'a/b', 'a\|b'"),
         ({"source": "cell_type == 'C'"}, ValueError, "`source` selects no cell"),
         ({"source": ["nobody"]}, KeyError, "`source` names cells that `adata` does not have"),
-        ({"source": 1, "target_time": 1}, ValueError, "`target_time` is 1, but 44 of the 44 cells of `source`"),
-        ({"source": 1, "target_time": 0}, ValueError, r"`target_time` is 0, .* or later \(up to 1\)"),
-        ({"source": "cell_type == 'A'"}, ValueError, "`target_time` is 2, but .* are of that time or later"),
+        (
+            {"source": 1, "target_time": 1},
+            ValueError,
+            "`target_time` is 1, but 44 of the 44 cells of `source`",
+        ),
+        (
+            {"source": 1, "target_time": 0},
+            ValueError,
+            r"`target_time` is 0, .* or later \(up to 1\)",
+        ),
+        (
+            {"source": "cell_type == 'A'"},
+            ValueError,
+            "`target_time` is 2, but .* are of that time or later",
+        ),
         ({"target_time": 1.5}, KeyError, "`target_time` is 1.5, no time of"),
         ({"target_time": "day9"}, KeyError, "`target_time` is 'day9', no label"),
         ({"n_trajectories": 1}, ValueError, "`n_trajectories` is 1: pass at least 2"),
@@ -277,7 +326,11 @@ def test_mudata(mdata, quick):
         ({"threshold": 1.5}, ValueError, "`threshold` is 1.5"),
         ({"threshold": "x"}, TypeError, "`threshold` is a str"),
         ({"classifier": "knn"}, TypeError, "`classifier` is a str without"),
-        ({"classifier": LinearSVC()}, TypeError, "`classifier` is a LinearSVC without 'predict_proba'"),
+        (
+            {"classifier": LinearSVC()},
+            TypeError,
+            "`classifier` is a LinearSVC without 'predict_proba'",
+        ),
         ({"classifier": LogisticRegression}, TypeError, "pass an instance"),
         ({"rng": "x"}, TypeError, "`rng` is a str"),
         ({"key": "other"}, KeyError, "'other'.*There is 'scdiffot'"),
@@ -300,7 +353,9 @@ def test_views_and_times_outside_the_fit(fitted, quick, fingerprint):
         sdo.tl.sta_forward(fitted[:100], "cell_type", **QUIET)
     sdo.tl.fit(fitted, "time", held_out=[2], **quick)
     before = fingerprint(fitted)
-    with pytest.raises(ValueError, match="`target_time` is 2: the fit covers the times from 0 to 1"):
+    with pytest.raises(
+        ValueError, match="`target_time` is 2: the fit covers the times from 0 to 1"
+    ):
         sdo.tl.sta_forward(fitted, "cell_type", target_time=2, **QUIET)
     assert fingerprint(fitted) == before
 
@@ -315,7 +370,9 @@ def test_types_of_one_cell_are_named(fitted, caplog):
     last = np.flatnonzero(fitted.obs["time"] == 2)
     fitted.obs["cell_type"] = fitted.obs["cell_type"].cat.add_categories("alone")
     fitted.obs.iloc[last[0], fitted.obs.columns.get_loc("cell_type")] = "alone"
-    result = sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, show_progress=False, copy=True)
+    result = sdo.tl.sta_forward(
+        fitted, "cell_type", n_trajectories=3, show_progress=False, copy=True
+    )
     assert "At time 2, 'alone' of obs['cell_type'] have a single cell" in caplog.text
     # a tenth of the 48 cells
     assert "from 1 / 4 on" in caplog.text

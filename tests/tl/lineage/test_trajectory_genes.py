@@ -25,12 +25,24 @@ def _split_genes_once() -> ad.AnnData:
         times += [float(t)] * len(x)
         types += ["up"] * n_up + ["Prog/down"] * n_down if t else ["stem"] * 200
     obs = pd.DataFrame(
-        {"time": times, "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "Prog/down"])},
+        {
+            "time": times,
+            "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "Prog/down"]),
+        },
         index=[f"cell{i}" for i in range(len(times))],
     )
-    adata = ad.AnnData(np.concatenate(parts).astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES))
+    adata = ad.AnnData(
+        np.concatenate(parts).astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES)
+    )
     sdo.tl.fit(
-        adata, "time", use_rep="X", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False
+        adata,
+        "time",
+        use_rep="X",
+        sigma=0.3,
+        n_steps=400,
+        n_corrections=0,
+        n_landmarks=300,
+        show_progress=False,
     )
     return adata
 
@@ -52,7 +64,11 @@ def test_what_is_written(split, fingerprint):
         assert found[name].shape == (2, 5, 3)
     assert (found["low"] < found["mean"]).all()
     assert (found["mean"] < found["high"]).all()
-    assert (found["cell_key"], found["source_time"], found["target_time"]) == ("cell_type", 0.0, 2.0)
+    assert (found["cell_key"], found["source_time"], found["target_time"]) == (
+        "cell_type",
+        0.0,
+        2.0,
+    )
     assert (found["n_cells"], found["n_trajectories"], found["growth"]) == (200, 8, True)
     assert 0.9 < found["share"].sum() <= 1
     ranking = found["ranking"]
@@ -83,17 +99,25 @@ def test_the_gene_that_splits_comes_first(split):
     assert (ranking.loc["side", "p_adjusted"] < 1e-10).all()
     # all move forward, by three units; the fates part at once
     np.testing.assert_allclose(ranking.loc["forward", "change"], 3, atol=0.2)
-    np.testing.assert_allclose(ranking.loc[("side", ["up", "Prog/down"]), "change"], [2, -2], atol=0.3)
+    np.testing.assert_allclose(
+        ranking.loc[("side", ["up", "Prog/down"]), "change"], [2, -2], atol=0.3
+    )
     assert (ranking.loc["side", "change"].abs() > 20 * ranking.loc["side", "change_se"]).all()
     # the ends of the trends are the cells of that type at that time
     last = split[split.obs["time"] == 2]
     for k, fate in enumerate(found["fates"]):
         observed = np.asarray(last[last.obs["cell_type"] == fate].X)
         np.testing.assert_allclose(found["mean"][k, -1], observed.mean(axis=0), atol=0.15)
-        np.testing.assert_allclose(found["low"][k, -1], np.quantile(observed, 0.1, axis=0), atol=0.2)
-        np.testing.assert_allclose(found["high"][k, -1], np.quantile(observed, 0.9, axis=0), atol=0.2)
+        np.testing.assert_allclose(
+            found["low"][k, -1], np.quantile(observed, 0.1, axis=0), atol=0.2
+        )
+        np.testing.assert_allclose(
+            found["high"][k, -1], np.quantile(observed, 0.9, axis=0), atol=0.2
+        )
     start = np.asarray(split[split.obs["time"] == 0].X).mean(axis=0)
-    np.testing.assert_allclose(np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.02)
+    np.testing.assert_allclose(
+        np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.02
+    )
 
 
 def test_genes_can_be_chosen(split):
@@ -157,11 +181,15 @@ def test_genes_of_a_pca(split):
     mixing = np.random.default_rng(1).normal(size=(3, 12))
     genes = ad.AnnData(x @ mixing + 5, obs=split.obs)
     sc.pp.pca(genes, n_comps=3)
-    sdo.tl.fit(genes, "time", sigma=0.3, n_steps=200, n_corrections=0, n_landmarks=200, show_progress=False)
+    sdo.tl.fit(
+        genes, "time", sigma=0.3, n_steps=200, n_corrections=0, n_landmarks=200, show_progress=False
+    )
     sdo.tl.trajectory_genes(genes, "cell_type", **QUIET)
     found = genes.uns["scdiffot"]["trajectory_genes"]
     start = np.asarray(genes[genes.obs["time"] == 0].X).mean(axis=0)
-    np.testing.assert_allclose(np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.12)
+    np.testing.assert_allclose(
+        np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.12
+    )
     up = found["mean"][0, -1] - found["mean"][1, -1]
     np.testing.assert_allclose(up / mixing[1], 4, rtol=0.3)
 

@@ -23,14 +23,23 @@ def _fork_once() -> ad.AnnData:
         x[:, 0] += 2 * t
         x[:, 1] += np.repeat([3 * t, -3 * t], N // 2)
         parts += [x, 0.1 * rng.normal(size=(N_RARE, 2)) + [15, 5]]
-        types += [*(["up"] * (N // 2) + [None] * (N // 2) if t else ["stem"] * N), *["rare"] * N_RARE]
+        types += [
+            *(["up"] * (N // 2) + [None] * (N // 2) if t else ["stem"] * N),
+            *["rare"] * N_RARE,
+        ]
     obs = pd.DataFrame(
         {"time": np.repeat([0.0, 1.0], N + N_RARE), "cell_type": pd.Categorical(types)},
         index=[f"cell{i}" for i in range(len(types))],
     )
     x = np.concatenate(parts).astype(np.float32)
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=["G0", "G1"]))
-    options = {"sigma": 0.3, "n_steps": 400, "n_corrections": 0, "n_landmarks": 300, "growth": False}
+    options = {
+        "sigma": 0.3,
+        "n_steps": 400,
+        "n_corrections": 0,
+        "n_landmarks": 300,
+        "growth": False,
+    }
     sdo.tl.fit(adata, "time", use_rep="X", show_progress=False, **options)
     return adata
 
@@ -99,7 +108,9 @@ def test_ancestors_of_and_among_untyped_cells(fork, caplog):
 
 def test_perturbed_cells_among_untyped_ones(fork, caplog):
     """With the gene of the direction set to the side of the untyped cells, all descendants are there."""
-    sdo.tl.perturb(fork, {"G1": 3.5}, "cell_type", source="cell_type == 'stem'", name="down", **QUIET)
+    sdo.tl.perturb(
+        fork, {"G1": 3.5}, "cell_type", source="cell_type == 'stem'", name="down", **QUIET
+    )
     found = fork.uns["scdiffot"]["perturbation"]["down"]
     assert found["fates"].tolist() == ["rare", "up", "unknown", "outside"]
     assert found["control"][-1, 2] == pytest.approx(0.5, abs=0.05)

@@ -10,16 +10,35 @@ import pytest
 import scdiffot as sdo
 from scdiffot.core.response import evaluation as response_evaluation
 
-COLUMNS = ["split", "fold", "target", "method", "metric", "value", "low", "high", "n_control", "n_treated"]
+COLUMNS = [
+    "split",
+    "fold",
+    "target",
+    "method",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n_control",
+    "n_treated",
+]
 CONTROLS = ["gaussian", "mean_shift", "copy", "identity", "observed"]
-QUICK = {"n_steps": 5, "metric": "euclidean", "n_landmarks": 100, "n_boot": 5, "show_progress": False}
+QUICK = {
+    "n_steps": 5,
+    "metric": "euclidean",
+    "n_landmarks": 100,
+    "n_boot": 5,
+    "show_progress": False,
+}
 KEY = "scdiffot_response_evaluation"
 
 
 @pytest.fixture(scope="module")
 def _cells():
     adata = sdo.datasets.perturbation_response(600, n_dims=6, n_genes=30, rng=0)
-    adata.obs["site"] = pd.Categorical(np.where(adata.obs["subpopulation"].cat.codes % 2, "north", "south"))
+    adata.obs["site"] = pd.Categorical(
+        np.where(adata.obs["subpopulation"].cat.codes % 2, "north", "south")
+    )
     return adata
 
 
@@ -29,7 +48,9 @@ def cells(_cells):
 
 
 def _evaluate(adata, **options):
-    sdo.tl.evaluate_response(adata, "condition", "control", **{"target": "drug", **QUICK, **options})
+    sdo.tl.evaluate_response(
+        adata, "condition", "control", **{"target": "drug", **QUICK, **options}
+    )
     return adata.uns[KEY]
 
 
@@ -60,21 +81,29 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
     after = fingerprint(cells)
     assert {part for part in before if before[part] != after[part]} == {"uns"}
     cells.write_h5ad(tmp_path / "evaluated.h5ad")
-    pd.testing.assert_frame_equal(ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[KEY], table, check_index_type=False)
+    pd.testing.assert_frame_equal(
+        ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[KEY], table, check_index_type=False
+    )
 
 
 def test_metrics_are_those_of_the_package(cells):
     """The same test cells by hand: those of the only donor that is held out."""
-    table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(["method", "metric"])
+    table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
+        ["method", "metric"]
+    )
     here, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
     x, y = (cells[here & side].obsm["X_pca"] for side in (control, ~control))
     rest = [cells[~here & side].obsm["X_pca"] for side in (control, ~control)]
-    assert table.loc[("identity", "energy_distance"), "value"] == pytest.approx(sdo.metrics.energy_distance(x, y))
+    assert table.loc[("identity", "energy_distance"), "value"] == pytest.approx(
+        sdo.metrics.energy_distance(x, y)
+    )
     # all donors have as many control as treated cells
     shift = rest[1].mean(axis=0) - rest[0].mean(axis=0)
     for metric in ("energy_distance", "l2_of_means"):
         score = getattr(sdo.metrics, metric)
-        assert table.loc[("mean_shift", metric), "value"] == pytest.approx(score(x + shift, y), rel=1e-4)
+        assert table.loc[("mean_shift", metric), "value"] == pytest.approx(
+            score(x + shift, y), rel=1e-4
+        )
         assert table.loc[("copy", metric), "value"] == pytest.approx(score(rest[1], y), rel=1e-4)
     mean = cells.X.mean(axis=0)
     genes = [mean + (z - cells.obsm["X_pca"].mean(axis=0)) @ cells.varm["PCs"].T for z in (x, y)]
@@ -124,8 +153,12 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
 
         return wrapper
 
-    monkeypatch.setattr(response_evaluation, "fit_response", remember(response_evaluation.fit_response, models))
-    monkeypatch.setattr(response_evaluation, "_predictions", remember(response_evaluation._predictions, tested))
+    monkeypatch.setattr(
+        response_evaluation, "fit_response", remember(response_evaluation.fit_response, models)
+    )
+    monkeypatch.setattr(
+        response_evaluation, "_predictions", remember(response_evaluation._predictions, tested)
+    )
     clean = _evaluate(cells, genes=False, **options)
     (seen,) = tested[0][:1]
     unseen = np.concatenate([seen.control, seen.treated])
@@ -139,16 +172,22 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
     (before, _), (after, _) = models
     rest = np.delete(states, rows, axis=0)
     for name in ("states", "survival"):
-        np.testing.assert_array_equal(getattr(before.predict(rest), name), getattr(after.predict(rest), name))
+        np.testing.assert_array_equal(
+            getattr(before.predict(rest), name), getattr(after.predict(rest), name)
+        )
     for name, values in before.to_arrays()["weights"].items():
         np.testing.assert_array_equal(values, after.to_arrays()["weights"][name])
 
 
 def test_targets_and_doses(cells):
-    adata = sdo.datasets.perturbation_response(900, n_dims=4, targets=("a", "b"), doses=(0.5, 1.0), rng=0)
+    adata = sdo.datasets.perturbation_response(
+        900, n_dims=4, targets=("a", "b"), doses=(0.5, 1.0), rng=0
+    )
     table = _evaluate(adata, target=["a", "b"], dose_key="dose", genes=False, test_size=0.4)
     assert table["target"].unique().tolist() == ["a at 0.5", "a at 1", "b at 0.5", "b at 1"]
-    with pytest.raises(ValueError, match="`truth` is the response to one treatment at one dose, and there are 2"):
+    with pytest.raises(
+        ValueError, match="`truth` is the response to one treatment at one dose, and there are 2"
+    ):
         _evaluate(adata, target=["a", "b"], truth="true_response")
 
 
@@ -175,7 +214,9 @@ def test_seeds_copy_and_name(cells, fingerprint):
     before = fingerprint(cells)
     options = {"target": "drug", "key_added": "mine", "copy": True, **QUICK}
     first, second, other = (
-        sdo.tl.evaluate_response(cells, "condition", "control", rng=rng, **options).uns["mine_response_evaluation"]
+        sdo.tl.evaluate_response(cells, "condition", "control", rng=rng, **options).uns[
+            "mine_response_evaluation"
+        ]
         for rng in (5, 5, 6)
     )
     pd.testing.assert_frame_equal(first, second)
@@ -189,28 +230,64 @@ def test_seeds_copy_and_name(cells, fingerprint):
         ({"split": "random"}, ValueError, "`split` is 'random': pass 'iid', 'oos' or 'ood'"),
         ({"split": "oos"}, ValueError, "`context` is missing: split 'oos'"),
         ({"split": "ood"}, ValueError, "`held_out_key` is missing: split 'ood'"),
-        ({"held_out": "donor_1"}, ValueError, "`held_out` was given, which split 'iid' does not know"),
+        (
+            {"held_out": "donor_1"},
+            ValueError,
+            "`held_out` was given, which split 'iid' does not know",
+        ),
         ({"held_out_key": "site"}, ValueError, "`held_out_key` was given, .* or pass 'ood'"),
-        ({"split": "oos", "context": "donor", "n_splits": 2}, ValueError, "`n_splits` is 2, but split 'oos'"),
+        (
+            {"split": "oos", "context": "donor", "n_splits": 2},
+            ValueError,
+            "`n_splits` is 2, but split 'oos'",
+        ),
         (
             {"split": "oos", "context": "donor", "held_out": "donor_9"},
             KeyError,
             "names 'donor_9', not in .* mean 'donor_",
         ),
-        ({"split": "ood", "held_out_key": "sites"}, KeyError, "`held_out_key` is 'sites', .* Did you mean 'site'"),
-        ({"split": "ood", "held_out_key": "condition"}, ValueError, "in no class: holding out one of them needs two"),
-        ({"split": "ood", "held_out_key": "condition", "held_out": "drug"}, ValueError, "'drug', where control or"),
-        ({"test_size": 0.02}, ValueError, "Fold '1' has 6 'control' cells to test on .* Raise `test_size`"),
-        ({"test_size": 0.99}, ValueError, "Without the cells of fold '1': `condition_key` 'control' has 3 cells"),
+        (
+            {"split": "ood", "held_out_key": "sites"},
+            KeyError,
+            "`held_out_key` is 'sites', .* Did you mean 'site'",
+        ),
+        (
+            {"split": "ood", "held_out_key": "condition"},
+            ValueError,
+            "in no class: holding out one of them needs two",
+        ),
+        (
+            {"split": "ood", "held_out_key": "condition", "held_out": "drug"},
+            ValueError,
+            "'drug', where control or",
+        ),
+        (
+            {"test_size": 0.02},
+            ValueError,
+            "Fold '1' has 6 'control' cells to test on .* Raise `test_size`",
+        ),
+        (
+            {"test_size": 0.99},
+            ValueError,
+            "Without the cells of fold '1': `condition_key` 'control' has 3 cells",
+        ),
         ({"test_size": 1}, ValueError, "`test_size` is 1, which leaves nothing"),
-        ({"methods": ["flow", "plow"]}, ValueError, "`methods` is 'flow', 'plow': pass 'flow', 'convex' or both"),
+        (
+            {"methods": ["flow", "plow"]},
+            ValueError,
+            "`methods` is 'flow', 'plow': pass 'flow', 'convex' or both",
+        ),
         ({"methods": []}, ValueError, "`methods` is empty"),
         ({"n_boot": 1}, ValueError, "`n_boot` is 1: pass at least 2"),
         ({"n_splits": 0}, ValueError, "`n_splits` is 0: pass at least 1"),
         ({"target": "control"}, ValueError, "`target` 'control' is the control"),
         ({"truth": "true_respons"}, KeyError, "`truth` is 'true_respons'"),
         ({"truth": "X_umap"}, ValueError, "`truth` 'X_umap' has shape .*: pass 6 columns"),
-        ({"truth": "nothing"}, ValueError, "`truth` is NaN, infinite or zero throughout in control cells of fold '1'"),
+        (
+            {"truth": "nothing"},
+            ValueError,
+            "`truth` is NaN, infinite or zero throughout in control cells of fold '1'",
+        ),
     ],
 )
 def test_errors_change_nothing(cells, fingerprint, options, error, match):

@@ -38,7 +38,11 @@ def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
     assert history["smoothing"] > 0
     assert not history["interrupted"]
     params = found["params"]
-    assert (params["condition_key"], params["control"], list(params["targets"])) == ("condition", "control", ["drug"])
+    assert (params["condition_key"], params["control"], list(params["targets"])) == (
+        "condition",
+        "control",
+        ["drug"],
+    )
     assert (params["use_rep"], params["n_dims"], params["rng"]) == ("X_pca", 6, 0)
 
 
@@ -114,7 +118,9 @@ def test_convex_maps_in_the_same_call(treated, brief):
     history = treated.uns["scdiffot_response"]["history"]
     assert history["metric"] == "euclidean"
     sdo.tl.predict_response(treated)
-    assert np.isfinite(treated.obsm["scdiffot_predicted"][treated.obs["condition"] == "control"]).all()
+    assert np.isfinite(
+        treated.obsm["scdiffot_predicted"][treated.obs["condition"] == "control"]
+    ).all()
 
 
 class TestContexts:
@@ -132,9 +138,13 @@ class TestContexts:
         assert np.isfinite(with_controls.obsm["scdiffot_predicted"][controls]).all()
 
     @pytest.mark.parametrize("n_left", [0, 5])
-    def test_survival_of_an_extinct_context_is_its_ratio_of_numbers(self, treat, brief, caplog, n_left):
+    def test_survival_of_an_extinct_context_is_its_ratio_of_numbers(
+        self, treat, brief, caplog, n_left
+    ):
         adata = treat(n_obs=400)
-        gone = np.flatnonzero((adata.obs["condition"] == "drug") & (adata.obs["subpopulation"] == "type_2"))[n_left:]
+        gone = np.flatnonzero(
+            (adata.obs["condition"] == "drug") & (adata.obs["subpopulation"] == "type_2")
+        )[n_left:]
         adata = adata[np.setdiff1d(np.arange(adata.n_obs), gone)].copy()
         with caplog.at_level(logging.WARNING, logger="scdiffot"):
             sdo.tl.fit_response(adata, *GROUPS, context="subpopulation", unbalanced=True, **brief)
@@ -149,7 +159,9 @@ class TestContexts:
         assert survival["type_2"] == pytest.approx(expected["type_2"], abs=0.1)
         assert survival["type_1"] == pytest.approx(expected["type_1"], abs=0.15)
 
-    def test_extinct_context_of_a_balanced_fit_takes_the_response_of_the_others(self, treat, brief, caplog):
+    def test_extinct_context_of_a_balanced_fit_takes_the_response_of_the_others(
+        self, treat, brief, caplog
+    ):
         adata = treat(n_obs=400)
         gone = (adata.obs["condition"] == "drug") & (adata.obs["subpopulation"] == "type_2")
         extinct = adata[~gone].copy()
@@ -172,7 +184,12 @@ class TestContexts:
     def test_differences_between_contexts_are_no_response(self, brief):
         # One donor has most of the controls, the other most of the treated cells, and they lie far apart.
         rng = np.random.default_rng(0)
-        counts = {("a", "control"): 200, ("a", "drug"): 40, ("b", "control"): 40, ("b", "drug"): 200}
+        counts = {
+            ("a", "control"): 200,
+            ("a", "drug"): 40,
+            ("b", "control"): 40,
+            ("b", "drug"): 200,
+        }
         donor, condition = zip(*(k for k, n in counts.items() for _ in range(n)), strict=True)
         adata = sdo.datasets.perturbation_response(480, n_dims=3, n_genes=3)[: len(donor)].copy()
         adata.obs = pd.DataFrame({"donor": donor, "condition": condition}, index=adata.obs_names)
@@ -260,7 +277,9 @@ def test_interruption_keeps_the_state_reached(treated, brief, caplog, monkeypatc
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("method", ["flow", "convex"])
-def test_interruption_before_the_first_step_writes_nothing(treated, brief, fingerprint, monkeypatch, method):
+def test_interruption_before_the_first_step_writes_nothing(
+    treated, brief, fingerprint, monkeypatch, method
+):
     def interrupted(*_, **__):
         signal.raise_signal(signal.SIGINT)
 

@@ -64,7 +64,13 @@ def _unknown_description(adata):
 @pytest.mark.parametrize(
     ("spoil", "groups", "options", "error", "message"),
     [
-        (_as_it_is, ("conditon", "control", "drug"), {}, KeyError, r"`condition_key` .* Did you mean 'condition'\?"),
+        (
+            _as_it_is,
+            ("conditon", "control", "drug"),
+            {},
+            KeyError,
+            r"`condition_key` .* Did you mean 'condition'\?",
+        ),
         (
             _as_it_is,
             ("condition", "contrl", "drug"),
@@ -72,17 +78,59 @@ def _unknown_description(adata):
             KeyError,
             r"`control` is 'contrl', .* Did you mean 'control'\?",
         ),
-        (_as_it_is, ("condition", "control", "Drug"), {}, KeyError, r"`target` is 'Drug', .* Did you mean 'drug'\?"),
-        (_as_it_is, ("condition", "control", "control"), {}, ValueError, "`target` 'control' is the control"),
-        (_as_it_is, ("condition", "control", ["drug", "drug"]), {}, ValueError, "`target` names a condition twice"),
-        (_as_it_is, ("condition", "control", None), {}, TypeError, "`target` is a NoneType: pass a name"),
-        (_as_it_is, GROUPS, {"unbalanced": True, "mass": 3}, TypeError, "`mass` is a int: pass 'n_cells', a dict"),
+        (
+            _as_it_is,
+            ("condition", "control", "Drug"),
+            {},
+            KeyError,
+            r"`target` is 'Drug', .* Did you mean 'drug'\?",
+        ),
+        (
+            _as_it_is,
+            ("condition", "control", "control"),
+            {},
+            ValueError,
+            "`target` 'control' is the control",
+        ),
+        (
+            _as_it_is,
+            ("condition", "control", ["drug", "drug"]),
+            {},
+            ValueError,
+            "`target` names a condition twice",
+        ),
+        (
+            _as_it_is,
+            ("condition", "control", None),
+            {},
+            TypeError,
+            "`target` is a NoneType: pass a name",
+        ),
+        (
+            _as_it_is,
+            GROUPS,
+            {"unbalanced": True, "mass": 3},
+            TypeError,
+            "`mass` is a int: pass 'n_cells', a dict",
+        ),
         (_as_it_is, ("condition", "control", []), {}, ValueError, "`target` names no condition"),
         (_as_it_is, ("X_pca", "control", "drug"), {}, KeyError, "`condition_key` is 'X_pca'"),
-        (_as_it_is, GROUPS, {"use_rep": "X_pac"}, KeyError, r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"use_rep": "X_pac"},
+            KeyError,
+            r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?",
+        ),
         (_as_it_is, GROUPS, {"n_dims": 7}, ValueError, "`n_dims` is 7"),
         (_as_it_is, GROUPS, {"context": "donr"}, KeyError, r"`context` .* Did you mean 'donor'\?"),
-        (_as_it_is, GROUPS, {"dose_key": "dos"}, KeyError, r"`dose_key` is 'dos', .* Did you mean 'dose'\?"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"dose_key": "dos"},
+            KeyError,
+            r"`dose_key` is 'dos', .* Did you mean 'dose'\?",
+        ),
         (
             _as_it_is,
             GROUPS,
@@ -90,28 +138,90 @@ def _unknown_description(adata):
             KeyError,
             "`target_embedding` is 'no', which is no entry of uns",
         ),
-        (_undescribed, GROUPS, {"target_embedding": "chemistry"}, KeyError, "does not describe 'drug'"),
-        (_unknown_description, GROUPS, {"target_embedding": "chemistry"}, ValueError, "holds NaN or infinite"),
-        (_as_it_is, GROUPS, {"method": "linear"}, ValueError, "`method` is 'linear': pass 'flow' or 'convex'"),
+        (
+            _undescribed,
+            GROUPS,
+            {"target_embedding": "chemistry"},
+            KeyError,
+            "does not describe 'drug'",
+        ),
+        (
+            _unknown_description,
+            GROUPS,
+            {"target_embedding": "chemistry"},
+            ValueError,
+            "holds NaN or infinite",
+        ),
+        (
+            _as_it_is,
+            GROUPS,
+            {"method": "linear"},
+            ValueError,
+            "`method` is 'linear': pass 'flow' or 'convex'",
+        ),
         (_as_it_is, GROUPS, {"metric": "cosine"}, ValueError, "`metric` is 'cosine': pass"),
         (_as_it_is, GROUPS, {"n_steps": 0}, ValueError, "`n_steps` is 0: pass at least 1"),
-        (_as_it_is, GROUPS, {"n_steps": 1.5}, TypeError, "`n_steps` is a float: pass a whole number"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"n_steps": 1.5},
+            TypeError,
+            "`n_steps` is a float: pass a whole number",
+        ),
         (_as_it_is, GROUPS, {"batch_size": -1}, ValueError, "`batch_size` is -1"),
-        (_as_it_is, GROUPS, {"learning_rate": 0.0}, ValueError, "`learning_rate` is 0.0: pass a number above 0"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"learning_rate": 0.0},
+            ValueError,
+            "`learning_rate` is 0.0: pass a number above 0",
+        ),
         (_as_it_is, GROUPS, {"smoothing": -0.1}, ValueError, "`smoothing` is -0.1"),
         (_as_it_is, GROUPS, {"rng": "seed"}, TypeError, "rng"),
         (_nan_state, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
         (_constant, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is the same in all cells"),
         (_few_treated, GROUPS, {}, ValueError, "'drug' has 19 cells: a response needs at least 20"),
-        (_context_without_controls, GROUPS, {"context": "batch"}, ValueError, "'two' has treated cells and no control"),
-        (_few_in_a_context, GROUPS, {"context": "batch"}, ValueError, "'control' of context 'few' has 10 cells"),
-        (_negative_dose, GROUPS, {"dose_key": "dose"}, ValueError, r"obs\['dose'\] holds '-1.0' in treated cells"),
-        (_no_dose, GROUPS, {"dose_key": "dose"}, ValueError, r"obs\['dose'\] holds 'nan' in treated cells"),
-        (_dose_in_words, GROUPS, {"dose_key": "dose"}, ValueError, "'high' in treated cells: doses must be positive"),
+        (
+            _context_without_controls,
+            GROUPS,
+            {"context": "batch"},
+            ValueError,
+            "'two' has treated cells and no control",
+        ),
+        (
+            _few_in_a_context,
+            GROUPS,
+            {"context": "batch"},
+            ValueError,
+            "'control' of context 'few' has 10 cells",
+        ),
+        (
+            _negative_dose,
+            GROUPS,
+            {"dose_key": "dose"},
+            ValueError,
+            r"obs\['dose'\] holds '-1.0' in treated cells",
+        ),
+        (
+            _no_dose,
+            GROUPS,
+            {"dose_key": "dose"},
+            ValueError,
+            r"obs\['dose'\] holds 'nan' in treated cells",
+        ),
+        (
+            _dose_in_words,
+            GROUPS,
+            {"dose_key": "dose"},
+            ValueError,
+            "'high' in treated cells: doses must be positive",
+        ),
         (_duplicated, GROUPS, {}, ValueError, "duplicated obs names"),
     ],
 )
-def test_bad_input_leaves_everything_untouched(treated, brief, fingerprint, spoil, groups, options, error, message):
+def test_bad_input_leaves_everything_untouched(
+    treated, brief, fingerprint, spoil, groups, options, error, message
+):
     spoil(treated)
     before = fingerprint(treated)
     with pytest.raises(error, match=message):
@@ -127,6 +237,8 @@ def test_views_and_wrong_objects(treated, brief):
 
 
 def test_options_may_be_numbers_of_numpy(treated, brief):
-    sdo.tl.fit_response(treated, *GROUPS, **brief | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)})
+    sdo.tl.fit_response(
+        treated, *GROUPS, **brief | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)}
+    )
     sdo.tl.predict_response(treated)
     assert "scdiffot_predicted" in treated.obsm

@@ -31,14 +31,19 @@ def controls(adata):
 
 
 def predicted(adata, **options):
-    return np.asarray(sdo.tl.predict_response(adata, copy=True, **options).obsm["scdiffot_predicted"])
+    return np.asarray(
+        sdo.tl.predict_response(adata, copy=True, **options).obsm["scdiffot_predicted"]
+    )
 
 
 def test_writes_what_it_says_and_nothing_else(answered, fingerprint):
     before = fingerprint(answered)
     assert sdo.tl.predict_response(answered) is None
     cells = controls(answered)
-    after, before_again = answered.obsm.pop("scdiffot_predicted"), np.asarray(answered.obsm["X_pca"])
+    after, before_again = (
+        answered.obsm.pop("scdiffot_predicted"),
+        np.asarray(answered.obsm["X_pca"]),
+    )
     response = answered.obsm.pop("scdiffot_response")
     effect = answered.obs.pop("scdiffot_effect_size")
     info = answered.uns.pop("scdiffot_prediction")
@@ -119,7 +124,9 @@ class TestSeveralPredictions:
     @pytest.fixture
     def dosed(self, treat, brief):
         adata = treat(n_obs=300, targets=("a", "b"), doses=(0.1, 10.0))
-        sdo.tl.fit_response(adata, "condition", "control", ["a", "b"], dose_key="dose", **brief | {"n_steps": 3})
+        sdo.tl.fit_response(
+            adata, "condition", "control", ["a", "b"], dose_key="dose", **brief | {"n_steps": 3}
+        )
         return adata
 
     def test_stand_side_by_side_and_know_what_they_are(self, dosed, caplog, tmp_path):
@@ -148,7 +155,10 @@ class TestSeveralPredictions:
         sdo.tl.predict_response(dosed, target="a", source="subpopulation == 'type_1'")
         assert not caplog.text
         sdo.tl.predict_response(dosed, target="a", dose=0.1)
-        assert "The prediction of 'a' at 10 under 'scdiffot' is replaced by that of 'a' at 0.1" in caplog.text
+        assert (
+            "The prediction of 'a' at 10 under 'scdiffot' is replaced by that of 'a' at 0.1"
+            in caplog.text
+        )
 
     def test_a_second_fit_drops_them_all(self, dosed, brief):
         before = {*dosed.obs, *dosed.obsm, *dosed.uns}
@@ -161,7 +171,9 @@ class TestSeveralPredictions:
     def test_not_under_the_name_of_another_response(self, dosed, brief, fingerprint):
         sdo.tl.fit_response(dosed, "condition", "control", "a", key_added="other", **brief)
         before = fingerprint(dosed)
-        with pytest.raises(ValueError, match="`key_added` is 'other', which is the name of another response"):
+        with pytest.raises(
+            ValueError, match="`key_added` is 'other', which is the name of another response"
+        ):
             sdo.tl.predict_response(dosed, target="a", key_added="other")
         assert fingerprint(dosed) == before
 
@@ -179,7 +191,9 @@ class TestGenes:
         sdo.tl.predict_response(answered, genes=["gene_5", "gene_2"])
         layer = answered.layers["scdiffot_predicted"]
         assert list(np.flatnonzero(np.isfinite(layer).any(axis=0))) == [1, 4]
-        everything = sdo.tl.predict_response(answered, genes=True, copy=True).layers["scdiffot_predicted"]
+        everything = sdo.tl.predict_response(answered, genes=True, copy=True).layers[
+            "scdiffot_predicted"
+        ]
         assert np.array_equal(layer[:, [1, 4]], everything[:, [1, 4]], equal_nan=True)
 
     def test_of_an_earlier_call_do_not_outlive_it(self, answered):
@@ -194,7 +208,9 @@ class TestGenes:
         pair = (lambda x: x @ loadings, lambda z: z @ loadings.T)
         sdo.tl.predict_response(answered, genes=True, decoder=pair)
         expected = answered.obsm["scdiffot_predicted"] @ answered.varm["PCs"].T
-        assert answered.layers["scdiffot_predicted"] == pytest.approx(expected, abs=1e-3, nan_ok=True)
+        assert answered.layers["scdiffot_predicted"] == pytest.approx(
+            expected, abs=1e-3, nan_ok=True
+        )
 
     def test_in_other_data_with_another_order(self, answered):
         new = answered[controls(answered), ::-1].copy()
@@ -234,7 +250,8 @@ class TestOtherData:
         new.X = {
             "counts": np.rint(np.expm1(logarithms)),
             "normalised": np.expm1(logarithms) + 0.5,
-            "scaled": (logarithms - logarithms.mean(axis=0)) / np.maximum(logarithms.std(axis=0), 1e-6),
+            "scaled": (logarithms - logarithms.mean(axis=0))
+            / np.maximum(logarithms.std(axis=0), 1e-6),
         }[scale]
         before = fingerprint(new)
         with pytest.raises(ValueError, match="`adata` X holds .*on another scale.*log1p"):
@@ -264,19 +281,27 @@ class TestOtherData:
         assert np.isfinite(predicted(new, reference=answered)).all()
 
     def test_missing_genes(self, answered, new):
-        with pytest.raises(KeyError, match="`adata` lacks 1 genes of the reference, for instance 'gene_7'"):
-            sdo.tl.predict_response(new[:, new.var_names != "gene_7"].copy(), reference=answered, project=True)
+        with pytest.raises(
+            KeyError, match="`adata` lacks 1 genes of the reference, for instance 'gene_7'"
+        ):
+            sdo.tl.predict_response(
+                new[:, new.var_names != "gene_7"].copy(), reference=answered, project=True
+            )
 
     def test_missing_representation(self, answered, new, fingerprint):
         before = fingerprint(new)
-        with pytest.raises(KeyError, match="no 'X_pca', in which the response was fitted: pass `project=True`"):
+        with pytest.raises(
+            KeyError, match="no 'X_pca', in which the response was fitted: pass `project=True`"
+        ):
             sdo.tl.predict_response(new, reference=answered)
         assert fingerprint(new) == before
 
     def test_axes_of_its_own(self, answered, new):
         sc = pytest.importorskip("scanpy")
         sc.pp.pca(new, n_comps=6)
-        with pytest.raises(ValueError, match="`adata` has a 'X_pca' with other axes than that of `reference`"):
+        with pytest.raises(
+            ValueError, match="`adata` has a 'X_pca' with other axes than that of `reference`"
+        ):
             sdo.tl.predict_response(new, reference=answered)
         assert np.isfinite(predicted(new, reference=answered, project=True)).all()
 
@@ -285,8 +310,12 @@ class TestOtherData:
         new = treated[:, ::-1].copy()
         del new.uns["scdiffot_response"]
         # products of matrices may round otherwise
-        assert predicted(new, reference=treated) == pytest.approx(predicted(treated), abs=1e-5, nan_ok=True)
-        with pytest.raises(KeyError, match="`adata` lacks the genes 'gene_1', which the response was fitted to"):
+        assert predicted(new, reference=treated) == pytest.approx(
+            predicted(treated), abs=1e-5, nan_ok=True
+        )
+        with pytest.raises(
+            KeyError, match="`adata` lacks the genes 'gene_1', which the response was fitted to"
+        ):
             sdo.tl.predict_response(new[:, new.var_names != "gene_1"].copy(), reference=treated)
 
 
@@ -294,7 +323,9 @@ class TestTargets:
     @pytest.fixture
     def two(self, treat, brief):
         adata = treat(targets=("drug", "other"), n_obs=360)
-        sdo.tl.fit_response(adata, "condition", "control", ["drug", "other"], **brief | {"n_steps": 100})
+        sdo.tl.fit_response(
+            adata, "condition", "control", ["drug", "other"], **brief | {"n_steps": 100}
+        )
         return adata
 
     def test_of_one_model_differ_and_go_their_ways(self, two):
@@ -307,7 +338,9 @@ class TestTargets:
             assert np.linalg.norm(shift - true) < 0.35 * np.linalg.norm(true)
 
     def test_must_be_named(self, two):
-        with pytest.raises(ValueError, match="`target` is missing: the model knows 'drug', 'other'"):
+        with pytest.raises(
+            ValueError, match="`target` is missing: the model knows 'drug', 'other'"
+        ):
             sdo.tl.predict_response(two)
         with pytest.raises(KeyError, match=r"`target` is 'othr', .* Did you mean 'other'\?"):
             sdo.tl.predict_response(two, target="othr")
@@ -329,7 +362,8 @@ class TestTargets:
         fit = ("condition", "control", ["weak", "strong"])
         sdo.tl.fit_response(treated, *fit, target_embedding="potency", **brief)
         shift = {
-            t: np.nanmean(predicted(treated, target=t)[:, 0]) - states[:80, 0].mean() for t in treated.uns["potency"]
+            t: np.nanmean(predicted(treated, target=t)[:, 0]) - states[:80, 0].mean()
+            for t in treated.uns["potency"]
         }
         # means of 80 cells: 0.16
         assert shift["weak"] == pytest.approx(2, abs=0.6)
@@ -357,7 +391,9 @@ class TestDoses:
         cells = controls(dosed)
         start = np.asarray(dosed.obsm["X_pca"])[cells]
         doses = (0, 0.03, 0.1, 0.3, 1, 3, 10)
-        lengths = [np.linalg.norm((predicted(dosed, dose=d)[cells] - start).mean(axis=0)) for d in doses]
+        lengths = [
+            np.linalg.norm((predicted(dosed, dose=d)[cells] - start).mean(axis=0)) for d in doses
+        ]
         assert (np.diff(lengths) > 0).all()
 
     def test_highest_is_the_default(self, dosed):
@@ -371,18 +407,26 @@ class TestDoses:
 
     def test_inverse_of_a_dose_of_no_cells(self, dosed, fingerprint):
         before = fingerprint(dosed)
-        with pytest.raises(ValueError, match="`dose` is 0.5, at which no cell of 'drug' was treated"):
+        with pytest.raises(
+            ValueError, match="`dose` is 0.5, at which no cell of 'drug' was treated"
+        ):
             sdo.tl.predict_response(dosed, inverse=True, dose=0.5)
         assert fingerprint(dosed) == before
         every = np.ones(dosed.n_obs, bool)
         assert np.isfinite(
-            sdo.tl.predict_response(dosed, inverse=True, dose=0.5, source=every, copy=True).obsm["scdiffot_untreated"]
+            sdo.tl.predict_response(dosed, inverse=True, dose=0.5, source=every, copy=True).obsm[
+                "scdiffot_untreated"
+            ]
         ).all()
 
     @pytest.mark.parametrize(
         ("dose", "error", "message"),
         [
-            (11.0, ValueError, "`dose` is 11.0: 'drug' was seen at 0.1, 1.0, 10.0; pass a dose from 0 to 10"),
+            (
+                11.0,
+                ValueError,
+                "`dose` is 11.0: 'drug' was seen at 0.1, 1.0, 10.0; pass a dose from 0 to 10",
+            ),
             (-1.0, ValueError, "`dose` is -1.0"),
             (float("nan"), ValueError, "`dose` is nan"),
             ("high", TypeError, "`dose` is a str: pass a number"),
@@ -399,7 +443,9 @@ class TestDoses:
     def test_convex_maps_know_none_between(self, treat, brief):
         adata = treat(doses=(1.0, 10.0), n_obs=240)
         sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", method="convex", **brief)
-        assert not np.array_equal(predicted(adata, dose=1.0), predicted(adata, dose=10.0), equal_nan=True)
+        assert not np.array_equal(
+            predicted(adata, dose=1.0), predicted(adata, dose=10.0), equal_nan=True
+        )
         with pytest.raises(ValueError, match="fitted to, and none between"):
             sdo.tl.predict_response(adata, dose=3.0)
 
@@ -439,7 +485,9 @@ def test_mudata(treated, brief, prefix):
     sdo.tl.predict_response(both, genes=True)
     sdo.tl.fit_response(treated, *GROUPS, **brief)
     sdo.tl.predict_response(treated, genes=True)
-    assert np.array_equal(both.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True)
+    assert np.array_equal(
+        both.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True
+    )
     layer = both["rna"].layers["scdiffot_predicted"]
     assert np.array_equal(layer, treated.layers["scdiffot_predicted"], equal_nan=True)
 
@@ -450,7 +498,9 @@ def test_backed(treated, brief, tmp_path):
     for adata in (treated, backed):
         sdo.tl.fit_response(adata, *GROUPS, **brief)
         sdo.tl.predict_response(adata)
-    assert np.array_equal(backed.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True)
+    assert np.array_equal(
+        backed.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True
+    )
     backed.file.close()
 
 
@@ -469,7 +519,11 @@ def test_errors_write_nothing(answered, fingerprint):
         ({"source": "donor == 'donor_9'"}, ValueError, "`source` selects no cell"),
         ({"source": ["nobody"]}, KeyError, "nobody"),
         ({"genes": ["gene_99"]}, KeyError, "`genes` names 'gene_99'"),
-        ({"genes": True, "inverse": True}, ValueError, "`genes` are predicted after a treatment only"),
+        (
+            {"genes": True, "inverse": True},
+            ValueError,
+            "`genes` are predicted after a treatment only",
+        ),
     ):
         with pytest.raises(error, match=message):
             sdo.tl.predict_response(answered, **options)

@@ -11,7 +11,9 @@ import pytest
 
 import scdiffot as sdo
 
-GROUPS, FEATURES, CLUSTER = (f"scdiffot_response_{name}" for name in ("subpopulations", "features", "cluster"))
+GROUPS, FEATURES, CLUSTER = (
+    f"scdiffot_response_{name}" for name in ("subpopulations", "features", "cluster")
+)
 
 
 def test_types_that_respond_alike_are_found(responded):
@@ -33,9 +35,14 @@ def test_table_of_groups(responded):
     assert table.index.tolist() == ["A", "B"]
     assert table["rank"].tolist() == [1, 2]
     predicted = responded.obs["scdiffot_effect_size"].notna()
-    assert table["n_cells"].to_dict() == responded.obs.loc[predicted, "cell_type"].value_counts().to_dict()
+    assert (
+        table["n_cells"].to_dict()
+        == responded.obs.loc[predicted, "cell_type"].value_counts().to_dict()
+    )
     by_type = responded.obs.loc[predicted].groupby("cell_type", observed=True)
-    np.testing.assert_allclose(table["effect_size"], by_type["scdiffot_effect_size"].mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        table["effect_size"], by_type["scdiffot_effect_size"].mean(), rtol=1e-6
+    )
     np.testing.assert_allclose(table["survival"], by_type["scdiffot_survival"].mean(), rtol=1e-6)
     # all cells of a type go the same way
     np.testing.assert_allclose(table["coherence"], 1, rtol=1e-6)
@@ -43,7 +50,9 @@ def test_table_of_groups(responded):
     np.testing.assert_allclose(table["survival_sd"], by_type["scdiffot_survival"].std(), rtol=1e-5)
     # cells are no replicates
     assert not [name for name in table if "_p" in name or name.endswith("_se")]
-    assert ((table["effect_low"] < table["effect_size"]) & (table["effect_size"] < table["effect_high"])).all()
+    assert (
+        (table["effect_low"] < table["effect_size"]) & (table["effect_size"] < table["effect_high"])
+    ).all()
 
 
 def test_table_of_genes(responded):
@@ -93,7 +102,9 @@ def test_representation_without_genes(responded, caplog):
     assert "Genes are left out" in caplog.text
     assert FEATURES not in responded.uns
     # encoder and decoder
-    sdo.tl.response_subpopulations(responded, groupby="cell_type", decoder=(lambda x: x / 2, lambda z: 2 * z))
+    sdo.tl.response_subpopulations(
+        responded, groupby="cell_type", decoder=(lambda x: x / 2, lambda z: 2 * z)
+    )
     table = responded.uns[FEATURES].set_index(["group", "gene"])
     assert table.loc[("A", "0"), "mean"] == pytest.approx(4, abs=0.1)
 
@@ -115,7 +126,9 @@ def test_file_and_copy(responded, tmp_path, fingerprint):
     copy.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
     for what in ("subpopulations", "features"):
-        pd.testing.assert_frame_equal(sdo.get.response(read, what), sdo.get.response(copy, what), check_dtype=False)
+        pd.testing.assert_frame_equal(
+            sdo.get.response(read, what), sdo.get.response(copy, what), check_dtype=False
+        )
     assert read.obs[CLUSTER].cat.categories.tolist() == ["1", "2"]
 
 
@@ -123,7 +136,11 @@ def test_file_and_copy(responded, tmp_path, fingerprint):
     ("options", "error", "message"),
     [
         ({"groupby": "no"}, KeyError, "`groupby` is 'no'"),
-        ({"groupby": "cell_type", "n_clusters": 2}, ValueError, "`groupby` and `n_clusters` were both given"),
+        (
+            {"groupby": "cell_type", "n_clusters": 2},
+            ValueError,
+            "`groupby` and `n_clusters` were both given",
+        ),
         ({"n_clusters": 0}, ValueError, "`n_clusters` is 0: pass at least 1"),
         ({"n_clusters": 1.5}, TypeError, "`n_clusters` is a float"),
         ({"n_clusters": 500}, ValueError, "`n_clusters` is 500, but only"),
@@ -134,7 +151,9 @@ def test_file_and_copy(responded, tmp_path, fingerprint):
 )
 def test_clear_errors_and_nothing_written(responded, options, error, message, fingerprint):
     responded.obs["name"] = pd.Categorical(["all"] * responded.n_obs)
-    responded.obs["late"] = pd.Categorical(np.where(responded.obs["treatment"] == "drug", "A", None))
+    responded.obs["late"] = pd.Categorical(
+        np.where(responded.obs["treatment"] == "drug", "A", None)
+    )
     before = fingerprint(responded)
     with pytest.raises(error, match=message):
         sdo.tl.response_subpopulations(responded, **options)
@@ -143,7 +162,9 @@ def test_clear_errors_and_nothing_written(responded, options, error, message, fi
 
 def test_nothing_predicted(responded):
     del responded.obsm["scdiffot_response"]
-    with pytest.raises(KeyError, match=r"obsm\['scdiffot_response'\] is missing: run scdiffot.tl.predict_response"):
+    with pytest.raises(
+        KeyError, match=r"obsm\['scdiffot_response'\] is missing: run scdiffot.tl.predict_response"
+    ):
         sdo.tl.response_subpopulations(responded)
 
 
@@ -152,11 +173,15 @@ def test_subpopulations_of_the_simulator_are_found_by_their_response():
     from sklearn.metrics import adjusted_rand_score
 
     adata = sdo.datasets.perturbation_response(2000)
-    sdo.tl.fit_response(adata, "condition", control="control", target="drug", context="donor", show_progress=False)
+    sdo.tl.fit_response(
+        adata, "condition", control="control", target="drug", context="donor", show_progress=False
+    )
     sdo.tl.predict_response(adata)
     sdo.tl.response_subpopulations(adata)
     control = adata.obs["condition"] == "control"
-    found = adjusted_rand_score(adata.obs.loc[control, "subpopulation"], adata.obs.loc[control, CLUSTER])
+    found = adjusted_rand_score(
+        adata.obs.loc[control, "subpopulation"], adata.obs.loc[control, CLUSTER]
+    )
     # clusters of the true responses reach 0.9: some subpopulations hold two kinds of responses
     assert found > 0.75
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")

@@ -33,7 +33,9 @@ def make_slices(bend=0.0, noise=0.2):
         placed = spots + (bend * k) * np.column_stack([np.sin(1.2 * y), np.sin(1.1 * x)])
         pose = Pose(Pose.turn(1.0 + 2 * k, reflected=k == 1).rotation, np.array([5.0 * k, -3.0]))
         positions.append(pose.apply(placed))
-    adata = ad.AnnData(np.vstack(states), obsm={"spatial": np.vstack(positions), "true": np.vstack(true)})
+    adata = ad.AnnData(
+        np.vstack(states), obsm={"spatial": np.vstack(positions), "true": np.vstack(true)}
+    )
     adata.obsm["X_pca"] = adata.X.astype(np.float32)
     adata.obs["slice"] = pd.Categorical(np.repeat(list(SIZES), list(SIZES.values())))
     return adata
@@ -61,7 +63,9 @@ def test_slices_come_to_lie_on_each_other(aligned):
 
 def test_the_middle_slice_stays_where_it_is(aligned):
     rows = (aligned.obs["slice"] == "s10").to_numpy()
-    np.testing.assert_array_equal(aligned.obsm["scdiffot_aligned"][rows], aligned.obsm["spatial"][rows])
+    np.testing.assert_array_equal(
+        aligned.obsm["scdiffot_aligned"][rows], aligned.obsm["spatial"][rows]
+    )
     assert aligned.uns["scdiffot_slices"]["params"]["reference"] == "s10"
 
 
@@ -106,9 +110,22 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
     assert row["runner_up_reflected"]
     assert row["margin"] == pytest.approx(row["score"] - row["runner_up_score"])
     assert abs(row["margin"]) < row["min_margin"]
-    assert found.table.set_index("slice").loc["flat", ["runner_up_score", "margin", "min_margin"]].isna().all()
-    message = next(record.getMessage() for record in caplog.records if "in doubt" in record.getMessage())
-    for part in ("'turned' on 'flat'", "turned by -4", "mirrored and turned by", "reflections=False", "runner_up=True"):
+    assert (
+        found.table.set_index("slice")
+        .loc["flat", ["runner_up_score", "margin", "min_margin"]]
+        .isna()
+        .all()
+    )
+    message = next(
+        record.getMessage() for record in caplog.records if "in doubt" in record.getMessage()
+    )
+    for part in (
+        "'turned' on 'flat'",
+        "turned by -4",
+        "mirrored and turned by",
+        "reflections=False",
+        "runner_up=True",
+    ):
         assert part in message
     # in the second pose, spots lie at their mirror image
     rows = (adata.obs["slice"] == "turned").to_numpy()
@@ -118,12 +135,16 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
         found.apply(second, "flat", runner_up=True)
     adata.write_h5ad(tmp_path / "a.h5ad")
     back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
-    np.testing.assert_array_equal(back.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second)
+    np.testing.assert_array_equal(
+        back.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second
+    )
     pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
 
 
 def _as_frame(adata):
-    adata.obsm["spatial"] = pd.DataFrame(adata.obsm["spatial"], index=adata.obs_names, columns=["x", "y"])
+    adata.obsm["spatial"] = pd.DataFrame(
+        adata.obsm["spatial"], index=adata.obs_names, columns=["x", "y"]
+    )
 
 
 def _as_integers(adata):
@@ -151,12 +172,15 @@ def test_other_containers_and_names(change, tmp_path):
     sdo.tl.align_slices(plain, "slice", **options)
     sdo.tl.align_slices(other, "slice", **options)
     unit = 1e6 if change is _as_integers else 1
-    np.testing.assert_allclose(other.obsm["scdiffot_aligned"] / unit, plain.obsm["scdiffot_aligned"], atol=1e-5)
+    np.testing.assert_allclose(
+        other.obsm["scdiffot_aligned"] / unit, plain.obsm["scdiffot_aligned"], atol=1e-5
+    )
     other.write_h5ad(tmp_path / "a.h5ad")
     back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
     last = back.table["slice"].iloc[-1]
     np.testing.assert_allclose(
-        back.apply(np.asarray(other.obsm["spatial"])[-60:], last), other.obsm["scdiffot_aligned"][-60:]
+        back.apply(np.asarray(other.obsm["spatial"])[-60:], last),
+        other.obsm["scdiffot_aligned"][-60:],
     )
 
 
@@ -173,7 +197,9 @@ def test_views_files_and_mudata(tmp_path):
     sdo.tl.align_slices(backed, "slice", **options)
     np.testing.assert_allclose(backed.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
     backed.file.close()
-    sdo.tl.align_slices(both, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options)
+    sdo.tl.align_slices(
+        both, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options
+    )
     np.testing.assert_allclose(both.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
 
 
@@ -241,12 +267,16 @@ def test_apply_and_invert(aligned):
 @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
 def test_nonrigid_alignment_survives_a_file(tmp_path):
     adata = make_slices(bend=0.25, noise=0.1)
-    sdo.tl.align_slices(adata, "slice", "s9", method="nonrigid", key_added="bent", show_progress=False)
+    sdo.tl.align_slices(
+        adata, "slice", "s9", method="nonrigid", key_added="bent", show_progress=False
+    )
     sdo.tl.align_slices(adata, "slice", "s9", key_added="stiff", show_progress=False)
     table = sdo.get.alignment(adata, key="bent").table
     assert table["deformed"].any()
     assert not table["deformed"].iloc[0]
-    assert _spread(adata, adata.obsm["bent_aligned"]) < 0.85 * _spread(adata, adata.obsm["stiff_aligned"])
+    assert _spread(adata, adata.obsm["bent_aligned"]) < 0.85 * _spread(
+        adata, adata.obsm["stiff_aligned"]
+    )
     adata.write_h5ad(tmp_path / "a.h5ad")
     adata.write_zarr(tmp_path / "a.zarr")
     for back in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
@@ -255,7 +285,9 @@ def test_nonrigid_alignment_survives_a_file(tmp_path):
             rows = (back.obs["slice"] == name).to_numpy()
             placed = found.apply(back.obsm["spatial"][rows], name)
             np.testing.assert_allclose(placed, adata.obsm["bent_aligned"][rows])
-            np.testing.assert_allclose(found.invert(placed, name), back.obsm["spatial"][rows], atol=1e-6)
+            np.testing.assert_allclose(
+                found.invert(placed, name), back.obsm["spatial"][rows], atol=1e-6
+            )
 
 
 def test_spots_of_no_slice_are_nan():
@@ -280,7 +312,12 @@ def test_slices_that_have_nothing_in_common_are_reported(caplog):
 @pytest.mark.parametrize(
     ("change", "arguments", "error", "message"),
     [
-        (None, {"method": "elastic"}, ValueError, "`method` is 'elastic': pass one of 'rigid', 'nonrigid'"),
+        (
+            None,
+            {"method": "elastic"},
+            ValueError,
+            "`method` is 'elastic': pass one of 'rigid', 'nonrigid'",
+        ),
         (None, {"reference": "s1"}, KeyError, "`reference` is 's1', which is no slice"),
         (None, {"library_key": "slide"}, KeyError, "`library_key` is 'slide'"),
         (None, {"use_rep": "X_none"}, KeyError, "`use_rep`"),
@@ -314,7 +351,9 @@ def test_errors_leave_the_data_alone(change, arguments, error, message):
     elif change == "states":
         adata.obsm["X_pca"] = adata.obsm["X_pca"].astype(np.float64) * 1e160
     elif change == "names":
-        adata.obs["slice"] = pd.Categorical([1 if name == "s9" else "1" for name in adata.obs["slice"]])
+        adata.obs["slice"] = pd.Categorical(
+            [1 if name == "s9" else "1" for name in adata.obs["slice"]]
+        )
     elif change == "few":
         adata = adata[118:].copy()
     elif change == "missing":
@@ -326,7 +365,9 @@ def test_errors_leave_the_data_alone(change, arguments, error, message):
 
 
 def test_no_alignment_to_read():
-    with pytest.raises(KeyError, match=r"no adata.uns\['scdiffot_slices'\]: run scdiffot.tl.align_slices"):
+    with pytest.raises(
+        KeyError, match=r"no adata.uns\['scdiffot_slices'\]: run scdiffot.tl.align_slices"
+    ):
         sdo.get.alignment(make_slices())
 
 

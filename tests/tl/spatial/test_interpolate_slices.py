@@ -20,7 +20,9 @@ def make_slices(seed: int = 0) -> ad.AnnData:
     name = np.repeat(list(COUNTS), list(COUNTS.values()))
     k = pd.Categorical(name).codes
     place = rng.uniform(size=(len(name), 2)) * [3, 1]
-    states = np.c_[np.sin(place[:, 0]), np.cos(2 * place[:, 0]), place[:, 1]] + 0.05 * rng.normal(size=(len(name), 3))
+    states = np.c_[np.sin(place[:, 0]), np.cos(2 * place[:, 0]), place[:, 1]] + 0.05 * rng.normal(
+        size=(len(name), 3)
+    )
     obs = pd.DataFrame(
         {
             "slice": pd.Categorical(name),
@@ -80,7 +82,9 @@ def test_nearer_to_the_truth_than_either_slice():
     made = between(adata, names=("a", "c"))
 
     def distance(other):
-        return joint_distance(other.obsm["spatial"], other.obsm["X_pca"], true.obsm["spatial"], true.obsm["X_pca"])
+        return joint_distance(
+            other.obsm["spatial"], other.obsm["X_pca"], true.obsm["spatial"], true.obsm["X_pca"]
+        )
 
     copies = [adata[adata.obs["slice"] == name] for name in "ac"]
     assert distance(made) < min(distance(copy) for copy in copies)
@@ -92,7 +96,9 @@ def test_depths_choose_the_slices_around(slices):
     assert made.uns["interpolation"]["between"] == ["b", "c"]
     assert made.n_obs == 90
     assert made.obs["weight"].sum() == pytest.approx(1)
-    same = between(slices, 20, names, depth={"a": 0, "b": 10, "c": 30}, mass={"a": 5, "b": 1, "c": 3})
+    same = between(
+        slices, 20, names, depth={"a": 0, "b": 10, "c": 30}, mass={"a": 5, "b": 1, "c": 3}
+    )
     np.testing.assert_allclose(same.obsm["spatial"], made.obsm["spatial"])
     assert same.obs["weight"].sum() == pytest.approx(2)
     listed = between(slices, 1.5, ["a", "b", "c"])
@@ -196,7 +202,9 @@ def test_bad_input(slices, options, error, message):
 
 
 def test_labels_become_columns_of_a_file(slices, tmp_path):
-    slices.obs["layer"] = slices.obs["layer"].astype(str).replace("outer", "T/NK").astype("category")
+    slices.obs["layer"] = (
+        slices.obs["layer"].astype(str).replace("outer", "T/NK").astype("category")
+    )
     made = between(slices, cell_keys="layer", n_obs=20)
     made.write_h5ad(tmp_path / "a.h5ad")
     columns = ad.read_h5ad(tmp_path / "a.h5ad").obsm["layer_probability"].columns
@@ -205,7 +213,9 @@ def test_labels_become_columns_of_a_file(slices, tmp_path):
     for name in ("", ".", "T|NK"):
         first = next(c for c in slices.obs["layer"].cat.categories if c != "T/NK")
         slices.obs["wrong"] = slices.obs["layer"].cat.rename_categories({first: name})
-        with pytest.raises(ValueError, match=r"`cell_keys` obs\['wrong'\] has the labels .*rename them"):
+        with pytest.raises(
+            ValueError, match=r"`cell_keys` obs\['wrong'\] has the labels .*rename them"
+        ):
             between(slices, cell_keys="wrong")
 
 

@@ -28,9 +28,15 @@ def _layers(n: int = 400, n_slices: int = 1, n_layers: int = 3, seed: int = 0) -
     means[:, 3:] = 0
     states = means[layer] + rng.normal(size=(len(xy), 12))
     for i in range(n_slices):
-        xy[code == i] = xy[code == i] @ np.array([[np.cos(i), -np.sin(i)], [np.sin(i), np.cos(i)]]) * 10.0**i + i
+        xy[code == i] = (
+            xy[code == i] @ np.array([[np.cos(i), -np.sin(i)], [np.sin(i), np.cos(i)]]) * 10.0**i
+            + i
+        )
     obs = pd.DataFrame(
-        {"slice": pd.Categorical([f"s{c}" for c in code]), "layer": pd.Categorical(layer.astype(str))},
+        {
+            "slice": pd.Categorical([f"s{c}" for c in code]),
+            "layer": pd.Categorical(layer.astype(str)),
+        },
         index=[f"spot{i}" for i in range(len(xy))],
     )
     return ad.AnnData(states.astype(np.float32), obs=obs, obsm={"spatial": xy, "X_pca": states})
@@ -76,7 +82,9 @@ def test_names_go_by_size_and_probabilities_fit(tissue):
 
 
 def test_seeds_agree(tissue):
-    labels = [sdo.tl.spatial_domains(tissue, 4, rng=seed, copy=True).obs[DOMAIN] for seed in (0, 1, 2)]
+    labels = [
+        sdo.tl.spatial_domains(tissue, 4, rng=seed, copy=True).obs[DOMAIN] for seed in (0, 1, 2)
+    ]
     assert min(adjusted_rand_score(labels[0], other) for other in labels[1:]) > 0.97
     again = sdo.tl.spatial_domains(tissue, 4, rng=0, copy=True).obs[DOMAIN]
     assert (again == labels[0]).all()
@@ -160,7 +168,9 @@ def _forget(adata: ad.AnnData) -> None:
         (None, {"refine": 1, "library_key": "section"}, KeyError, "`library_key` is 'section'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(tissue, spoil, options, error, message, fingerprint):
+def test_what_cannot_be_used_is_refused_and_nothing_written(
+    tissue, spoil, options, error, message, fingerprint
+):
     if spoil is not None:
         spoil(tissue)
     before = fingerprint(tissue)
@@ -195,6 +205,8 @@ def test_layers_of_the_cortex():
     for seed in range(2):
         sdo.tl.spatial_domains(adata, 4, rng=seed)
         by_slice = adata.obs.groupby("slice", observed=True)
-        scores.append(np.mean([adjusted_rand_score(part["label"], part[DOMAIN]) for _, part in by_slice]))
+        scores.append(
+            np.mean([adjusted_rand_score(part["label"], part[DOMAIN]) for _, part in by_slice])
+        )
     assert min(scores) > 0.75
     assert np.ptp(scores) <= 0.03

@@ -34,7 +34,9 @@ def _tissue(n: int = 200) -> ad.AnnData:
         },
         index=[f"spot{i}" for i in range(2 * n)],
     )
-    return ad.AnnData(sparse.csr_matrix(values), obs=obs, var=pd.DataFrame(index=names), obsm={"spatial": xy})
+    return ad.AnnData(
+        sparse.csr_matrix(values), obs=obs, var=pd.DataFrame(index=names), obsm={"spatial": xy}
+    )
 
 
 def _moran(x: np.ndarray, positions: np.ndarray) -> float:
@@ -48,7 +50,10 @@ def _moran(x: np.ndarray, positions: np.ndarray) -> float:
 def test_a_graph_across_slices_is_logged(tool, caplog):
     adata = _tissue(60)
     adata.obsm["X_spatial"] = adata.X.toarray()
-    tool(adata, **({"n_domains": 2, "n_init": 1, "refine": 1} if tool is sdo.tl.spatial_domains else {}))
+    tool(
+        adata,
+        **({"n_domains": 2, "n_init": 1, "refine": 1} if tool is sdo.tl.spatial_domains else {}),
+    )
     assert "All spots are taken as one slice, but spots of different obs['slice']" in caplog.text
 
 
@@ -58,9 +63,13 @@ def test_names_of_slices_become_columns_of_a_file(tmp_path):
     sdo.tl.spatial_genes(adata, library_key="slice")
     assert {"moran_i_a|b", "moran_i_."} <= set(adata.uns[TABLE].columns)
     adata.write_h5ad(tmp_path / "a.h5ad")
-    pd.testing.assert_frame_equal(ad.read_h5ad(tmp_path / "a.h5ad").uns[TABLE], adata.uns[TABLE], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        ad.read_h5ad(tmp_path / "a.h5ad").uns[TABLE], adata.uns[TABLE], check_dtype=False
+    )
     adata.obs["slice"] = adata.obs["slice"].cat.rename_categories({".": "a|b"})
-    with pytest.raises(ValueError, match="`library_key` obs\\['slice'\\] has the slices 'a/b', 'a|b'"):
+    with pytest.raises(
+        ValueError, match="`library_key` obs\\['slice'\\] has the slices 'a/b', 'a|b'"
+    ):
         sdo.tl.spatial_genes(adata, library_key="slice")
 
 
@@ -81,9 +90,12 @@ def test_patterns_come_first(dense, fingerprint):
     values, first = adata.to_df(), (adata.obs["slice"] == "s0").to_numpy()
     for gene in ("gradient", "none3"):
         parts = [
-            _moran(values.loc[rows, gene].to_numpy(float), adata.obsm["spatial"][rows]) for rows in (first, ~first)
+            _moran(values.loc[rows, gene].to_numpy(float), adata.obsm["spatial"][rows])
+            for rows in (first, ~first)
         ]
-        np.testing.assert_allclose(by_gene.loc[gene, ["moran_i_s0", "moran_i_s1"]].to_numpy(float), parts, rtol=1e-4)
+        np.testing.assert_allclose(
+            by_gene.loc[gene, ["moran_i_s0", "moran_i_s1"]].to_numpy(float), parts, rtol=1e-4
+        )
         assert by_gene.loc[gene, "moran_i"] == pytest.approx(np.mean(parts), rel=1e-4)
     assert np.isnan(by_gene.loc["half", "moran_i_s1"])
     assert by_gene.loc["half", "moran_i"] == by_gene.loc["half", "moran_i_s0"]
@@ -109,7 +121,9 @@ def test_no_domains_no_markers(tmp_path):
     sdo.tl.spatial_genes(adata)
     assert list(adata.uns[TABLE].columns) == ["gene", "moran_i", "pval", "pval_adj"]
     adata.write_h5ad(tmp_path / "tissue.h5ad")
-    pd.testing.assert_frame_equal(ad.read_h5ad(tmp_path / "tissue.h5ad").uns[TABLE], adata.uns[TABLE])
+    pd.testing.assert_frame_equal(
+        ad.read_h5ad(tmp_path / "tissue.h5ad").uns[TABLE], adata.uns[TABLE]
+    )
 
 
 # what squidpy itself warns of
@@ -123,7 +137,9 @@ def test_squidpy_finds_the_same():
     own, theirs = adata.uns[TABLE].set_index("gene"), adata.uns["moranI"]
     np.testing.assert_allclose(own["moran_i"], theirs.loc[own.index, "I"], atol=1e-5)
     above = own["moran_i"] > 0
-    np.testing.assert_allclose(own["pval"][above], theirs.loc[own.index[above], "pval_norm"], atol=1e-4)
+    np.testing.assert_allclose(
+        own["pval"][above], theirs.loc[own.index[above], "pval_norm"], atol=1e-4
+    )
 
 
 def _counts(adata: ad.AnnData) -> None:
@@ -148,7 +164,9 @@ def _constant(adata: ad.AnnData) -> None:
         (None, {"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
+def test_what_cannot_be_used_is_refused_and_nothing_written(
+    spoil, options, error, message, fingerprint
+):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)

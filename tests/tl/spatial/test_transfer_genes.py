@@ -54,7 +54,9 @@ def test_scores_are_of_genes_that_took_no_part(pair):
     assert scores["error"].mean() < scores["error_nearest"].mean() < 1
     # values of a gene that is held out must not reach its prediction
     wrong = adata.copy()
-    wrong.X[:, wrong.var_names.get_indexer(scores["gene"])] = np.random.default_rng(0).random((adata.n_obs, 8))
+    wrong.X[:, wrong.var_names.get_indexer(scores["gene"])] = np.random.default_rng(0).random(
+        (adata.n_obs, 8)
+    )
     sdo.tl.transfer_genes(wrong, reference, n_neighbors=20)
     assert abs(wrong.uns["scdiffot_transfer"]["scores"]["correlation"].mean()) < 0.2
 
@@ -76,19 +78,30 @@ def test_units_of_the_platforms_do_not_matter(pair):
     scaled.X = scaled.X * np.float32(7)
     sdo.tl.transfer_genes(scaled, reference)
     np.testing.assert_allclose(
-        scaled.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"], rtol=1e-3, atol=1e-3
+        scaled.obsm["scdiffot_transferred"],
+        adata.obsm["scdiffot_transferred"],
+        rtol=1e-3,
+        atol=1e-3,
     )
 
 
 def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     adata, reference = pair
     before = fingerprint(adata), fingerprint(reference)
-    options = {"genes": ["gene50", "gene3"], "n_held_out": 4, "rng": 3, "key_added": "map", "copy": True}
+    options = {
+        "genes": ["gene50", "gene3"],
+        "n_held_out": 4,
+        "rng": 3,
+        "key_added": "map",
+        "copy": True,
+    }
     first = sdo.tl.transfer_genes(adata, reference, **options)
     second = sdo.tl.transfer_genes(adata, reference, **options)
     assert (fingerprint(adata), fingerprint(reference)) == before
     assert sorted(first.obsm["map_transferred"].columns) == ["gene3", "gene50"]
-    pd.testing.assert_frame_equal(first.uns["map_transfer"]["scores"], second.uns["map_transfer"]["scores"])
+    pd.testing.assert_frame_equal(
+        first.uns["map_transfer"]["scores"], second.uns["map_transfer"]["scores"]
+    )
     none = sdo.tl.transfer_genes(adata, reference, n_held_out=0, copy=True)
     assert len(none.uns["scdiffot_transfer"]["scores"]) == 0
 
@@ -99,7 +112,9 @@ def test_columns_come_in_the_order_asked(pair, container):
     reference.X = container(reference.X)
     every = sdo.tl.transfer_genes(adata, reference, copy=True).obsm["scdiffot_transferred"]
     genes = ["gene57", "gene41", "gene50", "gene44"]
-    chosen = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm["scdiffot_transferred"]
+    chosen = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm[
+        "scdiffot_transferred"
+    ]
     assert chosen.columns.tolist() == genes
     np.testing.assert_allclose(chosen, every[genes], rtol=1e-6)
 
@@ -109,13 +124,20 @@ def test_result_can_be_written(pair, tmp_path):
     sdo.tl.transfer_genes(adata, reference, spatial_key="spatial")
     adata.write_h5ad(tmp_path / "adata.h5ad")
     again = ad.read_h5ad(tmp_path / "adata.h5ad")
-    pd.testing.assert_frame_equal(again.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"])
+    pd.testing.assert_frame_equal(
+        again.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"]
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "options", "error", "message"),
     [
-        (lambda a, r: setattr(a, "var_names", [f"x{i}" for i in range(40)]), {}, ValueError, "share 0 genes"),
+        (
+            lambda a, r: setattr(a, "var_names", [f"x{i}" for i in range(40)]),
+            {},
+            ValueError,
+            "share 0 genes",
+        ),
         (
             lambda a, r: setattr(a, "var_names", [f"GENE{i}" for i in range(40)]),
             {},
@@ -130,7 +152,12 @@ def test_result_can_be_written(pair, tmp_path):
         ),
         (lambda a, r: setattr(a, "X", np.rint(a.X)), {}, ValueError, "holds counts"),
         (lambda a, r: None, {"genes": ["gene99"]}, KeyError, "`genes` names 'gene99'"),
-        (lambda a, r: None, {"genes": ["gene50", "gene41", "gene50"]}, ValueError, "names a gene twice: 'gene50'"),
+        (
+            lambda a, r: None,
+            {"genes": ["gene50", "gene41", "gene50"]},
+            ValueError,
+            "names a gene twice: 'gene50'",
+        ),
         (
             lambda a, r: setattr(r, "var_names", ["gene50", *r.var_names[1:]]),
             {"genes": ["gene50"]},
@@ -139,7 +166,12 @@ def test_result_can_be_written(pair, tmp_path):
         ),
         (lambda a, r: None, {"layer": "log"}, KeyError, "`layer` is 'log'"),
         (lambda a, r: None, {"use_rep": "X_pca"}, KeyError, "`use_rep` is 'X_pca'"),
-        (lambda a, r: a.obsm.update(X_states=np.ones((150, 2))), {"use_rep": "X_states"}, ValueError, "in one space"),
+        (
+            lambda a, r: a.obsm.update(X_states=np.ones((150, 2))),
+            {"use_rep": "X_states"},
+            ValueError,
+            "in one space",
+        ),
         (lambda a, r: None, {"spatial_weight": 1}, ValueError, "`spatial_weight` is 1"),
         (lambda a, r: None, {"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),
         (lambda a, r: None, {"n_held_out": 2.5}, TypeError, "`n_held_out` is a float"),

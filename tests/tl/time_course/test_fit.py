@@ -17,7 +17,11 @@ FIELDS = ("velocity", "flow", "score")
 def test_writes_what_it_says_and_nothing_else(course, quick, fingerprint):
     before = fingerprint(course)
     assert sdo.tl.fit(course, "time", **quick) is None
-    assert set(course.obsm) == {"X_pca", "scdiffot_fingerprint", *(f"scdiffot_{name}" for name in FIELDS)}
+    assert set(course.obsm) == {
+        "X_pca",
+        "scdiffot_fingerprint",
+        *(f"scdiffot_{name}" for name in FIELDS),
+    }
     assert set(course.obs) - set(before["columns"]) == {"scdiffot_growth", "scdiffot_potential"}
     assert set(course.uns) == {"scdiffot"}
     assert {"params", "history", "state", "version", "digest"} == set(course.uns["scdiffot"])
@@ -54,7 +58,10 @@ def test_order_of_cells_does_not_matter_to_where_results_go(course, quick):
     name = course.obs_names[7]
     cell = course[[name]]
     np.testing.assert_allclose(
-        cell.obsm["scdiffot_velocity"], model.drift(cell.obsm["X_pca"], cell.obs["time"].iloc[0]), rtol=1e-5, atol=1e-6
+        cell.obsm["scdiffot_velocity"],
+        model.drift(cell.obsm["X_pca"], cell.obs["time"].iloc[0]),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
@@ -88,7 +95,9 @@ def test_held_out_cells_get_values_but_teach_nothing(course, quick):
     changed.obsm["X_pca"][changed.obs["time"] == 1] += 100
     sdo.tl.fit(changed, "time", held_out=1, **quick)
     kept = course.obs["time"] != 1
-    np.testing.assert_array_equal(changed.obsm["scdiffot_flow"][kept], course.obsm["scdiffot_flow"][kept])
+    np.testing.assert_array_equal(
+        changed.obsm["scdiffot_flow"][kept], course.obsm["scdiffot_flow"][kept]
+    )
 
 
 def test_seeds(course, quick):
@@ -115,10 +124,17 @@ def test_equivariance(course, quick, scale, unit):
     for name in ("velocity", "flow"):
         found = other.obsm[f"scdiffot_{name}"] * unit / scale
         np.testing.assert_allclose(found, course.obsm[f"scdiffot_{name}"], **tolerance)
-    np.testing.assert_allclose(other.obsm["scdiffot_score"] * scale, course.obsm["scdiffot_score"], **tolerance)
-    np.testing.assert_allclose(other.obs["scdiffot_growth"] * unit, course.obs["scdiffot_growth"], **tolerance)
     np.testing.assert_allclose(
-        other.obs["scdiffot_potential"] - 3 * np.log(scale), course.obs["scdiffot_potential"], rtol=0, atol=0.05
+        other.obsm["scdiffot_score"] * scale, course.obsm["scdiffot_score"], **tolerance
+    )
+    np.testing.assert_allclose(
+        other.obs["scdiffot_growth"] * unit, course.obs["scdiffot_growth"], **tolerance
+    )
+    np.testing.assert_allclose(
+        other.obs["scdiffot_potential"] - 3 * np.log(scale),
+        course.obs["scdiffot_potential"],
+        rtol=0,
+        atol=0.05,
     )
 
 
@@ -133,7 +149,10 @@ def test_equivariance_with_everything_chosen(course, quick):
     assert second.sigma == pytest.approx(first.sigma * 1e6 / 60**0.5, rel=1e-3)
     assert second.alpha == pytest.approx(first.alpha * 1e12, rel=1e-3)
     np.testing.assert_allclose(
-        other.obsm["scdiffot_velocity"] * 60 / 1e6, course.obsm["scdiffot_velocity"], rtol=2e-2, atol=2e-2
+        other.obsm["scdiffot_velocity"] * 60 / 1e6,
+        course.obsm["scdiffot_velocity"],
+        rtol=2e-2,
+        atol=2e-2,
     )
 
 
@@ -170,11 +189,15 @@ def test_containers_do_not_matter(course, quick):
 def test_backed(course, quick, tmp_path):
     course.write_h5ad(tmp_path / "course.h5ad")
     backed = ad.read_h5ad(tmp_path / "course.h5ad", backed="r+")
-    with pytest.raises(ValueError, match=r"`copy=True` needs `adata` in memory: pass adata.to_memory\(\)"):
+    with pytest.raises(
+        ValueError, match=r"`copy=True` needs `adata` in memory: pass adata.to_memory\(\)"
+    ):
         sdo.tl.fit(backed, "time", use_rep="X", copy=True, **quick)
     sdo.tl.fit(backed, "time", use_rep="X", **quick)
     sdo.tl.fit(course, "time", use_rep="X", **quick)
-    np.testing.assert_array_equal(backed.obsm["scdiffot_velocity"], course.obsm["scdiffot_velocity"])
+    np.testing.assert_array_equal(
+        backed.obsm["scdiffot_velocity"], course.obsm["scdiffot_velocity"]
+    )
     assert sdo.tl.simulate(backed, t0=0, n_particles=5).states.shape[1:] == (5, 3)
     backed.file.close()
 
@@ -188,12 +211,16 @@ def test_mudata(mdata, course, quick):
     paths = sdo.tl.simulate(mdata, 0, n_particles=4)
     assert paths.states.shape[1:] == (4, 3)
     assert sdo.tl.interpolate(mdata, 0.5).obsm["X_pca"].shape[1] == 3
-    assert sdo.tl.fit(mdata, "rna:time", use_rep="rna:pca", copy=True, key_added="b", **quick).uns["b"]
+    assert sdo.tl.fit(mdata, "rna:time", use_rep="rna:pca", copy=True, key_added="b", **quick).uns[
+        "b"
+    ]
 
 
 def test_labels_with_a_map(course, quick):
     sdo.tl.fit(course, "time", **quick)
-    sdo.tl.fit(course, "label", time_map={"day0": 0, "day1": 1, "day2": 2}, key_added="mapped", **quick)
+    sdo.tl.fit(
+        course, "label", time_map={"day0": 0, "day1": 1, "day2": 2}, key_added="mapped", **quick
+    )
     np.testing.assert_array_equal(course.obsm["mapped_velocity"], course.obsm["scdiffot_velocity"])
     paths = sdo.tl.simulate(course, "day0", t1="day1", key="mapped")
     assert (paths.times[0], paths.times[-1]) == (0, 1)

@@ -49,19 +49,49 @@ def _unchanged(adata):
     ("spoil", "time_key", "options", "error", "message"),
     [
         (_unchanged, "tim", {}, KeyError, r"`time_key` is 'tim', .* Did you mean 'time'\?"),
-        (_unchanged, "time", {"use_rep": "X_pac"}, KeyError, r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?"),
+        (
+            _unchanged,
+            "time",
+            {"use_rep": "X_pac"},
+            KeyError,
+            r"`use_rep` is 'X_pac', .* Did you mean 'X_pca'\?",
+        ),
         (_unchanged, "time", {"growth_prior": "no"}, KeyError, "`growth_prior` is 'no'"),
         (_unchanged, "time", {"held_out": 5}, KeyError, "`held_out` is 5"),
-        (_without_time_point, "time", {}, ValueError, "has 1 time point: dynamics need at least two"),
+        (
+            _without_time_point,
+            "time",
+            {},
+            ValueError,
+            "has 1 time point: dynamics need at least two",
+        ),
         (_few_cells, "time", {}, ValueError, r"fewer than 10 cells: 9 \(3 cells\)"),
         (_nan_state, "time", {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
         (_inf_state, "time", {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
         (_nan_time, "time", {}, ValueError, "`time_key` .* is NaN in 1 of"),
         (_inf_time, "time", {}, ValueError, "`time_key` .* has infinite times"),
         (_unchanged, "label", {}, ValueError, "labels that are no numbers .* pass `time_map`"),
-        (_unchanged, "time", {"mass": {0: 0, 1: 1, 2: 1}}, ValueError, "`mass` holds 0: pass positive"),
-        (_unchanged, "time", {"mass": {0: -1, 1: 1, 2: 1}}, ValueError, "`mass` holds -1: pass positive"),
-        (_duplicated, "time", {}, ValueError, r"duplicated obs names, for instance 'same': .*obs_names_make_unique"),
+        (
+            _unchanged,
+            "time",
+            {"mass": {0: 0, 1: 1, 2: 1}},
+            ValueError,
+            "`mass` holds 0: pass positive",
+        ),
+        (
+            _unchanged,
+            "time",
+            {"mass": {0: -1, 1: 1, 2: 1}},
+            ValueError,
+            "`mass` holds -1: pass positive",
+        ),
+        (
+            _duplicated,
+            "time",
+            {},
+            ValueError,
+            r"duplicated obs names, for instance 'same': .*obs_names_make_unique",
+        ),
         (_constant, "time", {}, ValueError, "is the same in all cells"),
         (_unchanged, "time", {"sigma": -1.0}, ValueError, "`sigma` is -1.0"),
         (_unchanged, "time", {"sigma": "big"}, ValueError, "`sigma` is 'big'"),
@@ -73,10 +103,18 @@ def _unchanged(adata):
         (_unchanged, "time", {"rng": "seed"}, TypeError, "`rng` is a str"),
         (_unchanged, "time", {"rng": -1}, ValueError, "`rng` is -1"),
         (_unchanged, "time", {"key_added": "a/b"}, ValueError, "`key_added` is 'a/b'"),
-        (_unchanged, "time", {"key_added": "pca"}, ValueError, "holds something that is not a fit: name another"),
+        (
+            _unchanged,
+            "time",
+            {"key_added": "pca"},
+            ValueError,
+            "holds something that is not a fit: name another",
+        ),
     ],
 )
-def test_bad_input_leaves_everything_untouched(course, quick, fingerprint, spoil, time_key, options, error, message):
+def test_bad_input_leaves_everything_untouched(
+    course, quick, fingerprint, spoil, time_key, options, error, message
+):
     course.uns["pca"] = {"variance": np.ones(3)}
     spoil(course)
     before = fingerprint(course)

@@ -36,7 +36,9 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def test_scalars_of_numpy_are_numbers(course, quick):
     plain = {name: value.item() for name, value in SCALARS.items()}
-    one, other = (sdo.tl.fit(course, "time", **quick | options, copy=True) for options in (SCALARS, plain))
+    one, other = (
+        sdo.tl.fit(course, "time", **quick | options, copy=True) for options in (SCALARS, plain)
+    )
     np.testing.assert_array_equal(one.obsm["scdiffot_velocity"], other.obsm["scdiffot_velocity"])
     assert one.uns["scdiffot"]["state"]["config"] == other.uns["scdiffot"]["state"]["config"]
 
@@ -44,7 +46,11 @@ def test_scalars_of_numpy_are_numbers(course, quick):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"learning_rate": 0}, ValueError, "`learning_rate` is 0: pass a number above 0, and at most 1"),
+        (
+            {"learning_rate": 0},
+            ValueError,
+            "`learning_rate` is 0: pass a number above 0, and at most 1",
+        ),
         ({"learning_rate": -1}, ValueError, "`learning_rate` is -1"),
         ({"learning_rate": 1e4}, ValueError, "`learning_rate` is 10000"),
         ({"learning_rate": np.nan}, ValueError, "`learning_rate` is nan"),
@@ -84,7 +90,9 @@ def test_all_functions_with_a_device_refuse_others(device, treated, fingerprint)
     before = fingerprint(treated)
     calls = [
         lambda: sdo.tl.fit_response(treated, "condition", "control", "drug", device=device),
-        lambda: sdo.tl.evaluate_response(treated, "condition", "control", target="drug", device=device),
+        lambda: sdo.tl.evaluate_response(
+            treated, "condition", "control", target="drug", device=device
+        ),
         lambda: sdo.pp.autoencoder(treated, 2, device=device),
     ]
     for call in calls:
@@ -153,7 +161,9 @@ def test_isolated_cells_change_nothing_for_others(value):
     states = [rng.normal(size=(60, 3)) + [t, 0, 0] for t in (0.0, 1.0, 2.0)]
     wild = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
     config = FitConfig(n_steps=30, n_corrections=1, n_correction_steps=10, sigma=0.2)
-    one, other = (fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0] for s in (states, wild))
+    one, other = (
+        fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0] for s in (states, wild)
+    )
     np.testing.assert_array_equal(one.drift(states[1], 1.0), other.drift(states[1], 1.0))
     assert np.isfinite(other.drift(wild[1], 1.0)).all()
 
@@ -170,7 +180,9 @@ def test_wild_cell_is_named_and_counts_in_the_mass(course, quick, caplog):
     cosines = _cosines(*(a.obsm["scdiffot_velocity"][others] for a in (course, wild)))
     assert cosines.mean() > 0.97
     for name in ("masses", "mass_folds"):
-        np.testing.assert_array_equal(wild.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name])
+        np.testing.assert_array_equal(
+            wild.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
+        )
 
 
 def test_wild_cell_does_not_move_responses(treated, brief, caplog):

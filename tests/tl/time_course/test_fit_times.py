@@ -20,12 +20,17 @@ def _fit(quick, times, **options):
 
 
 def _results(adata):
-    arrays = {name: np.asarray(adata.obsm[f"scdiffot_{name}"]) for name in ("velocity", "flow", "score")}
-    return arrays | {name: adata.obs[f"scdiffot_{name}"].to_numpy() for name in ("growth", "potential")}
+    arrays = {
+        name: np.asarray(adata.obsm[f"scdiffot_{name}"]) for name in ("velocity", "flow", "score")
+    }
+    return arrays | {
+        name: adata.obs[f"scdiffot_{name}"].to_numpy() for name in ("growth", "potential")
+    }
 
 
 @pytest.mark.parametrize(
-    "start", [20240101, pytest.param(1e9, marks=pytest.mark.slow), pytest.param(-5, marks=pytest.mark.slow)]
+    "start",
+    [20240101, pytest.param(1e9, marks=pytest.mark.slow), pytest.param(-5, marks=pytest.mark.slow)],
 )
 def test_the_origin_of_time_does_not_matter(quick, start):
     steps = [0.0, 1.0, 2.5]
@@ -41,9 +46,14 @@ def test_the_origin_of_time_does_not_matter(quick, start):
         sdo.tl.regulation(adata, per_time=True, decoder=(lambda x: x, lambda z: z))
         sdo.tl.validate(adata, times=origin + 1, show_progress=False)
     np.testing.assert_array_equal(far.obsm["scdiffot_fate"], near.obsm["scdiffot_fate"])
-    mid = [sdo.tl.interpolate(a, origin + 0.5).obsm["X_pca"] for a, origin in ((near, 0), (far, start))]
+    mid = [
+        sdo.tl.interpolate(a, origin + 0.5).obsm["X_pca"] for a, origin in ((near, 0), (far, start))
+    ]
     np.testing.assert_array_equal(mid[1], mid[0])
-    validations = [a.uns["scdiffot"]["validation"].drop(columns="time").reset_index(drop=True) for a in (near, far)]
+    validations = [
+        a.uns["scdiffot"]["validation"].drop(columns="time").reset_index(drop=True)
+        for a in (near, far)
+    ]
     pd.testing.assert_frame_equal(validations[1], validations[0])
     # times are compared by their intervals, not by their size
     assert set(sdo.get.regulation(far, time=start + 1, all=True)["time"]) == {start + 1}
@@ -60,7 +70,9 @@ def test_the_unit_of_time_scales_the_rates(quick):
     days = _results(_fit(quick, [0, 1, 2.5], alpha=1.0))
     hours = _results(_fit(quick | {"sigma": quick["sigma"] / 24**0.5}, [0, 24, 60], alpha=1.0))
     for name, unit in (("velocity", 24), ("flow", 24), ("growth", 24), ("score", 1)):
-        np.testing.assert_allclose(unit * hours[name], days[name], rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            unit * hours[name], days[name], rtol=1e-4, atol=1e-5, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "Float64", "str", "category"])
@@ -70,13 +82,19 @@ def test_the_type_of_the_column_may_change_after_the_fit(quick, dtype):
     sdo.tl.sta_forward(adata, CELLS, source=0.1, n_trajectories=20, show_progress=False)
     fate = adata.obsm["scdiffot_fate"].copy()
     adata.obs["time"] = adata.obs["time"].astype(dtype)
-    np.testing.assert_array_equal(sdo.tl.simulate(adata, 0.1, t1=np.float32(1.9)).states, paths.states)
+    np.testing.assert_array_equal(
+        sdo.tl.simulate(adata, 0.1, t1=np.float32(1.9)).states, paths.states
+    )
     sdo.tl.sta_forward(adata, CELLS, source=np.float32(0.1), n_trajectories=20, show_progress=False)
     np.testing.assert_array_equal(adata.obsm["scdiffot_fate"], fate)
 
 
 def test_dates_keep_their_masses(quick):
-    adata = _fit(quick, [20240101, 20240103, 20240106], mass={20240101: 1, "20240103": 2, np.float64(20240106): 5})
+    adata = _fit(
+        quick,
+        [20240101, 20240103, 20240106],
+        mass={20240101: 1, "20240103": 2, np.float64(20240106): 5},
+    )
     np.testing.assert_array_equal(adata.uns["scdiffot"]["params"]["masses"], [1, 2, 5])
     sdo.tl.validate(adata, show_progress=False)
     assert adata.uns["scdiffot"]["validation"].index.tolist() == ["20240103"]
@@ -98,9 +116,13 @@ def test_labels_with_units_from_fit_to_fates(quick, tmp_path):
     np.testing.assert_array_equal(params["held_out"], [24])
     adata.write_h5ad(tmp_path / "a.h5ad")
     adata = ad.read_h5ad(tmp_path / "a.h5ad")
-    sdo.tl.sta_forward(adata, CELLS, source="12h", target_time="36h", n_trajectories=20, show_progress=False)
+    sdo.tl.sta_forward(
+        adata, CELLS, source="12h", target_time="36h", n_trajectories=20, show_progress=False
+    )
     fate = adata.obsm["scdiffot_fate"].copy()
-    sdo.tl.sta_forward(adata, CELLS, source=12, target_time="36", n_trajectories=20, show_progress=False)
+    sdo.tl.sta_forward(
+        adata, CELLS, source=12, target_time="36", n_trajectories=20, show_progress=False
+    )
     np.testing.assert_array_equal(adata.obsm["scdiffot_fate"], fate)
     for time in ("1d", 24, "24", np.int64(24), np.float32(24)):
         assert sdo.tl.interpolate(adata, time).obs["time"].unique().tolist() == [24]

@@ -64,7 +64,9 @@ def test_the_frame_is_that_of_the_first_time(fitted):
     found = sdo.get.alignment(fitted)
     for name in found.poses:
         rows = (fitted.obs["time"] == float(name)).to_numpy()
-        assert np.allclose(found.apply(fitted.obsm["spatial"][rows], name), fitted.obsm["scdiffot_aligned"][rows])
+        assert np.allclose(
+            found.apply(fitted.obsm["spatial"][rows], name), fitted.obsm["scdiffot_aligned"][rows]
+        )
 
 
 def test_aligned_coordinates_are_left_as_they_are(slices, quick):
@@ -83,9 +85,13 @@ def test_without_alignment_positions_are_as_given(slices, quick):
 def test_the_unit_of_the_coordinates_does_not_matter(slices, quick):
     sdo.tl.fit(slices, "time", spatial_key="spatial_true", spatial_align=False, **quick)
     slices.obsm["pixels"] = 4 * slices.obsm["spatial_true"] + 1000
-    sdo.tl.fit(slices, "time", spatial_key="pixels", spatial_align=False, key_added="other", **quick)
+    sdo.tl.fit(
+        slices, "time", spatial_key="pixels", spatial_align=False, key_added="other", **quick
+    )
     assert np.allclose(slices.obsm["other_velocity"], slices.obsm["scdiffot_velocity"], atol=1e-3)
-    assert np.allclose(slices.obsm["other_migration"], 4 * slices.obsm["scdiffot_migration"], rtol=1e-2, atol=0.5)
+    assert np.allclose(
+        slices.obsm["other_migration"], 4 * slices.obsm["scdiffot_migration"], rtol=1e-2, atol=0.5
+    )
 
 
 @pytest.mark.parametrize("reflected", [False, True])
@@ -94,21 +100,29 @@ def test_fit_and_align_slices_mirror_alike(slices, quick, caplog, reflected):
     last = (slices.obs["time"] == slices.obs["time"].max()).to_numpy()
     if reflected:
         # a pattern that differs between the sides
-        slices.obsm["X_pca"] = np.tanh(slices.obsm["spatial_true"] @ [[1, 0, 0.5], [0, 1, 1]] / 300).astype(np.float32)
+        slices.obsm["X_pca"] = np.tanh(
+            slices.obsm["spatial_true"] @ [[1, 0, 0.5], [0, 1, 1]] / 300
+        ).astype(np.float32)
         slices.obsm["spatial"][last, 1] *= -1
     sdo.tl.fit(slices, "time", spatial_key="spatial", **quick)
     by_fit = sdo.get.alignment(slices).table
     sdo.tl.align_slices(slices, "slice", "t0", partial=False, key_added="own", show_progress=False)
     by_align = sdo.get.alignment(slices, key="own").table
-    assert by_fit["reflected"].tolist() == by_align["reflected"].tolist() == [False, False, reflected]
+    assert (
+        by_fit["reflected"].tolist() == by_align["reflected"].tolist() == [False, False, reflected]
+    )
     np.testing.assert_allclose(by_fit["angle"], by_align["angle"])
     doubts = [record.getMessage() for record in caplog.records if "in doubt" in record.getMessage()]
     assert len(doubts) == 2 * (by_fit["margin"] < by_fit["min_margin"]).sum()
-    assert all("run scdiffot.tl.align_slices first" in message for message in doubts[: len(doubts) // 2])
+    assert all(
+        "run scdiffot.tl.align_slices first" in message for message in doubts[: len(doubts) // 2]
+    )
 
 
 def test_three_coordinates(slices, quick):
-    slices.obsm["solid"] = np.column_stack([slices.obsm["spatial_true"], np.arange(slices.n_obs) % 7 * 50.0])
+    slices.obsm["solid"] = np.column_stack(
+        [slices.obsm["spatial_true"], np.arange(slices.n_obs) % 7 * 50.0]
+    )
     with pytest.raises(ValueError, match="found in two dimensions only"):
         sdo.tl.fit(slices, "time", spatial_key="solid", **quick)
     sdo.tl.fit(slices, "time", spatial_key="solid", spatial_align=False, **quick)
@@ -125,7 +139,10 @@ def test_simulated_paths_have_positions(fitted):
 def test_a_virtual_slice_has_positions(fitted):
     between = sdo.tl.interpolate(fitted, 0.75, n_obs=40)
     assert between.obsm["X_pca"].shape == (40, 3)
-    low, high = fitted.obsm["scdiffot_aligned"].min(axis=0), fitted.obsm["scdiffot_aligned"].max(axis=0)
+    low, high = (
+        fitted.obsm["scdiffot_aligned"].min(axis=0),
+        fitted.obsm["scdiffot_aligned"].max(axis=0),
+    )
     margin = 0.2 * (high - low)
     assert (between.obsm["scdiffot_aligned"] > low - margin).all()
     assert (between.obsm["scdiffot_aligned"] < high + margin).all()
@@ -146,9 +163,13 @@ def test_genes_are_read_from_the_state_alone(fitted, simulated, quick):
     """Genes of a fit in a tissue are those of the same cells without positions."""
     sdo.tl.gene_velocity(fitted)
     loadings = fitted.varm["PCs"]
-    assert np.allclose(fitted.layers["scdiffot_velocity"], fitted.obsm["scdiffot_velocity"] @ loadings.T, atol=1e-4)
+    assert np.allclose(
+        fitted.layers["scdiffot_velocity"], fitted.obsm["scdiffot_velocity"] @ loadings.T, atol=1e-4
+    )
     gene = fitted.var_names[0]
-    sdo.tl.perturb(fitted, {gene: 0}, "cell_type", source=0.0, n_trajectories=5, show_progress=False)
+    sdo.tl.perturb(
+        fitted, {gene: 0}, "cell_type", source=0.0, n_trajectories=5, show_progress=False
+    )
     sdo.tl.regulation(fitted, show_progress=False)
     sdo.tl.growth_genes(fitted, show_progress=False)
     assert not sdo.get.regulation(fitted).empty
@@ -159,9 +180,14 @@ def test_arrows_in_the_tissue_are_the_migration(fitted):
     arrows = [c for c in plt.gca().collections if hasattr(c, "U")][0]
     drawn = np.column_stack([arrows.U, arrows.V])
     assert len(drawn) > 0
-    assert np.abs(drawn[:, None] - fitted.obsm["scdiffot_migration"]).sum(axis=2).min(axis=1).max() < 1e-3
+    assert (
+        np.abs(drawn[:, None] - fitted.obsm["scdiffot_migration"]).sum(axis=2).min(axis=1).max()
+        < 1e-3
+    )
     sdo.pl.growth(fitted, basis="scdiffot_aligned", show=False)
-    sdo.pl.trajectories(fitted, sdo.tl.simulate(fitted, 0.0, n_particles=5), basis="scdiffot_aligned", show=False)
+    sdo.pl.trajectories(
+        fitted, sdo.tl.simulate(fitted, 0.0, n_particles=5), basis="scdiffot_aligned", show=False
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no longer be the default")
@@ -170,7 +196,9 @@ def test_files_keep_the_tissue(fitted, tmp_path, suffix):
     path = tmp_path / f"fitted.{suffix}"
     getattr(fitted, f"write_{suffix}")(path)
     back = ad.read_h5ad(path) if suffix == "h5ad" else ad.read_zarr(path)
-    paths = [sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions for adata in (fitted, back)]
+    paths = [
+        sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions for adata in (fitted, back)
+    ]
     assert np.array_equal(*paths)
 
 
@@ -200,12 +228,19 @@ def _missing(adata):
         (_missing, {}, KeyError, "`spatial_key` is 'spatial', which is no key of obsm"),
         (None, {"spatial_key": "spatal"}, KeyError, "Did you mean 'spatial'"),
         (None, {"spatial_key": "X_pca"}, ValueError, "has 3 columns, and motions"),
-        (None, {"spatial_weight": 1.0}, ValueError, "`spatial_weight` is 1.0: pass a number between 0 and 1"),
+        (
+            None,
+            {"spatial_weight": 1.0},
+            ValueError,
+            "`spatial_weight` is 1.0: pass a number between 0 and 1",
+        ),
         (None, {"spatial_weight": "half"}, TypeError, "`spatial_weight` is a str"),
         (None, {"spatial_align": "yes"}, TypeError, "`spatial_align` is a str"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_written(slices, quick, fingerprint, change, options, error, message):
+def test_bad_input_is_told_before_anything_is_written(
+    slices, quick, fingerprint, change, options, error, message
+):
     if change is not None:
         change(slices)
     before = fingerprint(slices)

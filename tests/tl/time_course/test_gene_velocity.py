@@ -16,7 +16,9 @@ def genes(fitted):
     loadings = np.zeros((12, 3))
     loadings[:10] = np.linalg.qr(rng.normal(size=(10, 3)))[0]
     expression = fitted.obsm["X_pca"] @ loadings.T + rng.normal(size=12)
-    adata = ad.AnnData(expression.astype(np.float32), obs=fitted.obs, obsm=fitted.obsm, uns=fitted.uns)
+    adata = ad.AnnData(
+        expression.astype(np.float32), obs=fitted.obs, obsm=fitted.obsm, uns=fitted.uns
+    )
     adata.obsm["X_pca"] = np.array(adata.obsm["X_pca"])
     adata.var_names = [f"Gene{i}" for i in range(12)]
     adata.varm["PCs"] = loadings
@@ -90,10 +92,14 @@ def test_files(genes, tmp_path):
     sdo.tl.gene_velocity(genes)
     genes.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
-    np.testing.assert_array_equal(read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"])
+    np.testing.assert_array_equal(
+        read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"]
+    )
     del read.layers["scdiffot_velocity"]
     sdo.tl.gene_velocity(read)
-    np.testing.assert_array_equal(read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"])
+    np.testing.assert_array_equal(
+        read.layers["scdiffot_velocity"], genes.layers["scdiffot_velocity"]
+    )
 
 
 def test_bad_input(genes, fitted, course, fingerprint):
@@ -102,7 +108,9 @@ def test_bad_input(genes, fitted, course, fingerprint):
         sdo.tl.gene_velocity(genes, genes=["Gene11"])
     with pytest.raises(KeyError, match="Did you mean 'Gene1'"):
         sdo.tl.gene_velocity(genes, genes="gene1")
-    with pytest.raises(ValueError, match="`genes` names 'Gene10', constant wherever 'X_pca' is decoded"):
+    with pytest.raises(
+        ValueError, match="`genes` names 'Gene10', constant wherever 'X_pca' is decoded"
+    ):
         sdo.tl.gene_velocity(genes, genes=["Gene10", "Gene1"])
     with pytest.raises(TypeError, match="`decoder` is a int"):
         sdo.tl.gene_velocity(genes, decoder=3)

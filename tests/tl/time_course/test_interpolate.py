@@ -39,7 +39,14 @@ def test_genes_come_back_as_genes(course, quick):
 
 
 def test_other_masses_and_priors_are_read_again(course, quick):
-    sdo.tl.fit(course, "time", mass={0: 1, 1: 3, 2: 9}, growth_prior=np.zeros(course.n_obs), held_out=1, **quick)
+    sdo.tl.fit(
+        course,
+        "time",
+        mass={0: 1, 1: 3, 2: 9},
+        growth_prior=np.zeros(course.n_obs),
+        held_out=1,
+        **quick,
+    )
     assert sdo.tl.interpolate(course, 2).obs["weight"].sum() == pytest.approx(9, rel=1e-4)
 
 

@@ -11,7 +11,9 @@ import scdiffot as sdo
 @pytest.fixture
 def planar(course, quick):
     """A fit in two dimensions, with cell types whose names are hard to write into a file."""
-    course.obs["cell_type"] = course.obs["cell_type"].cat.rename_categories({"A": "Prog/Mono", "B": "Früh & spät"})
+    course.obs["cell_type"] = course.obs["cell_type"].cat.rename_categories(
+        {"A": "Prog/Mono", "B": "Früh & spät"}
+    )
     sdo.tl.fit(course, "time", n_dims=2, **quick)
     return course
 
@@ -35,8 +37,12 @@ def test_the_space_of_a_fit_shows_its_own_density(course, quick):
     xx, yy = np.meshgrid(found["x"], found["y"])
     there = np.isfinite(found["potential"][1])
     grid = np.column_stack([xx[there], yy[there]])
-    np.testing.assert_allclose(found["potential"][1][there], model.potential(grid, 1.0), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found["lambda"][1][there], model.alpha * model.growth(grid, 1.0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        found["potential"][1][there], model.potential(grid, 1.0), rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found["lambda"][1][there], model.alpha * model.growth(grid, 1.0), rtol=1e-4, atol=1e-6
+    )
     # cells of the second snapshot lie around 21, within 3
     assert np.abs(found["x"][there.any(axis=0)] - 21).max() < 10
     cells = planar.obsm["X_pca"][:, :2]
@@ -62,7 +68,11 @@ def test_an_embedding_shows_the_carried_cells(course, quick):
     assert found["basis"] == "X_umap"
     model = sdo.get.model(course)
     for k, time in enumerate((0.0, 1.5)):
-        mass = np.nansum(np.exp(-found["potential"][k])) * np.diff(found["x"])[0] * np.diff(found["y"])[0]
+        mass = (
+            np.nansum(np.exp(-found["potential"][k]))
+            * np.diff(found["x"])[0]
+            * np.diff(found["y"])[0]
+        )
         expected = sdo.tl.interpolate(course, time).obs["weight"].sum()
         assert mass == pytest.approx(expected, rel=0.03)
         price = np.exp(-found["potential"][k]) * found["lambda"][k]
@@ -72,7 +82,10 @@ def test_an_embedding_shows_the_carried_cells(course, quick):
         assert mean == pytest.approx(model.alpha * (virtual.obs["weight"] * growth).sum(), rel=0.05)
         # the population is at the same place in both
         one, two = (np.exp(-np.nan_to_num(f["potential"][k], nan=np.inf)) for f in (plain, found))
-        means = [(f.sum(0) @ g["x"] / f.sum(), f.sum(1) @ g["y"] / f.sum()) for f, g in ((one, plain), (two, found))]
+        means = [
+            (f.sum(0) @ g["x"] / f.sum(), f.sum(1) @ g["y"] / f.sum())
+            for f, g in ((one, plain), (two, found))
+        ]
         np.testing.assert_allclose(np.array(means[1]), 2 * np.array(means[0])[::-1], atol=0.25)
 
 
@@ -86,7 +99,10 @@ def test_wells_and_passes(planar):
     assert len(basins) == len(barriers) == 6
     for row in basins.itertuples():
         k = int(np.flatnonzero(found["times"] == row.time)[0])
-        i, j = int(np.argmin(np.abs(found["y"] - row.y))), int(np.argmin(np.abs(found["x"] - row.x)))
+        i, j = (
+            int(np.argmin(np.abs(found["y"] - row.y))),
+            int(np.argmin(np.abs(found["x"] - row.x))),
+        )
         assert found["potential"][k, i, j] == pytest.approx(row.depth)
         # types are the sign of the second dimension; the border is uncertain by the distance of neighbours
         assert (row.y > -0.3) if row.type == "Prog/Mono" else (row.y < 0.3)
@@ -111,7 +127,10 @@ def test_one_type_has_no_passes_and_files_keep_everything(planar, tmp_path):
     np.testing.assert_array_equal(read["potential"], found["potential"])
     for name in ("basins", "barriers"):
         pd.testing.assert_frame_equal(
-            read[name].astype({"time": float}), found[name], check_dtype=False, check_index_type=False
+            read[name].astype({"time": float}),
+            found[name],
+            check_dtype=False,
+            check_index_type=False,
         )
 
 
@@ -154,8 +173,16 @@ def test_mudata(mdata, quick):
         ({"times": "day9"}, KeyError, "`times` is 'day9', no label"),
         ({"times": []}, ValueError, "`times` is empty"),
         ({"times": [None]}, TypeError, "`times` holds a NoneType"),
-        ({"cell_key": "type"}, KeyError, "`cell_key` is 'type', which is no column of obs. Did you mean 'cell_type'"),
-        ({"cell_key": "scdiffot_growth"}, TypeError, "`cell_key` obs\\['scdiffot_growth'\\] holds float32"),
+        (
+            {"cell_key": "type"},
+            KeyError,
+            "`cell_key` is 'type', which is no column of obs. Did you mean 'cell_type'",
+        ),
+        (
+            {"cell_key": "scdiffot_growth"},
+            TypeError,
+            "`cell_key` obs\\['scdiffot_growth'\\] holds float32",
+        ),
         ({"n_grid": 5}, ValueError, "`n_grid` is 5: pass at least 10"),
         ({"n_grid": 20.0}, TypeError, "`n_grid` is a float"),
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit"),
@@ -170,7 +197,9 @@ def test_bad_input(fitted, fingerprint, options, error, message):
 
 def test_one_dimension_is_no_plane(course, quick):
     sdo.tl.fit(course, "time", n_dims=1, **quick)
-    with pytest.raises(ValueError, match="`basis` 'X_pca' has one dimension: pass an embedding of two"):
+    with pytest.raises(
+        ValueError, match="`basis` 'X_pca' has one dimension: pass an embedding of two"
+    ):
         sdo.tl.landscape(course)
     with pytest.raises(ValueError, match="is a view"):
         sdo.tl.landscape(course[:60], "X_pca")

@@ -20,7 +20,9 @@ def circuit():
     return adata
 
 
-def law_fates(x: np.ndarray, *, start: dict[int, float], held: bool, n: int = 100) -> tuple[dict[str, float], float]:
+def law_fates(
+    x: np.ndarray, *, start: dict[int, float], held: bool, n: int = 100
+) -> tuple[dict[str, float], float]:
     """Composition and number of the descendants at time 6 of cells of the law in which genes are set, or held."""
     rng = np.random.default_rng(0)
     states, log_w = np.repeat(x, n, axis=0).astype(float), np.zeros(n * len(x))
@@ -36,7 +38,9 @@ def law_fates(x: np.ndarray, *, start: dict[int, float], held: bool, n: int = 10
     if held:
         on[:, list(start)] = np.array(list(start.values())) > LAW.params["threshold"]
     names = np.array(["neither", "X", "Y", "both"])[on[:, 0] + 2 * on[:, 1]]
-    return {name: weights[names == name].sum() / weights.sum() for name in ("X", "Y", "both")}, weights.mean()
+    return {
+        name: weights[names == name].sum() / weights.sum() for name in ("X", "Y", "both")
+    }, weights.mean()
 
 
 def test_noise_is_found(circuit) -> None:
@@ -86,11 +90,17 @@ def agreement(adata) -> tuple[float, float, float]:
     """Share of right signs of clear regulations, and correlation of all and of those between the genes."""
     x = np.asarray(adata.X, dtype=float)
     step = 1e-5
-    true = np.stack([(LAW.drift(x + step * e, 0) - LAW.drift(x - step * e, 0)) / (2 * step) for e in np.eye(2)], axis=2)
+    true = np.stack(
+        [(LAW.drift(x + step * e, 0) - LAW.drift(x - step * e, 0)) / (2 * step) for e in np.eye(2)],
+        axis=2,
+    )
     fitted = jacobians(sdo.get.model(adata), x, 0.0)
     clear, off = np.abs(true) > 0.1, ~np.eye(2, dtype=bool)
     right = (np.sign(fitted) == np.sign(true))[clear].mean()
-    r, r_off = (np.corrcoef(fitted[:, part].ravel(), true[:, part].ravel())[0, 1] for part in (off | ~off, off))
+    r, r_off = (
+        np.corrcoef(fitted[:, part].ravel(), true[:, part].ravel())[0, 1]
+        for part in (off | ~off, off)
+    )
     return float(right), float(r), float(r_off)
 
 
@@ -106,7 +116,9 @@ def agreement(adata) -> tuple[float, float, float]:
     ],
     ids=str,
 )
-def test_knockouts_shift_fates_as_in_the_law(circuit, genes: dict[str, float], sustained: bool) -> None:
+def test_knockouts_shift_fates_as_in_the_law(
+    circuit, genes: dict[str, float], sustained: bool
+) -> None:
     """Within a tenth, the error of fates without a change being up to .04."""
     sdo.tl.perturb(
         circuit,
@@ -130,7 +142,12 @@ def test_knockouts_shift_fates_as_in_the_law(circuit, genes: dict[str, float], s
 @pytest.mark.parametrize("gene", ["X", "Y"])
 def test_over_expression_that_no_cell_has_seen(circuit, gene: str, caplog) -> None:
     """No cell is high in one gene and in between in the other: the direction is right, and the user is told that the size is not known."""
-    options = {"kind": "overexpress", "sustained": True, "source": "time == 0", "n_trajectories": 30}
+    options = {
+        "kind": "overexpress",
+        "sustained": True,
+        "source": "time == 0",
+        "n_trajectories": 30,
+    }
     sdo.tl.perturb(circuit, gene, "cell_type", name="o", show_progress=False, **options)
     found = circuit.uns["scdiffot"]["perturbation"]["o"]
     shift = dict(zip(found["fates"], found["shift"][-1], strict=True))

@@ -31,7 +31,9 @@ def test_sources(fitted):
         origin = sdo.tl.simulate(fitted, source, t1=1).origin
         np.testing.assert_array_equal(origin, np.flatnonzero(both), err_msg=kind)
     for source in (0, 0.0, "0"):
-        np.testing.assert_array_equal(sdo.tl.simulate(fitted, source, t1=1).origin, np.flatnonzero(start))
+        np.testing.assert_array_equal(
+            sdo.tl.simulate(fitted, source, t1=1).origin, np.flatnonzero(start)
+        )
     name = fitted.obs_names[start][0]
     assert sdo.tl.simulate(fitted, name).origin.tolist() == [fitted.obs_names.get_loc(name)]
 
@@ -39,7 +41,10 @@ def test_sources(fitted):
 def test_start_is_the_time_of_the_cells(fitted):
     assert sdo.tl.simulate(fitted, 1).times[0] == 1
     assert sdo.tl.simulate(fitted, t0=1).times[0] == 1
-    with pytest.raises(ValueError, match="`source` has cells of the times 0, 1, 2: choose cells of one, or pass `t0`"):
+    with pytest.raises(
+        ValueError,
+        match="`source` has cells of the times 0, 1, 2: choose cells of one, or pass `t0`",
+    ):
         sdo.tl.simulate(fitted, "cell_type == 'A'")
     assert sdo.tl.simulate(fitted, "cell_type == 'A'", t0=0.5).times[0] == 0.5
 
@@ -49,7 +54,9 @@ def test_number_of_particles(fitted):
     assert len(set(few.origin)) == 10
     many = sdo.tl.simulate(fitted, 0, n_particles=500)
     assert many.states.shape[1] == 500
-    np.testing.assert_allclose(many.states[0], fitted.obsm["X_pca"][many.origin], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        many.states[0], fitted.obsm["X_pca"][many.origin], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_backward(fitted):
@@ -60,7 +67,9 @@ def test_backward(fitted):
     # other states of the same cells, on purpose
     other.obsm["X_pca"][forward.origin] = states
     del other.obsm["scdiffot_fingerprint"]
-    back = sdo.tl.simulate(other, other.obs_names[forward.origin], t0=2, t1=0, direction="backward", n_steps=100)
+    back = sdo.tl.simulate(
+        other, other.obs_names[forward.origin], t0=2, t1=0, direction="backward", n_steps=100
+    )
     # midpoint steps there and back, in float32
     np.testing.assert_allclose(back.states[-1], forward.states[0], atol=0.02)
     np.testing.assert_allclose(back.log_weights[-1], -forward.log_weights[-1], atol=0.02)
@@ -92,10 +101,25 @@ def test_writes_nothing(fitted, fingerprint):
     ("source", "options", "error", "message"),
     [
         ("cell_type == 'C'", {}, ValueError, "`source` selects no cell"),
-        ("nonsense", {}, ValueError, "neither a time label .*, nor the name of a cell, nor a query"),
-        (["cell0", "nobody"], {}, KeyError, "`source` names cells that `adata` does not have: 'nobody'"),
+        (
+            "nonsense",
+            {},
+            ValueError,
+            "neither a time label .*, nor the name of a cell, nor a query",
+        ),
+        (
+            ["cell0", "nobody"],
+            {},
+            KeyError,
+            "`source` names cells that `adata` does not have: 'nobody'",
+        ),
         (np.ones(3, dtype=bool), {}, ValueError, "`source` is a mask of length 3"),
-        (np.array([1, 2]), {}, TypeError, "`source` holds int64: pass names of cells, or a boolean mask"),
+        (
+            np.array([1, 2]),
+            {},
+            TypeError,
+            "`source` holds int64: pass names of cells, or a boolean mask",
+        ),
         (7, {}, KeyError, "`source` is 7.0, no time"),
         (0, {"t1": 3}, ValueError, "`t1` is 3: the fit covers the times from 0 to 2"),
         (0, {"t0": -1}, ValueError, "`t0` is -1: the fit covers"),

@@ -36,7 +36,9 @@ def _absorbed(chain: sparse.csr_matrix, there: np.ndarray, elsewhere: np.ndarray
     found = there.astype(float)
     free = np.flatnonzero(~(there | elsewhere))
     leave = np.asarray(chain[free][:, np.flatnonzero(there)].sum(axis=1)).ravel()
-    found[free] = spsolve(sparse.identity(len(free), format="csc") - chain[free][:, free].tocsc(), leave)
+    found[free] = spsolve(
+        sparse.identity(len(free), format="csc") - chain[free][:, free].tocsc(), leave
+    )
     return found
 
 
@@ -47,7 +49,9 @@ def _absorbed(chain: sparse.csr_matrix, there: np.ndarray, elsewhere: np.ndarray
 def test_absorption_is_that_of_the_diffusion_whatever_the_sample(n_dims, sigma, error):
     states, drift = _double_well(n_dims)
     neighbors, links = neighbor_graph(states, 30)
-    chain = transition_matrix(states, drift, sigma, neighbors=neighbors, links=links, connectivity_weight=0.2)
+    chain = transition_matrix(
+        states, drift, sigma, neighbors=neighbors, links=links, connectivity_weight=0.2
+    )
     right, left = states[:, 0] > 1, states[:, 0] < -1
     between = ~(right | left)
     found = _absorbed(chain, right, left)[between]
@@ -61,10 +65,14 @@ def test_without_noise_cells_step_along_the_drift(sigma):
     states = rng.uniform(-1, 1, size=(1500, 2))
     drift = np.column_stack([-states[:, 1], states[:, 0]])
     neighbors, links = neighbor_graph(states, 30)
-    chain = transition_matrix(states, drift, sigma, neighbors=neighbors, links=links, connectivity_weight=0.0)
+    chain = transition_matrix(
+        states, drift, sigma, neighbors=neighbors, links=links, connectivity_weight=0.0
+    )
     step = chain @ states - states
     inside = (np.abs(states).max(axis=1) < 0.85) & (np.linalg.norm(states, axis=1) > 0.1)
-    cosine = (step * drift).sum(axis=1) / np.linalg.norm(step, axis=1) / np.linalg.norm(drift, axis=1)
+    cosine = (
+        (step * drift).sum(axis=1) / np.linalg.norm(step, axis=1) / np.linalg.norm(drift, axis=1)
+    )
     # five neighbours stand for the end of a step, so it misses the drift by a few degrees
     assert np.quantile(cosine[inside], 0.1) > 0.95
 
@@ -137,7 +145,11 @@ def test_mudata(mdata, quick):
         ({"n_neighbors": 1}, ValueError, "`n_neighbors` is 1: pass at least 2"),
         ({"n_neighbors": 10_000}, ValueError, "less than the number of cells"),
         ({"n_neighbors": 3.5}, TypeError, "`n_neighbors` is a float"),
-        ({"connectivity_weight": 0}, ValueError, "`connectivity_weight` is 0: pass a number above 0"),
+        (
+            {"connectivity_weight": 0},
+            ValueError,
+            "`connectivity_weight` is 0: pass a number above 0",
+        ),
         ({"connectivity_weight": 1.5}, ValueError, "`connectivity_weight` is 1.5"),
         ({"connectivity_weight": "much"}, TypeError, "`connectivity_weight` is a str"),
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit"),
@@ -159,7 +171,9 @@ def test_slow_modes_are_slow_in_time():
     states = 0.5 * rng.normal(size=4000)
     states = np.sort(states[(states < 0) | (rng.random(4000) < 0.25)])[:, None]
     neighbors, links = neighbor_graph(states, 30)
-    chain = transition_matrix(states, -states, 0.5 * 2**0.5, neighbors=neighbors, links=links, connectivity_weight=0.01)
+    chain = transition_matrix(
+        states, -states, 0.5 * 2**0.5, neighbors=neighbors, links=links, connectivity_weight=0.01
+    )
     values = np.sort(np.linalg.eigvals(chain.toarray()).real)[::-1]
     rates = (1 - values[1:4]) / (1 - values[1])
     # if every step of every cell took a beat of the chain, these would be 1, 3.2 and 5.9

@@ -6,7 +6,17 @@ import pytest
 
 import scdiffot as sdo
 
-COLUMNS = ["w1", "w2", "mmd", "mass_error", "w1_mccann", "w1_previous", "w1_next", "w1_pooled", "w1_floor"]
+COLUMNS = [
+    "w1",
+    "w2",
+    "mmd",
+    "mass_error",
+    "w1_mccann",
+    "w1_previous",
+    "w1_next",
+    "w1_pooled",
+    "w1_floor",
+]
 
 
 def test_one_row_for_every_inner_time(fitted, tmp_path, fingerprint):
@@ -30,7 +40,8 @@ def test_one_row_for_every_inner_time(fitted, tmp_path, fingerprint):
 def test_seeds_and_copy(fitted, fingerprint):
     before = fingerprint(fitted)
     first, second = (
-        sdo.tl.validate(fitted, copy=True, rng=5, show_progress=False).uns["scdiffot"]["validation"] for _ in range(2)
+        sdo.tl.validate(fitted, copy=True, rng=5, show_progress=False).uns["scdiffot"]["validation"]
+        for _ in range(2)
     )
     assert first.equals(second)
     assert fingerprint(fitted) == before
@@ -44,7 +55,9 @@ def test_times_to_leave_out(course, quick):
     # what the fit held out can be asked for
     sdo.tl.validate(course, times=[2], show_progress=False)
     assert course.uns["scdiffot"]["validation"]["time"].tolist() == [2.0]
-    with pytest.raises(ValueError, match="`times` holds 3.0: only inner time points can be left out, 1.0"):
+    with pytest.raises(
+        ValueError, match="`times` holds 3.0: only inner time points can be left out, 1.0"
+    ):
         sdo.tl.validate(course, times=3, show_progress=False)
     with pytest.raises(KeyError, match="`times` is 7, no time"):
         sdo.tl.validate(course, times=7, show_progress=False)
@@ -54,7 +67,9 @@ def test_two_snapshots_are_too_few(course, quick, fingerprint):
     adata = course[course.obs["time"] < 2].copy()
     sdo.tl.fit(adata, "time", **quick)
     before = fingerprint(adata)
-    with pytest.raises(ValueError, match="has 2 time points in this fit: leaving one out takes three"):
+    with pytest.raises(
+        ValueError, match="has 2 time points in this fit: leaving one out takes three"
+    ):
         sdo.tl.validate(adata, "time", show_progress=False)
     assert fingerprint(adata) == before
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from .snapshots import TimeCourse
+    from .snapshots import TimeSeries
 
 # Share of cells with the states of another cell, and ratio of neighbouring masses, from where on
 # they are worth a warning.
@@ -26,7 +26,9 @@ MAX_COPIES, MAX_JUMP = 0.1, 10.0
 MAX_DISAGREEMENT = 1.25
 
 
-def caution_cells(names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[np.ndarray]) -> None:
+def caution_cells(
+    names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[np.ndarray]
+) -> None:
     """Warn of isolated cells, by name, and of copies.
 
     Parameters
@@ -57,7 +59,7 @@ def caution_cells(names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[
         )
 
 
-def caution_course(course: TimeCourse, names: pd.Index, *, mass: Any, growth: bool) -> None:
+def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
     """Warn of what a time course cannot show, and log the growth that its masses imply."""
     snapshots, times = course.snapshots, course.times
     rows = [times.cells(t) for t in snapshots.times]
@@ -105,13 +107,13 @@ def caution_course(course: TimeCourse, names: pd.Index, *, mass: Any, growth: bo
     _caution_prior(course, labels, implied["mass_folds"])
 
 
-def implied_growth(course: TimeCourse) -> dict[str, np.ndarray]:
+def implied_growth(course: TimeSeries) -> dict[str, np.ndarray]:
     """Ratio of the masses at both ends of every interval (T - 1,), and the mean rate it implies."""
     folds = course.snapshots.masses[1:] / course.snapshots.masses[:-1]
     return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(course.snapshots.times)}
 
 
-def _caution_prior(course: TimeCourse, labels: list[str], folds: np.ndarray) -> None:
+def _caution_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
     prior = course.snapshots.growth_prior
     if prior is None:
         return

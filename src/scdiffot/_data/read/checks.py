@@ -74,7 +74,9 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
     check_adata(adata)
     if check_flag("copy", copy):
         if getattr(adata, "isbacked", False):
-            raise ValueError("`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out.")
+            raise ValueError(
+                "`copy=True` needs `adata` in memory: pass adata.to_memory(), or leave `copy` out."
+            )
         return quiet_copy(adata)
     if adata.is_view:
         raise ValueError(
@@ -87,7 +89,9 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
 def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
     """Copy without the warning of anndata about names of genes that occur twice, which the user has had before."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(Observation|Variable) names are not unique", UserWarning)
+        warnings.filterwarnings(
+            "ignore", "(Observation|Variable) names are not unique", UserWarning
+        )
         return adata.copy()
 
 
@@ -102,11 +106,19 @@ def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[st
     kinds = (str, Real) if numbers else (str,)
     if isinstance(names, kinds):
         names = [names]
-    if not isinstance(names, Iterable) or isinstance(names, bytes | Mapping) or getattr(names, "ndim", 1) != 1:
-        raise TypeError(f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names.")
+    if (
+        not isinstance(names, Iterable)
+        or isinstance(names, bytes | Mapping)
+        or getattr(names, "ndim", 1) != 1
+    ):
+        raise TypeError(
+            f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names."
+        )
     # the order of a set differs from run to run
     listed = sorted(names, key=str) if isinstance(names, set | frozenset) else list(names)
-    wrong = [name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)]
+    wrong = [
+        name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)
+    ]
     if wrong:
         raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
     return [str(name) for name in listed]
@@ -149,7 +161,9 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def some(values: Iterable[Any]) -> str:
     """List at most ten values."""
     names = [repr(v) if isinstance(v, str) else f"{v}" for v in values]
-    return ", ".join(names[:N_NAMED]) + (f", ... ({len(names)} in all)" if len(names) > N_NAMED else "")
+    return ", ".join(names[:N_NAMED]) + (
+        f", ... ({len(names)} in all)" if len(names) > N_NAMED else ""
+    )
 
 
 def suggest(name: str, available: Iterable[Any]) -> str:

@@ -27,14 +27,18 @@ def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnD
         If the name is not a string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"`{argument}` is a {type(name).__name__}: pass the name of a column of obs.")
+        raise TypeError(
+            f"`{argument}` is a {type(name).__name__}: pass the name of a column of obs."
+        )
     if name in adata.obs.columns:
         return adata, name
     if is_mudata(adata):
         modality, _, column = name.partition(":")
         if modality in adata.mod and column in adata.mod[modality].obs.columns:
             return adata.mod[modality], column
-    raise KeyError(f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, list_columns(adata))}")
+    raise KeyError(
+        f"`{argument}` is {name!r}, which is no column of obs. {suggest(name, list_columns(adata))}"
+    )
 
 
 def list_columns(adata: AnnData | MuData) -> list[str]:
@@ -100,7 +104,9 @@ def as_groups(values: pd.Series, source: str) -> pd.Categorical:
     try:
         groups = pd.Categorical(values)
     except (TypeError, ValueError) as error:
-        example = next((value for value in values if not isinstance(value, Hashable)), values.iloc[0])
+        example = next(
+            (value for value in values if not isinstance(value, Hashable)), values.iloc[0]
+        )
         raise TypeError(
             f"{source} holds values such as {shortened(example)}, a {type(example).__name__}: "
             "pass labels (strings or numbers)."

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # Cells that are dense at a time while a file is read.
-PORTION = 4096
+CHUNK_SIZE = 4096
 # Cells whose values tell what a layer holds.
 _N_TRIED = 200
 
 
-def expression(adata: AnnData, layer: str | None, columns: np.ndarray | None = None) -> np.ndarray | csr_matrix:
+def expression(
+    adata: AnnData, layer: str | None, columns: np.ndarray | None = None
+) -> np.ndarray | csr_matrix:
     """Read expression into memory, dense or sparse as it is stored, whatever holds it.
 
     Parameters
@@ -56,8 +58,10 @@ def expression(adata: AnnData, layer: str | None, columns: np.ndarray | None = N
         finite = bool(np.isfinite(values.data).all())
     else:
         values = np.empty((adata.n_obs, len(columns)), np.float32)
-        for start in range(0, adata.n_obs, PORTION):
-            values[start : start + PORTION] = dense(stored[start : start + PORTION])[:, columns]
+        for start in range(0, adata.n_obs, CHUNK_SIZE):
+            values[start : start + CHUNK_SIZE] = dense(stored[start : start + CHUNK_SIZE])[
+                :, columns
+            ]
         finite = bool(np.isfinite(values).all())
     if not finite:
         raise ValueError(f"`layer` {_name(layer)} holds NaN or infinite values: remove them first.")
@@ -74,10 +78,14 @@ def stored_expression(adata: AnnData, layer: str | None) -> Any:
     """
     if layer is None:
         if adata.X is None:
-            raise KeyError(f"`layer` is None, but X is empty: name a layer. {suggest('', layer_names(adata))}")
+            raise KeyError(
+                f"`layer` is None, but X is empty: name a layer. {suggest('', layer_names(adata))}"
+            )
         return adata.X
     if layer not in adata.layers:
-        raise KeyError(f"`layer` is {layer!r}, which is no layer. {suggest(str(layer), layer_names(adata))}")
+        raise KeyError(
+            f"`layer` is {layer!r}, which is no layer. {suggest(str(layer), layer_names(adata))}"
+        )
     return adata.layers[layer]
 
 
@@ -122,13 +130,23 @@ def check_counts(
     if are_counts(values) == wanted:
         return
     others = [None, *layer_names(adata)] if adata.X is not None else layer_names(adata)
-    fitting = [name for name in others if name != layer and _look_like_counts(adata, name) == wanted]
+    fitting = [
+        name for name in others if name != layer and _look_like_counts(adata, name) == wanted
+    ]
     low, high = float(values.min()), float(values.max())
-    kind = "counts: whole numbers" if not wanted else "no counts: not only whole numbers from zero, or none above one"
+    kind = (
+        "counts: whole numbers"
+        if not wanted
+        else "no counts: not only whole numbers from zero, or none above one"
+    )
     where = " or ".join("layer=None (X)" if name is None else f"layer={name!r}" for name in fitting)
     raise ValueError(
         f"`layer` {_name(layer)} holds {kind} ({low:g} to {high:g}). "
-        + (f"Pass {where}, or {remedy}." if fitting else f"There is no other layer that would do: {remedy}.")
+        + (
+            f"Pass {where}, or {remedy}."
+            if fitting
+            else f"There is no other layer that would do: {remedy}."
+        )
     )
 
 
@@ -151,7 +169,11 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
         If it has the wrong length or chooses nothing.
     """
     if mask_var is None:
-        mask_var = "highly_variable" if "highly_variable" in adata.var else np.ones(adata.n_vars, dtype=bool)
+        mask_var = (
+            "highly_variable"
+            if "highly_variable" in adata.var
+            else np.ones(adata.n_vars, dtype=bool)
+        )
     name = repr(mask_var) if isinstance(mask_var, str) else "the array given"
     if isinstance(mask_var, str):
         if mask_var not in adata.var:
@@ -163,7 +185,9 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
     if mask.dtype != bool:
         raise TypeError(f"`mask_var`, {name}, holds {mask.dtype}: pass True and False.")
     if mask.shape != (adata.n_vars,):
-        raise ValueError(f"`mask_var` has shape {mask.shape}: pass one value for each of the {adata.n_vars} genes.")
+        raise ValueError(
+            f"`mask_var` has shape {mask.shape}: pass one value for each of the {adata.n_vars} genes."
+        )
     if not mask.any():
         raise ValueError(f"`mask_var`, {name}, is False everywhere: choose at least one gene.")
     return mask

@@ -60,7 +60,9 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
         If there is no such representation or modality.
     """
     if not isinstance(name, str):
-        raise TypeError(f"`{argument}` is a {type(name).__name__}: pass the name of a representation, such as 'X_pca'.")
+        raise TypeError(
+            f"`{argument}` is a {type(name).__name__}: pass the name of a representation, such as 'X_pca'."
+        )
     owner, key, prefix = adata, name, ""
     if is_mudata(adata) and ":" in name and name not in adata.obsm:
         modality, _, key = name.partition(":")
@@ -74,13 +76,17 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
         return Location(prefix + key, owner, key, owner.obsm[key])
     if key == "X" and not is_mudata(owner):
         if owner.X is None:
-            raise KeyError(f"`{argument}` is {name!r}, but X is empty. {_what_there_is(adata, name)}")
+            raise KeyError(
+                f"`{argument}` is {name!r}, but X is empty. {_what_there_is(adata, name)}"
+            )
         return Location(prefix + key, owner, key, owner.X)
     if f"X_{key}" in owner.obsm:
         return Location(f"{prefix}X_{key}", owner, f"X_{key}", owner.obsm[f"X_{key}"])
     if key in layers:
         return Location(prefix + key, owner, key, layers[key])
-    raise KeyError(f"`{argument}` is {name!r}, which is no key of obsm. {_what_there_is(adata, name)}")
+    raise KeyError(
+        f"`{argument}` is {name!r}, which is no key of obsm. {_what_there_is(adata, name)}"
+    )
 
 
 def representation(
@@ -125,9 +131,13 @@ def representation(
     found = locate(adata, use_rep, argument=argument)
     shape = found.array.shape
     if len(shape) != 2:
-        raise ValueError(f"`{argument}` {found.name!r} has shape {tuple(shape)}: pass one row of coordinates per cell.")
+        raise ValueError(
+            f"`{argument}` {found.name!r} has shape {tuple(shape)}: pass one row of coordinates per cell."
+        )
     if shape[1] == 0:
-        raise ValueError(f"`{argument}` {found.name!r} has no columns: compute it again, or name another.")
+        raise ValueError(
+            f"`{argument}` {found.name!r} has no columns: compute it again, or name another."
+        )
     values = _dense(found.array, _check_n_dims(n_dims, shape[1], found.name))
     if values.dtype.kind not in "biuf":
         raise TypeError(f"`{argument}` {found.name!r} holds {values.dtype}: pass real numbers.")
@@ -158,7 +168,9 @@ def _check_n_dims(n_dims: int | None, available: int, name: str) -> int:
     if isinstance(n_dims, bool) or not isinstance(n_dims, Integral):
         raise TypeError(f"`n_dims` is a {type(n_dims).__name__}: pass a whole number or None.")
     if not 1 <= n_dims <= available:
-        raise ValueError(f"`n_dims` is {n_dims}, but {name!r} has {available} columns: pass 1 to {available}, or None.")
+        raise ValueError(
+            f"`n_dims` is {n_dims}, but {name!r} has {available} columns: pass 1 to {available}, or None."
+        )
     return int(n_dims)
 
 
@@ -169,7 +181,11 @@ def _dense(array: Any, n_dims: int) -> np.ndarray:
     if hasattr(array, "iloc"):  # pandas
         frame = array.iloc[:, :n_dims]
         numeric = all(getattr(dtype, "kind", "O") in "biuf" for dtype in frame.dtypes)
-        return frame.to_numpy(dtype=np.float64, na_value=np.nan) if numeric else frame.to_numpy(dtype=object)
+        return (
+            frame.to_numpy(dtype=np.float64, na_value=np.nan)
+            if numeric
+            else frame.to_numpy(dtype=object)
+        )
     if hasattr(array, "to_memory"):  # sparse, in a file
         array = array.to_memory()
     elif not sparse.issparse(array):

@@ -28,13 +28,17 @@ def gene_names(adata: AnnData, gene_symbols: str | None = None) -> np.ndarray:
     if gene_symbols is None:
         return adata.var_names.to_numpy().astype(object)
     if not isinstance(gene_symbols, str):
-        raise TypeError(f"`gene_symbols` is a {type(gene_symbols).__name__}: pass the name of a column of var.")
+        raise TypeError(
+            f"`gene_symbols` is a {type(gene_symbols).__name__}: pass the name of a column of var."
+        )
     if gene_symbols not in adata.var.columns:
         raise KeyError(
             f"`gene_symbols` is {gene_symbols!r}, which is no column of var. {suggest(gene_symbols, adata.var.columns)}"
         )
     column = adata.var[gene_symbols]
-    names = [None if missing else str(name) for name, missing in zip(column, column.isna(), strict=True)]
+    names = [
+        None if missing else str(name) for name, missing in zip(column, column.isna(), strict=True)
+    ]
     return np.array([name or None for name in names], dtype=object)
 
 
@@ -60,12 +64,18 @@ def listed_genes(genes: Any, argument: str = "genes") -> list[str]:
         raise ValueError(f"`{argument}` names no gene: pass at least one.")
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"`{argument}` names a gene twice: {some(repeated)}; name every gene once.")
+        raise ValueError(
+            f"`{argument}` names a gene twice: {some(repeated)}; name every gene once."
+        )
     return [str(name) for name in names]
 
 
 def find_genes(
-    names: np.ndarray, wanted: Iterable[str], *, argument: str = "genes", gene_symbols: str | None = None
+    names: np.ndarray,
+    wanted: Iterable[str],
+    *,
+    argument: str = "genes",
+    gene_symbols: str | None = None,
 ) -> np.ndarray:
     """Positions of genes among all names, in the order in which they are named.
 
@@ -81,13 +91,19 @@ def find_genes(
     unknown = [name for name in wanted if name not in position]
     if unknown:
         hints = "".join(suggest(name, position).partition("There is")[0] for name in unknown[:3])
-        raise KeyError(f"`{argument}` names {some(unknown)}, not among {place(gene_symbols)}. {hints}".rstrip())
+        raise KeyError(
+            f"`{argument}` names {some(unknown)}, not among {place(gene_symbols)}. {hints}".rstrip()
+        )
     check_unambiguous(names, wanted, argument=argument, gene_symbols=gene_symbols)
     return np.array([position[name] for name in wanted], dtype=np.intp)
 
 
 def check_unambiguous(
-    names: np.ndarray, used: Iterable[str], *, argument: str = "adata", gene_symbols: str | None = None
+    names: np.ndarray,
+    used: Iterable[str],
+    *,
+    argument: str = "adata",
+    gene_symbols: str | None = None,
 ) -> None:
     """Refuse names in use that several genes have.
 
@@ -142,7 +158,9 @@ def gene_columns(
     """
     names = gene_names(adata, gene_symbols)
     if genes is not None:
-        return find_genes(names, listed_genes(genes, argument), argument=argument, gene_symbols=gene_symbols)
+        return find_genes(
+            names, listed_genes(genes, argument), argument=argument, gene_symbols=gene_symbols
+        )
     columns = np.flatnonzero([name is not None for name in names])
     check_unambiguous(names, names[columns], gene_symbols=gene_symbols)
     return columns

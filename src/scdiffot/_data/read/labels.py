@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-def cell_labels(adata: AnnData | MuData, cell_key: str, *, argument: str = "cell_key") -> tuple[np.ndarray, list[str]]:
+def cell_labels(
+    adata: AnnData | MuData, cell_key: str, *, argument: str = "cell_key"
+) -> tuple[np.ndarray, list[str]]:
     """Read the type of every cell.
 
     Parameters
@@ -48,10 +50,14 @@ def cell_labels(adata: AnnData | MuData, cell_key: str, *, argument: str = "cell
     """
     column = read_column(adata, cell_key, argument)
     if getattr(column.dtype, "kind", "O") in "fc":
-        raise TypeError(f"`{argument}` obs[{cell_key!r}] holds {column.dtype}: pass a column of labels.")
+        raise TypeError(
+            f"`{argument}` obs[{cell_key!r}] holds {column.dtype}: pass a column of labels."
+        )
     values = as_groups(column, f"`{argument}` obs[{cell_key!r}]").remove_unused_categories()
     if len(values.categories) == 0:
-        raise ValueError(f"`{argument}` obs[{cell_key!r}] is NaN in all cells: pass a column of labels.")
+        raise ValueError(
+            f"`{argument}` obs[{cell_key!r}] is NaN in all cells: pass a column of labels."
+        )
     return np.asarray(values.codes, dtype=np.intp), [str(name) for name in values.categories]
 
 
@@ -76,7 +82,11 @@ def check_names(
         If there are such.
     """
     columns = column_names(names)
-    unsafe = {name: reason for name, key in zip(names, columns, strict=True) if (reason := unsafe_name(prefix + key))}
+    unsafe = {
+        name: reason
+        for name, key in zip(names, columns, strict=True)
+        if (reason := unsafe_name(prefix + key))
+    }
     if unsafe:
         reasons = some(sorted(set(unsafe.values()))).replace("'", "")
         raise ValueError(
@@ -84,9 +94,15 @@ def check_names(
             f"{remedy}, or leave them out."
         )
     counts = Counter(columns)
-    wrong = [name for name, key in zip(names, columns, strict=True) if key in reserved or counts[key] > 1]
+    wrong = [
+        name for name, key in zip(names, columns, strict=True) if key in reserved or counts[key] > 1
+    ]
     if wrong:
-        own = f", and {some(reserved)} is the class of what is far from every cell" if reserved else ""
+        own = (
+            f", and {some(reserved)} is the class of what is far from every cell"
+            if reserved
+            else ""
+        )
         raise ValueError(
             f"`{argument}` {place} has the {kind} {some(wrong)}: names must differ as text, and in more than '/' and '|'{own}; "
             f"{remedy}."

@@ -54,13 +54,20 @@ def query_mask(adata: AnnData | MuData, query: str) -> np.ndarray:
     if "@" in re.sub(QUOTED, "", text):
         raise ValueError("queries have no variables: write the value instead of @")
     tree = ast.parse(text.strip(), mode="eval")
-    foreign = next((type(node).__name__ for node in ast.walk(tree) if not isinstance(node, ALLOWED)), None)
+    foreign = next(
+        (type(node).__name__ for node in ast.walk(tree) if not isinstance(node, ALLOWED)), None
+    )
     if foreign is not None:
-        raise ValueError(f"queries only compare columns, and this has a Python {foreign.lower()}: pass a boolean mask")
+        raise ValueError(
+            f"queries only compare columns, and this has a Python {foreign.lower()}: pass a boolean mask"
+        )
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     columns = {name: _column(adata, names.get(name, name)) for name in used}
     frame = pd.DataFrame(
-        {name: column.to_numpy() if column.dtype == object else column.array for name, column in columns.items()}
+        {
+            name: column.to_numpy() if column.dtype == object else column.array
+            for name, column in columns.items()
+        }
     )
     return _as_mask(frame.eval(text.strip(), engine="python") if used else None, adata.n_obs)
 
@@ -91,7 +98,13 @@ def _placeholders(query: str, modalities: list[str]) -> tuple[str, dict[str, str
 def _as_mask(result: object, n: int) -> np.ndarray:
     import pandas as pd
 
-    if not isinstance(result, pd.Series) or len(result) != n or not pd.api.types.is_bool_dtype(result.dtype):
+    if (
+        not isinstance(result, pd.Series)
+        or len(result) != n
+        or not pd.api.types.is_bool_dtype(result.dtype)
+    ):
         kind = result.dtype if isinstance(result, pd.Series) else "a single value"
-        raise ValueError(f"the query gives {kind}, not true or false for every cell: compare a column with a value")
+        raise ValueError(
+            f"the query gives {kind}, not true or false for every cell: compare a column with a value"
+        )
     return result.fillna(False).to_numpy(dtype=bool)

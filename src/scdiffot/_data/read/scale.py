@@ -41,7 +41,12 @@ def source_expression(space: GeneSpace, states: np.ndarray, cells: np.ndarray) -
 
 
 def check_scale(
-    values: np.ndarray, space: GeneSpace, states: np.ndarray, *, name: str, columns: np.ndarray | None = None
+    values: np.ndarray,
+    space: GeneSpace,
+    states: np.ndarray,
+    *,
+    name: str,
+    columns: np.ndarray | None = None,
 ) -> None:
     """Refuse expression on another scale than that of a decoder: counts where it was fitted on logarithms, say.
 

@@ -55,16 +55,22 @@ def select_cells(
         cells = _by_text(adata, source, times, argument)
     elif isinstance(source, Real) and not isinstance(source, bool | np.bool_):
         if times is None:
-            raise TypeError(f"`{argument}` is a number: pass a query of obs, names of cells, or a boolean mask.")
+            raise TypeError(
+                f"`{argument}` is a number: pass a query of obs, names of cells, or a boolean mask."
+            )
         cells = times.cells(times.find(float(source), argument))
     else:
         cells = _by_array(adata, source, argument)
     if len(cells) == 0:
-        raise ValueError(f"`{argument}` selects no cell: check {source if isinstance(source, str) else 'the mask'!r}.")
+        raise ValueError(
+            f"`{argument}` selects no cell: check {source if isinstance(source, str) else 'the mask'!r}."
+        )
     return cells
 
 
-def _by_text(adata: AnnData | MuData, source: str, times: CellTimes | None, argument: str) -> np.ndarray:
+def _by_text(
+    adata: AnnData | MuData, source: str, times: CellTimes | None, argument: str
+) -> np.ndarray:
     if times is not None and source in times.labels:
         return times.cells(times.labels[source])
     if source in adata.obs_names:
@@ -107,17 +113,25 @@ def _by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.ndarray
         values = values.astype(bool)
     if values.dtype.kind == "b":
         if len(values) != adata.n_obs:
-            raise ValueError(f"`{argument}` is a mask of length {len(values)}: `adata` has {adata.n_obs} cells.")
+            raise ValueError(
+                f"`{argument}` is a mask of length {len(values)}: `adata` has {adata.n_obs} cells."
+            )
         return np.flatnonzero(values)
     if values.dtype.kind not in "OUT" or not kinds <= {str, np.str_}:
-        held = values.dtype if values.dtype != object else some(sorted(kind.__name__ for kind in kinds))
+        held = (
+            values.dtype
+            if values.dtype != object
+            else some(sorted(kind.__name__ for kind in kinds))
+        )
         raise TypeError(
             f"`{argument}` holds {held}: pass names of cells, or a boolean mask (adata.obs_names[i] are the names at positions "
             "i; for several times use a query, 'time in [0, 1]')."
         )
     cells = adata.obs_names.get_indexer(values)
     if (cells < 0).any():
-        raise KeyError(f"`{argument}` names cells that `adata` does not have: {some(values[cells < 0].tolist())}.")
+        raise KeyError(
+            f"`{argument}` names cells that `adata` does not have: {some(values[cells < 0].tolist())}."
+        )
     return cells
 
 
@@ -127,7 +141,11 @@ def _aligned(adata: AnnData | MuData, source: pd.Series, argument: str) -> Any:
 
     if not pd.api.types.is_bool_dtype(source.dtype) or isinstance(source.index, pd.RangeIndex):
         return source.to_numpy()
-    if not source.index.is_unique or len(source) != adata.n_obs or not source.index.isin(adata.obs_names).all():
+    if (
+        not source.index.is_unique
+        or len(source) != adata.n_obs
+        or not source.index.isin(adata.obs_names).all()
+    ):
         raise ValueError(
             f"`{argument}` is a mask whose index is not that of the cells: pass one with adata.obs_names as index, or an array."
         )

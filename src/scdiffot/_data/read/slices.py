@@ -103,7 +103,9 @@ def read_slices(
         slices, or spots in one, or two slices have names that cannot be distinguished.
     """
     check_adata(adata)
-    positions, spatial_name = read_positions(adata, spatial_key, tuple(dimensions), allow_missing=incomplete)
+    positions, spatial_name = read_positions(
+        adata, spatial_key, tuple(dimensions), allow_missing=incomplete
+    )
     if library_key is None:
         codes, names = np.zeros(len(positions), dtype=np.intp), ["all"]
     else:
@@ -112,7 +114,14 @@ def read_slices(
         raise ValueError(
             f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): at least {n_least} are needed."
         )
-    check_names(names, f"obs[{library_key!r}]", argument="library_key", kind="slices", reserved=(), prefix="slice_")
+    check_names(
+        names,
+        f"obs[{library_key!r}]",
+        argument="library_key",
+        kind="slices",
+        reserved=(),
+        prefix="slice_",
+    )
     for i, name in enumerate([] if incomplete else names):
         check_slice(name, positions[codes == i], library_key=library_key)
     states, rep = None, ""
@@ -120,12 +129,18 @@ def read_slices(
         states, rep = representation(adata, use_rep, n_dims=n_dims)
         largest = float(np.abs(states).max())
         if largest > MAX_VALUE:
-            raise ValueError(f"`use_rep` {rep!r} has values up to {largest:.3g}: bring it to a smaller unit.")
+            raise ValueError(
+                f"`use_rep` {rep!r} has values up to {largest:.3g}: bring it to a smaller unit."
+            )
     return TissueSlices(positions, states, codes, names, spatial_name, rep, library_key)
 
 
 def read_positions(
-    adata: AnnData | MuData, spatial_key: str, dimensions: tuple[int, ...] = (2, 3), *, allow_missing: bool = False
+    adata: AnnData | MuData,
+    spatial_key: str,
+    dimensions: tuple[int, ...] = (2, 3),
+    *,
+    allow_missing: bool = False,
 ) -> tuple[np.ndarray, str]:
     """Read the coordinates of all spots, and their full name; see :func:`read_slices`."""
     found = locate(adata, spatial_key, argument="spatial_key")
@@ -134,7 +149,9 @@ def read_positions(
         raise KeyError(
             f"`spatial_key` is {spatial_key!r}, which is no key of obsm. {suggest(spatial_key, found.owner.obsm)}"
         )
-    positions, name = representation(adata, spatial_key, argument="spatial_key", allow_missing=allow_missing)
+    positions, name = representation(
+        adata, spatial_key, argument="spatial_key", allow_missing=allow_missing
+    )
     if positions.shape[1] not in dimensions:
         wanted = " or ".join(str(d) for d in dimensions)
         raise ValueError(

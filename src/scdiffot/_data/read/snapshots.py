@@ -31,7 +31,7 @@ MIN_SPREAD, MAX_MASS_RATIO = 1e-30, 1e6
 
 
 @dataclass(frozen=True)
-class TimeCourse:
+class TimeSeries:
     """All that a fit reads from an AnnData.
 
     Parameters
@@ -57,11 +57,13 @@ class TimeCourse:
     held_out: tuple[float, ...]
     snapshots: Snapshots
 
-    def in_tissue(self, tissue: Tissue, positions: np.ndarray) -> TimeCourse:
+    def in_tissue(self, tissue: Tissue, positions: np.ndarray) -> TimeSeries:
         """The same cells with the positions of all of them, shape ``(n, 2)`` or ``(n, 3)``, in their states."""
         states = tissue.join(self.states, positions)
         parts = tuple(states[self.times.cells(t)] for t in self.snapshots.times)
-        return replace(self, states=states, tissue=tissue, snapshots=replace(self.snapshots, states=parts))
+        return replace(
+            self, states=states, tissue=tissue, snapshots=replace(self.snapshots, states=parts)
+        )
 
 
 def time_course(
@@ -74,7 +76,7 @@ def time_course(
     mass: Literal["n_cells"] | Mapping[Any, float] | None = "n_cells",
     growth_prior: str | np.ndarray | None = None,
     held_out: TimePoint | Iterable[TimePoint] | None = None,
-) -> TimeCourse:
+) -> TimeSeries:
     """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters."""
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
@@ -84,7 +86,9 @@ def time_course(
     _check_points(times, kept)
     spread = np.ptp(states[np.isin(times.values, kept)], axis=0)
     if not spread.max() > MIN_SPREAD:
-        raise ValueError(f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another.")
+        raise ValueError(
+            f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another."
+        )
     rows = [times.cells(t) for t in kept]
     prior = _growth_prior(adata, growth_prior)
     snapshots = Snapshots(
@@ -93,7 +97,7 @@ def time_course(
         masses=_masses(times, kept, mass),
         growth_prior=None if prior is None else tuple(prior[r] for r in rows),
     )
-    return TimeCourse(states, name, None, times, left_out, snapshots)
+    return TimeSeries(states, name, None, times, left_out, snapshots)
 
 
 def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
@@ -105,15 +109,23 @@ def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
 def _check_points(times: CellTimes, kept: np.ndarray) -> None:
     name = f"obs[{times.column!r}]"
     if len(kept) < 2:
-        held = f" outside `held_out` (of {len(times.points)} in all)" if len(times.points) > len(kept) else ""
-        raise ValueError(f"`time_key` {name} has {len(kept)} time point{held}: dynamics need at least two.")
+        held = (
+            f" outside `held_out` (of {len(times.points)} in all)"
+            if len(times.points) > len(kept)
+            else ""
+        )
+        raise ValueError(
+            f"`time_key` {name} has {len(kept)} time point{held}: dynamics need at least two."
+        )
     counts = {times.label(t): len(times.cells(t)) for t in kept}
     few = [f"{label} ({n} cells)" for label, n in counts.items() if n < MIN_CELLS]
     if few:
         shown = ", ".join(few[:5]) + (f", ... ({len(few)} in all)" if len(few) > 5 else "")
         # a column with as many values as cells is no row of snapshots
         remedy = (
-            "bin the times" if len(few) > len(counts) / 2 else "leave them out with `held_out`, or merge time points"
+            "bin the times"
+            if len(few) > len(counts) / 2
+            else "leave them out with `held_out`, or merge time points"
         )
         raise ValueError(
             f"`time_key` {name} has time points with fewer than {MIN_CELLS} cells: {shown}. Please {remedy}."
@@ -126,11 +138,15 @@ def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
         return np.ones(len(kept))
     if isinstance(mass, str):
         if mass != "n_cells":
-            raise ValueError(f"`mass` is {mass!r}: pass 'n_cells', a dict (time point -> mass), or None.")
+            raise ValueError(
+                f"`mass` is {mass!r}: pass 'n_cells', a dict (time point -> mass), or None."
+            )
         masses = np.array([len(times.cells(t)) for t in kept], dtype=np.float64)
         return masses / masses[0]
     if not hasattr(mass, "items"):
-        raise TypeError(f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (time point -> mass), or None.")
+        raise TypeError(
+            f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (time point -> mass), or None."
+        )
     found: dict[float, Any] = {}
     for label, value in mass.items():
         time = times.find(label, "mass")
@@ -143,7 +159,11 @@ def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
     if missing:
         raise KeyError(f"`mass` has no value for the time points {some(missing)}: add them.")
     given: list[Any] = [found[t] for t in kept]
-    wrong = [v for v in given if isinstance(v, bool) or not isinstance(v, Real) or not 0 < float(v) < np.inf]
+    wrong = [
+        v
+        for v in given
+        if isinstance(v, bool) or not isinstance(v, Real) or not 0 < float(v) < np.inf
+    ]
     if wrong:
         raise ValueError(f"`mass` holds {some(wrong)}: pass positive, finite masses.")
     masses = np.array(given, dtype=np.float64)
@@ -164,7 +184,9 @@ def _growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | No
         growth_prior = read_column(adata, growth_prior, "growth_prior")
     values = np.asarray(growth_prior)
     if values.dtype.kind not in "iuf":
-        raise TypeError(f"`growth_prior` holds {values.dtype}: pass numbers, net growth per unit of time.")
+        raise TypeError(
+            f"`growth_prior` holds {values.dtype}: pass numbers, net growth per unit of time."
+        )
     if values.shape != (adata.n_obs,):
         raise ValueError(
             f"`growth_prior` has shape {values.shape}: pass one value for each of the {adata.n_obs} cells."

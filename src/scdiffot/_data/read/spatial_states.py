@@ -57,7 +57,9 @@ def check_weight(weight: Any) -> float:
         If it does not lie between 0 and 1.
     """
     if isinstance(weight, bool) or not isinstance(weight, Real):
-        raise TypeError(f"`spatial_weight` is a {type(weight).__name__}: pass a number between 0 and 1.")
+        raise TypeError(
+            f"`spatial_weight` is a {type(weight).__name__}: pass a number between 0 and 1."
+        )
     if not 0 < float(weight) < 1:
         raise ValueError(
             f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the positions in the variance; or leave "
@@ -66,7 +68,9 @@ def check_weight(weight: Any) -> float:
     return float(weight)
 
 
-def make_tissue(states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: float) -> Tissue:
+def make_tissue(
+    states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: float
+) -> Tissue:
     """Weigh positions against expression.
 
     Parameters

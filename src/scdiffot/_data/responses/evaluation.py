@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot.core.response import Stratum
+    from scdiffot.core.response import ContextPair
 
     from .groups import ResponseCells
 
@@ -35,7 +35,9 @@ class Fold:
     training: np.ndarray
     test: np.ndarray
 
-    def strata(self, cells: ResponseCells, mass: str | Mapping[str, float] | None) -> list[Stratum]:
+    def strata(
+        self, cells: ResponseCells, mass: str | Mapping[str, float] | None
+    ) -> list[ContextPair]:
         """Cells to train on.
 
         Raises
@@ -63,7 +65,9 @@ class Fold:
             if not treated.any():
                 continue
             both = np.intersect1d(cells.context[control], cells.context[treated])
-            x, y = (np.flatnonzero(side & np.isin(cells.context, both)) for side in (control, treated))
+            x, y = (
+                np.flatnonzero(side & np.isin(cells.context, both)) for side in (control, treated)
+            )
             for what, rows in (("control", x), (target, y)):
                 if len(rows) < MIN_CELLS:
                     raise ValueError(
@@ -81,7 +85,9 @@ class Fold:
         return found
 
 
-def random_folds(cells: ResponseCells, n_splits: int, test_size: float, rng: np.random.Generator) -> list[Fold]:
+def random_folds(
+    cells: ResponseCells, n_splits: int, test_size: float, rng: np.random.Generator
+) -> list[Fold]:
     """Independent random divisions, each with the same shares of every context and group."""
     group = np.where(cells.control, -2, cells.condition)
     used = (group != -1) & (cells.context >= 0)
@@ -117,12 +123,19 @@ def class_folds(
     complete = [
         name
         for k, name in enumerate(names)
-        if (used & (codes == k) & cells.control).any() and (used & (codes == k) & ~cells.control).any()
+        if (used & (codes == k) & cells.control).any()
+        and (used & (codes == k) & ~cells.control).any()
     ]
-    chosen = complete if held_out is None else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
+    chosen = (
+        complete
+        if held_out is None
+        else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
+    )
     unknown = [name for name in chosen if name not in names]
     if unknown:
-        raise KeyError(f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}")
+        raise KeyError(
+            f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}"
+        )
     lacking = [name for name in chosen if name not in complete]
     if lacking:
         raise ValueError(
@@ -134,7 +147,10 @@ def class_folds(
             f"obs[{column!r}] has control and treated cells in {some(complete) or 'no class'}: holding out one of them needs "
             "two, and one to hold out."
         )
-    return [Fold(name, used & (codes != names.index(name)), used & (codes == names.index(name))) for name in chosen]
+    return [
+        Fold(name, used & (codes != names.index(name)), used & (codes == names.index(name)))
+        for name in chosen
+    ]
 
 
 def read_truth(adata: AnnData | MuData, truth: str, cells: ResponseCells) -> np.ndarray:
@@ -155,7 +171,9 @@ def read_truth(adata: AnnData | MuData, truth: str, cells: ResponseCells) -> np.
         )
     values = np.asarray(locate(adata, truth, argument="truth").array)
     if values.ndim != 2 or values.shape[1] < n_dims:
-        raise ValueError(f"`truth` {truth!r} has shape {values.shape}: pass {n_dims} columns, those of the states.")
+        raise ValueError(
+            f"`truth` {truth!r} has shape {values.shape}: pass {n_dims} columns, those of the states."
+        )
     return values[:, :n_dims]
 
 
@@ -173,4 +191,6 @@ def read_evaluation(adata: AnnData | MuData, key: str) -> pd.DataFrame:
         If there are none.
     """
     name = Keys(key, "key").response_evaluation
-    return read_response_table(adata, key, name, source="tl.evaluate_response(adata, condition_key, control, target)")
+    return read_response_table(
+        adata, key, name, source="tl.evaluate_response(adata, condition_key, control, target)"
+    )

@@ -13,7 +13,7 @@ from scdiffot._data.read.checks import check_adata, listed_names, some, suggest
 from scdiffot._data.read.extract import representation
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._utils.logging import logger
-from scdiffot.core.response import Stratum
+from scdiffot.core.response import ContextPair
 
 from .treatments import Treatments, read_doses, read_embedding
 
@@ -56,7 +56,9 @@ class ResponseCells:
     context_names: list[str]
     targets: Treatments
 
-    def strata(self, mass: str | Mapping[str, float] | None, cells: np.ndarray | None = None) -> list[Stratum]:
+    def strata(
+        self, mass: str | Mapping[str, float] | None, cells: np.ndarray | None = None
+    ) -> list[ContextPair]:
         """Cells of every context before and after every treatment.
 
         A context with too few treated cells is not coupled: the other contexts show its response. Where masses are numbers of
@@ -82,7 +84,10 @@ class ResponseCells:
         for code, name in enumerate(self.context_names):
             here = used & (self.context == code)
             control = np.flatnonzero(here & self.control)
-            treated = [np.flatnonzero(here & (self.condition == i)) for i in range(len(self.targets.labels))]
+            treated = [
+                np.flatnonzero(here & (self.condition == i))
+                for i in range(len(self.targets.labels))
+            ]
             if len(control) == 0 and any(len(t) for t in treated):
                 raise ValueError(
                     f"`context` {name!r} has treated cells and no control: leave its cells out, or merge contexts."
@@ -95,11 +100,15 @@ class ResponseCells:
                     self._check_size(name, "control", len(control))
                     self._check_size(name, names[i], len(rows))
                     ratio = len(rows) / len(control)
-                    found.append(Stratum(untreated, self.states[rows], i, _mass(mass, label[0], ratio)))
+                    found.append(
+                        ContextPair(untreated, self.states[rows], i, _mass(mass, label[0], ratio))
+                    )
         seen = {s.condition for s in found if s.coupled}
         missing = [name for i, name in enumerate(names) if i not in seen]
         if missing:
-            raise ValueError(f"`target` {some(missing)} has no cells in any context that has controls.")
+            raise ValueError(
+                f"`target` {some(missing)} has no cells in any context that has controls."
+            )
         return found
 
     def _enough(self, used: np.ndarray) -> list[bool]:
@@ -111,24 +120,27 @@ class ResponseCells:
 
         control = numbers(self.control) >= MIN_CELLS
         conditions = range(len(self.targets.labels))
-        return [bool((control & (numbers(self.condition == i) >= MIN_CELLS)).any()) for i in conditions]
+        return [
+            bool((control & (numbers(self.condition == i) >= MIN_CELLS)).any()) for i in conditions
+        ]
 
     def _extinct(
-        self, context: str, i: int, untreated: np.ndarray, n_treated: int, mass: str | Mapping[str, float] | None
-    ) -> list[Stratum]:
+        self,
+        context: str,
+        i: int,
+        untreated: np.ndarray,
+        n_treated: int,
+        mass: str | Mapping[str, float] | None,
+    ) -> list[ContextPair]:
         """The stratum of a context with too few treated cells, if its numbers of cells count."""
         condition = self.targets.condition_names[i]
         by_numbers = mass == "n_cells"
         # none among n cells: fewer than one was left
         ratio = max(n_treated, 0.5) / len(untreated)
         if by_numbers:
-            meaning = (
-                f"survival there is {ratio:.2g} by these numbers. If it was not treated at all, leave its cells out"
-            )
+            meaning = f"survival there is {ratio:.2g} by these numbers. If it was not treated at all, leave its cells out"
         else:
-            meaning = (
-                "numbers of cells do not count in this fit; if its cells die, pass `unbalanced=True, mass='n_cells'`"
-            )
+            meaning = "numbers of cells do not count in this fit; if its cells die, pass `unbalanced=True, mass='n_cells'`"
         logger.warning(
             "`context` %r has %d untreated cells and %d treated with %r, too few (%d are needed) to learn from: it takes the "
             "response of the other contexts, and %s.",
@@ -139,7 +151,7 @@ class ResponseCells:
             MIN_CELLS,
             meaning,
         )
-        return [Stratum(untreated, untreated[:0], i, ratio)] if by_numbers else []
+        return [ContextPair(untreated, untreated[:0], i, ratio)] if by_numbers else []
 
     def _check_size(self, context: str, group: str, n: int) -> None:
         if n < MIN_CELLS:
@@ -183,7 +195,9 @@ def read_groups(
     treated = [codes == labels.index(name) for name in names]
     used = is_control | np.any(treated, axis=0)
     if not np.ptp(states[used], axis=0).any():
-        raise ValueError(f"`use_rep` {rep!r} is the same in all cells: there is no response in it; name another.")
+        raise ValueError(
+            f"`use_rep` {rep!r} is the same in all cells: there is no response in it; name another."
+        )
     doses, of_cell = read_doses(adata, dose_key, treated)
     embedding, shift, scale = read_embedding(adata, target_embedding, names)
     targets = Treatments(names, doses, embedding, target_embedding or "", shift, scale)
@@ -202,7 +216,9 @@ def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> fl
         return 1.0
     if isinstance(mass, str):
         if mass != "n_cells":
-            raise ValueError(f"`mass` is {mass!r}: pass 'n_cells', a dict (condition -> cells left of each), or None.")
+            raise ValueError(
+                f"`mass` is {mass!r}: pass 'n_cells', a dict (condition -> cells left of each), or None."
+            )
         return ratio
     if not isinstance(mass, Mapping):
         raise TypeError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import is_mudata, some
 from scdiffot._data.read.columns import drop_columns
-from scdiffot._data.read.expression import PORTION
+from scdiffot._data.read.expression import CHUNK_SIZE
 from scdiffot._data.read.gene_names import match_genes
 from scdiffot._utils.keys import Keys
 from scdiffot._utils.logging import logger
@@ -118,7 +118,11 @@ def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
 
 
 def _decoded(
-    adata: AnnData | MuData, space: GeneSpace, cells: np.ndarray, states: np.ndarray, positions: np.ndarray | None
+    adata: AnnData | MuData,
+    space: GeneSpace,
+    cells: np.ndarray,
+    states: np.ndarray,
+    positions: np.ndarray | None,
 ) -> tuple[AnnData, np.ndarray]:
     """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
     wanted = np.arange(len(space.names)) if positions is None else positions
@@ -126,14 +130,18 @@ def _decoded(
     if is_mudata(adata):
         owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
         if owner is None:
-            raise KeyError(f"`genes` are in no modality of `adata`, for instance {some(names[:3])}.")
+            raise KeyError(
+                f"`genes` are in no modality of `adata`, for instance {some(names[:3])}."
+            )
     columns = space.columns[wanted] if owner is space.owner else match_genes(owner, names)
     if (columns < 0).any():
         missing = names[columns < 0]
-        raise KeyError(f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others.")
+        raise KeyError(
+            f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others."
+        )
     rows = owner.obs_names.get_indexer(adata.obs_names[cells])
     layer = np.full(owner.shape, np.nan, np.float32)
-    for start in range(0, len(cells), PORTION):
-        part = slice(start, start + PORTION)
+    for start in range(0, len(cells), CHUNK_SIZE):
+        part = slice(start, start + CHUNK_SIZE)
         layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, wanted]
     return owner, layer

@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import check_adata, suggest
 from scdiffot._data.read.columns import read_numbers
-from scdiffot._data.read.expression import PORTION
+from scdiffot._data.read.expression import CHUNK_SIZE
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.write.entry_layouts import RESPONSE_TABLES
 from scdiffot._utils.keys import ALL, Keys
@@ -47,7 +47,11 @@ class PredictionInfo:
     @property
     def label(self) -> str:
         """Treatment, with its dose if there are doses."""
-        return repr(self.target) if np.isnan(self.dose) else f"{self.target!r} at {number_text(self.dose)}"
+        return (
+            repr(self.target)
+            if np.isnan(self.dose)
+            else f"{self.target!r} at {number_text(self.dose)}"
+        )
 
     def write(self, adata: AnnData | MuData, name: str) -> None:
         """Write it into `uns`."""
@@ -96,13 +100,17 @@ class PredictedCells:
         """Some of them, by a mask or positions."""
         survival = None if self.survival is None else self.survival[chosen]
         return PredictedCells(
-            self.rows[chosen], self.predicted[chosen], self.response[chosen], self.effect[chosen], survival
+            self.rows[chosen],
+            self.predicted[chosen],
+            self.response[chosen],
+            self.effect[chosen],
+            survival,
         )
 
     def decode(self, space: GeneSpace) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Expression before and after the treatment, portion by portion, with its place among these cells."""
-        for start in range(0, len(self.rows), PORTION):
-            part = slice(start, min(start + PORTION, len(self.rows)))
+        for start in range(0, len(self.rows), CHUNK_SIZE):
+            part = slice(start, min(start + CHUNK_SIZE, len(self.rows)))
             after = self.predicted[part]
             yield part, space.decode(after - self.response[part]), space.decode(after)
 
@@ -117,7 +125,9 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
     """
     check_adata(adata)
     keys = Keys(key, "key")
-    lacking = [f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm]
+    lacking = [
+        f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm
+    ]
     lacking += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
     if lacking:
         before = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
@@ -131,7 +141,11 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
         raise KeyError(
             f"`key` is {key!r}, but obsm[{keys.response!r}] is NaN in all cells: run scdiffot.tl.predict_response again."
         )
-    survival = read_numbers(adata, keys.survival, "key").to_numpy()[rows] if keys.survival in adata.obs else None
+    survival = (
+        read_numbers(adata, keys.survival, "key").to_numpy()[rows]
+        if keys.survival in adata.obs
+        else None
+    )
     return PredictedCells(
         rows,
         np.asarray(adata.obsm[keys.predicted], dtype=np.float64)[rows],
@@ -141,7 +155,9 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
     )
 
 
-def read_cell_groups(adata: AnnData | MuData, groupby: str, cells: PredictedCells) -> tuple[np.ndarray, list[str]]:
+def read_cell_groups(
+    adata: AnnData | MuData, groupby: str, cells: PredictedCells
+) -> tuple[np.ndarray, list[str]]:
     """Group of every predicted cell, -1 where it has none, and the names of those that occur among them.
 
     Raises
@@ -155,10 +171,14 @@ def read_cell_groups(adata: AnnData | MuData, groupby: str, cells: PredictedCell
     codes = codes[cells.rows]
     seen = np.unique(codes[codes >= 0])
     if len(seen) == 0:
-        raise ValueError(f"`groupby` {groupby!r} is empty for all cells whose response was predicted: name another.")
+        raise ValueError(
+            f"`groupby` {groupby!r} is empty for all cells whose response was predicted: name another."
+        )
     found = [names[i] for i in seen]
     if ALL in found:
-        raise ValueError(f"`groupby` {groupby!r} has a group {ALL!r}, which stands for all cells: rename it.")
+        raise ValueError(
+            f"`groupby` {groupby!r} has a group {ALL!r}, which stands for all cells: rename it."
+        )
     return np.where(codes >= 0, np.searchsorted(seen, codes), -1), found
 
 
@@ -179,7 +199,9 @@ def write_subpopulations(
         adata.uns[keys.response_features] = features
 
 
-def read_response_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> pd.DataFrame:
+def read_response_table(
+    adata: AnnData | MuData, key: str, name: str, *, source: str
+) -> pd.DataFrame:
     """Read a table beside a response.
 
     Parameters
@@ -201,12 +223,20 @@ def read_response_table(adata: AnnData | MuData, key: str, name: str, *, source:
     check_adata(adata)
     if name not in adata.uns:
         suffix = name.removeprefix(key)
-        runs = [str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)]
+        runs = [
+            str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)
+        ]
         hint = f" {suggest(key, runs)}" if runs else ""
-        raise KeyError(f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}")
-    layout = next((layout for end, layout in RESPONSE_TABLES.items() if name.endswith(end)), Table({}))
+        raise KeyError(
+            f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}"
+        )
+    layout = next(
+        (layout for end, layout in RESPONSE_TABLES.items() if name.endswith(end)), Table({})
+    )
     # files number rows by strings
-    table: pd.DataFrame = read(adata.uns[name], layout, f"adata.uns[{name!r}]").reset_index(drop=True)
+    table: pd.DataFrame = read(adata.uns[name], layout, f"adata.uns[{name!r}]").reset_index(
+        drop=True
+    )
     return table
 
 

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.expression import PORTION, dense
+from scdiffot._data.read.expression import CHUNK_SIZE, dense
 from scdiffot._data.read.extract import locate, representation
 from scdiffot._data.read.gene_names import match_genes
 from scdiffot._data.read.scale import N_COMPARED, check_scale
 from scdiffot._data.write.decoders import gene_space
-from scdiffot._data.write.fingerprints import RESPONSE, check_decoder, check_states, write_fingerprints
+from scdiffot._data.write.fingerprints import (
+    RESPONSE,
+    check_decoder,
+    check_states,
+    write_fingerprints,
+)
 from scdiffot._data.write.seals import seal
 from scdiffot._utils import keys as _keys
 from scdiffot._utils.rng import rng_name
@@ -64,7 +69,12 @@ def response_params(
 
 
 def write_response(
-    adata: AnnData | MuData, keys: Keys, *, params: dict[str, Any], history: dict[str, Any], model: dict[str, Any]
+    adata: AnnData | MuData,
+    keys: Keys,
+    *,
+    params: dict[str, Any],
+    history: dict[str, Any],
+    model: dict[str, Any],
 ) -> None:
     """Write a fitted response, and drop what an earlier one of that name predicted."""
     drop_predictions(adata, keys.uns)
@@ -89,7 +99,9 @@ def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
         )
 
 
-def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+def response_states(
+    adata: AnnData | MuData, reference: AnnData | MuData, params: dict[str, Any]
+) -> np.ndarray:
     """States of the cells of an AnnData in the coordinates that a response was fitted in.
 
     Raises
@@ -118,11 +130,16 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
         names = there.owner.var_names[:n_dims]
         columns = match_genes(found.owner, names)
         if (columns < 0).any():
-            raise KeyError(f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to.")
+            raise KeyError(
+                f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to."
+            )
         states = representation(adata, use_rep)[0][:, columns]
         fitted = representation(reference, use_rep, n_dims=n_dims)[0]
         check_scale(
-            states[_some_rows(len(states))], genes_of(reference, params), fitted, name=f"`adata` {found.name!r}"
+            states[_some_rows(len(states))],
+            genes_of(reference, params),
+            fitted,
+            name=f"`adata` {found.name!r}",
         )
         return states
     states = representation(adata, use_rep, n_dims=n_dims)[0]
@@ -130,7 +147,9 @@ def response_states(adata: AnnData | MuData, reference: AnnData | MuData, params
     return states
 
 
-def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
+def project_states(
+    adata: AnnData, reference: AnnData | MuData, params: dict[str, Any]
+) -> np.ndarray:
     """Encode the genes of an AnnData with the axes of a reference, matched by name.
 
     Raises
@@ -151,13 +170,17 @@ def project_states(adata: AnnData, reference: AnnData | MuData, params: dict[str
             f"`adata` lacks {len(missing)} genes of the reference, for instance {some(missing[:3])}: add them."
         )
     if adata.X is None:
-        raise ValueError("`adata` has no X: put the expression there that the representation of the reference saw.")
+        raise ValueError(
+            "`adata` has no X: put the expression there that the representation of the reference saw."
+        )
     some_cells = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
     fitted = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
     check_scale(some_cells, space, fitted, name="`adata` X")
     parts = []
-    for start in range(0, adata.n_obs, PORTION):
-        x = torch.as_tensor(dense(adata.X[start : start + PORTION])[:, columns], dtype=torch.float32)
+    for start in range(0, adata.n_obs, CHUNK_SIZE):
+        x = torch.as_tensor(
+            dense(adata.X[start : start + CHUNK_SIZE])[:, columns], dtype=torch.float32
+        )
         with torch.no_grad():
             parts.append(space.decoder.encode(x).numpy())
     return np.concatenate(parts)
@@ -169,14 +192,20 @@ def _some_rows(n: int) -> np.ndarray:
 
 
 def genes_of(
-    reference: AnnData | MuData, params: dict[str, Any], decoder: Any = None, *, gene_symbols: str | None = None
+    reference: AnnData | MuData,
+    params: dict[str, Any],
+    decoder: Any = None,
+    *,
+    gene_symbols: str | None = None,
 ) -> GeneSpace:
     """Decoder of the representation of a response; see :func:`~scdiffot._data.write.decoders.read_genes`."""
     use_rep, n_dims = params["use_rep"], params["n_dims"]
     space = gene_space(reference, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
     if decoder is None:
         digest = params.get("decoder")
-        check_decoder(reference, params["key"], RESPONSE, use_rep=use_rep, n_dims=n_dims, digest=digest)
+        check_decoder(
+            reference, params["key"], RESPONSE, use_rep=use_rep, n_dims=n_dims, digest=digest
+        )
     return space
 
 

@@ -37,16 +37,22 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     keys = Keys(key, "key")
     entry = adata.uns.get(keys.response)
     place = f"adata.uns[{keys.response!r}]"
-    runs = [name.removesuffix("_response") for name, other in adata.uns.items() if is_response(other)]
+    runs = [
+        name.removesuffix("_response") for name, other in adata.uns.items() if is_response(other)
+    ]
     if entry is None:
         raise KeyError(
             f"`{argument}` has no response under {place}: run scdiffot.tl.fit_response first, or name "
             f"another with `key`. {suggest(key, runs)}"
         )
     if not hasattr(entry, "keys"):
-        raise StoredFitError(f"{place} is something else, no response: name another with `key`. {suggest(key, runs)}")
+        raise StoredFitError(
+            f"{place} is something else, no response: name another with `key`. {suggest(key, runs)}"
+        )
     check_seal(entry, place, _keys.PARAMS, _keys.RESPONSE_MODEL)
-    params: dict[str, Any] = read(entry[_keys.PARAMS], RESPONSE_PARAMS, f"{place}[{_keys.PARAMS!r}]")
+    params: dict[str, Any] = read(
+        entry[_keys.PARAMS], RESPONSE_PARAMS, f"{place}[{_keys.PARAMS!r}]"
+    )
     for name in ("context", "dose_key", "target_embedding"):
         params[name] = params[name] or None
     params["targets"], params["key"] = params["targets"].tolist(), key
@@ -77,7 +83,9 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
     response = read_response(adata, key)
     params, targets = response[_keys.PARAMS], response["targets"]
     place = f"adata.uns[{Keys(key, 'key').response!r}]"
-    model = ResponseModel.from_arrays(response[_keys.RESPONSE_MODEL], place=f"{place}[{_keys.RESPONSE_MODEL!r}]")
+    model = ResponseModel.from_arrays(
+        response[_keys.RESPONSE_MODEL], place=f"{place}[{_keys.RESPONSE_MODEL!r}]"
+    )
     if model.n_dims != params["n_dims"]:
         raise damaged(
             f"{place}[{_keys.PARAMS!r}]['n_dims']",
@@ -87,7 +95,10 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
     for name in ("embedding", "strength"):
         own, wanted = getattr(model.conditions, name), getattr(expected, name)
         if own.shape != wanted.shape or not np.allclose(own, wanted):
-            raise damaged(f"{place}[{_keys.RESPONSE_MODEL!r}][{name!r}]", "is not that of the targets and doses")
+            raise damaged(
+                f"{place}[{_keys.RESPONSE_MODEL!r}][{name!r}]",
+                "is not that of the targets and doses",
+            )
     return model
 
 
@@ -96,11 +107,15 @@ def _doses(doses: list, targets: list[str], place: str) -> list[list[float]]:
     flat = [d for part in doses if isinstance(part, list) for d in part]
     if len(doses) != len(targets) or not all(isinstance(part, list) for part in doses):
         raise damaged(place, f"holds no list for each of {len(targets)} targets")
-    if not all(is_number(d) and d > 0 for d in flat) or any(sorted(set(part)) != part for part in doses):
+    if not all(is_number(d) and d > 0 for d in flat) or any(
+        sorted(set(part)) != part for part in doses
+    ):
         raise damaged(place, "holds doses that are not positive and increasing")
     return doses
 
 
 def is_response(entry: Any) -> bool:
     """Whether an entry of `uns` is a fitted response."""
-    return hasattr(entry, "keys") and {_keys.PARAMS, _keys.HISTORY, _keys.RESPONSE_MODEL} <= set(entry.keys())
+    return hasattr(entry, "keys") and {_keys.PARAMS, _keys.HISTORY, _keys.RESPONSE_MODEL} <= set(
+        entry.keys()
+    )

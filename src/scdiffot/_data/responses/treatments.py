@@ -47,19 +47,28 @@ class Treatments:
     @property
     def labels(self) -> list[tuple[str, float]]:
         """Treatment and dose of every condition; NaN without doses."""
-        return [(name, d) for name, ds in zip(self.names, self.doses, strict=True) for d in ds or [np.nan]]
+        return [
+            (name, d)
+            for name, ds in zip(self.names, self.doses, strict=True)
+            for d in ds or [np.nan]
+        ]
 
     @property
     def condition_names(self) -> list[str]:
         """Treatment of every condition, with its dose if there are doses."""
-        return [name if np.isnan(dose) else f"{name} at {number_text(dose)}" for name, dose in self.labels]
+        return [
+            name if np.isnan(dose) else f"{name} at {number_text(dose)}"
+            for name, dose in self.labels
+        ]
 
     @property
     def conditions(self) -> Conditions:
         """The same for the core: doses on a logarithmic scale."""
         rows = [(i, d) for i, ds in enumerate(self.doses) for d in ds or [np.nan]]
         embedding = np.stack([self.embedding[i] for i, _ in rows])
-        return Conditions(embedding, np.array([1.0 if np.isnan(d) else self.strength(d) for _, d in rows]))
+        return Conditions(
+            embedding, np.array([1.0 if np.isnan(d) else self.strength(d) for _, d in rows])
+        )
 
     def strength(self, dose: float) -> float:
         """Place of a dose between none (0) and the highest of all (1)."""
@@ -82,7 +91,9 @@ class Treatments:
         """
         if target is None:
             if len(self.names) > 1:
-                raise ValueError(f"`target` is missing: the model knows {some(self.names)}; name one.")
+                raise ValueError(
+                    f"`target` is missing: the model knows {some(self.names)}; name one."
+                )
             target = self.names[0]
         if target in self.names:
             embedding = self.embedding[self.names.index(target)]
@@ -92,7 +103,9 @@ class Treatments:
             embedding = (embedding - self.shift) / self.scale
             doses = sorted({d for ds in self.doses for d in ds})
         else:
-            raise KeyError(f"`target` is {target!r}, which the model was not fitted to. {suggest(target, self.names)}")
+            raise KeyError(
+                f"`target` is {target!r}, which the model was not fitted to. {suggest(target, self.names)}"
+            )
         if not doses:
             if dose is not None:
                 raise ValueError(
@@ -119,7 +132,8 @@ def read_doses(
     column = read_column(adata, dose_key, "dose_key")
     values = numbers(column)
     wrong = [
-        str(column.iloc[i]) for i in np.flatnonzero(np.any(treated, axis=0) & ~(np.isfinite(values) & (values > 0)))
+        str(column.iloc[i])
+        for i in np.flatnonzero(np.any(treated, axis=0) & ~(np.isfinite(values) & (values > 0)))
     ]
     if wrong:
         raise ValueError(
@@ -152,13 +166,22 @@ def _descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndar
     import pandas as pd
 
     if key not in adata.uns:
-        raise KeyError(f"`target_embedding` is {key!r}, which is no entry of uns. {suggest(key, adata.uns)}")
+        raise KeyError(
+            f"`target_embedding` is {key!r}, which is no entry of uns. {suggest(key, adata.uns)}"
+        )
     entry = adata.uns[key]
-    rows = {str(k): v for k, v in (entry.T.items() if isinstance(entry, pd.DataFrame) else dict(entry).items())}
+    rows = {
+        str(k): v
+        for k, v in (entry.T.items() if isinstance(entry, pd.DataFrame) else dict(entry).items())
+    }
     missing = [name for name in names if name not in rows]
     if missing:
-        raise KeyError(f"`target_embedding` uns[{key!r}] does not describe {some(missing)}: add them.")
+        raise KeyError(
+            f"`target_embedding` uns[{key!r}] does not describe {some(missing)}: add them."
+        )
     values = np.array([np.asarray(rows[name], dtype=np.float64).ravel() for name in names])
     if not np.isfinite(values).all():
-        raise ValueError(f"`target_embedding` uns[{key!r}] holds NaN or infinite values: fill them in.")
+        raise ValueError(
+            f"`target_embedding` uns[{key!r}] holds NaN or infinite values: fill them in."
+        )
     return values

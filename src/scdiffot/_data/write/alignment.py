@@ -66,7 +66,10 @@ class SliceAlignment:
             # NaN is no agreement either
             if not row["score"] >= LOW_SCORE:
                 logger.warning(
-                    "Slices %r and %r hardly agree (score %.2f): look at where they lie.", name, neighbor, row["score"]
+                    "Slices %r and %r hardly agree (score %.2f): look at where they lie.",
+                    name,
+                    neighbor,
+                    row["score"],
                 )
             if row["margin"] < row["min_margin"]:
                 logger.warning(
@@ -148,10 +151,14 @@ class SliceAlignment:
 
     def _checked(self, points: np.ndarray, name: str) -> tuple[str, np.ndarray]:
         if str(name) not in self.poses:
-            raise KeyError(f"`slice` is {name!r}, which was not aligned. {suggest(name, self.poses)}")
+            raise KeyError(
+                f"`slice` is {name!r}, which was not aligned. {suggest(name, self.poses)}"
+            )
         placed = np.asarray(points, dtype=np.float64)
         if placed.ndim != 2 or placed.shape[1] != 2:
-            raise ValueError(f"`points` has shape {placed.shape}: pass one row of two coordinates for every point.")
+            raise ValueError(
+                f"`points` has shape {placed.shape}: pass one row of two coordinates for every point."
+            )
         return str(name), placed
 
     def _way(self, name: str) -> list[Warp]:
@@ -181,7 +188,9 @@ def slice_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=key)
 
 
-def make_alignment(names: list[str], reference: str, chain: Chain, warps: Mapping[str, Warp | None]) -> SliceAlignment:
+def make_alignment(
+    names: list[str], reference: str, chain: Chain, warps: Mapping[str, Warp | None]
+) -> SliceAlignment:
     """The alignment of a chain of slices."""
     import pandas as pd
 

@@ -58,7 +58,12 @@ def alignment_params(
 
 
 def write_alignment(
-    adata: AnnData | MuData, keys: Keys, alignment: SliceAlignment, *, aligned: np.ndarray, params: dict[str, Any]
+    adata: AnnData | MuData,
+    keys: Keys,
+    alignment: SliceAlignment,
+    *,
+    aligned: np.ndarray,
+    params: dict[str, Any],
 ) -> None:
     """Write aligned coordinates, and what it takes to align others."""
     names = list(alignment.poses)
@@ -70,8 +75,12 @@ def write_alignment(
         "table": alignment.table,
         "rotation": np.stack([pose.rotation for pose in alignment.poses.values()]),
         "shift": np.stack([pose.shift for pose in alignment.poses.values()]),
-        "runner_up_rotation": np.stack([np.full((2, 2), np.nan) if p is None else p.rotation for p in seconds]),
-        "runner_up_shift": np.stack([np.full(2, np.nan) if p is None else p.shift for p in seconds]),
+        "runner_up_rotation": np.stack(
+            [np.full((2, 2), np.nan) if p is None else p.rotation for p in seconds]
+        ),
+        "runner_up_shift": np.stack(
+            [np.full(2, np.nan) if p is None else p.shift for p in seconds]
+        ),
     }
     if warps:
         entry["warps"] = {
@@ -123,7 +132,9 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
         raise damaged(f"{place}['rotation']", "holds matrices that are no rotations")
     poses = {n: Pose(r, s) for n, r, s in zip(names, turns, stored["shift"], strict=True)}
     _check_positions(adata, key, entry["params"])
-    warps = dict.fromkeys(names) | (_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {})
+    warps = dict.fromkeys(names) | (
+        _warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {}
+    )
     return SliceAlignment(table, poses, warps, _runner_ups(stored, names))
 
 
@@ -132,7 +143,10 @@ def _runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str,
     if "runner_up_rotation" not in stored:
         return {}
     pairs = zip(stored["runner_up_rotation"], stored["runner_up_shift"], strict=True)
-    return {n: Pose(r, s) if np.isfinite(r).all() else None for n, (r, s) in zip(names, pairs, strict=True)}
+    return {
+        n: Pose(r, s) if np.isfinite(r).all() else None
+        for n, (r, s) in zip(names, pairs, strict=True)
+    }
 
 
 def _check_positions(adata: AnnData | MuData, key: str, params: Mapping[str, Any]) -> None:
@@ -156,12 +170,22 @@ def _ends(name: str, chain: Mapping[str, str]) -> bool:
     return False
 
 
-def _warps(stored: Mapping[str, np.ndarray], names: list[str], place: str) -> dict[str, Warp | None]:
+def _warps(
+    stored: Mapping[str, np.ndarray], names: list[str], place: str
+) -> dict[str, Warp | None]:
     slices, ends = stored["slice"], np.cumsum(stored["n_knots"])
-    if len(set(slices.tolist())) < len(slices) or (slices >= len(names)).any() or ends[-1:] != len(stored["knots"]):
+    if (
+        len(set(slices.tolist())) < len(slices)
+        or (slices >= len(names)).any()
+        or ends[-1:] != len(stored["knots"])
+    ):
         raise damaged(place, "belongs to other slices")
     parts = [slice(int(end - n), int(end)) for end, n in zip(ends, stored["n_knots"], strict=True)]
     return {
-        names[int(i)]: Warp(stored["knots"][rows], stored["displacements"][rows], float(s), float(scale))
-        for i, rows, s, scale in zip(slices, parts, stored["smoothing"], stored["scale"], strict=True)
+        names[int(i)]: Warp(
+            stored["knots"][rows], stored["displacements"][rows], float(s), float(scale)
+        )
+        for i, rows, s, scale in zip(
+            slices, parts, stored["smoothing"], stored["scale"], strict=True
+        )
     }

@@ -85,7 +85,9 @@ def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndar
     n_latent, genes = entry[PARAMS]["n_latent"], entry[GENES]
     model = Autoencoder.from_arrays(entry[DECODER], place=f"{place}[{DECODER!r}]")
     if (len(genes), n_latent) != (len(model.centre), len(model.shift)):
-        raise damaged(f"{place}[{DECODER!r}]", f"has no {n_latent} dimensions of {len(genes)} genes")
+        raise damaged(
+            f"{place}[{DECODER!r}]", f"has no {n_latent} dimensions of {len(genes)} genes"
+        )
     if n_dims != n_latent:
         raise ValueError(
             f"`use_rep` {found.name!r} is an autoencoder of {n_latent} dimensions, of which this fit has the first {n_dims}: "

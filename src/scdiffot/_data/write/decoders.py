@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.expression import PORTION, dense, layer_names
+from scdiffot._data.read.expression import CHUNK_SIZE, dense, layer_names
 from scdiffot._data.read.extract import Location, locate, representation
 from scdiffot._data.read.gene_names import check_unambiguous, find_genes, gene_names, listed_genes
 from scdiffot.core.genes.decoders import CallableDecoder, Decoder, LinearDecoder, identity, leading
@@ -86,11 +86,16 @@ class GeneSpace:
         names, modality = gene_names(self.owner, self.gene_symbols), self.use_rep.rpartition(":")[0]
         own = set(names)
         wanted = [
-            g.removeprefix(f"{modality}:") if modality and g not in own else g for g in listed_genes(genes, argument)
+            g.removeprefix(f"{modality}:") if modality and g not in own else g
+            for g in listed_genes(genes, argument)
         ]
-        at = find_genes(names, listed_genes(wanted, argument), argument=argument, gene_symbols=self.gene_symbols)
+        at = find_genes(
+            names, listed_genes(wanted, argument), argument=argument, gene_symbols=self.gene_symbols
+        )
         position = {column: i for i, column in enumerate(self.columns.tolist())}
-        filtered = [name for name, column in zip(wanted, at.tolist(), strict=True) if column not in position]
+        filtered = [
+            name for name, column in zip(wanted, at.tolist(), strict=True) if column not in position
+        ]
         if filtered:
             raise KeyError(
                 f"`{argument}` names {some(filtered)}, which {self.use_rep!r} was computed without: its {len(self.columns)} "
@@ -119,7 +124,9 @@ class GeneSpace:
             return self.decoder.decode(torch.as_tensor(states, dtype=torch.float32)).numpy()
 
 
-def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None, *, gene_symbols: str | None = None) -> GeneSpace:
+def read_genes(
+    adata: AnnData | MuData, key: str, decoder: Any = None, *, gene_symbols: str | None = None
+) -> GeneSpace:
     """Find the decoder of the representation of a fit.
 
     Parameters
@@ -147,15 +154,24 @@ def read_genes(adata: AnnData | MuData, key: str, decoder: Any = None, *, gene_s
     use_rep, n_dims = params["use_rep"], params["n_dims"]
     space = gene_space(adata, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
     if decoder is None:
-        check_decoder(adata, key, STATE, use_rep=use_rep, n_dims=n_dims, digest=params.get("decoder"))
+        check_decoder(
+            adata, key, STATE, use_rep=use_rep, n_dims=n_dims, digest=params.get("decoder")
+        )
     tissue: Tissue | None = params["tissue"]
     if tissue is None:
         return space
-    return replace(space, decoder=leading(space.decoder, locate(adata, tissue.spatial_key).array.shape[1]))
+    return replace(
+        space, decoder=leading(space.decoder, locate(adata, tissue.spatial_key).array.shape[1])
+    )
 
 
 def gene_space(
-    adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any = None, *, gene_symbols: str | None = None
+    adata: AnnData | MuData,
+    use_rep: str,
+    n_dims: int,
+    decoder: Any = None,
+    *,
+    gene_symbols: str | None = None,
 ) -> GeneSpace:
     """Find the decoder of the first columns of a representation; see :func:`read_genes`."""
     space = replace(_decoded_space(adata, use_rep, n_dims, decoder), gene_symbols=gene_symbols)
@@ -192,7 +208,11 @@ def _decoded_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: 
 
 
 def _given(decoder: Any) -> Decoder:
-    if isinstance(decoder, tuple | list) and len(decoder) == 2 and all(callable(f) for f in decoder):
+    if (
+        isinstance(decoder, tuple | list)
+        and len(decoder) == 2
+        and all(callable(f) for f in decoder)
+    ):
         return CallableDecoder(*decoder)
     if isinstance(decoder, Decoder):
         return decoder
@@ -225,8 +245,14 @@ def _read_pca(found: Location, loadings: np.ndarray, entry: Any, n_dims: int) ->
     columns = np.flatnonzero(_mask(owner, params.get("mask_var"), loadings))
     weights = np.asarray(loadings[columns, :n_dims], dtype=np.float64)
     centred = bool(params.get("zero_center", True))
-    mean = _pca_mean(found, columns, weights, params.get("layer")) if centred else np.zeros(len(columns))
-    decoder = LinearDecoder(torch.tensor(weights, dtype=torch.float32), torch.tensor(mean, dtype=torch.float32))
+    mean = (
+        _pca_mean(found, columns, weights, params.get("layer"))
+        if centred
+        else np.zeros(len(columns))
+    )
+    decoder = LinearDecoder(
+        torch.tensor(weights, dtype=torch.float32), torch.tensor(mean, dtype=torch.float32)
+    )
     return GeneSpace(decoder, owner, columns, found.name, n_dims)
 
 
@@ -239,7 +265,9 @@ def _mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:
     return weighted
 
 
-def _pca_mean(found: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None) -> np.ndarray:
+def _pca_mean(
+    found: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None
+) -> np.ndarray:
     """Mean that the PCA subtracted.
 
     Cells may have been removed since. The part of the mean that matters to the coordinates is read off them; the rest is that of
@@ -271,4 +299,10 @@ def _mean(values: Any) -> np.ndarray:
     n = values.shape[0]
     if hasattr(values, "tocsr"):
         return np.asarray(values.sum(axis=0, dtype=np.float64)).ravel() / n
-    return sum(dense(values[i : i + PORTION]).sum(axis=0, dtype=np.float64) for i in range(0, n, PORTION)) / n
+    return (
+        sum(
+            dense(values[i : i + CHUNK_SIZE]).sum(axis=0, dtype=np.float64)
+            for i in range(0, n, CHUNK_SIZE)
+        )
+        / n
+    )

@@ -29,7 +29,9 @@ def drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
     # another run may have a name that begins like a projection
     for name in [name.removeprefix("X_") for name in adata.obsm]:
         adata.obsm.pop(keys.projection(name), None)
-    drop_columns(adata, (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time))
+    drop_columns(
+        adata, (keys.n_descendants, keys.n_descendants_se, keys.fate_ess, keys.commitment_time)
+    )
     adata.obsp.pop(keys.transitions, None)
     layers = [m.layers for m in adata.mod.values()] if is_mudata(adata) else [adata.layers]
     for layer in layers:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._utils import keys as _keys
-from scdiffot._utils.layouts import FLAG, NUMBER, POSITIVE, TEXT, Array, Each, Json, Record, Scalar, Table
+from scdiffot._utils.layouts import (
+    FLAG,
+    NUMBER,
+    POSITIVE,
+    TEXT,
+    Array,
+    Each,
+    Json,
+    Record,
+    Scalar,
+    Table,
+)
 
 if TYPE_CHECKING:
     from scdiffot._utils.layouts import Layout
@@ -61,7 +72,9 @@ RESPONSE_PARAMS = Record(
 )
 
 # Of `pp.autoencoder`
-AUTOENCODER = Record({"params": Record({"n_latent": Scalar("whole", low=1)}), "genes": Array(("G",), "text")})
+AUTOENCODER = Record(
+    {"params": Record({"n_latent": Scalar("whole", low=1)}), "genes": Array(("G",), "text")}
+)
 
 # Of `tl.align_slices`
 ALIGNMENT = Record(
@@ -105,7 +118,10 @@ _PERTURBATION = Record(
         "sustained": FLAG,
         "sources": Array(("K",), "text"),
         "fates": Array(("F",), "text"),
-        **dict.fromkeys(("control", "control_se", "perturbed", "perturbed_se", "shift", "se", "p_adjusted"), _SHARES),
+        **dict.fromkeys(
+            ("control", "control_se", "perturbed", "perturbed_se", "shift", "se", "p_adjusted"),
+            _SHARES,
+        ),
         "mass_ratio": Array(("K",), nan=True, infinite=True),
     },
     {
@@ -120,7 +136,9 @@ _PERTURBATION = Record(
 
 # Beside a fit, by name
 RESULTS: dict[str, Layout] = {
-    _keys.VALIDATION: Table(dict.fromkeys(("w1", "w1_mccann", "w1_previous", "w1_next", "w1_floor"), "number")),
+    _keys.VALIDATION: Table(
+        dict.fromkeys(("w1", "w1_mccann", "w1_previous", "w1_next", "w1_floor"), "number")
+    ),
     _keys.FATE: Record(
         {
             "cell_key": TEXT,
@@ -152,8 +170,12 @@ RESULTS: dict[str, Layout] = {
         {
             "lambda": _GRID,
             "cell_key": TEXT,
-            "basins": Table({"type": "text", **dict.fromkeys(("time", "x", "y", "depth"), "number")}),
-            "barriers": Table({"from": "text", "to": "text", "time": "number", "barrier": "number"}),
+            "basins": Table(
+                {"type": "text", **dict.fromkeys(("time", "x", "y", "depth"), "number")}
+            ),
+            "barriers": Table(
+                {"from": "text", "to": "text", "time": "number", "barrier": "number"}
+            ),
         },
     ),
     _keys.REGULATION: Record(

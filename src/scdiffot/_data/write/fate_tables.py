@@ -90,7 +90,9 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
     return found, _stored(adata, Keys(key, "key").ancestry, found["types"], source)
 
 
-def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+def _table(
+    adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]
+) -> pd.DataFrame:
     import pandas as pd
 
     full = np.full((adata.n_obs, values.shape[1]), np.nan)
@@ -98,7 +100,9 @@ def _table(adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names
     return pd.DataFrame(full, index=adata.obs_names, columns=column_names(names))
 
 
-def _stored(adata: AnnData | MuData, name: str, classes: Sequence[str], source: str) -> pd.DataFrame:
+def _stored(
+    adata: AnnData | MuData, name: str, classes: Sequence[str], source: str
+) -> pd.DataFrame:
     if name not in adata.obsm:
         raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.{source} first.")
     return _named(adata.obsm[name], classes, f"adata.obsm[{name!r}]")

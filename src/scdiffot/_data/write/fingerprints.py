@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 # Columns of the table of a run: what a fit, its tissue, a response, a landscape and an alignment were made with
 TIME, PRIOR = "time", "growth_prior"
-STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = "state", "position", "response", "landscape", "aligned"
+STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = (
+    "state",
+    "position",
+    "response",
+    "landscape",
+    "aligned",
+)
 ARROWS = "arrows_"
 # Fractional parts of multiples of the golden ratio: no two weights are close, and none is small.
 GOLDEN = (5**0.5 - 1) / 2
@@ -59,7 +65,14 @@ def drop_fingerprints(adata: AnnData | MuData, keys: Keys) -> None:
 
 
 def check_fingerprint(
-    adata: AnnData | MuData, key: str, column: str, values: np.ndarray, *, what: str, made: str, remedy: str
+    adata: AnnData | MuData,
+    key: str,
+    column: str,
+    values: np.ndarray,
+    *,
+    what: str,
+    made: str,
+    remedy: str,
 ) -> bool:
     """Refuse rows of cells that have changed since their fingerprint was written.
 
@@ -98,9 +111,15 @@ def check_fingerprint(
     return bool(known.any())
 
 
-def check_states(adata: AnnData | MuData, key: str, column: str, values: np.ndarray, use_rep: str) -> None:
+def check_states(
+    adata: AnnData | MuData, key: str, column: str, values: np.ndarray, use_rep: str
+) -> None:
     """Refuse states that are not those of a fit (:data:`STATE`) or response (:data:`RESPONSE`)."""
-    made, again = (f"the fit {key!r}", "fit") if column == STATE else (f"the response {key!r}", "fit_response")
+    made, again = (
+        (f"the fit {key!r}", "fit")
+        if column == STATE
+        else (f"the response {key!r}", "fit_response")
+    )
     known = check_fingerprint(
         adata,
         key,
@@ -131,7 +150,11 @@ def check_positions(adata: AnnData | MuData, key: str, positions: np.ndarray, na
 
 
 def write_fingerprints(
-    adata: AnnData | MuData, keys: Keys, column: str, params: dict[str, Any], positions: np.ndarray | None = None
+    adata: AnnData | MuData,
+    keys: Keys,
+    column: str,
+    params: dict[str, Any],
+    positions: np.ndarray | None = None,
 ) -> str:
     """Write the fingerprints of all that a fit or response was made with.
 
@@ -227,7 +250,8 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
             f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: delete it, and fit again."
         )
     return pd.DataFrame(
-        {name: np.asarray(table[name]) for name in table.columns}, np.asarray(table.index, dtype=object)
+        {name: np.asarray(table[name]) for name in table.columns},
+        np.asarray(table.index, dtype=object),
     )
 
 

@@ -28,7 +28,9 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
         If files cannot hold it, or another perturbation has the same entry.
     """
     if not isinstance(name, str):
-        raise TypeError(f"`name` is a {type(name).__name__}: pass a string, the name of the perturbation.")
+        raise TypeError(
+            f"`name` is a {type(name).__name__}: pass a string, the name of the perturbation."
+        )
     entry = key_name(name)
     reason = unsafe_name(entry)
     if reason:
@@ -43,7 +45,9 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     return entry
 
 
-def write_perturbation(adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]) -> None:
+def write_perturbation(
+    adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]
+) -> None:
     """Write a perturbation beside the others."""
     stored = adata.uns[keys.uns].setdefault(PERTURBATION, {})
     stored[entry] = found
@@ -67,7 +71,9 @@ def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> l
         return list(stored.values())
     names = [str(found["name"]) for found in stored.values()]
     if not (isinstance(name, str) and name in names):
-        raise KeyError(f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}")
+        raise KeyError(
+            f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}"
+        )
     return [found for found in stored.values() if str(found["name"]) == name]
 
 
@@ -83,7 +89,9 @@ def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, A
     """
     found = read_perturbations(adata, key, name)
     if len(found) > 1:
-        raise ValueError(f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in found])}")
+        raise ValueError(
+            f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in found])}"
+        )
     return found[0]
 
 
@@ -95,5 +103,7 @@ def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     KeyError
         If there is none.
     """
-    found: dict[str, Any] = read_table(adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)")
+    found: dict[str, Any] = read_table(
+        adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)"
+    )
     return found

@@ -84,7 +84,9 @@ class Regulations:
 def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
     """Names of groups, with their times if they have some."""
     pairs = zip(groups, times, strict=True)
-    return [str(name) if np.isnan(t) else f"{name}, {time_key} {number_text(t)}" for name, t in pairs]
+    return [
+        str(name) if np.isnan(t) else f"{name}, {time_key} {number_text(t)}" for name, t in pairs
+    ]
 
 
 def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.ndarray:
@@ -119,8 +121,13 @@ def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
         If there is no fit, or it has not been run.
     """
     found = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
-    arrays = {name: np.asarray(found[name]) for name in ("genes", "groups", "times", "mean", "sd", "stability")}
-    return Regulations(**arrays, threshold=float(found["threshold"]), time_key=read_params(adata, key)["time_key"])
+    arrays = {
+        name: np.asarray(found[name])
+        for name in ("genes", "groups", "times", "mean", "sd", "stability")
+    }
+    return Regulations(
+        **arrays, threshold=float(found["threshold"]), time_key=read_params(adata, key)["time_key"]
+    )
 
 
 def write_growth_genes(adata: AnnData | MuData, key: str, table: pd.DataFrame) -> None:
@@ -137,4 +144,6 @@ def read_growth_genes(adata: AnnData | MuData, key: str) -> pd.DataFrame:
         If there is no fit, or it has not been run.
     """
     # files number rows by strings
-    return read_table(adata, key, GROWTH_GENES, source="tl.growth_genes(adata)").reset_index(drop=True)
+    return read_table(adata, key, GROWTH_GENES, source="tl.growth_genes(adata)").reset_index(
+        drop=True
+    )

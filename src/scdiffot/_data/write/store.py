@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot._data.read.snapshots import TimeCourse
+    from scdiffot._data.read.snapshots import TimeSeries
     from scdiffot._data.read.times.columns import CellTimes, TimePoint
 
 _PARTS = (_keys.PARAMS, _keys.HISTORY, _keys.STATE)
@@ -55,7 +55,7 @@ def check_free(adata: AnnData | MuData, keys: Keys) -> None:
 
 
 def make_params(
-    course: TimeCourse,
+    course: TimeSeries,
     *,
     mass: str | Mapping[Any, float] | None,
     time_map: Mapping[Any, float] | str | None,
@@ -67,7 +67,10 @@ def make_params(
     Structures whose keys are the user's are stored as JSON: files of AnnData know string keys without slashes only.
     """
     given = not (mass is None or isinstance(mass, str))
-    masses = {course.times.label(t): m for t, m in zip(course.snapshots.times, course.snapshots.masses, strict=True)}
+    masses = {
+        course.times.label(t): m
+        for t, m in zip(course.snapshots.times, course.snapshots.masses, strict=True)
+    }
     return {
         "time_key": course.times.column,
         "use_rep": course.use_rep,
@@ -187,15 +190,21 @@ def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     place = f"adata.uns[{key!r}][{_keys.PARAMS!r}]"
     params: dict[str, Any] = read(read_fit(adata, key)[_keys.PARAMS], FIT_PARAMS, place)
     params["mass"] = (
-        {"equal": None, "n_cells": "n_cells"}[params["mass"]] if isinstance(params["mass"], str) else params["mass"]
+        {"equal": None, "n_cells": "n_cells"}[params["mass"]]
+        if isinstance(params["mass"], str)
+        else params["mass"]
     )
     for name in ("mass", "time_map"):
         if isinstance(params[name], dict) and not all(is_number(v) for v in params[name].values()):
             raise damaged(f"{place}[{name!r}]", "holds values that are no numbers")
-    params["time_map"] = with_times(params["time_map"] or {}, np.union1d(params["times"], params["held_out"]))
+    params["time_map"] = with_times(
+        params["time_map"] or {}, np.union1d(params["times"], params["held_out"])
+    )
     params["growth_prior"] = params["growth_prior"] or None
     spatial_key = params["spatial_key"]
-    params["tissue"] = Tissue(spatial_key, params["spatial_unit"], params["n_dims"]) if spatial_key else None
+    params["tissue"] = (
+        Tissue(spatial_key, params["spatial_unit"], params["n_dims"]) if spatial_key else None
+    )
     return params
 
 
@@ -240,20 +249,28 @@ def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
     velocities = _vectors(adata, keys.velocity, params["n_dims"])
     if tissue is None:
         return velocities
-    return tissue.join(velocities, _vectors(adata, keys.migration, tissue.positions(adata).shape[1]))
+    return tissue.join(
+        velocities, _vectors(adata, keys.migration, tissue.positions(adata).shape[1])
+    )
 
 
 def _vectors(adata: AnnData | MuData, name: str, n_dims: int) -> np.ndarray:
     if name not in adata.obsm:
-        raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.tl.fit again, which writes it.")
+        raise KeyError(
+            f"adata.obsm[{name!r}] is missing: run scdiffot.tl.fit again, which writes it."
+        )
     layout = Array((adata.n_obs, n_dims), nan=True, infinite=True)
     vectors: np.ndarray = read(np.asarray(adata.obsm[name]), layout, f"adata.obsm[{name!r}]")
     return vectors
 
 
 def read_course(
-    adata: AnnData | MuData, key: str, *, held_out: Iterable[TimePoint] | None = None, **changes: Any
-) -> TimeCourse:
+    adata: AnnData | MuData,
+    key: str,
+    *,
+    held_out: Iterable[TimePoint] | None = None,
+    **changes: Any,
+) -> TimeSeries:
     """Read the time course of a fit again; by default without what the fit held out.
 
     Parameters
@@ -292,7 +309,9 @@ def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> 
     fit = read_fit(adata, key)
     place = f"adata.uns[{key!r}]"
     if name not in fit:
-        raise KeyError(f"`key` is {key!r}, but {place} has no {name!r}: run scdiffot.{source} first.")
+        raise KeyError(
+            f"`key` is {key!r}, but {place} has no {name!r}: run scdiffot.{source} first."
+        )
     return read(fit[name], RESULTS[name], f"{place}[{name!r}]")
 
 

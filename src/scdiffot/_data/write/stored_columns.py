@@ -63,7 +63,9 @@ def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]
     try:
         times = cell_times(adata, name, time_map=params["time_map"], reference=points)
     except (KeyError, TypeError, ValueError) as error:
-        raise StoredFitError(f"{what} is not what {made} was made with: {error.args[0]} {REMEDY}") from error
+        raise StoredFitError(
+            f"{what} is not what {made} was made with: {error.args[0]} {REMEDY}"
+        ) from error
     check_fingerprint(adata, key, TIME, _ranks(times, points), what=what, made=made, remedy=REMEDY)
     return times
 

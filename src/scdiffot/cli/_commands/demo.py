@@ -39,10 +39,16 @@ def add_demo(commands: Any) -> None:
         "fates and back to their ancestors, draw all figures, and print a table of accuracies. Takes a minute or two.",
     )
     demo.add_argument(
-        "--out", type=Path, default=Path("scdiffot_demo"), metavar="DIR", help="folder for the results (%(default)s)"
+        "--out",
+        type=Path,
+        default=Path("scdiffot_demo"),
+        metavar="DIR",
+        help="folder for the results (%(default)s)",
     )
     add_seed(demo)
-    demo.add_argument("--overwrite", action="store_true", help="replace the files of an earlier demo")
+    demo.add_argument(
+        "--overwrite", action="store_true", help="replace the files of an earlier demo"
+    )
     demo.add_argument("--quiet", action="store_true", help="no progress and no summary")
     demo.set_defaults(run=_demo)
 
@@ -93,7 +99,9 @@ def _check_folder(out: Path, *, overwrite: bool) -> None:
         if path.is_dir():
             raise BadInput(f"{path} is a folder: name another folder with --out")
         if path.exists() and not overwrite:
-            raise BadInput(f"{path} exists: name another folder with --out, or pass --overwrite to replace it")
+            raise BadInput(
+                f"{path} exists: name another folder with --out, or pass --overwrite to replace it"
+            )
 
 
 def _follow(adata: AnnData, job: Job) -> Trajectories:
@@ -104,7 +112,9 @@ def _follow(adata: AnnData, job: Job) -> Trajectories:
     job.say("Following cells to their fates")
     paths = tl.simulate(adata, t0=0, n_particles=500, kind="sde", rng=rng)
     last = float(adata.obs["time"].max())
-    tl.sta_forward(adata, "cell_type", f"time < {last}", n_trajectories=50, rng=rng, show_progress=show)
+    tl.sta_forward(
+        adata, "cell_type", f"time < {last}", n_trajectories=50, rng=rng, show_progress=show
+    )
     job.say("Following cells back to their ancestors")
     # where on the way the two fates were still together
     tl.sta_backward(adata, "cell_type", target_time=2.0, rng=rng, show_progress=show)
@@ -140,7 +150,12 @@ def _fates(adata: AnnData) -> list[Row]:
     sizes = adata.obs.loc[first, "scdiffot_n_descendants"].to_numpy()
     shares = np.average(adata.obsm["scdiffot_fate"].loc[first], axis=0, weights=sizes)
     rows: list[Row] = [
-        ("descendants of the first cells: number", float(sizes.mean()), "observed", len(last) / len(first))
+        (
+            "descendants of the first cells: number",
+            float(sizes.mean()),
+            "observed",
+            len(last) / len(first),
+        )
     ]
     for name, share in zip(adata.obsm["scdiffot_fate"].columns, shares, strict=True):
         if name in ("X", "Y"):
@@ -168,4 +183,6 @@ def _draw_all(adata: AnnData, paths: Trajectories) -> dict[str, Any]:
         "trajectories": {"paths": paths, "by": "fate"},
         "landscape": {"kind": "surface", "paths": paths},
     }
-    return {name: getattr(pl, name)(adata, return_fig=True, **options.get(name, {})) for name in FIGURES}
+    return {
+        name: getattr(pl, name)(adata, return_fig=True, **options.get(name, {})) for name in FIGURES
+    }

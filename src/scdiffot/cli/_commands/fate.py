@@ -26,7 +26,9 @@ def add_fate(commands: Any) -> None:
     )
     add_files(fate, "cells with a fit, as `scdiffot fit` writes them", "the fates of every cell")
     add_paths(fate, "follow", default="all before the target")
-    fate.add_argument("--path", action="store_true", help="also write the probabilities of single paths")
+    fate.add_argument(
+        "--path", action="store_true", help="also write the probabilities of single paths"
+    )
     add_run(fate)
     fate.set_defaults(run=_fate)
 
@@ -50,7 +52,9 @@ def _fate(job: Job) -> int:
             show_progress=job.show_progress,
         )
     return job.finish(
-        adata, table=lambda: get.fate(adata, key=arguments.key), summary=lambda: _summary(adata, arguments.key)
+        adata,
+        table=lambda: get.fate(adata, key=arguments.key),
+        summary=lambda: _summary(adata, arguments.key),
     )
 
 
@@ -68,10 +72,12 @@ def _summary(adata: AnnData | MuData, key: str) -> Any:
     numbers = adata.obs.loc[table.index, Keys(key, "key").n_descendants]
     for name, members in table.groupby(types, observed=True):
         shares = members.mean().sort_values(ascending=False)
-        largest = ", ".join(f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items())
+        largest = ", ".join(
+            f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items()
+        )
         n_descendants = f"{numbers[members.index].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))
-    title = (
-        f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"
+    title = f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"
+    return make_table(
+        title, (str(found["cell_key"]), "cells", "descendants", "fates"), rows, right=(1, 2)
     )
-    return make_table(title, (str(found["cell_key"]), "cells", "descendants", "fates"), rows, right=(1, 2))

@@ -21,7 +21,9 @@ def add_fit(commands: Any) -> None:
         "See scdiffot.tl.fit for what the options mean.",
     )
     add_files(fit, "cells of all snapshots", "the accuracy at every snapshot")
-    fit.add_argument("--time-key", required=True, metavar="KEY", help="column of obs with the times")
+    fit.add_argument(
+        "--time-key", required=True, metavar="KEY", help="column of obs with the times"
+    )
     fit.add_argument(
         "--time-map",
         action="append",
@@ -29,18 +31,47 @@ def add_fit(commands: Any) -> None:
         metavar="LABEL=TIME",
         help=f"times of labels that are no numbers, or 'auto' to read a common prefix and units; {COMMAS}",
     )
-    fit.add_argument("--use-rep", default="X_pca", metavar="KEY", help="representation of the cells (%(default)s)")
-    fit.add_argument("--n-dims", type=int, metavar="N", help="number of its dimensions to use (all)")
-    fit.add_argument("--mass", choices=("n_cells", "equal"), default="n_cells", help="mass of a snapshot (%(default)s)")
-    fit.add_argument("--no-growth", action="store_true", help="cells neither divide nor die")
-    fit.add_argument("--sigma", type=number_or_auto, default="auto", metavar="X", help="diffusion (%(default)s)")
-    fit.add_argument("--alpha", type=number_or_auto, default="auto", metavar="X", help="price of growth (%(default)s)")
     fit.add_argument(
-        "--form", choices=("auto", "gradient", "separate"), default="auto", help="form of the fields (%(default)s)"
+        "--use-rep",
+        default="X_pca",
+        metavar="KEY",
+        help="representation of the cells (%(default)s)",
     )
-    fit.add_argument("--autonomous", action="store_true", help="drift and growth do not depend on time")
-    fit.add_argument("--growth-prior", metavar="KEY", help="column of obs with expected growth rates")
-    fit.add_argument("--spatial-key", metavar="KEY", help="positions in a tissue, to fit with the states")
+    fit.add_argument(
+        "--n-dims", type=int, metavar="N", help="number of its dimensions to use (all)"
+    )
+    fit.add_argument(
+        "--mass",
+        choices=("n_cells", "equal"),
+        default="n_cells",
+        help="mass of a snapshot (%(default)s)",
+    )
+    fit.add_argument("--no-growth", action="store_true", help="cells neither divide nor die")
+    fit.add_argument(
+        "--sigma", type=number_or_auto, default="auto", metavar="X", help="diffusion (%(default)s)"
+    )
+    fit.add_argument(
+        "--alpha",
+        type=number_or_auto,
+        default="auto",
+        metavar="X",
+        help="price of growth (%(default)s)",
+    )
+    fit.add_argument(
+        "--form",
+        choices=("auto", "gradient", "separate"),
+        default="auto",
+        help="form of the fields (%(default)s)",
+    )
+    fit.add_argument(
+        "--autonomous", action="store_true", help="drift and growth do not depend on time"
+    )
+    fit.add_argument(
+        "--growth-prior", metavar="KEY", help="column of obs with expected growth rates"
+    )
+    fit.add_argument(
+        "--spatial-key", metavar="KEY", help="positions in a tissue, to fit with the states"
+    )
     fit.add_argument(
         "--spatial-weight",
         type=float,
@@ -48,13 +79,23 @@ def add_fit(commands: Any) -> None:
         metavar="X",
         help="share of the positions in the variance (%(default)s)",
     )
-    fit.add_argument("--no-align", action="store_true", help="the slices of all times share a frame")
-    fit.add_argument("--held-out", action="append", metavar="LABEL", help=f"time points to leave out; {COMMAS}")
+    fit.add_argument(
+        "--no-align", action="store_true", help="the slices of all times share a frame"
+    )
+    fit.add_argument(
+        "--held-out", action="append", metavar="LABEL", help=f"time points to leave out; {COMMAS}"
+    )
     fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
     add_seed(fit)
-    fit.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)")
-    fit.add_argument("--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)")
-    fit.add_argument("--validate", action="store_true", help="also leave inner time points out in turn")
+    fit.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)"
+    )
+    fit.add_argument(
+        "--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)"
+    )
+    fit.add_argument(
+        "--validate", action="store_true", help="also leave inner time points out in turn"
+    )
     add_keep_interrupted(fit)
     fit.set_defaults(run=_fit)
 
@@ -62,7 +103,9 @@ def add_fit(commands: Any) -> None:
 def _time_map(parts: list[Any]) -> dict[str, float] | Literal["auto"] | None:
     if "auto" in parts:
         if len(parts) > 1:
-            raise BadInput("--time-map is 'auto' and something else: pass 'auto' alone, or the time of every label")
+            raise BadInput(
+                "--time-map is 'auto' and something else: pass 'auto' alone, or the time of every label"
+            )
         return "auto"
     pairs = [pair for part in parts for pair in part]
     if len(dict(pairs)) < len(pairs):

@@ -20,9 +20,14 @@ def add_interpolate(commands: Any) -> None:
         "to another file. See scdiffot.tl.interpolate for what the options mean.",
     )
     add_files(interpolate, "cells with a fit, as `scdiffot fit` writes them", None)
-    interpolate.add_argument("--time", required=True, metavar="T", help="a number, or the label of a snapshot")
     interpolate.add_argument(
-        "--n-obs", type=int, metavar="N", help="draw N cells that weigh the same (all cells, with weights)"
+        "--time", required=True, metavar="T", help="a number, or the label of a snapshot"
+    )
+    interpolate.add_argument(
+        "--n-obs",
+        type=int,
+        metavar="N",
+        help="draw N cells that weigh the same (all cells, with weights)",
     )
     add_run(interpolate)
     interpolate.set_defaults(run=_interpolate)
@@ -37,7 +42,9 @@ def _interpolate(job: Job) -> int:
     with bad_input():
         labels = read_times(adata, arguments.key).labels
         time = arguments.time if arguments.time in labels else _number(arguments.time, list(labels))
-        virtual = tl.interpolate(adata, time, n_obs=arguments.n_obs, rng=arguments.rng, key=arguments.key)
+        virtual = tl.interpolate(
+            adata, time, n_obs=arguments.n_obs, rng=arguments.rng, key=arguments.key
+        )
     mass = float(virtual.obs["weight"].sum())
     text = f"{virtual.n_obs} cells at {arguments.time}, of {mass:.3g} times the mass of the first snapshot"
     return job.finish(virtual, table=lambda: virtual.obs, summary=lambda: text)
@@ -49,4 +56,6 @@ def _number(text: str, labels: list[str]) -> float:
     except ValueError:
         from scdiffot._data.read.checks import suggest
 
-        raise BadInput(f"--time is {text!r}, neither a number nor a label. {suggest(text, labels)}") from None
+        raise BadInput(
+            f"--time is {text!r}, neither a number nor a label. {suggest(text, labels)}"
+        ) from None

@@ -25,7 +25,9 @@ def add_perturb(commands: Any) -> None:
         description="Change genes of the cells of a fit, compare their fates with those of the unchanged cells, and write "
         "the cells with the result to another file. See scdiffot.tl.perturb for what the options mean.",
     )
-    add_files(perturb, "cells with a fit, as `scdiffot fit` writes them", "the change of every fate")
+    add_files(
+        perturb, "cells with a fit, as `scdiffot fit` writes them", "the change of every fate"
+    )
     perturb.add_argument(
         "--genes",
         required=True,
@@ -41,8 +43,12 @@ def add_perturb(commands: Any) -> None:
         default="knockout",
         help="what happens to genes without a value (%(default)s)",
     )
-    perturb.add_argument("--factor", type=float, metavar="X", help="factor of a knock-down or over-expression")
-    perturb.add_argument("--sustained", action="store_true", help="hold the genes along the whole way")
+    perturb.add_argument(
+        "--factor", type=float, metavar="X", help="factor of a knock-down or over-expression"
+    )
+    perturb.add_argument(
+        "--sustained", action="store_true", help="hold the genes along the whole way"
+    )
     perturb.add_argument("--name", metavar="NAME", help="name of the result (the genes)")
     add_run(perturb)
     perturb.set_defaults(run=_perturb)
@@ -91,7 +97,14 @@ def _summary(adata: AnnData | MuData, name: str, key: str) -> Any:
     for source, part in table.groupby("source", sort=False):
         largest = part.reindex(part["shift"].abs().sort_values(ascending=False).index)
         largest = largest[largest["shift"].abs() >= 0.005].head(N_NAMED)
-        shifts = ", ".join(f"{row.fate} {row.shift:+.2f} ± {row.se:.2f}" for row in largest.itertuples())
+        shifts = ", ".join(
+            f"{row.fate} {row.shift:+.2f} ± {row.se:.2f}" for row in largest.itertuples()
+        )
         first = part.iloc[0]
         rows.append((str(source), f"{first['n_cells']}", f"× {first['mass_ratio']:.2f}", shifts))
-    return make_table(f"Change of the fates: {name}", ("source", "cells", "descendants", "fates"), rows, right=(1, 2))
+    return make_table(
+        f"Change of the fates: {name}",
+        ("source", "cells", "descendants", "fates"),
+        rows,
+        right=(1, 2),
+    )

@@ -30,7 +30,9 @@ def add_validate(commands: Any) -> None:
         description="Leave inner snapshots of a fit out in turn, fit the others with the same options, predict those left out, "
         "and write the cells with the result to another file. See scdiffot.tl.validate for what the options mean.",
     )
-    add_files(validate, "cells with a fit, as `scdiffot fit` writes them", "the errors of the predictions")
+    add_files(
+        validate, "cells with a fit, as `scdiffot fit` writes them", "the errors of the predictions"
+    )
     validate.add_argument(
         "--times",
         action="append",
@@ -59,7 +61,8 @@ def _validate(job: Job) -> int:
 def _summary(table: pd.DataFrame) -> Any:
     """A line for every snapshot that was left out."""
     rows = [
-        (str(row["label"]), *(f"{row[name]:.3g}" for name in (*COLUMNS, "mass_error"))) for _, row in table.iterrows()
+        (str(row["label"]), *(f"{row[name]:.3g}" for name in (*COLUMNS, "mass_error")))
+        for _, row in table.iterrows()
     ]
     names = ("left out", *COLUMNS.values(), "mass error")
     return make_table("W1 to the snapshot", names, rows, right=range(1, len(names)))

@@ -82,7 +82,9 @@ class Autoencoder(nn.Module):
 
     def to_arrays(self) -> dict[str, Any]:
         """Plain arrays and strings from which :meth:`from_arrays` rebuilds it."""
-        weights = {name.replace(".", "_"): value.cpu().numpy() for name, value in self.state_dict().items()}
+        weights = {
+            name.replace(".", "_"): value.cpu().numpy() for name, value in self.state_dict().items()
+        }
         return {"likelihood": self.likelihood, "weights": weights}
 
     @staticmethod
@@ -117,12 +119,18 @@ class Autoencoder(nn.Module):
         sizes: dict[str, int] = {}
         stored = read(arrays, LAYOUT, place, sizes)
         size = (sizes["G"], sizes["d"], sizes["h"])
-        shapes = {name.replace(".", "_"): (name, shape) for name, shape in cls.shapes(*size).items()}
+        shapes = {
+            name.replace(".", "_"): (name, shape) for name, shape in cls.shapes(*size).items()
+        }
         weights = read_weights(
-            stored["weights"], {name: shape for name, (_, shape) in shapes.items()}, f"{place}['weights']"
+            stored["weights"],
+            {name: shape for name, (_, shape) in shapes.items()},
+            f"{place}['weights']",
         )
         if weights["spread"] <= 0 or (weights["scale"] == 0).any():
             raise damaged(f"{place}['weights']", "holds a scale that is not positive")
         model = cls(*size, stored["likelihood"])
-        model.load_state_dict({shapes[name][0]: torch.from_numpy(value) for name, value in weights.items()})
+        model.load_state_dict(
+            {shapes[name][0]: torch.from_numpy(value) for name, value in weights.items()}
+        )
         return model.eval().requires_grad_(False)

@@ -29,7 +29,7 @@ LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 GRADIENT_CLIP = 5.0
 # Cells on which nothing is trained are read in portions of this size.
-PORTION = 1024
+CHUNK_SIZE = 1024
 # Normalised expression below which the mean of a gene is not told from none.
 FLOOR = 1e-3
 # Of the subspace iteration.
@@ -127,7 +127,11 @@ class _Training:
         model.scale.copy_(torch.as_tensor(states.std(axis=0)).clamp_min(1e-12))
         states = self._states(model).astype(np.float32)
         history: History = dict(zip(("loss", "loss_validation"), np.array(log).T, strict=True))
-        history |= {"explained": explained, "explained_pca": explained_pca, "interrupted": interrupted}
+        history |= {
+            "explained": explained,
+            "explained_pca": explained_pca,
+            "interrupted": interrupted,
+        }
         return model.eval().cpu(), states, history
 
     def _read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,7 +140,11 @@ class _Training:
         dense = part if isinstance(part, np.ndarray) else part.toarray()
         target = torch.as_tensor(np.ascontiguousarray(dense, dtype=np.float32)).to(self.device)
         sizes = torch.as_tensor(self.sizes[rows])[:, None].to(self.device)
-        return (target, target, sizes) if self.likelihood == "gaussian" else ((target / sizes).log1p(), target, sizes)
+        return (
+            (target, target, sizes)
+            if self.likelihood == "gaussian"
+            else ((target / sizes).log1p(), target, sizes)
+        )
 
     def _start(self, model: Autoencoder) -> None:
         """Principal components of the profiles of the training cells; the perceptrons add nothing yet."""
@@ -175,7 +183,9 @@ class _Training:
         """Principal components (k, G) and their deviations (k,), by subspace iteration: a few passes over portions of cells."""
         n_genes = self.values.shape[1]
         width = min(k + OVERSAMPLING, n_genes, len(self.trained))
-        basis = torch.as_tensor(self.rng.standard_normal((n_genes, width)), dtype=torch.float32, device=self.device)
+        basis = torch.as_tensor(
+            self.rng.standard_normal((n_genes, width)), dtype=torch.float32, device=self.device
+        )
         for _ in range(N_PASSES):
             basis = torch.linalg.qr(basis).Q
             image = torch.zeros_like(basis, dtype=torch.float64)
@@ -187,7 +197,9 @@ class _Training:
             # what it is after the next power, and what is returned after the last
             found, basis = basis.double() @ turn, image.float()
         order = torch.arange(width - 1, width - 1 - k, -1)
-        return found[:, order].T.float().cpu(), variances[order].clamp_min(1e-12).sqrt().float().cpu()
+        return found[:, order].T.float().cpu(), variances[order].clamp_min(
+            1e-12
+        ).sqrt().float().cpu()
 
     def _train(
         self,
@@ -197,7 +209,9 @@ class _Training:
         batch_size: int,
         callback: Callable[[Progress], None] | None,
     ) -> tuple[list[tuple[float, float]], bool]:
-        optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
+        )
         log = [(self._validate(model, self.trained), self._validate(model, self.held))]
         for value in log[0]:
             check_loss(value, abs(value), 0)
@@ -219,7 +233,9 @@ class _Training:
         model.load_state_dict(best)
         return log, interrupted
 
-    def _epoch(self, model: Autoencoder, optimizer: torch.optim.Optimizer, batch_size: int) -> float:
+    def _epoch(
+        self, model: Autoencoder, optimizer: torch.optim.Optimizer, batch_size: int
+    ) -> float:
         total = 0.0
         for rows in _portions(self.rng.permutation(self.trained), batch_size):
             loss = self._loss(model, rows)
@@ -232,7 +248,9 @@ class _Training:
 
     @torch.no_grad()
     def _validate(self, model: Autoencoder, cells: np.ndarray) -> float:
-        return sum(float(self._loss(model, rows)) * len(rows) for rows in _portions(cells)) / len(cells)
+        return sum(float(self._loss(model, rows)) * len(rows) for rows in _portions(cells)) / len(
+            cells
+        )
 
     def _loss(self, model: Autoencoder, rows: np.ndarray) -> Tensor:
         """Squared error over the variance; or negative log-likelihood of the counts per gene, up to a constant."""
@@ -265,7 +283,9 @@ class _Training:
                 null += float((self.mean - target).square().sum())
             else:
                 left += _deviance(target, _rates(reconstruct(x)) * factor * sizes)
-                null += _deviance(target, self.rates.float().to(self.device).clamp_min(FLOOR) * sizes)
+                null += _deviance(
+                    target, self.rates.float().to(self.device).clamp_min(FLOOR) * sizes
+                )
         return 1 - left / null
 
     def _calibration(self, reconstruct: Callable[[Tensor], Tensor]) -> Tensor:
@@ -280,7 +300,9 @@ class _Training:
     @torch.no_grad()
     def _states(self, model: Autoencoder) -> np.ndarray:
         cells = np.arange(self.values.shape[0])
-        return np.concatenate([model.encode(self._read(rows)[0]).double().cpu().numpy() for rows in _portions(cells)])
+        return np.concatenate(
+            [model.encode(self._read(rows)[0]).double().cpu().numpy() for rows in _portions(cells)]
+        )
 
 
 def _rates(profiles: Tensor) -> Tensor:
@@ -292,7 +314,7 @@ def _deviance(counts: Tensor, mean: Tensor) -> float:
     return float(2 * (torch.xlogy(counts, counts / mean) - counts + mean).double().sum())
 
 
-def _portions(rows: np.ndarray, size: int = PORTION) -> list[np.ndarray]:
+def _portions(rows: np.ndarray, size: int = CHUNK_SIZE) -> list[np.ndarray]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 

@@ -14,7 +14,7 @@ from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.contrasts import Contrasts
 from scdiffot.core.lineage.fate import N_STEPS, Classify
 from scdiffot.core.nets.model import RUOTModel
-from scdiffot.core.simulate.paths import TOGETHER, Walk, in_portions, legs
+from scdiffot.core.simulate.paths import CHUNK_SIZE, PathSampler, in_portions, legs
 
 from .decoders import Decoder, LinearDecoder
 
@@ -94,7 +94,9 @@ class HeldFields(nn.Module):
         self.fields, self.n_dims, self.sigma = fields, fields.n_dims, fields.sigma
         self._shift: Tensor
         self._intervention, self._scale = intervention, float(scaling.scale)
-        self.register_buffer("_shift", torch.as_tensor(scaling.shift, dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "_shift", torch.as_tensor(scaling.shift, dtype=torch.float32), persistent=False
+        )
 
     def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
         """States after a shift and noise."""
@@ -166,18 +168,27 @@ def contrasts(
     >>> from scdiffot.core.genes.decoders import identity
     >>> from scdiffot.core.genes.perturbation import Intervention, contrasts
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> def sides(x):
     ...     return np.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).astype(float), np.zeros(len(x), bool)
-    >>> off = Intervention(identity(2), torch.tensor([0]), torch.zeros(1), torch.zeros(1), torch.full((1,), -torch.inf))
+    >>> off = Intervention(
+    ...     identity(2),
+    ...     torch.tensor([0]),
+    ...     torch.zeros(1),
+    ...     torch.zeros(1),
+    ...     torch.full((1,), -torch.inf),
+    ... )
     >>> found = contrasts(model, cells[0], 0.0, [off], target=(1.0, sides), by_cell=False)
     >>> found.compare().shift.shape
     (1, 1, 3)
     """
     generator = as_generator(rng)
-    experiment = _Experiment(model, t0, target, sustained, n_trajectories, growth, n_steps)
+    experiment = _PairedSimulation(model, t0, target, sustained, n_trajectories, growth, n_steps)
     states = np.asarray(x, dtype=np.float32)
-    size = max(TOGETHER // n_trajectories, 1)
+    size = max(CHUNK_SIZE // n_trajectories, 1)
     blocks = [slice(first, min(first + size, len(states))) for first in range(0, len(states), size)]
     seeds = [torch_seed(generator) for _ in blocks]
     shared = [slice(first, first + N_SHARING) for first in range(0, len(interventions), N_SHARING)]
@@ -185,9 +196,11 @@ def contrasts(
 
     def work(task: slice, _: np.random.Generator) -> Contrasts:
         chosen, block = tasks[task.start]
-        return experiment.contrast(states[blocks[block]], interventions[shared[chosen]], seeds[block], by_cell=by_cell)
+        return experiment.contrast(
+            states[blocks[block]], interventions[shared[chosen]], seeds[block], by_cell=by_cell
+        )
 
-    done = in_portions(work, len(tasks), TOGETHER, rng=generator)
+    done = in_portions(work, len(tasks), CHUNK_SIZE, rng=generator)
     rows = []
     for chosen in shared:
         parts = []
@@ -198,7 +211,9 @@ def contrasts(
         found = Contrasts.join(parts)
         rows.append(found if by_cell else found.pool(np.arange(len(parts))))
     return Contrasts(
-        np.concatenate([row.masses for row in rows]), np.concatenate([row.covariance for row in rows]), rows[0].n_paths
+        np.concatenate([row.masses for row in rows]),
+        np.concatenate([row.covariance for row in rows]),
+        rows[0].n_paths,
     )
 
 
@@ -220,7 +235,9 @@ def course(
         for leg in legs(model, np.array(times), n_steps)
         for _ in walk.leg(*leg)
     ]
-    return np.stack([intervention(z) for z in states] if intervention is not None and sustained else states)
+    return np.stack(
+        [intervention(z) for z in states] if intervention is not None and sustained else states
+    )
 
 
 def _walk(
@@ -232,18 +249,18 @@ def _walk(
     noise: torch.Generator,
     *,
     growth: bool = True,
-) -> Walk:
+) -> PathSampler:
     """Paths of cells, changed at the start or held if there is an intervention."""
     if intervention is not None and sustained:
         fields = HeldFields(model.networks, intervention, model.scaling)
         model = RUOTModel(fields, model.scaling, model.config, model.times, model.masses)  # type: ignore[arg-type]
     elif intervention is not None:
         states = intervention(states)
-    return Walk(model, states, n_trajectories=n_trajectories, growth=growth, generator=noise)
+    return PathSampler(model, states, n_trajectories=n_trajectories, growth=growth, generator=noise)
 
 
 @dataclass(frozen=True)
-class _Experiment:
+class _PairedSimulation:
     """What all walks have in common."""
 
     model: RUOTModel
@@ -270,11 +287,21 @@ class _Experiment:
         found = Contrasts(np.stack(masses), np.stack(covariance), np.full(n, m))
         return found if by_cell else found.pool(np.arange(n))
 
-    def follow(self, states: np.ndarray, intervention: Intervention | None, seed: int) -> np.ndarray:
+    def follow(
+        self, states: np.ndarray, intervention: Intervention | None, seed: int
+    ) -> np.ndarray:
         """Weight of every path, by the class at its end (n, m, K)."""
         model, noise = self.model, torch.Generator().manual_seed(seed)
         held = intervention if self.sustained else None
-        walk = _walk(model, states, intervention, self.sustained, self.n_trajectories, noise, growth=self.growth)
+        walk = _walk(
+            model,
+            states,
+            intervention,
+            self.sustained,
+            self.n_trajectories,
+            noise,
+            growth=self.growth,
+        )
         walk.to_the_end(legs(model, np.array([self.t0, self.target[0]]), self.n_steps))
         n, m, d = walk.x.shape
         ends = model.scaling.state_out(walk.x.reshape(-1, d).numpy())

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .decoders import Decoder
 
 # Cells that are differentiated together, and whose derivatives in the genes are taken in together.
-TOGETHER, TOGETHER_IN_GENES = 256, 32
+CHUNK_SIZE, GENE_CHUNK_SIZE = 256, 32
 # Numbers in a block of cells x targets x regulators: few enough to stay near the processor.
-BLOCK = 2**19
+BLOCK_SIZE = 2**19
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,14 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
     >>> from scdiffot.core import FitConfig, Snapshots, fit
     >>> from scdiffot.core.genes.regulation import jacobians
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> jacobians(model, cells[0], 0.5).shape
     (60, 2, 2)
     """
-    parts = [drift.numpy() for _, drift, _ in _derivatives(model, x, t, TOGETHER)]
+    parts = [drift.numpy() for _, drift, _ in _derivatives(model, x, t, CHUNK_SIZE)]
     return np.concatenate(parts) if parts else np.empty((0, model.n_dims, model.n_dims), np.float32)
 
 
@@ -76,7 +79,7 @@ def growth_gradients(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> 
 
     It is zero where the growth is held within the rates that were seen.
     """
-    parts = [growth.numpy() for _, _, growth in _derivatives(model, x, t, TOGETHER)]
+    parts = [growth.numpy() for _, _, growth in _derivatives(model, x, t, CHUNK_SIZE)]
     return np.concatenate(parts) if parts else np.empty((0, model.n_dims), np.float32)
 
 
@@ -122,10 +125,10 @@ def regulation(
     genes_at = torch.as_tensor(genes)
     n_genes = len(genes)
     found = _Running((n_genes, n_genes))
-    for z, drift, _ in _derivatives(model, x, t, TOGETHER_IN_GENES):
+    for z, drift, _ in _derivatives(model, x, t, GENE_CHUNK_SIZE):
         decoding, encoding = _tangents(decoder, z, genes_at)
         left = decoding @ (drift + decay * torch.eye(z.shape[1]))
-        n_rows = max(BLOCK // (len(z) * n_genes), 1)
+        n_rows = max(BLOCK_SIZE // (len(z) * n_genes), 1)
         for first in range(0, n_genes, n_rows):
             rows = slice(first, first + n_rows)
             found.add(left[:, rows] @ encoding, rows)
@@ -157,7 +160,7 @@ def growth_regulation(
     """
     found = _Running((len(genes),))
     genes_at = torch.as_tensor(genes)
-    for z, _, growth in _derivatives(model, x, t, TOGETHER):
+    for z, _, growth in _derivatives(model, x, t, CHUNK_SIZE):
         found.add(_pulled_back(decoder, z, growth)[:, genes_at], slice(None))
         found.count(len(z))
         if progress is not None:
@@ -182,7 +185,10 @@ def _derivatives(
             drift, growth = model.networks.drift_and_growth(states, at)
             return torch.cat([drift.sum(0), growth.sum()[None]])
 
-        found = torch.func.jacrev(total)(torch.from_numpy(s.state_in(x[part]))).transpose(0, 1) / s.time_scale
+        found = (
+            torch.func.jacrev(total)(torch.from_numpy(s.state_in(x[part]))).transpose(0, 1)
+            / s.time_scale
+        )
         yield torch.as_tensor(x[part], dtype=torch.float32), found[:, :-1], found[:, -1] / s.scale
 
 
@@ -220,7 +226,9 @@ class _Running:
         mean = values.mean(0)
         values -= mean
         shift = mean - self._mean[rows]
-        self._squares[rows] += values.square_().sum(0) + shift.square() * (self._n * m / (self._n + m))
+        self._squares[rows] += values.square_().sum(0) + shift.square() * (
+            self._n * m / (self._n + m)
+        )
         self._mean[rows] += shift * (m / (self._n + m))
 
     def count(self, m: int) -> None:
@@ -229,4 +237,6 @@ class _Running:
 
     def result(self) -> Spread:
         stability = (1 + self._mean.sign() * self._signs / self._n) / 2
-        return Spread(self._mean.numpy(), (self._squares / self._n).sqrt_().numpy(), stability.numpy())
+        return Spread(
+            self._mean.numpy(), (self._squares / self._n).sqrt_().numpy(), stability.numpy()
+        )

@@ -11,7 +11,7 @@ import torch
 
 from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.fate import N_STEPS
-from scdiffot.core.simulate.paths import Walk, in_portions, legs, systematic
+from scdiffot.core.simulate.paths import PathSampler, in_portions, legs, systematic
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 # States (N, d) to expression (N, G)
 Decode = Callable[[np.ndarray], np.ndarray]
 # Trajectories of a fate that its bands are read off, and profiles that are decoded together
-N_DRAWN, TOGETHER = 500, 2000
+N_DRAWN, CHUNK_SIZE = 500, 2000
 
 
 @dataclass(frozen=True)
-class Paths:
+class TrajectorySample:
     """Weighted trajectories of cells.
 
     Parameters
@@ -51,14 +51,16 @@ def follow(
     n_steps: int = N_STEPS,
     rng: int | np.random.Generator = 0,
     progress: Callable[[int], None] | None = None,
-) -> Paths:
+) -> TrajectorySample:
     """Follow stochastic paths from cells (n, d) at the first of some increasing times to the last; `n_steps` in an interval between snapshots."""
     course = legs(model, times, n_steps)
     stops = model.scaling.time_in(times)
 
     def work(cells: slice, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
-        walk = Walk(model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise)
+        walk = PathSampler(
+            model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
+        )
         kept = [walk.x]
         for leg in course:
             walk.to_the_end([leg])
@@ -66,15 +68,21 @@ def follow(
             if np.abs(stops - leg[1]).min() <= 1e-6 * (stops[-1] - stops[0]):
                 kept.append(walk.x)
         shape = (len(kept), *walk.x.shape)
-        states = model.scaling.state_out(torch.stack(kept).reshape(-1, shape[-1]).numpy()).reshape(shape)
+        states = model.scaling.state_out(torch.stack(kept).reshape(-1, shape[-1]).numpy()).reshape(
+            shape
+        )
         return states.astype(np.float32), walk.log_w.numpy()
 
-    parts = list(in_portions(work, len(x), n_trajectories, rng=as_generator(rng), progress=progress))
-    return Paths(times, np.concatenate([s for s, _ in parts], axis=1), np.concatenate([w for _, w in parts]))
+    parts = list(
+        in_portions(work, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+    )
+    return TrajectorySample(
+        times, np.concatenate([s for s, _ in parts], axis=1), np.concatenate([w for _, w in parts])
+    )
 
 
 @dataclass(frozen=True)
-class Trends:
+class GeneTrends:
     """Expression of G genes along the trajectories to F fates.
 
     Parameters
@@ -109,13 +117,13 @@ class Trends:
 
 
 def trends(
-    paths: Paths,
+    paths: TrajectorySample,
     fates: np.ndarray,
     decode: Decode,
     *,
     band: tuple[float, float] = (0.1, 0.9),
     rng: int | np.random.Generator = 0,
-) -> Trends:
+) -> GeneTrends:
     r"""Expression along the trajectories to every fate, and how it differs between fates.
 
     A trajectory counts for a fate by its weight at the end times its probability of the fate, at all times. Differences are those of
@@ -152,11 +160,15 @@ def trends(
     shape = (n_fates, len(clock), n_genes)
     mean, square, low, high = (np.zeros(shape) for _ in range(4))
     over_time, ends = np.zeros((2, n, n_fates, n_genes), np.float32)
-    size = max(TOGETHER // m, 1)
+    size = max(CHUNK_SIZE // m, 1)
     for s, states in enumerate(paths.states):
         for first in range(0, n, size):
             cells = slice(first, first + size)
-            x = decode(states[cells].reshape(-1, states.shape[2])).reshape(-1, m, n_genes).astype(np.float64)
+            x = (
+                decode(states[cells].reshape(-1, states.shape[2]))
+                .reshape(-1, m, n_genes)
+                .astype(np.float64)
+            )
             sums = np.swapaxes(w[cells], 1, 2) @ x
             mean[:, s] += sums.sum(axis=0)
             square[:, s] += np.tensordot(w[cells], np.square(x), axes=((0, 1), (0, 1)))
@@ -167,10 +179,12 @@ def trends(
         for k, chosen in enumerate(drawn):
             low[k, s], high[k, s] = np.quantile(decode(flat[chosen]), band, axis=0)
     by_cell = w.sum(axis=1)
-    found = [_contrast(k, by_cell, over_time, mean, square, clock, paths.times) for k in range(n_fates)]
+    found = [
+        _contrast(k, by_cell, over_time, mean, square, clock, paths.times) for k in range(n_fates)
+    ]
     total = by_cell.sum(axis=0)
     changed = [_mean_and_influence(by_cell[:, k], ends[:, k]) for k in range(n_fates)]
-    return Trends(
+    return GeneTrends(
         mean=mean / total[:, None, None],
         low=low,
         high=high,
@@ -197,7 +211,9 @@ def _contrast(
     w = np.stack([by_cell[:, k], by_cell[:, others].sum(axis=1)], axis=1)
     n_genes = sums.shape[2]
     if not w[:, 1].any():
-        return {name: np.full(n_genes, np.nan) for name in ("difference", "se", "effect", "p", "time")}
+        return {
+            name: np.full(n_genes, np.nan) for name in ("difference", "se", "effect", "p", "time")
+        }
     value, influence = _mean_and_influence(w[:, 0], over_time[:, k])
     rest, influence_rest = _mean_and_influence(w[:, 1], over_time[:, others].sum(axis=1))
     difference, se = value - rest, _error(influence - influence_rest)

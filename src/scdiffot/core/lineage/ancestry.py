@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import Walk, in_portions, legs
+from scdiffot.core.simulate.paths import PathSampler, in_portions, legs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,18 +68,32 @@ def ancestors(
     >>> from scdiffot.core import FitConfig, Snapshots, fit
     >>> from scdiffot.core.lineage.ancestry import ancestors
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
     [(60, 30, 2)]
     """
     course = legs(model, np.array([t1, t0]), n_steps)
 
-    def follow(cells: slice, generator: np.random.Generator) -> tuple[slice, np.ndarray, np.ndarray]:
+    def follow(
+        cells: slice, generator: np.random.Generator
+    ) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
-        walk = Walk(model, x[cells], n_trajectories=n_trajectories, backward=True, growth=weighted, generator=noise)
+        walk = PathSampler(
+            model,
+            x[cells],
+            n_trajectories=n_trajectories,
+            backward=True,
+            growth=weighted,
+            generator=noise,
+        )
         walk.to_the_end(course)
         n_cells, _, d = walk.x.shape
-        states = model.scaling.state_out(walk.x.reshape(-1, d).numpy()).reshape(n_cells, n_trajectories, d)
+        states = model.scaling.state_out(walk.x.reshape(-1, d).numpy()).reshape(
+            n_cells, n_trajectories, d
+        )
         return cells, states, walk.log_w.double().exp().numpy()
 
     yield from in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress)

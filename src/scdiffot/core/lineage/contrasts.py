@@ -58,7 +58,9 @@ class Contrasts:
         a change so rare that no pair shows it would seem to have no error.
         """
         n_classes = self.masses.shape[-1]
-        control, changed = (self.covariance[..., part, part] for part in (slice(n_classes), slice(n_classes, None)))
+        control, changed = (
+            self.covariance[..., part, part] for part in (slice(n_classes), slice(n_classes, None))
+        )
         totals = self.masses.sum(axis=-1, keepdims=True)
         shares = self.masses / totals
         # how the shares respond to the masses
@@ -66,10 +68,17 @@ class Contrasts:
         both = np.concatenate([-slopes[..., 0, :, :], slopes[..., 1, :, :]], axis=-1)
         reached = np.asarray((self.masses > 0).any(axis=-2))
         n_reached = reached.sum(axis=-1)[..., None, None]
-        one_path = np.eye(n_classes) * reached[..., None] - reached[..., None] * reached[..., None, :] / n_reached
+        one_path = (
+            np.eye(n_classes) * reached[..., None]
+            - reached[..., None] * reached[..., None, :] / n_reached
+        )
         ratio = totals[..., 1, 0] / totals[..., 0, 0]
         by_mass = np.concatenate(
-            [np.broadcast_to(-ratio[..., None], shares.shape[:-2] + (n_classes,)), np.ones_like(shares[..., 1, :])], -1
+            [
+                np.broadcast_to(-ratio[..., None], shares.shape[:-2] + (n_classes,)),
+                np.ones_like(shares[..., 1, :]),
+            ],
+            -1,
         )
         by_mass = by_mass / totals[..., 0, :]
         return Comparison(
@@ -78,7 +87,8 @@ class Contrasts:
             perturbed=shares[..., 1, :],
             perturbed_se=_errors(_spread(slopes[..., 1, :, :], changed)),
             shift=shares[..., 1, :] - shares[..., 0, :],
-            covariance=_spread(both, self.covariance) + one_path / np.square(self.n_paths)[:, None, None],
+            covariance=_spread(both, self.covariance)
+            + one_path / np.square(self.n_paths)[:, None, None],
             n_descendants=totals[..., 0],
             ratio=ratio,
             ratio_se=_errors(_spread(by_mass[..., None, :], self.covariance))[..., 0],
@@ -129,7 +139,9 @@ class Comparison:
         kept = values > np.maximum(1e-6 * values[..., -1:], 1e-16)
         along = (vectors * self.shift[..., :, None]).sum(axis=-2)
         statistic = np.where(kept, along**2 / np.where(kept, values, 1), 0).sum(axis=-1)
-        return np.where(kept.any(axis=-1), chi2.sf(statistic, np.maximum(kept.sum(axis=-1), 1)), 1.0)
+        return np.where(
+            kept.any(axis=-1), chi2.sf(statistic, np.maximum(kept.sum(axis=-1), 1)), 1.0
+        )
 
 
 def two_sided(value: np.ndarray, se: np.ndarray) -> np.ndarray:

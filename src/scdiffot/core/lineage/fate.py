@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import Walk, effective_share, in_portions, legs, pick, systematic
+from scdiffot.core.simulate.paths import (
+    PathSampler,
+    effective_share,
+    in_portions,
+    legs,
+    pick,
+    systematic,
+)
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
@@ -27,7 +34,7 @@ N_FOLLOWED, N_CHECKS = 20, 20
 
 
 @dataclass(frozen=True)
-class Descent:
+class FateEstimate:
     """Descendants of cells; the last of the K + 1 classes is outside of all others.
 
     Parameters
@@ -71,7 +78,7 @@ def descend(
     n_steps: int = N_STEPS,
     rng: int | np.random.Generator = 0,
     progress: Callable[[int], None] | None = None,
-) -> Descent:
+) -> FateEstimate:
     r"""Follow stochastic paths from cells to a later time, weighted by how cells multiply along them.
 
     With paths :math:`X` of ``dX = b dt + sigma dW`` and weights :math:`w = \exp \int g`, the number of descendants is the mean of w,
@@ -120,32 +127,41 @@ def descend(
     >>> from scdiffot.core import FitConfig, Snapshots, fit
     >>> from scdiffot.core.lineage.fate import descend
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> def sides(x):
     ...     return np.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).astype(float), np.zeros(len(x), bool)
     >>> descend(model, cells[0], 0.0, stages=[(1.0, sides)], classes=np.zeros(60, int)).fate.shape
     (60, 3)
     """
-    course = _Course(model, t0, stages, n_steps, threshold)
+    course = _Schedule(model, t0, stages, n_steps, threshold)
 
-    def follow(cells: slice, generator: np.random.Generator) -> Descent:
+    def follow(cells: slice, generator: np.random.Generator) -> FateEstimate:
         # Noise has a stream of its own, so that it is the same with and without growth.
         seed = torch_seed(generator)
 
-        def walk(*, growth: bool) -> Walk:
+        def walk(*, growth: bool) -> PathSampler:
             noise = torch.Generator().manual_seed(seed)
-            return Walk(model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise)
+            return PathSampler(
+                model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
+            )
 
-        found, probability, resampled = course.follow(walk(growth=growth), classes[cells], generator)
+        found, probability, resampled = course.follow(
+            walk(growth=growth), classes[cells], generator
+        )
         if path:
             single = course.ends(walk(growth=False)) if resampled else probability
             found = replace(found, path=single.mean(1))
         return found
 
-    parts = list(in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress))
+    parts = list(
+        in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+    )
     names = ("n_descendants", "n_descendants_se", "fate", "fate_se", "path", "ess", "commitment")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Descent(**joined, flows=np.sum([part.flows for part in parts], axis=0))
+    return FateEstimate(**joined, flows=np.sum([part.flows for part in parts], axis=0))
 
 
 @dataclass
@@ -160,7 +176,7 @@ class _Lineage:
     trail: list[tuple[float, Tensor]] = field(default_factory=list)
     resampled: bool = False
 
-    def resample(self, walk: Walk, u: Tensor) -> None:
+    def resample(self, walk: PathSampler, u: Tensor) -> None:
         """Draw new particles, by weight, in cells whose particles are worth little; others keep theirs."""
         few = effective_share(walk.log_w) < COLLAPSED
         if not few.any():
@@ -175,7 +191,7 @@ class _Lineage:
         self.resampled = True
 
 
-class _Course:
+class _Schedule:
     """Stages and steps, shared by all cells."""
 
     def __init__(
@@ -192,7 +208,9 @@ class _Course:
         self.n_steps = sum(n for _, _, n in self.legs)
         self.every = -(-self.n_steps // N_CHECKS)
 
-    def follow(self, walk: Walk, classes: np.ndarray, rng: np.random.Generator) -> tuple[Descent, np.ndarray, bool]:
+    def follow(
+        self, walk: PathSampler, classes: np.ndarray, rng: np.random.Generator
+    ) -> tuple[FateEstimate, np.ndarray, bool]:
         """Walk through all stages and sum up; also the probabilities at the end (n, m, K + 1), and whether cells were resampled."""
         n, m = walk.log_w.shape
         eve = torch.arange(m).expand(n, m)
@@ -216,9 +234,13 @@ class _Course:
                 line.label = label
                 stage += 1
         commitment = self.commitment(line, walk, probability)
-        return _sum_up(walk.log_w, line, probability, commitment, np.array(flows)), probability, line.resampled
+        return (
+            _sum_up(walk.log_w, line, probability, commitment, np.array(flows)),
+            probability,
+            line.resampled,
+        )
 
-    def ends(self, walk: Walk) -> np.ndarray:
+    def ends(self, walk: PathSampler) -> np.ndarray:
         """Walk to the end; probabilities there (n, m, K + 1)."""
         walk.to_the_end(self.legs)
         return self.classify(walk.x, self.stages[-1][1])
@@ -230,7 +252,7 @@ class _Course:
         probability = np.concatenate([np.where(outside[:, None], 0, known), outside[:, None]], 1)
         return probability.reshape(n, m, -1)
 
-    def commitment(self, line: _Lineage, walk: Walk, probability: np.ndarray) -> np.ndarray:
+    def commitment(self, line: _Lineage, walk: PathSampler, probability: np.ndarray) -> np.ndarray:
         """Mean time of commitment (n,), in the user's unit."""
         n, m, n_classes = probability.shape
         # Equally spaced particles are a sample by weight, also of resampled ones.
@@ -238,7 +260,10 @@ class _Course:
         last = probability[:, followed].argmax(2)
         inside = last < n_classes - 1
         times = np.full(last.shape, self.legs[-1][1])
-        still = inside & (np.take_along_axis(probability[:, followed], last[:, :, None], 2)[:, :, 0] >= self.threshold)
+        still = inside & (
+            np.take_along_axis(probability[:, followed], last[:, :, None], 2)[:, :, 0]
+            >= self.threshold
+        )
         for t, x in reversed(line.trail):
             rows, columns = np.nonzero(still)
             if len(rows) == 0:
@@ -263,8 +288,12 @@ def _flow(before: Tensor, after: Tensor, log_w: Tensor, n_classes: int) -> np.nd
 
 
 def _sum_up(
-    log_w: Tensor, line: _Lineage, probability: np.ndarray, commitment: np.ndarray, flows: np.ndarray
-) -> Descent:
+    log_w: Tensor,
+    line: _Lineage,
+    probability: np.ndarray,
+    commitment: np.ndarray,
+    flows: np.ndarray,
+) -> FateEstimate:
     """Means over the particles, and their standard errors over those at the start."""
     m = log_w.shape[1]
     shift = log_w.double().amax(1, keepdim=True)
@@ -280,7 +309,7 @@ def _sum_up(
     residual = weighted - fate[:, None] * w[:, :, None]
     fate_se = (residual.square().sum(1) * m / max(m - 1, 1)).sqrt() / total
     scale = shift[:, 0].exp()
-    return Descent(
+    return FateEstimate(
         n_descendants=(scale * total[:, 0] / m).numpy(),
         n_descendants_se=(scale * w.std(1) / m**0.5).numpy(),
         fate=fate.numpy(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Points are counted on this many bins a side before they are smoothed.
 N_BINS = 400
 # A point of the plane is far from the cells if the nearest is twice as far as nearly all cells are from their own tenth.
-N_NEAR, NEARLY_ALL, FAR = 10, 0.99, 2.0
+N_NEAR, MASS_SHARE, FAR = 10, 0.99, 2.0
 Axes = tuple[np.ndarray, np.ndarray]
 
 
@@ -96,7 +96,7 @@ def near_points(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     k = min(N_NEAR, len(points) - 1) + 1
     own = tree.query(points, k=[k])[0]
     step = max(x[1] - x[0], y[1] - y[0])
-    radius = max(FAR * float(np.quantile(own, NEARLY_ALL)), step)
+    radius = max(FAR * float(np.quantile(own, MASS_SHARE)), step)
     xx, yy = np.meshgrid(x, y)
     distance = tree.query(np.column_stack([xx.ravel(), yy.ravel()]))[0]
     return (distance <= radius).reshape(xx.shape)
@@ -142,7 +142,9 @@ def passes(potential: np.ndarray, wells: np.ndarray) -> np.ndarray:
     a, b = (np.concatenate([pair[i].ravel() for pair in shifts]) for i in (0, 1))
     there = np.isfinite(height[a]) & np.isfinite(height[b])
     a, b = a[there], b[there]
-    graph = sparse.csr_matrix((np.maximum(rank[a], rank[b]), (a, b)), shape=(height.size, height.size))
+    graph = sparse.csr_matrix(
+        (np.maximum(rank[a], rank[b]), (a, b)), shape=(height.size, height.size)
+    )
     # paths on the minimum spanning tree are the lowest in this sense
     tree = minimum_spanning_tree(graph)
     found = np.full((len(wells), len(wells)), np.inf)
@@ -156,7 +158,9 @@ def passes(potential: np.ndarray, wells: np.ndarray) -> np.ndarray:
     return found
 
 
-def _binned(points: np.ndarray, weights: np.ndarray, axes: Axes) -> tuple[np.ndarray, list[np.ndarray]]:
+def _binned(
+    points: np.ndarray, weights: np.ndarray, axes: Axes
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Weights in square bins that cover grid and points, and the edges of the bins along both axes."""
     low = np.minimum(points.min(axis=0), [a[0] for a in axes])
     high = np.maximum(points.max(axis=0), [a[-1] for a in axes])
@@ -168,20 +172,28 @@ def _binned(points: np.ndarray, weights: np.ndarray, axes: Axes) -> tuple[np.nda
     return count, edges
 
 
-def _smoothed(count: np.ndarray, edges: list[np.ndarray], width: float) -> Callable[[np.ndarray], np.ndarray]:
+def _smoothed(
+    count: np.ndarray, edges: list[np.ndarray], width: float
+) -> Callable[[np.ndarray], np.ndarray]:
     """The density of binned weights under a Gaussian kernel, as a function of points (m, 2)."""
     from scipy.interpolate import RegularGridInterpolator
     from scipy.ndimage import gaussian_filter
 
     side = edges[0][1] - edges[0][0]
     density = gaussian_filter(count, width / side, mode="constant", truncate=6) / side**2
-    return RegularGridInterpolator([(e[1:] + e[:-1]) / 2 for e in edges], density, bounds_error=False, fill_value=0.0)
+    return RegularGridInterpolator(
+        [(e[1:] + e[:-1]) / 2 for e in edges], density, bounds_error=False, fill_value=0.0
+    )
 
 
-def _best_width(points: np.ndarray, weights: np.ndarray, axes: Axes, rng: np.random.Generator) -> float:
+def _best_width(
+    points: np.ndarray, weights: np.ndarray, axes: Axes, rng: np.random.Generator
+) -> float:
     """Width of the kernel, by the likelihood of either half of the particles under the other."""
     weights = weights / weights.sum()
-    scott = (weights**2).sum() ** (1 / 6) * float(np.sqrt(np.cov(points.T, aweights=weights).trace() / 2))
+    scott = (weights**2).sum() ** (1 / 6) * float(
+        np.sqrt(np.cov(points.T, aweights=weights).trace() / 2)
+    )
     _, edges = _binned(points, weights, axes)
     side = edges[0][1] - edges[0][0]
     half = rng.permutation(len(points)) % 2 == 0
@@ -191,7 +203,9 @@ def _best_width(points: np.ndarray, weights: np.ndarray, axes: Axes, rng: np.ran
     for width in widths:
         gain = 0.0
         for one in (half, ~half):
-            count = np.histogramdd(points[one], bins=edges, weights=weights[one] / weights[one].sum())[0]
+            count = np.histogramdd(
+                points[one], bins=edges, weights=weights[one] / weights[one].sum()
+            )[0]
             likely = 0.99 * _smoothed(count, edges, width)(points[~one]) + wide
             gain += float(weights[~one] @ np.log(likely))
         gains.append(gain)

@@ -15,7 +15,12 @@ CHUNK_SIZE = 2_000_000
 
 
 def neighbor_shares(
-    states: np.ndarray, codes: np.ndarray, neighbors: np.ndarray, *, n_classes: int, n_neighbors: int
+    states: np.ndarray,
+    codes: np.ndarray,
+    neighbors: np.ndarray,
+    *,
+    n_classes: int,
+    n_neighbors: int,
 ) -> np.ndarray:
     """Shares of the classes among the nearest cells of some places.
 
@@ -61,7 +66,9 @@ def neighbor_shares(
     merged = np.where(rare[codes], codes, n_classes)
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        adapted = _adaptive_shares(states[neighbors[part]], merged[neighbors[part]], n_classes + 1, n_neighbors)
+        adapted = _adaptive_shares(
+            states[neighbors[part]], merged[neighbors[part]], n_classes + 1, n_neighbors
+        )
         common = shares[part] * ~rare
         total = common.sum(axis=1, keepdims=True)
         common = np.divide(common, total, out=np.zeros_like(common), where=total > 0)
@@ -69,20 +76,27 @@ def neighbor_shares(
     return shares
 
 
-def _adaptive_shares(x: np.ndarray, labels: np.ndarray, n_classes: int, n_neighbors: int) -> np.ndarray:
+def _adaptive_shares(
+    x: np.ndarray, labels: np.ndarray, n_classes: int, n_neighbors: int
+) -> np.ndarray:
     """Shares (N, K) from lists of neighbours (N, m, d) and their classes (N, m), averaged over the numbers of neighbours."""
     m = x.shape[1]
     matches = np.cumsum(_neighbor_matches(x, labels), axis=2)
     scales = _scales(min(n_neighbors, m - 1))
     prior = (matches[:, :, scales[0] - 1] + 0.5) / (scales[0] + 1)
     log_weights = np.stack(
-        [np.log((matches[:, :, k - 1] + N_PRIOR * prior) / (k + N_PRIOR)).sum(axis=1) for k in scales]
+        [
+            np.log((matches[:, :, k - 1] + N_PRIOR * prior) / (k + N_PRIOR)).sum(axis=1)
+            for k in scales
+        ]
     )
     log_weights[1:] += np.log(SCALE_ODDS)
     weights = np.exp(log_weights - log_weights.max(axis=0))
     weights /= weights.sum(axis=0)
     one_hot = np.eye(n_classes)[labels]
-    return sum(w[:, None] * one_hot[:, :k].mean(axis=1) for w, k in zip(weights, scales, strict=True))
+    return sum(
+        w[:, None] * one_hot[:, :k].mean(axis=1) for w, k in zip(weights, scales, strict=True)
+    )
 
 
 def _neighbor_matches(x: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # Numbers in one array of displacements (cells x neighbours x dimensions).
-CHUNK = 20_000_000
+CHUNK_SIZE = 20_000_000
 # Share of the cells whose steps set the pace of all.
-QUICKEST = 0.25
+MIN_TIME_SHARE = 0.25
 # The noise of a step spreads over at least as many neighbours: below that it would hit none.
 N_SPREAD = 5
 
@@ -73,22 +73,26 @@ def transition_matrix(
     n, k = neighbors.shape
     columns = np.column_stack([np.arange(n), neighbors])
     steps, nearness, tau = np.empty(columns.shape), np.empty(columns.shape), np.empty(n)
-    size = max(CHUNK // (k * states.shape[1]), 1)
+    size = max(CHUNK_SIZE // (k * states.shape[1]), 1)
     for first in range(0, n, size):
         part = slice(first, first + size)
         there = states[columns[part]].astype(np.float64)
         way = there - there[:, :1]
-        steps[part], nearness[part], tau[part] = _weights(way, np.asarray(drift[part], np.float64), sigma)
+        steps[part], nearness[part], tau[part] = _weights(
+            way, np.asarray(drift[part], np.float64), sigma
+        )
     starts = np.arange(n + 1) * (k + 1)
     walk = sparse.csr_matrix((steps.ravel(), columns.ravel(), starts), shape=(n, n))
     near = sparse.csr_matrix((nearness.ravel(), columns.ravel(), starts), shape=(n, n))
     if links is not None and len(links):
         # as near as the last neighbour of a cell is to it
-        near = near + sparse.csr_matrix((np.full(len(links), np.exp(-2.0)), tuple(links.T)), shape=(n, n))
+        near = near + sparse.csr_matrix(
+            (np.full(len(links), np.exp(-2.0)), tuple(links.T)), shape=(n, n)
+        )
     near = near + near.T
     near = sparse.diags(1 / np.asarray(near.sum(axis=1)).ravel()) @ near
     # cells that coincide with all their neighbours take no time
-    beat = float(np.quantile(tau[tau > 0], QUICKEST)) if tau.any() else 0.0
+    beat = float(np.quantile(tau[tau > 0], MIN_TIME_SHARE)) if tau.any() else 0.0
     moves = np.divide(beat, tau, out=np.ones(n), where=tau > beat)
     mixed = (1 - connectivity_weight) * walk + connectivity_weight * near
     mixed = (sparse.diags(moves) @ mixed + sparse.diags(1 - moves)).tocsr()
@@ -96,7 +100,9 @@ def transition_matrix(
     return mixed
 
 
-def _weights(way: np.ndarray, drift: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _weights(
+    way: np.ndarray, drift: np.ndarray, sigma: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities of steps and nearness of neighbours (n, k + 1), and tau (n,), given the ways to them (n, k + 1, d)."""
     tiny = np.finfo(np.float64).tiny
     square = np.square(way).sum(axis=2)

@@ -32,7 +32,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
         try:
             resolved = torch.device(device)
         except RuntimeError as error:
-            raise ValueError(f"`device` is {device!r}, which torch does not know: {remedy}") from error
+            raise ValueError(
+                f"`device` is {device!r}, which torch does not know: {remedy}"
+            ) from error
     elif isinstance(device, torch.device):
         resolved = device
     else:

@@ -32,7 +32,9 @@ def check_loss(loss: float, first: float, step: int, learning_rate: float | None
 def check_networks(networks: nn.Module) -> None:
     """Refuse parameters that are not finite."""
     with torch.no_grad():
-        wrong = [name for name, p in networks.named_parameters() if not bool(torch.isfinite(p).all())]
+        wrong = [
+            name for name, p in networks.named_parameters() if not bool(torch.isfinite(p).all())
+        ]
     if wrong:
         raise DivergenceError(
             f"Training diverged: {len(wrong)} parameters of the networks are infinite or NaN. "

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from scdiffot.core.problem.scales import reflected
 
-from .mlp import MLP, Trend
+from .mlp import MLP, LinearResidualNet
 from .seeding import first_generator
 
 # Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
@@ -39,7 +39,9 @@ class Clock(nn.Module):
         knots = self.times
         k, progress = self.locate(t)
         phase = math.pi * (t - knots[0]) / (knots[-1] - knots[0])
-        smooth = torch.stack([2 * phase / math.pi - 1, phase.sin(), (2 * phase).sin(), 2 * progress - 1], 1)
+        smooth = torch.stack(
+            [2 * phase / math.pi - 1, phase.sin(), (2 * phase).sin(), 2 * progress - 1], 1
+        )
         passed = k[:, None] >= torch.arange(1, len(knots) - 1, device=k.device)
         return torch.cat([smooth, passed.to(t.dtype)], 1)
 
@@ -92,7 +94,7 @@ class Fields(nn.Module):
             self.potential_net = MLP(n_in, 1, n_hidden, n_layers, generator)
         else:
             # One law for all states is told best by what changes along with them.
-            net = Trend if autonomous else MLP
+            net = LinearResidualNet if autonomous else MLP
             self.motion_net = net(n_in, n_dims, n_hidden, n_layers, generator)
             if growth:
                 width = n_hidden // 2 if autonomous else n_hidden
@@ -102,7 +104,9 @@ class Fields(nn.Module):
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))
         # Set before training: growth rates that pairs of each interval have; outside the data a network knows no bounds.
         self.growth_range: Tensor
-        self.register_buffer("growth_range", torch.tensor([-math.inf, math.inf]).repeat(len(times) - 1, 1))
+        self.register_buffer(
+            "growth_range", torch.tensor([-math.inf, math.inf]).repeat(len(times) - 1, 1)
+        )
         self.log_norm: Tensor
         self.register_buffer("log_norm", torch.zeros(len(times) - 1, N_NORM))
         # Set before training: least and largest value that a state can have, where cells pile up at them.
@@ -111,7 +115,14 @@ class Fields(nn.Module):
 
     @staticmethod
     def shapes(
-        n_times: int, n_dims: int, *, growth: bool, form: str, autonomous: bool, n_hidden: int, n_layers: int
+        n_times: int,
+        n_dims: int,
+        *,
+        growth: bool,
+        form: str,
+        autonomous: bool,
+        n_hidden: int,
+        n_layers: int,
     ) -> dict[str, tuple[int, ...]]:
         """Shapes of all that is stored of the fields, without a network."""
         n_timed = n_dims + 4 + max(n_times - 2, 0)
@@ -120,10 +131,12 @@ class Fields(nn.Module):
         if form == "gradient":
             nets["potential_net"] = MLP.shapes(n_in, 1, n_hidden, n_layers)
         else:
-            net = Trend if autonomous else MLP
+            net = LinearResidualNet if autonomous else MLP
             nets["motion_net"] = net.shapes(n_in, n_dims, n_hidden, n_layers)
             if growth:
-                nets["growth_net"] = net.shapes(n_in, 1, n_hidden // 2 if autonomous else n_hidden, n_layers)
+                nets["growth_net"] = net.shapes(
+                    n_in, 1, n_hidden // 2 if autonomous else n_hidden, n_layers
+                )
         buffers: dict[str, tuple[int, ...]] = {
             "clock.times": (n_times,),
             "growth_offset": (n_times - 1,),
@@ -131,7 +144,9 @@ class Fields(nn.Module):
             "log_norm": (n_times - 1, N_NORM),
             "walls": (2, n_dims),
         }
-        return buffers | {f"{net}.{name}": shape for net, part in nets.items() for name, shape in part.items()}
+        return buffers | {
+            f"{net}.{name}": shape for net, part in nets.items() for name, shape in part.items()
+        }
 
     @property
     def moves_drift(self) -> bool:
@@ -151,7 +166,13 @@ class Fields(nn.Module):
         left = cell.long()
         share = cell - left
         norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
-        return {"drift": drift, "flow": flow, "score": score, "growth": growth, "log_density": log_density + norm}
+        return {
+            "drift": drift,
+            "flow": flow,
+            "score": score,
+            "growth": growth,
+            "log_density": log_density + norm,
+        }
 
     def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
         """States after a shift, which a wall stops, and noise, which it reflects."""
@@ -162,7 +183,7 @@ class Fields(nn.Module):
 
     def straighten(self, straight: bool) -> None:
         """Whether the growth of autonomous fields is a linear function of the state."""
-        if isinstance(trend := getattr(self, "growth_net", None), Trend):
+        if isinstance(trend := getattr(self, "growth_net", None), LinearResidualNet):
             trend.straight = straight
 
     def regressed(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,8 +209,12 @@ class Fields(nn.Module):
         log_density, score = self.log_density_net.value_and_gradient(timed, self.n_dims)
         return *self._motion_and_growth(x, t, timed), score, log_density
 
-    def _motion_and_growth(self, x: Tensor, t: Tensor, timed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        inputs = x if self.autonomous else torch.cat([x, self.clock(t)], 1) if timed is None else timed
+    def _motion_and_growth(
+        self, x: Tensor, t: Tensor, timed: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        inputs = (
+            x if self.autonomous else torch.cat([x, self.clock(t)], 1) if timed is None else timed
+        )
         if self.form == "gradient":
             value, motion = self.potential_net.value_and_gradient(inputs, self.n_dims)
             growth = value / self.alpha
@@ -201,7 +226,9 @@ class Fields(nn.Module):
         if self.training:
             return motion, growth
         k = self.clock.locate(t)[0]
-        return motion, growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1]) + self.growth_offset[k]
+        return motion, growth.clamp(
+            self.growth_range[k, 0], self.growth_range[k, 1]
+        ) + self.growth_offset[k]
 
 
 def reversed_drift_and_growth(fields: Fields, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,9 @@ class MLP(nn.Module):
         super().__init__()
         generator = generator or first_generator()
         sizes = [n_in, *[n_hidden] * n_layers]
-        self.hidden = nn.ModuleList(linear(i, o, generator) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.hidden = nn.ModuleList(
+            linear(i, o, generator) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+        )
         self.out = linear(n_hidden, n_out, generator)
 
     @staticmethod
@@ -61,7 +63,7 @@ class MLP(nn.Module):
         return self.out(x)[:, 0], gradient[:, :n_dims]
 
 
-class Trend(nn.Module):
+class LinearResidualNet(nn.Module):
     """A linear function of the state, and a perceptron for what is not linear; that starts as zero, and is left out if `straight`."""
 
     def __init__(
@@ -83,7 +85,10 @@ class Trend(nn.Module):
     @staticmethod
     def shapes(n_in: int, n_out: int, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters, without a network."""
-        bend = {f"bend.{name}": shape for name, shape in MLP.shapes(n_in, n_out, n_hidden, n_layers).items()}
+        bend = {
+            f"bend.{name}": shape
+            for name, shape in MLP.shapes(n_in, n_out, n_hidden, n_layers).items()
+        }
         return {"line.weight": (n_out, n_in), "line.bias": (n_out,), **bend}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,7 +114,9 @@ class _ValueAndGradient(torch.autograd.Function):
         heads, products = [weights[-1]], []
         for weight, slope in zip(reversed(weights[:-1]), reversed(slopes), strict=True):
             products.append(heads[-1] * slope)
-            heads.append(products[-1] @ (weight if len(products) < len(slopes) else weight[:, :n_dims]))
+            heads.append(
+                products[-1] @ (weight if len(products) < len(slopes) else weight[:, :n_dims])
+            )
         ctx.n_dims = n_dims
         ctx.save_for_backward(*weights, *units, *slopes, *heads[-2::-1], *reversed(products))
         return torch.addmv(biases[-1], units[-1], weights[-1][0]), heads[-1]
@@ -137,7 +144,9 @@ class _ValueAndGradient(torch.autograd.Function):
         unit_bar = torch.outer(value_bar, weights[-1][0])
         bars: list[Tensor] = []
         for layer in range(n - 1, -1, -1):
-            inner_bar = unit_bar.addcmul_(units[layer + 1], slope_bars[layer], value=-2).mul_(slopes[layer])
+            inner_bar = unit_bar.addcmul_(units[layer + 1], slope_bars[layer], value=-2).mul_(
+                slopes[layer]
+            )
             bars = [weight_bars[layer].addmm_(inner_bar.T, units[layer]), inner_bar.sum(0), *bars]
             if layer:
                 unit_bar = inner_bar @ weights[layer]

@@ -16,7 +16,7 @@ from scdiffot.core.problem.snapshots import Scaling
 
 from .fields import Fields
 
-CHUNK = 50_000
+CHUNK_SIZE = 50_000
 MAX_HIDDEN = 100_000
 # States are computed in single precision.
 MAX_STATE, MAX_SIGMA = 1e37, 1e18
@@ -55,14 +55,22 @@ class RUOTModel:
     >>> import numpy as np
     >>> from scdiffot.core import FitConfig, RUOTModel, Snapshots, fit
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> copy = RUOTModel.from_arrays(model.to_arrays())
     >>> bool(np.allclose(copy.drift(cells[0], 0.5), model.drift(cells[0], 0.5)))
     True
     """
 
     def __init__(
-        self, fields: Fields, scaling: Scaling, config: FitConfig, times: np.ndarray, masses: np.ndarray
+        self,
+        fields: Fields,
+        scaling: Scaling,
+        config: FitConfig,
+        times: np.ndarray,
+        masses: np.ndarray,
     ) -> None:
         self.networks = fields.eval()
         self.scaling = scaling
@@ -109,14 +117,21 @@ class RUOTModel:
         x = np.asarray(x)
         t = np.broadcast_to(s.time_in(t).astype(np.float32), len(x))
         out: dict[str, np.ndarray] = {}
-        out |= {name: np.empty((len(x), self.n_dims), np.float32) for name in ("drift", "flow", "score")}
+        out |= {
+            name: np.empty((len(x), self.n_dims), np.float32) for name in ("drift", "flow", "score")
+        }
         out |= {name: np.empty(len(x), np.float32) for name in ("growth", "potential")}
         speed = s.scale / s.time_scale
-        for start in range(0, len(x), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(x), CHUNK_SIZE):
+            part = slice(start, start + CHUNK_SIZE)
             with torch.no_grad():
                 values = self.networks(torch.from_numpy(s.state_in(x[part])), torch.tensor(t[part]))
-            for name, unit in (("drift", speed), ("flow", speed), ("score", 1 / s.scale), ("growth", 1 / s.time_scale)):
+            for name, unit in (
+                ("drift", speed),
+                ("flow", speed),
+                ("score", 1 / s.scale),
+                ("growth", 1 / s.time_scale),
+            ):
                 out[name][part] = values[name].numpy() * unit
             out["potential"][part] = self.n_dims * np.log(s.scale) - values["log_density"].numpy()
         return out
@@ -152,7 +167,10 @@ class RUOTModel:
             "scales": np.array([s.scale, s.time_shift, s.time_scale]),
             "sigma_alpha": np.array([networks.sigma, networks.alpha]),
             "n_hidden": np.array([networks.n_hidden]),
-            "weights": {name.replace(".", "_"): value.numpy() for name, value in networks.state_dict().items()},
+            "weights": {
+                name.replace(".", "_"): value.numpy()
+                for name, value in networks.state_dict().items()
+            },
         }
 
     @classmethod
@@ -167,7 +185,11 @@ class RUOTModel:
         sizes: dict[str, int] = {}
         stored = read(arrays, LAYOUT, place, sizes)
         config: FitConfig = stored["config"]
-        options: dict[str, Any] = {"growth": config.growth, "form": config.form, "autonomous": config.autonomous}
+        options: dict[str, Any] = {
+            "growth": config.growth,
+            "form": config.form,
+            "autonomous": config.autonomous,
+        }
         options |= {"n_hidden": int(stored["n_hidden"][0]), "n_layers": config.n_layers}
         if config.form == "auto" or config.n_layers > len(stored["weights"]):
             raise damaged(f"{place}['config']", "has options that the weights do not have")
@@ -185,7 +207,9 @@ class RUOTModel:
         scaling = Scaling(stored["shift"], scale, time_shift, time_scale)
         sigma, alpha = (float(v) for v in stored["sigma_alpha"])
         if min(scale, time_scale, alpha) <= 0:
-            raise damaged(f"{place}['scales']", "and 'sigma_alpha' hold a scale that is not positive")
+            raise damaged(
+                f"{place}['scales']", "and 'sigma_alpha' hold a scale that is not positive"
+            )
         with np.errstate(over="ignore", invalid="ignore"):
             times = scaling.time_in(stored["times"])
         if not np.allclose(times, weights["clock_times"], rtol=1e-5, atol=1e-5):
@@ -193,7 +217,13 @@ class RUOTModel:
         if any((low > high).any() for low, high in (weights["walls"], weights["growth_range"].T)):
             raise damaged(f"{place}['weights']", "has bounds in the wrong order")
         networks = Fields(
-            torch.as_tensor(times, dtype=torch.float32), len(scaling.shift), **options, sigma=sigma, alpha=alpha
+            torch.as_tensor(times, dtype=torch.float32),
+            len(scaling.shift),
+            **options,
+            sigma=sigma,
+            alpha=alpha,
         )
-        networks.load_state_dict({names[name]: torch.from_numpy(value) for name, value in weights.items()})
+        networks.load_state_dict(
+            {names[name]: torch.from_numpy(value) for name, value in weights.items()}
+        )
         return cls(networks, scaling, config, stored["times"], stored["masses"])

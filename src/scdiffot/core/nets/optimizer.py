@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 BETAS, EPS = (0.95, 0.95), 1e-8
 GRADIENT_CLIP = 5.0
 # What is kept of the usual norm in every step.
-KEEP = 0.95
+EMA_DECAY = 0.95
 # Steps between two bases: a basis costs more than a step, and changes slowly.
-EVERY = 10
+REFRESH_INTERVAL = 10
 # Part of the sum of the eigenvalues below which eigenvectors are not told apart.
 RIDGE = 1e-3
 # Sides of matrices from there on have none: it would cost more than it saves.
 MAX_SIDE = 256
 # Share of a cycle in which rates rise, from this part of the peak.
-WARM_UP, START = 0.1, 0.04
+WARM_UP_SHARE, START_FACTOR = 0.1, 0.04
 
 
-class Descent:
+class Optimizer:
     """Descent by :class:`Soap` in cycles of rates, with clipped gradients and weight decay.
 
     All parameters and their gradients become views of one vector, so that what is done to each of them is one operation.
@@ -75,9 +75,15 @@ class Descent:
         self._usual: Tensor | None = None
         self._speed: Tensor | float = 1.0
         if speeds:
-            each = [next((v for start, v in speeds.items() if name.startswith(start)), 1.0) for name, _ in named]
+            each = [
+                next((v for start, v in speeds.items() if name.startswith(start)), 1.0)
+                for name, _ in named
+            ]
             self._speed = torch.cat(
-                [torch.full((p.numel(),), v, device=p.device) for p, v in zip(parameters, each, strict=True)]
+                [
+                    torch.full((p.numel(),), v, device=p.device)
+                    for p, v in zip(parameters, each, strict=True)
+                ]
             )
         self._cycle: Iterator[float] = iter(())
 
@@ -97,19 +103,19 @@ class Descent:
         else:
             usual = norm if self._usual is None else self._usual
             limit = self._outlier * usual
-            self._usual = torch.minimum(norm, limit).lerp(usual, KEEP)
+            self._usual = torch.minimum(norm, limit).lerp(usual, EMA_DECAY)
         gradient.mul_((limit / norm).clamp(max=1.0))
         self._soap.step(next(self._cycle) * self._speed)
 
 
 def one_cycle(peak: float, n_steps: int) -> Iterator[float]:
     """Rates that rise to a peak and fall to nothing along half a cosine each :cite:p:`Smith2019`."""
-    n_up = max(WARM_UP * n_steps, 1.0)
+    n_up = max(WARM_UP_SHARE * n_steps, 1.0)
     for i in range(n_steps):
         up = i < n_up
         share = i / n_up if up else (i - n_up) / (n_steps - n_up)
         height = (1 - math.cos(math.pi * share)) / 2
-        yield peak * (START + (1 - START) * height if up else 1 - height)
+        yield peak * (START_FACTOR + (1 - START_FACTOR) * height if up else 1 - height)
 
 
 class Soap:
@@ -128,9 +134,14 @@ class Soap:
         Decay that does not depend on the gradient, in learning rates.
     """
 
-    def __init__(self, vector: nn.Parameter, shapes: Sequence[tuple[int, ...]], weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, vector: nn.Parameter, shapes: Sequence[tuple[int, ...]], weight_decay: float = 0.0
+    ) -> None:
         self._vector, self._decay, self._n_steps = vector, weight_decay, 0
-        self._mean, self._square = torch.zeros_like(vector.detach()), torch.zeros_like(vector.detach())
+        self._mean, self._square = (
+            torch.zeros_like(vector.detach()),
+            torch.zeros_like(vector.detach()),
+        )
         self._blocks: list[_Block] = []
         start = 0
         for shape, alike in groupby(shapes):
@@ -156,7 +167,7 @@ class Soap:
         update = both[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
         for block in self._blocks:
             block.rotate(update, back=True)
-            if self._n_steps % EVERY == 0:
+            if self._n_steps % REFRESH_INTERVAL == 0:
                 block.turn()
         self._vector.mul_(1 - rate * self._decay).sub_(update[0].mul_(rate / bias))
 
@@ -179,7 +190,10 @@ class _Block:
         pairs = [(g, g.mT)] * self._left + [(g.mT, g)] * self._right
         if not self._bases:
             self._moments = [a @ b for a, b in pairs]
-            self._bases = [torch.eye(m.shape[1], dtype=m.dtype, device=m.device).expand_as(m) for m in self._moments]
+            self._bases = [
+                torch.eye(m.shape[1], dtype=m.dtype, device=m.device).expand_as(m)
+                for m in self._moments
+            ]
             self.turn()
         else:
             for moment, (a, b) in zip(self._moments, pairs, strict=True):
@@ -208,7 +222,9 @@ def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
     vector = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     vector.grad = torch.zeros_like(vector)
     sizes = [p.numel() for p in parameters]
-    for p, values, slopes in zip(parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True):
+    for p, values, slopes in zip(
+        parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True
+    ):
         p.data = values.view_as(p)
         p.grad = slopes.view_as(p)
     return vector

@@ -95,14 +95,23 @@ def sinkhorn(
     g = torch.zeros_like(b)
     level = max(largest / 4, eps)
     while True:
-        f, g = _solve_level(cost, log_a, log_b, g, level, rho, tol, max_iter if level == eps else 30)
+        f, g = _solve_level(
+            cost, log_a, log_b, g, level, rho, tol, max_iter if level == eps else 30
+        )
         if level == eps:
             return Potentials(x, y, f, g, log_a, log_b, eps, alpha)
         level = max(level / 3, eps)
 
 
 def _solve_level(
-    cost: Tensor, log_a: Tensor, log_b: Tensor, g: Tensor, eps: float, rho: tuple[float, float], tol: float, n_iter: int
+    cost: Tensor,
+    log_a: Tensor,
+    log_b: Tensor,
+    g: Tensor,
+    eps: float,
+    rho: tuple[float, float],
+    tol: float,
+    n_iter: int,
 ) -> tuple[Tensor, Tensor]:
     damping, damping_g = (1.0 if math.isinf(r) else r / (r + eps) for r in rho)
     # Potentials from another level may underflow whole rows of the kernel; one log-domain sweep makes it safe.
@@ -142,7 +151,12 @@ def _relaxed(old: Tensor, new: Tensor) -> Tensor:
 
 def plan(p: Potentials) -> Tensor:
     """The coupling (n, m) of the cells that the potentials belong to."""
-    return _exp((p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha)).div_(p.eps).add_(p.log_a[:, None]).add_(p.log_b))
+    return _exp(
+        (p.f[:, None] + p.g - ground_cost(p.x, p.y, p.alpha))
+        .div_(p.eps)
+        .add_(p.log_a[:, None])
+        .add_(p.log_b)
+    )
 
 
 def draw_entries(weights: Tensor, jitter: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +167,9 @@ def draw_entries(weights: Tensor, jitter: Tensor) -> tuple[Tensor, Tensor]:
     """
     cumulative = weights.flatten().cumsum(0, dtype=torch.float64)
     strata = torch.arange(len(jitter), dtype=torch.float64, device=weights.device) + jitter
-    flat = torch.searchsorted(cumulative, strata / len(jitter) * cumulative[-1]).clamp_max_(weights.numel() - 1)
+    flat = torch.searchsorted(cumulative, strata / len(jitter) * cumulative[-1]).clamp_max_(
+        weights.numel() - 1
+    )
     return flat // weights.shape[1], flat % weights.shape[1]
 
 

@@ -11,7 +11,7 @@ from scdiffot.core.problem.clouds import check_cloud, check_pair
 
 # With fewer points than this per dimension, or directions without spread, sample covariances are regularised.
 POINTS_PER_DIMENSION = 5
-FLAT = 1e-10
+MIN_VARIANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,13 @@ class GaussianMap:
     """Its inverse, shape ``(d, d)``."""
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, wy: np.ndarray | None = None) -> Self:
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        wx: np.ndarray | None = None,
+        wy: np.ndarray | None = None,
+    ) -> Self:
         """Take the moments of two clouds.
 
         Covariances are those of the sample, so the pushed cloud has exactly the mean and covariance of the target. A
@@ -106,7 +112,7 @@ def _moments(x: np.ndarray, w: np.ndarray, name: str) -> tuple[np.ndarray, np.nd
     if size <= (1e-12 * float(np.abs(x).max())) ** 2:
         raise ValueError(f"`{name}` has no spread: pass points that differ.")
     spread = np.linalg.eigvalsh(cov)
-    if 1 / np.sum(w**2) >= POINTS_PER_DIMENSION * d and spread[0] > FLAT * spread[-1]:
+    if 1 / np.sum(w**2) >= POINTS_PER_DIMENSION * d and spread[0] > MIN_VARIANCE * spread[-1]:
         return mean, cov
     # Of two terms: how much products of single points scatter around the covariance, and how far it is from spherical.
     lengths = np.sum(centred**2, axis=1)

@@ -17,7 +17,13 @@ _LARGEST_EXPONENT = 690.0
 
 
 def exact_flow(
-    rows: np.ndarray, cols: np.ndarray, costs: np.ndarray, wx: np.ndarray, wy: np.ndarray, *, price: float
+    rows: np.ndarray,
+    cols: np.ndarray,
+    costs: np.ndarray,
+    wx: np.ndarray,
+    wy: np.ndarray,
+    *,
+    price: float,
 ) -> np.ndarray:
     r"""Flow of least cost by the network simplex :cite:p:`Bonneel2011,Flamary2021`.
 
@@ -71,12 +77,20 @@ def exact_flow(
     # Rounding leaves crumbs of mass in the flow.
     kept = (plan.row < n) & (plan.col < m) & (plan.data > 1e-9 * wx.mean())
     flow = np.zeros(len(rows))
-    flow[np.searchsorted(rows * m + cols, plan.row[kept].astype(np.int64) * m + plan.col[kept])] = plan.data[kept]
+    flow[np.searchsorted(rows * m + cols, plan.row[kept].astype(np.int64) * m + plan.col[kept])] = (
+        plan.data[kept]
+    )
     return flow
 
 
 def entropic_flow(
-    rows: np.ndarray, cols: np.ndarray, costs: np.ndarray, wx: np.ndarray, wy: np.ndarray, *, price: float
+    rows: np.ndarray,
+    cols: np.ndarray,
+    costs: np.ndarray,
+    wx: np.ndarray,
+    wy: np.ndarray,
+    *,
+    price: float,
 ) -> np.ndarray:
     """Flow of nearly least cost after a fixed number of scaling iterations :cite:p:`Benamou2015`, at falling entropy.
 
@@ -113,7 +127,10 @@ def entropic_flow(
             for _ in range(_N_BETWEEN):
                 u = np.minimum(wx / unit / np.maximum(there @ v, _LEAST), most_u)
                 v = np.minimum(wy / unit / np.maximum(back @ u, _LEAST), most_v)
-            f, g = f + epsilon * np.log(np.maximum(u, _LEAST)), g + epsilon * np.log(np.maximum(v, _LEAST))
+            f, g = (
+                f + epsilon * np.log(np.maximum(u, _LEAST)),
+                g + epsilon * np.log(np.maximum(v, _LEAST)),
+            )
     flow = unit * exponential(f[rows] + g[cols] - costs)
     flow[flow < _LEAST_SHARE * np.maximum.reduceat(flow, starts).repeat(sizes)] = 0.0
     flow *= np.minimum(1.0, wx / np.maximum(np.bincount(rows, flow, minlength=n), _LEAST))[rows]

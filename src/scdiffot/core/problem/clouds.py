@@ -17,29 +17,41 @@ def check_pair(
     x, wx = check_cloud(x, wx, "x", "wx")
     y, wy = check_cloud(y, wy, "y", "wy")
     if x.shape[1] != y.shape[1]:
-        raise ValueError(f"`x` has {x.shape[1]} dimensions and `y` has {y.shape[1]}: pass clouds of the same space.")
+        raise ValueError(
+            f"`x` has {x.shape[1]} dimensions and `y` has {y.shape[1]}: pass clouds of the same space."
+        )
     return x, wx, y, wy
 
 
-def check_cloud(x: np.ndarray, w: np.ndarray | None, name: str, weight_name: str) -> tuple[np.ndarray, np.ndarray]:
+def check_cloud(
+    x: np.ndarray, w: np.ndarray | None, name: str, weight_name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Check one cloud; normalise its weights."""
     x = _real_numbers(x, name)
     if x.ndim != 2 or 0 in x.shape:
-        raise ValueError(f"`{name}` has shape {x.shape}: pass points as rows, shape (n, d), with n and d at least 1.")
+        raise ValueError(
+            f"`{name}` has shape {x.shape}: pass points as rows, shape (n, d), with n and d at least 1."
+        )
     if not np.isfinite(x).all():
         raise ValueError(
             f"`{name}` has {np.sum(~np.isfinite(x))} values that are NaN or infinite: remove those points."
         )
     largest = np.abs(x).max()
     if largest > MAX_MAGNITUDE:
-        raise ValueError(f"`{name}` has values up to {largest:g}, whose squares overflow: pass smaller units.")
+        raise ValueError(
+            f"`{name}` has values up to {largest:g}, whose squares overflow: pass smaller units."
+        )
     if w is None:
         return x, np.full(len(x), 1 / len(x))
     w = _real_numbers(w, weight_name)
     if w.shape != (len(x),):
-        raise ValueError(f"`{weight_name}` has shape {w.shape}: pass one weight per point, shape ({len(x)},).")
+        raise ValueError(
+            f"`{weight_name}` has shape {w.shape}: pass one weight per point, shape ({len(x)},)."
+        )
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() == 0:
-        raise ValueError(f"`{weight_name}` has negative or non-finite values, or sums to zero: pass positive weights.")
+        raise ValueError(
+            f"`{weight_name}` has negative or non-finite values, or sums to zero: pass positive weights."
+        )
     return x, w / w.sum()
 
 
@@ -51,7 +63,9 @@ def _real_numbers(values: np.ndarray, name: str) -> np.ndarray:
     return values.astype(np.float64)
 
 
-def thin(x: np.ndarray, w: np.ndarray, n_max: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def thin(
+    x: np.ndarray, w: np.ndarray, n_max: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `n_max` points, chosen in proportion to their weights."""
     n_max = check_count("n_max", n_max, 1)
     if len(x) <= n_max:
@@ -59,6 +73,8 @@ def thin(x: np.ndarray, w: np.ndarray, n_max: int, rng: np.random.Generator) -> 
     # Shuffled first: systematic sampling of sorted cells would otherwise depend on their order.
     order = rng.permutation(len(x))
     edges = np.cumsum(w[order])
-    chosen = np.searchsorted(edges / edges[-1], (np.arange(n_max) + rng.random()) / n_max, side="right")
+    chosen = np.searchsorted(
+        edges / edges[-1], (np.arange(n_max) + rng.random()) / n_max, side="right"
+    )
     chosen, counts = np.unique(np.minimum(chosen, len(x) - 1), return_counts=True)
     return x[order[chosen]], counts / n_max

@@ -155,7 +155,11 @@ class FitConfig:
     @property
     def matching(self) -> int:
         """Steps of the matching."""
-        return (400 if self.n_matching_steps is None else self.n_matching_steps) if self.autonomous else 0
+        return (
+            (400 if self.n_matching_steps is None else self.n_matching_steps)
+            if self.autonomous
+            else 0
+        )
 
     @property
     def relearning(self) -> int:

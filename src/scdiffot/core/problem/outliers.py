@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scdiffot.core.response.data import Stratum
+    from scdiffot.core.response.data import ContextPair
 
     from .snapshots import Snapshots
 
@@ -83,7 +83,7 @@ def drop_isolated(snapshots: Snapshots) -> Snapshots:
     return replace(snapshots, states=states, growth_prior=prior)
 
 
-def drop_isolated_responses(strata: Sequence[Stratum]) -> list[Stratum]:
+def drop_isolated_responses(strata: Sequence[ContextPair]) -> list[ContextPair]:
     """Leave isolated cells out of all groups; those in several strata stay one and the same."""
     groups = {id(z): z for s in strata for z in (s.control, s.treated)}
     isolated = isolated_cells(list(groups.values()))

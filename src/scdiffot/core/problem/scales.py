@@ -38,9 +38,15 @@ def uniform(x: Tensor, mass: float) -> Tensor:
 
 def smallest_eps(x: Tensor, y: Tensor) -> float:
     """Entropy that blurs a coupling by no more than the distance between neighbouring cells."""
-    nearest = [torch.cdist(z[:N_SUBSAMPLE], z).topk(min(2, len(z)), largest=False).values[:, -1] for z in (x, y)]
+    nearest = [
+        torch.cdist(z[:N_SUBSAMPLE], z).topk(min(2, len(z)), largest=False).values[:, -1]
+        for z in (x, y)
+    ]
     blur = max(float(d.median()) for d in nearest) ** 2
-    return max(blur / x.shape[1], 1e-3 * float(torch.cdist(x[:N_SUBSAMPLE], y[:N_SUBSAMPLE]).square().mean()))
+    return max(
+        blur / x.shape[1],
+        1e-3 * float(torch.cdist(x[:N_SUBSAMPLE], y[:N_SUBSAMPLE]).square().mean()),
+    )
 
 
 def price_of_growth(snapshots: Snapshots, rng: np.random.Generator) -> float:
@@ -79,7 +85,9 @@ def reflected(x: Tensor, walls: Tensor) -> Tensor:
 def smoothing_width(x: np.ndarray, rng: np.random.Generator, factor: float = 0.7) -> float:
     """Width that keeps the fields from memorising single cells: ``factor * median 5-nn distance / sqrt(d)``, or more."""
     reference = subsample(x, 20_000, rng)
-    query = reference[torch.as_tensor(rng.choice(len(reference), min(500, len(reference)), replace=False))]
+    query = reference[
+        torch.as_tensor(rng.choice(len(reference), min(500, len(reference)), replace=False))
+    ]
     near = torch.cdist(query, reference).topk(min(6, len(reference)), largest=False).values[:, -1]
     d = x.shape[1]
     width = factor * float(near.median()) / math.sqrt(d) * (len(reference) / len(x)) ** (1 / d)

@@ -72,7 +72,12 @@ class Snapshots:
         keep = [i for i in range(self.n_snapshots) if i != k]
         prior = None if self.growth_prior is None else tuple(self.growth_prior[i] for i in keep)
         masses = np.asarray(self.masses)[keep]
-        return Snapshots(np.asarray(self.times)[keep], tuple(self.states[i] for i in keep), masses / masses[0], prior)
+        return Snapshots(
+            np.asarray(self.times)[keep],
+            tuple(self.states[i] for i in keep),
+            masses / masses[0],
+            prior,
+        )
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -84,7 +89,11 @@ class Snapshots:
         """The same snapshots in the solver's units."""
         s = self.scaling
         states = tuple(((x - s.shift) / s.scale).astype(np.float32) for x in self.states)
-        prior = None if self.growth_prior is None else tuple(g * s.time_scale for g in self.growth_prior)
+        prior = (
+            None
+            if self.growth_prior is None
+            else tuple(g * s.time_scale for g in self.growth_prior)
+        )
         return replace(self, times=s.time_in(self.times), states=states, growth_prior=prior)
 
 

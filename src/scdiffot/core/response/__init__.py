@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from .data import Conditions, ResponseConfig, Stratum
+from .data import Conditions, ContextPair, ResponseConfig
 from .fit import fit_response
 from .model import Prediction, ResponseModel
 
-__all__ = ["Conditions", "Prediction", "ResponseConfig", "ResponseModel", "Stratum", "fit_response"]
+__all__ = [
+    "Conditions",
+    "Prediction",
+    "ResponseConfig",
+    "ResponseModel",
+    "ContextPair",
+    "fit_response",
+]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 N_HIDDEN, N_LAYERS = 64, 3
 N_INNER = 5
-RATE = 1e-3
-VALIDATION, N_VALIDATION, CHECK_EVERY = 0.2, 1000, 50
+LEARNING_RATE = 1e-3
+VALIDATION, N_VALIDATION, CHECK_INTERVAL = 0.2, 1000, 50
 N_INVERSE, TOLERANCE = 60, 1e-4
 
 
@@ -46,7 +46,9 @@ class ConvexPotential(nn.Module):
         self.root = nn.Parameter(torch.eye(n_dims))
         self.shift = nn.Parameter(torch.zeros(n_dims))
         self.inputs = nn.ModuleList(linear(n_dims, n_hidden, generator) for _ in range(n_layers))
-        self.between = nn.ParameterList(torch.full((n_hidden, n_hidden), -4.0) for _ in range(n_layers - 1))
+        self.between = nn.ParameterList(
+            torch.full((n_hidden, n_hidden), -4.0) for _ in range(n_layers - 1)
+        )
         self.out = nn.Parameter(torch.full((n_hidden,), -6.0))
 
     @torch.no_grad()
@@ -61,7 +63,11 @@ class ConvexPotential(nn.Module):
         z = functional.softplus(self.inputs[0](x))
         for layer, weight in zip(list(self.inputs)[1:], self.between, strict=True):
             z = functional.softplus(z @ functional.softplus(weight).T + layer(x))
-        return (x @ self.root.T).square().sum(1) / 2 + x @ self.shift + z @ functional.softplus(self.out)
+        return (
+            (x @ self.root.T).square().sum(1) / 2
+            + x @ self.shift
+            + z @ functional.softplus(self.out)
+        )
 
     def gradient(self, x: Tensor, *, create_graph: bool = False) -> Tensor:
         """The map (n, d), also where gradients are switched off."""
@@ -74,7 +80,11 @@ class ConvexPotential(nn.Module):
         """Points whose gradient is ``y``: the minimum of a convex function, by L-BFGS from a first guess."""
         point = start.detach().clone().requires_grad_(True)
         optimizer = torch.optim.LBFGS(
-            [point], max_iter=N_INVERSE, tolerance_grad=TOLERANCE, history_size=20, line_search_fn="strong_wolfe"
+            [point],
+            max_iter=N_INVERSE,
+            tolerance_grad=TOLERANCE,
+            history_size=20,
+            line_search_fn="strong_wolfe",
         )
 
         def closure() -> Tensor:
@@ -91,11 +101,15 @@ class ConvexPotential(nn.Module):
 class ConvexMaps(nn.Module):
     """A map and a first guess of its inverse for every treatment."""
 
-    def __init__(self, n_conditions: int, n_dims: int, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, n_conditions: int, n_dims: int, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         generator = generator or first_generator()
         # Of a treatment: the potential of the map, and of a first guess of its inverse
-        self.potentials = nn.ModuleList(ConvexPotential(n_dims, generator) for _ in range(2 * n_conditions))
+        self.potentials = nn.ModuleList(
+            ConvexPotential(n_dims, generator) for _ in range(2 * n_conditions)
+        )
 
     @staticmethod
     def shapes(n_conditions: int, n_dims: int) -> dict[str, tuple[int, ...]]:
@@ -109,7 +123,11 @@ class ConvexMaps(nn.Module):
             **{f"inputs.{i}.bias": (N_HIDDEN,) for i in layers},
             **{f"between.{i}": (N_HIDDEN, N_HIDDEN) for i in layers[:-1]},
         }
-        return {f"potentials.{i}.{name}": shape for i in range(2 * n_conditions) for name, shape in potential.items()}
+        return {
+            f"potentials.{i}.{name}": shape
+            for i in range(2 * n_conditions)
+            for name, shape in potential.items()
+        }
 
     def pair(self, condition: int) -> tuple[ConvexPotential, ConvexPotential]:
         """Potentials of the map of a treatment, and of its inverse."""
@@ -167,8 +185,8 @@ def _solve(
     linear = GaussianMap.fit(x.numpy(), y.numpy())
     source.start(linear.forward, linear.mean_x, linear.mean_y)
     target.start(linear.backward, linear.mean_y, linear.mean_x)
-    slow = torch.optim.Adam(target.parameters(), lr=RATE, betas=(0.5, 0.9))
-    fast = torch.optim.Adam(source.parameters(), lr=RATE, betas=(0.5, 0.9))
+    slow = torch.optim.Adam(target.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
+    fast = torch.optim.Adam(source.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
     n = min(config.batch_size, 256)
     best, kept = _error(source, held_x, held_y), _state(source, target)
     step, interrupted = 1, False
@@ -186,7 +204,7 @@ def _solve(
             slow.zero_grad()
             loss.backward()
             slow.step()
-            if step % CHECK_EVERY == 0 or step == config.steps:
+            if step % CHECK_INTERVAL == 0 or step == config.steps:
                 value = _finite_error(source, held_x, held_y, step)
                 if value < best:
                     best, kept = value, _state(source, target)

@@ -28,9 +28,13 @@ class Conditions:
 
     def __post_init__(self) -> None:
         if len(self.embedding) != len(self.strength):
-            raise ValueError(f"embedding ({len(self.embedding)}) and strength ({len(self.strength)}) must match.")
+            raise ValueError(
+                f"embedding ({len(self.embedding)}) and strength ({len(self.strength)}) must match."
+            )
         if not ((self.strength > 0) & (self.strength <= 1)).all():
-            raise ValueError(f"strength must be above 0 and at most 1, found {self.strength.tolist()}.")
+            raise ValueError(
+                f"strength must be above 0 and at most 1, found {self.strength.tolist()}."
+            )
 
     @property
     def features(self) -> np.ndarray:
@@ -74,7 +78,7 @@ def _similarity(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Stratum:
+class ContextPair:
     """Cells of one context, before and after one treatment.
 
     Parameters

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scdiffot.core.problem.config import Progress
 
-    from . import Conditions, ResponseConfig, ResponseModel, Stratum
+    from . import Conditions, ContextPair, ResponseConfig, ResponseModel
 
 CONTROLS = ("gaussian", "mean_shift", "copy", "identity", "observed")
 # Treated cells of the training that are scored as a prediction
@@ -66,7 +66,7 @@ class _Predicted:
 
 
 def evaluate_responses(
-    strata: Sequence[Stratum],
+    strata: Sequence[ContextPair],
     unseen: Sequence[UnseenCells],
     conditions: Conditions,
     configs: Mapping[str, ResponseConfig],
@@ -116,18 +116,25 @@ def evaluate_responses(
     Examples
     --------
     >>> import numpy as np
-    >>> from scdiffot.core.response import Conditions, ResponseConfig, Stratum
+    >>> from scdiffot.core.response import Conditions, ResponseConfig, ContextPair
     >>> from scdiffot.core.response.evaluation import UnseenCells, evaluate_responses
     >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 2)) + [[[0, 0]], [[2, 0]]]
     >>> conditions = Conditions(np.zeros((1, 0)), np.ones(1))
-    >>> seen, unseen = Stratum(x[:50], y[:50], 0), UnseenCells(0, x[50:], y[50:], np.ones(50))
-    >>> rows = evaluate_responses([seen], [unseen], conditions, {"flow": ResponseConfig(n_steps=20)}, n_boot=20)
-    >>> distance = {row["method"]: row["value"] for row in rows if row["metric"] == "energy_distance"}
+    >>> seen, unseen = ContextPair(x[:50], y[:50], 0), UnseenCells(0, x[50:], y[50:], np.ones(50))
+    >>> rows = evaluate_responses(
+    ...     [seen], [unseen], conditions, {"flow": ResponseConfig(n_steps=20)}, n_boot=20
+    ... )
+    >>> distance = {
+    ...     row["method"]: row["value"] for row in rows if row["metric"] == "energy_distance"
+    ... }
     >>> distance["flow"] < distance["identity"]
     True
     """
     seed = int(as_generator(rng).integers(2**31))
-    models = {name: _fit(strata, conditions, config, seed, device, callback) for name, config in configs.items()}
+    models = {
+        name: _fit(strata, conditions, config, seed, device, callback)
+        for name, config in configs.items()
+    }
     rows = []
     for cells in unseen:
         genes = None if decode is None else decode(cells.treated)
@@ -148,7 +155,9 @@ def evaluate_responses(
                     rng=seed,
                 )
                 if predicted.paired and cells.truth is not None:
-                    scores["unexplained"] = _unexplained(predicted.states - cells.control, cells.truth, n_boot, seed)
+                    scores["unexplained"] = _unexplained(
+                        predicted.states - cells.control, cells.truth, n_boot, seed
+                    )
             rows += [
                 {
                     "condition": cells.condition,
@@ -166,14 +175,16 @@ def evaluate_responses(
 
 
 def _fit(
-    strata: Sequence[Stratum],
+    strata: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     seed: int,
     device: str | torch.device,
     callback: Callable[[Progress], None] | None,
 ) -> ResponseModel:
-    model, history = fit_response(strata, conditions, config, rng=seed, device=device, callback=callback)
+    model, history = fit_response(
+        strata, conditions, config, rng=seed, device=device, callback=callback
+    )
     if history["interrupted"]:
         raise KeyboardInterrupt
     return model
@@ -181,7 +192,7 @@ def _fit(
 
 def _predictions(
     cells: UnseenCells,
-    strata: Sequence[Stratum],
+    strata: Sequence[ContextPair],
     conditions: Conditions,
     models: Mapping[str, ResponseModel],
     seed: int,
@@ -195,20 +206,29 @@ def _predictions(
         weights = cells.shares if predicted.survival is None else cells.shares * predicted.survival
         found[name] = _Predicted(predicted.states, weights, paired=True)
     seen = [s for s in strata if s.condition == i and s.coupled]
-    before, after = (np.concatenate(part) for part in ([s.control for s in seen], [s.treated for s in seen]))
-    shares = np.concatenate([np.full(len(s.control), len(s.treated) / len(s.control)) for s in seen])
+    before, after = (
+        np.concatenate(part) for part in ([s.control for s in seen], [s.treated for s in seen])
+    )
+    shares = np.concatenate(
+        [np.full(len(s.control), len(s.treated) / len(s.control)) for s in seen]
+    )
     shift = after.mean(axis=0, dtype=np.float64) - np.average(before, axis=0, weights=shares)
     without_model = {
         "gaussian": GaussianMap.fit(before, after, shares).push(x),
         "mean_shift": x + shift,
         "identity": x,
     }
-    found |= {name: _Predicted(states, cells.shares, paired=True) for name, states in without_model.items()}
+    found |= {
+        name: _Predicted(states, cells.shares, paired=True)
+        for name, states in without_model.items()
+    }
     copied = after[rng.permutation(len(after))[:N_COPIED]]
     return found | {"copy": _Predicted(copied)}
 
 
-def _floor(treated: np.ndarray, genes: np.ndarray | None, seed: int) -> dict[str, tuple[float, float, float]]:
+def _floor(
+    treated: np.ndarray, genes: np.ndarray | None, seed: int
+) -> dict[str, tuple[float, float, float]]:
     """Scores of one half of the treated cells against the other: mean and range over random halves."""
     rng = np.random.default_rng(seed)
     found = []
@@ -228,9 +248,13 @@ def _floor(treated: np.ndarray, genes: np.ndarray | None, seed: int) -> dict[str
     return {name: (float(v.mean()), *_range(v)) for name, v in scores.items()}
 
 
-def _unexplained(response: np.ndarray, truth: np.ndarray, n_boot: int, seed: int) -> tuple[float, float, float]:
+def _unexplained(
+    response: np.ndarray, truth: np.ndarray, n_boot: int, seed: int
+) -> tuple[float, float, float]:
     value = unexplained(response, truth)
-    error, size = (np.sum(np.asarray(z, dtype=np.float64) ** 2, axis=1) for z in (response - truth, truth))
+    error, size = (
+        np.sum(np.asarray(z, dtype=np.float64) ** 2, axis=1) for z in (response - truth, truth)
+    )
     drawn = np.random.default_rng(seed).integers(len(error), size=(n_boot, len(error)))
     return value, *_range(error[drawn].sum(axis=1) / size[drawn].sum(axis=1))
 

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     import torch
 
-    from .data import Conditions, ResponseConfig, Stratum
+    from .data import Conditions, ContextPair, ResponseConfig
     from .flow import ResponseFlow
     from .pairs import ConditionPairs
 
 
 def fit_response(
-    strata: Sequence[Stratum],
+    strata: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     *,
@@ -73,17 +73,21 @@ def fit_response(
     """
     where = resolve_device(device)
     generator = as_generator(rng)
-    missing = sorted(set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled})
+    missing = sorted(
+        set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled}
+    )
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
     strata = drop_isolated_responses(strata)
     with one_thread():
         n_maps = len(conditions.strength) if config.method == "convex" else 1
-        return _fit(strata, conditions, config, generator, where, _Report(n_maps * config.steps, callback))
+        return _fit(
+            strata, conditions, config, generator, where, _Report(n_maps * config.steps, callback)
+        )
 
 
 def _fit(
-    strata: Sequence[Stratum],
+    strata: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     rng: np.random.Generator,
@@ -96,8 +100,12 @@ def _fit(
     # the same cells may stand in several strata
     shift, scale = state_unit({id(z): z for s in coupled for z in (s.control, s.treated)}.values())
     scaling = Scaling(shift, scale, 0.0, 1.0)
-    scaled, extinct = ([_scaled(s, scaling) for s in strata if s.coupled == part] for part in (True, False))
-    widths = [smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)]
+    scaled, extinct = (
+        [_scaled(s, scaling) for s in strata if s.coupled == part] for part in (True, False)
+    )
+    widths = [
+        smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)
+    ]
     width = float(np.mean(widths))
     metric = "euclidean" if config.method == "convex" else config.metric
     linear = metric == "auto" and are_gaussian(scaled)
@@ -112,7 +120,11 @@ def _fit(
     pairs = []
     for i in range(len(conditions.strength)):
         of_condition = [s for s in scaled if s.condition == i]
-        p = linear_pairs(of_condition) if linear else _pairs(of_condition, config, rng, learned=learned)
+        p = (
+            linear_pairs(of_condition)
+            if linear
+            else _pairs(of_condition, config, rng, learned=learned)
+        )
         pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
     survival = None
     if config.unbalanced:
@@ -144,11 +156,17 @@ def _fit(
     return ResponseModel(transport, survival, conditions, scaling, config), history
 
 
-def _scaled(stratum: Stratum, scaling: Scaling) -> Stratum:
-    return replace(stratum, control=scaling.state_in(stratum.control), treated=scaling.state_in(stratum.treated))
+def _scaled(stratum: ContextPair, scaling: Scaling) -> ContextPair:
+    return replace(
+        stratum,
+        control=scaling.state_in(stratum.control),
+        treated=scaling.state_in(stratum.treated),
+    )
 
 
-def _pairs(strata: list[Stratum], config: ResponseConfig, rng: np.random.Generator, *, learned: bool) -> ConditionPairs:
+def _pairs(
+    strata: list[ContextPair], config: ResponseConfig, rng: np.random.Generator, *, learned: bool
+) -> ConditionPairs:
     """Pairs of one treatment; in balanced fits, cells without a treated counterpart are not coupled."""
     root = learn_metric(strata, unbalanced=config.unbalanced, rng=rng) if learned else None
     if config.unbalanced:

@@ -71,19 +71,28 @@ class ResponseFlow(nn.Module):
         parts = [_linear(m, t, width, basis) for m in moments]
         self.register_buffer("basis", None if basis is None else basis.float(), persistent=False)
         self.register_buffer("slopes", torch.stack([a for a, _ in parts]).float(), persistent=False)
-        self.register_buffer("offsets", torch.stack([b for _, b in parts]).float(), persistent=False)
+        self.register_buffer(
+            "offsets", torch.stack([b for _, b in parts]).float(), persistent=False
+        )
         features = torch.as_tensor(conditions.features, dtype=torch.float32)
         self.register_buffer("features", features, persistent=False)
 
     @staticmethod
-    def shapes(conditions: Conditions, n_dims: int, *, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
+    def shapes(
+        conditions: Conditions, n_dims: int, *, n_hidden: int, n_layers: int
+    ) -> dict[str, tuple[int, ...]]:
         """Shapes of the weights, without a network."""
         n_in = n_dims + 3 + conditions.embedding.shape[1] + 1
-        return {f"net.{name}": shape for name, shape in MLP.shapes(n_in, n_dims, n_hidden, n_layers).items()}
+        return {
+            f"net.{name}": shape
+            for name, shape in MLP.shapes(n_in, n_dims, n_hidden, n_layers).items()
+        }
 
     def regressed(self, x: Tensor, node: Tensor, condition: Tensor) -> Tensor:
         """Velocity (g, n, d) of points (g, n, d) at a node of time and under a condition, one for each group (g,)."""
-        linear = self._linear(x, self.slopes[condition, node], self.offsets[condition, node][:, None])
+        linear = self._linear(
+            x, self.slopes[condition, node], self.offsets[condition, node][:, None]
+        )
         time = _clock(node / (N_NODES - 1))
         inputs = torch.cat([time, self.features[condition]], 1)
         n = x.shape[1]
@@ -91,9 +100,13 @@ class ResponseFlow(nn.Module):
         return linear + self.net(torch.cat([x.flatten(0, 1), repeated], 1)).view_as(x)
 
     @torch.no_grad()
-    def carry(self, x: Tensor, embedding: np.ndarray, strength: float, *, inverse: bool) -> tuple[Tensor, Tensor]:
+    def carry(
+        self, x: Tensor, embedding: np.ndarray, strength: float, *, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
         """Cells (n, d) at the other end of the flow, and the action of their way (n,): Runge-Kutta of order four."""
-        shares = torch.as_tensor(self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device)
+        shares = torch.as_tensor(
+            self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device
+        )
         slopes = torch.einsum("c,ckij->kij", shares, self.slopes)
         offsets = torch.einsum("c,ckj->kj", shares, self.offsets)
         gate = self.conditions.gate(strength)
@@ -111,7 +124,9 @@ class ResponseFlow(nn.Module):
         action = torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for step in reversed(order) if inverse else order:
             first, middle, last = (
-                (2 * step + 2, 2 * step + 1, 2 * step) if inverse else (2 * step, 2 * step + 1, 2 * step + 2)
+                (2 * step + 2, 2 * step + 1, 2 * step)
+                if inverse
+                else (2 * step, 2 * step + 1, 2 * step + 2)
             )
             k1 = velocity(x, first)
             k2 = velocity(x + h / 2 * k1, middle)

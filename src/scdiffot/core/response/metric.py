@@ -15,19 +15,19 @@ from scdiffot.core.problem.scales import subsample, uniform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .data import Stratum
+    from .data import ContextPair
 
 # In costs of the nearest treated cell: entropy that blurs no further than neighbours.
 EPS = 0.1
 # What a unit of death costs, in the same unit. Where none die, samples still differ in composition by chance, and cells that
 # had to make up for that would change their kind.
-PRICES = {True: 1.0, False: 10.0}
+MISMATCH_COSTS = {True: 1.0, False: 10.0}
 # Prices of death in the first couplings of the searches. Where death costs little, cells find their kind before the
 # numbers of each kind have to agree.
 STARTS: tuple[tuple[float, ...], ...] = ((1.0,), (0.05, 0.3))
 N_METRIC, N_ROUNDS, MAX_DIMS = 1500, 8, 100
 TOLERANCE = 0.02
-FLAT, LEVEL = 1e-6, 0.01
+MIN_VARIANCE, LEVEL = 1e-6, 0.01
 RIDGE = 1e-3
 
 
@@ -70,7 +70,9 @@ def couple(x: Tensor, y: Tensor, root: Tensor | None, mass: float, price: float 
     return Coupling(x, y, plan(potentials))
 
 
-def learn_metric(strata: Sequence[Stratum], *, unbalanced: bool, rng: np.random.Generator) -> Tensor:
+def learn_metric(
+    strata: Sequence[ContextPair], *, unbalanced: bool, rng: np.random.Generator
+) -> Tensor:
     r"""Root (d, r) of the metric under which a treatment displaces cells in as few directions as can be.
 
     Minimises :math:`\log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T` over couplings. The objective is concave, so
@@ -83,13 +85,16 @@ def learn_metric(strata: Sequence[Stratum], *, unbalanced: bool, rng: np.random.
     basis = _leading(torch.cat([z for x, y, _ in cells for z in (x, y)]))
     cells = [(x @ basis, y @ basis, mass) for x, y, mass in cells]
     total = sum(len(x) for x, _, _ in cells)
-    price = PRICES[unbalanced]
+    price = MISMATCH_COSTS[unbalanced]
     least, best = float("inf"), torch.eye(basis.shape[1])
     for start in STARTS:
         root: Tensor | None = None
         last = float("inf")
         for i in range(N_ROUNDS):
-            couplings = [couple(x, y, root, mass, start[i] if i < len(start) else price) for x, y, mass in cells]
+            couplings = [
+                couple(x, y, root, mass, start[i] if i < len(start) else price)
+                for x, y, mass in cells
+            ]
             moment = torch.stack([c.displacement() * (len(c.x) / total) for c in couplings]).sum(0)
             ridge = RIDGE * max(1.0, 20 * len(moment) / total) * moment.trace() / len(moment)
             moment = moment + ridge * torch.eye(len(moment), dtype=moment.dtype)
@@ -105,7 +110,7 @@ def learn_metric(strata: Sequence[Stratum], *, unbalanced: bool, rng: np.random.
     return basis @ best
 
 
-def are_gaussian(strata: Sequence[Stratum]) -> bool:
+def are_gaussian(strata: Sequence[ContextPair]) -> bool:
     """Whether untreated and treated cells are all normal, by the skewness and kurtosis of their principal components.
 
     The optimal map is linear then, and known in closed form (D'Agostino & Pearson 1973, with Bonferroni's correction).
@@ -116,8 +121,11 @@ def are_gaussian(strata: Sequence[Stratum]) -> bool:
         for cells in (stratum.control, stratum.treated):
             centred = cells.astype(np.float64) - cells.mean(0, dtype=np.float64)
             _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-            components = centred @ axes[sizes > FLAT * sizes[0]].T
-            if components.shape[1] and normaltest(components, axis=0).pvalue.min() * components.shape[1] < LEVEL:
+            components = centred @ axes[sizes > MIN_VARIANCE * sizes[0]].T
+            if (
+                components.shape[1]
+                and normaltest(components, axis=0).pvalue.min() * components.shape[1] < LEVEL
+            ):
                 return False
     return True
 

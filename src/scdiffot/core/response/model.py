@@ -20,7 +20,7 @@ from .flow import ResponseFlow
 from .pairs import Moments
 from .survival import Survival
 
-CHUNK = 20_000
+CHUNK_SIZE = 20_000
 TINY = float(np.nextafter(0, 1))
 _COVARIANCE = Array(("C", "d", "d"))
 LAYOUT = Record(
@@ -104,7 +104,12 @@ class ResponseModel:
         return len(self.scaling.shift)
 
     def predict(
-        self, x: np.ndarray, embedding: np.ndarray | None = None, strength: float = 1.0, *, inverse: bool = False
+        self,
+        x: np.ndarray,
+        embedding: np.ndarray | None = None,
+        strength: float = 1.0,
+        *,
+        inverse: bool = False,
     ) -> Prediction:
         """Treat cells, or undo a treatment.
 
@@ -128,14 +133,18 @@ class ResponseModel:
         ValueError
             If a convex map is asked for a treatment that it was not fitted to.
         """
-        embedding = self.conditions.embedding[0] if embedding is None else np.asarray(embedding, dtype=np.float64)
+        embedding = (
+            self.conditions.embedding[0]
+            if embedding is None
+            else np.asarray(embedding, dtype=np.float64)
+        )
         condition = self._row(embedding, strength) if isinstance(self.transport, ConvexMaps) else 0
         x = np.asarray(x)
         states = np.empty((len(x), self.n_dims), np.float32)
         action = np.empty(len(x), np.float32)
         left = None if self.survival is None else np.empty(len(x), np.float32)
-        for start in range(0, len(x), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(x), CHUNK_SIZE):
+            part = slice(start, start + CHUNK_SIZE)
             z = torch.from_numpy(self.scaling.state_in(x[part]))
             if isinstance(self.transport, ConvexMaps):
                 reached, way = self.transport.carry(z, condition, inverse=inverse)
@@ -145,14 +154,20 @@ class ResponseModel:
             action[part] = way.numpy() * self.scaling.scale**2
             if left is not None and self.survival is not None:
                 with torch.no_grad():
-                    log_survival = self.survival.log_survival(reached if inverse else z, embedding, strength)
+                    log_survival = self.survival.log_survival(
+                        reached if inverse else z, embedding, strength
+                    )
                 left[part] = log_survival.exp().numpy()
         return Prediction(states, action, left)
 
     def _row(self, embedding: np.ndarray, strength: float) -> int:
-        same = (self.conditions.embedding == embedding).all(axis=1) & np.isclose(self.conditions.strength, strength)
+        same = (self.conditions.embedding == embedding).all(axis=1) & np.isclose(
+            self.conditions.strength, strength
+        )
         if not same.any():
-            raise ValueError("Convex maps know the treatments and doses that they were fitted to, and none between.")
+            raise ValueError(
+                "Convex maps know the treatments and doses that they were fitted to, and none between."
+            )
         return int(np.flatnonzero(same)[0])
 
     def to_arrays(self) -> dict[str, np.ndarray | str | dict[str, np.ndarray]]:
@@ -190,14 +205,20 @@ class ResponseModel:
         wrong = sorted(parts ^ (set(LAYOUT.optional or ()) & set(stored)))
         if wrong:
             raise damaged(f"{place}[{wrong[0]!r}]", "contradicts the options")
-        conditions = Conditions(stored["embedding"].astype(np.float64), stored["strength"].astype(np.float64))
+        conditions = Conditions(
+            stored["embedding"].astype(np.float64), stored["strength"].astype(np.float64)
+        )
         n_dims = sizes["d"]
         transport = (
-            _read_maps(stored, n_dims, place) if config.method == "convex" else _read_flow(stored, conditions, place)
+            _read_maps(stored, n_dims, place)
+            if config.method == "convex"
+            else _read_flow(stored, conditions, place)
         )
         survival = None
         if config.unbalanced:
-            weights = _read(stored["survival"], Survival.shapes(conditions, n_dims), f"{place}['survival']")
+            weights = _read(
+                stored["survival"], Survival.shapes(conditions, n_dims), f"{place}['survival']"
+            )
             survival = Survival(conditions, n_dims)
             survival.load_state_dict(weights)
             survival.eval()
@@ -206,11 +227,15 @@ class ResponseModel:
 
 
 def _plain(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {name.replace(".", "-"): value.numpy().copy() for name, value in module.state_dict().items()}
+    return {
+        name.replace(".", "-"): value.numpy().copy() for name, value in module.state_dict().items()
+    }
 
 
 def _read(weights: Any, shapes: dict[str, tuple[int, ...]], place: str) -> dict[str, torch.Tensor]:
-    arrays = read_weights(weights, {name.replace(".", "-"): shape for name, shape in shapes.items()}, place)
+    arrays = read_weights(
+        weights, {name.replace(".", "-"): shape for name, shape in shapes.items()}, place
+    )
     return {name.replace("-", "."): torch.from_numpy(value) for name, value in arrays.items()}
 
 
@@ -218,7 +243,9 @@ def _read_maps(stored: dict[str, Any], n_dims: int, place: str) -> ConvexMaps:
     n_conditions = len(stored["strength"])
     if n_conditions > len(stored["weights"]):
         raise damaged(f"{place}['weights']", f"has fewer maps than {n_conditions}")
-    weights = _read(stored["weights"], ConvexMaps.shapes(n_conditions, n_dims), f"{place}['weights']")
+    weights = _read(
+        stored["weights"], ConvexMaps.shapes(n_conditions, n_dims), f"{place}['weights']"
+    )
     maps = ConvexMaps(n_conditions, n_dims)
     maps.load_state_dict(weights)
     return maps.eval()
@@ -231,10 +258,17 @@ def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> Re
         raise damaged(f"{place}['flow']", "has options that the weights do not have")
     size = {"n_hidden": int(n_hidden), "n_layers": n_layers}
     weights = _read(
-        stored["weights"], ResponseFlow.shapes(conditions, len(stored["shift"]), **size), f"{place}['weights']"
+        stored["weights"],
+        ResponseFlow.shapes(conditions, len(stored["shift"]), **size),
+        f"{place}['weights']",
     )
-    values = {name: torch.tensor(array, dtype=torch.float64) for name, array in stored["moments"].items()}
-    moments = [Moments(**{name: v[i] for name, v in values.items()}) for i in range(len(conditions.strength))]
+    values = {
+        name: torch.tensor(array, dtype=torch.float64) for name, array in stored["moments"].items()
+    }
+    moments = [
+        Moments(**{name: v[i] for name, v in values.items()})
+        for i in range(len(conditions.strength))
+    ]
     try:
         flow = ResponseFlow(conditions, moments, width=width, **size)
         finite = all(bool(z.isfinite().all()) for z in (flow.slopes, flow.offsets))

@@ -13,12 +13,12 @@ from torch import Tensor
 from scdiffot.core.ot.coupling import draw_entries
 from scdiffot.core.ot.gaussian_map import GaussianMap
 
-from .metric import PRICES, couple
+from .metric import MISMATCH_COSTS, couple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .data import ResponseConfig, Stratum
+    from .data import ContextPair, ResponseConfig
     from .metric import Coupling
 
 # Large groups are coupled in rounds of other cells.
@@ -64,18 +64,25 @@ class ConditionPairs:
 
 
 def draw_pairs(
-    strata: Sequence[Stratum], root: Tensor | None, config: ResponseConfig, rng: np.random.Generator
+    strata: Sequence[ContextPair],
+    root: Tensor | None,
+    config: ResponseConfig,
+    rng: np.random.Generator,
 ) -> ConditionPairs:
     """Couple all contexts of one treatment in the given metric, and draw pairs from them."""
     # The optimal map between Gaussians is that of exact marginals.
-    price = None if root is None and not config.unbalanced else PRICES[config.unbalanced]
+    price = None if root is None and not config.unbalanced else MISMATCH_COSTS[config.unbalanced]
     couplings: list[tuple[Coupling, float]] = []
     for stratum in strata:
         largest = max(len(stratum.control), len(stratum.treated))
         n_rounds = min(-(-largest // config.n_landmarks), MAX_ROUNDS)
-        parts = [_parts(z, n_rounds, config.n_landmarks, rng) for z in (stratum.control, stratum.treated)]
+        parts = [
+            _parts(z, n_rounds, config.n_landmarks, rng) for z in (stratum.control, stratum.treated)
+        ]
         for x, y in zip(*parts, strict=True):
-            couplings.append((couple(x, y, root, stratum.mass, price), len(stratum.control) / n_rounds))
+            couplings.append(
+                (couple(x, y, root, stratum.mass, price), len(stratum.control) / n_rounds)
+            )
     total = sum(size for _, size in couplings)
     drawn = []
     for c, size in couplings:
@@ -93,7 +100,7 @@ def draw_pairs(
     )
 
 
-def linear_pairs(strata: Sequence[Stratum]) -> ConditionPairs:
+def linear_pairs(strata: Sequence[ContextPair]) -> ConditionPairs:
     """Pair all cells with their images under the optimal linear map of their context."""
     x = [torch.as_tensor(s.control) for s in strata]
     y = [
@@ -112,7 +119,9 @@ def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -
     """At most ``n`` cells for every round: each time others, as long as there are some."""
     if len(cells) <= n:
         return [torch.as_tensor(cells)] * n_rounds
-    order = np.concatenate([rng.permutation(len(cells)) for _ in range(-(-n_rounds * n // len(cells)))])
+    order = np.concatenate(
+        [rng.permutation(len(cells)) for _ in range(-(-n_rounds * n // len(cells)))]
+    )
     return [torch.as_tensor(cells[np.sort(order[i * n : (i + 1) * n])]) for i in range(n_rounds)]
 
 
@@ -123,7 +132,15 @@ def _moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:
         p = c.plan.double() * size
         x, y = c.x.double(), c.y.double()
         row, column = p.sum(1), p.sum(0)
-        raw.append((row.sum(), row @ x, column @ y, (x.T * row) @ x, x.T @ (p @ y), (y.T * column) @ y))
+        raw.append(
+            (row.sum(), row @ x, column @ y, (x.T * row) @ x, x.T @ (p @ y), (y.T * column) @ y)
+        )
     mass, x, y, xx, xy, yy = (sum(terms) for terms in zip(*raw, strict=True))
     x, y = x / mass, y / mass
-    return Moments(x, y, xx / mass - torch.outer(x, x), xy / mass - torch.outer(x, y), yy / mass - torch.outer(y, y))
+    return Moments(
+        x,
+        y,
+        xx / mass - torch.outer(x, x),
+        xy / mass - torch.outer(x, y),
+        yy / mass - torch.outer(y, y),
+    )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.nets.divergence import check_loss
-from scdiffot.core.nets.optimizer import Descent
+from scdiffot.core.nets.optimizer import Optimizer
 from scdiffot.core.nets.seeding import generator_on
 
 from .flow import N_NODES, ResponseFlow
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .data import Conditions, ResponseConfig
     from .pairs import ConditionPairs
 
-CHECK_EVERY = 50
+CHECK_INTERVAL = 50
 # Points of a batch that share time and treatment, since their linear part is then one product.
 GROUP = 16
 # Share of the untreated cells that are set aside, and points of their paths.
@@ -37,13 +37,16 @@ class _Points:
     condition: Tensor
 
 
-class _Paths:
+class _StraightPaths:
     """Straight paths between paired cells of every treatment."""
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], width: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[Tensor, Tensor]], width: float, generator: torch.Generator
+    ) -> None:
         device = generator.device
         self.x, self.y = (
-            torch.nn.utils.rnn.pad_sequence(list(z), batch_first=True).to(device) for z in zip(*pairs, strict=True)
+            torch.nn.utils.rnn.pad_sequence(list(z), batch_first=True).to(device)
+            for z in zip(*pairs, strict=True)
         )
         self.sizes = torch.tensor([len(x) for x, _ in pairs], device=device)
         self.width, self.generator = width, generator
@@ -87,19 +90,19 @@ def fit_flow(
         n_layers=config.n_layers,
         generator=generator,
     ).to(device)
-    descent = Descent(flow.net)
+    descent = Optimizer(flow.net)
     descent.begin(config.learning_rate, config.steps)
     trained, held = zip(*[_split(p, generator) for p in pairs], strict=True)
     draws = generator_on(device, generator)
-    paths = _Paths(trained, width, draws)
-    judge = _Paths(held, width, draws).draw(N_VALIDATION)
+    paths = _StraightPaths(trained, width, draws)
+    judge = _StraightPaths(held, width, draws).draw(N_VALIDATION)
     best = _Best(flow, descent.vector, judge)
     done = reported = 0
     try:
         while done < config.steps:
             descent.step(_loss(flow, paths.draw(config.batch_size)))
             done += 1
-            if done % CHECK_EVERY == 0 or done == config.steps:
+            if done % CHECK_INTERVAL == 0 or done == config.steps:
                 reported = done
                 loss = best.check()
                 check_loss(loss, best.first, done, config.learning_rate)
@@ -138,7 +141,9 @@ class _Best:
         self.vector.copy_(self.state)
 
 
-def _split(pairs: ConditionPairs, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _split(
+    pairs: ConditionPairs, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Pairs to learn from, and those of untreated cells that are set aside: pairs share cells."""
     cells, of_pair = torch.unique(pairs.x, dim=0, return_inverse=True)
     held = torch.zeros(len(cells), dtype=torch.bool)

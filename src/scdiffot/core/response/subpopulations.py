@@ -74,12 +74,16 @@ def summarise_groups(
     }
 
 
-def _interval(values: np.ndarray, n_boot: int, level: float, rng: np.random.Generator) -> np.ndarray:
+def _interval(
+    values: np.ndarray, n_boot: int, level: float, rng: np.random.Generator
+) -> np.ndarray:
     means = [rng.choice(values, len(values)).mean() for _ in range(n_boot)]
     return np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
 
 
-def summarise_features(portions: Iterable[tuple[np.ndarray, np.ndarray]], n_groups: int) -> dict[str, np.ndarray]:
+def summarise_features(
+    portions: Iterable[tuple[np.ndarray, np.ndarray]], n_groups: int
+) -> dict[str, np.ndarray]:
     r"""Summarise the responses of single features, over all cells and in every group.
 
     Parameters

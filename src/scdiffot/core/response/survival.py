@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scdiffot.core.nets.divergence import check_networks
 from scdiffot.core.nets.mlp import MLP
-from scdiffot.core.nets.optimizer import Descent
+from scdiffot.core.nets.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,9 @@ class Survival(nn.Module):
     offset: Tensor
     limits: Tensor
 
-    def __init__(self, conditions: Conditions, n_dims: int, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, conditions: Conditions, n_dims: int, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.conditions = conditions
         n_in = n_dims + conditions.embedding.shape[1] + 1
@@ -46,7 +48,9 @@ class Survival(nn.Module):
 
     def log_survival(self, x: Tensor, embedding: np.ndarray, strength: float) -> Tensor:
         """Of cells under any treatment: between doses it is interpolated, and without treatment all live."""
-        shares = torch.as_tensor(self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device)
+        shares = torch.as_tensor(
+            self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device
+        )
         treatment = torch.as_tensor(np.append(embedding, strength), dtype=x.dtype, device=x.device)
         learned = self.net(torch.cat([x, treatment.expand(len(x), -1)], 1))[:, 0]
         learned = learned.clamp(self.limits[0], self.limits[1])
@@ -70,7 +74,7 @@ def fit_survival(
     model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
     least = min(p.least_mass / float(p.survival.mean()) for p in pairs)
     model.limits[0].clamp_(max=math.log(max(least, 1e-3)))
-    descent = Descent(model.net, weight_decay=DECAY)
+    descent = Optimizer(model.net, weight_decay=DECAY)
     descent.begin(RATE, N_STEPS)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for _ in range(N_STEPS):
@@ -81,6 +85,10 @@ def fit_survival(
     check_networks(model.net)
     with torch.no_grad():
         for i, p in enumerate(pairs):
-            log_rate = model.log_survival(p.cells, conditions.embedding[i], float(conditions.strength[i]))
-            model.offset[i] += np.log(p.mass) - float(torch.logsumexp(log_rate, 0) - np.log(len(p.cells)))
+            log_rate = model.log_survival(
+                p.cells, conditions.embedding[i], float(conditions.strength[i])
+            )
+            model.offset[i] += np.log(p.mass) - float(
+                torch.logsumexp(log_rate, 0) - np.log(len(p.cells))
+            )
     return model.eval()

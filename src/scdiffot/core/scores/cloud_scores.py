@@ -197,7 +197,9 @@ def most_variable(x: np.ndarray, w: np.ndarray, n: int) -> np.ndarray:
     return np.sort(np.argsort(-variance, kind="stable")[:n])
 
 
-def correlation_of_correlations(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+def correlation_of_correlations(
+    x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> float:
     """Correlate the correlations of features in two clouds; NaN for fewer than three features."""
 
     def standardised(values: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,9 @@ def wasserstein(
         return 0.0
     value, log = ot.emd2(wx, wy, cost / scale, numItermax=10_000_000, log=True)
     if log["warning"] is not None:
-        raise RuntimeError(f"The transport problem was not solved: {log['warning']} Lower `n_max` (it is {n_max}).")
+        raise RuntimeError(
+            f"The transport problem was not solved: {log['warning']} Lower `n_max` (it is {n_max})."
+        )
     return float((max(float(value), 0.0) * scale) ** (1 / p))
 
 
@@ -158,7 +160,9 @@ def mmd(
     if bandwidth is None:
         bandwidth = median_bandwidth(x, wx, y, wy, generator)
         if bandwidth == 0.0:
-            raise ValueError("Most points of `x` and `y` coincide, so their median distance is 0: pass `bandwidth`.")
+            raise ValueError(
+                "Most points of `x` and `y` coincide, so their median distance is 0: pass `bandwidth`."
+            )
     bandwidth = check_number("bandwidth", bandwidth, 0, above=True)
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -246,7 +250,9 @@ def noise_floor(
     """
     x, w = check_cloud(x, w, "x", "w")
     if len(x) < 4:
-        raise ValueError(f"`x` has {len(x)} points: pass at least four, so that each half is a cloud.")
+        raise ValueError(
+            f"`x` has {len(x)} points: pass at least four, so that each half is a cloud."
+        )
     n_repeats = check_count("n_repeats", n_repeats, 1)
     generator = as_generator(rng)
     values = []

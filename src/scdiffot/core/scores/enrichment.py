@@ -80,7 +80,9 @@ def enrichment(
     number = effective_number(wx, wy)
     # weights that are equal but for rounding
     if k > number * (1 + 1e-9):
-        raise ValueError(f"`k` is {k}, and the smaller cloud counts {number:.0f} points: pass at most that many.")
+        raise ValueError(
+            f"`k` is {k}, and the smaller cloud counts {number:.0f} points: pass at most that many."
+        )
     return shares(neighbours(x, y), wx, wy, mass=k / number)
 
 

@@ -10,10 +10,14 @@ from scdiffot.core.problem.clouds import thin
 def check_pairs(name: str, w: np.ndarray) -> None:
     """Refuse a cloud without pairs."""
     if np.count_nonzero(w) < 2:
-        raise ValueError(f"`{name}` has fewer than two points of positive weight: the unbiased estimate needs two.")
+        raise ValueError(
+            f"`{name}` has fewer than two points of positive weight: the unbiased estimate needs two."
+        )
 
 
-def median_bandwidth(x: np.ndarray, wx: np.ndarray, y: np.ndarray, wy: np.ndarray, rng: np.random.Generator) -> float:
+def median_bandwidth(
+    x: np.ndarray, wx: np.ndarray, y: np.ndarray, wy: np.ndarray, rng: np.random.Generator
+) -> float:
     """Median distance between points of the two clouds together."""
     from scipy.spatial.distance import pdist
 
@@ -23,7 +27,11 @@ def median_bandwidth(x: np.ndarray, wx: np.ndarray, y: np.ndarray, wy: np.ndarra
 
 
 def discrepancy(
-    kernel: tuple[np.ndarray, np.ndarray, np.ndarray], a: np.ndarray, b: np.ndarray, *, diagonal: float
+    kernel: tuple[np.ndarray, np.ndarray, np.ndarray],
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    diagonal: float,
 ) -> np.ndarray:
     """Unbiased squared discrepancies of weighted clouds from the kernel between their points.
 

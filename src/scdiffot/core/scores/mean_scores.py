@@ -46,10 +46,14 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     predicted, w = check_cloud(predicted, w, "predicted", "w")
     true, _ = check_cloud(true, None, "true", "w")
     if predicted.shape != true.shape:
-        raise ValueError(f"`predicted` has shape {predicted.shape} and `true` {true.shape}: pass the same cells.")
+        raise ValueError(
+            f"`predicted` has shape {predicted.shape} and `true` {true.shape}: pass the same cells."
+        )
     size = float(w @ np.sum(true**2, axis=1))
     if size == 0.0:
-        raise ValueError("`true` is zero for all cells of positive weight: there is no response to explain.")
+        raise ValueError(
+            "`true` is zero for all cells of positive weight: there is no response to explain."
+        )
     return 1 - float(w @ np.sum((predicted - true) ** 2, axis=1)) / size
 
 
@@ -88,7 +92,9 @@ def unexplained(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     return 1 - response_r2(predicted, true, w)
 
 
-def l2_of_means(x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None) -> float:
+def l2_of_means(
+    x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
+) -> float:
     """Euclidean distance between the means of two clouds.
 
     The ``euclidean`` distance of pertpy :cite:p:`Heumos2025` and ``l2-means`` of CellOT :cite:p:`Bunne2023b`.
@@ -168,7 +174,9 @@ def pearson_of_means(
     return float(correlation_rows((wx @ x)[None], (wy @ y)[None])[0])
 
 
-def r2_of_means(x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None) -> float:
+def r2_of_means(
+    x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
+) -> float:
     r"""Coefficient of determination of the means of two clouds, across features.
 
     .. math::

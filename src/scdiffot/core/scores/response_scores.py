@@ -77,11 +77,15 @@ def score_response(
     >>> import numpy as np
     >>> from scdiffot.core.scores.response_scores import score_response
     >>> control, treated = np.random.default_rng(0).normal(size=(2, 100, 3)) + [[[0]], [[2]]]
-    >>> untreated, shifted = (score_response(cells, None, treated) for cells in (control, control + 2))
+    >>> untreated, shifted = (
+    ...     score_response(cells, None, treated) for cells in (control, control + 2)
+    ... )
     >>> shifted["energy_distance"] < 0.1 < untreated["energy_distance"]
     True
     """
-    scores = _Scores(predicted, weights, treated, genes_predicted, genes_treated, n_max, as_generator(rng))
+    scores = _Scores(
+        predicted, weights, treated, genes_predicted, genes_treated, n_max, as_generator(rng)
+    )
     return {name: float(value[0]) for name, value in scores.of_samples().items()}
 
 
@@ -176,7 +180,9 @@ class _Scores:
         self.states, self.weights = (x, y), (wx, wy)
         self.features = _genes(genes_predicted, genes_treated, self.numbers) or self.states
 
-        self.kept, self.thinned = zip(*(_thin_rows(w, n_max, rng) for w in self.weights), strict=True)
+        self.kept, self.thinned = zip(
+            *(_thin_rows(w, n_max, rng) for w in self.weights), strict=True
+        )
         (x, y), (wx, wy) = (s[k] for s, k in zip(self.states, self.kept, strict=True)), self.thinned
         self.distances = xx, xy, yy = cdist(x, x), cdist(x, y), cdist(y, y)
         bandwidth = median_bandwidth(x, wx, y, wy, rng)
@@ -196,9 +202,13 @@ class _Scores:
         """Scores of populations in which cells count as often as `counts` says, shapes ``(B, n)`` and ``(B, m)``."""
         counts = counts or tuple(np.ones((1, n)) for n in self.numbers)
         full = tuple(_normalised(c * w) for c, w in zip(counts, self.weights, strict=True))
-        a, b = (_normalised(c[:, kept] * w) for c, kept, w in zip(counts, self.kept, self.thinned, strict=True))
+        a, b = (
+            _normalised(c[:, kept] * w)
+            for c, kept, w in zip(counts, self.kept, self.thinned, strict=True)
+        )
         states, features = (
-            tuple(_means(w, f) for w, f in zip(full, clouds, strict=True)) for clouds in (self.states, self.features)
+            tuple(_means(w, f) for w, f in zip(full, clouds, strict=True))
+            for clouds in (self.states, self.features)
         )
         pairs = list(zip(a, b, strict=True))
         with np.errstate(invalid="ignore", divide="ignore"):  # one cell alone has no pairs
@@ -212,7 +222,9 @@ class _Scores:
             "mmd": mmd,
             "enrichment": np.array([shares(self.order, p, q, mass=self.mass) for p, q in pairs]),
             "marginal_distance": np.array([areas(*self.sorted, p, q).mean() for p, q in pairs]),
-            "feature_correlation_r": np.array([correlation_of_correlations(*self.chosen, p, q) for p, q in pairs]),
+            "feature_correlation_r": np.array(
+                [correlation_of_correlations(*self.chosen, p, q) for p, q in pairs]
+            ),
         }
 
 
@@ -236,7 +248,9 @@ def _genes(
     return pair
 
 
-def _thin_rows(w: np.ndarray, n_max: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _thin_rows(
+    w: np.ndarray, n_max: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Which cells are kept, and their weights."""
     rows, w = thin(np.arange(len(w))[:, None], w, n_max, rng)
     return rows[:, 0], w
@@ -245,7 +259,9 @@ def _thin_rows(w: np.ndarray, n_max: int, rng: np.random.Generator) -> tuple[np.
 def _nearest(order: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> np.ndarray:
     """As many of the nearest as make up a `mass` around every cell: resampled, they still make up half of it."""
     reached = np.cumsum(np.concatenate([a, b])[order], axis=1) >= mass
-    return order[:, : int(np.max(np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, order.shape[1])))]
+    return order[
+        :, : int(np.max(np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, order.shape[1])))
+    ]
 
 
 def _counts(n: int, n_boot: int, rng: np.random.Generator) -> np.ndarray:
@@ -260,10 +276,14 @@ def _normalised(w: np.ndarray) -> np.ndarray:
 def _means(w: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Weighted means, shape ``(B, d)``."""
     blocks = range(0, x.shape[1], 512)
-    return np.concatenate([w @ np.asarray(x[:, i : i + 512], dtype=np.float64) for i in blocks], axis=1)
+    return np.concatenate(
+        [w @ np.asarray(x[:, i : i + 512], dtype=np.float64) for i in blocks], axis=1
+    )
 
 
-def _interval(value: float, draws: np.ndarray, level: float, limits: tuple[float, float]) -> tuple[float, float]:
+def _interval(
+    value: float, draws: np.ndarray, level: float, limits: tuple[float, float]
+) -> tuple[float, float]:
     draws = draws[np.isfinite(draws)]
     if not (np.isfinite(value) and len(draws)):
         return np.nan, np.nan

@@ -26,7 +26,10 @@ def same_population(x: np.ndarray, y: np.ndarray) -> bool:
 
     # A property of the data, which refits with other seeds share.
     rng = np.random.default_rng(0)
-    x, y = (z if len(z) <= MAX_CELLS else z[rng.choice(len(z), MAX_CELLS, replace=False)] for z in (x, y))
+    x, y = (
+        z if len(z) <= MAX_CELLS else z[rng.choice(len(z), MAX_CELLS, replace=False)]
+        for z in (x, y)
+    )
     cells = np.concatenate([x, y]).astype(np.float64)
     distance = cdist(cells, cells)
     signs = np.concatenate([np.full(len(x), 1 / len(x)), np.full(len(y), -1 / len(y))])

@@ -12,7 +12,7 @@ from torch import Tensor
 from scdiffot._utils.options import MAX_STEPS, check_choice, check_count
 from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.nets.fields import reversed_drift_and_growth
-from scdiffot.core.nets.model import CHUNK, RUOTModel
+from scdiffot.core.nets.model import CHUNK_SIZE, RUOTModel
 from scdiffot.core.problem.scales import subsample
 
 from .trajectories import Trajectories
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 MAX_CELLS = 20_000
 # Times that differ by less than this share of the course are equal.
-NEAR = 1e-7
+TIME_TOLERANCE = 1e-7
 Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Particles = tuple[Tensor, Tensor]
 Move = Callable[..., Tensor]
 
 
-def midpoint_step(rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
+def midpoint_step(
+    rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float
+) -> Particles:
     """One explicit midpoint step of ``dx = v dt, dlog w = g dt``; ``dt`` may be negative.
 
     The slope at the start is taken just inside the step, where fields that jump at a snapshot have their one-sided limit.
@@ -55,7 +57,12 @@ def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> l
         x, log_w = paths[-1]
         for j in range(n_steps):
             x, log_w = midpoint_step(
-                fields.flow_and_growth, fields.move, x, log_w, start + j * dt / n_steps, dt / n_steps
+                fields.flow_and_growth,
+                fields.move,
+                x,
+                log_w,
+                start + j * dt / n_steps,
+                dt / n_steps,
             )
         paths.append((x, log_w))
     return paths
@@ -117,7 +124,10 @@ def simulate(
     >>> import numpy as np
     >>> from scdiffot.core import FitConfig, Snapshots, fit, simulate
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> model, _ = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> simulate(model, cells[0], 0.0, t1=1.0).states.shape
     (21, 60, 2)
     """
@@ -129,19 +139,27 @@ def simulate(
         raise ValueError(f"`x0` has shape {x0.shape}: pass states of shape (N, {model.n_dims}).")
     for name, time in (("t0", t0), ("t1", t1)):
         if not model.times[0] <= time <= model.times[-1]:
-            raise ValueError(f"`{name}` is {time}: pass a time from {model.times[0]} to {model.times[-1]}.")
+            raise ValueError(
+                f"`{name}` is {time}: pass a time from {model.times[0]} to {model.times[-1]}."
+            )
     knots = model.scaling.time_in(model.times)
     n_steps = n_steps or (20 if kind == "ode" else 60)
     start, end = (float(model.scaling.time_in(t)) for t in (t0, t1))
-    saved = default_times(start, end, knots) if save_times is None else model.scaling.time_in(save_times)
+    saved = (
+        default_times(start, end, knots)
+        if save_times is None
+        else model.scaling.time_in(save_times)
+    )
     grid, keep = step_grid(start, end, knots, saved, n_steps)
     generator = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
     initial = np.zeros(len(x0)) if log_weights is None else np.asarray(log_weights)
     states = np.empty((keep.sum(), *x0.shape), np.float32)
     weights = np.empty((keep.sum(), len(x0)), np.float32)
-    step = _stepper(model.networks, kind, weighted=weighted, backward=end < start, generator=generator)
-    for first in range(0, len(x0), CHUNK):
-        part = slice(first, first + CHUNK)
+    step = _stepper(
+        model.networks, kind, weighted=weighted, backward=end < start, generator=generator
+    )
+    for first in range(0, len(x0), CHUNK_SIZE):
+        part = slice(first, first + CHUNK_SIZE)
         x = torch.from_numpy(model.scaling.state_in(x0[part]))
         log_w = torch.as_tensor(initial[part], dtype=torch.float32)
         row = 0
@@ -160,7 +178,7 @@ def _named_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.nd
     """Times in the user's unit, without the rounding errors of the conversion where the user knows them."""
     times = grid * model.scaling.time_scale + model.scaling.time_shift
     nearest = named[np.abs(times[:, None] - named).argmin(axis=1)]
-    return np.where(np.abs(times - nearest) <= NEAR * np.ptp(model.times), nearest, times)
+    return np.where(np.abs(times - nearest) <= TIME_TOLERANCE * np.ptp(model.times), nearest, times)
 
 
 def _stepper(
@@ -171,7 +189,9 @@ def _stepper(
         return velocity, growth * weighted
 
     def drift(x: Tensor, t: Tensor) -> Particles:
-        velocity, growth = reversed_drift_and_growth(fields, x, t) if backward else fields.drift_and_growth(x, t)
+        velocity, growth = (
+            reversed_drift_and_growth(fields, x, t) if backward else fields.drift_and_growth(x, t)
+        )
         return velocity, growth * weighted
 
     @torch.no_grad()
@@ -186,7 +206,9 @@ def _stepper(
 
 def default_times(start: float, end: float, knots: np.ndarray, n: int = 20) -> np.ndarray:
     """Start, end, and ``n`` times in every interval between them."""
-    grid = np.concatenate([np.linspace(a, b, n + 1) for a, b in zip(knots[:-1], knots[1:], strict=True)])
+    grid = np.concatenate(
+        [np.linspace(a, b, n + 1) for a, b in zip(knots[:-1], knots[1:], strict=True)]
+    )
     low, high = min(start, end), max(start, end)
     return np.concatenate([[low], grid[(grid > low) & (grid < high)], [high]])
 
@@ -196,11 +218,17 @@ def step_grid(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times to step through, which stop at every snapshot and saved time, and which of them to keep."""
     low, high = min(start, end), max(start, end)
-    near = NEAR * (knots[-1] - knots[0])
+    near = TIME_TOLERANCE * (knots[-1] - knots[0])
     saved = np.asarray(saved, dtype=np.float64)
     if saved.size == 0 or saved.min() < low - near or saved.max() > high + near:
-        raise ValueError(f"`save_times` must lie between the start and the end, found {saved.tolist()}.")
-    stops = np.unique(np.concatenate([[low], knots[(knots > low) & (knots < high)], saved.clip(low, high), [high]]))
+        raise ValueError(
+            f"`save_times` must lie between the start and the end, found {saved.tolist()}."
+        )
+    stops = np.unique(
+        np.concatenate(
+            [[low], knots[(knots > low) & (knots < high)], saved.clip(low, high), [high]]
+        )
+    )
     stops = stops[np.concatenate([[True], np.diff(stops) > near])]
     grid = [stops[:1]]
     for left, right in zip(stops[:-1], stops[1:], strict=True):

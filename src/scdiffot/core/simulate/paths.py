@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
 # Particles that move together: few enough for their hidden layers to stay near the processor.
-TOGETHER = 4096
+CHUNK_SIZE = 4096
 
 Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ def in_portions(
     As many portions are under way as torch has threads, with one thread each: that wastes nothing on waiting for each other.
     Every portion has a generator of its own, so that results do not depend on the number of threads.
     """
-    size = max(TOGETHER // n_trajectories, 1)
+    size = max(CHUNK_SIZE // n_trajectories, 1)
     parts = [slice(first, min(first + size, n_cells)) for first in range(0, n_cells, size)]
     seeds = rng.integers(2**63, size=len(parts))
     n_threads = torch.get_num_threads()
@@ -72,11 +72,14 @@ def legs(model: RUOTModel, stops: np.ndarray, n_steps: int) -> list[tuple[float,
     k = np.clip(np.searchsorted(knots, (points[1:] + points[:-1]) / 2) - 1, 0, len(knots) - 2)
     share = np.diff(points) / np.diff(knots)[k]
     counts = np.maximum(np.ceil(n_steps * share - 1e-6), 1).astype(int)
-    found = [(float(a), float(b), int(n)) for a, b, n in zip(points[:-1], points[1:], counts, strict=True)]
+    found = [
+        (float(a), float(b), int(n))
+        for a, b, n in zip(points[:-1], points[1:], counts, strict=True)
+    ]
     return found if ends[-1] > ends[0] else [(b, a, n) for a, b, n in reversed(found)]
 
 
-class Walk:
+class PathSampler:
     r"""Particles that follow ``dX = b dt + sigma dW, dlog w = g dt`` or the time reversal of it.
 
     The two-step scheme of Adams and Bashforth, ``X' = X + (3 b - b_before) dt / 2 + sigma dW``, started by a step of Heun, and the
@@ -133,7 +136,11 @@ class Walk:
         for j in range(n_steps):
             now = start + (j + 1) * dt
             t = now - inside if j == n_steps - 1 else now
-            noise = self._fields.sigma * abs(dt) ** 0.5 * torch.randn(self.x.shape, generator=self._generator)
+            noise = (
+                self._fields.sigma
+                * abs(dt) ** 0.5
+                * torch.randn(self.x.shape, generator=self._generator)
+            )
             x, drift = self.x, self._drift
             if j == 0:
                 self.x = self._fields.move(x, drift * dt, noise)
@@ -164,13 +171,15 @@ class Walk:
         x = self.x[:, 0] if self._at_cells else self.x.reshape(n * m, d)
         drifts, growths = [], []
         # One cell may have more particles than should move together.
-        for part in x.split(TOGETHER):
+        for part in x.split(CHUNK_SIZE):
             drift, growth = self._drift_and_growth(part, torch.full((len(part),), t))
             drifts.append(drift)
             growths.append(growth * self._weighted)
         shape = (n, 1) if self._at_cells else (n, m)
         self._at_cells = False
-        return torch.cat(drifts).view(*shape, d).expand(n, m, d), torch.cat(growths).view(shape).expand(n, m)
+        return torch.cat(drifts).view(*shape, d).expand(n, m, d), torch.cat(growths).view(
+            shape
+        ).expand(n, m)
 
     def _drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if not self._backward:

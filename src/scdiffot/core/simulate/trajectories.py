@@ -32,7 +32,9 @@ class Trajectories:
     --------
     >>> import numpy as np
     >>> from scdiffot.core import Trajectories
-    >>> path = Trajectories(np.array([0.0, 1.0]), np.array([[[0.0]], [[2.0]]]), np.zeros((2, 1)), np.array([0]))
+    >>> path = Trajectories(
+    ...     np.array([0.0, 1.0]), np.array([[[0.0]], [[2.0]]]), np.zeros((2, 1)), np.array([0])
+    ... )
     >>> states, weights = path.at(0.5)
     >>> float(states[0, 0])
     1.0
@@ -61,9 +63,13 @@ class Trajectories:
         order = np.argsort(self.times)
         times = self.times[order]
         if not times[0] <= time <= times[-1]:
-            msg = f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
+            msg = (
+                f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
+            )
             raise ValueError(msg)
-        right = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
+        right = (
+            int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
+        )
         left = max(right - 1, 0)
         share = 0.0 if left == right else (time - times[left]) / (times[right] - times[left])
         i, j = order[left], order[right]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .bridges import Bridge, Pairs, Regime, bridge, join
+from .bridges import Bridge, BridgeConfig, Pairs, bridge, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scdiffot.core.problem.snapshots import Snapshots
 
-    from .corrections import BentPaths
+    from .corrections import CorrectedPaths
 
 Batch = tuple[Bridge, Tensor, Tensor]
 # Batches are drawn several at a time: for one, the overhead of its many small operations outweighs the work.
@@ -36,7 +36,7 @@ class BatchSampler:
     snapshots: Snapshots
     walls: Tensor
     widths: np.ndarray
-    regime: Regime
+    regime: BridgeConfig
     batch_size: int
     generator: torch.Generator
 
@@ -46,10 +46,12 @@ class BatchSampler:
             k, u, noise = self._draw()
             index = self._choose(pool.x0.shape[1], len(k))
             dt = self._times.diff()[k]
-            points = bridge(pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u))
+            points = bridge(
+                pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u)
+            )
             yield from self._deal(points, k, u)
 
-    def on_paths(self, paths: list[BentPaths]) -> Iterator[Batch]:
+    def on_paths(self, paths: list[CorrectedPaths]) -> Iterator[Batch]:
         """Points on the bent paths of the model, one item for every interval, batch after batch."""
         while True:
             k, u, noise = self._draw()
@@ -59,7 +61,11 @@ class BatchSampler:
                 here = torch.nonzero(k == i)[:, 0]
                 index = self._choose(len(path.weight), len(here))
                 order.append(here)
-                parts.append(path.bridge(index, u[here], dt[here], noise[here], self._width(k[here], u[here])))
+                parts.append(
+                    path.bridge(
+                        index, u[here], dt[here], noise[here], self._width(k[here], u[here])
+                    )
+                )
             yield from self._deal(join(parts)[torch.cat(order).argsort()], k, u)
 
     def _deal(self, points: Bridge, k: Tensor, u: Tensor) -> Iterator[Batch]:
@@ -89,7 +95,9 @@ class BatchSampler:
         k = torch.arange(n_intervals, device=self._device).repeat_interleave(n).repeat(N_AHEAD)
         jitter = torch.rand(N_AHEAD * n_intervals, n, generator=self.generator, device=self._device)
         u = ((torch.arange(n, device=self._device) + jitter) / n).flatten()
-        noise = torch.randn(len(k), self.snapshots.n_dims, generator=self.generator, device=self._device)
+        noise = torch.randn(
+            len(k), self.snapshots.n_dims, generator=self.generator, device=self._device
+        )
         return k, u, noise
 
     def _unit(self, k: Tensor) -> Tensor:

@@ -53,7 +53,9 @@ class Pairs:
 
     def beside(self, other: Pairs) -> Pairs:
         """The pairs of two stacked pools, interval by interval."""
-        return Pairs(*(torch.cat([getattr(self, f.name), getattr(other, f.name)], 1) for f in fields(self)))
+        return Pairs(
+            *(torch.cat([getattr(self, f.name), getattr(other, f.name)], 1) for f in fields(self))
+        )
 
     def to(self, device: torch.device) -> Pairs:
         """The same pairs on another device."""
@@ -98,7 +100,7 @@ def join(parts: list[Bridge]) -> Bridge:
 
 
 @dataclass(frozen=True)
-class Regime:
+class BridgeConfig:
     """What a bridge is made of, in the solver's units.
 
     ``alpha`` is the price of growth, None for balanced transport. A ``"geodesic"`` path of mass and position is the cheapest;
@@ -110,7 +112,9 @@ class Regime:
     path: str = "geodesic"
 
 
-def dirac_path(pairs: Pairs, u: Tensor, regime: Regime) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def dirac_path(
+    pairs: Pairs, u: Tensor, regime: BridgeConfig
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Position, velocity, mass and growth rate of the travelling Dirac at progress ``u`` in [0, 1].
 
     Velocity and growth are per unit of ``u``. The geodesic is that of Wasserstein-Fisher-Rao between two Diracs (Liero,
@@ -135,7 +139,9 @@ def dirac_path(pairs: Pairs, u: Tensor, regime: Regime) -> tuple[Tensor, Tensor,
     return position, speed[:, None] * delta, mass, 2 * (a * u - b) / mass
 
 
-def bridge(pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: Regime, width: Tensor) -> Bridge:
+def bridge(
+    pairs: Pairs, u: Tensor, dt: Tensor, noise: Tensor, *, regime: BridgeConfig, width: Tensor
+) -> Bridge:
     """Noisy points on the paths at progress ``u`` with targets per unit of time.
 
     The spread is ``s^2 = width^2 + sigma^2 dt u (1 - u)``: a Brownian bridge on cells smoothed by ``width``. Its flow widens by

@@ -26,7 +26,7 @@ N_STEPS = 24
 
 
 @dataclass(frozen=True)
-class BentPaths:
+class CorrectedPaths:
     """Paths of one interval, drawn with probability proportional to ``1 / weight``.
 
     ``states`` and ``drift`` (N_STEPS + 1, n, d), ``log_mass`` and ``growth`` (N_STEPS + 1, n) follow the model; ``shift``
@@ -65,7 +65,7 @@ class BentPaths:
 
 
 @torch.no_grad()
-def bend(
+def refine_reference(
     fields: Fields,
     source: tuple[Tensor, Tensor],
     target: tuple[Tensor, Tensor],
@@ -74,11 +74,12 @@ def bend(
     alpha: float | None,
     n_pairs: int,
     generator: torch.Generator,
-) -> BentPaths:
+) -> CorrectedPaths:
     """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
     start, dt = interval
     (x, mass), (y, b1) = (
-        (states.to(generator.device), masses.to(generator.device)) for states, masses in (source, target)
+        (states.to(generator.device), masses.to(generator.device))
+        for states, masses in (source, target)
     )
     log_w = mass.log()
     trace: list[list[Tensor]] = [[], [], [], []]
@@ -89,7 +90,9 @@ def bend(
             values.append(value)
         if step < N_STEPS:
             noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
-            x, log_w = euler_maruyama_step(fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise)
+            x, log_w = euler_maruyama_step(
+                fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise
+            )
     a = mass if alpha is None else log_w.exp()
     potentials = sinkhorn(x, a, y, b1, alpha=alpha, eps=smallest_eps(x, y))
     jitter = torch.rand(n_pairs, generator=generator, device=x.device)
@@ -97,4 +100,6 @@ def bend(
     states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in trace)
     # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
     log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])
-    return BentPaths(states, drift, log_mass, growth, y[j] - x[i], (m1 / m0).log(), weight, fields.sigma)
+    return CorrectedPaths(
+        states, drift, log_mass, growth, y[j] - x[i], (m1 / m0).log(), weight, fields.sigma
+    )

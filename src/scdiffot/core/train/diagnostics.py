@@ -23,7 +23,9 @@ N_STEPS = 20
 STEP = 1e-3
 
 
-def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -> dict[str, np.ndarray | float]:
+def diagnose(
+    model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator
+) -> dict[str, np.ndarray | float]:
     """Roll the first snapshot out, by what carries the population best, and compare.
 
     Parameters
@@ -64,9 +66,13 @@ def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -
         weights.append(log_w.exp().double().numpy())
     if model.population_kind == "sde":
         first, last = model.times[[0, -1]]
-        paths = simulate(model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng)
+        paths = simulate(
+            model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng
+        )
         states, weights = list(paths.states), list(paths.weights)
-    if not all(np.isfinite(z).all() and np.isfinite(w).all() for z, w in zip(states, weights, strict=True)):
+    if not all(
+        np.isfinite(z).all() and np.isfinite(w).all() for z, w in zip(states, weights, strict=True)
+    ):
         raise DivergenceError(
             "Training diverged: simulated cells leave all bounds. Nothing was written: lower "
             "`learning_rate`, or look for extreme values among the states."
@@ -75,10 +81,15 @@ def diagnose(model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator) -
     return {
         "times": model.times,
         "w1": np.array(
-            [wasserstein(z, y, w, n_max=N_COMPARED) for z, y, w in zip(states, cells, weights, strict=True)]
+            [
+                wasserstein(z, y, w, n_max=N_COMPARED)
+                for z, y, w in zip(states, cells, weights, strict=True)
+            ]
         ),
         "w1_floor": np.array([noise_floor(y) for y in cells]),
-        "mass_error": np.array([abs(w.mean() / m - 1) for w, m in zip(weights, model.masses, strict=True)]),
+        "mass_error": np.array(
+            [abs(w.mean() / m - 1) for w, m in zip(weights, model.masses, strict=True)]
+        ),
         "ess": np.array([w.sum() ** 2 / (w**2).sum() / len(w) for w in weights]),
         "action": action * s.scale**2 / s.time_scale,
         "hjb_residual": float(np.mean(residuals)),

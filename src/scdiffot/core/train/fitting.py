@@ -67,11 +67,16 @@ def fit(
     >>> from scdiffot.core import FitConfig, Snapshots, fit
     >>> rng = np.random.default_rng(0)
     >>> cells = (rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 1)
-    >>> model, history = fit(Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)), FitConfig(n_steps=20, n_corrections=0))
+    >>> model, history = fit(
+    ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
+    ...     FitConfig(n_steps=20, n_corrections=0),
+    ... )
     >>> model.drift(cells[0], 0.0).shape
     (60, 2)
     """
     where = resolve_device(device)
     generator = as_generator(rng)
     with one_thread():
-        return Training(drop_isolated(snapshots), config or FitConfig(), generator, where, callback).run()
+        return Training(
+            drop_isolated(snapshots), config or FitConfig(), generator, where, callback
+        ).run()

@@ -64,19 +64,25 @@ def leave_one_out(
     >>> import numpy as np
     >>> from scdiffot.core import FitConfig, Snapshots, leave_one_out
     >>> cells = tuple(np.random.default_rng(0).normal(size=(3, 60, 2)))
-    >>> table = leave_one_out(Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0))
+    >>> table = leave_one_out(
+    ...     Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0)
+    ... )
     >>> [row["time"] for row in table]
     [1.0]
     """
     if snapshots.n_snapshots < 3:
-        raise ValueError(f"Leaving one out takes three snapshots or more, found {snapshots.n_snapshots}.")
+        raise ValueError(
+            f"Leaving one out takes three snapshots or more, found {snapshots.n_snapshots}."
+        )
     generator = as_generator(rng)
     snapshots = drop_isolated(snapshots)
     inner = snapshots.times[1:-1]
     left_out = inner if times is None else np.asarray(times)
     unknown = np.setdiff1d(left_out, inner)
     if unknown.size:
-        raise ValueError(f"`times` holds {unknown.tolist()}: only inner times can be left out, {inner.tolist()}.")
+        raise ValueError(
+            f"`times` holds {unknown.tolist()}: only inner times can be left out, {inner.tolist()}."
+        )
     table = []
     for k in np.flatnonzero(np.isin(snapshots.times, left_out)).tolist():
         kept = snapshots.without(k)
@@ -84,17 +90,28 @@ def leave_one_out(
         if history["interrupted"]:
             raise KeyboardInterrupt
         table.append(
-            _compare(snapshots, k, *interpolate(model, kept, snapshots.times[k], rng=generator), model.config.growth)
+            _compare(
+                snapshots,
+                k,
+                *interpolate(model, kept, snapshots.times[k], rng=generator),
+                model.config.growth,
+            )
         )
     return table
 
 
-def _compare(snapshots: Snapshots, k: int, states: np.ndarray, weights: np.ndarray, growth: bool) -> dict[str, float]:
+def _compare(
+    snapshots: Snapshots, k: int, states: np.ndarray, weights: np.ndarray, growth: bool
+) -> dict[str, float]:
     rng = np.random.default_rng(0)
-    before, seen, after = (subsample(snapshots.states[i], N_MAX, rng).numpy() for i in (k - 1, k, k + 1))
+    before, seen, after = (
+        subsample(snapshots.states[i], N_MAX, rng).numpy() for i in (k - 1, k, k + 1)
+    )
     left, time, right = snapshots.times[k - 1 : k + 2]
     u = (time - left) / (right - left)
-    mixed = np.concatenate([np.full(len(before), (1 - u) / len(before)), np.full(len(after), u / len(after))])
+    mixed = np.concatenate(
+        [np.full(len(before), (1 - u) / len(before)), np.full(len(after), u / len(after))]
+    )
     mccann, mccann_weights = _displacement_interpolation(before, after, u)
     true_mass = snapshots.masses[k] / snapshots.masses[0] if growth else 1.0
     return {
@@ -111,7 +128,9 @@ def _compare(snapshots: Snapshots, k: int, states: np.ndarray, weights: np.ndarr
     }
 
 
-def _displacement_interpolation(x: np.ndarray, y: np.ndarray, u: float) -> tuple[np.ndarray, np.ndarray]:
+def _displacement_interpolation(
+    x: np.ndarray, y: np.ndarray, u: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Exact optimal transport between two snapshots, stopped at ``u``: states and weights (McCann 1997)."""
     import ot
 

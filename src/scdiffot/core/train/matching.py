@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.nets.mlp import Trend
-from scdiffot.core.nets.optimizer import Descent
+from scdiffot.core.nets.mlp import LinearResidualNet
+from scdiffot.core.nets.optimizer import Optimizer
 
-from .stratified_sampling import Strata
+from .stratified_sampling import StratifiedSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from scdiffot.core.problem.snapshots import Snapshots
 
 # Particles of all intervals together, and the least and most of one; twice as many cells are compared with them.
-N_PARTICLES, FEWEST, MOST = 900, 250, 300
+N_PARTICLES, MIN_PARTICLES, MAX_PARTICLES = 900, 250, 300
 # Steps over all times, and the fewest of an interval.
-N_STEPS, FEWEST_STEPS = 24, 4
-N_SPREAD = 2000
+N_STEPS, MIN_STEPS = 24, 4
+N_MEAN_DISTANCE = 2000
 # Log of weight over the observed one from where on weights are linear in it, so that no single particle is all that counts.
-MAX_LOG = 4.0
+MAX_LOG_WEIGHT = 4.0
 # An unbiased distance can be negative, by chance: about as much as the sample makes of it. Few cells could make it as negative as they like, by
 # growth that leaves one of them, whose pairs with itself do not count. Below this many times there is nothing to be gained.
-LEAST = 3.0
-RATE = 2e-3
+LOSS_FLOOR = 3.0
+LEARNING_RATE = 2e-3
 # The gradients of masses have heavy tails. Unclipped, the few large ones would slow the descent down; clipped to where all are alike, the many
 # small ones, by which growth should differ more, would outvote them.
-OUTLIER = 1.5
+CLIP_FACTOR = 1.5
 # The few numbers that every cell depends on follow at once; the weights of the networks, slowly. What a network adds to linear growth begins as
 # nothing, and its hidden units would waste away in the noise of the mass before it is anything.
-SPEEDS = {
+RELATIVE_RATES = {
     "growth.line": 75.0,
     "growth.bend.out": 8.0,
     "growth.bend.hidden": 0.5,
@@ -49,17 +49,17 @@ SPEEDS = {
     "log_sigma": 40.0,
 }
 # Cells that move on and cells that die, or stay and multiply, look alike: what tells the linear parts apart lies in both together.
-JOINT = (("growth.line", "motion.line"), ("growth.bend.out.weight",))
+JOINT_GROUPS = (("growth.line", "motion.line"), ("growth.bend.out.weight",))
 # What a growth of one per mean interval beside the expected one costs, in multiples of sampling noise.
-PRIOR_PRICE = 100.0
+PRIOR_WEIGHT = 100.0
 # What the slopes of growth and the change of the drift cost, times the fourth power of the number of dimensions. In directions that hardly
 # change, growth and the drift against it could else be as large as they like together; and the more dimensions, the more coefficients chance
 # has to use, d^3 in a quadratic law, and the less the energy distance, which takes all of them as one, tells of each. Principal components beyond
 # so many hardly vary, and count no more.
-PRICE, MOST_DIMS = 0.005, 15
+SLOPE_PENALTY, MAX_DIMS = 0.005, 15
 # What second derivatives of the drift cost, of which there are d^2 for every component, and the step in which they are taken. From so many cells
 # of a snapshot on the price grows with the root of their number: the mismatch counts in proportion to it, but a step sees no more of them.
-CURVATURE, REACH, MANY = 0.02, 0.3, 1500
+CURVATURE_PENALTY, FD_STEP, MIN_CELLS_SCALED = 0.02, 0.3, 1500
 
 
 class Interval(NamedTuple):
@@ -67,8 +67,8 @@ class Interval(NamedTuple):
 
     source: Tensor
     target: Tensor
-    sources: Strata
-    targets: Strata
+    sources: StratifiedSampler
+    targets: StratifiedSampler
     prior: Tensor | None
     dt: float
     n_steps: int
@@ -103,7 +103,11 @@ class _Law(nn.Module):
         log_w, before = torch.zeros_like(x[:, 0]), None
         for _ in range(interval.n_steps):
             rates = self.fields[0].drift_and_growth(x, log_w)
-            b, g = rates if before is None else (1.5 * now - 0.5 * old for now, old in zip(rates, before, strict=True))
+            b, g = (
+                rates
+                if before is None
+                else (1.5 * now - 0.5 * old for now, old in zip(rates, before, strict=True))
+            )
             half = torch.randn((len(x) // 2, x.shape[1]), generator=generator, device=x.device)
             noise = torch.cat([half, -half])
             x, log_w = self.fields[0].move(x, b * dt, sigma * dt**0.5 * noise), log_w + g * dt
@@ -144,16 +148,20 @@ def match(
     """
     law = _Law(fields)
     intervals = _intervals(snapshots, generator)
-    n = min(max(N_PARTICLES // len(intervals), FEWEST), MOST)
-    descent = Descent(law, weight_decay=0.0, speeds=SPEEDS, joint=JOINT, outlier=OUTLIER)
-    descent.begin(RATE, n_steps)
+    n = min(max(N_PARTICLES // len(intervals), MIN_PARTICLES), MAX_PARTICLES)
+    descent = Optimizer(
+        law, weight_decay=0.0, speeds=RELATIVE_RATES, joint=JOINT_GROUPS, outlier=CLIP_FACTOR
+    )
+    descent.begin(LEARNING_RATE, n_steps)
     fields.train()
     before, start = deepcopy(fields).requires_grad_(False), fields.sigma
     expected = snapshots.growth_prior is not None
     for step in range(1, n_steps + 1):
         sigma = start * law.log_sigma.exp() if find_sigma else torch.tensor(start)
         starts = [interval.sources.mirrored(n) for interval in intervals]
-        mismatches = _mismatches(law, intervals, starts, sigma, generator, afresh=expected or step % 2 == 0)
+        mismatches = _mismatches(
+            law, intervals, starts, sigma, generator, afresh=expected or step % 2 == 0
+        )
         loss = torch.stack([*mismatches, _price(law, before, intervals, starts, generator)]).sum()
         descent.step(loss)
         report(step, float(loss.detach()) / len(intervals))
@@ -165,14 +173,22 @@ def match(
 def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interval]:
     found, device = [], generator.device
     lengths = snapshots.times[1:] - snapshots.times[:-1]
-    strata = [Strata(x, generator) for x in snapshots.states]
+    strata = [StratifiedSampler(x, generator) for x in snapshots.states]
     states = [torch.as_tensor(x, dtype=torch.float32, device=device) for x in snapshots.states]
     priors = snapshots.growth_prior or [None] * len(states)
     for k, dt in enumerate(lengths):
         source, target = states[k], states[k + 1]
         # Drawn from all of the cloud, some cells would leave more noise in their mean distance than there is in a step.
-        some = target[strata[k + 1].one_each(N_SPREAD)] if len(target) > N_SPREAD else target
-        prior = None if priors[k] is None else torch.as_tensor(priors[k], dtype=torch.float32, device=device)
+        some = (
+            target[strata[k + 1].one_each(N_MEAN_DISTANCE)]
+            if len(target) > N_MEAN_DISTANCE
+            else target
+        )
+        prior = (
+            None
+            if priors[k] is None
+            else torch.as_tensor(priors[k], dtype=torch.float32, device=device)
+        )
         found.append(
             Interval(
                 source,
@@ -181,7 +197,7 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interva
                 strata[k + 1],
                 prior,
                 float(dt),
-                max(round(N_STEPS * float(dt / lengths.sum())), FEWEST_STEPS),
+                max(round(N_STEPS * float(dt / lengths.sum())), MIN_STEPS),
                 float(math.log(snapshots.masses[k + 1] / snapshots.masses[k])),
                 float(torch.cdist(some, some).sum()) / (len(some) * (len(some) - 1)),
             )
@@ -212,10 +228,12 @@ def _mismatches(
         log_w = log_w + gained - interval.log_ratio
         y = interval.target[interval.targets.one_each(2 * len(x))]
         noise = interval.apart * (1 / n_source + 1 / len(interval.target))
-        chance = interval.apart * (1 / min(n_source, len(x)) + 1 / min(len(interval.target), len(y)))
-        w = log_w.clamp(max=MAX_LOG).exp() * (1 + (log_w - MAX_LOG).relu())
+        chance = interval.apart * (
+            1 / min(n_source, len(x)) + 1 / min(len(interval.target), len(y))
+        )
+        w = log_w.clamp(max=MAX_LOG_WEIGHT).exp() * (1 + (log_w - MAX_LOG_WEIGHT).relu())
         distance = energy_distance(x, w / len(x), share, y, interval.apart)
-        yield distance.clamp(min=-LEAST * chance) / noise
+        yield distance.clamp(min=-LOSS_FLOOR * chance) / noise
 
 
 def _price(
@@ -226,20 +244,30 @@ def _price(
     generator: torch.Generator,
 ) -> Tensor:
     """What it costs that the drift bends or is not what it was before, and that growth differs between cells or from what is expected."""
-    x = torch.cat([interval.source[chosen] for interval, (chosen, _) in zip(intervals, starts, strict=True)])
-    h = REACH * torch.randn(x.shape, generator=generator, device=x.device)
+    x = torch.cat(
+        [interval.source[chosen] for interval, (chosen, _) in zip(intervals, starts, strict=True)]
+    )
+    h = FD_STEP * torch.randn(x.shape, generator=generator, device=x.device)
     around = torch.cat([x, x + h, x - h])
     drifts, growths = law.fields[0].drift_and_growth(around, around[:, 0])
     (drift, ahead, behind), growth = drifts.view(3, *x.shape), growths[: len(x)]
-    every = PRICE * min(x.shape[1], MOST_DIMS) ** 4
+    every = SLOPE_PENALTY * min(x.shape[1], MAX_DIMS) ** 4
     price = every * (drift - before.drift_and_growth(x, x[:, 0])[0]).square().sum(1).mean()
-    bend = (ahead + behind - 2 * drift) / REACH**2
-    many = sum(max(len(interval.target) / MANY, 1) ** 0.5 for interval in intervals) / len(intervals)
-    price = price + many * CURVATURE * x.shape[1] ** 2 * bend.square().sum(1).mean()
-    expected = [i.prior[chosen] for i, (chosen, _) in zip(intervals, starts, strict=True) if i.prior is not None]
+    bend = (ahead + behind - 2 * drift) / FD_STEP**2
+    many = sum(
+        max(len(interval.target) / MIN_CELLS_SCALED, 1) ** 0.5 for interval in intervals
+    ) / len(intervals)
+    price = price + many * CURVATURE_PENALTY * x.shape[1] ** 2 * bend.square().sum(1).mean()
+    expected = [
+        i.prior[chosen]
+        for i, (chosen, _) in zip(intervals, starts, strict=True)
+        if i.prior is not None
+    ]
     if expected:
-        return price + len(intervals) * PRIOR_PRICE * (growth - torch.cat(expected)).square().mean()
-    if isinstance(trend := getattr(law, "growth", None), Trend):
+        return (
+            price + len(intervals) * PRIOR_WEIGHT * (growth - torch.cat(expected)).square().mean()
+        )
+    if isinstance(trend := getattr(law, "growth", None), LinearResidualNet):
         price = price + every * (trend.line.weight.square().sum() + trend.bend(x).var())
     return price
 
@@ -263,7 +291,10 @@ def energy_distance(x: Tensor, w: Tensor, share: Tensor, y: Tensor, apart: float
     """
     centre = y.mean(0)
     # A kernel of the energy distance is |x - c| + |y - c| - |x - y|, to which a constant adds the squared error of the mass.
-    reach, reach_y = (x - centre).norm(dim=1) + apart / 2, (y - centre).norm(dim=1).mean() + apart / 2
+    reach, reach_y = (
+        (x - centre).norm(dim=1) + apart / 2,
+        (y - centre).norm(dim=1).mean() + apart / 2,
+    )
     pairs = w[:, None] * w * share
     within = 2 * pairs.sum(1) @ reach - (pairs * torch.cdist(x, x)).sum()
     across = w @ (reach + reach_y - torch.cdist(x, y).mean(1))

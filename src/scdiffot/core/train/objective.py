@@ -10,10 +10,12 @@ from torch import Tensor
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
 
-    from .bridges import Bridge, Regime
+    from .bridges import Bridge, BridgeConfig
 
 
-def regression_losses(fields: Fields, regime: Regime, points: Bridge, t: Tensor, weight: Tensor) -> Tensor:
+def regression_losses(
+    fields: Fields, regime: BridgeConfig, points: Bridge, t: Tensor, weight: Tensor
+) -> Tensor:
     """Total, flow, growth and score loss (4,) of a batch."""
     motion, growth, score = fields.regressed(points.x, t)
     lean = points.lean + regime.sigma**2 / 2 if fields.moves_drift else points.lean

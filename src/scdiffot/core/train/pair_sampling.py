@@ -11,7 +11,7 @@ from torch import Tensor
 from scdiffot.core.ot.coupling import plan, sinkhorn
 from scdiffot.core.problem.scales import smallest_eps, subsample, subsample_index, uniform
 
-from .bridges import Pairs, Regime, concatenate, sample_pairs
+from .bridges import BridgeConfig, Pairs, concatenate, sample_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +23,11 @@ N_ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Coupler:
+class PairSampler:
     """Couples consecutive snapshots (in the solver's units) and draws pairs."""
 
     snapshots: Snapshots
-    regime: Regime
+    regime: BridgeConfig
     n_landmarks: int
     n_pairs: int
     rng: np.random.Generator
@@ -46,9 +46,17 @@ class Coupler:
             if i > 0:
                 source, target = self._end(k, dt) if fresh_source else source, self._end(k + 1, -dt)
             potentials = sinkhorn(
-                source.x, source.mass, target.x, target.mass, alpha=self.regime.alpha, eps=eps, start=potentials
+                source.x,
+                source.mass,
+                target.x,
+                target.mass,
+                alpha=self.regime.alpha,
+                eps=eps,
+                start=potentials,
             )
-            rounds.append(self._draw(plan(potentials), source, target, -(-self.n_pairs // n_rounds)))
+            rounds.append(
+                self._draw(plan(potentials), source, target, -(-self.n_pairs // n_rounds))
+            )
         return concatenate(rounds)[torch.arange(self.n_pairs)]
 
     def _end(self, k: int, dt: float, particles: tuple[Tensor, Tensor] | None = None) -> _End:

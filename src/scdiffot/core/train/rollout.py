@@ -24,8 +24,14 @@ def own_particles(
     x = x.repeat(-(-min(n, 1000) // len(x)), 1)
     x = smoothed(fields, x, width, rng)
     paths = roll_out(fields, x, snapshots.times, n_steps=10)
-    weights = [torch.softmax(w.double(), 0) * float(m) for (_, w), m in zip(paths, snapshots.masses, strict=True)]
-    return [(x.cpu(), w.float().clamp_min(1e-12).cpu()) for (x, _), w in zip(paths, weights, strict=True)]
+    weights = [
+        torch.softmax(w.double(), 0) * float(m)
+        for (_, w), m in zip(paths, snapshots.masses, strict=True)
+    ]
+    return [
+        (x.cpu(), w.float().clamp_min(1e-12).cpu())
+        for (x, _), w in zip(paths, weights, strict=True)
+    ]
 
 
 def smoothed(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) -> Tensor:
@@ -36,7 +42,9 @@ def smoothed(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) 
 
 
 @torch.no_grad()
-def missing_growth(fields: Fields, snapshots: Snapshots, n: int, rng: np.random.Generator) -> Tensor:
+def missing_growth(
+    fields: Fields, snapshots: Snapshots, n: int, rng: np.random.Generator
+) -> Tensor:
     """Constants (T - 1,) to add to the growth, so that the rolled-out masses are those of the snapshots."""
     device = fields.log_norm.device
     x = subsample(snapshots.states[0], n, rng)

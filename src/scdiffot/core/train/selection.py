@@ -13,7 +13,7 @@ from scdiffot.core.ot.coupling import plan, sinkhorn
 from scdiffot.core.problem.scales import price_of_growth, smallest_eps, subsample, uniform
 from scdiffot.core.scores.distances import wasserstein
 
-from .bridges import Regime, bridge, sample_pairs
+from .bridges import BridgeConfig, bridge, sample_pairs
 
 if TYPE_CHECKING:
     from scdiffot.core.problem.config import FitConfig
@@ -46,11 +46,13 @@ class LeaveOneOut:
         """Take a few hundred cells of every snapshot."""
         return cls(snapshots, [subsample(x, N_CELLS, rng) for x in snapshots.states])
 
-    def error(self, regime: Regime) -> float:
+    def error(self, regime: BridgeConfig) -> float:
         """Mean W1 between the inner snapshots and the bridges between their neighbours."""
-        return float(np.mean([self._error_at(k, regime) for k in range(1, self.snapshots.n_snapshots - 1)]))
+        return float(
+            np.mean([self._error_at(k, regime) for k in range(1, self.snapshots.n_snapshots - 1)])
+        )
 
-    def _error_at(self, k: int, regime: Regime) -> float:
+    def _error_at(self, k: int, regime: BridgeConfig) -> float:
         s = self.snapshots
         x, y = self.cells[k - 1], self.cells[k + 1]
         dt = float(s.times[k + 1] - s.times[k - 1])
@@ -62,11 +64,13 @@ class LeaveOneOut:
         pairs = sample_pairs(p, x, a, y, b, jitter, unbalanced=regime.alpha is not None)
         u = torch.full((len(pairs),), float(s.times[k] - s.times[k - 1]) / dt)
         noise = torch.randn(pairs.x0.shape, generator=generator)
-        points = bridge(pairs, u, torch.full_like(u, dt), noise, regime=regime, width=torch.full_like(u, 1e-6))
+        points = bridge(
+            pairs, u, torch.full_like(u, dt), noise, regime=regime, width=torch.full_like(u, 1e-6)
+        )
         return wasserstein(points.x.numpy(), self.cells[k].numpy(), points.weight.numpy())
 
 
-def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> Regime:
+def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> BridgeConfig:
     """Complete the options of a fit, which are in the user's units, from snapshots in the solver's.
 
     What is ``"auto"`` is judged by the prediction of left-out snapshots: the path is geodesic unless straight predicts better,
@@ -79,26 +83,38 @@ def choose_regime(snapshots: Snapshots, scaling: Scaling, config: FitConfig) -> 
     rng = np.random.default_rng(0)
     alpha: float | None = None
     if config.growth:
-        alpha = price_of_growth(snapshots, rng) if config.alpha == "auto" else config.alpha / scaling.scale**2
-    sigma = SIGMAS[1] if config.sigma == "auto" else config.sigma / scaling.scale * scaling.time_scale**0.5
+        alpha = (
+            price_of_growth(snapshots, rng)
+            if config.alpha == "auto"
+            else config.alpha / scaling.scale**2
+        )
+    sigma = (
+        SIGMAS[1]
+        if config.sigma == "auto"
+        else config.sigma / scaling.scale * scaling.time_scale**0.5
+    )
     unit = scaling.scale / scaling.time_scale**0.5
     check_unit("sigma", sigma, (0.0, MAX_SIGMA), unit)
     if alpha is not None:
         check_unit("alpha", alpha, ALPHAS, scaling.scale**2)
     # The growth of a geodesic jumps at every snapshot, which no autonomous field can follow.
     default = "straight" if config.autonomous else "geodesic"
-    regime = Regime(sigma, alpha, default if config.path == "auto" else config.path)
+    regime = BridgeConfig(sigma, alpha, default if config.path == "auto" else config.path)
     if snapshots.n_snapshots < 3:
         return regime
     test = LeaveOneOut.of(snapshots, rng)
     if config.growth and not config.autonomous and config.path == "auto":
         regime = _first_good(test, [regime, replace(regime, path="straight")])
     if alpha is not None and config.alpha == "auto":
-        regime = _first_good(test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS])
+        regime = _first_good(
+            test, [replace(regime, alpha=alpha * factor) for factor in ALPHA_FACTORS]
+        )
     if config.sigma == "auto":
         # An autonomous field contracts onto its attractors: without noise its clouds are too thin.
         slack = AUTONOMOUS_SLACK if config.autonomous and config.search_sigma else SLACK
-        regime = _first_good(test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)], slack)
+        regime = _first_good(
+            test, [replace(regime, sigma=sigma) for sigma in reversed(SIGMAS)], slack
+        )
     return regime
 
 
@@ -125,18 +141,25 @@ class SigmaSearch:
         following = best * (SIGMA_STEP if best == tried[-1] else 1 / SIGMA_STEP)
         far = not 1 / MAX_CLIMB < following / self._start < MAX_CLIMB
         self.done = self.bracketed or far or not more
-        self._current = following if not self.done else self._vertex(tried, best) if self.bracketed else best
+        self._current = (
+            following if not self.done else self._vertex(tried, best) if self.bracketed else best
+        )
         return self._current
 
     def _vertex(self, tried: list[float], best: float) -> float:
         """Minimum of the parabola through the best and its neighbours, in logarithms."""
         at = tried.index(best)
-        x, y = np.log(tried[at - 1 : at + 2]), np.log([self._tried[s] for s in tried[at - 1 : at + 2]])
+        x, y = (
+            np.log(tried[at - 1 : at + 2]),
+            np.log([self._tried[s] for s in tried[at - 1 : at + 2]]),
+        )
         a, b, _ = np.polyfit(x, y, 2)
         return float(np.exp(-b / (2 * a)))
 
 
-def _first_good(test: LeaveOneOut, regimes: list[Regime], slack: float = SLACK) -> Regime:
+def _first_good(
+    test: LeaveOneOut, regimes: list[BridgeConfig], slack: float = SLACK
+) -> BridgeConfig:
     """First regime, in order of preference, whose error is within a small slack of the best."""
     errors = np.array([test.error(regime) for regime in regimes])
     return regimes[np.flatnonzero(errors <= (1 + slack) * errors.min())[0]]

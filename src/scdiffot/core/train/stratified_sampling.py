@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Strata:
+class StratifiedSampler:
     """Parts of a cloud (n, d) with equally many neighbouring cells each, of which any number can be made.
 
     A sample with as many cells of every part has the means of the cloud with far less noise than one of cells that are drawn from all
@@ -53,7 +53,10 @@ class Strata:
         total, device = len(self._order), self._order.device
         n_blocks = max(min(n, total) // 4, 1)
         # Ends that move from draw to draw give all cells the same chance, although not all parts have equally many.
-        ends = ((torch.arange(2 * n_blocks + 1, device=device) + self._uniform(1)) * (total / (2 * n_blocks))).long()
+        ends = (
+            (torch.arange(2 * n_blocks + 1, device=device) + self._uniform(1))
+            * (total / (2 * n_blocks))
+        ).long()
         first, size = ends[:-1], ends.diff()
         one = (self._uniform(2 * n_blocks) * size).long()
         other = (one + 1 + (self._uniform(2 * n_blocks) * (size - 1)).long()) % size
@@ -69,4 +72,6 @@ class Strata:
 
     def _uniform(self, n: int) -> Tensor:
         # in double precision, as places of a million cells lie close to each other
-        return torch.rand(n, dtype=torch.float64, generator=self._generator, device=self._order.device)
+        return torch.rand(
+            n, dtype=torch.float64, generator=self._generator, device=self._order.device
+        )

@@ -15,7 +15,7 @@ from scdiffot._utils.rng import torch_seed
 from scdiffot.core.nets.divergence import check_loss, check_networks
 from scdiffot.core.nets.fields import Fields
 from scdiffot.core.nets.model import RUOTModel
-from scdiffot.core.nets.optimizer import Descent
+from scdiffot.core.nets.optimizer import Optimizer
 from scdiffot.core.nets.seeding import torch_generator
 from scdiffot.core.problem.config import FitConfig, Progress
 from scdiffot.core.problem.scales import smoothing_width, subsample, walls
@@ -23,11 +23,11 @@ from scdiffot.core.problem.scales import smoothing_width, subsample, walls
 from .batches import Batch, BatchSampler
 from .bridges import Pairs, stack
 from .calibration import log_density_offset, range_at, range_of_pairs
-from .corrections import bend
+from .corrections import refine_reference
 from .diagnostics import diagnose
 from .matching import match
 from .objective import regression_losses
-from .pair_sampling import Coupler
+from .pair_sampling import PairSampler
 from .rollout import missing_growth, own_particles, smoothed
 from .selection import SigmaSearch, choose_regime
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 History = dict[str, np.ndarray | float | bool | str]
 LOSSES = ("loss", "loss_flow", "loss_growth", "loss_score")
-REPORT_EVERY = 25
+REPORT_INTERVAL = 25
 # Rounds of correction that sigma stays the same at the end, and reports of a round that tell how well it does.
 N_SETTLE, N_MISFIT = 1, 3
 N_CALIBRATION = 20_000
 # Learning rates of corrections relative to the first stage: they find autonomous fields, and only touch up others.
-AUTONOMOUS_SPEED, SPEED = 0.25, 0.1
+AUTONOMOUS_CORRECTION_RATE, CORRECTION_RATE = 0.25, 0.1
 
 
 class Training:
@@ -70,10 +70,14 @@ class Training:
             config = replace(config, n_corrections=0)
         self.config, self.snapshots, self.scaled = config, snapshots, snapshots.scaled()
         self.regime = choose_regime(self.scaled, snapshots.scaling, config)
-        self.coupler = Coupler(self.scaled, self.regime, config.n_landmarks, config.n_pairs, rng)
+        self.coupler = PairSampler(
+            self.scaled, self.regime, config.n_landmarks, config.n_pairs, rng
+        )
         # Like the regime, the widths are properties of the data, which refits with other seeds share.
         fixed = np.random.default_rng(0)
-        self.widths = np.array([smoothing_width(x, fixed, config.smoothing) for x in self.scaled.states])
+        self.widths = np.array(
+            [smoothing_width(x, fixed, config.smoothing) for x in self.scaled.states]
+        )
         self.fields = Fields(
             torch.as_tensor(self.scaled.times, dtype=torch.float32),
             self.scaled.n_dims,
@@ -89,8 +93,10 @@ class Training:
         self.fields.walls.copy_(walls(self.scaled.states))
         self.fields.to(device)
         draws = torch.Generator(device).manual_seed(torch_seed(rng))
-        self.batches = BatchSampler(self.scaled, self.fields.walls, self.widths, self.regime, config.batch_size, draws)
-        self.descent = Descent(self.fields)
+        self.batches = BatchSampler(
+            self.scaled, self.fields.walls, self.widths, self.regime, config.batch_size, draws
+        )
+        self.descent = Optimizer(self.fields)
         self.log: list[tuple[float, ...]] = []
         self.n_done = 0
         self.best: dict[str, Tensor] | None = None
@@ -112,21 +118,29 @@ class Training:
         if self.regime.alpha is not None and not self.config.autonomous:
             missing = missing_growth(self.fields, self.scaled, N_CALIBRATION, self.rng)
             self.fields.growth_offset.copy_(missing)
-        offset = log_density_offset(self.fields, pool, self.scaled, self.regime, self.widths, self.rng)
+        offset = log_density_offset(
+            self.fields, pool, self.scaled, self.regime, self.widths, self.rng
+        )
         self.fields.log_norm.copy_(offset)
         scaling, times, masses = self.snapshots.scaling, self.snapshots.times, self.snapshots.masses
         model = RUOTModel(self.fields.cpu(), scaling, self.config, times, masses)
         history: History = dict(zip(("step", *LOSSES), np.array(self.log).T, strict=True))
         history |= diagnose(model, self.snapshots, self.rng)
-        history |= {"path": self.regime.path, "interrupted": interrupted, "seconds": time.perf_counter() - self.started}
+        history |= {
+            "path": self.regime.path,
+            "interrupted": interrupted,
+            "seconds": time.perf_counter() - self.started,
+        }
         return model, history
 
     def _train(self, pool: Pairs) -> None:
         config = self.config
         shared = config.autonomous
-        self.fields.growth_range.copy_(range_of_pairs(pool, np.diff(self.scaled.times), self.regime, shared=shared))
+        self.fields.growth_range.copy_(
+            range_of_pairs(pool, np.diff(self.scaled.times), self.regime, shared=shared)
+        )
         rounds, n_steps = config.corrections
-        speed = AUTONOMOUS_SPEED if config.autonomous else SPEED
+        speed = AUTONOMOUS_CORRECTION_RATE if config.autonomous else CORRECTION_RATE
         # Growth that is expected beforehand need not be linear.
         self.fields.straighten(self.snapshots.growth_prior is None)
         self._regress(self.batches.on_bridges(pool.to(self.device)), config.n_steps, 1.0, "bridges")
@@ -145,7 +159,7 @@ class Training:
             self._match(find_sigma=config.sigma == "auto" and not (search and search.bracketed))
             # What was learned of the density belongs to the paths before.
             self.fields.requires_grad_(False)
-            self.descent = Descent(self.fields.log_density_net.requires_grad_(True))
+            self.descent = Optimizer(self.fields.log_density_net.requires_grad_(True))
             self._regress(self._correction(False, pool), config.relearning, speed, "density")
 
     def _misfit(self) -> float:
@@ -165,7 +179,7 @@ class Training:
             self.n_done = n_before + step
             if not np.isfinite(loss):
                 self._check(loss, self.n_done)
-            if self.callback is not None and step % REPORT_EVERY == 0:
+            if self.callback is not None and step % REPORT_INTERVAL == 0:
                 self.callback(Progress("matching", self.n_done, self.config.n_total_steps, loss))
 
         match(
@@ -195,7 +209,7 @@ class Training:
             since += 1
             if self.first_loss is None:
                 self.first_loss = float(losses[0].detach())
-            if since == REPORT_EVERY or step == n_steps:
+            if since == REPORT_INTERVAL or step == n_steps:
                 mean = (sums / since).tolist()
                 self._check(mean[0], self.n_done + since)
                 if mean[0] < best:
@@ -223,16 +237,23 @@ class Training:
         """Batches of a round of correction; autonomous fields follow their own paths from the cells, or from the particles."""
         widths = self.widths.tolist()
         if from_particles or not self.config.autonomous:
-            particles = own_particles(self.fields, self.scaled, widths[0], self.config.n_landmarks, self.rng)
+            particles = own_particles(
+                self.fields, self.scaled, widths[0], self.config.n_landmarks, self.rng
+            )
         else:
             cells = map(self.coupler.cells, range(self.scaled.n_snapshots - 1))
-            particles = [(smoothed(self.fields, x, widths[k], self.rng), mass) for k, (x, mass) in enumerate(cells)]
+            particles = [
+                (smoothed(self.fields, x, widths[k], self.rng), mass)
+                for k, (x, mass) in enumerate(cells)
+            ]
         if not self.config.autonomous:
-            corrected = stack([self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)])
+            corrected = stack(
+                [self.coupler.pairs(k, particles[k]) for k in range(len(particles) - 1)]
+            )
             return self.batches.on_bridges(self._halves(pool, corrected).to(self.device))
         paths = []
         for k, (start, end) in enumerate(pairwise(self.scaled.times.tolist())):
-            path = bend(
+            path = refine_reference(
                 self.fields,
                 particles[k],
                 self.coupler.cells(k + 1),

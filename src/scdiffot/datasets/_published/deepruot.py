@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _TABLES = {
-    "simulation_gene": ("simulation_gene_data.csv", "Sha et al., Nature Machine Intelligence 6, 25-39 (2024)"),
-    "mouse_hematopoiesis": ("mouse_hematopoiesis.csv", "Weinreb et al., Science 367, eaaw3381 (2020)"),
+    "simulation_gene": (
+        "simulation_gene_data.csv",
+        "Sha et al., Nature Machine Intelligence 6, 25-39 (2024)",
+    ),
+    "mouse_hematopoiesis": (
+        "mouse_hematopoiesis.csv",
+        "Weinreb et al., Science 367, eaaw3381 (2020)",
+    ),
     "emt": ("emt.csv", "Zhang, Li and Zhou, ICLR (2025)"),
     "gaussian_10d": ("gaussian_10d.csv", "Zhang, Li and Zhou, ICLR (2025)"),
     "gaussian_20d": ("gaussian_20d.csv", "Zhang, Li and Zhou, ICLR (2025)"),

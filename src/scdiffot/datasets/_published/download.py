@@ -49,7 +49,9 @@ def path_of(name: str, *, show_progress: bool = True) -> Path:
         return find(name, FILES[name], Path(folder).expanduser())
     import pooch
 
-    return download(name, FILES[name], Path(pooch.os_cache("scdiffot")), show_progress=show_progress)
+    return download(
+        name, FILES[name], Path(pooch.os_cache("scdiffot")), show_progress=show_progress
+    )
 
 
 def find(name: str, source: Source, folder: Path) -> Path:
@@ -135,21 +137,40 @@ class ResumingDownloader:
     def _transfer(self, url: str, part: Path, filename: str) -> None:
         """Append to a file what is missing of it."""
         import requests
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         arrived = part.stat().st_size if part.exists() else 0
         # What the network does wrong must be errors of requests: pooch tries again after those only.
         # identity: a range counts bytes of what is sent, which must be those of the file
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={arrived}-"} if arrived else {})
+        headers = {"Accept-Encoding": "identity"} | (
+            {"Range": f"bytes={arrived}-"} if arrived else {}
+        )
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink()
-                raise requests.exceptions.ConnectionError("the part that had arrived does not fit the file any more")
+                raise requests.exceptions.ConnectionError(
+                    "the part that had arrived does not fit the file any more"
+                )
             response.raise_for_status()
             resumed = response.status_code == requests.codes.partial_content
             arrived = arrived if resumed else 0
-            total = arrived + int(response.headers["Content-Length"]) if "Content-Length" in response.headers else None
-            columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()]
+            total = (
+                arrived + int(response.headers["Content-Length"])
+                if "Content-Length" in response.headers
+                else None
+            )
+            columns = [
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(),
+                TimeRemainingColumn(),
+            ]
             with (
                 Progress(*columns, disable=not self.show_progress) as progress,
                 part.open("ab" if resumed else "wb") as f,
@@ -160,7 +181,9 @@ class ResumingDownloader:
                     arrived += len(chunk)
                     progress.update(task, completed=arrived)
         if total is not None and arrived < total:
-            raise requests.exceptions.ConnectionError(f"the connection closed after {arrived} of {total} bytes")
+            raise requests.exceptions.ConnectionError(
+                f"the connection closed after {arrived} of {total} bytes"
+            )
 
 
 def _claim(waiting: Path, part: Path) -> None:

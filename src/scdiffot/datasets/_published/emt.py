@@ -70,7 +70,9 @@ def emt(*, show_progress: bool = True) -> AnnData:
     import pandas as pd
 
     data = read_npz("diffusionot/EMT.npz", show_progress=show_progress)
-    genes = pd.read_csv(path_of("diffusionot/gene_name_EMT.csv", show_progress=show_progress), index_col=0).iloc[:, 0]
+    genes = pd.read_csv(
+        path_of("diffusionot/gene_name_EMT.csv", show_progress=show_progress), index_col=0
+    ).iloc[:, 0]
     model = _load_pca(show_progress=show_progress)
     pcs = 4.5 * data["pca_scaled"] + 1
     stage = data["time_label"].astype(str)
@@ -109,7 +111,10 @@ def _load_pca(*, show_progress: bool) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         return read_npz("diffusionot/EMT_pca.npz", show_progress=show_progress)
     found = _read_pca(path.read_bytes())
-    return {name: found[f"{name}_"].squeeze() for name in ("components", "mean", "explained_variance_ratio")}
+    return {
+        name: found[f"{name}_"].squeeze()
+        for name in ("components", "mean", "explained_variance_ratio")
+    }
 
 
 def _read_pca(content: bytes) -> dict[str, np.ndarray]:
@@ -123,15 +128,21 @@ def _read_pca(content: bytes) -> dict[str, np.ndarray]:
     allowed: dict[tuple[str, str], Any] = {
         ("torch_pca.pca_main", "PCA"): Model,
         ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-        ("torch.storage", "_load_from_bytes"): lambda b: torch.load(io.BytesIO(b), weights_only=True),
+        ("torch.storage", "_load_from_bytes"): lambda b: torch.load(
+            io.BytesIO(b), weights_only=True
+        ),
         ("collections", "OrderedDict"): dict,
     }
 
     class Reader(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             if (module, name) not in allowed:
-                raise pickle.UnpicklingError(f"{module}.{name} is no part of a principal component analysis.")
+                raise pickle.UnpicklingError(
+                    f"{module}.{name} is no part of a principal component analysis."
+                )
             return allowed[module, name]
 
     attributes = vars(Reader(io.BytesIO(content)).load())
-    return {key: value.numpy() for key, value in attributes.items() if isinstance(value, torch.Tensor)}
+    return {
+        key: value.numpy() for key, value in attributes.items() if isinstance(value, torch.Tensor)
+    }

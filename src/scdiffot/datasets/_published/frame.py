@@ -70,7 +70,10 @@ def make_adata(
     labels = np.asarray(time_labels).astype(str)[order]
     times = np.asarray(times, dtype=np.float64)[order]
     time_order = list(dict.fromkeys(labels.tolist()))
-    table = {"time": times, "time_label": pd.Categorical(labels, categories=time_order, ordered=True)}
+    table = {
+        "time": times,
+        "time_label": pd.Categorical(labels, categories=time_order, ordered=True),
+    }
     if cell_types is not None:
         table["cell_type"] = pd.Categorical(np.asarray(cell_types).astype(str)[order])
     table |= {key: np.asarray(value)[order] for key, value in (obs or {}).items()}

@@ -62,7 +62,9 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
         {
             "condition": pd.Categorical(condition),
             # the name of a sample is that of its condition and its donor
-            "donor": pd.Categorical([s.removeprefix(c) for s, c in zip(sample, condition, strict=True)]),
+            "donor": pd.Categorical(
+                [s.removeprefix(c) for s, c in zip(sample, condition, strict=True)]
+            ),
             "cell_type": pd.Categorical(cell_type),
         },
         index=labels.index.astype(str),
@@ -90,7 +92,12 @@ def _load(*, show_progress: bool) -> tuple[Any, Any, Any, list[str]]:
         except FileNotFoundError:
             raise error from None
         stored = ad.read_h5ad(path)
-        return stored.layers["counts"], stored.layers["logcounts"], stored.obs, stored.var_names.tolist()
+        return (
+            stored.layers["counts"],
+            stored.layers["logcounts"],
+            stored.obs,
+            stored.var_names.tolist(),
+        )
     return _read_original(path)
 
 

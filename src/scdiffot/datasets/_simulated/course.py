@@ -21,8 +21,15 @@ def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
     """Check what the simulators share; return the times as floats."""
     check_count(n_obs, "n_obs")
     points = numbers(times)
-    if points.ndim != 1 or len(points) == 0 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
-        raise ValueError(f"`times` is {times!r}: pass finite times that increase, such as (0, 1, 2).")
+    if (
+        points.ndim != 1
+        or len(points) == 0
+        or not np.isfinite(points).all()
+        or (np.diff(points) <= 0).any()
+    ):
+        raise ValueError(
+            f"`times` is {times!r}: pass finite times that increase, such as (0, 1, 2)."
+        )
     return tuple(points.tolist())
 
 
@@ -41,9 +48,15 @@ def check_count(value: int, name: str, *, least: int = 1) -> None:
 
 def check_number(value: float, name: str, *, least: float = 0, most: float = np.inf) -> None:
     """Check a setting of a simulator."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not (least <= value <= most and np.isfinite(value)):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Real)
+        or not (least <= value <= most and np.isfinite(value))
+    ):
         limit = "" if np.isinf(most) else f" and at most {most:g}"
-        raise ValueError(f"`{name}` is {value!r}: pass a finite number of at least {least:g}{limit}.")
+        raise ValueError(
+            f"`{name}` is {value!r}: pass a finite number of at least {least:g}{limit}."
+        )
 
 
 def simulated_adata(
@@ -63,7 +76,12 @@ def simulated_adata(
 
 
 def truth_adata(
-    law: Law, snapshots: list[np.ndarray], times: tuple[float, ...], *, genes: Sequence[str], types: np.ndarray
+    law: Law,
+    snapshots: list[np.ndarray],
+    times: tuple[float, ...],
+    *,
+    genes: Sequence[str],
+    types: np.ndarray,
 ) -> AnnData:
     """Store snapshots with the drift, growth and numbers of the law they come from."""
     counts = np.array([len(x) for x in snapshots])
@@ -80,8 +98,16 @@ def truth_adata(
         x=np.concatenate(snapshots),
         genes=genes,
         cell_types=types,
-        obsm={"true_drift": np.concatenate([law.drift(x, t) for x, t in zip(snapshots, times, strict=True)])},
-        obs={"true_growth": np.concatenate([law.growth(x, t) for x, t in zip(snapshots, times, strict=True)])},
+        obsm={
+            "true_drift": np.concatenate(
+                [law.drift(x, t) for x, t in zip(snapshots, times, strict=True)]
+            )
+        },
+        obs={
+            "true_growth": np.concatenate(
+                [law.growth(x, t) for x, t in zip(snapshots, times, strict=True)]
+            )
+        },
         uns={"true": truth},
     )
 
@@ -107,7 +133,11 @@ def expressed(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.nda
         obsm={"X_pca": (centred @ rotation).astype(np.float32)},
         varm={"PCs": components},
         uns={
-            "pca": {"params": {"zero_center": True}, "variance": variance, "variance_ratio": variance / variance.sum()}
+            "pca": {
+                "params": {"zero_center": True},
+                "variance": variance,
+                "variance_ratio": variance / variance.sum(),
+            }
         },
     )
     return adata, rotation

@@ -20,7 +20,10 @@ _GENES = ("x1", "x2", "x3")
 
 
 def gene_network(
-    n_obs: int = 400, *, times: Sequence[float] = (0.0, 8.0, 16.0, 24.0, 32.0), rng: int | np.random.Generator = 0
+    n_obs: int = 400,
+    *,
+    times: Sequence[float] = (0.0, 8.0, 16.0, 24.0, 32.0),
+    rng: int | np.random.Generator = 0,
 ) -> AnnData:
     r"""Simulate the three-gene branching network of TIGON and DeepRUOT, in which one branch proliferates.
 
@@ -76,5 +79,11 @@ def gene_network(
         return np.array(_GENES)[x.argmax(axis=1)]
 
     return simulated_adata(
-        gene_network_law(), n_obs, times, genes=_GENES, types=most_expressed, dt=0.1, rng=as_generator(rng)
+        gene_network_law(),
+        n_obs,
+        times,
+        genes=_GENES,
+        types=most_expressed,
+        dt=0.1,
+        rng=as_generator(rng),
     )

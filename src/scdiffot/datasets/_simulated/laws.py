@@ -47,7 +47,14 @@ class Law:
 
 
 def evolve(
-    law: Law, x: np.ndarray, t0: float, t1: float, *, dt: float, rng: np.random.Generator, branch: bool = True
+    law: Law,
+    x: np.ndarray,
+    t0: float,
+    t1: float,
+    *,
+    dt: float,
+    rng: np.random.Generator,
+    branch: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Carry cells from `t0` to `t1` by Euler-Maruyama steps.
 
@@ -181,7 +188,9 @@ def gene_network_law() -> Law:
         return np.maximum(x, 0)
 
     sigma = np.array([0.05, 0.05, 0.01])
-    return Law(drift, growth, sigma, initial, lower=0.0, division_noise=p["division_noise"], params=p)
+    return Law(
+        drift, growth, sigma, initial, lower=0.0, division_noise=p["division_noise"], params=p
+    )
 
 
 _VELOCITIES = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])

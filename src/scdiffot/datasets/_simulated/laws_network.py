@@ -90,7 +90,11 @@ def draw_network(n_genes: int, n_fates: int, rng: np.random.Generator) -> Networ
 
 def _wire_core(network: Network) -> None:
     """Drivers activate themselves and their partner, and inhibit those of other fates; a progenitor gene primes them all."""
-    edges, drivers, progenitors = network.edges, network.of_role("driver"), network.of_role("progenitor")
+    edges, drivers, progenitors = (
+        network.edges,
+        network.of_role("driver"),
+        network.of_role("progenitor"),
+    )
     same = network.fates[drivers][:, None] == network.fates[drivers]
     edges[np.ix_(drivers, drivers)] = np.where(same, 1.0, -1.0)
     edges[drivers, progenitors[0]] = 1
@@ -128,7 +132,11 @@ def _wire_cycle(network: Network) -> None:
 
 def network_law(network: Network, *, sigma: float) -> Law:
     """What the regulators produce and what decays; two fates multiply at rates other than zero."""
-    edges, drivers, progenitors = network.edges, network.of_role("driver"), network.of_role("progenitor")
+    edges, drivers, progenitors = (
+        network.edges,
+        network.of_role("driver"),
+        network.of_role("progenitor"),
+    )
     ring = network.of_role("cycle")[:3]
     repressed = (edges < 0).astype(float)
     n_active = (edges > 0).sum(axis=1)
@@ -149,7 +157,9 @@ def network_law(network: Network, *, sigma: float) -> Law:
         return cube / (1 + cube)
 
     def regulated(h: np.ndarray, genes: np.ndarray | slice = slice(None)) -> np.ndarray:
-        return (h @ share[genes].T + always[genes]) * np.exp(np.log1p(-REPRESSION * h) @ repressed[genes].T)
+        return (h @ share[genes].T + always[genes]) * np.exp(
+            np.log1p(-REPRESSION * h) @ repressed[genes].T
+        )
 
     def production(x: np.ndarray) -> np.ndarray:
         on = regulated(hill(x))

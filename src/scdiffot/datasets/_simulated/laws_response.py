@@ -43,7 +43,9 @@ class Population:
         """States and subpopulations of new cells of these donors."""
         edges = np.cumsum(self.shares, axis=1)[donors]
         # rounding may leave the last edge just below one
-        types = np.minimum((rng.random((len(donors), 1)) > edges).sum(axis=1), len(self.centres) - 1)
+        types = np.minimum(
+            (rng.random((len(donors), 1)) > edges).sum(axis=1), len(self.centres) - 1
+        )
         noise = self.spread * rng.normal(size=(len(donors), len(self.spread)))
         return self.centres[types] + self.shifts[donors] + noise, types
 
@@ -93,7 +95,9 @@ class Treatment:
         """Probability to survive."""
         from scipy.special import expit
 
-        log_odds = self.odds[types] + STATE_ODDS * self.population.score(x, types, self.survival_axes)
+        log_odds = self.odds[types] + STATE_ODDS * self.population.score(
+            x, types, self.survival_axes
+        )
         return 1 - expit(-log_odds) * (strength(dose) / strength(self.highest))
 
 
@@ -103,7 +107,12 @@ def strength(dose: float) -> float:
 
 
 def draw_population(
-    n_dims: int, n_types: int, n_donors: int, donor_shift: float, separation: float, rng: np.random.Generator
+    n_dims: int,
+    n_types: int,
+    n_donors: int,
+    donor_shift: float,
+    separation: float,
+    rng: np.random.Generator,
 ) -> Population:
     """Draw subpopulations and donors; the variance falls as one over the number of the axis."""
     spread = WITHIN / np.sqrt(1 + np.arange(n_dims))
@@ -140,8 +149,19 @@ def draw_treatment(
     amplitude = length * (1 + heterogeneity * _spaced(n_types, rng))
     odds = TYPE_ODDS * _spaced(n_types, rng)
     x, types = reference(population, rng)
-    odds = odds + _level(odds[types] + STATE_ODDS * population.score(x, types, survival_axes), death)
-    return Treatment(population, effects, amplitude, heterogeneity / 2, response_axes, survival_axes, odds, highest)
+    odds = odds + _level(
+        odds[types] + STATE_ODDS * population.score(x, types, survival_axes), death
+    )
+    return Treatment(
+        population,
+        effects,
+        amplitude,
+        heterogeneity / 2,
+        response_axes,
+        survival_axes,
+        odds,
+        highest,
+    )
 
 
 def reference(population: Population, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -82,7 +82,9 @@ def tissue_law(n_dims: int, growth: float, rng: np.random.Generator) -> Law:
         x[:, 0] += p["asynchrony"] * (rng.normal(size=n) + 1 - 2 * np.linalg.norm(place, axis=1))
         x[:, 2:] += heights * np.sin(place @ waves.T + phases)
         # the first slice has cells on their way already
-        return evolve(law, np.hstack([x, place]), -p["before"], 0.0, dt=0.05, rng=rng, branch=False)[0]
+        return evolve(
+            law, np.hstack([x, place]), -p["before"], 0.0, dt=0.05, rng=rng, branch=False
+        )[0]
 
     params: dict[str, Any] = {**p, "growth": growth}
     law = Law(drift, rate, sigma, initial, params=params)
@@ -95,7 +97,14 @@ def tissue_types(x: np.ndarray) -> np.ndarray:
 
 
 def tissue_fates(
-    law: Law, x: np.ndarray, t0: float, t1: float, *, n_paths: int, dt: float, rng: np.random.Generator
+    law: Law,
+    x: np.ndarray,
+    t0: float,
+    t1: float,
+    *,
+    n_paths: int,
+    dt: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Types of the descendants at `t1` of cells at `t0`, shares ``(n, 3)``, and their expected number ``(n,)``.
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def misa(
-    n_obs: int = 500, *, times: Sequence[float] = (0.0, 1.0, 2.0, 6.0), rng: int | np.random.Generator = 0
+    n_obs: int = 500,
+    *,
+    times: Sequence[float] = (0.0, 1.0, 2.0, 6.0),
+    rng: int | np.random.Generator = 0,
 ) -> AnnData:
     r"""Simulate two genes that inhibit each other and activate themselves, in a growing population.
 
@@ -74,4 +77,6 @@ def misa(
         return np.array(["neither", "X", "Y", "both"])[on[:, 0] + 2 * on[:, 1]]
 
     law = misa_law()
-    return simulated_adata(law, n_obs, times, genes=["X", "Y"], types=genes_on, dt=0.01, rng=as_generator(rng))
+    return simulated_adata(
+        law, n_obs, times, genes=["X", "Y"], types=genes_on, dt=0.01, rng=as_generator(rng)
+    )

@@ -191,25 +191,36 @@ def perturbation_response(
 
 
 def _check_targets(targets: Sequence[str]) -> list[str]:
-    names = list(targets) if isinstance(targets, Iterable) and not isinstance(targets, str) else None
+    names = (
+        list(targets) if isinstance(targets, Iterable) and not isinstance(targets, str) else None
+    )
     if names is None or not all(isinstance(name, str) for name in names):
         raise TypeError(f"`targets` is {targets!r}: pass a sequence of names, such as ('drug',).")
     if not names or len(set(names)) < len(names) or CONTROL in names or "" in names:
-        raise ValueError(f"`targets` is {targets!r}: pass one name or more, each once, and other than {CONTROL!r}.")
+        raise ValueError(
+            f"`targets` is {targets!r}: pass one name or more, each once, and other than {CONTROL!r}."
+        )
     return names
 
 
 def _check_doses(doses: Sequence[float]) -> list[float]:
     levels = numbers(doses)
     if levels.ndim != 1 or len(levels) == 0 or not (np.isfinite(levels) & (levels > 0)).all():
-        raise ValueError(f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, 10).")
+        raise ValueError(
+            f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, 10)."
+        )
     if len(np.unique(levels)) < len(levels):
         raise ValueError(f"`doses` is {doses!r}: pass every dose once.")
     return levels.tolist()
 
 
 def _draw(
-    treatment: Treatment, dose: float, donors: np.ndarray, rng: np.random.Generator, *, seen_before: bool
+    treatment: Treatment,
+    dose: float,
+    donors: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    seen_before: bool,
 ) -> Cells:
     """New cells of these donors: all of them before the treatment, or what is left of them after it."""
     x, types = treatment.population.draw(donors, rng)
@@ -219,7 +230,9 @@ def _draw(
         return Cells(x, response, survival, types, donors)
     # systematic: the number of survivors is what is expected of these cells, to within one
     alive = np.diff(np.floor(np.cumsum(survival) + rng.random()), prepend=0.0) > 0
-    return Cells((x + response)[alive], response[alive], survival[alive], types[alive], donors[alive])
+    return Cells(
+        (x + response)[alive], response[alive], survival[alive], types[alive], donors[alive]
+    )
 
 
 def _mean_survival(treatment: Treatment, rng: np.random.Generator) -> np.ndarray:
@@ -243,10 +256,14 @@ def _annotate(
     counts = [len(g.states) for g in groups]
     names, doses = zip(*conditions, strict=True)
     cells = Cells(*(np.concatenate(values) for values in zip(*groups, strict=True)))
-    adata.obs["condition"] = pd.Categorical(np.repeat(names, counts), categories=list(dict.fromkeys(names)))
+    adata.obs["condition"] = pd.Categorical(
+        np.repeat(names, counts), categories=list(dict.fromkeys(names))
+    )
     adata.obs["dose"] = np.repeat(doses, counts)
     n_donors, n_types = population.shares.shape
-    adata.obs["donor"] = pd.Categorical.from_codes(cells.donors, pd.Index([f"donor_{i + 1}" for i in range(n_donors)]))
+    adata.obs["donor"] = pd.Categorical.from_codes(
+        cells.donors, pd.Index([f"donor_{i + 1}" for i in range(n_donors)])
+    )
     adata.obs["subpopulation"] = pd.Categorical.from_codes(
         cells.types, pd.Index([f"type_{i + 1}" for i in range(n_types)])
     )

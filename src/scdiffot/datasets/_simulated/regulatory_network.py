@@ -125,7 +125,9 @@ def regulatory_network(
     adata.X = np.log1p(counts * (np.median(total) / total)).astype(np.float32)
     adata.var["role"] = network.roles
     adata.var["driver"] = network.roles == "driver"
-    adata.var["fate"] = np.array(["", *(f"fate_{k + 1}" for k in range(n_fates))])[network.fates + 1]
+    adata.var["fate"] = np.array(["", *(f"fate_{k + 1}" for k in range(n_fates))])[
+        network.fates + 1
+    ]
     adata.var["growth"] = 0.0
     adata.var.loc[adata.var_names[network.of_role("driver")[::2]], "growth"] = law.params["rates"]
     adata.uns["true"]["network"] = network.edges
@@ -141,7 +143,9 @@ def cell_types(x: np.ndarray, network: Network) -> np.ndarray:
     return np.where(two[:, -1] - two[:, -2] > CLEAR, fates[level.argmax(axis=1)], "progenitor")
 
 
-def _measure(x: np.ndarray, capture: np.ndarray, n_counts: float, rng: np.random.Generator) -> np.ndarray:
+def _measure(
+    x: np.ndarray, capture: np.ndarray, n_counts: float, rng: np.random.Generator
+) -> np.ndarray:
     """Negative binomial counts."""
     mean = x * capture * rng.lognormal(0, CELL_SPREAD, size=(len(x), 1))
     mean *= n_counts / mean.sum(axis=1).mean()

@@ -127,7 +127,11 @@ def spatial_slices(
         check_count(value, name, least=least)
     if n_dims > 10:
         raise ValueError(f"`n_dims` is {n_dims}: pass at most 10.")
-    for name, number, limit in (("rotation", rotation, 360.0), ("shift", shift, np.inf), ("growth", growth, 2.0)):
+    for name, number, limit in (
+        ("rotation", rotation, 360.0),
+        ("shift", shift, np.inf),
+        ("growth", growth, 2.0),
+    ):
         check_number(number, name, least=-limit if name == "rotation" else 0, most=limit)
 
     generator = as_generator(rng)
@@ -160,14 +164,18 @@ def spatial_slices(
     return adata
 
 
-def _annotate(adata: AnnData, law: Law, slices: list[np.ndarray], times: np.ndarray, rotated: np.ndarray) -> None:
+def _annotate(
+    adata: AnnData, law: Law, slices: list[np.ndarray], times: np.ndarray, rotated: np.ndarray
+) -> None:
     """Write times, types and the fields of the law at the cells."""
     import pandas as pd
 
     x, counts = np.concatenate(slices), [len(part) for part in slices]
     names = pd.Index([f"t{k}" for k in range(len(slices))])
     adata.obs["time"] = np.repeat(times, counts)
-    adata.obs["slice"] = pd.Categorical.from_codes(np.repeat(np.arange(len(slices)), counts), names, ordered=True)
+    adata.obs["slice"] = pd.Categorical.from_codes(
+        np.repeat(np.arange(len(slices)), counts), names, ordered=True
+    )
     adata.obs["cell_type"] = pd.Categorical.from_codes(tissue_types(x), pd.Index(TYPES))
     # the law does not depend on time
     drift = law.drift(x, 0.0)
@@ -177,7 +185,9 @@ def _annotate(adata: AnnData, law: Law, slices: list[np.ndarray], times: np.ndar
     adata.obsm["true_migration"] = RADIUS * drift[:, -2:]
 
 
-def _place(adata: AnnData, slices: list[np.ndarray], angles: np.ndarray, shifts: np.ndarray) -> None:
+def _place(
+    adata: AnnData, slices: list[np.ndarray], angles: np.ndarray, shifts: np.ndarray
+) -> None:
     """Write positions in the tissue and on the slides."""
     positions = [RADIUS * x[:, -2:] for x in slices]
     adata.obsm["spatial_true"] = np.concatenate(positions)

@@ -35,7 +35,9 @@ def grid_field(
     edges = [start + step * (np.arange(n + 1) - 0.5) for start, n in zip(low, counts, strict=True)]
 
     def smoothed(weights: np.ndarray | None) -> np.ndarray:
-        return gaussian_filter(np.histogram2d(points[:, 0], points[:, 1], bins=edges, weights=weights)[0], sigma=1.0).T
+        return gaussian_filter(
+            np.histogram2d(points[:, 0], points[:, 1], bins=edges, weights=weights)[0], sigma=1.0
+        ).T
 
     mass = smoothed(None)
     there = mass > 0.02 * np.quantile(mass[mass > 1e-3 * mass.max()], 0.9)

@@ -53,7 +53,9 @@ def make_axes(
     if ax is not None:
         axes = flat_axes(ax)
         if n_panels == 1 and len(axes) > 1:
-            raise ValueError(f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them.")
+            raise ValueError(
+                f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them."
+            )
         _check_projection(axes, projection or "rectilinear")
         return axes[0].figure, axes
     w, h = plt.rcParams["figure.figsize"]
@@ -95,7 +97,9 @@ def flat_axes(ax: Any) -> list[Any]:
     if isinstance(ax, Axes):
         return [ax]
     if not isinstance(ax, list | tuple | np.ndarray):
-        raise TypeError(f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of plt.subplots().")
+        raise TypeError(
+            f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of plt.subplots()."
+        )
     axes = [one for part in ax for one in flat_axes(part)]
     if not axes:
         raise ValueError("`ax` is empty: pass axes, or leave it out.")

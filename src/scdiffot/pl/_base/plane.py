@@ -98,7 +98,9 @@ def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
     """Names of the first two dimensions of a representation."""
     short = name.rpartition(":")[2]
     if short == "X":
-        variables = adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
+        variables = (
+            adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
+        )
         return str(variables[0]), str(variables[min(1, len(variables) - 1)])
     short = short.removeprefix("X_")
     if short == "diffmap":

@@ -41,7 +41,13 @@ def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) ->
         options["c"] = options["c"][order]
     size = point_size(len(order), ax)
     return ax.scatter(
-        plane.points[order, 0], plane.points[order, 1], s=size, alpha=alpha, linewidths=0, rasterized=True, **options
+        plane.points[order, 0],
+        plane.points[order, 1],
+        s=size,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
+        **options,
     )
 
 
@@ -80,7 +86,9 @@ def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: floa
 
     values = drawable(values)
     known = values[np.isfinite(values)]
-    limits = {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
+    limits = (
+        {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
+    )
     shown = np.where(np.isfinite(values), values, np.nan)
     cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
     return draw_cells(ax, plane, c=shown, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits)
@@ -119,7 +127,10 @@ def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict
     elif isinstance(stored, list | tuple | np.ndarray) and len(stored) >= len(names):
         table = dict(zip(names, stored, strict=False))
     colors = dict(zip(names, default_colors(len(names)), strict=False))
-    return {name: to_hex(table[name]) if is_color_like(table.get(name)) else colors[name] for name in names}
+    return {
+        name: to_hex(table[name]) if is_color_like(table.get(name)) else colors[name]
+        for name in names
+    }
 
 
 def default_colors(n: int) -> list[str]:
@@ -156,7 +167,9 @@ def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
     return bar
 
 
-def draw_legend(where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16) -> None:
+def draw_legend(
+    where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16
+) -> None:
     """Add a legend of coloured points beside the axes or all panels of a figure, in columns of at most `n_rows`."""
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
@@ -164,5 +177,9 @@ def draw_legend(where: Axes | Figure, title: str, table: dict[str, Any], *, n_ro
     place: dict[str, Any] = {"loc": "outside right center"}
     if isinstance(where, Axes):
         place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
-    handles = [Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()]
-    where.legend(handles=handles, title=title, ncols=-(-len(handles) // n_rows), frameon=False, **place)
+    handles = [
+        Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()
+    ]
+    where.legend(
+        handles=handles, title=title, ncols=-(-len(handles) // n_rows), frameon=False, **place
+    )

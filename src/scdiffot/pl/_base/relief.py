@@ -50,16 +50,40 @@ def draw_contours(ax: Axes, relief: Relief) -> None:
     levels = np.linspace(*relief.scale, N_LEVELS + 1)
     ax.contourf(relief.x, relief.y, relief.height, levels, cmap=relief.cmap)
     ax.contour(
-        relief.x, relief.y, relief.height, levels[1::2], colors=LINE, linewidths=0.4, alpha=0.5, linestyles="solid"
+        relief.x,
+        relief.y,
+        relief.height,
+        levels[1::2],
+        colors=LINE,
+        linewidths=0.4,
+        alpha=0.5,
+        linestyles="solid",
     )
     if relief.lines is not None:
-        bundle = LineCollection(list(relief.lines.swapaxes(0, 1)), colors=LINE, lw=0.7, alpha=0.6, rasterized=True)
+        bundle = LineCollection(
+            list(relief.lines.swapaxes(0, 1)), colors=LINE, lw=0.7, alpha=0.6, rasterized=True
+        )
         ax.add_collection(bundle)
         ax.scatter(
-            relief.lines[-1, :, 0], relief.lines[-1, :, 1], s=9, c="white", edgecolors=LINE, linewidths=0.5, zorder=3
+            relief.lines[-1, :, 0],
+            relief.lines[-1, :, 1],
+            s=9,
+            c="white",
+            edgecolors=LINE,
+            linewidths=0.5,
+            zorder=3,
         )
     points, colors = relief.marks
-    ax.scatter(points[:, 0], points[:, 1], s=70, c=colors, marker="o", edgecolors="white", linewidths=1.5, zorder=4)
+    ax.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=70,
+        c=colors,
+        marker="o",
+        edgecolors="white",
+        linewidths=1.5,
+        zorder=4,
+    )
 
 
 def draw_surface(ax: Any, relief: Relief) -> None:
@@ -71,9 +95,19 @@ def draw_surface(ax: Any, relief: Relief) -> None:
     ax.computed_zorder = False
     low, high = relief.scale
     height = np.where(relief.height <= high, relief.height, np.nan)
-    options: dict[str, Any] = {"cmap": relief.cmap, "vmin": low, "vmax": high, "rstride": 1, "cstride": 1}
-    ax.plot_surface(*np.meshgrid(relief.x, relief.y), height, linewidth=0, alpha=0.9, rasterized=True, **options)
-    surface = RegularGridInterpolator((relief.y, relief.x), height, bounds_error=False, fill_value=np.nan)
+    options: dict[str, Any] = {
+        "cmap": relief.cmap,
+        "vmin": low,
+        "vmax": high,
+        "rstride": 1,
+        "cstride": 1,
+    }
+    ax.plot_surface(
+        *np.meshgrid(relief.x, relief.y), height, linewidth=0, alpha=0.9, rasterized=True, **options
+    )
+    surface = RegularGridInterpolator(
+        (relief.y, relief.x), height, bounds_error=False, fill_value=np.nan
+    )
 
     def on(points: np.ndarray) -> tuple[np.ndarray, ...]:
         return *points.T, surface(points[:, ::-1]) + 0.01 * (high - low)
@@ -82,7 +116,9 @@ def draw_surface(ax: Any, relief: Relief) -> None:
     if relief.lines is not None:
         for line in relief.lines.swapaxes(0, 1):
             ax.plot(*on(line), color=LINE, lw=0.7, alpha=0.7, zorder=3)
-        ax.scatter(*on(relief.lines[-1]), s=9, c="white", edgecolors=LINE, linewidths=0.5, zorder=4, **dots)
+        ax.scatter(
+            *on(relief.lines[-1]), s=9, c="white", edgecolors=LINE, linewidths=0.5, zorder=4, **dots
+        )
     points, colors = relief.marks
     ax.scatter(*on(points), s=60, c=colors, edgecolors="white", linewidths=1.5, zorder=5, **dots)
     ax.set_zlim(low, high)

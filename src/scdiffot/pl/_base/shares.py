@@ -68,7 +68,14 @@ def draw_shares(
         # cells with large shares would vanish under the others
         order = np.flatnonzero(there)[np.argsort(values[there], kind="stable")]
         ax.scatter(
-            x[order], y[order], s=max(size, 4), c=values[order], cmap=_ramp(colors[name]), vmin=0, vmax=1, **style
+            x[order],
+            y[order],
+            s=max(size, 4),
+            c=values[order],
+            cmap=_ramp(colors[name]),
+            vmin=0,
+            vmax=1,
+            **style,
         )
         ax.set_title(title)
         plane.dress(ax)
@@ -83,7 +90,9 @@ def draw_shares(
     bar.outline.set_visible(False)
 
 
-def draw_largest(ax: Axes, plane: Plane, shares: pd.DataFrame, *, colors: dict[str, Any], title: str) -> None:
+def draw_largest(
+    ax: Axes, plane: Plane, shares: pd.DataFrame, *, colors: dict[str, Any], title: str
+) -> None:
     """Draw all cells on one panel, coloured by the class of the largest share, the paler the smaller it is."""
     values = shares.to_numpy()
     there = np.isfinite(values).any(axis=1)
@@ -114,12 +123,22 @@ def draw_bars(
     heights = np.resize([0.18, 0.0, -0.18], shares.shape[1])
     for name, height in zip(shares.columns, heights, strict=True):
         width = shares[name].to_numpy()
-        ax.barh(y, width, left=left, height=0.8, color=colors[name], edgecolor=background(), linewidth=0.5)
+        ax.barh(
+            y,
+            width,
+            left=left,
+            height=0.8,
+            color=colors[name],
+            edgecolor=background(),
+            linewidth=0.5,
+        )
         left = left + width
         if errors is not None:
             seen = width > 0.01 * shares.to_numpy().sum(axis=1).max()
             error = errors[name].to_numpy()[seen]
-            ax.errorbar(left[seen], y[seen] + height, xerr=error, ls="", color=foreground(), lw=1, capsize=2)
+            ax.errorbar(
+                left[seen], y[seen] + height, xerr=error, ls="", color=foreground(), lw=1, capsize=2
+            )
     ax.set_yticks(y, labels)
     ax.set_xlim(0, max(float(left.max()), 1e-12))
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -133,5 +152,9 @@ def _ramp(color: Any) -> Any:
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
     paper, ink, middle = (np.array(to_rgb(c)) for c in (background(), foreground(), color))
-    shades = [tuple(paper + PALE * (middle - paper)), tuple(middle), tuple(ink + DARK * (middle - ink))]
+    shades = [
+        tuple(paper + PALE * (middle - paper)),
+        tuple(middle),
+        tuple(ink + DARK * (middle - ink)),
+    ]
     return LinearSegmentedColormap.from_list("shares", shades)

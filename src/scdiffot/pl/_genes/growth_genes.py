@@ -99,13 +99,18 @@ def growth_genes(
     unit = f"effect on growth\n(1 / {time_key}, per sd of the gene)"
     longest = max(len(gene) for gene in shown)
     if len(parts) == 1:
-        figure, axes = make_axes(ax, width=max(0.8, 0.015 * longest + 0.5), height=max(0.5, 0.06 * len(shown)))
+        figure, axes = make_axes(
+            ax, width=max(0.8, 0.015 * longest + 0.5), height=max(0.5, 0.06 * len(shown))
+        )
         _draw_bars(axes[0], parts[0].loc[shown], unit)
         axes[0].set_title("" if called == ["all"] else called[0])
     else:
         # long names of groups stand upright below
         below = 0.02 * max(len(name) for name in called) if len(parts) > N_FLAT else 0.05
-        width, height = 0.09 * len(parts) + 0.015 * longest + 0.5, max(0.4, 0.055 * len(shown)) + below + 0.25
+        width, height = (
+            0.09 * len(parts) + 0.015 * longest + 0.5,
+            max(0.4, 0.055 * len(shown)) + below + 0.25,
+        )
         figure, axes = make_axes(ax, width=width, height=height)
         _draw_dots(axes[0], parts, shown, called, unit)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
@@ -141,7 +146,9 @@ def _draw_bars(ax: Axes, part: pd.DataFrame, unit: str) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _draw_dots(ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: list[str], unit: str) -> None:
+def _draw_dots(
+    ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: list[str], unit: str
+) -> None:
     from matplotlib.lines import Line2D
 
     effect = np.array([part.loc[genes, "effect"] for part in parts])
@@ -149,7 +156,15 @@ def _draw_dots(ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: lis
     x, y = np.meshgrid(np.arange(len(parts)), -np.arange(len(genes)), indexing="ij")
     limit = float(np.abs(effect).max()) or 1.0
     points = ax.scatter(
-        x, y, s=_area(agreement), c=effect, cmap="coolwarm", vmin=-limit, vmax=limit, edgecolors=foreground(), lw=0.4
+        x,
+        y,
+        s=_area(agreement),
+        c=effect,
+        cmap="coolwarm",
+        vmin=-limit,
+        vmax=limit,
+        edgecolors=foreground(),
+        lw=0.4,
     )
     ax.set_xticks(np.arange(len(parts)), names, rotation=90 if len(parts) > N_FLAT else 0)
     ax.set_yticks(-np.arange(len(genes)), genes)
@@ -161,11 +176,24 @@ def _draw_dots(ax: Axes, parts: list[pd.DataFrame], genes: list[str], names: lis
     ax.spines[:].set_visible(False)
     draw_colorbar(ax, points, unit)
     handles = [
-        Line2D([], [], marker="o", ls="", color="#8c8c8c", ms=_area(np.array(share)) ** 0.5, label=f"{share:.0%}")
+        Line2D(
+            [],
+            [],
+            marker="o",
+            ls="",
+            color="#8c8c8c",
+            ms=_area(np.array(share)) ** 0.5,
+            label=f"{share:.0%}",
+        )
         for share in (0.6, 0.8, 1.0)
     ]
     ax.legend(
-        handles=handles, title="cells of one sign", frameon=False, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3
+        handles=handles,
+        title="cells of one sign",
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.01),
+        ncols=3,
     )
 
 

@@ -102,13 +102,19 @@ def perturb(
 
 
 def _title(found: dict[str, Any]) -> str:
-    verbs = {"knockout": "knocked out", "knockdown": "knocked down", "overexpress": "over-expressed"}
+    verbs = {
+        "knockout": "knocked out",
+        "knockdown": "knocked down",
+        "overexpress": "over-expressed",
+    }
     values = np.asarray(found["values"], dtype=float)
     what = verbs[str(found["kind"])] if np.isnan(values).all() else "set"
     return f"{found['name']} {what}, {'sustained' if found['sustained'] else 'at the start'}"
 
 
-def _draw_composition(ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[str, Any]) -> None:
+def _draw_composition(
+    ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[str, Any]
+) -> None:
     places, labels = [], []
     # neighbouring errors lie on different heights, so that they do not cover each other
     heights = np.resize([0.14, 0.0, -0.14], len(colors))
@@ -116,7 +122,9 @@ def _draw_composition(ax: Axes, found: dict[str, Any], rows: list[int], colors: 
         for below, arm in enumerate(("control", "perturbed")):
             y, left = -2.6 * i - below, 0.0
             shares, errors = found[arm][row], found[f"{arm}_se"][row]
-            for color, share, error, height in zip(colors.values(), shares, errors, heights, strict=True):
+            for color, share, error, height in zip(
+                colors.values(), shares, errors, heights, strict=True
+            ):
                 ax.barh(
                     y,
                     share,
@@ -129,14 +137,18 @@ def _draw_composition(ax: Axes, found: dict[str, Any], rows: list[int], colors: 
                 )
                 left += share
                 if share > SEEN:
-                    ax.errorbar(left, y + height, xerr=WIDTH * error, color=foreground(), lw=1, capsize=1.5)
+                    ax.errorbar(
+                        left, y + height, xerr=WIDTH * error, color=foreground(), lw=1, capsize=1.5
+                    )
             places.append(y)
         name = "all cells" if str(found["sources"][row]) == ALL else str(found["sources"][row])
         labels += [f"{name}   control", f"× {found['mass_ratio'][row]:.2f}   changed"]
     ax.set_yticks(places, labels)
     ax.set(xlim=(0, 1), ylim=(places[-1] - 0.8, 0.8))
     ax.set_xlabel("share of the descendants")
-    draw_legend(ax, "fate", {n: c for k, (n, c) in enumerate(colors.items()) if _seen(found, rows)[k]})
+    draw_legend(
+        ax, "fate", {n: c for k, (n, c) in enumerate(colors.items()) if _seen(found, rows)[k]}
+    )
 
 
 def _draw_shift(ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[str, Any]) -> None:
@@ -165,7 +177,10 @@ def _draw_shift(ax: Axes, found: dict[str, Any], rows: list[int], colors: dict[s
             )
     ax.set_yticks(
         -np.arange(len(rows)),
-        ["all cells" if str(found["sources"][r]) == ALL else str(found["sources"][r]) for r in rows],
+        [
+            "all cells" if str(found["sources"][r]) == ALL else str(found["sources"][r])
+            for r in rows
+        ],
     )
     ax.set_ylim(-len(rows) + 0.5, 0.5)
     ax.set_xlabel("change of the share of the descendants")

@@ -83,7 +83,11 @@ def perturb_screen(
         raise KeyError(f"`fate` is {fate!r}, which is none of the screen. {suggest(fate, fates)}")
     colors = class_colors(adata, str(found["cell_key"]), fates)
     shift = np.asarray(found["shift"])
-    effect, se, certain = np.asarray(found["effect"]), np.asarray(found["se"]), found["p_adjusted"] < LEVEL
+    effect, se, certain = (
+        np.asarray(found["effect"]),
+        np.asarray(found["se"]),
+        found["p_adjusted"] < LEVEL,
+    )
     rows = np.arange(len(effect))[:n_genes]
     asked = fate or str(found["fate"])
     if fate is not None and fate != str(found["fate"]):
@@ -113,7 +117,9 @@ def perturb_screen(
     verbs = {"knockout": "knock-out", "knockdown": "knock-down", "overexpress": "over-expression"}
     axes[0].set(
         title=f"{verbs[str(found['kind'])]}, {'sustained' if found['sustained'] else 'at the start'}",
-        xlabel=f"change of the share of {asked}" if asked else "share of the descendants with another fate",
+        xlabel=f"change of the share of {asked}"
+        if asked
+        else "share of the descendants with another fate",
         ylabel="gene",
     )
     axes[0].spines[["top", "right", "left"]].set_visible(False)

@@ -106,9 +106,13 @@ def regulation(
     longest = max(len(name) for name in names)
     size = max(0.7, 0.045 * len(names) + 0.025 * longest + 0.25) if kind == "heatmap" else 1.1
     # heatmaps are square, and the colour bar takes some width
-    figure, axes = make_axes(ax, n, height=size, width=0.8 * size + 0.2 / n if kind == "heatmap" else 1.0)
+    figure, axes = make_axes(
+        ax, n, height=size, width=0.8 * size + 0.2 / n if kind == "heatmap" else 1.0
+    )
     if len(axes) != n:
-        raise ValueError(f"`ax` has {len(axes)} axes: pass {n}, one for every group, or choose a `group`.")
+        raise ValueError(
+            f"`ax` has {len(axes)} axes: pass {n}, one for every group, or choose a `group`."
+        )
     titles = ["" if label == "all" else label for label in np.array(found.labels)[chosen]]
     unit = f"effect on velocity\n(1 / {found.time_key})"
     if kind == "heatmap":
@@ -133,7 +137,13 @@ def _named(found: Regulations, genes: str | Sequence[str]) -> np.ndarray:
 
 
 def _draw_heatmaps(
-    axes: Sequence[Axes], weights: np.ndarray, names: np.ndarray, *, titles: Sequence[str], unit: str, ordered: bool
+    axes: Sequence[Axes],
+    weights: np.ndarray,
+    names: np.ndarray,
+    *,
+    titles: Sequence[str],
+    unit: str,
+    ordered: bool,
 ) -> None:
     from matplotlib import colormaps
 
@@ -151,7 +161,9 @@ def _draw_heatmaps(
         ax.set(xlabel="regulator", ylabel="target", title=title)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    bar = axes[0].figure.colorbar(image, ax=list(axes), label=unit, shrink=0.8 if len(axes) == 1 else 0.5, aspect=25)
+    bar = axes[0].figure.colorbar(
+        image, ax=list(axes), label=unit, shrink=0.8 if len(axes) == 1 else 0.5, aspect=25
+    )
     bar.outline.set_visible(False)
 
 
@@ -166,7 +178,12 @@ def _similar(weights: np.ndarray) -> np.ndarray:
 
 
 def _draw_networks(
-    axes: Sequence[Axes], weights: np.ndarray, names: np.ndarray, *, titles: Sequence[str], n_edges: int
+    axes: Sequence[Axes],
+    weights: np.ndarray,
+    names: np.ndarray,
+    *,
+    titles: Sequence[str],
+    n_edges: int,
 ) -> None:
     from matplotlib.lines import Line2D
 
@@ -176,7 +193,9 @@ def _draw_networks(
     union = nx.compose_all([graph.to_undirected() for graph in graphs])
     union.remove_nodes_from([gene for gene, degree in list(union.degree) if degree == 0])
     places = nx.kamada_kawai_layout(union, weight=None) if len(union) else {}
-    largest = max((abs(w) for graph in graphs for _, _, w in graph.edges.data("weight")), default=1.0)
+    largest = max(
+        (abs(w) for graph in graphs for _, _, w in graph.edges.data("weight")), default=1.0
+    )
     for ax, graph, title in zip(axes, graphs, titles, strict=True):
         graph.remove_nodes_from([gene for gene in list(graph) if gene not in places])
         _draw_network(nx, ax, graph, places, largest)
@@ -187,7 +206,9 @@ def _draw_networks(
         Line2D([], [], color=UP, marker=">", label="activates"),
         Line2D([], [], color=DOWN, marker="|", mew=2, ms=9, label="represses"),
     ]
-    axes[0].legend(handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, 0.02), ncols=2)
+    axes[0].legend(
+        handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, 0.02), ncols=2
+    )
 
 
 def _graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any:
@@ -198,15 +219,23 @@ def _graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any
     graph = nx.DiGraph()
     graph.add_nodes_from(names.tolist())
     graph.add_weighted_edges_from(
-        (str(names[j]), str(names[i]), float(weights[i, j])) for i, j in zip(target, regulator, strict=True)
+        (str(names[j]), str(names[i]), float(weights[i, j]))
+        for i, j in zip(target, regulator, strict=True)
     )
     return graph
 
 
-def _draw_network(nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], largest: float) -> None:
-    nx.draw_networkx_nodes(graph, places, ax=ax, node_size=220, node_color=background(), edgecolors="#8c8c8c")
+def _draw_network(
+    nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], largest: float
+) -> None:
+    nx.draw_networkx_nodes(
+        graph, places, ax=ax, node_size=220, node_color=background(), edgecolors="#8c8c8c"
+    )
     # an arrow, or a bar at the target only
-    for sign, color, style in ((1, UP, "-|>"), (-1, DOWN, "]-[,widthA=0,lengthA=0,widthB=0.35,lengthB=0")):
+    for sign, color, style in (
+        (1, UP, "-|>"),
+        (-1, DOWN, "]-[,widthA=0,lengthA=0,widthB=0.35,lengthB=0"),
+    ):
         edges = [(a, b, abs(w)) for a, b, w in graph.edges.data("weight") if w * sign > 0]
         if not edges:
             continue
@@ -222,6 +251,8 @@ def _draw_network(nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], 
             node_size=260,
             connectionstyle="arc3,rad=0.12",
         )
-    texts = nx.draw_networkx_labels(graph, places, ax=ax, font_size=8, font_color=foreground(), clip_on=False)
+    texts = nx.draw_networkx_labels(
+        graph, places, ax=ax, font_size=8, font_color=foreground(), clip_on=False
+    )
     for text in texts.values():
         text.set_bbox({"facecolor": background(), "alpha": 0.6, "edgecolor": "none", "pad": 0.5})

@@ -44,7 +44,9 @@ def draw_alluvial(
     for s, flow in enumerate(flows):
         # without white lines between the bands of a class, so that they add up to it
         leaving = flow.sum(axis=1, keepdims=True)
-        starts = masses[s][:, None] * np.divide(flow, leaving, out=np.zeros_like(flow), where=leaving > 0)
+        starts = masses[s][:, None] * np.divide(
+            flow, leaving, out=np.zeros_like(flow), where=leaving > 0
+        )
         # leave in the order of arrival, arrive in the order of departure: bands cross as little as can be
         start_top = np.cumsum(starts.ravel()).reshape(flow.shape)
         end_top = np.cumsum(flow.T.ravel()).reshape(flow.shape).T
@@ -71,4 +73,12 @@ def draw_alluvial(
     ax.spines[["top", "right"]].set_visible(False)
     used = masses.sum(axis=0) > 0
     # the first class lies at the bottom
-    draw_legend(ax, "", {name: c for (name, c), there in reversed([*zip(colors.items(), used, strict=True)]) if there})
+    draw_legend(
+        ax,
+        "",
+        {
+            name: c
+            for (name, c), there in reversed([*zip(colors.items(), used, strict=True)])
+            if there
+        },
+    )

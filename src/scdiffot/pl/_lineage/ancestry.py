@@ -92,7 +92,9 @@ def ancestry(
     plane = find_plane(adata, basis, key=key)
     figure, axes = make_axes(ax, len(names))
     if len(axes) not in (1, len(names)):
-        raise ValueError(f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every type).")
+        raise ValueError(
+            f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every type)."
+        )
     # one extreme cell would leave all others pale
     top = table[names].quantile(0.99)
     relative = (table[names] / top.where(top > 0, 1.0)).clip(upper=1.0)
@@ -101,5 +103,12 @@ def ancestry(
         draw_largest(axes[0], plane, relative, colors=colors, title="ancestors of")
     else:
         titles = [f"ancestors of {name}" for name in names]
-        draw_shares(axes, plane, relative, colors=colors, titles=titles, label="density, relative to the densest")
+        draw_shares(
+            axes,
+            plane,
+            relative,
+            colors=colors,
+            titles=titles,
+            label="density, relative to the densest",
+        )
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)

@@ -100,7 +100,9 @@ def fate(
         figure, axes = make_axes(ax, width=1.5)
         names = [str(name) for name in found["flow_classes"]]
         colors = class_colors(adata, cell_key, names)
-        draw_alluvial(axes[0], found["flow_times"], found["flow_masses"], found["flows"], colors=colors)
+        draw_alluvial(
+            axes[0], found["flow_times"], found["flow_masses"], found["flows"], colors=colors
+        )
         axes[0].set(xlabel=read_times(adata, key).column, ylabel="mass, per cell that was followed")
         return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
     colors = class_colors(adata, cell_key, tables["fate"].columns)
@@ -108,7 +110,9 @@ def fate(
         by = cell_key if groupby is None else groupby
         figure, axes = _draw_composition(adata, tables, by, colors=colors, key=key, ax=ax)
     else:
-        figure, axes = _draw_embedding(adata, tables["fate"], fates, colors=colors, basis=basis, key=key, ax=ax)
+        figure, axes = _draw_embedding(
+            adata, tables["fate"], fates, colors=colors, basis=basis, key=key, ax=ax
+        )
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
@@ -127,18 +131,26 @@ def _draw_embedding(
     names = list(there[_seen(table)]) if fates is None else choose_names("fates", fates, there)
     figure, axes = make_axes(ax, len(names))
     if len(axes) not in (1, len(names)):
-        raise ValueError(f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every fate).")
+        raise ValueError(
+            f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every fate)."
+        )
     if ax is not None and len(axes) == 1:
         title = "most likely fate"
-        draw_largest(axes[0], plane, table[names], colors={name: colors[name] for name in names}, title=title)
+        draw_largest(
+            axes[0], plane, table[names], colors={name: colors[name] for name in names}, title=title
+        )
     else:
-        draw_shares(axes, plane, table[names], colors=colors, titles=names, label="share of the descendants")
+        draw_shares(
+            axes, plane, table[names], colors=colors, titles=names, label="share of the descendants"
+        )
     return figure, axes
 
 
 def _seen(table: pd.DataFrame) -> np.ndarray:
     """Which fates to draw."""
-    return np.where(table.columns.isin([UNKNOWN, OUTSIDE]), table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN)
+    return np.where(
+        table.columns.isin([UNKNOWN, OUTSIDE]), table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN
+    )
 
 
 def _draw_composition(
@@ -155,16 +167,18 @@ def _draw_composition(
     followed = tables["fate"].notna().all(axis=1).to_numpy()
     groups = pd.Series(read_groups(adata, groupby, "groupby"), index=adata.obs_names)[followed]
     if groups.isna().any():
-        groups = groups.cat.set_categories([*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]).fillna(
-            UNKNOWN
-        )
+        groups = groups.cat.set_categories(
+            [*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]
+        ).fillna(UNKNOWN)
     by_group = tables["fate"][followed].groupby(groups, observed=True)
     means, counts = by_group.mean(), by_group.size()
     # among cells, trajectories add to the spread; a single cell has only theirs
     alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
     n_descendants = (
-        read_numbers(adata, Keys(key, "key").n_descendants, "key")[followed].groupby(groups, observed=True).mean()
+        read_numbers(adata, Keys(key, "key").n_descendants, "key")[followed]
+        .groupby(groups, observed=True)
+        .mean()
     )
     names = [number_text(name) if isinstance(name, float) else str(name) for name in means.index]
     sizes = zip(names, counts, n_descendants, strict=True)

@@ -110,9 +110,13 @@ def trajectories(
     else:
         draw_coloured_cells(ax_, adata, plane, color=color, alpha=0.35)
     n_times, n, d = paths.states[:, chosen].shape
-    lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(n_times, n, 2)
+    lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(
+        n_times, n, 2
+    )
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
-    bundle = LineCollection(list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3)
+    bundle = LineCollection(
+        list(segments), cmap=TIME_MAP, lw=1.1, alpha=0.8, rasterized=True, zorder=3
+    )
     ax_.add_collection(bundle)
     style: dict[str, Any] = {"edgecolors": foreground(), "linewidths": 0.6, "s": 14, "zorder": 4}
     ax_.scatter(lines[0, :, 0], lines[0, :, 1], c=background(), marker="o", label="start", **style)
@@ -146,13 +150,17 @@ def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
         If their dimension is not that of the fit, or they follow another one.
     """
     if not hasattr(paths, "log_weights"):
-        raise TypeError(f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned.")
+        raise TypeError(
+            f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned."
+        )
     if paths.states.shape[2] != n_dims:
         raise ValueError(
             f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of the same fit, or its `key`."
         )
     if paths.fit and fit and paths.fit != fit:
-        raise ValueError("`paths` follows another fit, or an earlier one of this name: run scdiffot.tl.simulate again.")
+        raise ValueError(
+            "`paths` follows another fit, or an earlier one of this name: run scdiffot.tl.simulate again."
+        )
 
 
 def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:

@@ -99,7 +99,15 @@ def trajectory_genes(
     time_key = read_params(adata, key)["time_key"]
     for ax_, gene in zip(axes, names, strict=True):
         for fate in drawn:
-            _draw(ax_, found, there.index(fate), position[gene], color=colors[fate], label=fate, band=bands)
+            _draw(
+                ax_,
+                found,
+                there.index(fate),
+                position[gene],
+                color=colors[fate],
+                label=fate,
+                band=bands,
+            )
         ax_.set_title(gene, fontsize="small" if len(gene) > 20 else "medium")
         ax_.set_xlim(found["times"][0], found["times"][-1])
         ax_.set(xlabel=time_key, ylabel="expression")
@@ -108,7 +116,9 @@ def trajectory_genes(
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
-def _draw(ax: Axes, found: Any, fate: int, gene: int, *, color: Any, label: str, band: bool) -> None:
+def _draw(
+    ax: Axes, found: Any, fate: int, gene: int, *, color: Any, label: str, band: bool
+) -> None:
     times = found["times"]
     ax.plot(times, found["mean"][fate, :, gene], color=color, lw=2, label=label)
     if band:

@@ -120,13 +120,20 @@ def response(
     """
     if kind not in KINDS:
         raise ValueError(f"`kind` is {kind!r}: pass one of {', '.join(map(repr, KINDS))}.")
-    n_genes = (N_GENES if kind == "genes" else N_FEATURES) if n_genes is None else check_count("n_genes", n_genes, 1)
+    n_genes = (
+        (N_GENES if kind == "genes" else N_FEATURES)
+        if n_genes is None
+        else check_count("n_genes", n_genes, 1)
+    )
     drawn: Any
     draw: Any
     if kind in ("genes", "embedding"):
         view = read_view(adata, adata if reference is None else reference, target, dose, key=key)
         if kind == "genes":
-            drawn, draw = view.genes(genes, n_genes, layer, decoder, gene_symbols=gene_symbols), draw_genes
+            drawn, draw = (
+                view.genes(genes, n_genes, layer, decoder, gene_symbols=gene_symbols),
+                draw_genes,
+            )
             width, height = max(1.0, 0.25 * len(drawn.names)), 1.0
         else:
             drawn, draw = view.place(basis, arrows=arrows), draw_embedding
@@ -135,7 +142,9 @@ def response(
         drawn, draw = feature_table(adata, genes, n_genes, key=key), draw_features
         width, height = 0.5 + 0.1 * len(drawn.groups), 0.3 + 0.05 * len(drawn.genes)
     else:
-        drawn = groups_of(adata, read_predicted(adata, key), groupby, survival=kind == "survival", key=key)
+        drawn = groups_of(
+            adata, read_predicted(adata, key), groupby, survival=kind == "survival", key=key
+        )
         draw = draw_effect if kind == "effect" else draw_survival
         width, height = 1.1, 0.3 + 0.12 * len(drawn.names)
     figure, axes = make_axes(ax, width=width, height=height)

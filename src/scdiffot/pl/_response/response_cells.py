@@ -101,7 +101,10 @@ class ResponseView:
         space = genes_of(self.reference, self.params, decoder, gene_symbols=gene_symbols)
         cells = self.cells.take(thinned(len(self.cells.rows), N_DRAWN))
         treated = self.treated[thinned(len(self.treated), N_DRAWN)]
-        control, predicted = space.decode(cells.predicted - cells.response), space.decode(cells.predicted)
+        control, predicted = (
+            space.decode(cells.predicted - cells.response),
+            space.decode(cells.predicted),
+        )
         if genes is None:
             order = np.argsort(-np.abs((predicted - control).mean(axis=0)), kind="stable")[:n_genes]
         else:
@@ -110,9 +113,14 @@ class ResponseView:
         values = {"control": control[:, order], "predicted": predicted[_survivors(cells)][:, order]}
         if layer is not None:
             observed, row_of = self._expression(layer, space.var_names[order])
-            states = representation(self.reference, self.params["use_rep"], n_dims=self.params["n_dims"])[0]
+            states = representation(
+                self.reference, self.params["use_rep"], n_dims=self.params["n_dims"]
+            )[0]
             check_scale(observed, space, states, name=f"`layer` {layer!r}", columns=order)
-            values["control"], values["treated"] = observed[row_of[cells.rows]], observed[row_of[treated]]
+            values["control"], values["treated"] = (
+                observed[row_of[cells.rows]],
+                observed[row_of[treated]],
+            )
         elif len(treated):
             values["treated"] = space.decode(self._states()[treated])[:, order]
         values = {kind: v for kind, v in values.items() if len(v)}
@@ -120,10 +128,16 @@ class ResponseView:
 
     def _expression(self, layer: str, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expression of genes as it is stored, and the row there of every cell."""
-        owner = locate(self.adata, self.params["use_rep"]).owner if is_mudata(self.adata) else self.adata
+        owner = (
+            locate(self.adata, self.params["use_rep"]).owner
+            if is_mudata(self.adata)
+            else self.adata
+        )
         columns = match_genes(owner, names, argument="genes")
         if (columns < 0).any():
-            raise KeyError(f"`genes` has {names[int((columns < 0).argmax())]!r}, which is not in adata.var_names.")
+            raise KeyError(
+                f"`genes` has {names[int((columns < 0).argmax())]!r}, which is not in adata.var_names."
+            )
         rising = np.argsort(columns)
         values = dense(expression(owner, None if layer == "X" else layer, columns[rising]))
         return values[:, np.argsort(rising)], owner.obs_names.get_indexer(self.adata.obs_names)
@@ -161,7 +175,12 @@ class ResponseView:
 
 
 def read_view(
-    adata: AnnData | MuData, reference: AnnData | MuData, target: str | None, dose: float | None, *, key: str
+    adata: AnnData | MuData,
+    reference: AnnData | MuData,
+    target: str | None,
+    dose: float | None,
+    *,
+    key: str,
 ) -> ResponseView:
     """Read predicted cells, and the treated ones of a treatment and dose.
 
@@ -172,7 +191,9 @@ def read_view(
     ValueError
         If the treatment or dose is not that of the prediction.
     """
-    fitted = read_response(reference, response_key(adata, key), "key" if reference is adata else "reference")
+    fitted = read_response(
+        reference, response_key(adata, key), "key" if reference is adata else "reference"
+    )
     cells = read_predicted(adata, key)
     params, info = fitted[PARAMS], read_prediction_info(adata, key)
     if info is not None:
@@ -226,7 +247,10 @@ def draw_genes(ax: Axes, view: GeneView) -> None:
     ax.set_xlim(-0.5, len(view.names) - 0.5)
     crowded = max(map(len, view.names)) > 8
     ax.set_xticks(
-        range(len(view.names)), view.names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
+        range(len(view.names)),
+        view.names,
+        rotation=45 if crowded else 0,
+        ha="right" if crowded else "center",
     )
     ax.set(xlabel="gene", ylabel=view.label)
     ax.spines[["top", "right"]].set_visible(False)
@@ -246,7 +270,16 @@ def draw_embedding(ax: Axes, view: PlaneView) -> None:
     ax.scatter(points[order, 0], points[order, 1], c=colors[order], alpha=0.7, **style)
     if view.arrows is not None:
         start, way = view.arrows[0], view.arrows[1] - view.arrows[0]
-        ax.quiver(*start.T, *way.T, angles="xy", scale_units="xy", scale=1, width=0.002, color=foreground(), alpha=0.6)
+        ax.quiver(
+            *start.T,
+            *way.T,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            width=0.002,
+            color=foreground(),
+            alpha=0.6,
+        )
     ax.set(xlabel=view.labels[0], ylabel=view.labels[1])
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.04)

@@ -92,7 +92,9 @@ def response_evaluation(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
-    >>> sdo.tl.evaluate_response(adata, "condition", "control", target="drug", n_steps=30, n_boot=20)
+    >>> sdo.tl.evaluate_response(
+    ...     adata, "condition", "control", target="drug", n_steps=30, n_boot=20
+    ... )
     >>> figure = sdo.pl.response_evaluation(adata, "energy_distance", return_fig=True)
     """
     table = read_evaluation(adata, key)
@@ -119,7 +121,9 @@ def response_evaluation(
         place = panel.get_subplotspec()
         first = ax is not None or place is None or place.is_first_col()
         panel.set_xlabel(f"{label} ({good})")
-        panel.set_yticks(-np.arange(len(rows)), [METHODS.get(m, m) for m in rows] if first else [""] * len(rows))
+        panel.set_yticks(
+            -np.arange(len(rows)), [METHODS.get(m, m) for m in rows] if first else [""] * len(rows)
+        )
         panel.set_ylabel("prediction" if first else "")
     if len(colors) > 1:
         where = axes[0] if len(axes) == 1 else figure
@@ -142,14 +146,21 @@ def _colors(series: list[str]) -> dict[str, Any]:
         return {series[0]: MODEL}
     if len(series) <= 10:
         return dict(zip(series, mpl.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
-    return dict(zip(series, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(series))), strict=True))
+    return dict(
+        zip(series, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(series))), strict=True)
+    )
 
 
 def _draw(ax: Axes, table: pd.DataFrame, rows: list[str], colors: dict[str, Any]) -> None:
     floor = table[table["method"] == FLOOR]
     if len(floor):
         ax.axvspan(
-            float(floor["low"].mean()), float(floor["high"].mean()), color=foreground(), alpha=0.15, lw=0, zorder=0
+            float(floor["low"].mean()),
+            float(floor["high"].mean()),
+            color=foreground(),
+            alpha=0.15,
+            lw=0,
+            zorder=0,
         )
         value = float(floor["value"].mean())
         ax.axvline(value, color=foreground(), lw=1.2, zorder=1)

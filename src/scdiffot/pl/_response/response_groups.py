@@ -74,7 +74,9 @@ def groups_of(
     codes, names = read_cell_groups(adata, groupby, cells)
     colors = _colors(adata, groupby)
     parts = [values[codes == k] for k in range(len(names))]
-    order = np.argsort([-np.mean(part) if survival else -np.median(part) for part in parts], kind="stable")
+    order = np.argsort(
+        [-np.mean(part) if survival else -np.median(part) for part in parts], kind="stable"
+    )
     title = "cluster of the response" if groupby == keys.response_cluster else groupby
     return GroupView(
         [names[k] for k in order],
@@ -96,7 +98,15 @@ def draw_effect(ax: Axes, view: GroupView) -> None:
     for place, values, color in zip(places, view.values, view.colors, strict=True):
         low, first, median, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         ax.hlines(place, low, high, color=foreground(), lw=1, zorder=1)
-        ax.barh(place, third - first, left=first, height=0.65, color=color, edgecolor=foreground(), linewidth=0.8)
+        ax.barh(
+            place,
+            third - first,
+            left=first,
+            height=0.65,
+            color=color,
+            edgecolor=foreground(),
+            linewidth=0.8,
+        )
         ax.vlines(median, place - 0.325, place + 0.325, color=foreground(), lw=1.6)
     _dress(ax, view, places)
     ax.set_xlim(left=0)
@@ -105,7 +115,9 @@ def draw_effect(ax: Axes, view: GroupView) -> None:
 def draw_survival(ax: Axes, view: GroupView) -> None:
     """Draw the mean of every group over the quartiles and the middle 90 % of its cells."""
     places = -np.arange(len(view.names))
-    ax.axvline(float(np.concatenate(view.values).mean()), color="#808080", lw=0.8, ls="--", zorder=0)
+    ax.axvline(
+        float(np.concatenate(view.values).mean()), color="#808080", lw=0.8, ls="--", zorder=0
+    )
     for place, values, color in zip(places, view.values, view.colors, strict=True):
         low, first, third, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
         ax.hlines(place, low, high, color=color, lw=1, zorder=1)
@@ -117,7 +129,9 @@ def draw_survival(ax: Axes, view: GroupView) -> None:
 
 
 def _dress(ax: Axes, view: GroupView, places: np.ndarray) -> None:
-    labels = [f"{name}  ({len(values):,})" for name, values in zip(view.names, view.values, strict=True)]
+    labels = [
+        f"{name}  ({len(values):,})" for name, values in zip(view.names, view.values, strict=True)
+    ]
     ax.set_yticks(places, labels)
     ax.set_ylim(places[-1] - 0.6, 0.6)
     ax.set(xlabel=view.unit, ylabel=f"{view.title} (cells)".strip())
@@ -125,7 +139,9 @@ def _dress(ax: Axes, view: GroupView, places: np.ndarray) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def feature_table(adata: AnnData | MuData, genes: Sequence[str] | None, n_genes: int, *, key: str) -> FeatureView:
+def feature_table(
+    adata: AnnData | MuData, genes: Sequence[str] | None, n_genes: int, *, key: str
+) -> FeatureView:
     """Mean responses of genes in groups, by default of those whose response differs most between these.
 
     Raises
@@ -147,7 +163,10 @@ def feature_table(adata: AnnData | MuData, genes: Sequence[str] | None, n_genes:
             raise KeyError(
                 f"`genes` has {unknown[0]!r}, which is not in the table. {suggest(unknown[0], overall.index)}"
             )
-    parts = [get.response(adata, "features", group=name, key=key).set_index("gene") for name in groups["group"]]
+    parts = [
+        get.response(adata, "features", group=name, key=key).set_index("gene")
+        for name in groups["group"]
+    ]
     title = str(groups["groupby"].iloc[0])
     return FeatureView(
         names,
@@ -161,13 +180,20 @@ def feature_table(adata: AnnData | MuData, genes: Sequence[str] | None, n_genes:
 def draw_features(ax: Axes, view: FeatureView) -> None:
     """Draw a heat map, the most sensitive group first."""
     limit = float(np.abs(view.mean).max()) or 1.0
-    image = ax.imshow(view.mean, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    image = ax.imshow(
+        view.mean, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
     draw_colorbar(ax, image, "mean response of the gene")
     crowded = max(map(len, view.groups)) > 4
     ax.set_xticks(
-        range(len(view.groups)), view.groups, rotation=45 if crowded else 0, ha="right" if crowded else "center"
+        range(len(view.groups)),
+        view.groups,
+        rotation=45 if crowded else 0,
+        ha="right" if crowded else "center",
     )
-    labels = [f"{name}  {share:.2f}" for name, share in zip(view.genes, view.heterogeneity, strict=True)]
+    labels = [
+        f"{name}  {share:.2f}" for name, share in zip(view.genes, view.heterogeneity, strict=True)
+    ]
     ax.set_yticks(range(len(view.genes)), labels)
     ax.set(xlabel=f"{view.title}, most sensitive first", ylabel="gene  heterogeneity")
     ax.tick_params(length=0)

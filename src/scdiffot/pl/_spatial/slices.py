@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_choice, check_count, check_flag, check_number, listed_names, suggest
+from scdiffot._data.read.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    listed_names,
+    suggest,
+)
 from scdiffot._data.read.extract import MAX_VALUE, locate
 from scdiffot._data.read.slices import read_slices
 from scdiffot._utils.logging import logger
@@ -119,8 +126,12 @@ def slices(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.spatial_slices(100, n_paths=10)
-    >>> figure = sdo.pl.slices(adata, "slice", color="cell_type", arrows="true_migration", return_fig=True)
-    >>> figure = sdo.pl.slices(adata, "slice", spatial_key="spatial_true", overlay=True, return_fig=True)
+    >>> figure = sdo.pl.slices(
+    ...     adata, "slice", color="cell_type", arrows="true_migration", return_fig=True
+    ... )
+    >>> figure = sdo.pl.slices(
+    ...     adata, "slice", spatial_key="spatial_true", overlay=True, return_fig=True
+    ... )
     """
     kind = check_choice("kind", kind, ("stream", "grid", "cells"))
     n_grid, n_max, ncols = (
@@ -132,12 +143,16 @@ def slices(
     found = read_slices(adata, library_key, spatial_key=spatial_key, incomplete=True)
     names = _chosen(found.names, slices)
     positions = found.positions[:, :2]
-    panels = _with_positions({name: found.rows(name) for name in names}, positions, found.spatial_key)
+    panels = _with_positions(
+        {name: found.rows(name) for name in names}, positions, found.spatial_key
+    )
     colors = find_colors(adata, color, library_key, gene_symbols)
     vectors = None if arrows is None else _vectors(adata, arrows)
     # slices may have pitches of their own
     diameters = np.empty(len(positions))
-    for rows, distance in zip(panels.values(), pitches([positions[r] for r in panels.values()]), strict=True):
+    for rows, distance in zip(
+        panels.values(), pitches([positions[r] for r in panels.values()]), strict=True
+    ):
         diameters[rows] = 0.9 * size * distance
     if overlay and len(panels) > 1:
         diameters *= OVERLAID
@@ -159,7 +174,9 @@ def slices(
         alpha = 1.0 if arrows is None and not overlay else 0.5
     drawn = None
     labels = axis_names(adata, found.spatial_key)
-    for i, (panel, (name, rows), window) in enumerate(zip(axes, panels.items(), edges, strict=True)):
+    for i, (panel, (name, rows), window) in enumerate(
+        zip(axes, panels.items(), edges, strict=True)
+    ):
         if len(rows):
             drawn = draw_spots(panel, positions, colors, rows, diameters=diameters, alpha=alpha)
         _dress(panel, window, name if library_key is not None else "")
@@ -167,7 +184,16 @@ def slices(
         panel.set_xlabel(labels[0] if ax is not None or i + n_columns >= len(panels) else "")
         panel.set_ylabel(labels[1] if ax is not None or i % n_columns == 0 else "")
     if vectors is not None:
-        _draw_vectors(axes, positions, vectors, list(panels.values()), kind, float(extent.max()), n_grid, n_max)
+        _draw_vectors(
+            axes,
+            positions,
+            vectors,
+            list(panels.values()),
+            kind,
+            float(extent.max()),
+            n_grid,
+            n_max,
+        )
     explain(figure, axes, drawn, colors, given=ax is not None)
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
@@ -185,7 +211,9 @@ def _chosen(available: list[str], slices: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _with_positions(panels: dict[str, np.ndarray], positions: np.ndarray, spatial_key: str) -> dict[str, np.ndarray]:
+def _with_positions(
+    panels: dict[str, np.ndarray], positions: np.ndarray, spatial_key: str
+) -> dict[str, np.ndarray]:
     """Spots of every panel that have a position."""
     known = np.isfinite(positions).all(axis=1)
     placed = {name: rows[known[rows]] for name, rows in panels.items()}
@@ -195,7 +223,12 @@ def _with_positions(panels: dict[str, np.ndarray], positions: np.ndarray, spatia
             f"`spatial_key` {spatial_key!r} is NaN or infinite in all {n_all} spots to draw: name other coordinates or slices."
         )
     if n_placed < n_all:
-        logger.info("%d of %d spots have no position in %r and are left out.", n_all - n_placed, n_all, spatial_key)
+        logger.info(
+            "%d of %d spots have no position in %r and are left out.",
+            n_all - n_placed,
+            n_all,
+            spatial_key,
+        )
     return placed
 
 
@@ -217,7 +250,9 @@ def _vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:
     return vectors
 
 
-def _panel_size(extent: np.ndarray, n_columns: int, n_rows: int, *, explained: bool) -> tuple[float, float]:
+def _panel_size(
+    extent: np.ndarray, n_columns: int, n_rows: int, *, explained: bool
+) -> tuple[float, float]:
     """Width and height of panels that fit the window, relative to the figure of the user."""
     import matplotlib.pyplot as plt
 
@@ -270,7 +305,16 @@ def _draw_vectors(
                 room = min(1.0, max(ax.get_window_extent().size) / ax.figure.dpi / DENSE)
                 density = max(DENSITY * room * max(np.ptp(x), np.ptp(y)) / extent, 0.1)
                 heads = 0.9 * room**0.5
-                ax.streamplot(x, y, u, v, density=density, color=INK, linewidth=width * room**0.5, arrowsize=heads)
+                ax.streamplot(
+                    x,
+                    y,
+                    u,
+                    v,
+                    density=density,
+                    color=INK,
+                    linewidth=width * room**0.5,
+                    arrowsize=heads,
+                )
                 continue
             xx, yy = np.meshgrid(x, y)
             seen = np.isfinite(u)

@@ -123,21 +123,31 @@ def _named(adata: AnnData | MuData, name: str, gene_symbols: str | None) -> Any:
     names = [known for known in gene_names(owner, gene_symbols) if known is not None]
     if gene not in names:
         columns = [*adata.obs.columns, *names]
-        raise KeyError(f"`color` is {name!r}, which is neither a column of obs nor a gene. {suggest(name, columns)}")
+        raise KeyError(
+            f"`color` is {name!r}, which is neither a column of obs nor a gene. {suggest(name, columns)}"
+        )
     at = gene_columns(owner, gene, argument="color", gene_symbols=gene_symbols)
-    return pd.Series(dense(expression(owner, None, at))[:, 0], index=owner.obs_names).reindex(adata.obs_names)
+    return pd.Series(dense(expression(owner, None, at))[:, 0], index=owner.obs_names).reindex(
+        adata.obs_names
+    )
 
 
 def _has_gene(adata: AnnData, gene: str, gene_symbols: str | None) -> bool:
     # modalities may have other columns
-    return (gene_symbols is None or gene_symbols in adata.var) and gene in gene_names(adata, gene_symbols)
+    return (gene_symbols is None or gene_symbols in adata.var) and gene in gene_names(
+        adata, gene_symbols
+    )
 
 
 def _given(adata: AnnData | MuData, values: Any) -> Any:
     if not hasattr(values, "__len__") or np.ndim(values) == 0:
-        raise TypeError(f"`color` is a {type(values).__name__}: pass the name of a column or gene, or an array.")
+        raise TypeError(
+            f"`color` is a {type(values).__name__}: pass the name of a column or gene, or an array."
+        )
     if np.ndim(values) != 1 or len(values) != adata.n_obs:
-        raise ValueError(f"`color` has shape {np.shape(values)}: pass one value for each of the {adata.n_obs} spots.")
+        raise ValueError(
+            f"`color` has shape {np.shape(values)}: pass one value for each of the {adata.n_obs} spots."
+        )
     return np.asarray(values)
 
 
@@ -146,7 +156,9 @@ def _numbers(title: str, values: np.ndarray) -> Colors:
     values = drawable(values)
     there = values[np.isfinite(values)]
     if len(there) == 0:
-        raise ValueError(f"`color` {title!r} is NaN or infinite in all spots: name another column or gene.")
+        raise ValueError(
+            f"`color` {title!r} is NaN or infinite in all spots: name another column or gene."
+        )
     if there.min() < 0 < there.max():
         high = float(np.quantile(np.abs(there), 0.98)) or 1.0
         low, name = -high, "coolwarm"
@@ -154,9 +166,16 @@ def _numbers(title: str, values: np.ndarray) -> Colors:
         low, high, name = float(there.min()), float(np.quantile(there, 0.99)), TIME_MAP
     # a gene that few spots express
     high = high if high > low else float(there.max())
-    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    beyond = {
+        (False, False): "neither",
+        (True, False): "min",
+        (False, True): "max",
+        (True, True): "both",
+    }
     style = {"cmap": name, "clim": (low, high)}
-    return Colors(title, values, {}, style, beyond[bool(there.min() < low), bool(there.max() > high)])
+    return Colors(
+        title, values, {}, style, beyond[bool(there.min() < low), bool(there.max() > high)]
+    )
 
 
 def pitches(parts: Sequence[np.ndarray]) -> list[float]:
@@ -190,7 +209,13 @@ def windows(parts: Sequence[np.ndarray], margin: float) -> np.ndarray:
 
 
 def draw_spots(
-    ax: Axes, positions: np.ndarray, colors: Colors, rows: np.ndarray, *, diameters: np.ndarray, alpha: float
+    ax: Axes,
+    positions: np.ndarray,
+    colors: Colors,
+    rows: np.ndarray,
+    *,
+    diameters: np.ndarray,
+    alpha: float,
 ) -> Any:
     """Draw spots as circles whose diameters (n,) have the unit of the coordinates; those without a number are grey."""
     from matplotlib.collections import EllipseCollection
@@ -203,7 +228,13 @@ def draw_spots(
     def add(chosen: np.ndarray, **options: Any) -> Any:
         size = diameters[chosen]
         circles = EllipseCollection(
-            size, size, np.zeros(len(chosen)), units="xy", offsets=positions[chosen], linewidths=0, **options
+            size,
+            size,
+            np.zeros(len(chosen)),
+            units="xy",
+            offsets=positions[chosen],
+            linewidths=0,
+            **options,
         )
         return ax.add_collection(circles)
 
@@ -215,14 +246,23 @@ def draw_spots(
     return add(rows, facecolors=values, alpha=alpha, **options)
 
 
-def explain(figure: Figure, axes: Sequence[Axes], drawn: Any, colors: Colors, *, given: bool) -> None:
+def explain(
+    figure: Figure, axes: Sequence[Axes], drawn: Any, colors: Colors, *, given: bool
+) -> None:
     """Add the colour bar or the legend of all panels."""
     if colors.numeric:
         shrink = 0.8 if len(axes) <= 4 else 0.4
-        bar = figure.colorbar(drawn, ax=list(axes), label=colors.title, extend=colors.beyond, shrink=shrink, aspect=25)
+        bar = figure.colorbar(
+            drawn, ax=list(axes), label=colors.title, extend=colors.beyond, shrink=shrink, aspect=25
+        )
         if bar.solids is not None:
             bar.solids.set_alpha(1)
     elif colors.table:
         # rows that the figure has room for
         n_rows = max(2, int(figure.bbox.height / figure.dpi / LEGEND_ROW) - 1)
-        draw_legend(axes[-1] if given or len(axes) == 1 else figure, colors.title, colors.table, n_rows=n_rows)
+        draw_legend(
+            axes[-1] if given or len(axes) == 1 else figure,
+            colors.title,
+            colors.table,
+            n_rows=n_rows,
+        )

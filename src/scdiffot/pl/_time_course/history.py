@@ -95,7 +95,11 @@ def _draw_distances(ax: Axes, record: dict, labels: list[str], time_key: str) ->
     ax.bar(x, np.asarray(record["w1"])[1:], width=0.6, color="C0", label="roll-out")
     for k, floor in zip(x, np.asarray(record["w1_floor"])[1:], strict=True):
         ax.plot(
-            [k - 0.4, k + 0.4], [floor, floor], color=foreground(), lw=2, label="sampling noise" if k == 0 else None
+            [k - 0.4, k + 0.4],
+            [floor, floor],
+            color=foreground(),
+            lw=2,
+            label="sampling noise" if k == 0 else None,
         )
     ax.set_xticks(x, labels[1:])
     ax.set_xlabel(time_key)

@@ -104,7 +104,9 @@ def landscape(
     check_count("n_max", n_max, 1)
     found = read_table(adata, key, LANDSCAPE, source="tl.landscape(adata)")
     if quantity not in found:
-        raise KeyError(f"`quantity` is {quantity!r}, which a fit without growth does not have: draw the 'potential'.")
+        raise KeyError(
+            f"`quantity` is {quantity!r}, which a fit without growth does not have: draw the 'potential'."
+        )
     plane = find_plane(adata, str(found["basis"]), key=key)
     check_fingerprint(
         adata,
@@ -123,16 +125,26 @@ def landscape(
     size = {"n_columns": 4} if flat else {"n_columns": 2 if len(chosen) <= 4 else 3, "height": 1.2}
     figure, axes = make_axes(ax, len(chosen), projection=None if flat else "3d", **size)
     if len(axes) != len(chosen):
-        raise ValueError(f"`ax` has {len(axes)} axes: pass {len(chosen)}, one for every time, or choose `times`.")
-    heights, scale, cmap, label = _scale(np.asarray(found[quantity], dtype=np.float64)[chosen], quantity)
-    colors = class_colors(adata, str(found["cell_key"]), found["basins"]["type"].unique()) if "basins" in found else {}
+        raise ValueError(
+            f"`ax` has {len(axes)} axes: pass {len(chosen)}, one for every time, or choose `times`."
+        )
+    heights, scale, cmap, label = _scale(
+        np.asarray(found[quantity], dtype=np.float64)[chosen], quantity
+    )
+    colors = (
+        class_colors(adata, str(found["cell_key"]), found["basins"]["type"].unique())
+        if "basins" in found
+        else {}
+    )
     # what is higher is not drawn
     rim = float(np.nanmin(found["potential"][chosen])) + DEPTH
     since = -np.inf
     for ax_, k, height in zip(axes, chosen, heights, strict=True):
         time = float(found["times"][k])
         lines = None if paths is None else _lines(plane, paths, since, time, n_max)
-        relief = Relief(found["x"], found["y"], height, scale, cmap, lines, _marks(found, time, rim, colors))
+        relief = Relief(
+            found["x"], found["y"], height, scale, cmap, lines, _marks(found, time, rim, colors)
+        )
         (draw_contours if flat else draw_surface)(ax_, relief)
         # paths may leave the grid
         if flat:
@@ -152,7 +164,12 @@ def landscape(
         pad=0.02 if flat else 0.08,
     )
     if colors:
-        draw_legend(figure if ax is None else axes[-1], str(found["cell_key"]), colors, n_rows=10 if flat else 16)
+        draw_legend(
+            figure if ax is None else axes[-1],
+            str(found["cell_key"]),
+            colors,
+            n_rows=10 if flat else 16,
+        )
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
@@ -182,7 +199,9 @@ def _scale(values: np.ndarray, quantity: str) -> tuple[np.ndarray, tuple[float, 
     return values.clip(-limit, limit), (-limit, limit), "coolwarm", r"$\lambda = \alpha\, g$"
 
 
-def _lines(plane: Plane, paths: Trajectories, since: float, time: float, n_max: int) -> np.ndarray | None:
+def _lines(
+    plane: Plane, paths: Trajectories, since: float, time: float, n_max: int
+) -> np.ndarray | None:
     """Paths (n_times, n, 2) between two times; None if they have not started."""
     order = np.argsort(paths.times)
     # saved times carry the rounding of the solver's unit of time
@@ -192,10 +211,14 @@ def _lines(plane: Plane, paths: Trajectories, since: float, time: float, n_max: 
         return None
     states = paths.states[order][:, thinned(paths.states.shape[1], n_max)]
     n_times, n, d = states.shape
-    return plane.place(states.reshape(-1, d), np.repeat(paths.times[order], n)).reshape(n_times, n, 2)
+    return plane.place(states.reshape(-1, d), np.repeat(paths.times[order], n)).reshape(
+        n_times, n, 2
+    )
 
 
-def _marks(found: Any, time: float, rim: float, colors: dict[str, Any]) -> tuple[np.ndarray, list[Any]]:
+def _marks(
+    found: Any, time: float, rim: float, colors: dict[str, Any]
+) -> tuple[np.ndarray, list[Any]]:
     """Deepest points (m, 2) of the types at a time, below a height, and their colours."""
     if "basins" not in found:
         return np.empty((0, 2)), []

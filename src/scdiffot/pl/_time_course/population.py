@@ -114,31 +114,52 @@ def population(
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
-def _clouds(plane: Plane, paths: Trajectories, time: float, n_max: int) -> tuple[np.ndarray, np.ndarray]:
+def _clouds(
+    plane: Plane, paths: Trajectories, time: float, n_max: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Observed cells, and particles drawn by weight, on the plane."""
     cells = plane.times.cells(time)
     cells = cells[thinned(len(cells), n_max)]
     states, weights = paths.at(time)
     n = min(n_max, len(states))
     # systematic draws: every particle as often as its weight says, up to rounding
-    drawn = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(0, len(states) - 1)
+    drawn = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(
+        0, len(states) - 1
+    )
     return plane.points[cells], plane.place(states[drawn], np.full(n, time))
 
 
-def _draw_snapshot(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool) -> None:
+def _draw_snapshot(
+    ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool
+) -> None:
     seen, simulated = _clouds(plane, paths, time, n_max)
     ax.set_title(f"{plane.times.column} {plane.times.label(time)}")
     if plane.over_time:
         bins = np.histogram_bin_edges(np.r_[seen[:, 1], simulated[:, 1]], bins=40).tolist()
         ax.hist(seen[:, 1], bins, density=True, color=GREY, label="observed")
-        ax.hist(simulated[:, 1], bins, density=True, histtype="step", color=SIMULATED, lw=2, label="simulated")
+        ax.hist(
+            simulated[:, 1],
+            bins,
+            density=True,
+            histtype="step",
+            color=SIMULATED,
+            lw=2,
+            label="simulated",
+        )
         ax.set_xlabel(plane.labels[1])
         ax.set_ylabel("density")
     else:
         size = point_size(max(len(seen), len(simulated)), ax)
         options: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
         ax.scatter(seen[:, 0], seen[:, 1], c=GREY, label="observed", **options)
-        ax.scatter(simulated[:, 0], simulated[:, 1], color=SIMULATED, alpha=0.6, label="simulated", **options)
+        ax.scatter(
+            simulated[:, 0],
+            simulated[:, 1],
+            color=SIMULATED,
+            alpha=0.6,
+            label="simulated",
+            **options,
+        )
         ax.set_xlabel(plane.labels[0])
         ax.set_ylabel(plane.labels[1])
     if first:
@@ -146,7 +167,9 @@ def _draw_snapshot(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_m
         ax.legend(frameon=False, loc="best", **scale)
 
 
-def _draw_overlay(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool) -> None:
+def _draw_overlay(
+    ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool
+) -> None:
     seen, simulated = _clouds(plane, paths, time, n_max)
     size = point_size(3 * max(len(seen), len(simulated)), ax)
     options: dict[str, Any] = {"rasterized": True, "color": _color(plane, time)}
@@ -164,13 +187,26 @@ def _draw_overlay(ax: Axes, plane: Plane, paths: Trajectories, time: float, n_ma
         zorder=3,
         **options,
     )
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), title="simulated (observed: pale)")
+    ax.legend(
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        title="simulated (observed: pale)",
+    )
 
 
-def _draw_mass(ax: Axes, plane: Plane, paths: Trajectories, times: np.ndarray, masses: np.ndarray) -> None:
+def _draw_mass(
+    ax: Axes, plane: Plane, paths: Trajectories, times: np.ndarray, masses: np.ndarray
+) -> None:
     order = np.argsort(paths.times)
     start = np.exp(np.interp(paths.times[0], times, np.log(masses)))
-    ax.plot(paths.times[order], start * paths.weights.mean(axis=1)[order], color=SIMULATED, lw=2, label="simulated")
+    ax.plot(
+        paths.times[order],
+        start * paths.weights.mean(axis=1)[order],
+        color=SIMULATED,
+        lw=2,
+        label="simulated",
+    )
     ax.plot(times, masses, ls="", marker="o", color=foreground(), label="observed")
     ax.set_xlabel(plane.times.column)
     ax.set_ylabel("mass, relative to the first snapshot")
@@ -188,4 +224,7 @@ def _color(plane: Plane, time: float) -> tuple[float, ...]:
 def _limits(plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
     low, high = plane.points.min(axis=0), plane.points.max(axis=0)
     margin = 0.05 * (high - low).max()
-    return (float(low[0] - margin), float(high[0] + margin)), (float(low[1] - margin), float(high[1] + margin))
+    return (float(low[0] - margin), float(high[0] + margin)), (
+        float(low[1] - margin),
+        float(high[1] + margin),
+    )

@@ -77,7 +77,11 @@ def validation(
         ax_.plot(x + shift, table[column], ls="", marker=marker, ms=8, color=color, label=label)
     for k, floor in zip(x, table["w1_floor"], strict=True):
         ax_.plot(
-            [k - 0.35, k + 0.35], [floor, floor], color=foreground(), lw=2, label="sampling noise" if k == 0 else None
+            [k - 0.35, k + 0.35],
+            [floor, floor],
+            color=foreground(),
+            lw=2,
+            label="sampling noise" if k == 0 else None,
         )
     ax_.set_xticks(x, table.index.astype(str))
     ax_.set_xlim(-0.6, len(table) - 0.4)

@@ -93,7 +93,11 @@ def velocity(
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     vectors = _vectors(adata, plane, key)
-    cells = np.arange(len(vectors)) if time is None else plane.times.cells(plane.times.find(time, "time"))
+    cells = (
+        np.arange(len(vectors))
+        if time is None
+        else plane.times.cells(plane.times.find(time, "time"))
+    )
     cells = cells[np.isfinite(vectors[cells]).all(axis=1)]
     if len(cells) == 0:
         raise ValueError(
@@ -115,8 +119,12 @@ def velocity(
             _draw_arrows(axes[0], plane, np.c_[xx[there], yy[there]], np.c_[u[there], v[there]])
         else:
             speed = np.hypot(u, v)
-            width = 0.5 + 1.4 * np.nan_to_num(np.sqrt(speed / (np.nanquantile(speed, 0.95) or 1.0))).clip(0, 1)
-            axes[0].streamplot(x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1)
+            width = 0.5 + 1.4 * np.nan_to_num(
+                np.sqrt(speed / (np.nanquantile(speed, 0.95) or 1.0))
+            ).clip(0, 1)
+            axes[0].streamplot(
+                x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1
+            )
     return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
 
 
@@ -164,7 +172,9 @@ def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray
     ax.quiverkey(arrows, 0.93, 1.04, shown, label, labelpos="W", coordinates="axes")
 
 
-def _draw_over_time(ax: Axes, plane: Plane, vectors: np.ndarray, cells: np.ndarray, n_max: int) -> None:
+def _draw_over_time(
+    ax: Axes, plane: Plane, vectors: np.ndarray, cells: np.ndarray, n_max: int
+) -> None:
     chosen = cells[thinned(len(cells), n_max)]
     intervals = np.diff(plane.times.points)
     step = float(intervals.min()) / 4 if len(intervals) else 0.25

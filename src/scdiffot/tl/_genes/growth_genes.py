@@ -132,7 +132,9 @@ def growth_genes(
             "tl.fit(..., form='separate') or autonomous=True learns growth by itself."
         )
     tables = []
-    with cell_bar("growth genes", sum(len(group.cells) for group in grouped.groups), show=show_progress) as progress:
+    with cell_bar(
+        "growth genes", sum(len(group.cells) for group in grouped.groups), show=show_progress
+    ) as progress:
         for group in grouped.groups:
             found = growth_regulation(
                 grouped.model,

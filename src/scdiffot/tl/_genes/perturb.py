@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._analysis.perturbation_run import Experiment
+from scdiffot._analysis.perturbation_run import PerturbationRun
 from scdiffot._data.read.checks import check_count, writable
 from scdiffot._data.write.perturbation import entry_name, write_perturbation
 from scdiffot._utils.keys import ALL, DEFAULT, Keys
@@ -148,7 +148,7 @@ def perturb(
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
-    experiment = Experiment.read(
+    experiment = PerturbationRun.read(
         adata,
         cell_key,
         source,
@@ -174,12 +174,18 @@ def perturb(
     intervention = targets.intervention()
     with cell_bar(f"perturbation {name}", len(experiment.cells), show=show_progress) as progress:
         found = experiment.compare(
-            [intervention], by_cell=True, n_trajectories=n_trajectories, rng=generator, progress=progress
+            [intervention],
+            by_cell=True,
+            n_trajectories=n_trajectories,
+            rng=generator,
+            progress=progress,
         )
     codes = setting.codes[experiment.cells]
     types = setting.class_codes(experiment.cells)
     codes = np.where(codes < 0, len(setting.names), codes)
-    results = _by_source(found, [*(np.flatnonzero(codes == c) for c in types), np.arange(len(codes))])
+    results = _by_source(
+        found, [*(np.flatnonzero(codes == c) for c in types), np.arange(len(codes))]
+    )
     cells = found.compare()
     outside = experiment.outside_start(intervention)
     ends = (float(results["control"][-1, -1]), float(results["perturbed"][-1, -1]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._analysis.perturbation_run import Experiment
+from scdiffot._analysis.perturbation_run import PerturbationRun
 from scdiffot._data.read.checks import check_count, some, suggest, writable
 from scdiffot._data.read.gene_names import listed_genes
 from scdiffot._data.write.perturbation import write_screen
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot._analysis.gene_edits import Targets
+    from scdiffot._analysis.gene_edits import GeneEdits
 
 # More combinations than anybody waits for.
 MAX_COMBINATIONS = 50_000
@@ -152,7 +152,7 @@ def perturb_screen(
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_first = check_count("n_first", n_first, 2)
     n_refined = check_count("n_refined", n_refined, 1)
-    experiment = Experiment.read(
+    experiment = PerturbationRun.read(
         adata,
         cell_key,
         source,
@@ -168,14 +168,18 @@ def perturb_screen(
         key=key,
     )
     if fate is not None and fate not in experiment.fates:
-        raise KeyError(f"`fate` is {fate!r}, which no cell has at the end. {suggest(fate, experiment.fates)}")
+        raise KeyError(
+            f"`fate` is {fate!r}, which no cell has at the end. {suggest(fate, experiment.fates)}"
+        )
     pairs = bool(pairs) if isinstance(pairs, np.bool_) else pairs
     targets, chosen = _combinations(experiment, genes, pairs, kind, factor)
     interventions = [targets.intervention(list(rows)) for rows in chosen]
     at = None if fate is None else experiment.fates.index(fate)
     n_second = n_refined if len(chosen) > n_refined else 0
     table: dict[str, np.ndarray] = {}
-    with cell_bar("perturbations", (len(chosen) + n_second) * len(experiment.cells), show=show_progress) as progress:
+    with cell_bar(
+        "perturbations", (len(chosen) + n_second) * len(experiment.cells), show=show_progress
+    ) as progress:
 
         def follow(rows: np.ndarray, n_paths: int, n_steps: int) -> None:
             found = experiment.compare(
@@ -191,12 +195,18 @@ def perturb_screen(
 
         if n_second:
             follow(np.arange(len(chosen)), n_first, -(-experiment.n_steps // 2))
-            follow(np.argsort(-np.abs(table["effect"]), kind="stable")[:n_second], n_trajectories, experiment.n_steps)
+            follow(
+                np.argsort(-np.abs(table["effect"]), kind="stable")[:n_second],
+                n_trajectories,
+                experiment.n_steps,
+            )
         else:
             follow(np.arange(len(chosen)), n_trajectories, experiment.n_steps)
     order = np.lexsort([-np.abs(table["effect"]), -table["n_trajectories"]])
     names = np.array([[targets.names[i] for i in (*rows, *rows)[:2]] for rows in chosen])
-    partner = np.array(["" if len(rows) == 1 else pair[1] for rows, pair in zip(chosen, names, strict=True)])
+    partner = np.array(
+        ["" if len(rows) == 1 else pair[1] for rows, pair in zip(chosen, names, strict=True)]
+    )
     experiment.warn_untyped(table["control"][0])
     outside = np.array([experiment.outside_start(intervention) for intervention in interventions])
     write_screen(
@@ -230,29 +240,43 @@ def _listed_pairs(pairs: Any) -> list[tuple[str, ...]]:
     if isinstance(pairs, bool):
         return []
     if isinstance(pairs, str) or not hasattr(pairs, "__iter__"):
-        raise TypeError(f"`pairs` is a {type(pairs).__name__}: pass True, False, or pairs of names of genes.")
+        raise TypeError(
+            f"`pairs` is a {type(pairs).__name__}: pass True, False, or pairs of names of genes."
+        )
     listed = list(pairs)
     wrong = [pair for pair in listed if isinstance(pair, str) or not hasattr(pair, "__iter__")]
     if wrong:
-        raise TypeError(f"`pairs` holds {some(wrong)}: pass True, False, or pairs of names of genes.")
+        raise TypeError(
+            f"`pairs` holds {some(wrong)}: pass True, False, or pairs of names of genes."
+        )
     return [tuple(pair) for pair in listed]
 
 
 def _combinations(
-    experiment: Experiment, genes: Iterable[str] | None, pairs: Any, kind: str, factor: float | None
-) -> tuple[Targets, list[tuple[int, ...]]]:
+    experiment: PerturbationRun,
+    genes: Iterable[str] | None,
+    pairs: Any,
+    kind: str,
+    factor: float | None,
+) -> tuple[GeneEdits, list[tuple[int, ...]]]:
     """All genes that take part, and which of them are changed together."""
     expression = experiment.expression
     listed = _listed_pairs(pairs)
     wrong = [pair for pair in listed if len(pair) != 2 or pair[0] == pair[1]]
     if wrong:
-        raise ValueError(f"`pairs` holds {some(wrong)}: pass True, or pairs of two different genes.")
+        raise ValueError(
+            f"`pairs` holds {some(wrong)}: pass True, or pairs of two different genes."
+        )
     if isinstance(genes, str):
-        raise TypeError("`genes` is a single name: pass a list of names, or use tl.perturb for one gene.")
+        raise TypeError(
+            "`genes` is a single name: pass a list of names, or use tl.perturb for one gene."
+        )
     if genes is None:
         varying = expression.space.named(np.flatnonzero(~expression.constant))
         single = [str(name) for name in expression.space.names[varying]]
-        logger.info("The screen leaves out %d genes that do not vary.", int(expression.constant.sum()))
+        logger.info(
+            "The screen leaves out %d genes that do not vary.", int(expression.constant.sum())
+        )
     else:
         single = listed_genes(genes)
     n_pairs = len(single) * (len(single) - 1) // 2 if pairs is True else len(listed)
@@ -267,7 +291,11 @@ def _combinations(
         [*single, *(n for n in dict.fromkeys(partners) if n not in set(single))], kind, factor
     )
     rows = {name: i for i, name in enumerate(targets.names)}
-    together = list(combinations(range(len(single)), 2)) if pairs is True else [(rows[a], rows[b]) for a, b in listed]
+    together = (
+        list(combinations(range(len(single)), 2))
+        if pairs is True
+        else [(rows[a], rows[b]) for a, b in listed]
+    )
     return targets, [*((i,) for i in range(len(single))), *together]
 
 
@@ -277,7 +305,10 @@ def _columns(found: Comparison, at: int | None, n_paths: int) -> dict[str, np.nd
     if at is None:
         signs = np.sign(shift)
         effect = np.abs(shift).sum(axis=1) / 2
-        effect_se = np.sqrt(np.maximum(np.einsum("ck,ckl,cl->c", signs, found.covariance[:, 0], signs), 0)) / 2
+        effect_se = (
+            np.sqrt(np.maximum(np.einsum("ck,ckl,cl->c", signs, found.covariance[:, 0], signs), 0))
+            / 2
+        )
         p = found.p_any()[:, 0]
     else:
         effect, effect_se = shift[:, at], se[:, at]

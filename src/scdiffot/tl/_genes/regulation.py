@@ -161,9 +161,13 @@ def regulation(
         )
     if decay == "auto":
         cells = np.unique(np.concatenate([group.cells for group in groups]))
-        decay = fastest_relaxation(grouped.model, grouped.states[cells], grouped.times.values[cells])
+        decay = fastest_relaxation(
+            grouped.model, grouped.states[cells], grouped.times.values[cells]
+        )
     mean, sd, stable = np.empty((3, len(groups), n_genes, n_genes), np.float32)
-    with cell_bar("regulation", sum(len(group.cells) for group in groups), show=show_progress) as progress:
+    with cell_bar(
+        "regulation", sum(len(group.cells) for group in groups), show=show_progress
+    ) as progress:
         for k, group in enumerate(groups):
             found = core_regulation(
                 grouped.model,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._analysis.nearest import Nearest
-from scdiffot._analysis.sta_inputs import Setting
+from scdiffot._analysis.sta_inputs import StaInputs
 from scdiffot._data.read.checks import check_count, check_flag, some, writable
 from scdiffot._data.write.fate_tables import write_ancestry
 from scdiffot._utils.keys import DEFAULT, Keys
@@ -118,7 +118,7 @@ def sta_backward(
     """
     keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
-    setting = Setting.read(adata, cell_key, key)
+    setting = StaInputs.read(adata, cell_key, key)
     n_trajectories = check_count("n_trajectories", n_trajectories, 1)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
@@ -128,13 +128,17 @@ def sta_backward(
     cells = setting.find_cells(adata, source, model.times[-1])
     starts = setting.times_of(cells)
     if len(starts) > 1:
-        raise ValueError(f"`source` has cells of the times {some(starts.tolist())}: choose cells of one.")
+        raise ValueError(
+            f"`source` has cells of the times {some(starts.tolist())}: choose cells of one."
+        )
     if starts[0] <= target:
         raise ValueError(
             f"`target_time` is {number_text(target)}, but the cells of `source` are of time {number_text(starts[0])}: choose later cells, or an earlier target."
         )
     if not (codes[cells] >= 0).any():
-        raise ValueError(f"`source` selects cells that have no type in obs[{cell_key!r}]: choose others.")
+        raise ValueError(
+            f"`source` selects cells that have no type in obs[{cell_key!r}]: choose others."
+        )
     earlier = setting.typed_cells(target, "target_time")
     generator = as_generator(rng)
     source_codes = np.where(codes[earlier] < 0, len(setting.names), codes[earlier])
@@ -165,19 +169,29 @@ def sta_backward(
     outside /= totals
     if weighted:
         # mass of a source cell; between snapshots of the fit masses change exponentially
-        of_cell = np.exp(np.interp(starts[0], model.times, np.log(model.masses))) / len(setting.times.cells(starts[0]))
+        of_cell = np.exp(np.interp(starts[0], model.times, np.log(model.masses))) / len(
+            setting.times.cells(starts[0])
+        )
         totals *= of_cell / n_trajectories
     else:
         totals = np.ones(len(types))
     far = float(np.average(outside, weights=counts))
     if far > MANY_OUTSIDE:
-        logger.warning("%.0f %% of the ancestors are far from every cell of time %s.", 100 * far, number_text(target))
+        logger.warning(
+            "%.0f %% of the ancestors are far from every cell of time %s.",
+            100 * far,
+            number_text(target),
+        )
     # around a cell of a rare type, more neighbours than the type has cells would be of others
-    n_averaged = np.minimum(max(min(n_neighbors, len(earlier) // 10), 1), np.bincount(source_codes)[source_codes])
+    n_averaged = np.minimum(
+        max(min(n_neighbors, len(earlier) // 10), 1), np.bincount(source_codes)[source_codes]
+    )
     density = nearest.smoothing(setting.states[earlier], n_averaged) @ (mass * nearest.sampling).T
     density *= totals / density.sum(axis=0)
     source_types = np.unique(source_codes)
-    composition = np.stack([density[source_codes == code].sum(axis=0) for code in source_types], axis=1)
+    composition = np.stack(
+        [density[source_codes == code].sum(axis=0) for code in source_types], axis=1
+    )
     if source_types[-1] == len(setting.names):
         setting.warn_untyped(target, float(composition[:, -1].sum() / totals.sum()), "ancestors")
     names = setting.classes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
-from scdiffot._analysis.sta_inputs import Setting
+from scdiffot._analysis.sta_inputs import StaInputs
 from scdiffot._data.read.checks import check_count, check_flag, check_share, writable
 from scdiffot._data.write.fate_tables import write_fate
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, Keys
@@ -15,7 +15,7 @@ from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.lineage.fate import N_STEPS, Descent, descend
+from scdiffot.core.lineage.fate import N_STEPS, FateEstimate, descend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,7 +152,7 @@ def sta_forward(
     """
     keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
-    setting = Setting.read(adata, cell_key, key)
+    setting = StaInputs.read(adata, cell_key, key)
     check_estimator(classifier)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
@@ -170,7 +170,7 @@ def sta_forward(
         )
     setting.typed_cells(target, "target_time")
     generator = as_generator(rng)
-    course = _Course(setting, starts[0], target, classifier, n_neighbors, generator)
+    course = _FateRun(setting, starts[0], target, classifier, n_neighbors, generator)
     with cell_bar("fates", len(cells), show=show_progress) as progress:
         options = {
             "n_trajectories": n_trajectories,
@@ -183,11 +183,16 @@ def sta_forward(
         }
         for t in starts:
             course.descend(
-                cells[setting.times.values[cells] == t], t, options, flow=source is not None or t == starts[0]
+                cells[setting.times.values[cells] == t],
+                t,
+                options,
+                flow=source is not None or t == starts[0],
             )
     _warn_ends(course)
     course.classifier.log_accuracy(setting.names)
-    tables = {keys.fate: "fate", keys.fate_se: "fate_se"} | ({keys.fate_path: "path"} if path else {})
+    tables = {keys.fate: "fate", keys.fate_se: "fate_se"} | (
+        {keys.fate_path: "path"} if path else {}
+    )
     numbers = {
         keys.n_descendants: "n_descendants",
         keys.n_descendants_se: "n_descendants_se",
@@ -214,7 +219,7 @@ def sta_forward(
     return adata if copy else None
 
 
-def _warn_ends(course: _Course) -> None:
+def _warn_ends(course: _FateRun) -> None:
     """Warn where descendants end among cells without a type, or far from all."""
     shares = np.average(course.join("fate"), axis=0, weights=course.join("n_descendants"))
     course.setting.warn_single_cells(course.setting.times.cells(course.target), course.classifier)
@@ -228,12 +233,12 @@ def _warn_ends(course: _Course) -> None:
         )
 
 
-class _Course:
+class _FateRun:
     """Times at which types are told, what was followed, and the mass that flows between the classes."""
 
     def __init__(
         self,
-        setting: Setting,
+        setting: StaInputs,
         start: float,
         target: float,
         classifier: Any,
@@ -244,14 +249,17 @@ class _Course:
         codes, points = setting.codes, setting.times.points
         low, high = setting.model.times[[0, -1]]
         points = points[(points >= max(start, low)) & (points <= min(target, high))]
-        self.times = np.array([t for t in points if t == start or (codes[setting.times.cells(t)] >= 0).any()])
+        self.times = np.array(
+            [t for t in points if t == start or (codes[setting.times.cells(t)] >= 0).any()]
+        )
         self.stages = [
-            (float(t), setting.classifier(setting.times.cells(t), classifier, n_neighbors, rng)) for t in self.times[1:]
+            (float(t), setting.classifier(setting.times.cells(t), classifier, n_neighbors, rng))
+            for t in self.times[1:]
         ]
         self.classifier = self.stages[-1][1]
         n_classes = len(setting.classes)
         self.columns = np.append(setting.class_codes(setting.times.cells(target)), n_classes - 1)
-        self._parts: list[tuple[np.ndarray, Descent]] = []
+        self._parts: list[tuple[np.ndarray, FateEstimate]] = []
         self._masses = np.zeros((len(self.times), n_classes))
         self._flows = np.zeros((len(self.stages), n_classes, n_classes))
         self._n_flowing = 0
@@ -271,7 +279,14 @@ class _Course:
         stages = [stage for stage in self.stages if stage[0] > t]
         codes = self.setting.codes[cells]
         classes = np.where(codes < 0, len(self.setting.names), codes)
-        found = descend(self.setting.model, self.setting.states[cells], t, stages=stages, classes=classes, **options)
+        found = descend(
+            self.setting.model,
+            self.setting.states[cells],
+            t,
+            stages=stages,
+            classes=classes,
+            **options,
+        )
         self._parts.append((cells, found))
         if flow:
             self._n_flowing += len(cells)

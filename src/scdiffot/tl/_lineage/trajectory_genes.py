@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
-from scdiffot._analysis.sta_inputs import Setting
+from scdiffot._analysis.sta_inputs import StaInputs
 from scdiffot._data.read.checks import check_count, writable
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, UNKNOWN, Keys
@@ -16,7 +16,7 @@ from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.genes.trends import Trends, follow, trends
+from scdiffot.core.genes.trends import GeneTrends, follow, trends
 from scdiffot.core.lineage.fate import N_STEPS
 from scdiffot.core.scores.p_values import adjust_p_values
 
@@ -151,11 +151,16 @@ def trajectory_genes(
     """
     keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
-    setting = Setting.read(adata, cell_key, key)
+    setting = StaInputs.read(adata, cell_key, key)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     columns = space.named() if genes is None else space.find(genes)
     check_estimator(classifier)
-    counts = {"n_cells": n_cells, "n_trajectories": n_trajectories, "n_times": n_times, "n_neighbors": n_neighbors}
+    counts = {
+        "n_cells": n_cells,
+        "n_trajectories": n_trajectories,
+        "n_times": n_times,
+        "n_neighbors": n_neighbors,
+    }
     for name, value in counts.items():
         check_count(name, value, 2 if name in ("n_cells", "n_times") else 1)
     steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
@@ -175,7 +180,9 @@ def trajectory_genes(
             f"`target_time` is {number_text(target)}, but the source cells are of time {number_text(start)}: name a later one."
         )
     if len(cells) < 2:
-        raise ValueError("`source` selects one cell: trends are compared over several, select more.")
+        raise ValueError(
+            "`source` selects one cell: trends are compared over several, select more."
+        )
     generator = as_generator(rng)
     if len(cells) > n_cells:
         cells = np.sort(generator.choice(cells, n_cells, replace=False))
@@ -196,7 +203,11 @@ def trajectory_genes(
     told.log_accuracy(setting.names)
     kept, share = _reached(probability, paths.log_w, setting, target)
     found = trends(
-        paths, probability[:, :, kept], lambda z: space.decode(z)[:, columns], band=(low, high), rng=generator
+        paths,
+        probability[:, :, kept],
+        lambda z: space.decode(z)[:, columns],
+        band=(low, high),
+        rng=generator,
     )
     names, fates = space.names[columns].astype(str), np.array(setting.names)[kept]
     adata.uns[keys.uns][TRAJECTORY_GENES] = {
@@ -221,11 +232,15 @@ def trajectory_genes(
 
 
 def _check_band(band: Any) -> tuple[float, float]:
-    if not (isinstance(band, tuple | list) and len(band) == 2 and all(isinstance(b, Real) for b in band)):
+    if not (
+        isinstance(band, tuple | list) and len(band) == 2 and all(isinstance(b, Real) for b in band)
+    ):
         raise TypeError(f"`band` is {band!r}: pass two quantiles, such as (0.1, 0.9).")
     low, high = (float(b) for b in band)
     if not 0 <= low < high <= 1:
-        raise ValueError(f"`band` is {band!r}: pass two quantiles from 0 to 1 that increase, such as (0.1, 0.9).")
+        raise ValueError(
+            f"`band` is {band!r}: pass two quantiles from 0 to 1 that increase, such as (0.1, 0.9)."
+        )
     return low, high
 
 
@@ -236,7 +251,7 @@ def _fates(told: Classifier, ends: np.ndarray) -> np.ndarray:
 
 
 def _reached(
-    probability: np.ndarray, log_w: np.ndarray, setting: Setting, target: float
+    probability: np.ndarray, log_w: np.ndarray, setting: StaInputs, target: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the types that are reached, and shares of all types."""
     w = np.exp(log_w.astype(np.float64) - log_w.max())
@@ -267,7 +282,7 @@ def _reached(
     return kept, share
 
 
-def _ranking(found: Trends, genes: np.ndarray, fates: np.ndarray) -> pd.DataFrame:
+def _ranking(found: GeneTrends, genes: np.ndarray, fates: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     numbers = {name: getattr(found, name).ravel() for name in ("effect", "difference", "se")}

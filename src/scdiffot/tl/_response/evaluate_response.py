@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._data.read.checks import check_count, check_share, given_options, listed_names, some, writable
+from scdiffot._data.read.checks import (
+    check_count,
+    check_share,
+    given_options,
+    listed_names,
+    some,
+    writable,
+)
 from scdiffot._data.read.labels import cell_labels
-from scdiffot._data.responses.evaluation import class_folds, random_folds, read_truth, write_evaluation
+from scdiffot._data.responses.evaluation import (
+    class_folds,
+    random_folds,
+    read_truth,
+    write_evaluation,
+)
 from scdiffot._data.responses.groups import read_groups
 from scdiffot._data.write.decoders import gene_space
 from scdiffot._utils.keys import DEFAULT, Keys
@@ -155,8 +167,14 @@ def evaluate_response(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
-    >>> sdo.tl.evaluate_response(adata, "condition", "control", target="drug", n_steps=30, n_boot=20)
-    >>> table = adata.uns["scdiffot_response_evaluation"].query("metric == 'energy_distance'").set_index("method")
+    >>> sdo.tl.evaluate_response(
+    ...     adata, "condition", "control", target="drug", n_steps=30, n_boot=20
+    ... )
+    >>> table = (
+    ...     adata.uns["scdiffot_response_evaluation"]
+    ...     .query("metric == 'energy_distance'")
+    ...     .set_index("method")
+    ... )
     >>> bool(table.loc["flow", "value"] < table.loc["identity", "value"])
     True
     """
@@ -178,10 +196,15 @@ def evaluate_response(
     configs = {name: replace(config, method=name) for name in chosen}
     n_boot = check_count("n_boot", n_boot, 2)
     _check_split(
-        split, context, {"held_out": held_out, "held_out_key": held_out_key}, check_count("n_splits", n_splits, 1)
+        split,
+        context,
+        {"held_out": held_out, "held_out_key": held_out_key},
+        check_count("n_splits", n_splits, 1),
     )
     if check_share("test_size", test_size) == 1:
-        raise ValueError("`test_size` is 1, which leaves nothing to train on: pass a number below 1.")
+        raise ValueError(
+            "`test_size` is 1, which leaves nothing to train on: pass a number below 1."
+        )
     generator, where = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     cells = read_groups(
@@ -200,13 +223,17 @@ def evaluate_response(
         folds = random_folds(cells, n_splits, test_size, generator)
     else:
         column = str(context if split == "oos" else held_out_key)
-        codes, names = cell_labels(adata, column, argument="context" if split == "oos" else "held_out_key")
+        codes, names = cell_labels(
+            adata, column, argument="context" if split == "oos" else "held_out_key"
+        )
         folds = class_folds(cells, codes, names, held_out=held_out, column=column)
     decode = _decoder(adata, cells, genes)
     masses = mass if unbalanced else None
     # all folds are checked before the first fit, which takes time
     parts = {fold.name: (fold.strata(cells, masses), fold.unseen(cells, true)) for fold in folds}
-    with progress_bar("Evaluate response", show=show_progress, n_fits=len(folds) * len(configs)) as callback:
+    with progress_bar(
+        "Evaluate response", show=show_progress, n_fits=len(folds) * len(configs)
+    ) as callback:
         rows = {
             fold: evaluate_responses(
                 strata,
@@ -235,7 +262,9 @@ def _check_split(split: str, context: str | None, given: Mapping[str, Any], n_sp
             "`context` is missing: split 'oos' holds out contexts; name their column, such as that of donors."
         )
     if split == "ood" and given["held_out_key"] is None:
-        raise ValueError("`held_out_key` is missing: split 'ood' holds out the classes of a column; name it.")
+        raise ValueError(
+            "`held_out_key` is missing: split 'ood' holds out the classes of a column; name it."
+        )
     needless = {"iid": ("held_out", "held_out_key"), "oos": ("held_out_key",), "ood": ()}[split]
     wrong = [name for name in needless if given[name] is not None]
     if wrong:
@@ -244,7 +273,9 @@ def _check_split(split: str, context: str | None, given: Mapping[str, Any], n_sp
             f"`{wrong[-1]}` was given, which split {split!r} does not know: leave it out, or pass {other}."
         )
     if split != "iid" and n_splits != 1:
-        raise ValueError(f"`n_splits` is {n_splits}, but split {split!r} has one fold for each class: leave it out.")
+        raise ValueError(
+            f"`n_splits` is {n_splits}, but split {split!r} has one fold for each class: leave it out."
+        )
 
 
 def _decoder(
@@ -261,7 +292,9 @@ def _decoder(
         return None
 
 
-def _table(split: str, rows: Mapping[str, list[dict[str, Any]]], cells: ResponseCells) -> pd.DataFrame:
+def _table(
+    split: str, rows: Mapping[str, list[dict[str, Any]]], cells: ResponseCells
+) -> pd.DataFrame:
     import pandas as pd
 
     labels = cells.targets.condition_names
@@ -275,4 +308,6 @@ def _log(table: pd.DataFrame, methods: list[str]) -> None:
     distances = table[table["metric"] == "energy_distance"].groupby("method")["value"].mean()
     names = [*methods, "gaussian", "mean_shift", "identity", "observed"]
     text = ", ".join(f"{name} {distances[name]:.3g}" for name in names)
-    logger.info("Energy distance to the treated cells of %d folds: %s.", table["fold"].nunique(), text)
+    logger.info(
+        "Energy distance to the treated cells of %d folds: %s.", table["fold"].nunique(), text
+    )

@@ -10,7 +10,11 @@ import numpy as np
 from scdiffot._data.read.cautions import caution_cells
 from scdiffot._data.read.checks import given_options, writable
 from scdiffot._data.responses.groups import read_groups
-from scdiffot._data.responses.response_store import check_response_free, response_params, write_response
+from scdiffot._data.responses.response_store import (
+    check_response_free,
+    response_params,
+    write_response,
+)
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
@@ -206,7 +210,9 @@ def fit_response(
             strata, cells.targets.conditions, config, rng=generator, device=where, callback=callback
         )
     if history["interrupted"]:
-        logger.warning("Interrupted after %d steps: the state reached is kept.", int(history["step"][-1]))
+        logger.warning(
+            "Interrupted after %d steps: the state reached is kept.", int(history["step"][-1])
+        )
     params = response_params(
         cells,
         condition_key=condition_key,

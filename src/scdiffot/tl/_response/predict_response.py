@@ -128,13 +128,19 @@ def predict_response(
     embedding, strength, name, used_dose = targets.find(reference, target, dose)
     genes = bool(genes) if isinstance(genes, np.bool_) else genes
     if inverse and genes is not False:
-        raise ValueError("`genes` are predicted after a treatment only: leave `genes` or `inverse` out.")
+        raise ValueError(
+            "`genes` are predicted after a treatment only: leave `genes` or `inverse` out."
+        )
     if project:
         states = project_states(adata, reference, params)
     else:
         states = response_states(adata, reference, params)
-    cells = _cells(adata, source, params, name if inverse else params["control"], dose if inverse else None)
-    space = None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+    cells = _cells(
+        adata, source, params, name if inverse else params["control"], dose if inverse else None
+    )
+    space = (
+        None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+    )
     positions = None if space is None else space.named() if genes is True else space.find(genes)  # type: ignore[arg-type]
     model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
@@ -142,7 +148,15 @@ def predict_response(
         adata.obsm[params["use_rep"]] = states
     info = PredictionInfo(key, name, used_dose)
     write_prediction(
-        adata, keys, cells, states[cells], prediction, inverse=inverse, info=info, space=space, positions=positions
+        adata,
+        keys,
+        cells,
+        states[cells],
+        prediction,
+        inverse=inverse,
+        info=info,
+        space=space,
+        positions=positions,
     )
     return adata if copy else None
 

@@ -119,7 +119,9 @@ def response_subpopulations(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20)
-    >>> sdo.tl.fit_response(adata, "condition", control="control", target="drug", n_steps=50, show_progress=False)
+    >>> sdo.tl.fit_response(
+    ...     adata, "condition", control="control", target="drug", n_steps=50, show_progress=False
+    ... )
     >>> sdo.tl.predict_response(adata)
     >>> sdo.tl.response_subpopulations(adata, groupby="subpopulation")
     >>> len(adata.uns["scdiffot_response_subpopulations"])
@@ -131,7 +133,9 @@ def response_subpopulations(
     if groupby is not None and n_clusters is not None:
         raise ValueError("`groupby` and `n_clusters` were both given: leave one of them out.")
     owner = adata if reference is None else reference
-    fitted = read_response(owner, response_key(adata, key), "key" if reference is None else "reference")
+    fitted = read_response(
+        owner, response_key(adata, key), "key" if reference is None else "reference"
+    )
     cells = read_predicted(adata, key)
     space = _decoder(owner, fitted[PARAMS], decoder, gene_symbols)
     clusters = None
@@ -162,15 +166,23 @@ def _decoder(
         return None
 
 
-def _cluster(cells: PredictedCells, n_clusters: int | None, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+def _cluster(
+    cells: PredictedCells, n_clusters: int | None, rng: np.random.Generator
+) -> tuple[np.ndarray, list[str]]:
     """Cluster of every cell, the one with the largest mean effect first."""
     n = len(cells.rows)
     if n_clusters is not None:
         n_clusters = check_count("n_clusters", n_clusters, 1)
         if n_clusters > n:
-            raise ValueError(f"`n_clusters` is {n_clusters}, but only {n} cells have a predicted response: pass fewer.")
+            raise ValueError(
+                f"`n_clusters` is {n_clusters}, but only {n} cells have a predicted response: pass fewer."
+            )
     scores = _components(cells.response)
-    tried = [n_clusters] if n_clusters is not None else range(1, min(MAX_CLUSTERS, max(n // CLUSTER_SIZE, 1)) + 1)
+    tried = (
+        [n_clusters]
+        if n_clusters is not None
+        else range(1, min(MAX_CLUSTERS, max(n // CLUSTER_SIZE, 1)) + 1)
+    )
     chosen = rng.permutation(n)[: max(N_FITTED, n_clusters or 0)]
     found = _mixture(scores, chosen, tried, int(rng.integers(2**31)))
     # a component may win no cell
@@ -220,16 +232,24 @@ def _categories(
 
 
 def _rank(
-    cells: PredictedCells, codes: np.ndarray, names: list[str], groupby: str, rng: np.random.Generator
+    cells: PredictedCells,
+    codes: np.ndarray,
+    names: list[str],
+    groupby: str,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     import pandas as pd
 
-    found = summarise_groups(cells.response, cells.effect, cells.survival, codes, n_boot=N_BOOT, level=LEVEL, rng=rng)
+    found = summarise_groups(
+        cells.response, cells.effect, cells.survival, codes, n_boot=N_BOOT, level=LEVEL, rng=rng
+    )
     table = pd.DataFrame({"group": names, "groupby": groupby, **found})
     return table.sort_values("rank", ignore_index=True)
 
 
-def _features(cells: PredictedCells, codes: np.ndarray, names: list[str], space: GeneSpace) -> pd.DataFrame:
+def _features(
+    cells: PredictedCells, codes: np.ndarray, names: list[str], space: GeneSpace
+) -> pd.DataFrame:
     import pandas as pd
 
     def portions() -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -138,15 +138,26 @@ def align_slices(
         n_starts=check_count("n_starts", n_starts, 4),
     )
     slices = read_slices(
-        adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, dimensions=(2,), n_least=2
+        adata,
+        library_key,
+        spatial_key=spatial_key,
+        use_rep=use_rep,
+        n_dims=n_dims,
+        dimensions=(2,),
+        n_least=2,
     )
     assert slices.states is not None
     names = slice_order(slices.names)
     centre = names[(len(names) - 1) // 2] if reference is None else str(reference)
     if centre not in names:
-        raise KeyError(f"`reference` is {reference!r}, which is no slice of {library_key!r}. {suggest(centre, names)}")
+        raise KeyError(
+            f"`reference` is {reference!r}, which is no slice of {library_key!r}. {suggest(centre, names)}"
+        )
     rows = {name: slices.rows(name) for name in names}
-    parts = [(slices.positions[rows[name]], slices.states[rows[name]].astype(np.float64)) for name in names]
+    parts = [
+        (slices.positions[rows[name]], slices.states[rows[name]].astype(np.float64))
+        for name in names
+    ]
     warn_units({name: slices.positions[rows[name]] for name in names}, slices.spatial_key)
     n_steps = n_links(len(names)) + (len(names) - 1 if method == "nonrigid" else 0)
     with cell_bar("pairs of slices", n_steps, show=show_progress) as progress:
@@ -165,7 +176,13 @@ def align_slices(
         aligned[rows[name]] = alignment.apply(slices.positions[rows[name]], name)
     n_used = slices.states.shape[1]
     params = alignment_params(
-        config, library_key, slices.spatial_key, slices.use_rep, n_used, reference=centre, method=method
+        config,
+        library_key,
+        slices.spatial_key,
+        slices.use_rep,
+        n_used,
+        reference=centre,
+        method=method,
     )
     write_alignment(adata, keys, alignment, aligned=aligned, params=params)
     return adata if copy else None
@@ -177,7 +194,9 @@ def _flag(name: str, value: bool) -> bool:
     return bool(value)
 
 
-def _warp(parts: list[tuple[np.ndarray, np.ndarray]], chain: Chain, i: int, config: AlignConfig) -> Warp | None:
+def _warp(
+    parts: list[tuple[np.ndarray, np.ndarray]], chain: Chain, i: int, config: AlignConfig
+) -> Warp | None:
     """Deformation of a slice onto its neighbour, both in the frame of the reference."""
     near, pair = chain.neighbors[i], chain.pairs[i]
     assert pair is not None

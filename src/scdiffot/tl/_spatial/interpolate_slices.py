@@ -142,7 +142,9 @@ def interpolate_slices(
     >>> adata = ad.AnnData(rng.poisson(2.0, (90, 5)).astype(np.float32))
     >>> adata.obs["slice"] = np.repeat(["a", "b"], [40, 50])
     >>> adata.obsm["spatial"] = rng.uniform(size=(90, 2))
-    >>> virtual = sdo.tl.interpolate_slices(adata, ["a", "b"], 0.5, library_key="slice", use_rep="X")
+    >>> virtual = sdo.tl.interpolate_slices(
+    ...     adata, ["a", "b"], 0.5, library_key="slice", use_rep="X"
+    ... )
     >>> virtual.shape
     (45, 5)
     >>> float(virtual.obs["weight"].sum())
@@ -150,27 +152,39 @@ def interpolate_slices(
     """
     check_adata(adata)
     if not isinstance(adata, AnnData):
-        raise TypeError("`adata` is a MuData: pass the modality with the genes, for instance mdata['rna'].")
+        raise TypeError(
+            "`adata` is a MuData: pass the modality with the genes, for instance mdata['rna']."
+        )
     if form not in FORMS:
         raise ValueError(f"`form` is {form!r}: pass {some(FORMS)}.")
     if labels_from not in SOURCES:
         raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
     spatial_weight = check_share("spatial_weight", spatial_weight)
     if isinstance(smoothing, bool) or not isinstance(smoothing, Real):
-        raise TypeError(f"`smoothing` is a {type(smoothing).__name__}: pass a number of spot distances.")
+        raise TypeError(
+            f"`smoothing` is a {type(smoothing).__name__}: pass a number of spot distances."
+        )
     if not 0 <= smoothing < np.inf:
-        raise ValueError(f"`smoothing` is {smoothing}: pass a number of spot distances, 0 for none.")
+        raise ValueError(
+            f"`smoothing` is {smoothing}: pass a number of spot distances, 0 for none."
+        )
     if n_obs is not None:
         n_obs = check_count("n_obs", n_obs, 1)
-    slices = read_slices(adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, n_least=2)
+    slices = read_slices(
+        adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, n_least=2
+    )
     depths = read_depths(adata, slices, between, depth)
     totals = read_masses(slices, list(depths), mass)
     before, after, t = _bracket(depths, at)
-    warn_units({name: slices.positions[slices.rows(name)] for name in (before, after)}, slices.spatial_key)
+    warn_units(
+        {name: slices.positions[slices.rows(name)] for name in (before, after)}, slices.spatial_key
+    )
     columns = gene_columns(adata, genes, gene_symbols=gene_symbols)
     rows = slices.rows(before), slices.rows(after)
     if t == 0:
-        virtual = whole_slice(slices.positions[rows[0]], len(rows[1]), mass=totals[before], n_obs=n_obs)
+        virtual = whole_slice(
+            slices.positions[rows[0]], len(rows[1]), mass=totals[before], n_obs=n_obs
+        )
         coupled = 1.0
     else:
         virtual, coupled = _make(
@@ -234,6 +248,14 @@ def _make(
             slices.spatial_key,
         )
     virtual = interpolate_pair(
-        x, fx, y, fy, t, spatial_weight=spatial_weight, partial=partial, coupling=coupling, **options
+        x,
+        fx,
+        y,
+        fy,
+        t,
+        spatial_weight=spatial_weight,
+        partial=partial,
+        coupling=coupling,
+        **options,
     )
     return virtual, coupled

@@ -146,7 +146,9 @@ def spatial_domains(
     if refine:
         slices = read_slices(adata, library_key, spatial_key=spatial_key)
         check_sliced(adata, slices, library_key)
-        links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
+        links = link_spots(
+            adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key
+        )
     features = features.astype(np.float64)
     info: dict[str, Any]
     if method == "mixture":
@@ -185,7 +187,9 @@ def _behind(adata: AnnData | MuData, name: str) -> tuple[float, np.ndarray | Non
         return 1.0, None
     averaged, params = float(entry["n_averaged"]), entry["params"]
     try:
-        states = representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))[0].astype(np.float64)
+        states = representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))[
+            0
+        ].astype(np.float64)
     except KeyError:
         return averaged, None
     if params["batch_correction"]:
@@ -193,7 +197,9 @@ def _behind(adata: AnnData | MuData, name: str) -> tuple[float, np.ndarray | Non
     return averaged, states @ entry["loadings"] if "loadings" in entry else states
 
 
-def _write(adata: AnnData | MuData, keys: Keys, probabilities: np.ndarray, entry: dict[str, Any]) -> None:
+def _write(
+    adata: AnnData | MuData, keys: Keys, probabilities: np.ndarray, entry: dict[str, Any]
+) -> None:
     import pandas as pd
 
     probabilities = probabilities[:, order_by_size(probabilities)]
@@ -201,7 +207,9 @@ def _write(adata: AnnData | MuData, keys: Keys, probabilities: np.ndarray, entry
     names = [str(k) for k in range(probabilities.shape[1])]
     labels = pd.Categorical.from_codes(probabilities.argmax(axis=1), pd.Index(names))
     adata.obs[keys.domain] = labels
-    adata.obsm[keys.domain_probability] = pd.DataFrame(probabilities, index=adata.obs_names, columns=names)
+    adata.obsm[keys.domain_probability] = pd.DataFrame(
+        probabilities, index=adata.obs_names, columns=names
+    )
     adata.uns[keys.domains] = entry
     # colours of the domains that were there before
     adata.uns.pop(f"{keys.domain}_colors", None)

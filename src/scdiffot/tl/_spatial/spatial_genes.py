@@ -117,7 +117,9 @@ def spatial_genes(
 
     keys = Keys(key_added)
     if is_mudata(adata):
-        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}].")
+        raise TypeError(
+            f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}]."
+        )
     if method not in ("t-test", "wilcoxon"):
         raise ValueError(f"`method` is {method!r}: pass 't-test' or 'wilcoxon'.")
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
@@ -130,7 +132,13 @@ def spatial_genes(
     domains = None if domain_key is None else cell_labels(adata, domain_key, argument="domain_key")
     scanpy = require("scanpy", extra="scanpy")
     values = expression(adata, layer, columns)
-    check_counts(adata, values, layer, wanted=False, remedy="log-normalise them (scanpy.pp.normalize_total, log1p)")
+    check_counts(
+        adata,
+        values,
+        layer,
+        wanted=False,
+        remedy="log-normalise them (scanpy.pp.normalize_total, log1p)",
+    )
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
     names = pd.Index(gene_names(adata, gene_symbols)[columns])
     table = _moran(scanpy, values, slices, links, names)
@@ -141,7 +149,9 @@ def spatial_genes(
     return adata if copy else None
 
 
-def _moran(scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index) -> pd.DataFrame:
+def _moran(
+    scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index
+) -> pd.DataFrame:
     """Moran's I of every gene in every slice, and what they say together."""
     import pandas as pd
     from scipy import sparse, stats
@@ -172,7 +182,10 @@ def _moran(scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_arr
     table["pval_adj"] = adjust_p_values(table["pval"])
     if len(slices.names) > 1:
         names_of_columns = column_names(slices.names)
-        table |= {f"moran_i_{name}": moran for name, moran in zip(names_of_columns, per_slice, strict=True)}
+        table |= {
+            f"moran_i_{name}": moran
+            for name, moran in zip(names_of_columns, per_slice, strict=True)
+        }
     return pd.DataFrame(table)
 
 
@@ -193,15 +206,21 @@ def _markers(
     sizes = np.bincount(codes[codes >= 0], minlength=len(domains))
     groups = [name for name, size in zip(domains, sizes, strict=True) if size > 1]
     if len(groups) < 2:
-        raise ValueError(f"`domain_key` has {len(groups)} domain of two spots or more: markers need two domains.")
+        raise ValueError(
+            f"`domain_key` has {len(groups)} domain of two spots or more: markers need two domains."
+        )
     kept = codes >= 0
-    obs = pd.DataFrame({"domain": pd.Categorical.from_codes(codes[kept], pd.Index(domains))}).set_axis(
-        np.arange(kept.sum()).astype(str)
-    )
+    obs = pd.DataFrame(
+        {"domain": pd.Categorical.from_codes(codes[kept], pd.Index(domains))}
+    ).set_axis(np.arange(kept.sum()).astype(str))
     companion = AnnData(values[kept], obs=obs, var=pd.DataFrame(index=names))
     scanpy.tl.rank_genes_groups(companion, "domain", groups=groups, method=method, use_raw=False)
     found = scanpy.get.rank_genes_groups_df(companion, group=groups)
-    best = found.sort_values("scores", ascending=False, kind="stable").drop_duplicates("names").set_index("names")
+    best = (
+        found.sort_values("scores", ascending=False, kind="stable")
+        .drop_duplicates("names")
+        .set_index("names")
+    )
     columns = {
         "group": "domain",
         "scores": "marker_score",

@@ -116,8 +116,13 @@ def transfer_genes(
     for argument, data in (("adata", adata), ("reference", reference)):
         check_adata(data, argument)
         if not isinstance(data, AnnData):
-            raise TypeError(f"`{argument}` is a MuData: pass the modality with the genes, for instance mdata['rna'].")
-    n_dims, n_neighbors = check_count("n_dims", n_dims, 2), check_count("n_neighbors", n_neighbors, 1)
+            raise TypeError(
+                f"`{argument}` is a MuData: pass the modality with the genes, for instance mdata['rna']."
+            )
+    n_dims, n_neighbors = (
+        check_count("n_dims", n_dims, 2),
+        check_count("n_neighbors", n_neighbors, 1),
+    )
     n_held_out = check_count("n_held_out", n_held_out, 0)
     if check_share("spatial_weight", spatial_weight) == 1:
         raise ValueError("`spatial_weight` is 1: pass less, or copy the nearest spots instead.")
@@ -144,8 +149,12 @@ def transfer_genes(
     weights = transfer_weights(*points, n_neighbors=n_neighbors)
     values = weights @ expression(reference, layer, columns)
     candidates = np.flatnonzero(shared.varying)
-    held_out = generator.permutation(candidates)[: min(n_held_out, len(candidates) // 5, len(candidates) - 3)]
-    scores = _scores(adata, reference, shared, np.sort(held_out), n_neighbors=n_neighbors, **options)
+    held_out = generator.permutation(candidates)[
+        : min(n_held_out, len(candidates) // 5, len(candidates) - 3)
+    ]
+    scores = _scores(
+        adata, reference, shared, np.sort(held_out), n_neighbors=n_neighbors, **options
+    )
     _write(
         adata,
         keys,
@@ -157,7 +166,9 @@ def transfer_genes(
     return adata if copy else None
 
 
-def _wanted(adata: AnnData, reference: AnnData, genes: Iterable[str] | None, gene_symbols: str | None) -> np.ndarray:
+def _wanted(
+    adata: AnnData, reference: AnnData, genes: Iterable[str] | None, gene_symbols: str | None
+) -> np.ndarray:
     if genes is not None:
         return gene_columns(reference, genes, gene_symbols=gene_symbols)
     columns = gene_columns(reference, gene_symbols=gene_symbols)
@@ -182,17 +193,29 @@ def _common_space(
     spatial_weight: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """States, and places where they are asked for, of both in one space."""
-    states = shared.space(n_dims, without) if use_rep is None else _both(adata, reference, use_rep, "use_rep")
+    states = (
+        shared.space(n_dims, without)
+        if use_rep is None
+        else _both(adata, reference, use_rep, "use_rep")
+    )
     if spatial_key is None:
         return states
     places = _both(adata, reference, spatial_key, "spatial_key")
     parts = ((places, np.sqrt(spatial_weight)), (states, np.sqrt(1 - spatial_weight)))
-    own, other = (np.hstack([pair[side] * (factor / scale_of(*pair)) for pair, factor in parts]) for side in (0, 1))
+    own, other = (
+        np.hstack([pair[side] * (factor / scale_of(*pair)) for pair, factor in parts])
+        for side in (0, 1)
+    )
     return own, other
 
 
-def _both(adata: AnnData, reference: AnnData, key: str, argument: str) -> tuple[np.ndarray, np.ndarray]:
-    own, other = (representation(data, key, argument=argument)[0].astype(np.float64) for data in (adata, reference))
+def _both(
+    adata: AnnData, reference: AnnData, key: str, argument: str
+) -> tuple[np.ndarray, np.ndarray]:
+    own, other = (
+        representation(data, key, argument=argument)[0].astype(np.float64)
+        for data in (adata, reference)
+    )
     if own.shape[1] != other.shape[1]:
         raise ValueError(
             f"`{argument}` {key!r} has {own.shape[1]} columns in `adata` and {other.shape[1]} in `reference`: both must be "
@@ -203,7 +226,13 @@ def _both(adata: AnnData, reference: AnnData, key: str, argument: str) -> tuple[
 
 
 def _scores(
-    adata: AnnData, reference: AnnData, shared: SharedGenes, held_out: np.ndarray, *, n_neighbors: int, **options: Any
+    adata: AnnData,
+    reference: AnnData,
+    shared: SharedGenes,
+    held_out: np.ndarray,
+    *,
+    n_neighbors: int,
+    **options: Any,
 ) -> pd.DataFrame:
     """How well genes are predicted that did not take part."""
     import pandas as pd
@@ -219,11 +248,20 @@ def _scores(
         ("", transfer_weights(*points, n_neighbors=n_neighbors) @ there),
         ("_nearest", there[partner]),
     ):
-        columns[f"correlation{suffix}"], columns[f"error{suffix}"] = agreement(measured, predicted, there)
+        columns[f"correlation{suffix}"], columns[f"error{suffix}"] = agreement(
+            measured, predicted, there
+        )
     return pd.DataFrame(columns)
 
 
-def _write(adata: AnnData, keys: Keys, names: Any, values: Any, scores: pd.DataFrame, options: dict[str, Any]) -> None:
+def _write(
+    adata: AnnData,
+    keys: Keys,
+    names: Any,
+    values: Any,
+    scores: pd.DataFrame,
+    options: dict[str, Any],
+) -> None:
     import pandas as pd
 
     dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)

@@ -214,7 +214,9 @@ def fit(
         "n_layers": n_layers,
         "n_landmarks": n_landmarks,
     }
-    config = FitConfig(growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous)
+    config = FitConfig(
+        growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous
+    )
     # Expression and position diffuse differently: misfit in one of them would count as diffusion of both.
     config = replace(config, search_sigma=spatial_key is None)
     config = replace(config, **given_options(options))
@@ -245,7 +247,9 @@ def fit(
         course = course.in_tissue(site.tissue, site.positions)
     caution_course(course, adata.obs_names, mass=mass, growth=config.growth)
     with progress_bar("Fit", show=show_progress) as callback:
-        model, history = fit_core(course.snapshots, config, rng=generator, device=where, callback=callback)
+        model, history = fit_core(
+            course.snapshots, config, rng=generator, device=where, callback=callback
+        )
     if history["interrupted"]:
         n_done = int(np.asarray(history["step"])[-1])
         logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)

@@ -98,7 +98,9 @@ def gene_velocity(
 
             def decode(self, z):
                 decoder = self.module.decoder
-                scales = [decoder.px_scale_decoder(decoder.px_decoder(z, b)) for b in self.batches(z)]
+                scales = [
+                    decoder.px_scale_decoder(decoder.px_decoder(z, b)) for b in self.batches(z)
+                ]
                 return torch.log1p(1e4 * torch.stack(scales).mean(0))
 
 

@@ -84,4 +84,6 @@ def interpolate(
         total = weights.sum()
         drawn = generator.choice(len(weights), n_obs, p=weights / total)
         states, weights = states[drawn], np.full(n_obs, total / n_obs)
-    return virtual_adata(adata, course.use_rep, states, weights=weights, time=float(time), tissue=course.tissue)
+    return virtual_adata(
+        adata, course.use_rep, states, weights=weights, time=float(time), tissue=course.tissue
+    )

@@ -127,13 +127,25 @@ def landscape(
         if shown.exact and model.n_dims == 2:
             potential, price = model_landscape(model, x, y, time)
         else:
-            values = model.alpha * model.growth(particles, time) if model.config.growth else np.zeros(len(particles))
-            potential, price = particle_landscape(placed, weights, x, y=y, values=values, rng=generator)
+            values = (
+                model.alpha * model.growth(particles, time)
+                if model.config.growth
+                else np.zeros(len(particles))
+            )
+            potential, price = particle_landscape(
+                placed, weights, x, y=y, values=values, rng=generator
+            )
         away = ~near_points(placed, x, y) | ~np.isfinite(potential)
         potentials.append(np.where(away, np.nan, potential))
         if price is not None and model.config.growth:
             prices.append(np.where(away, np.nan, price))
-    found: dict[str, Any] = {"basis": shown.name, "times": chosen, "x": x, "y": y, "potential": np.stack(potentials)}
+    found: dict[str, Any] = {
+        "basis": shown.name,
+        "times": chosen,
+        "x": x,
+        "y": y,
+        "potential": np.stack(potentials),
+    }
     if prices:
         found["lambda"] = np.stack(prices)
     if labels is not None:
@@ -142,7 +154,9 @@ def landscape(
         region = _regions(plane, np.where(labels[0] < 0, len(labels[1]), labels[0]), x, y)
         found |= _tables(chosen, potentials, region, names=[*labels[1], UNKNOWN], axes=(x, y))
     adata.uns[Keys(key, "key").uns][LANDSCAPE] = found
-    write_fingerprint(adata.obsm, adata.obs_names, Keys(key, "key"), fingerprints.LANDSCAPE, shown.points)
+    write_fingerprint(
+        adata.obsm, adata.obs_names, Keys(key, "key"), fingerprints.LANDSCAPE, shown.points
+    )
     return adata if copy else None
 
 
@@ -198,12 +212,25 @@ def _tables(
         depths = potential[rows, columns]
         climbs = passes(potential, np.array(wells, dtype=np.intp)) - depths[:, None]
         for i, name in enumerate(types):
-            basins.append((time, name, float(axes[0][columns[i]]), float(axes[1][rows[i]]), float(depths[i])))
-            barriers += [(time, name, other, float(climbs[i, j])) for j, other in enumerate(types) if j != i]
-    numbers = {"time": np.float64, "x": np.float64, "y": np.float64, "depth": np.float64, "barrier": np.float64}
+            basins.append(
+                (time, name, float(axes[0][columns[i]]), float(axes[1][rows[i]]), float(depths[i]))
+            )
+            barriers += [
+                (time, name, other, float(climbs[i, j])) for j, other in enumerate(types) if j != i
+            ]
+    numbers = {
+        "time": np.float64,
+        "x": np.float64,
+        "y": np.float64,
+        "depth": np.float64,
+        "barrier": np.float64,
+    }
     tables = {
         "basins": pd.DataFrame(basins, columns=["time", "type", "x", "y", "depth"]),
         "barriers": pd.DataFrame(barriers, columns=["time", "from", "to", "barrier"]),
     }
     # without rows the columns would not know what they hold
-    return {name: table.astype({c: numbers[c] for c in table if c in numbers}) for name, table in tables.items()}
+    return {
+        name: table.astype({c: numbers[c] for c in table if c in numbers})
+        for name, table in tables.items()
+    }

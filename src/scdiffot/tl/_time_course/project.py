@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def project(
-    adata: AnnData | MuData, basis: str = "umap", *, n_neighbors: int = 30, key: str = DEFAULT, copy: bool = False
+    adata: AnnData | MuData,
+    basis: str = "umap",
+    *,
+    n_neighbors: int = 30,
+    key: str = DEFAULT,
+    copy: bool = False,
 ) -> AnnData | MuData | None:
     """Carry the velocities of a fit onto an embedding, for the arrows of a plot.
 
@@ -70,7 +75,9 @@ def project(
     adata = writable(adata, copy=copy)
     states = read_states(adata, key)
     embedding, name = representation(adata, basis, argument="basis")
-    projected = embed_vectors(read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors)
+    projected = embed_vectors(
+        read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors
+    )
     adata.obsm[keys.projection(name)] = projected.astype(np.float32)
     write_fingerprint(adata.obsm, adata.obs_names, keys, ARROWS + keys.projection(name), embedding)
     return adata if copy else None

@@ -113,7 +113,9 @@ def simulate(
         n_steps = check_count("n_steps", n_steps, 1, MAX_STEPS)
     model = read_model(adata, key)
     times = read_times(adata, key)
-    first, last = (float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]]))
+    first, last = (
+        float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]])
+    )
     start = _time(times, t0, "t0")
     if source is None:
         at = first if start is None else start

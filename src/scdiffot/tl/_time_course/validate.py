@@ -8,7 +8,13 @@ import numpy as np
 
 from scdiffot._data.read.checks import some, writable
 from scdiffot._data.read.times.values import several
-from scdiffot._data.write.store import read_course, read_model, read_params, read_times, write_validation
+from scdiffot._data.write.store import (
+    read_course,
+    read_model,
+    read_params,
+    read_times,
+    write_validation,
+)
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
@@ -89,7 +95,9 @@ def validate(
     left_out = None if times is None else sorted({known.find(t, "times") for t in several(times)})
     if left_out == []:
         raise ValueError("`times` is empty: pass some times, or None for all inner time points.")
-    held_out = [float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out]
+    held_out = [
+        float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out
+    ]
     changes = {} if time_key is None else {"time_key": time_key}
     course = read_course(adata, key, held_out=held_out, **changes)
     inner = course.snapshots.times[1:-1].tolist()
@@ -99,12 +107,20 @@ def validate(
         )
     wrong = [t for t in left_out or [] if t not in inner]
     if wrong:
-        raise ValueError(f"`times` holds {some(wrong)}: only inner time points can be left out, {some(inner)}.")
+        raise ValueError(
+            f"`times` holds {some(wrong)}: only inner time points can be left out, {some(inner)}."
+        )
     chosen = inner if left_out is None else left_out
     with progress_bar("Validate", show=show_progress, n_fits=len(chosen)) as callback:
         rows = leave_one_out(
-            course.snapshots, model.config, times=np.array(chosen), rng=as_generator(rng), callback=callback
+            course.snapshots,
+            model.config,
+            times=np.array(chosen),
+            rng=as_generator(rng),
+            callback=callback,
         )
-    table = pd.DataFrame(rows, index=pd.Index([course.times.label(row["time"]) for row in rows], name="label"))
+    table = pd.DataFrame(
+        rows, index=pd.Index([course.times.label(row["time"]) for row in rows], name="label")
+    )
     write_validation(adata, Keys(key, "key"), table)
     return adata if copy else None

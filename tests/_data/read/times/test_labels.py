@@ -88,7 +88,10 @@ def test_numbers_as_text(number, text):
 
 def test_texts_tell_numbers_apart():
     assert distinct_texts(np.array([0.1, 1 / 3, 2])) == ["0.1", "0.333333", "2"]
-    assert distinct_texts(np.array([1e9 + 0.001, 1e9 + 0.002])) == ["1000000000.001", "1000000000.002"]
+    assert distinct_texts(np.array([1e9 + 0.001, 1e9 + 0.002])) == [
+        "1000000000.001",
+        "1000000000.002",
+    ]
 
 
 def test_doses_that_differ_have_names_of_their_own():

@@ -14,7 +14,9 @@ def _with(course, column):
     return course
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8", "Int64", "Float64", "category"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float32", "int64", "int8", "Int64", "Float64", "category"]
+)
 def test_numeric_columns(course, dtype):
     times = cell_times(_with(course, course.obs["time"].astype(dtype)), "t")
     np.testing.assert_array_equal(times.values, course.obs["time"])
@@ -79,7 +81,9 @@ def test_missing_column(course):
 def test_missing_and_infinite_times(course):
     column = course.obs["time"].copy()
     column.iloc[3] = np.nan
-    with pytest.raises(ValueError, match=f"NaN in 1 of {course.n_obs} cells, for instance '{course.obs_names[3]}'"):
+    with pytest.raises(
+        ValueError, match=f"NaN in 1 of {course.n_obs} cells, for instance '{course.obs_names[3]}'"
+    ):
         cell_times(_with(course, column), "t")
     column.iloc[3] = np.inf
     with pytest.raises(ValueError, match="has infinite times"):
@@ -92,7 +96,8 @@ def test_missing_and_infinite_times(course):
 
 def test_labels_without_a_map_get_a_proposal(course):
     with pytest.raises(
-        ValueError, match=r"no numbers .* pass `time_map`, for instance \{'day0': 0, 'day1': 1, 'day2': 2\}"
+        ValueError,
+        match=r"no numbers .* pass `time_map`, for instance \{'day0': 0, 'day1': 1, 'day2': 2\}",
     ):
         cell_times(course, "label")
     words = course.obs["time"].map({0.0: "early", 1.0: "late", 2.0: "nan"})
@@ -110,12 +115,16 @@ def test_only_plain_numbers_are_numbers(course, text):
 def test_ordered_categories_against_their_numbers(course):
     text = course.obs["time"].map({0.0: "0", 1.0: "9", 2.0: "10"})
     wrong = pd.Categorical(text, categories=["0", "10", "9"], ordered=True)
-    with pytest.raises(ValueError, match="ordered categorical whose order, '0', '10', '9', is not that of its numbers"):
+    with pytest.raises(
+        ValueError,
+        match="ordered categorical whose order, '0', '10', '9', is not that of its numbers",
+    ):
         cell_times(_with(course, wrong), "t")
     right = pd.Categorical(text, categories=["0", "9", "10"], ordered=True)
     np.testing.assert_array_equal(cell_times(_with(course, right), "t").points, [0, 9, 10])
     np.testing.assert_array_equal(
-        cell_times(_with(course, wrong), "t", time_map={"0": 0, "9": 9, "10": 10}).points, [0, 9, 10]
+        cell_times(_with(course, wrong), "t", time_map={"0": 0, "9": 9, "10": 10}).points,
+        [0, 9, 10],
     )
 
 
@@ -137,7 +146,9 @@ def test_columns_that_hold_no_times(course):
     with pytest.raises(TypeError, match="holds bool"):
         cell_times(_with(course, course.obs["time"] > 0), "t")
     dates = pd.Timestamp("2024-01-01") + pd.to_timedelta(course.obs["time"], unit="D")
-    with pytest.raises(TypeError, match=r"holds dates \(datetime64.*take the difference to the first date"):
+    with pytest.raises(
+        TypeError, match=r"holds dates \(datetime64.*take the difference to the first date"
+    ):
         cell_times(_with(course, dates), "t")
 
 
@@ -162,12 +173,16 @@ def test_dates_as_whole_numbers_stay_apart(course):
         np.testing.assert_array_equal(times.points, dates)
         assert len(times.labels) == 3
         assert [times.find(times.label(t), "x") for t in times.points] == dates
-        assert [len(times.cells(t)) for t in times.points] == course.obs["time"].value_counts().sort_index().tolist()
+        assert [len(times.cells(t)) for t in times.points] == course.obs[
+            "time"
+        ].value_counts().sort_index().tolist()
         with pytest.raises(KeyError, match="`x` is 20240102"):
             times.find(20240102, "x")
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "Float32", "Float64", "object", "category"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float32", "float64", "Float32", "Float64", "object", "category"]
+)
 def test_precision_does_not_matter(course, dtype):
     values = [0.1, 0.7, 1.3]
     column = pd.Series([values[int(t)] for t in course.obs["time"]], index=course.obs_names)
@@ -183,14 +198,17 @@ def test_precision_does_not_matter(course, dtype):
 def test_times_equal_up_to_rounding_are_one(course):
     third = (course.obs["time"] == 0).to_numpy().cumsum() % 3
     column = course.obs["time"].to_numpy() + 0.3
-    column[course.obs["time"] == 0] = np.array([0.3, 0.1 + 0.2, float(np.float32(0.3))])[third[course.obs["time"] == 0]]
+    column[course.obs["time"] == 0] = np.array([0.3, 0.1 + 0.2, float(np.float32(0.3))])[
+        third[course.obs["time"] == 0]
+    ]
     times = cell_times(_with(course, column), "t")
     np.testing.assert_array_equal(times.points, [0.3, 1.3, 2.3])
     assert len(times.cells(0.3)) == (course.obs["time"] == 0).sum()
     # mixed precisions, as pd.concat of two tables may leave
     mixed = [np.float32(v) if i % 2 else v for i, v in enumerate(column)]
     np.testing.assert_array_equal(
-        cell_times(_with(course, pd.Series(mixed, course.obs_names, object)), "t").points, [0.3, 1.3, 2.3]
+        cell_times(_with(course, pd.Series(mixed, course.obs_names, object)), "t").points,
+        [0.3, 1.3, 2.3],
     )
 
 
@@ -219,12 +237,16 @@ def test_different_times_stay_apart(course, values):
 
 def test_whole_numbers_that_floats_cannot_hold(course):
     for kind in (int, str):
-        with pytest.raises(ValueError, match="9007199254740992, 9007199254740993, .*subtract the first time"):
+        with pytest.raises(
+            ValueError, match="9007199254740992, 9007199254740993, .*subtract the first time"
+        ):
             _times(course, [kind(v) for v in (2**53, 2**53 + 1, 2**53 + 10**9)])
     # nanoseconds since 1970, hours apart
     stamps = [1704067200000000001 + 3600 * 10**9 * k for k in range(3)]
     times = _times(course, stamps)
-    assert list(times.labels) == [str(_of) for _of in pd.unique(_with(course, course.obs["t"]).obs["t"])]
+    assert list(times.labels) == [
+        str(_of) for _of in pd.unique(_with(course, course.obs["t"]).obs["t"])
+    ]
     assert times.find(stamps[1], "x") == times.find(str(stamps[1]), "x") == float(stamps[1])
 
 
@@ -233,7 +255,9 @@ def test_durations_are_days(course):
     for column in (hours, hours.astype("category"), hours.astype(object)):
         times = cell_times(_with(course, column), "t")
         np.testing.assert_array_equal(times.points, [0, 0.25, 0.5])
-        assert times.find(pd.Timedelta("6h"), "x") == times.find(np.timedelta64(6, "h"), "x") == 0.25
+        assert (
+            times.find(pd.Timedelta("6h"), "x") == times.find(np.timedelta64(6, "h"), "x") == 0.25
+        )
         assert times.find(datetime.timedelta(hours=12), "x") == times.find("0.5", "x") == 0.5
         assert times.find(times.label(0.25), "x") == 0.25
     mapped = cell_times(course, "t", time_map={pd.Timedelta(hours=h): h for h in (0, 6, 12)})
@@ -244,10 +268,18 @@ def test_durations_are_days(course):
 
 def test_dates_are_refused(course):
     dates = pd.Timestamp("2024-01-01") + pd.to_timedelta(course.obs["time"], unit="D")
-    for column in (dates, dates.astype("category"), dates.astype(object), dates.dt.date, dates.dt.tz_localize("UTC")):
+    for column in (
+        dates,
+        dates.astype("category"),
+        dates.astype(object),
+        dates.dt.date,
+        dates.dt.tz_localize("UTC"),
+    ):
         with pytest.raises(TypeError, match="dates.*take the difference to the first date"):
             cell_times(_with(course, column), "t")
-    np.testing.assert_array_equal(cell_times(_with(course, dates - dates.min()), "t").points, [0, 1, 2])
+    np.testing.assert_array_equal(
+        cell_times(_with(course, dates - dates.min()), "t").points, [0, 1, 2]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bool", "boolean", "category", "object", "complex"])
@@ -284,7 +316,10 @@ def test_auto_refuses_what_is_not_clear(course, labels, message):
 
 
 def test_suggestions_are_in_chronological_order(course):
-    with pytest.raises(ValueError, match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), which is what time_map='auto'"):
+    with pytest.raises(
+        ValueError,
+        match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), which is what time_map='auto'",
+    ):
         _times(course, ["1d", "6h", "12h"])
     with pytest.raises(ValueError, match=r"\{'D-1': -1, 'D0': 0, 'D2': 2\}"):
         _times(course, ["D2", "D-1", "D0"])
@@ -300,8 +335,14 @@ def test_values_of_a_map_are_numbers(course, value):
 
 
 def test_keys_of_a_map_are_numbers_in_any_spelling(course):
-    for time_map in ({"0.0": 0, "1.0": 5, "2.0": 7}, {"0": 0, "1e0": 5, np.float32(2): 7}, pd.Series([0, 5, 7])):
-        np.testing.assert_array_equal(cell_times(course, "time", time_map=time_map).points, [0, 5, 7])
+    for time_map in (
+        {"0.0": 0, "1.0": 5, "2.0": 7},
+        {"0": 0, "1e0": 5, np.float32(2): 7},
+        pd.Series([0, 5, 7]),
+    ):
+        np.testing.assert_array_equal(
+            cell_times(course, "time", time_map=time_map).points, [0, 5, 7]
+        )
 
 
 @pytest.mark.parametrize("time", [True, [1], None, 1j])
@@ -327,7 +368,12 @@ def test_a_single_time_point_is_exact(course):
 
 def test_times_between_time_points(course):
     times = cell_times(course, "label", time_map={"day0": 0, "day1": 1 / 3, "day2": 2})
-    assert times.read("day1", "x") == times.read(0.333333333, "x") == times.read("0.333333333", "x") == 1 / 3
+    assert (
+        times.read("day1", "x")
+        == times.read(0.333333333, "x")
+        == times.read("0.333333333", "x")
+        == 1 / 3
+    )
     assert times.read(0.4, "x") == times.read("0.4", "x") == 0.4
     with pytest.raises(KeyError, match="Did you mean 'day1'"):
         times.read("day11", "x")
@@ -343,7 +389,9 @@ def test_times_of_a_fit_are_taken(course):
 
 
 def test_labels_that_read_alike(course):
-    mixed = pd.Series([1 if t == 0 else "1" for t in course.obs["time"]], index=course.obs_names, dtype=object)
+    mixed = pd.Series(
+        [1 if t == 0 else "1" for t in course.obs["time"]], index=course.obs_names, dtype=object
+    )
     assert cell_times(_with(course, mixed), "t").points.tolist() == [1]
     with pytest.raises(ValueError, match="two labels that read '1', at different times"):
         cell_times(_with(course, mixed), "t", time_map={1: 0, "1": 1})

@@ -155,7 +155,10 @@ def test_chance_mirrors_no_symmetric_section():
     rng = np.random.default_rng(11)
     for _ in range(40):
         n, noise = int(rng.choice([60, 120])), rng.choice([0.2, 0.8])
-        (x, fx), (y, fy) = symmetric_tissue(n, rng, noise=noise), symmetric_tissue(n, rng, noise=noise)
+        (x, fx), (y, fy) = (
+            symmetric_tissue(n, rng, noise=noise),
+            symmetric_tissue(n, rng, noise=noise),
+        )
         pose = random_pose(rng, reflected=False)
         assert not align_pair(x, fx, pose.apply(y), fy, AlignConfig(partial=False)).pose.reflected
 

@@ -18,7 +18,9 @@ def test_a_chain_lies_in_the_frame_of_its_reference():
     poses = [random_pose(rng) for _ in slices]
     done = []
     chain = align_chain(
-        [(pose.apply(x), fx) for pose, (x, fx) in zip(poses, slices, strict=True)], 1, progress=done.append
+        [(pose.apply(x), fx) for pose, (x, fx) in zip(poses, slices, strict=True)],
+        1,
+        progress=done.append,
     )
     assert sum(done) == n_links(4)
     assert chain.neighbors == [1, 1, 1, 2]
@@ -58,7 +60,9 @@ def test_links_that_agree_change_nothing():
     rng = np.random.default_rng(2)
     poses = [Pose.identity(), random_pose(rng), random_pose(rng)]
     corners = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    links = [_Link(i, j, poses[i].inverse.after(poses[j]), 1.0) for i, j in ((0, 1), (1, 2), (0, 2))]
+    links = [
+        _Link(i, j, poses[i].inverse.after(poses[j]), 1.0) for i, j in ((0, 1), (1, 2), (0, 2))
+    ]
     for pose, settled in zip(poses, _settle(poses, links, [corners] * 3, 0), strict=True):
         np.testing.assert_allclose(settled.apply(corners), pose.apply(corners), atol=1e-9)
 

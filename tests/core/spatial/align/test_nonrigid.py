@@ -35,7 +35,9 @@ def test_the_deformation_turns_with_the_slices(bent):
     pose = random_pose(np.random.default_rng(1), reflected=True)
     here, there = fit_warp(x, fx, y, fy), fit_warp(100 * pose.apply(x), fx, 100 * pose.apply(y), fy)
     assert there.smoothing == here.smoothing
-    np.testing.assert_allclose(there.apply(100 * pose.apply(y)), 100 * pose.apply(here.apply(y)), atol=1e-4)
+    np.testing.assert_allclose(
+        there.apply(100 * pose.apply(y)), 100 * pose.apply(here.apply(y)), atol=1e-4
+    )
 
 
 def test_sections_that_fit_are_left_alone():

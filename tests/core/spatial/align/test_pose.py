@@ -38,14 +38,18 @@ def test_weights_count(points):
     moved = pose.apply(points)
     moved[:50] += 100.0
     weights = np.r_[np.zeros(50), np.ones(250)]
-    np.testing.assert_allclose(procrustes(moved, points, weights).rotation, pose.rotation, atol=1e-12)
+    np.testing.assert_allclose(
+        procrustes(moved, points, weights).rotation, pose.rotation, atol=1e-12
+    )
 
 
 def test_inverse_and_composition(points):
     one, two = _pose(0.7, True, [1.0, 2.0]), _pose(-2.0, False, [5.0, -1.0])
     np.testing.assert_allclose(one.inverse.apply(one.apply(points)), points, atol=1e-12)
     np.testing.assert_allclose(one.invert(one.apply(points)), points, atol=1e-12)
-    np.testing.assert_allclose(two.after(one).apply(points), two.apply(one.apply(points)), atol=1e-12)
+    np.testing.assert_allclose(
+        two.after(one).apply(points), two.apply(one.apply(points)), atol=1e-12
+    )
 
 
 def test_points_and_their_mirror_image_have_one_principal_frame(points):
@@ -65,7 +69,9 @@ def test_metaspots_keep_the_mass_and_turn_with_the_slice(points):
     pose = _pose(1.3, True, [100.0, -20.0])
     moved = metaspots(pose.apply(points), features, 40)
     order, moved_order = np.lexsort(spots.features.T), np.lexsort(moved.features.T)
-    np.testing.assert_allclose(moved.positions[moved_order], pose.apply(spots.positions)[order], atol=1e-9)
+    np.testing.assert_allclose(
+        moved.positions[moved_order], pose.apply(spots.positions)[order], atol=1e-9
+    )
 
 
 def test_small_slices_stay_as_they_are(points):

@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot.core.spatial.between.interpolation import interpolate_pair, joint_distance, spacing, whole_slice
+from scdiffot.core.spatial.between.interpolation import (
+    interpolate_pair,
+    joint_distance,
+    spacing,
+    whole_slice,
+)
 
 forms = pytest.mark.parametrize("form", ["displacement", "barycentric"])
 
@@ -20,7 +25,9 @@ def test_a_moving_tissue_is_met_on_its_way(form, t):
     made = interpolate_pair(x, f, 1.1 * x + 1, f, t, form=form, smoothing=0, partial=False)
     expected = (1 - t) * x + t * (1.1 * x + 1)
     order = np.lexsort(made.positions.T.round(6))
-    np.testing.assert_allclose(made.positions[order], expected[np.lexsort(expected.T.round(6))], atol=1e-9)
+    np.testing.assert_allclose(
+        made.positions[order], expected[np.lexsort(expected.T.round(6))], atol=1e-9
+    )
 
 
 @forms
@@ -51,7 +58,10 @@ def test_tissue_of_one_slice_fades_in_its_place():
     part = x[:, 0] < 11
     lost = [
         (
-            interpolate_pair(x, f, x[part], f[part], t, masses=(225, part.sum()), n_obs=2000).positions[:, 0] > 11.5
+            interpolate_pair(
+                x, f, x[part], f[part], t, masses=(225, part.sum()), n_obs=2000
+            ).positions[:, 0]
+            > 11.5
         ).mean()
         for t in (0.2, 0.8)
     ]
@@ -86,7 +96,9 @@ def test_units_and_pose_do_not_matter(form, seed):
     np.testing.assert_allclose(again.mix(fx, fy), made.mix(fx, fy), atol=1e-8)
     labels = np.eye(3)[rng.integers(3, size=(2, 80))]
     np.testing.assert_allclose(
-        again.labels(100 * x @ turn + 7, 100 * y @ turn + 7, *labels), made.labels(x, y, *labels), atol=1e-8
+        again.labels(100 * x @ turn + 7, 100 * y @ turn + 7, *labels),
+        made.labels(x, y, *labels),
+        atol=1e-8,
     )
 
 
@@ -149,7 +161,9 @@ def test_joint_distance_of_a_shift():
     x, f = _grid()
     scale = np.sqrt(((x - x.mean(axis=0)) ** 2).sum(axis=1).mean())
     assert joint_distance(x + [3 * scale, 0], f, x, f) == pytest.approx(3 / np.sqrt(2))
-    assert joint_distance(50 * x, 2 * f + 1, 50 * (x + 2), 2 * f) == pytest.approx(joint_distance(x, f + 0.5, x + 2, f))
+    assert joint_distance(50 * x, 2 * f + 1, 50 * (x + 2), 2 * f) == pytest.approx(
+        joint_distance(x, f + 0.5, x + 2, f)
+    )
     # the mean of the true slice is 1 away
     middle = np.array([x.mean(axis=0)]), np.array([f.mean(axis=0)])
     assert joint_distance(*middle, x, f) == pytest.approx(1)

@@ -67,7 +67,9 @@ def test_spots_that_stand_for_themselves_stay():
     spots = _spots(100)
     every = np.arange(100)
     np.testing.assert_allclose(settle(spots, np.ones(100), every), spots)
-    np.testing.assert_allclose(settle(spots, np.ones(100), np.repeat(every, 3)), np.repeat(spots, 3, axis=0))
+    np.testing.assert_allclose(
+        settle(spots, np.ones(100), np.repeat(every, 3)), np.repeat(spots, 3, axis=0)
+    )
 
 
 def test_a_spot_between_others_is_shared():

@@ -13,7 +13,9 @@ from scdiffot.core.spatial.between.slice_coupling import couple_slices, scale_of
 def _slice(n, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(n, 2)) * [3, 1]
-    return x, np.c_[np.sin(x[:, 0]), np.cos(2 * x[:, 1]), x[:, 0] ** 2] + 0.05 * rng.normal(size=(n, 3))
+    return x, np.c_[np.sin(x[:, 0]), np.cos(2 * x[:, 1]), x[:, 0] ** 2] + 0.05 * rng.normal(
+        size=(n, 3)
+    )
 
 
 def test_least_cost_of_all_assignments():
@@ -67,7 +69,9 @@ def test_near_pairs_find_almost_the_least_cost(monkeypatch):
 
     def cost(c):
         points = slice_coupling._joint_points(x, fx, y, fy, 0.9)
-        return (c.shares * ((points[0][c.rows] - points[1][c.cols]) ** 2).sum(axis=1)).sum() / c.shares.sum()
+        return (
+            c.shares * ((points[0][c.rows] - points[1][c.cols]) ** 2).sum(axis=1)
+        ).sum() / c.shares.sum()
 
     assert cost(near) == pytest.approx(cost(exact), rel=0.05)
 

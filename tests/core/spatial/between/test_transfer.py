@@ -40,7 +40,9 @@ def test_reference_is_used_evenly():
     x, y = rng.normal(size=(300, 2)) + [1, 0], rng.normal(size=(300, 2))
 
     def spread(marginal):
-        used = np.asarray(transfer_weights(x, y, n_neighbors=20, marginal=marginal).sum(axis=0)).ravel()
+        used = np.asarray(
+            transfer_weights(x, y, n_neighbors=20, marginal=marginal).sum(axis=0)
+        ).ravel()
         return used.std()
 
     assert spread(10.0) < 0.8 * spread(0.0)

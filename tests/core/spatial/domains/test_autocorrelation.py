@@ -16,7 +16,9 @@ def test_z_is_standard_normal_without_a_pattern():
     weights = sparse.csr_matrix(sparse.diags(1 / links.sum(axis=1).A1) @ links)
     values = rng.normal(size=(150, 4000))
     values -= values.mean(axis=0)
-    moran = (values * (weights @ values)).sum(axis=0) / (values**2).sum(axis=0) * 150 / weights.sum()
+    moran = (
+        (values * (weights @ values)).sum(axis=0) / (values**2).sum(axis=0) * 150 / weights.sum()
+    )
     z = moran_z(moran, weights)
     # 4000 draws: standard errors .016 and .011
     assert z.mean() == pytest.approx(0, abs=0.06)

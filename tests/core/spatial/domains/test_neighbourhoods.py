@@ -54,16 +54,22 @@ def test_a_plane_is_its_own_mean_and_has_its_slope():
     grid = _grid()
     values = grid @ np.array([[2.0, 0.0], [1.0, -3.0]]) + 100
     links = nearest_spots(grid, 4)
-    found = aggregate(grid, values, links, np.zeros(len(grid), int), n_hops=1, channels=("variance", "gradient"))
+    found = aggregate(
+        grid, values, links, np.zeros(len(grid), int), n_hops=1, channels=("variance", "gradient")
+    )
     inside = _inside(grid)
     np.testing.assert_allclose(found.mean[inside], values[inside])
     first, second = links.nonzero()
     # spots at the edge are linked farther
     unit = np.sqrt(((grid[first] - grid[second]) ** 2).sum(axis=1).mean())
     slopes = unit * np.array([5**0.5, 3.0])
-    np.testing.assert_allclose(found.gradient[inside], np.tile(slopes, (inside.sum(), 1)), rtol=5e-3)
+    np.testing.assert_allclose(
+        found.gradient[inside], np.tile(slopes, (inside.sum(), 1)), rtol=5e-3
+    )
     # of the spot and its four neighbours, two differ by the slope along each axis
-    np.testing.assert_allclose(found.variance[inside] ** 2, np.tile([2 * 5 / 5, 2 * 9 / 5], (inside.sum(), 1)))
+    np.testing.assert_allclose(
+        found.variance[inside] ** 2, np.tile([2 * 5 / 5, 2 * 9 / 5], (inside.sum(), 1))
+    )
 
 
 def test_channels_do_not_depend_on_unit_and_pose():
@@ -71,11 +77,20 @@ def test_channels_do_not_depend_on_unit_and_pose():
     positions, values = rng.uniform(size=(300, 2)), rng.normal(size=(300, 3))
     moved = 250 * positions @ _turn(2.0).T * [1, -1] + [1e4, -5e3]
     one, other = (
-        aggregate(p, values, nearest_spots(p, 6), np.zeros(300, int), n_hops=2, channels=("variance", "gradient"))
+        aggregate(
+            p,
+            values,
+            nearest_spots(p, 6),
+            np.zeros(300, int),
+            n_hops=2,
+            channels=("variance", "gradient"),
+        )
         for p in (positions, moved)
     )
     for channel in ("mean", "variance", "gradient"):
-        np.testing.assert_allclose(getattr(one, channel), getattr(other, channel), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(
+            getattr(one, channel), getattr(other, channel), rtol=1e-6, atol=1e-9
+        )
 
 
 def test_spots_averaged_are_those_of_the_weights():
@@ -116,7 +131,9 @@ def test_components_are_the_patterns_and_no_more():
     fitted = np.linalg.lstsq(results[0], smooth, rcond=None)[0]
     # what is left of the noise, of variance 1 in both
     missed = 2 / averaged / smooth.var(axis=0).sum()
-    assert ((smooth - results[0] @ fitted) ** 2).sum() / (smooth**2).sum() == pytest.approx(missed, rel=0.35)
+    assert ((smooth - results[0] @ fitted) ** 2).sum() / (smooth**2).sum() == pytest.approx(
+        missed, rel=0.35
+    )
 
 
 def test_noise_has_no_components_but_the_least_two():

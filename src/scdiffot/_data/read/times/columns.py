@@ -104,7 +104,9 @@ class CellTimes:
             return (float(number) if NUMBER.fullmatch(number) else None), str(time)
         if isinstance(time, Real) and not isinstance(time, bool):
             return time_value(time), None
-        raise TypeError(f"`{argument}` holds a {type(time).__name__}: pass a number or the label of a time point.")
+        raise TypeError(
+            f"`{argument}` holds a {type(time).__name__}: pass a number or the label of a time point."
+        )
 
     def nearest(self, time: float) -> int | None:
         """Index of the time point that equals a number, up to the digits that a user types."""
@@ -131,7 +133,9 @@ class CellTimes:
 
     def label(self, time: float) -> str:
         """How the user calls a time point."""
-        return next((name for name, value in self.labels.items() if value == time), number_text(time))
+        return next(
+            (name for name, value in self.labels.items() if value == time), number_text(time)
+        )
 
 
 def cell_times(
@@ -181,12 +185,20 @@ def cell_times(
         raise ValueError(
             f"`time_key` {name} has infinite times: remove these cells, or give them a time in `time_map`."
         )
-    precision = max((np.finfo(type(p)).eps for p in present if isinstance(p, np.floating)), default=0.0)
+    precision = max(
+        (np.finfo(type(p)).eps for p in present if isinstance(p, np.floating)), default=0.0
+    )
     numbers = merge_equal(numbers, float(precision) if time_map is None else 0.0)
     if reference is not None:
         known = [closest(reference, t) for t in numbers]
-        numbers = np.array([t if k is None else reference[k] for t, k in zip(numbers, known, strict=True)])
-    if getattr(column.dtype, "ordered", False) and not is_map(time_map) and (np.diff(numbers) < 0).any():
+        numbers = np.array(
+            [t if k is None else reference[k] for t, k in zip(numbers, known, strict=True)]
+        )
+    if (
+        getattr(column.dtype, "ordered", False)
+        and not is_map(time_map)
+        and (np.diff(numbers) < 0).any()
+    ):
         raise ValueError(
             f"`time_key` {name} is an ordered categorical whose order, {some(present)}, is not that of its numbers: "
             "pass `time_map`, or bring the categories in order with .cat.reorder_categories."
@@ -194,7 +206,9 @@ def cell_times(
     labels: dict[str, float] = {}
     for text, number in zip(map(label_text, present), numbers.tolist(), strict=True):
         if labels.setdefault(text, number) != number:
-            raise ValueError(f"`time_key` {name} has two labels that read {text!r}, at different times: rename one.")
+            raise ValueError(
+                f"`time_key` {name} has two labels that read {text!r}, at different times: rename one."
+            )
     return CellTimes(time_key, numbers[codes], np.unique(numbers), labels)
 
 
@@ -208,7 +222,11 @@ def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
     """
     import pandas as pd
 
-    values = column.cat.remove_unused_categories().cat.categories if hasattr(column, "cat") else column.unique()
+    values = (
+        column.cat.remove_unused_categories().cat.categories
+        if hasattr(column, "cat")
+        else column.unique()
+    )
     dtype: Any = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind in "iuf":
@@ -224,5 +242,9 @@ def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
             f"`time_key` {name} holds dates ({dtype}), which have no zero: take the difference to the first date, "
             f"adata.{name} - adata.{name}.min(), which is read in days."
         )
-    codes = column.cat.remove_unused_categories().cat.codes if hasattr(column, "cat") else pd.factorize(column)[0]
+    codes = (
+        column.cat.remove_unused_categories().cat.codes
+        if hasattr(column, "cat")
+        else pd.factorize(column)[0]
+    )
     return present, np.asarray(codes, dtype=np.intp)

@@ -92,8 +92,12 @@ def read_labels(texts: list[str]) -> LabelTimes:
     odd = [unit for unit in named if unit not in table]
     if odd:
         exact = next(unit for unit in named if unit in table)
-        raise UnreadableLabels(f"{odd[0]} ({units[odd[0]]!r}) have no fixed number of {exact} ({units[exact]!r})")
-    unit = min(named, key=lambda name: table[name], default=next((p.unit for p in parts if p.unit), ""))
+        raise UnreadableLabels(
+            f"{odd[0]} ({units[odd[0]]!r}) have no fixed number of {exact} ({units[exact]!r})"
+        )
+    unit = min(
+        named, key=lambda name: table[name], default=next((p.unit for p in parts if p.unit), "")
+    )
     return LabelTimes([float(p.number * _ratio(table, p.unit, unit)) for p in parts], unit)
 
 
@@ -146,13 +150,17 @@ def _signed(parts: list[_Part]) -> list[_Part]:
         if any(p.number == 0 for p in prefixed):
             return parts
         raise UnreadableLabels(f"the hyphen in {prefixed[0].text!r} may be a minus sign or not")
-    return [_Part(p.text, -p.number, p.unit, p.origin, hyphen=False) if p.hyphen else p for p in parts]
+    return [
+        _Part(p.text, -p.number, p.unit, p.origin, hyphen=False) if p.hyphen else p for p in parts
+    ]
 
 
 def _check_origins(parts: list[_Part]) -> None:
     counts = Counter(p.origin for p in parts)
     if len(counts) > 1:
-        examples = [next(p.text for p in parts if p.origin == origin) for origin, _ in counts.most_common()]
+        examples = [
+            next(p.text for p in parts if p.origin == origin) for origin, _ in counts.most_common()
+        ]
         raise UnreadableLabels(
             f"{some(examples)} differ in more than number and unit, so they may count from different starts"
         )

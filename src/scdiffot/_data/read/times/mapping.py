@@ -66,7 +66,9 @@ def label_times(present: list[Any], time_map: Any, name: str) -> list[float]:
 def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> list[float]:
     """Translate labels; numbers may be given as numbers or as text."""
     if not hasattr(time_map, "keys"):
-        raise TypeError(f"`time_map` is a {type(time_map).__name__}: pass a dict, label -> time, or 'auto'.")
+        raise TypeError(
+            f"`time_map` is a {type(time_map).__name__}: pass a dict, label -> time, or 'auto'."
+        )
     entries = {key: time_map[key] for key in time_map.keys()}
     texts = {label_text(key): value for key, value in entries.items()}
     plain = {plain_text(text): value for text, value in texts.items()}
@@ -79,7 +81,11 @@ def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> 
         (missing if value is missing else values).append(label if value is missing else value)
     if missing:
         raise KeyError(f"`time_map` has no time for {some(missing)} of {name}: add them.")
-    wrong = [v for v in values if isinstance(v, bool) or not isinstance(v, Real) or not np.isfinite(time_value(v))]
+    wrong = [
+        v
+        for v in values
+        if isinstance(v, bool) or not isinstance(v, Real) or not np.isfinite(time_value(v))
+    ]
     if wrong:
         raise ValueError(f"`time_map` holds {some(wrong)}: pass finite numbers.")
     check_whole(values, name)
@@ -101,7 +107,11 @@ def _parsed(texts: list[str], name: str, *, auto: bool) -> list[float]:
     try:
         times = read_labels(texts)
     except UnreadableLabels as error:
-        asked = "`time_map` 'auto' cannot read" if auto else "`time_key` holds labels that are no numbers in"
+        asked = (
+            "`time_map` 'auto' cannot read"
+            if auto
+            else "`time_key` holds labels that are no numbers in"
+        )
         raise ValueError(
             f"{asked} {name} ({some(unread)}): {error}. Pass `time_map`, a dict with the time of every label"
             " (and remove cells without a time)."

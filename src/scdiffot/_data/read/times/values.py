@@ -78,7 +78,8 @@ def merge_equal(values: Iterable[float], precision: float) -> np.ndarray:
     near |= ~apart & (gaps <= MAX_ULPS * np.finfo(np.float64).eps * size)
     cluster = np.concatenate([[0], np.cumsum(~near)])
     shortest = {
-        k: min(points[cluster == k], key=lambda t: (len(number_text(t)), t)) for k in range(int(cluster[-1]) + 1)
+        k: min(points[cluster == k], key=lambda t: (len(number_text(t)), t))
+        for k in range(int(cluster[-1]) + 1)
     }
     return np.array([shortest[int(cluster[i])] for i in np.searchsorted(points, numbers)])
 

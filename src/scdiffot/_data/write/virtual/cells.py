@@ -50,11 +50,17 @@ def virtual_adata(
 
     found = locate(adata, use_rep)
     obs = pd.DataFrame(
-        {TIME: np.full(len(states), time), WEIGHT: weights}, index=[f"virtual{i}" for i in range(len(states))]
+        {TIME: np.full(len(states), time), WEIGHT: weights},
+        index=[f"virtual{i}" for i in range(len(states))],
     )
     obsm: dict[str, np.ndarray] = {}
     if tissue is not None:
         states, obsm[locate(adata, tissue.spatial_key).key] = tissue.split(states)
     if found.key in found.owner.obsm:
         return AnnData(obs=obs, obsm=obsm | {found.key: states})
-    return AnnData(X=states, obs=obs, obsm=obsm, var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]))
+    return AnnData(
+        X=states,
+        obs=obs,
+        obsm=obsm,
+        var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]),
+    )

@@ -66,7 +66,9 @@ def virtual_slice_adata(
         return values.astype(np.float32)
 
     n = len(virtual.weights)
-    obs = pd.DataFrame({WEIGHT: virtual.weights, DEPTH: np.full(n, depth)}, index=[f"virtual{i}" for i in range(n)])
+    obs = pd.DataFrame(
+        {WEIGHT: virtual.weights, DEPTH: np.full(n, depth)}, index=[f"virtual{i}" for i in range(n)]
+    )
     chosen = [] if cell_keys is None else listed_names("cell_keys", cell_keys)
     named = [] if layers is None else listed_names("layers", layers)
     obsm: dict[str, Any] = {slices.spatial_key: virtual.positions}
@@ -86,7 +88,9 @@ def virtual_slice_adata(
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
         best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
         obs[key] = pd.Categorical.from_codes(best, pd.Index(names))
-        obsm[f"{key}_probability"] = pd.DataFrame(shares, index=obs.index, columns=column_names(names))
+        obsm[f"{key}_probability"] = pd.DataFrame(
+            shares, index=obs.index, columns=column_names(names)
+        )
         if f"{key}_colors" in adata.uns:
             uns[f"{key}_colors"] = list(adata.uns[f"{key}_colors"])
     made = AnnData(

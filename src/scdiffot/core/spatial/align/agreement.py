@@ -13,7 +13,7 @@ from .pose import Pose
 # Spots that the features of a place are read from.
 N_NEIGHBORS = 6
 # Distance to the nearest spot, in spacings, up to which a place lies on the tissue, and the width of the edge beyond.
-REACH, EDGE = 0.7, 0.5
+MAX_OFFSET, EDGE = 0.7, 0.5
 # What tissue on tissue is worth, beside features that agree there.
 ON_TISSUE = 0.3
 # Compact parts of a slice that the jackknife leaves out in turn.
@@ -21,7 +21,7 @@ N_BLOCKS = 16
 
 
 @dataclass(frozen=True)
-class Agreed:
+class AgreementScore:
     """Agreement under one pose."""
 
     score: float
@@ -45,16 +45,16 @@ class Agreement:
         self.width = max(spacing(s.positions) for s in self.slices)
         self.trees = [cKDTree(s.positions) for s in self.slices]
 
-    def of(self, pose: Pose) -> Agreed:
+    def of(self, pose: Pose) -> AgreementScore:
         """Agreement where the second slice is moved by a pose."""
         x, y = self.slices
         return self.at(pose.apply(y.positions), pose.invert(x.positions))
 
-    def at(self, moved: np.ndarray, moved_back: np.ndarray) -> Agreed:
+    def at(self, moved: np.ndarray, moved_back: np.ndarray) -> AgreementScore:
         """Agreement where the second slice lies somewhere in the frame of the first, and the first in that of the second."""
         x, y = self.slices
         to_x, to_y = self._side(y, 0, moved), self._side(x, 1, moved_back)
-        return Agreed(*(float(np.mean(values)) for values in zip(to_x, to_y, strict=True)))
+        return AgreementScore(*(float(np.mean(values)) for values in zip(to_x, to_y, strict=True)))
 
     def polish(self, pose: Pose, step: float, *, n_evaluations: int = 80) -> Pose:
         """Climb to the pose of highest score nearby, by the simplex method from steps of a length."""
@@ -97,24 +97,34 @@ class Agreement:
             readings = [self._read(mine, other, positions) for positions in places]
             weights = [_without(mine.weights, rows) for rows in blocks(mine.positions)]
             total, *left = [
-                _score(mine, w, *readings[0], self.on_tissue)[0] - _score(mine, w, *readings[1], self.on_tissue)[0]
+                _score(mine, w, *readings[0], self.on_tissue)[0]
+                - _score(mine, w, *readings[1], self.on_tissue)[0]
                 for w in (mine.weights, *weights)
             ]
             totals.append(total)
-            errors.append(math.sqrt((len(left) - 1) * float(np.var(left))) if len(left) > 1 else math.inf)
+            errors.append(
+                math.sqrt((len(left) - 1) * float(np.var(left))) if len(left) > 1 else math.inf
+            )
         # Both sides see the same tissue: their errors do not average out.
         return float(np.mean(totals)), float(np.mean(errors))
 
     def _side(self, mine: Spots, other: int, positions: np.ndarray) -> tuple[float, float]:
         return _score(mine, mine.weights, *self._read(mine, other, positions), self.on_tissue)
 
-    def _read(self, mine: Spots, other: int, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _read(
+        self, mine: Spots, other: int, positions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """How much every spot lies on the other slice, and the features of the other slice at its place."""
         theirs = self.slices[other]
         distances, near = self.trees[other].query(positions, k=min(N_NEIGHBORS, len(theirs)))
-        beyond = np.maximum(distances[:, 0] / self.width - REACH, 0.0)
-        kernel = np.exp(-0.5 * (distances**2 - distances[:, :1] ** 2) / self.width**2) * theirs.weights[near]
-        values = np.einsum("nk,nkd->nd", kernel / kernel.sum(axis=1, keepdims=True), theirs.features[near])
+        beyond = np.maximum(distances[:, 0] / self.width - MAX_OFFSET, 0.0)
+        kernel = (
+            np.exp(-0.5 * (distances**2 - distances[:, :1] ** 2) / self.width**2)
+            * theirs.weights[near]
+        )
+        values = np.einsum(
+            "nk,nkd->nd", kernel / kernel.sum(axis=1, keepdims=True), theirs.features[near]
+        )
         return np.exp(-0.5 * (beyond / EDGE) ** 2), values
 
 

@@ -17,7 +17,7 @@ from .pose_kinds import PoseScore, best_score, kinds, other_kinds
 COARSE_EPS = (0.1, 0.05)
 FINE_EPS = (0.03, 0.01, 0.005, 0.003)
 # Price of leaving out a unit of mass where slices overlap partly, in shares of the mean cost.
-PRICE = 0.03
+MISMATCH_COST = 0.03
 # By how much the score of a pose must exceed that of another kind of pose, a mirror image above all, to be no chance: three
 # standard errors, within limits, of which the upper one is wider for few spots. In 100 pairs of sections of tissues with mirror
 # symmetry, of 60 to 300 spots, with noise, batch fields and cuts, standardised differences had a root mean square of 1.1.
@@ -124,7 +124,12 @@ def align_pair(
 
 
 def refine_pair(
-    x: np.ndarray, fx: np.ndarray, y: np.ndarray, fy: np.ndarray, start: Pose, config: AlignConfig | None = None
+    x: np.ndarray,
+    fx: np.ndarray,
+    y: np.ndarray,
+    fy: np.ndarray,
+    start: Pose,
+    config: AlignConfig | None = None,
 ) -> Alignment:
     """Improve a motion of the slice `y` onto the slice `x` that is about right; arguments as of :func:`align_pair`."""
     config = config or AlignConfig()
@@ -136,22 +141,31 @@ def refine_pair(
 class _Pair:
     """Two slices in frames of their own, which makes the answer blind to the poses that they come in."""
 
-    def __init__(self, x: np.ndarray, fx: np.ndarray, y: np.ndarray, fy: np.ndarray, config: AlignConfig) -> None:
+    def __init__(
+        self, x: np.ndarray, fx: np.ndarray, y: np.ndarray, fy: np.ndarray, config: AlignConfig
+    ) -> None:
         self.config = config
         self.frames = [principal_frame(p, mirror=config.reflections) for p in (x, y)]
         features = leading(fx, fy)
-        self.placed = [(frame.apply(p), f) for frame, p, f in zip(self.frames, (x, y), features, strict=True)]
+        self.placed = [
+            (frame.apply(p), f) for frame, p, f in zip(self.frames, (x, y), features, strict=True)
+        ]
 
     def finish(self, candidates: list[Pose]) -> Alignment:
         """Refine poses by couplings and the score, and choose."""
         placed, config = self.placed, self.config
         agreement = Agreement(*(metaspots(p, f, config.n_score) for p, f in placed))
         fixed, moving = (metaspots(p, f, config.n_fine) for p, f in placed)
-        fine = Problem(fixed, moving, config)
+        fine = AlignmentProblem(fixed, moving, config)
         scores = [_scored(agreement, fine.refine(pose, FINE_EPS, math.inf)) for pose in candidates]
         if config.partial:
-            parts = _ranked(agreement, [fine.refine(pose, FINE_EPS, PRICE) for pose in candidates] + candidates)
-            polished = parts[:N_POLISHED] + [p for p in kinds(parts) if all(p is not q for q in parts[:N_POLISHED])]
+            parts = _ranked(
+                agreement,
+                [fine.refine(pose, FINE_EPS, MISMATCH_COST) for pose in candidates] + candidates,
+            )
+            polished = parts[:N_POLISHED] + [
+                p for p in kinds(parts) if all(p is not q for q in parts[:N_POLISHED])
+            ]
             polished = [agreement.polish(pose, 0.8 * agreement.width) for pose in polished]
             scores += [_scored(agreement, pose, partial=True) for pose in polished]
         best = self._choose(agreement, scores)
@@ -172,7 +186,10 @@ class _Pair:
 
     def _choose(self, agreement: Agreement, scores: list[PoseScore]) -> PoseScore:
         """The best pose; a mirror image only if its score exceeds the other by more than chance could give."""
-        sides = [[s for s in scores if self._measured(s.pose).reflected is mirrored] for mirrored in (False, True)]
+        sides = [
+            [s for s in scores if self._measured(s.pose).reflected is mirrored]
+            for mirrored in (False, True)
+        ]
         if not all(sides):
             return best_score(scores)
         plain, mirrored = (best_score(side) for side in sides)
@@ -195,15 +212,19 @@ def leading(fx: np.ndarray, fy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _search(placed: list[tuple[np.ndarray, np.ndarray]], config: AlignConfig) -> list[Pose]:
     """Poses that agree best at a low resolution, from all angles and several shifts."""
     x, y = (metaspots(p, f, config.n_coarse) for p, f in placed)
-    agreement, problem = Agreement(x, y), Problem(x, y, config)
+    agreement, problem = Agreement(x, y), AlignmentProblem(x, y, config)
     starts = problem.starts()
     found = [problem.refine(start, COARSE_EPS, math.inf) for start in starts]
     if config.partial:
         steps = problem.radius * np.array([-0.8, -0.4, 0.0, 0.4, 0.8])
         shifts = [np.array([a, b]) for a in steps for b in steps]
-        shifted = [Pose(start.rotation, start.shift + shift) for start in starts for shift in shifts]
+        shifted = [
+            Pose(start.rotation, start.shift + shift) for start in starts for shift in shifts
+        ]
         shifted = _ranked(agreement, shifted)[:N_SHIFTED]
-        found += [agreement.polish(pose, 0.2 * problem.radius, n_evaluations=60) for pose in shifted]
+        found += [
+            agreement.polish(pose, 0.2 * problem.radius, n_evaluations=60) for pose in shifted
+        ]
     kept: list[Pose] = []
     corners = problem.radius * np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     ranked = _ranked(agreement, found)
@@ -231,7 +252,7 @@ def _min_margin(agreement: Agreement, first: PoseScore, second: PoseScore) -> fl
     return min(max(MIN_STANDARD_ERRORS * error, MIN_MARGIN), most)
 
 
-class Problem:
+class AlignmentProblem:
     """Two slices at one resolution, and couplings between them."""
 
     def __init__(self, x: Spots, y: Spots, config: AlignConfig) -> None:
@@ -289,4 +310,6 @@ class Problem:
         rows, columns = plan.sum(axis=1), plan.sum(axis=0)
         x, y, mass = self.x.positions, self.y.positions, rows.sum()
         centre, centre_y = rows @ x / mass, columns @ y / mass
-        return from_moments(centre, centre_y, (x - centre).T @ plan @ (y - centre_y) / mass, reflected)
+        return from_moments(
+            centre, centre_y, (x - centre).T @ plan @ (y - centre_y) / mass, reflected
+        )

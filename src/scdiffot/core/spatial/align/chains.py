@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Weight of a link over one slice, beside 1 for the links of neighbours.
 SECOND = 0.5
 # Links over one slice that move a slice by more than this share of its diameter from where its neighbours put it are dropped.
-FAR = 0.15
+MAX_DISAGREEMENT = 0.15
 N_ROUNDS = 20
 
 
@@ -100,7 +100,9 @@ def align_chain(
             found = refine_pair(slices[i][0], slices[i][1], far[0], far[1], start, config).pose
             points = _markers(slices[i + 2][0])
             moved = np.linalg.norm(found.apply(points) - start.apply(points), axis=1).mean()
-            if found.reflected == start.reflected and moved < FAR * np.linalg.norm(points[0] - points[1]):
+            if found.reflected == start.reflected and moved < MAX_DISAGREEMENT * np.linalg.norm(
+                points[0] - points[1]
+            ):
                 links.append(_Link(i, i + 2, found, SECOND))
             tell(1)
         markers = [_markers(positions) for positions, _ in slices]
@@ -117,10 +119,14 @@ def _markers(positions: np.ndarray) -> np.ndarray:
     """Four points that stand for a slice: its centre, one radius to either side along both axes."""
     centre = positions.mean(axis=0)
     radius = float(np.sqrt(positions.var(axis=0).sum()))
-    return np.asarray(centre + radius * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
+    return np.asarray(
+        centre + radius * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    )
 
 
-def _settle(poses: list[Pose], links: list[_Link], markers: list[np.ndarray], reference: int) -> list[Pose]:
+def _settle(
+    poses: list[Pose], links: list[_Link], markers: list[np.ndarray], reference: int
+) -> list[Pose]:
     """Motions that agree best with all links: each slice in turn moves to the mean of where its links put it."""
     poses = list(poses)
     for _ in range(N_ROUNDS):

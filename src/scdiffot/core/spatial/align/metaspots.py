@@ -66,7 +66,9 @@ def metaspots(positions: np.ndarray, features: np.ndarray, n_most: int) -> Spots
     counts = np.bincount(groups).astype(np.float64)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        sums = [np.bincount(groups, weights=column) for column in np.asarray(values, dtype=np.float64).T]
+        sums = [
+            np.bincount(groups, weights=column) for column in np.asarray(values, dtype=np.float64).T
+        ]
         return np.stack(sums, axis=1) / counts[:, None]
 
     return Spots(mean(positions), mean(features), counts / n)
@@ -83,4 +85,6 @@ def spacing(positions: np.ndarray) -> float:
     distinct = np.unique(positions, axis=0)
     k = min(6, len(distinct) - 1)
     distances, _ = cKDTree(distinct).query(distinct, k=k + 1)
-    return float(max(np.median(distances[:, 1]), math.sqrt(math.pi / k) * np.median(distances[:, k])))
+    return float(
+        max(np.median(distances[:, 1]), math.sqrt(math.pi / k) * np.median(distances[:, k]))
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .agreement import Agreement
-from .alignment import FINE_EPS, PRICE, AlignConfig, Problem, leading
+from .alignment import FINE_EPS, MISMATCH_COST, AlignConfig, AlignmentProblem, leading
 from .metaspots import Spots, metaspots
 from .pose import Pose, principal_frame, procrustes
 
@@ -47,7 +47,9 @@ class Warp:
         from scipy.interpolate import RBFInterpolator
 
         centre = self.knots.mean(axis=0)
-        plate = RBFInterpolator((self.knots - centre) / self.scale, self.displacements, smoothing=self.smoothing)
+        plate = RBFInterpolator(
+            (self.knots - centre) / self.scale, self.displacements, smoothing=self.smoothing
+        )
         return np.asarray(plate((points - centre) / self.scale))
 
     def apply(self, points: np.ndarray) -> np.ndarray:
@@ -103,8 +105,11 @@ def fit_warp(
     config = config or AlignConfig()
     frame = principal_frame(y, mirror=True)
     fx, fy = leading(fx, fy)
-    fixed, moving = metaspots(frame.apply(x), fx, config.n_fine), metaspots(frame.apply(y), fy, config.n_fine)
-    price = PRICE if partial else np.inf
+    fixed, moving = (
+        metaspots(frame.apply(x), fx, config.n_fine),
+        metaspots(frame.apply(y), fy, config.n_fine),
+    )
+    price = MISMATCH_COST if partial else np.inf
     halves = _halves(moving)
     agreements = [Agreement(fixed, half) for half in halves]
     scores = []
@@ -116,14 +121,19 @@ def fit_warp(
             rigid = [_rigid(w) for w in warps[::-1]]
     # what a further rigid motion gains is no deformation
     before = np.array(
-        [max(a.of(p).score for p in (Pose.identity(), r)) for a, r in zip(agreements, rigid, strict=True)]
+        [
+            max(a.of(p).score for p in (Pose.identity(), r))
+            for a, r in zip(agreements, rigid, strict=True)
+        ]
     )
     gains = (np.array(scores) - before).mean(axis=1)
     if gains.max() < MARGIN:
         return None
     warp = _fit(fixed, moving, SMOOTHING[int(np.argmax(gains))], price, config)
     back = frame.inverse
-    return replace(warp, knots=back.apply(warp.knots), displacements=warp.displacements @ frame.rotation)
+    return replace(
+        warp, knots=back.apply(warp.knots), displacements=warp.displacements @ frame.rotation
+    )
 
 
 def _halves(spots: Spots) -> list[Spots]:
@@ -163,6 +173,6 @@ def _fit(x: Spots, y: Spots, smoothing: float, price: float, config: AlignConfig
 
 def _drawn(x: Spots, y: Spots, price: float, config: AlignConfig) -> tuple[np.ndarray, np.ndarray]:
     """Mean place of what every spot of `y` is coupled with, and the share of its mass that is."""
-    plan = Problem(x, y, config).coupling(Pose.identity(), FINE_EPS[-1], price)
+    plan = AlignmentProblem(x, y, config).coupling(Pose.identity(), FINE_EPS[-1], price)
     mass = plan.sum(axis=0)
     return plan.T @ x.positions / np.maximum(mass, 1e-300)[:, None], mass / y.weights

@@ -32,7 +32,9 @@ class Pose:
     def turn(cls, angle: float, *, reflected: bool = False) -> Pose:
         """Rotation about the origin by an angle in radians, after a reflection of the second axis if asked for."""
         c, s = math.cos(angle), math.sin(angle)
-        return cls(np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0 if reflected else 1.0]), np.zeros(2))
+        return cls(
+            np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0 if reflected else 1.0]), np.zeros(2)
+        )
 
     @property
     def reflected(self) -> bool:
@@ -63,7 +65,11 @@ class Pose:
 
 
 def procrustes(
-    fixed: np.ndarray, moving: np.ndarray, weights: np.ndarray | None = None, *, reflected: bool | None = None
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    reflected: bool | None = None,
 ) -> Pose:
     """Rigid motion of `moving` onto `fixed`, row by row, with the least mean squared distance.
 
@@ -82,10 +88,17 @@ def procrustes(
     """
     w = np.full(len(fixed), 1.0 / len(fixed)) if weights is None else weights / weights.sum()
     centre, centre_moving = w @ fixed, w @ moving
-    return from_moments(centre, centre_moving, (fixed - centre).T @ (w[:, None] * (moving - centre_moving)), reflected)
+    return from_moments(
+        centre,
+        centre_moving,
+        (fixed - centre).T @ (w[:, None] * (moving - centre_moving)),
+        reflected,
+    )
 
 
-def from_moments(centre: np.ndarray, moving: np.ndarray, cross: np.ndarray, reflected: bool | None) -> Pose:
+def from_moments(
+    centre: np.ndarray, moving: np.ndarray, cross: np.ndarray, reflected: bool | None
+) -> Pose:
     """Best motion from the two centres and the cross-covariance (fixed by moving) of points that belong together."""
     u, _, vt = np.linalg.svd(cross)
     flip = np.linalg.det(u @ vt) < 0
@@ -95,7 +108,9 @@ def from_moments(centre: np.ndarray, moving: np.ndarray, cross: np.ndarray, refl
     return Pose(rotation, centre - rotation @ moving)
 
 
-def principal_frame(points: np.ndarray, weights: np.ndarray | None = None, *, mirror: bool = False) -> Pose:
+def principal_frame(
+    points: np.ndarray, weights: np.ndarray | None = None, *, mirror: bool = False
+) -> Pose:
     """Motion to the centre and the principal axes of points, which point to where the longer tail is.
 
     With `mirror`, both axes point to the longer tail, and points and their mirror image come to lie on each other; else the

@@ -42,7 +42,9 @@ class PoseScore:
 
 def same_kind(first: Pose, second: Pose) -> bool:
     """Whether two poses have the same handedness and nearly the same rotation."""
-    return first.reflected == second.reflected and abs(first.after(second.inverse).angle) < SAME_ANGLE
+    return (
+        first.reflected == second.reflected and abs(first.after(second.inverse).angle) < SAME_ANGLE
+    )
 
 
 def kinds(ranked: list[Pose]) -> list[Pose]:
@@ -71,4 +73,8 @@ def best_score(scores: list[PoseScore]) -> PoseScore:
         chosen = part if best is None else best
         assert chosen is not None
         return chosen
-    return part if part.score > best.score + (MARGIN if best.overlap > MATCH else MARGIN_MISMATCH) else best
+    return (
+        part
+        if part.score > best.score + (MARGIN if best.overlap > MATCH else MARGIN_MISMATCH)
+        else best
+    )

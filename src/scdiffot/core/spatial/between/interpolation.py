@@ -44,7 +44,9 @@ class VirtualSlice:
         """Values of the virtual spots from values of the spots of both slices, arrays or sparse matrices."""
         return self.source @ first + self.target @ second
 
-    def labels(self, x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def labels(
+        self, x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray
+    ) -> np.ndarray:
         """Shares of labels around the places of the virtual spots, whatever their states.
 
         A spot between two is no copy of them, and its own deviation from its surroundings is unknown. The width of the kernel is the
@@ -149,7 +151,9 @@ def interpolate_pair(
         states = source @ (fx - fx.mean(axis=0)) + target @ (fy - fy.mean(axis=0))
         width = smoothing * spacing(x, y)
         ratio = scale_of(x, y) / scale_of(fx, fy) * np.sqrt(1 / spatial_weight - 1)
-        kernel = joint_kernel(positions / width, states * (ratio / width), weights, chosen, places / width)
+        kernel = joint_kernel(
+            positions / width, states * (ratio / width), weights, chosen, places / width
+        )
         source, target = kernel @ source, kernel @ target
     else:
         source, target = source[chosen], target[chosen]
@@ -162,7 +166,9 @@ def interpolate_pair(
     )
 
 
-def whole_slice(x: np.ndarray, n_other: int, *, mass: float, n_obs: int | None = None) -> VirtualSlice:
+def whole_slice(
+    x: np.ndarray, n_other: int, *, mass: float, n_obs: int | None = None
+) -> VirtualSlice:
     """Make a slice that was measured a virtual one, with `n_obs` of its spots, or all, next to a slice of `n_other` spots."""
     from scipy import sparse
 
@@ -170,7 +176,10 @@ def whole_slice(x: np.ndarray, n_other: int, *, mass: float, n_obs: int | None =
     chosen = np.arange(n) if n_obs in (None, n) else spread(x, np.ones(n), int(n_obs or n))
     source = _rows(np.ones(len(chosen)), np.arange(len(chosen)), chosen, (len(chosen), n))
     return VirtualSlice(
-        x[chosen], np.full(len(chosen), mass / len(chosen)), source, sparse.csr_array((len(chosen), n_other))
+        x[chosen],
+        np.full(len(chosen), mass / len(chosen)),
+        source,
+        sparse.csr_array((len(chosen), n_other)),
     )
 
 
@@ -239,12 +248,18 @@ def joint_distance(
     return wasserstein(judged, true, weights, p=2, n_max=n_max, rng=rng)
 
 
-def _pairs(coupling: SliceCoupling, n: int, m: int, t: float, masses: tuple[float, float]) -> tuple[Any, Any, Any]:
+def _pairs(
+    coupling: SliceCoupling, n: int, m: int, t: float, masses: tuple[float, float]
+) -> tuple[Any, Any, Any]:
     """A spot for every pair, and for every spot that is left."""
     lone, new = np.flatnonzero(coupling.left_source), np.flatnonzero(coupling.left_target)
     n_pairs, first, second = len(coupling.rows), (1 - t) * masses[0], t * masses[1]
     weights = np.concatenate(
-        [coupling.shares * (first + second), first * coupling.left_source[lone], second * coupling.left_target[new]]
+        [
+            coupling.shares * (first + second),
+            first * coupling.left_source[lone],
+            second * coupling.left_target[new],
+        ]
     )
     size = len(weights)
     source = _rows(
@@ -271,7 +286,9 @@ def _barycentres(
     plan = _rows(coupling.shares, coupling.rows, coupling.cols, (n, m))
     forth, lone = _means(plan)
     back, new = _means(plan.T.tocsr())
-    source = sparse.vstack([sparse.diags_array(np.where(lone, 1.0, 1 - t)), (1 - t) * back], format="csr")
+    source = sparse.vstack(
+        [sparse.diags_array(np.where(lone, 1.0, 1 - t)), (1 - t) * back], format="csr"
+    )
     target = sparse.vstack([t * forth, sparse.diags_array(np.where(new, 1.0, t))], format="csr")
     weights = np.concatenate([np.full(n, (1 - t) * masses[0] / n), np.full(m, t * masses[1] / m)])
     return source, target, weights

@@ -20,7 +20,9 @@ _WIDTHS = 2.0 ** (np.arange(-4, 9) / 4)
 _N_LEFT_OUT = 5000
 
 
-def nearest_places(among: np.ndarray, places: np.ndarray, k: int, *, unit: float = 1.0) -> np.ndarray:
+def nearest_places(
+    among: np.ndarray, places: np.ndarray, k: int, *, unit: float = 1.0
+) -> np.ndarray:
     """The `k` points nearest to each place, nearest first; of those as far, to a part of the unit, the first ones."""
     from scipy.spatial import cKDTree
 
@@ -31,7 +33,9 @@ def nearest_places(among: np.ndarray, places: np.ndarray, k: int, *, unit: float
     return np.take_along_axis(near, first, axis=1)
 
 
-def smoothing_kernel(points: np.ndarray, weights: np.ndarray, places: np.ndarray, width: float, unit: float) -> Any:
+def smoothing_kernel(
+    points: np.ndarray, weights: np.ndarray, places: np.ndarray, width: float, unit: float
+) -> Any:
     """Weights of the points around each place by a Gaussian kernel, sparse, with sum one."""
     near = nearest_places(points, places, _N_AROUND, unit=unit)
     squares = _squares(points, places, near)
@@ -39,7 +43,11 @@ def smoothing_kernel(points: np.ndarray, weights: np.ndarray, places: np.ndarray
 
 
 def joint_kernel(
-    space: np.ndarray, states: np.ndarray, weights: np.ndarray, chosen: np.ndarray, places: np.ndarray
+    space: np.ndarray,
+    states: np.ndarray,
+    weights: np.ndarray,
+    chosen: np.ndarray,
+    places: np.ndarray,
 ) -> Any:
     """Weights of the points around the new place and the state of each chosen one, of those that are nearest in space.
 
@@ -83,7 +91,13 @@ def kernel_width(places: np.ndarray, weights: np.ndarray, values: np.ndarray, un
     near = nearest_places(places, places[told], _N_AROUND + 1, unit=unit)
     squares = np.where(near == told[:, None], np.inf, _squares(places, places[told], near))
     errors = [
-        ((_rows(_gaussian(squares, weights[near], unit * width), near, len(places)) @ values - values[told]) ** 2).sum()
+        (
+            (
+                _rows(_gaussian(squares, weights[near], unit * width), near, len(places)) @ values
+                - values[told]
+            )
+            ** 2
+        ).sum()
         for width in _WIDTHS
     ]
     return float(unit * _WIDTHS[np.argmin(errors)])

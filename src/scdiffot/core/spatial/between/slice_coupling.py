@@ -93,7 +93,9 @@ def couple_slices(
     number of spots.
     """
     px, py = _joint_points(x, fx, y, fy, spatial_weight)
-    return _couple(x, px, np.full(len(x), 1.0 / len(x)), y, py, np.full(len(y), 1.0 / len(y)), partial=partial)
+    return _couple(
+        x, px, np.full(len(x), 1.0 / len(x)), y, py, np.full(len(y), 1.0 / len(y)), partial=partial
+    )
 
 
 def scale_of(*groups: np.ndarray) -> float:
@@ -116,7 +118,14 @@ def _joint_points(
 
 
 def _couple(
-    x: np.ndarray, px: np.ndarray, wx: np.ndarray, y: np.ndarray, py: np.ndarray, wy: np.ndarray, *, partial: bool
+    x: np.ndarray,
+    px: np.ndarray,
+    wx: np.ndarray,
+    y: np.ndarray,
+    py: np.ndarray,
+    wy: np.ndarray,
+    *,
+    partial: bool,
 ) -> SliceCoupling:
     """Couple spots, or groups of them: from coarse to fine."""
     if len(x) * len(y) <= _N_PAIRS or max(len(x), len(y)) <= _N_METASPOTS:
@@ -148,19 +157,29 @@ def _near_pairs(
     return rows, cols
 
 
-def _groups(positions: np.ndarray, points: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _groups(
+    positions: np.ndarray, points: np.ndarray, masses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of positions and of points, and masses, of groups of neighbours."""
     n = len(positions)
     order, count = principal_order(positions), min(n, max(_N_METASPOTS, n // _N_TOGETHER))
     starts = np.searchsorted(np.arange(n) * count // n, np.arange(count))
     own = masses[order]
     total = np.add.reduceat(own, starts)
-    means = [np.add.reduceat(values[order] * own[:, None], starts) / total[:, None] for values in (positions, points)]
+    means = [
+        np.add.reduceat(values[order] * own[:, None], starts) / total[:, None]
+        for values in (positions, points)
+    ]
     return means[0], means[1], total
 
 
 def _shift(
-    positions: np.ndarray, own: np.ndarray, other: np.ndarray, rows: np.ndarray, cols: np.ndarray, shares: np.ndarray
+    positions: np.ndarray,
+    own: np.ndarray,
+    other: np.ndarray,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    shares: np.ndarray,
 ) -> np.ndarray:
     """Displacement of spots: the mean over the groups next to them."""
     from scipy.spatial import cKDTree
@@ -190,7 +209,10 @@ def _solve(
     """Transport over the pairs given; what is dear is left."""
     n, m = len(px), len(py)
     costs = np.concatenate(
-        [((px[rows[i : i + _CHUNK]] - py[cols[i : i + _CHUNK]]) ** 2).sum(axis=1) for i in range(0, len(rows), _CHUNK)]
+        [
+            ((px[rows[i : i + _CHUNK]] - py[cols[i : i + _CHUNK]]) ** 2).sum(axis=1)
+            for i in range(0, len(rows), _CHUNK)
+        ]
     )
     # Without pairs left out, leaving one is dearer than any detour: only where the pairs given have no coupling it happens.
     price = (_MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)) / 2

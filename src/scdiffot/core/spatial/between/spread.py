@@ -51,6 +51,7 @@ def settle(positions: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> np
     shares = nearest * (weights / nearest.sum(axis=1))[:, None]
     mass = np.bincount(near.ravel(), shares.ravel(), minlength=len(kept))
     settled = [
-        np.bincount(near.ravel(), (shares * column[:, None]).ravel(), minlength=len(kept)) for column in positions.T
+        np.bincount(near.ravel(), (shares * column[:, None]).ravel(), minlength=len(kept))
+        for column in positions.T
     ]
     return np.asarray((np.stack(settled, axis=1) / mass[:, None])[index.reshape(-1)])

@@ -64,7 +64,8 @@ def transfer_weights(
     # A cost that all pairs of a spot share says nothing about its weights; without it nothing underflows.
     costs = costs - np.minimum.reduceat(costs, np.searchsorted(rows, np.arange(n)))[rows]
     kernel = sparse.csr_array(
-        (np.exp(-costs / epsilon) if epsilon > 0 else 1.0 * (costs <= 0), (rows, cols)), shape=(n, m)
+        (np.exp(-costs / epsilon) if epsilon > 0 else 1.0 * (costs <= 0), (rows, cols)),
+        shape=(n, m),
     )
     v = _scaling(kernel, marginal / (1 + marginal))
     plan = kernel @ sparse.diags_array(v)
@@ -87,7 +88,9 @@ def nearest(points: np.ndarray, among: np.ndarray, k: int) -> tuple[np.ndarray, 
     return found, squares
 
 
-def agreement(measured: np.ndarray, predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def agreement(
+    measured: np.ndarray, predicted: np.ndarray, reference: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Compare predicted values with those measured on another platform, gene by gene.
 
     Parameters

@@ -29,7 +29,11 @@ def moran_z(moran: np.ndarray, weights: sparse.csr_matrix) -> np.ndarray:
         return np.full_like(moran, np.nan)
     both = weights + weights.T
     s1 = both.multiply(both).sum() / 2
-    s2 = float(((np.asarray(weights.sum(axis=0)).ravel() + np.asarray(weights.sum(axis=1)).ravel()) ** 2).sum())
+    s2 = float(
+        (
+            (np.asarray(weights.sum(axis=0)).ravel() + np.asarray(weights.sum(axis=1)).ravel()) ** 2
+        ).sum()
+    )
     expected = -1 / (n - 1)
     variance = (n**2 * s1 - n * s2 + 3 * total**2) / ((n**2 - 1) * total**2) - expected**2
     return np.asarray((moran - expected) / np.sqrt(variance))

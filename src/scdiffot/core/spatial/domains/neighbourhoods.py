@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 # On a grid many spots are equally far, but for the last digits of their coordinates: all of them are neighbours, or none.
-TIE = 1e-3
+TIE_TOLERANCE = 1e-3
 # Ties that are looked for beyond the neighbours asked for. A square grid has up to eight spots at the same distance.
 N_TIES = 8
 # Neighbours on a line say nothing about the slope across it. Relative to the spread of the neighbours.
@@ -67,7 +67,7 @@ def nearest_spots(positions: np.ndarray, n_neighbors: int) -> sparse.csr_array:
     own[~own.any(axis=1), -1] = True
     others = ~own
     distance, spots = distance[others].reshape(n, k - 1), spots[others].reshape(n, k - 1)
-    kept = distance <= distance[:, wanted - 1 : wanted] * (1 + TIE)
+    kept = distance <= distance[:, wanted - 1 : wanted] * (1 + TIE_TOLERANCE)
     rows = np.repeat(np.arange(n), kept.sum(axis=1))
     links = sparse.csr_array((np.ones(len(rows)), (rows, spots[kept])), shape=(n, n))
     return links.maximum(links.T).tocsr()
@@ -143,7 +143,9 @@ def aggregate(
     return Neighbourhoods(mean + centre, variance, slopes)
 
 
-def _slopes(positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, codes: np.ndarray) -> np.ndarray:
+def _slopes(
+    positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, codes: np.ndarray
+) -> np.ndarray:
     """Lengths of least-squares gradients over the linked spots, per distance of linked spots, shape ``(n, d)``."""
     from scipy import sparse
 
@@ -155,7 +157,8 @@ def _slopes(positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, 
     steps = steps / np.where(unit > 0, unit, 1.0)[codes[first], None]
     products = steps[:, :, None] * steps[:, None, :]
     spread = np.stack(
-        [_sum_rows(first, products[:, i, j], n) for i in range(n_axes) for j in range(n_axes)], axis=1
+        [_sum_rows(first, products[:, i, j], n) for i in range(n_axes) for j in range(n_axes)],
+        axis=1,
     ).reshape(n, n_axes, n_axes)
     total = np.trace(spread, axis1=1, axis2=2)
     spread += (RIDGE * total + np.finfo(np.float64).tiny ** 0.5)[:, None, None] * np.eye(n_axes)
@@ -192,7 +195,12 @@ class SpatialComponents:
 
 
 def spatial_components(
-    states: np.ndarray, means: np.ndarray, codes: np.ndarray, *, n_averaged: float, n_components: int | None = None
+    states: np.ndarray,
+    means: np.ndarray,
+    codes: np.ndarray,
+    *,
+    n_averaged: float,
+    n_components: int | None = None,
 ) -> SpatialComponents:
     r"""Find the directions in which most of the variance survives averaging over the surroundings.
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
-def smooth_probabilities(probabilities: np.ndarray, links: sparse.csr_array, n_rounds: int) -> np.ndarray:
+def smooth_probabilities(
+    probabilities: np.ndarray, links: sparse.csr_array, n_rounds: int
+) -> np.ndarray:
     """Replace the probabilities of every spot by the mean over itself and the spots it is linked with, some times over."""
     weights = averaging(links)
     for _ in range(n_rounds):
