@@ -332,7 +332,7 @@ def test_slices_that_have_nothing_in_common_are_reported(caplog):
         ("wide", {}, ValueError, "`spatial_key` 'spatial' has values up to .*e\\+201"),
         ("narrow", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e-200"),
         ("states", {}, ValueError, "`use_rep` 'X_pca' has values up to .*e\\+160"),
-        ("names", {}, ValueError, "has the slices '1', '1': names must differ as text"),
+        ("names", {}, ValueError, "holds different values that read '1': make all labels strings"),
         ("few", {}, ValueError, "Slice 's9' has 2 spots"),
     ],
 )
