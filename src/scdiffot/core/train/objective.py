@@ -1,4 +1,4 @@
-"""What the fields are regressed on, and by how much they miss it."""
+"""Objectives of training: regression on bridges, and the energy distance of populations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,49 @@ if TYPE_CHECKING:
 
 
 def regression_losses(
-    fields: Fields, regime: BridgeConfig, points: Bridge, t: Tensor, weight: Tensor
+    fields: Fields, bridge_config: BridgeConfig, points: Bridge, t: Tensor, weight: Tensor
 ) -> Tensor:
-    """Total, flow, growth and score loss (4,) of a batch."""
-    motion, growth, score = fields.regressed(points.x, t)
-    lean = points.lean + regime.sigma**2 / 2 if fields.moves_drift else points.lean
-    target = torch.addcmul(points.velocity, lean[:, None], score.detach())
+    """Total, flow, growth and score loss ``(4,)`` of a batch."""
+    motion, growth, score = fields.network_outputs(points.x, t)
+    score_weight = points.score_weight
+    if fields.moves_drift:
+        score_weight = score_weight + bridge_config.sigma**2 / 2
+    target = torch.addcmul(points.velocity, score_weight[:, None], score.detach())
     flow_loss = (weight @ (motion - target).square()).sum() / len(t)
-    residual = torch.addcmul(points.noise, points.spread[:, None], score)
+    residual = torch.addcmul(points.noise, points.std[:, None], score)
     score_loss = (weight @ residual.square()).mean() / len(t)
     growth_loss = torch.zeros_like(flow_loss)
-    if regime.alpha is not None:
-        growth_loss = regime.alpha / len(t) * (weight @ (growth - points.growth).square())
+    if bridge_config.alpha is not None:
+        growth_loss = bridge_config.alpha / len(t) * (weight @ (growth - points.growth).square())
     return torch.stack([flow_loss + growth_loss + score_loss, flow_loss, growth_loss, score_loss])
+
+
+def energy_distance(
+    x: Tensor, w: Tensor, weights_xx: Tensor, y: Tensor, mean_distance: float
+) -> Tensor:
+    """Unbiased energy distance :cite:p:`Szekely2013` between weighted particles and cells.
+
+    Equals the energy distance of the metrics if the weights sum to one. Other weights are not
+    normalised, which would bias the distance in favour of equal weights by as much as its size.
+    Instead, the squared error of the mass is added, in units of the mean distance between cells.
+
+    Parameters
+    ----------
+    x, w
+        Particles ``(n, d)``, and weights ``(n,)`` whose sum should be one on average.
+    weights_xx
+        Weights of all pairs of particles ``(n, n)``, of mean one.
+    y
+        Cells ``(m, d)``.
+    mean_distance
+        Mean distance between two cells.
+    """
+    centre = y.mean(0)
+    # A kernel of the energy distance is |x - c| + |y - c| - |x - y|. A constant added to it adds
+    # the squared error of the mass to the distance.
+    radius_x = (x - centre).norm(dim=1) + mean_distance / 2
+    radius_y = (y - centre).norm(dim=1).mean() + mean_distance / 2
+    pairs = w[:, None] * w * weights_xx
+    within = 2 * pairs.sum(1) @ radius_x - (pairs * torch.cdist(x, x)).sum()
+    across = w @ (radius_x + radius_y - torch.cdist(x, y).mean(1))
+    return within - 2 * across + 2 * radius_y - mean_distance
