@@ -51,9 +51,9 @@ def leave_one_out(
     -------
     For every left-out snapshot: ``time``; ``w1`` and ``w2`` (1- and 2-Wasserstein distance),
     ``mmd`` (maximum mean discrepancy) and relative ``mass_error`` of the prediction; ``w1`` of
-    model-free predictions, namely ``w1_mccann`` (exact optimal transport between the neighbouring snapshots),
-    ``w1_previous`` and ``w1_next`` (copies of a neighbour) and ``w1_pooled`` (both, mixed by time);
-    and ``w1_floor``, the distance between random halves of the snapshot.
+    model-free predictions, namely ``w1_mccann`` (exact optimal transport between the neighbouring
+    snapshots), ``w1_previous`` and ``w1_next`` (copies of a neighbour) and ``w1_pooled`` (both,
+    mixed by time); and ``w1_floor``, the distance between random halves of the snapshot.
 
     Raises
     ------

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
     from scdiffot.core.problem.snapshots import Snapshots
 
-# Particles of all intervals together in a step, and the limits for one interval. Each interval
-# compares its particles with twice as many cells.
+# Particles of a step in total, and limits per interval; twice as many cells are compared.
 N_PARTICLES, MIN_PARTICLES, MAX_PARTICLES = 900, 250, 300
 # Integration steps over all times, and the minimum of one interval.
 N_STEPS, MIN_STEPS = 24, 4

@@ -295,4 +295,3 @@ class Training:
             )
             paths.append(path)
         return self.batches.on_paths(paths)
-
