@@ -36,7 +36,7 @@ def test_the_pushed_cloud_has_the_moments_of_the_target(clouds):
 
 
 def test_the_matrix_is_that_of_a_gradient(clouds):
-    # A symmetric positive matrix with the right moments is the optimal one (Brenier), and no other is.
+    # The only optimal matrix is symmetric and positive and has the right moments (Brenier).
     fitted = GaussianMap.fit(*clouds)
     assert np.array_equal(fitted.forward, fitted.forward.T)
     assert np.linalg.eigvalsh(fitted.forward).min() > 0

@@ -37,9 +37,9 @@ def test_step_grid_stops_at_snapshots_and_saved_times() -> None:
 
 def test_step_grid_runs_backward() -> None:
     forward, keep = step_grid(0.2, 2.5, KNOTS, np.array([1.7]), 10)
-    backward, kept = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
+    backward, backward_keep = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
     np.testing.assert_array_equal(backward, forward[::-1])
-    np.testing.assert_array_equal(kept, keep[::-1])
+    np.testing.assert_array_equal(backward_keep, keep[::-1])
 
 
 def test_step_grid_refuses_times_outside() -> None:
@@ -59,10 +59,10 @@ def test_simulate_keeps_the_saved_times() -> None:
 
 def test_saved_times_do_not_change_where_cells_go() -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
-    few = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
-    many = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
+    single = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
+    dense = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
     # Steps end elsewhere; a second-order method with 100 steps an interval is this close to itself.
-    np.testing.assert_allclose(few.states[-1], many.states[-1], atol=1e-3)
+    np.testing.assert_allclose(single.states[-1], dense.states[-1], atol=1e-3)
 
 
 def test_log_weights_add_to_the_start() -> None:

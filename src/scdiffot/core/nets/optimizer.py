@@ -71,11 +71,13 @@ class Optimizer:
                 ordered += [(name, remaining.pop(name)) for name in group]
                 shapes.append((size, 1))
         # Matrices of equal shape are adjacent, because they are updated together.
-        others = sorted(
+        separate = sorted(
             remaining.items(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True
         )
-        shapes += [p.shape if p.ndim == 2 and min(p.shape) > 1 else (p.numel(),) for _, p in others]
-        ordered += others
+        shapes += [
+            p.shape if p.ndim == 2 and min(p.shape) > 1 else (p.numel(),) for _, p in separate
+        ]
+        ordered += separate
         parameters = [p for _, p in ordered]
         self.vector = _flatten(parameters)
         self._soap = Soap(self.vector, shapes, weight_decay)
@@ -178,7 +180,7 @@ class Soap:
         self._square.mul_(BETAS[1]).addcmul_(rotated[0], rotated[0], value=1 - BETAS[1])
         update = rotated[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
         for block in self._blocks:
-            block.rotate(update, back=True)
+            block.rotate(update, inverse=True)
             if self._n_steps % REFRESH_INTERVAL == 0:
                 block.refresh()
         self._vector.mul_(1 - rate * self._decay).sub_(update[0].mul_(rate / bias))
@@ -193,14 +195,14 @@ class _Block:
 
     def __init__(self, part: slice, shape: tuple[int, int, int]) -> None:
         self._part, self._shape = part, shape
-        self._left, self._right = (1 < size <= MAX_SIDE for size in shape[1:])
+        self._has_row_basis, self._has_column_basis = (1 < size <= MAX_SIDE for size in shape[1:])
         self._moments: list[Tensor] = []
         self._bases: list[Tensor] = []
 
     def add(self, gradient: Tensor) -> None:
         """Update the running means by the gradient of the vector."""
         g = gradient[self._part].view(self._shape)
-        pairs = [(g, g.mT)] * self._left + [(g.mT, g)] * self._right
+        pairs = [(g, g.mT)] * self._has_row_basis + [(g.mT, g)] * self._has_column_basis
         if not self._bases:
             self._moments = [a @ b for a, b in pairs]
             self._bases = [
@@ -221,15 +223,15 @@ class _Block:
             floor = RIDGE * moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
             self._bases[i] = torch.linalg.qr(torch.baddbmm(floor * basis, moment, basis))[0]
 
-    def rotate(self, vectors: Tensor, *, back: bool = False) -> None:
+    def rotate(self, vectors: Tensor, *, inverse: bool = False) -> None:
         """Rotate this part of vectors ``(n, size)`` into the bases, or back."""
         values = vectors[:, self._part].unflatten(1, self._shape)
-        if self._left:
-            left = self._bases[0]
-            values = (left if back else left.mT) @ values
-        if self._right:
-            right = self._bases[-1]
-            values = values @ (right.mT if back else right)
+        if self._has_row_basis:
+            row_basis = self._bases[0]
+            values = (row_basis if inverse else row_basis.mT) @ values
+        if self._has_column_basis:
+            column_basis = self._bases[-1]
+            values = values @ (column_basis.mT if inverse else column_basis)
         vectors[:, self._part] = values.flatten(1)
 
 

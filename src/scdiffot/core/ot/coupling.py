@@ -99,8 +99,8 @@ def sinkhorn(
             "or look for extreme values among the states."
         )
     log_a, log_b = a.log(), b.log()
-    both = math.inf if alpha is None else 2 * alpha
-    rho = (both if source_price is None else source_price, both)
+    penalty = math.inf if alpha is None else 2 * alpha
+    rho = (penalty if source_price is None else source_price, penalty)
     if start is not None:
         f, g = _solve_level(cost, log_a, log_b, start.extend_g(y), eps, rho, tol, max_iter)
         return Potentials(x, y, f, g, log_a, log_b, eps, alpha)

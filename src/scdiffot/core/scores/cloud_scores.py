@@ -34,8 +34,8 @@ def energy_distance(
 
     with Euclidean distances. It is the ``edistance`` of pertpy :cite:p:`Heumos2025`, except that
     pertpy includes the pairs of a cell with itself, which adds about :math:`s_x / n + s_y / m`,
-    with the mean distances :math:`s` within the clouds. Without these pairs the expectation is zero if
-    both clouds come from the same distribution, so small negative values are noise.
+    with the mean distances :math:`s` within the clouds. Without these pairs the expectation is zero
+    if both clouds come from the same distribution, so small negative values are noise.
 
     Parameters
     ----------
@@ -206,9 +206,9 @@ def feature_correlation_r(
 
 def sort_features(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order of the points of `x` and `y` in every feature, and the gaps between neighbours."""
-    both = np.concatenate([x, y])
-    order = np.argsort(both, axis=0)
-    return order, np.diff(np.take_along_axis(both, order, axis=0), axis=0)
+    pooled = np.concatenate([x, y])
+    order = np.argsort(pooled, axis=0)
+    return order, np.diff(np.take_along_axis(pooled, order, axis=0), axis=0)
 
 
 def areas(order: np.ndarray, gaps: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -235,10 +235,10 @@ def correlation_of_correlations(
         return np.sqrt(w)[:, None] * centred / np.where(varies, std, 1), varies
 
     (x, varies_x), (y, varies_y) = standardised(x, a), standardised(y, b)
-    both = varies_x & varies_y
-    n = int(np.count_nonzero(both))
+    variable = varies_x & varies_y
+    n = int(np.count_nonzero(variable))
     if n < 3:
         return np.nan
     pairs = np.triu_indices(n, k=1)
-    first, second = ((cloud[:, both].T @ cloud[:, both])[pairs] for cloud in (x, y))
+    first, second = ((cloud[:, variable].T @ cloud[:, variable])[pairs] for cloud in (x, y))
     return float(correlation_rows(first[None], second[None])[0])

@@ -15,8 +15,8 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
 
     with the predicted response :math:`\hat r_i` and the true one :math:`r_i` of the same cell. The
     reference is no response, not the mean response: 1 is perfect, and 0 is the score of predicting
-    no response. A random pairing of control and treated cells is far below 0, although it reproduces
-    the treated population.
+    no response. A random pairing of control and treated cells is far below 0, although it
+    reproduces the treated population.
 
     Parameters
     ----------
@@ -155,11 +155,11 @@ def pearson_of_means(
 ) -> float:
     """Pearson correlation r between the means of two clouds, across features.
 
-    CellOT :cite:p:`Bunne2023b` reports this r as ``r2-means``; it is neither the square of r nor the
-    coefficient of determination, :func:`~scdiffot.metrics.r2_of_means`. It is one minus the
-    ``pearson_distance`` of pertpy :cite:p:`Heumos2025`. An offset or a factor common to all features
-    does not change it. If features differ in their level, as genes do, untreated cells already
-    score close to 1.
+    CellOT :cite:p:`Bunne2023b` reports this r as ``r2-means``; it is neither the square of r nor
+    the coefficient of determination, :func:`~scdiffot.metrics.r2_of_means`. It is one minus the
+    ``pearson_distance`` of pertpy :cite:p:`Heumos2025`. An offset or a factor common to all
+    features does not change it. If features differ in their level, as genes do, untreated cells
+    already score close to 1.
 
     Parameters
     ----------

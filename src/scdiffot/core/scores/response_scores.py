@@ -11,14 +11,13 @@ from .cloud_scores import areas, correlation_of_correlations, most_variable, sor
 from .enrichment import effective_number, neighbours, shares
 from .kernels import check_pairs, discrepancy, median_bandwidth
 from .mean_scores import correlation_rows, determination_rows
+from .resampling import basic_interval, draw_counts, normalise_rows, weighted_means
 
 # Neighbours in the enrichment.
 N_NEIGHBOURS = 50
 # Features in marginal distances and correlations; thousands of genes would take gigabytes and
 # minutes.
 N_FEATURES = 200
-# Features whose means are computed together.
-CHUNK_SIZE = 512
 # Lower and upper bound of each score.
 RANGES = {
     "l2_of_means": (0.0, np.inf),
@@ -161,9 +160,9 @@ def bootstrap(
     generator = as_generator(rng)
     scores = _Scores(predicted, weights, treated, genes_predicted, genes_treated, n_max, generator)
     values = scores.of_samples()
-    draws = scores.of_samples(*(_counts(n, n_boot, generator) for n in scores.numbers))
+    draws = scores.of_samples(*(draw_counts(n, n_boot, generator) for n in scores.numbers))
     return {
-        name: (float(value[0]), *_interval(float(value[0]), draws[name], level, RANGES[name]))
+        name: (float(value[0]), *basic_interval(float(value[0]), draws[name], level, RANGES[name]))
         for name, value in values.items()
     }
 
@@ -220,13 +219,13 @@ class _Scores:
     def of_samples(self, *counts: np.ndarray) -> dict[str, np.ndarray]:
         """Scores of resampled populations, given the counts ``(B, n)`` and ``(B, m)`` of cells."""
         counts = counts or tuple(np.ones((1, n)) for n in self.numbers)
-        full = tuple(_normalise(c * w) for c, w in zip(counts, self.weights, strict=True))
+        full = tuple(normalise_rows(c * w) for c, w in zip(counts, self.weights, strict=True))
         a, b = (
-            _normalise(c[:, subset] * w)
+            normalise_rows(c[:, subset] * w)
             for c, subset, w in zip(counts, self.subsets, self.subset_weights, strict=True)
         )
         states, features = (
-            tuple(_means(w, f) for w, f in zip(full, clouds, strict=True))
+            tuple(weighted_means(w, f) for w, f in zip(full, clouds, strict=True))
             for clouds in (self.states, self.features)
         )
         pairs = list(zip(a, b, strict=True))
@@ -279,36 +278,8 @@ def _thin_rows(
 
 
 def _nearest(order: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> np.ndarray:
-    """The nearest neighbours that sum to a `mass`, twice the mass needed in a resampled population."""
+    """Nearest neighbours that sum to a `mass`, twice that needed in a resampled population."""
     reaches = np.cumsum(np.concatenate([a, b])[order], axis=1) >= mass
     return order[
         :, : int(np.max(np.where(reaches.any(axis=1), reaches.argmax(axis=1) + 1, order.shape[1])))
     ]
-
-
-def _counts(n: int, n_boot: int, rng: np.random.Generator) -> np.ndarray:
-    """Counts ``(n_boot, n)`` of `n` cells in `n` draws with replacement."""
-    return np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_boot)])
-
-
-def _normalise(w: np.ndarray) -> np.ndarray:
-    return np.asarray(w / w.sum(axis=1, keepdims=True))
-
-
-def _means(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Weighted means, shape ``(B, d)``."""
-    starts = range(0, x.shape[1], CHUNK_SIZE)
-    return np.concatenate(
-        [w @ np.asarray(x[:, i : i + CHUNK_SIZE], dtype=np.float64) for i in starts], axis=1
-    )
-
-
-def _interval(
-    value: float, draws: np.ndarray, level: float, limits: tuple[float, float]
-) -> tuple[float, float]:
-    draws = draws[np.isfinite(draws)]
-    if not (np.isfinite(value) and len(draws)):
-        return np.nan, np.nan
-    low, median, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    ends = np.clip([value + low - median, value + high - median], *limits)
-    return float(ends[0]), float(ends[1])

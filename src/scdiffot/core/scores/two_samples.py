@@ -42,5 +42,5 @@ def same_population(x: np.ndarray, y: np.ndarray) -> bool:
     signs = np.concatenate([np.full(len(x), 1 / len(x)), np.full(len(y), -1 / len(y))])
     divisions = np.stack([signs, *(rng.permutation(signs) for _ in range(N_PERMUTATIONS))], axis=1)
     energy = -(divisions * (distance @ divisions)).sum(axis=0)
-    at_least_as_large = energy[1:] >= energy[0] - TOLERANCE * abs(energy[0])
-    return float(1 + at_least_as_large.sum()) / (1 + N_PERMUTATIONS) > LEVEL
+    exceeds = energy[1:] >= energy[0] - TOLERANCE * abs(energy[0])
+    return float(1 + exceeds.sum()) / (1 + N_PERMUTATIONS) > LEVEL

@@ -141,8 +141,8 @@ class PathSampler:
         offset = 1e-4 * dt
         self._drift, self._growth = self._rates(start + offset)
         for j in range(n_steps):
-            now = start + (j + 1) * dt
-            t = now - offset if j == n_steps - 1 else now
+            time = start + (j + 1) * dt
+            t = time - offset if j == n_steps - 1 else time
             noise = (
                 self._fields.sigma
                 * abs(dt) ** 0.5
@@ -158,7 +158,7 @@ class PathSampler:
             self._previous_drift, growth = drift, self._growth
             self._drift, self._growth = self._rates(t)
             self.log_w = self.log_w + (growth + self._growth) * (dt / 2)
-            yield now
+            yield time
 
     def to_the_end(self, course: Iterable[tuple[float, float, int]]) -> None:
         """Integrate through a schedule."""

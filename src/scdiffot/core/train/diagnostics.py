@@ -52,26 +52,7 @@ def diagnose(
     """
     cells = [subsample(x, N_COMPARED, rng).numpy() for x in snapshots.states]
     particles = subsample(snapshots.states[0], N_PARTICLES, rng).numpy()
-    x = torch.from_numpy(model.scaling.state_in(particles))
-    log_w = torch.zeros(len(x))
-    times = model.scaling.time_in(model.times)
-    states, weights, action = [particles], [np.ones(len(x))], 0.0
-    residuals = []
-    networks = model.networks
-    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
-        for j in range(N_STEPS):
-            t = start + j * dt
-            with torch.no_grad():
-                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
-                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
-            growth_cost = networks.alpha * out["growth"].square() if model.config.growth else 0.0
-            action += float(
-                dt * (log_w.exp() * (out["drift"].square().sum(1) + growth_cost) / 2).mean()
-            )
-            if j % RESIDUAL_INTERVAL == RESIDUAL_STEP:
-                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
-        states.append(model.scaling.state_out(x.numpy()))
-        weights.append(log_w.exp().double().numpy())
+    states, weights, action, hjb_residual = _follow_flow(model, particles)
     if model.population_kind == "sde":
         first, last = model.times[[0, -1]]
         trajectories = simulate(
@@ -100,10 +81,37 @@ def diagnose(
         ),
         "ess": np.array([w.sum() ** 2 / (w**2).sum() / len(w) for w in weights]),
         "action": action * scaling.scale**2 / scaling.time_scale,
-        "hjb_residual": float(np.mean(residuals)),
+        "hjb_residual": hjb_residual,
         "sigma": model.sigma,
         "alpha": model.alpha,
     }
+
+
+def _follow_flow(
+    model: RUOTModel, particles: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray], float, float]:
+    """States and weights at every snapshot along the flow, action, and mean residual."""
+    x = torch.from_numpy(model.scaling.state_in(particles))
+    log_w = torch.zeros(len(x))
+    times = model.scaling.time_in(model.times)
+    states, weights, action = [particles], [np.ones(len(x))], 0.0
+    residuals = []
+    networks = model.networks
+    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
+        for j in range(N_STEPS):
+            t = start + j * dt
+            with torch.no_grad():
+                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
+                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
+            growth_cost = networks.alpha * out["growth"].square() if model.config.growth else 0.0
+            action += float(
+                dt * (log_w.exp() * (out["drift"].square().sum(1) + growth_cost) / 2).mean()
+            )
+            if j % RESIDUAL_INTERVAL == RESIDUAL_STEP:
+                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
+        states.append(model.scaling.state_out(x.numpy()))
+        weights.append(log_w.exp().double().numpy())
+    return states, weights, action, float(np.mean(residuals))
 
 
 def _hjb_residual(model: RUOTModel, x: Tensor, t: float, log_w: Tensor) -> Tensor:

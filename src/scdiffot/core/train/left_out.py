@@ -113,18 +113,18 @@ def _compare(
 ) -> dict[str, float]:
     """Scores of a predicted snapshot ``k`` and of the model-free predictions."""
     rng = np.random.default_rng(0)
-    previous, observed, following = (
+    earlier, observed, later = (
         subsample(snapshots.states[i], N_MAX, rng).numpy() for i in (k - 1, k, k + 1)
     )
     left, time, right = snapshots.times[k - 1 : k + 2]
     u = (time - left) / (right - left)
     mixed = np.concatenate(
         [
-            np.full(len(previous), (1 - u) / len(previous)),
-            np.full(len(following), u / len(following)),
+            np.full(len(earlier), (1 - u) / len(earlier)),
+            np.full(len(later), u / len(later)),
         ]
     )
-    mccann, mccann_weights = _displacement_interpolation(previous, following, u)
+    mccann, mccann_weights = _displacement_interpolation(earlier, later, u)
     true_mass = snapshots.masses[k] / snapshots.masses[0] if growth else 1.0
     return {
         "time": float(time),
@@ -133,10 +133,10 @@ def _compare(
         "mmd": mmd(states, observed, weights),
         "mass_error": float(mass_error(weights.sum(), true_mass)),
         "w1_mccann": wasserstein(mccann, observed, mccann_weights, n_max=2 * N_MAX),
-        "w1_previous": wasserstein(previous, observed),
-        "w1_next": wasserstein(following, observed),
+        "w1_previous": wasserstein(earlier, observed),
+        "w1_next": wasserstein(later, observed),
         "w1_pooled": wasserstein(
-            np.concatenate([previous, following]), observed, mixed, n_max=2 * N_MAX
+            np.concatenate([earlier, later]), observed, mixed, n_max=2 * N_MAX
         ),
         "w1_floor": noise_floor(observed),
     }

@@ -152,7 +152,7 @@ class SigmaSearch:
     """
 
     def __init__(self, sigma: float) -> None:
-        self.done = self.bracketed = False
+        self.finished = self.bracketed = False
         self._initial = self._current = sigma
         self._misfits: dict[float, float] = {}
 
@@ -168,8 +168,8 @@ class SigmaSearch:
         # The first step is upwards.
         candidate = best * (SIGMA_STEP if best == sigmas[-1] else 1 / SIGMA_STEP)
         in_range = 1 / MAX_SIGMA_RATIO < candidate / self._initial < MAX_SIGMA_RATIO
-        self.done = self.bracketed or not in_range or not more
-        if not self.done:
+        self.finished = self.bracketed or not in_range or not more
+        if not self.finished:
             self._current = candidate
         else:
             self._current = self._vertex(sigmas, best) if self.bracketed else best

@@ -79,9 +79,9 @@ class Training:
             self.scaled, self.bridge_config, config.n_landmarks, config.n_pairs, rng
         )
         # A fixed seed: widths depend on the data alone, so that refits share them.
-        fixed_rng = np.random.default_rng(0)
+        data_rng = np.random.default_rng(0)
         self.widths = np.array(
-            [smoothing_width(x, fixed_rng, config.smoothing) for x in self.scaled.states]
+            [smoothing_width(x, data_rng, config.smoothing) for x in self.scaled.states]
         )
         self.fields = self._initial_fields(weight_generator)
         self.fields.walls.copy_(find_walls(self.scaled.states))
@@ -97,7 +97,7 @@ class Training:
         )
         self.optimizer = Optimizer(self.fields)
         self.log: list[tuple[float, ...]] = []
-        self.n_steps_done = 0
+        self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.first_loss: float | None = None
 
@@ -165,11 +165,11 @@ class Training:
         for i in range(rounds):
             # Every second round starts from simulated particles, which follow the model, except
             # while the misfits of different sigmas are compared.
-            from_particles = i % 2 == 1 and (search is None or search.done)
+            from_particles = i % 2 == 1 and (search is None or search.finished)
             batches = self._correction(from_particles, pool)
             self._regress(batches, n_steps, relative_rate, "correction")
             # The first round has not converged.
-            if search is not None and not search.done and i > 0:
+            if search is not None and not search.finished and i > 0:
                 more = i < rounds - N_CONSTANT_SIGMA
                 self._set_sigma(search.next_sigma(self._misfit(), more=more))
         self.fields.restrict_growth(linear=False)
@@ -194,16 +194,14 @@ class Training:
 
     def _match(self, *, fit_sigma: bool) -> None:
         """Match autonomous fields to the snapshots."""
-        n_before = self.n_steps_done
+        start_step = self.step
 
         def report(step: int, loss: float) -> None:
-            self.n_steps_done = n_before + step
+            self.step = start_step + step
             if not np.isfinite(loss):
-                self._check(loss, self.n_steps_done)
+                self._check(loss, self.step)
             if self.callback is not None and step % REPORT_INTERVAL == 0:
-                self.callback(
-                    Progress("matching", self.n_steps_done, self.config.n_total_steps, loss)
-                )
+                self.callback(Progress("matching", self.step, self.config.n_total_steps, loss))
 
         match(
             self.fields,
@@ -238,7 +236,7 @@ class Training:
                 self.first_loss = float(losses[0].detach())
             if n_since_report == REPORT_INTERVAL or step == n_steps:
                 mean = (sums / n_since_report).tolist()
-                self._check(mean[0], self.n_steps_done + n_since_report)
+                self._check(mean[0], self.step + n_since_report)
                 if mean[0] < best:
                     best = mean[0]
                     self._save_state()
@@ -255,10 +253,10 @@ class Training:
         self.best = {name: value.clone() for name, value in self.fields.state_dict().items()}
 
     def _report(self, losses: list[float], n_new: int, stage: str) -> None:
-        self.n_steps_done += n_new
-        self.log.append((self.n_steps_done, *losses))
+        self.step += n_new
+        self.log.append((self.step, *losses))
         if self.callback is not None:
-            self.callback(Progress(stage, self.n_steps_done, self.config.n_total_steps, losses[0]))
+            self.callback(Progress(stage, self.step, self.config.n_total_steps, losses[0]))
 
     def _correction(self, from_particles: bool, pool: Pairs) -> Iterator[Batch]:
         """Batches of a round of correction.
