@@ -53,9 +53,9 @@ class RUOTModel:
 
     See Also
     --------
-    fit : The fit that returns a model.
-    simulate : Trajectories of a model.
-    interpolate : The population at a time between snapshots.
+    scdiffot.tl.fit : The fit of a model.
+    scdiffot.tl.simulate : Trajectories of a model.
+    scdiffot.tl.interpolate : The population at a time between snapshots.
 
     Examples
     --------

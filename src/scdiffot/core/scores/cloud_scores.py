@@ -66,9 +66,9 @@ def energy_distance(
 
     See Also
     --------
-    mmd : Maximum mean discrepancy, with a Gaussian kernel instead of distances.
-    wasserstein : Cost of the optimal transport between two clouds.
-    marginal_distance : Wasserstein distance in each feature.
+    scdiffot.metrics.mmd : Maximum mean discrepancy, with a Gaussian kernel instead of distances.
+    scdiffot.metrics.wasserstein : Cost of the optimal transport between two clouds.
+    scdiffot.metrics.marginal_distance : Wasserstein distance in each feature.
 
     Examples
     --------
@@ -125,8 +125,8 @@ def marginal_distance(
 
     See Also
     --------
-    wasserstein : Wasserstein distance in all features jointly.
-    feature_correlation_r : Agreement of the correlations between features.
+    scdiffot.metrics.wasserstein : Wasserstein distance in all features jointly.
+    scdiffot.metrics.feature_correlation_r : Agreement of the correlations between features.
 
     Examples
     --------
@@ -186,8 +186,8 @@ def feature_correlation_r(
 
     See Also
     --------
-    pearson_of_means : Correlation of the means of features.
-    marginal_distance : Agreement of the distribution of each feature.
+    scdiffot.metrics.pearson_of_means : Correlation of the means of features.
+    scdiffot.metrics.marginal_distance : Agreement of the distribution of each feature.
 
     Examples
     --------

@@ -65,9 +65,9 @@ def wasserstein(
 
     See Also
     --------
-    noise_floor : The distance between random halves of one cloud.
-    energy_distance : A distance without transport, unbiased in small samples.
-    mmd : Maximum mean discrepancy.
+    scdiffot.metrics.noise_floor : The distance between random halves of one cloud.
+    scdiffot.metrics.energy_distance : A distance without transport, unbiased in small samples.
+    scdiffot.metrics.mmd : Maximum mean discrepancy.
 
     Examples
     --------
@@ -153,8 +153,8 @@ def mmd(
 
     See Also
     --------
-    energy_distance : A discrepancy without a bandwidth.
-    wasserstein : Cost of the optimal transport between two clouds.
+    scdiffot.metrics.energy_distance : A discrepancy without a bandwidth.
+    scdiffot.metrics.wasserstein : Cost of the optimal transport between two clouds.
 
     Examples
     --------
@@ -210,7 +210,7 @@ def mass_error(predicted: float, observed: float) -> float:
 
     See Also
     --------
-    wasserstein : Distance of the distributions, which does not depend on the mass.
+    scdiffot.metrics.wasserstein : Distance of the distributions, which does not depend on the mass.
 
     Examples
     --------
@@ -264,7 +264,7 @@ def noise_floor(
 
     See Also
     --------
-    wasserstein : The distance whose floor this is.
+    scdiffot.metrics.wasserstein : The distance whose floor this is.
 
     Examples
     --------

@@ -65,8 +65,8 @@ def enrichment(
 
     See Also
     --------
-    energy_distance : Distance between the populations.
-    mmd : Maximum mean discrepancy between the populations.
+    scdiffot.metrics.energy_distance : Distance between the populations.
+    scdiffot.metrics.mmd : Maximum mean discrepancy between the populations.
 
     Examples
     --------

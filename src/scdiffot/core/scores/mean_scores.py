@@ -39,8 +39,8 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
 
     See Also
     --------
-    unexplained : One minus this share.
-    r2_of_means : Coefficient of determination of the means, without pairing of cells.
+    scdiffot.metrics.unexplained : One minus this share.
+    scdiffot.metrics.r2_of_means : Coefficient of determination of means, without pairing.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def unexplained(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
 
     See Also
     --------
-    response_r2 : The share that is explained.
+    scdiffot.metrics.response_r2 : The share that is explained.
 
     Examples
     --------
@@ -134,9 +134,9 @@ def l2_of_means(
 
     See Also
     --------
-    pearson_of_means : Correlation of the means across features.
-    r2_of_means : Coefficient of determination of the means.
-    energy_distance : Distance of the populations beyond their means.
+    scdiffot.metrics.pearson_of_means : Correlation of the means across features.
+    scdiffot.metrics.r2_of_means : Coefficient of determination of the means.
+    scdiffot.metrics.energy_distance : Distance of the populations beyond their means.
 
     Examples
     --------
@@ -183,8 +183,8 @@ def pearson_of_means(
 
     See Also
     --------
-    r2_of_means : Coefficient of determination of the means.
-    l2_of_means : Euclidean distance of the means.
+    scdiffot.metrics.r2_of_means : Coefficient of determination of the means.
+    scdiffot.metrics.l2_of_means : Euclidean distance of the means.
 
     Examples
     --------
@@ -233,9 +233,9 @@ def r2_of_means(
 
     See Also
     --------
-    pearson_of_means : Correlation of the means.
-    l2_of_means : Euclidean distance of the means.
-    response_r2 : Share of the responses of single cells that is explained.
+    scdiffot.metrics.pearson_of_means : Correlation of the means.
+    scdiffot.metrics.l2_of_means : Euclidean distance of the means.
+    scdiffot.metrics.response_r2 : Share of the responses of single cells that is explained.
 
     Examples
     --------

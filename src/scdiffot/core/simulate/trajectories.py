@@ -30,8 +30,8 @@ class Trajectories:
 
     See Also
     --------
-    simulate : The simulation that returns trajectories.
-    interpolate : The population at a time between snapshots.
+    scdiffot.tl.simulate : The simulation that returns trajectories.
+    scdiffot.tl.interpolate : The population at a time between snapshots.
 
     Examples
     --------
