@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.nets.mlp import LinearResidualNet
 from scdiffot.core.nets.optimizer import Optimizer
 
-from .objective import energy_distance
+from .objective import energy_distance, matching_penalty
 from .stratified_sampling import StratifiedSampler
 
 if TYPE_CHECKING:
@@ -58,23 +57,9 @@ RELATIVE_RATES = {
     "log_sigma": 40.0,
 }
 # Parameters that share one preconditioner. Cells that leave and cells that die change a population
-# alike, so the linear parts of growth and drift are identified only jointly.
+# alike, so the linear parts of growth and drift are identified only jointly. Above 15 dimensions
+# the joint group exceeds the largest basis of the optimiser, and both parts keep separate ones.
 JOINT_GROUPS = (("growth.line", "motion.line"), ("growth.bend.out.weight",))
-# Weight of the squared deviation of growth from the expected rate, per squared rate in units of one
-# over the mean interval; the loss is in multiples of the sampling error.
-PRIOR_WEIGHT = 100.0
-# Weight of the slope of growth and of the change of the drift, times the fourth power of the number
-# of dimensions, at most MAX_DIMS. Along directions of little variance growth and an opposite drift
-# cancel, so only a penalty bounds them. The power of four: a quadratic field has d^3 coefficients,
-# and the energy distance, one number for all dimensions, identifies each the less the more there
-# are. Principal components beyond MAX_DIMS vary too little to need a larger penalty.
-SLOPE_PENALTY, MAX_DIMS = 0.005, 15
-# Weight of the squared second derivatives of the drift, times d^2, their number per component, and
-# the step of their finite differences, in units of the state's standard deviation. Above
-# MIN_CELLS_SCALED cells per snapshot the weight grows with the square root of their number: the
-# mismatch, in multiples of the sampling error, grows in proportion to it, but the number of cells
-# in a step does not.
-CURVATURE_PENALTY, FD_STEP, MIN_CELLS_SCALED = 0.02, 0.3, 1500
 
 
 class Interval(NamedTuple):
@@ -115,7 +100,8 @@ class _Dynamics(nn.Module):
         """Final states ``(n, d)`` and log weights ``(n,)``, by the two-step Adams-Bashforth scheme.
 
         Noise is antithetic: that of the second half of the particles is the negative of that of
-        the first, which reduces the variance of the mean.
+        the first. On the simulated circuit (MISA) a half to a third of the noise of the gradient
+        remains (docs/mathematics.md).
         """
         dt = interval.dt / interval.n_steps
         log_w, previous = torch.zeros_like(x[:, 0]), None
@@ -186,7 +172,7 @@ def match(
         mismatches = _mismatches(
             dynamics, intervals, samples, sigma, generator, restart=has_prior or step % 2 == 0
         )
-        terms = [*mismatches, _penalty(dynamics, initial, intervals, samples, generator)]
+        terms = [*mismatches, matching_penalty(fields, initial, intervals, samples, generator)]
         loss = torch.stack(terms).sum()
         optimizer.step(loss)
         report(step, float(loss.detach()) / len(intervals))
@@ -203,15 +189,18 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interva
     states = [torch.as_tensor(x, dtype=torch.float32, device=device) for x in snapshots.states]
     priors = snapshots.growth_prior or [None] * len(states)
     for k, dt in enumerate(lengths):
-        source, target, prior = states[k], states[k + 1], priors[k]
+        source, target = states[k], states[k + 1]
         # Stratified: independent draws would leave a larger error than the sampling of one step.
         subset = (
             target[samplers[k + 1].sample(N_MEAN_DISTANCE)]
             if len(target) > N_MEAN_DISTANCE
             else target
         )
-        if prior is not None:
-            prior = torch.as_tensor(prior, dtype=torch.float32, device=device)
+        prior = (
+            None
+            if priors[k] is None
+            else torch.as_tensor(priors[k], dtype=torch.float32, device=device)
+        )
         intervals.append(
             Interval(
                 source,
@@ -261,40 +250,3 @@ def _mismatches(
         w = log_w.clamp(max=MAX_LOG_WEIGHT).exp() * (1 + (log_w - MAX_LOG_WEIGHT).relu())
         distance = energy_distance(x, w / len(x), weights_xx, y, interval.mean_distance)
         yield distance.clamp(min=-LOSS_FLOOR * step_error) / full_error
-
-
-def _penalty(
-    dynamics: _Dynamics,
-    initial: Fields,
-    intervals: list[Interval],
-    samples: list[tuple[Tensor, Tensor]],
-    generator: torch.Generator,
-) -> Tensor:
-    """Penalties on curvature and change of the drift, and on the slope or the error of growth."""
-    x = torch.cat(
-        [interval.source[index] for interval, (index, _) in zip(intervals, samples, strict=True)]
-    )
-    h = FD_STEP * torch.randn(x.shape, generator=generator, device=x.device)
-    points = torch.cat([x, x + h, x - h])
-    drifts, growths = dynamics.fields[0].drift_and_growth(points, points[:, 0])
-    (drift, forward, backward), growth = drifts.view(3, *x.shape), growths[: len(x)]
-    slope_weight = SLOPE_PENALTY * min(x.shape[1], MAX_DIMS) ** 4
-    change = drift - initial.drift_and_growth(x, x[:, 0])[0]
-    penalty = slope_weight * change.square().sum(1).mean()
-    curvature = (forward + backward - 2 * drift) / FD_STEP**2
-    factor = sum(
-        max(len(interval.target) / MIN_CELLS_SCALED, 1) ** 0.5 for interval in intervals
-    ) / len(intervals)
-    curvature_weight = factor * CURVATURE_PENALTY * x.shape[1] ** 2
-    penalty = penalty + curvature_weight * curvature.square().sum(1).mean()
-    priors = [
-        interval.prior[index]
-        for interval, (index, _) in zip(intervals, samples, strict=True)
-        if interval.prior is not None
-    ]
-    if priors:
-        error = (growth - torch.cat(priors)).square().mean()
-        return penalty + len(intervals) * PRIOR_WEIGHT * error
-    if isinstance(net := getattr(dynamics, "growth", None), LinearResidualNet):
-        penalty = penalty + slope_weight * (net.line.weight.square().sum() + net.bend(x).var())
-    return penalty
