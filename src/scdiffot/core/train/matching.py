@@ -42,8 +42,9 @@ LOSS_FLOOR = 3.0
 # Peak learning rate of the one-cycle schedule, for parameters without a relative rate.
 LEARNING_RATE = 2e-3
 # Gradient clip, in multiples of the running mean of the gradient norm. Mass gradients have heavy
-# tails: without a clip rare large gradients slow the optimiser down; with a clip near 1 all
-# gradients weigh the same, and the many small ones bias growth towards a constant.
+# tails: without a clip rare large gradients slow the optimiser down. With a clip so low that all
+# norms are equal, the many small gradients, which increase differences of growth between cells,
+# outweigh the few large ones, and long optimisations diverge (docs/mathematics.md).
 CLIP_FACTOR = 1.5
 # Learning rates relative to LEARNING_RATE, by the beginning of the parameter's name. Linear parts
 # have few parameters, on which every cell depends, and learn fast. The output layer of the residual

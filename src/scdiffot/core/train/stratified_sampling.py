@@ -17,8 +17,8 @@ class StratifiedSampler:
     Means of a stratified sample have a much smaller variance than means of independent draws: less
     than half of the standard deviation for 200 of 2,000 normal cells in two dimensions
     (`tests/core/train/test_stratified_sampling.py`). The matching loss of the double well with
-    10,000 cells has a twentieth of the noise (docs/mathematics.md). Strata are runs of cells in the order of a
-    balanced k-d tree.
+    10,000 cells has a twentieth of the noise (docs/mathematics.md). Strata are runs of cells in the
+    order of a balanced k-d tree.
 
     Parameters
     ----------
