@@ -52,7 +52,7 @@ def test_gradient_is_that_of_autograd(n_layers: int) -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("n_layers", [1, 2, 4])
-def test_gradient_trains(n_layers: int, training: bool) -> None:
+def test_gradient_is_differentiable_in_the_parameters(n_layers: int, training: bool) -> None:
     """The closed-form gradient has the right derivative in the parameters, also in training."""
     torch.manual_seed(0)
     net = MLP(5, 1, 6, n_layers).double().train(training)
@@ -76,7 +76,7 @@ def test_gradient_trains(n_layers: int, training: bool) -> None:
         np.testing.assert_allclose(derivative, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_clock_takes_the_right_limit() -> None:
+def test_clock_is_right_continuous_at_snapshots() -> None:
     clock = Clock(TIMES)
     k, progress = clock.locate(torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0]))
     assert k.tolist() == [0, 0, 1, 1, 1]
@@ -138,7 +138,7 @@ def test_gradient_form_obeys_the_optimality_condition() -> None:
     assert float(jacobian.abs().max()) > 1e-4
 
 
-def test_autonomous_fields_do_not_know_the_time() -> None:
+def test_autonomous_drift_and_growth_do_not_depend_on_time() -> None:
     x, _ = states()
     for form in ("separate", "gradient"):
         fields = make_fields(form=form, autonomous=True)
@@ -160,7 +160,7 @@ def test_growth_offset_acts_in_its_interval() -> None:
 
 
 @pytest.mark.parametrize("form", ["separate", "gradient"])
-def test_without_growth_it_is_zero(form: str) -> None:
+def test_growth_is_zero_without_growth(form: str) -> None:
     fields = make_fields(form=form, growth=False)
     with torch.no_grad():
         assert not fields(*states())["growth"].any()

@@ -105,7 +105,7 @@ def test_config_is_json() -> None:
         ({"n_landmarks": 0}, "n_landmarks"),
     ],
 )
-def test_config_refuses(options: dict, name: str) -> None:
+def test_invalid_options_raise_errors(options: dict, name: str) -> None:
     with pytest.raises(ValueError, match=f"`{name}` is"):
         FitConfig(**options)
 

@@ -11,7 +11,7 @@ from scdiffot.core.nets.mlp import MLP
 from scdiffot.core.nets.optimizer import BETAS, EPS, Optimizer, Soap, one_cycle
 
 
-def test_vectors_are_moved_as_adam_does():
+def test_vectors_are_updated_as_by_adam():
     torch.manual_seed(0)
     start, targets = torch.randn(5), torch.randn(30, 5)
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
@@ -26,7 +26,7 @@ def test_vectors_are_moved_as_adam_does():
     np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-5)
 
 
-def test_rates_rise_to_the_peak_and_fall_to_nothing():
+def test_learning_rates_rise_to_the_peak_and_fall_to_zero():
     rates = list(one_cycle(2.0, 50))
     assert len(rates) == 50
     assert max(rates) == rates[5] == 2.0
@@ -48,7 +48,7 @@ def linear_fit(x: Tensor, y: Tensor, weight: Tensor, n_steps: int) -> Tensor:
     return layer(x).detach()
 
 
-def test_rounding_does_not_turn_the_bases():
+def test_rounding_does_not_rotate_the_bases():
     """Directions without gradient have no eigenvectors; rounding errors must not define them."""
     torch.manual_seed(0)
     x = torch.randn(200, 5)
@@ -141,7 +141,7 @@ def test_parameters_are_views_of_one_vector():
 
 
 @pytest.mark.parametrize("size", [3, 300])
-def test_sides_of_any_size(size):
+def test_matrices_with_large_sides_are_trained(size):
     """Large sides have no basis, and the loss decreases nevertheless."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(50, size, generator=generator)

@@ -48,7 +48,7 @@ ODE = {"kind": "ode", "n_steps": 20, "tolerance": 0.002}
 
 
 @pytest.mark.parametrize("options", [ODE, SDE], ids=["ode", "sde"])
-def test_forward(options: dict) -> None:
+def test_forward_simulation_has_the_exact_moments(options: dict) -> None:
     model = true_model(PROCESS, TIMES)
     start = normal(PROCESS.mean0, PROCESS.variance0)
     path = simulate(
@@ -117,7 +117,7 @@ def test_midpoint_is_second_order() -> None:
     assert np.abs(coarse - exact).max() / np.abs(fine - exact).max() == pytest.approx(4, rel=0.15)
 
 
-def test_flow_there_and_back_returns() -> None:
+def test_flow_forward_and_backward_returns_to_the_start() -> None:
     model = true_model(PROCESS, TIMES)
     start = np.linspace(-2, 2, 9)[:, None]
     forward = simulate(model, start, 0.0, t1=2.0)

@@ -57,7 +57,7 @@ def test_simulate_keeps_the_saved_times() -> None:
     np.testing.assert_array_equal(path.origin, np.arange(7))
 
 
-def test_saved_times_do_not_change_where_cells_go() -> None:
+def test_saved_times_do_not_change_trajectories() -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
     single = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
     dense = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
@@ -93,7 +93,7 @@ def test_sde_is_a_function_of_its_seed() -> None:
         ({"t1": 1.0, "x0": np.zeros((3, 2))}, "x0"),
     ],
 )
-def test_simulate_refuses(arguments: dict, name: str) -> None:
+def test_invalid_arguments_of_simulate_raise_errors(arguments: dict, name: str) -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
     arguments = {"x0": CELLS, **arguments}
     with pytest.raises(ValueError, match=name):

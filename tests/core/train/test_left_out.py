@@ -39,7 +39,7 @@ def test_every_inner_snapshot_is_left_out(table: list[dict]) -> None:
     assert all(names <= set(row) for row in table)
 
 
-def test_model_free_predictions_are_what_they_say(table: list[dict]) -> None:
+def test_model_free_predictions_have_the_expected_errors(table: list[dict]) -> None:
     """Neighbours are at distance 0.6; the cloud half-way is predicted up to sampling noise."""
     for row in table:
         assert row["w1_previous"] == pytest.approx(0.6, abs=0.08)
@@ -70,7 +70,7 @@ def test_the_left_out_snapshot_does_not_enter_the_fit(course: Snapshots) -> None
     assert shifted["w1"] == pytest.approx(np.hypot(5, original["w1"]), abs=0.3)
 
 
-def test_times_select(course: Snapshots) -> None:
+def test_only_the_given_times_are_left_out(course: Snapshots) -> None:
     calls: list[Progress] = []
     config = FitConfig(sigma=0.1, n_steps=30, n_corrections=0)
     rows = leave_one_out(course, config, times=np.array([2.0]), callback=calls.append)

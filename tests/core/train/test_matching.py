@@ -103,7 +103,7 @@ def test_mean_distances_have_a_smaller_error_than_one_step(seed: int) -> None:
     assert interval.mean_distance == pytest.approx(exact, abs=0.5 * exact * (1 / 300 + 1 / 600))
 
 
-def test_few_cells_do_not_make_growth_run_away() -> None:
+def test_growth_of_few_cells_is_bounded() -> None:
     """Pairs of a cell with itself are excluded, so that a single survivor would have no loss."""
     rng = np.random.default_rng(0)
     cells = tuple(rng.normal(size=(30, 5)) + 0.2 * k for k in range(3))

@@ -92,7 +92,7 @@ def test_pairs_have_the_prior_of_their_cells() -> None:
         np.testing.assert_allclose(result, expected[index], atol=1e-5)
 
 
-def test_a_true_prior_leaves_nothing_to_explain() -> None:
+def test_pairs_follow_a_true_growth_prior() -> None:
     """A normal cloud grows at rate x and diffuses: the growth of all pairs is that of the prior."""
     # Growth by exp(dt x / 2) before and after diffusion, as in the coupling.
     dt, sigma, n = 1.0, 0.5, 2000

@@ -24,7 +24,7 @@ def select(snapshots: Snapshots, **options: object) -> object:
     return select_bridge_config(snapshots.scaled(), snapshots.scaling, FitConfig(**options))
 
 
-def test_given_options_are_taken_as_they_are() -> None:
+def test_given_options_are_not_changed() -> None:
     snapshots = moving_cluster(np.ones(5), np.linspace(0, 1, 5))
     s = snapshots.scaling
     config = select(snapshots, sigma=0.3, alpha=0.7, path="straight")
@@ -44,7 +44,7 @@ def test_two_snapshots_take_the_defaults() -> None:
     assert 0 < config.alpha < np.inf
 
 
-def test_path_follows_how_cells_move() -> None:
+def test_the_path_that_predicts_better_is_selected() -> None:
     """Straight paths have constant speed; on the geodesic a growing cluster moves while small."""
     even = moving_cluster(25.0 ** np.linspace(0, 1, 5), np.linspace(0, 1, 5))
     assert select(even, alpha=2.0, sigma=0.05).path == "straight"
@@ -77,7 +77,7 @@ def test_sigma_is_an_upper_bound() -> None:
     assert small.sigma < large.sigma
 
 
-def test_choice_is_a_property_of_the_data() -> None:
+def test_selection_depends_on_the_data_alone() -> None:
     """It depends neither on units nor on a generator."""
     snapshots = moving_cluster(1.2**TIMES, np.linspace(0, 1, 5))
     one = select(snapshots)
@@ -88,7 +88,7 @@ def test_choice_is_a_property_of_the_data() -> None:
 
 
 @pytest.mark.parametrize("start", [0.28, 0.4, 0.5])
-def test_search_finds_the_least_misfit(start: float) -> None:
+def test_search_finds_the_smallest_misfit(start: float) -> None:
     """A parabola in logarithms, whose vertex is found exactly once it is bracketed."""
 
     def misfit(sigma: float) -> float:
@@ -101,7 +101,7 @@ def test_search_finds_the_least_misfit(start: float) -> None:
     assert n_rounds in (3, 4)
 
 
-def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
+def test_search_without_more_rounds_returns_the_best_sigma() -> None:
     search = SigmaSearch(0.2)
     higher = search.next_sigma(3.0, more=True)
     assert higher > 0.2
@@ -113,7 +113,7 @@ def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
 
 
 @pytest.mark.parametrize("falling", [True, False])
-def test_search_does_not_run_away(falling: bool) -> None:
+def test_search_stops_after_two_steps(falling: bool) -> None:
     search, sigma = SigmaSearch(0.2), 0.2
     while not search.finished:
         sigma = search.next_sigma(1 / sigma if falling else sigma, more=True)

@@ -125,7 +125,7 @@ def test_origin_of_state_and_time_changes_nothing(
     np.testing.assert_allclose(values(other, x + shift, 16.5), values(one, x), atol=2e-3 * scale)
 
 
-def test_without_growth_masses_do_not_matter(
+def test_masses_are_ignored_without_growth(
     snapshots: Snapshots, quick_fit: Callable, quick: dict
 ) -> None:
     model, history = quick_fit(growth=False)

@@ -11,7 +11,7 @@ from scdiffot.core import FitConfig, RUOTModel, Snapshots, fit, simulate
 from scdiffot.core.problem.scales import find_walls
 
 
-def test_walls_are_where_several_cells_sit_at_an_end() -> None:
+def test_walls_are_at_extremes_shared_by_several_cells() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 200, 3))
     x[:4, 0] = y[:2, 0] = -5
@@ -26,7 +26,7 @@ def test_copies_of_a_cell_are_no_wall() -> None:
     assert torch.isinf(find_walls([x, x])).all()
 
 
-def test_paths_of_expression_stay_above_zero_in_a_model_that_is_read_back() -> None:
+def test_trajectories_of_expression_stay_nonnegative_after_a_round_trip() -> None:
     adata = datasets.misa(200, rng=0)
     x, t = np.asarray(adata.X), adata.obs["time"].to_numpy()
     times = np.unique(t)
@@ -46,7 +46,7 @@ def test_paths_of_expression_stay_above_zero_in_a_model_that_is_read_back() -> N
 
 
 @pytest.mark.slow
-def test_drift_next_to_a_wall_where_most_cells_are() -> None:
+def test_drift_near_a_wall_with_most_cells() -> None:
     """Brownian motion with drift -1 at a wall has a stationary exponential distribution."""
     rng = np.random.default_rng(0)
     cells = []
