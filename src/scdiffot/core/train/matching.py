@@ -32,7 +32,7 @@ N_PARTICLES, MIN_PARTICLES, MAX_PARTICLES = 900, 250, 300
 N_STEPS, MIN_STEPS = 24, 4
 # Cells from which the mean distance between two cells of a snapshot is estimated, once.
 N_MEAN_DISTANCE = 2000
-# Log ratio of a particle's mass to the observed mass above which its weight grows linearly instead
+# Log ratio of a particle's mass to the observed mass above which its weight is linear in it instead
 # of exponentially, so that no single particle dominates the loss.
 MAX_LOG_WEIGHT = 4.0
 # Lower bound of the energy distance of an interval, in multiples of its expected sampling error.
