@@ -1,7 +1,7 @@
-"""One-dimensional double well with state-dependent growth: backward Feynman-Kac equation by finite differences.
+"""One-dimensional double well with growth: Feynman-Kac equation by finite differences.
 
-Independent of the package's code: ``-du/dt = b u_x + (sigma^2/2) u_xx + g u`` on a grid, exact in time (matrix exponential), with
-fields that jump at a snapshot.
+Independent of the package's code: ``-du/dt = b u_x + (sigma^2/2) u_xx + g u`` on a grid, exact in
+time (matrix exponential), with fields that jump at a snapshot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from scdiffot.core.problem.snapshots import Scaling
 
 @dataclass(frozen=True)
 class DoubleWell:
-    """``dX = depth (X - X^3) dt + tilt dt + sigma dW``, ``g = level + slope tanh(2 X)``, with a level and tilt for every interval."""
+    """``dX = depth (X - X^3) dt + tilt dt + sigma dW``, ``g = level + slope tanh(2 X)``.
+
+    Every interval has a level and a tilt.
+    """
 
     depth: float = 1.0
     sigma: float = 0.7
@@ -47,12 +50,14 @@ class DoubleWell:
         matrix = np.diag(up[:-1], 1) + np.diag(down[1:], -1) - np.diag(up + down)
         return matrix + np.diag(self.growth(x, k)) if growth else matrix
 
-    def solve(self, at: np.ndarray, *, n: int = 700) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Descendants, fate and path probability of the right well at the end, for cells at the first time."""
+    def solve(
+        self, positions: np.ndarray, *, n: int = 700
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Descendants, fate and path probability of the right well, for cells at the first time."""
         # Zero lies between two points, where it belongs as the border of the classes.
         x = np.linspace(-2.8, 2.8, n)
         right = (x > 0).astype(float)
-        both = {}
+        solutions = {}
         for growth in (True, False):
             u = np.stack([np.ones(n), right], 1)
             for k in reversed(range(len(self.levels))):
@@ -60,25 +65,25 @@ class DoubleWell:
                     expm((self.times[k + 1] - self.times[k]) * self.generator(x, k, growth=growth))
                     @ u
                 )
-            both[growth] = [np.interp(at, x, column) for column in u.T]
-        total, weighted = both[True]
-        return total, weighted / total, both[False][1]
+            solutions[growth] = [np.interp(positions, x, column) for column in u.T]
+        total, weighted = solutions[True]
+        return total, weighted / total, solutions[False][1]
 
 
 def observed(
     process: DoubleWell, n: int, *, n_particles: int = 40_000, dt: float = 0.005
 ) -> Snapshots:
-    """Cells of a population of weighted particles (Euler-Maruyama) around zero, with masses and true growth rates."""
+    """Snapshots of weighted particles (Euler-Maruyama), with masses and true growth rates."""
     rng = np.random.default_rng(0)
     x, log_w = rng.normal(0, 0.6, n_particles), np.zeros(n_particles)
     states, masses, rates = [], [], []
     for k, t in enumerate(process.times):
-        # in order of the state, equally spaced quantiles leave hardly any noise of sampling
+        # Equally spaced quantiles of ordered states have hardly any sampling noise.
         order = np.argsort(x)
         x, log_w = x[order], log_w[order]
         w = np.exp(log_w)
-        chosen = np.searchsorted(np.cumsum(w), w.sum() * (np.arange(n) + rng.random(n)) / n)
-        states.append(x[chosen.clip(max=n_particles - 1)][:, None])
+        index = np.searchsorted(np.cumsum(w), w.sum() * (np.arange(n) + rng.random(n)) / n)
+        states.append(x[index.clip(max=n_particles - 1)][:, None])
         masses.append(w.mean())
         rates.append(process.growth(states[-1][:, 0], min(k, len(process.levels) - 1)))
         for _ in range(round((process.times[k + 1] - t) / dt) if k < len(process.levels) else 0):

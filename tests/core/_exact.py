@@ -1,10 +1,12 @@
-"""Exact regularised unbalanced optimal transport in one dimension, on a grid, without the package's code.
+"""Exact regularised unbalanced optimal transport (RUOT) in one dimension, on a grid.
 
-The dual of min int int [b^2/2 + alpha g^2/2] p dx dt subject to dp/dt = -(pb)_x + (sigma^2/2) p_xx + g p is the maximum over the
-terminal potential lambda_T of int lambda_T q1 - int lambda_0 q0, where lambda solves the Hamilton-Jacobi-Bellman equation
--d_t lambda = lambda_x^2/2 + (sigma^2/2) lambda_xx + lambda^2/(2 alpha) backward. Its two parts are solved exactly and composed
-(Strang splitting): motion and diffusion by the Hopf-Cole transform, growth by its ordinary differential equation. The
-density is pushed forward by the exact adjoint, so the gradient of the dual, q1 - p_T, is exact as well.
+Independent of the package's code. The dual of min int int [b^2/2 + alpha g^2/2] p dx dt subject to
+dp/dt = -(pb)_x + (sigma^2/2) p_xx + g p is the maximum over the terminal potential lambda_T of
+int lambda_T q1 - int lambda_0 q0, where lambda solves the Hamilton-Jacobi-Bellman equation
+-d_t lambda = lambda_x^2/2 + (sigma^2/2) lambda_xx + lambda^2/(2 alpha) backward. Its two parts are
+solved exactly and composed (Strang splitting): motion and diffusion by the Hopf-Cole transform,
+growth by its ordinary differential equation. The density is pushed forward by the exact adjoint, so
+the gradient of the dual, q1 - p_T, is exact as well.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Problem:
-    """Ends, duration, diffusion and price of growth."""
+    """Ends, duration, diffusion and cost of growth."""
 
     q0: Mixture
     q1: Mixture
@@ -61,7 +63,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """Optimal value and fields on the grid; ``dual <= optimum``, and ``primal`` integrates the fields on the grid."""
+    """Optimal value and fields on a grid; ``dual <= optimum``, ``primal`` is the action on it."""
 
     dual: float
     primal: float
@@ -73,7 +75,7 @@ class Solution:
 
 
 class _Splitting:
-    """Half a step of growth, a step of motion and diffusion, half a step of growth; states stacked over all steps."""
+    """Half a step of growth, a step of motion and diffusion, and half a step of growth."""
 
     def __init__(self, problem: Problem, x: np.ndarray, n_t: int) -> None:
         self.alpha, self.eps, self.n_t, self.dt = (
@@ -96,8 +98,8 @@ class _Splitting:
             late, late_factor = self._grow(potential)
             weight = np.exp((late - late.max()) / self.eps)
             total = self.kernel @ weight
-            moved = late.max() + self.eps * np.log(total)
-            early, early_factor = self._grow(moved)
+            diffused = late.max() + self.eps * np.log(total)
+            early, early_factor = self._grow(diffused)
             steps.append((potential, late_factor, weight, total, early_factor))
             potential = early
         return potential, steps[::-1]
@@ -122,14 +124,15 @@ def solve(problem: Problem, *, n_x: int = 240, n_t: int = 48, tol: float = 1e-6)
     q1 = np.maximum(q1, 1e-12 * q1.max())
     splitting = _Splitting(problem, x, n_t)
 
-    # Generalised iterative proportional fitting: a fixed-point ascent of the dual, which for infinite alpha is Sinkhorn's.
+    # Generalised iterative proportional fitting: a fixed-point ascent of the dual; for infinite
+    # alpha, the Sinkhorn iteration.
     terminal = np.zeros_like(x)
     rate = 1 / (1 / problem.sigma**2 + problem.duration / problem.alpha)
     for _ in range(5000):
-        reached = splitting.forward(q0, splitting.backward(terminal)[1])[-1]
-        if np.abs(reached - q1).sum() < tol * q1.sum():
+        terminal_density = splitting.forward(q0, splitting.backward(terminal)[1])[-1]
+        if np.abs(terminal_density - q1).sum() < tol * q1.sum():
             break
-        terminal = terminal + rate * np.log(q1 / np.maximum(reached, 1e-300))
+        terminal = terminal + rate * np.log(q1 / np.maximum(terminal_density, 1e-300))
     initial, steps = splitting.backward(terminal)
     path = np.array(splitting.forward(q0, steps))
     potential = np.array([initial, *[step[0] for step in steps]])

@@ -15,7 +15,10 @@ from scdiffot.core.problem.snapshots import Scaling
 
 @dataclass(frozen=True)
 class OrnsteinUhlenbeck:
-    """``dX = -rate (X - centre) dt + sigma dW`` with ``g = level + slope x``, from a normal population of unit mass."""
+    """``dX = -rate (X - centre) dt + sigma dW`` with ``g = level + slope x``.
+
+    The initial population is normal and of unit mass.
+    """
 
     rate: float = 0.8
     centre: float = 1.0
@@ -26,17 +29,19 @@ class OrnsteinUhlenbeck:
     variance0: float = 0.6
 
     def variance(self, t: float | np.ndarray) -> float | np.ndarray:
-        rest = self.sigma**2 / (2 * self.rate)
-        return rest + (self.variance0 - rest) * np.exp(-2 * self.rate * t)
+        stationary = self.sigma**2 / (2 * self.rate)
+        return stationary + (self.variance0 - stationary) * np.exp(-2 * self.rate * t)
 
     def mean(self, t: float | np.ndarray) -> float | np.ndarray:
         """Solves mean' = -rate (mean - centre) + slope variance: growth favours large states."""
-        k, rest = self.rate, self.sigma**2 / (2 * self.rate)
+        k, stationary = self.rate, self.sigma**2 / (2 * self.rate)
         decay = np.exp(-k * t)
         pulled = self.centre + (self.mean0 - self.centre) * decay
         return (
             pulled
-            + self.slope * (rest * (1 - decay) + (self.variance0 - rest) * (decay - decay**2)) / k
+            + self.slope
+            * (stationary * (1 - decay) + (self.variance0 - stationary) * (decay - decay**2))
+            / k
         )
 
     def log_mass(self, t: float) -> float:
@@ -45,7 +50,10 @@ class OrnsteinUhlenbeck:
         return float(np.trapezoid(self.level + self.slope * self.mean(s), s))
 
     def ancestors(self, t: float, end: float) -> tuple[float, float]:
-        """Mean and variance at ``t`` of the ancestors of the cells at ``end``, in proportion to p(x, t) E[exp int g | x]."""
+        """Mean and variance at ``t`` of the ancestors of the cells at ``end``.
+
+        Their density is proportional to p(x, t) E[exp int g | x].
+        """
         tilt = self.slope * (1 - np.exp(-self.rate * (end - t))) / self.rate
         return self.mean(t) + tilt * self.variance(t), self.variance(t)
 

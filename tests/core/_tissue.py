@@ -1,4 +1,4 @@
-"""A made-up tissue whose slices can be cut, turned and bent."""
+"""A synthetic tissue whose slices can be cut, rotated and deformed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scdiffot.core.spatial.align.pose import Pose
 
 
 def tissue(n, rng, *, noise=0.3):
-    """Spots scattered in an asymmetric outline, with features that vary smoothly over it, and noise."""
+    """Spots in an asymmetric outline, with smooth features and noise."""
     spots = rng.uniform([-3.0, -2.0], [3.0, 2.0], size=(4 * n, 2))
     x, y = spots.T
     inside = (x / 3) ** 2 + (y / (1.6 + 0.3 * x / 3)) ** 2 < 1
@@ -18,7 +18,10 @@ def tissue(n, rng, *, noise=0.3):
 
 
 def symmetric_tissue(n, rng, *, noise=0.3, axes=1):
-    """Spots in an ellipse with features that are even in the second coordinate, or, with two axes, under half a turn only."""
+    """Spots in an ellipse with features that are symmetric.
+
+    They are even in the second coordinate or, with two axes, invariant under half a turn only.
+    """
     spots = rng.uniform([-3.0, -2.0], [3.0, 2.0], size=(4 * n, 2))
     x, y = spots[(spots**2 / [9.0, 4.0]).sum(axis=1) < 1][:n].T
     even = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y), np.tanh(x) * y**2])
@@ -43,9 +46,11 @@ def random_pose(rng, *, reflected=None):
     return Pose(turn.rotation, 10 * rng.normal(size=2))
 
 
-def errors(found, moved_by, spots):
-    """Angle in degrees and root mean squared distance by which `found` fails to undo a motion of spots."""
-    back = found.after(moved_by)
-    if back.reflected:
+def errors(pose, motion, spots):
+    """Error of a pose that should undo a motion: degrees, and root mean squared distance."""
+    residual = pose.after(motion)
+    if residual.reflected:
         return 180.0, np.inf
-    return abs(back.angle), float(np.sqrt(((back.apply(spots) - spots) ** 2).sum(axis=1).mean()))
+    return abs(residual.angle), float(
+        np.sqrt(((residual.apply(spots) - spots) ** 2).sum(axis=1).mean())
+    )

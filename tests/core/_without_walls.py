@@ -1,4 +1,4 @@
-"""True fields of states that can have any value."""
+"""True fields of states without walls."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 class WithoutWalls(nn.Module):
     """Fields with the part of the networks' interface that moves states."""
 
-    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
-        return x + by if noise is None else x + by + noise
+    def move(self, x: Tensor, shift: Tensor, noise: Tensor | None = None) -> Tensor:
+        return x + shift if noise is None else x + shift + noise

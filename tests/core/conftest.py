@@ -13,7 +13,7 @@ import pytest
 
 from scdiffot.core import FitConfig, Snapshots, fit
 
-# Modules that are not tests lie beside them.
+# Helper modules are in the same folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
 with warnings.catch_warnings():
@@ -24,7 +24,7 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a fit of a second learns is rough; its symmetries and bookkeeping are those of a long one.
+# A fit of one second is inaccurate, but has the symmetries and the history of a long one.
 QUICK = {
     "n_steps": 40,
     "n_corrections": 1,
@@ -36,7 +36,7 @@ QUICK = {
 
 
 def make_snapshots(n: int = 120, d: int = 2, n_times: int = 3, seed: int = 0) -> Snapshots:
-    """A cloud that moves along the first axis, splits in the second, and grows by a quarter at every step."""
+    """A cloud that moves along the first axis, splits in the second, and grows by a quarter."""
     rng = np.random.default_rng(seed)
     states = []
     for k in range(n_times):
@@ -62,7 +62,7 @@ def quick() -> dict:
 
 @pytest.fixture(scope="session")
 def quick_fit() -> Callable:
-    """A function that fits the small snapshots with the given options on top of the quick ones, once for each."""
+    """A cached function that fits the small snapshots with the quick options and given ones."""
 
     @cache
     def fitted(**options: object) -> tuple:
@@ -81,14 +81,14 @@ def solved() -> Callable:
 
 @pytest.fixture(scope="session")
 def fitted_problem() -> Callable:
-    """A function that fits cells of a one-dimensional problem with the default options, once for each form and seed."""
+    """A cached function that fits cells of a one-dimensional problem, for a form and a seed."""
     from _exact import PROBLEMS
 
     @cache
     def fitted(name: str, form: str, seed: int) -> tuple:
         problem = PROBLEMS[name]
         rng = np.random.default_rng(seed)
-        # One cell from each of n slices of equal mass: the error left is that of the method, not that of the sample.
+        # Stratified cells: the remaining error is that of the method, not of the sample.
         cells = tuple(q.draw(2000, rng) for q in (problem.q0, problem.q1))
         snapshots = Snapshots(
             np.array([0.0, problem.duration]), cells, np.array([1.0, problem.q1.mass])

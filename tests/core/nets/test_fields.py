@@ -52,35 +52,40 @@ def test_gradient_is_that_of_autograd(n_layers: int) -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("n_layers", [1, 2, 4])
-def test_gradient_trains(n_layers: int, training: bool) -> None:
-    """The written-out gradient, and in training its written-out derivative, have the right derivative in the parameters."""
+def test_gradient_is_differentiable_in_the_parameters(n_layers: int, training: bool) -> None:
+    """The closed-form gradient has the right derivative in the parameters, also in training."""
     torch.manual_seed(0)
     net = MLP(5, 1, 6, n_layers).double().train(training)
     x = torch.randn(4, 5, dtype=torch.float64)
-    at, along = torch.randn(4, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    value_target, gradient_target = (
+        torch.randn(4, dtype=torch.float64),
+        torch.randn(4, 3, dtype=torch.float64),
+    )
     value, gradient = net.value_and_gradient(x, 3)
     x.requires_grad_()
     (reference,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
     np.testing.assert_allclose(gradient.detach(), reference[:, :3].detach(), rtol=1e-10, atol=1e-14)
-    loss = (value - at).square().sum() + (gradient - along).square().sum()
-    exact = (net(x)[:, 0] - at).square().sum() + (reference[:, :3] - along).square().sum()
+    loss = (value - value_target).square().sum() + (gradient - gradient_target).square().sum()
+    exact = (net(x)[:, 0] - value_target).square().sum() + (
+        reference[:, :3] - gradient_target
+    ).square().sum()
     parameters = list(net.parameters())
-    for one, other in zip(
+    for derivative, expected in zip(
         torch.autograd.grad(loss, parameters), torch.autograd.grad(exact, parameters), strict=True
     ):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(derivative, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_clock_takes_the_right_limit() -> None:
+def test_clock_is_right_continuous_at_snapshots() -> None:
     clock = Clock(TIMES)
     k, progress = clock.locate(torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0]))
     assert k.tolist() == [0, 0, 1, 1, 1]
     assert progress.tolist() == [0.0, 0.5, 0.0, 0.5, 1.0]
-    before, at, after = clock(torch.tensor([1.0 - 1e-5, 1.0, 1.0 + 1e-5]))
-    np.testing.assert_allclose(at, after, atol=1e-4)
-    # Progress falls from one to zero, and the indicator of the snapshot comes on.
-    assert float((at - before).abs().max()) > 1.9
-    assert float(at[-1] - before[-1]) == 1.0
+    left_limit, value, right_limit = clock(torch.tensor([1.0 - 1e-5, 1.0, 1.0 + 1e-5]))
+    np.testing.assert_allclose(value, right_limit, atol=1e-4)
+    # Progress falls from one to zero, and the indicator of the snapshot rises to one.
+    assert float((value - left_limit).abs().max()) > 1.9
+    assert float(value[-1] - left_limit[-1]) == 1.0
     assert clock(TIMES).shape == (3, clock.n_features)
 
 
@@ -133,7 +138,7 @@ def test_gradient_form_obeys_the_optimality_condition() -> None:
     assert float(jacobian.abs().max()) > 1e-4
 
 
-def test_autonomous_fields_do_not_know_the_time() -> None:
+def test_autonomous_drift_and_growth_do_not_depend_on_time() -> None:
     x, _ = states()
     for form in ("separate", "gradient"):
         fields = make_fields(form=form, autonomous=True)
@@ -148,14 +153,14 @@ def test_growth_offset_acts_in_its_interval() -> None:
     fields = make_fields().eval()
     x, t = states()
     with torch.no_grad():
-        before = fields(x, t)["growth"]
+        original = fields(x, t)["growth"]
         fields.growth_offset.copy_(torch.tensor([0.5, -0.25]))
-        after = fields(x, t)["growth"]
-    np.testing.assert_allclose(after - before, np.where(t < 1, 0.5, -0.25))
+        shifted = fields(x, t)["growth"]
+    np.testing.assert_allclose(shifted - original, np.where(t < 1, 0.5, -0.25))
 
 
 @pytest.mark.parametrize("form", ["separate", "gradient"])
-def test_without_growth_it_is_zero(form: str) -> None:
+def test_growth_is_zero_without_growth(form: str) -> None:
     fields = make_fields(form=form, growth=False)
     with torch.no_grad():
         assert not fields(*states())["growth"].any()
@@ -165,14 +170,14 @@ def test_without_growth_it_is_zero(form: str) -> None:
 def test_walls_stop_a_shift_and_reflect_noise() -> None:
     fields = make_fields()
     x = torch.tensor([[0.5, 0.5], [0.2, 0.1]], dtype=torch.float64)
-    by, noise = (
+    shift, noise = (
         torch.full_like(x, -0.4),
         torch.tensor([[-0.3, 0.2], [-0.1, -3.0]], dtype=torch.float64),
     )
-    assert torch.equal(fields.move(x, by, noise), x + by + noise)
+    assert torch.equal(fields.move(x, shift, noise), x + shift + noise)
     fields.walls.copy_(torch.tensor([[0.0, -torch.inf], [1.0, torch.inf]]))
     torch.testing.assert_close(
-        fields.move(x, by), torch.tensor([[0.1, 0.1], [0.0, -0.3]], dtype=torch.float64)
+        fields.move(x, shift), torch.tensor([[0.1, 0.1], [0.0, -0.3]], dtype=torch.float64)
     )
-    moved = torch.tensor([[0.2, 0.3], [0.1, -3.3]], dtype=torch.float64)
-    torch.testing.assert_close(fields.move(x, by, noise), moved)
+    expected = torch.tensor([[0.2, 0.3], [0.1, -3.3]], dtype=torch.float64)
+    torch.testing.assert_close(fields.move(x, shift, noise), expected)

@@ -30,9 +30,12 @@ def test_arrays_round_trip(options: dict, snapshots: Snapshots, quick_fit: Calla
     np.testing.assert_array_equal(copy.times, model.times)
     np.testing.assert_array_equal(copy.masses, model.masses)
     for t in (0.0, 0.7, 2.0):
-        one, other = model.fields(snapshots.states[0], t), copy.fields(snapshots.states[0], t)
-        assert all(np.array_equal(one[name], other[name]) for name in NAMES)
-    # Only what a file can hold.
+        fields, fields_of_copy = (
+            model.fields(snapshots.states[0], t),
+            copy.fields(snapshots.states[0], t),
+        )
+        assert all(np.array_equal(fields[name], fields_of_copy[name]) for name in NAMES)
+    # All values can be stored in a file.
     assert isinstance(arrays["config"], str)
     assert all(
         isinstance(v, np.ndarray) for k, v in arrays.items() if k not in ("config", "weights")
@@ -43,11 +46,11 @@ def test_arrays_round_trip(options: dict, snapshots: Snapshots, quick_fit: Calla
 def test_arrays_are_a_copy(quick_fit: Callable, snapshots: Snapshots) -> None:
     """Changing a rebuilt model leaves the arrays it came from alone."""
     arrays = quick_fit()[0].to_arrays()
-    before = {name: value.copy() for name, value in arrays["weights"].items()}
+    original = {name: value.copy() for name, value in arrays["weights"].items()}
     copy = RUOTModel.from_arrays(arrays)
     for parameter in copy.networks.parameters():
         parameter.data.zero_()
-    assert all(np.array_equal(before[name], arrays["weights"][name]) for name in before)
+    assert all(np.array_equal(original[name], arrays["weights"][name]) for name in original)
 
 
 def test_fields_and_their_parts_agree(quick_fit: Callable, snapshots: Snapshots) -> None:
@@ -72,7 +75,7 @@ def test_every_cell_may_have_its_own_time(quick_fit: Callable, snapshots: Snapsh
 
 
 def test_score_is_the_slope_of_the_potential(quick_fit: Callable) -> None:
-    """In the user's units: s = - dU/dx by central differences, in double the spacing single precision allows."""
+    """In the user's units, s = - dU/dx by central differences, up to single precision."""
     model, _ = quick_fit()
     x, h = np.array([[0.3, -0.2], [1.1, 0.4]]), 1e-2
     slope = np.stack(
@@ -102,7 +105,7 @@ def test_config_is_json() -> None:
         ({"n_landmarks": 0}, "n_landmarks"),
     ],
 )
-def test_config_refuses(options: dict, name: str) -> None:
+def test_invalid_options_raise_errors(options: dict, name: str) -> None:
     with pytest.raises(ValueError, match=f"`{name}` is"):
         FitConfig(**options)
 

@@ -1,4 +1,4 @@
-"""Descent in the eigenbasis of the gradients."""
+"""Optimisation in the eigenbasis of the gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scdiffot.core.nets.mlp import MLP
 from scdiffot.core.nets.optimizer import BETAS, EPS, Optimizer, Soap, one_cycle
 
 
-def test_vectors_are_moved_as_adam_does():
+def test_vectors_are_updated_as_by_adam():
     torch.manual_seed(0)
     start, targets = torch.randn(5), torch.randn(30, 5)
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
@@ -26,7 +26,7 @@ def test_vectors_are_moved_as_adam_does():
     np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-5)
 
 
-def test_rates_rise_to_the_peak_and_fall_to_nothing():
+def test_learning_rates_rise_to_the_peak_and_fall_to_zero():
     rates = list(one_cycle(2.0, 50))
     assert len(rates) == 50
     assert max(rates) == rates[5] == 2.0
@@ -41,25 +41,25 @@ def linear_fit(x: Tensor, y: Tensor, weight: Tensor, n_steps: int) -> Tensor:
     """Outputs of a linear layer that is regressed on `y`."""
     layer = nn.Linear(x.shape[1], y.shape[1], bias=False, dtype=x.dtype)
     layer.weight.data.copy_(weight)
-    descent = Optimizer(layer, weight_decay=0.0)
-    descent.begin(0.05, n_steps)
+    optimizer = Optimizer(layer, weight_decay=0.0)
+    optimizer.begin(0.05, n_steps)
     for _ in range(n_steps):
-        descent.step((layer(x) - y).square().mean())
+        optimizer.step((layer(x) - y).square().mean())
     return layer(x).detach()
 
 
-def test_rounding_does_not_turn_the_bases():
-    """Directions without gradient have no eigenvectors of their own, and must not be given those of the rounding errors."""
+def test_rounding_does_not_rotate_the_bases():
+    """Directions without gradient have no eigenvectors; rounding errors must not define them."""
     torch.manual_seed(0)
     x = torch.randn(200, 5)
     outputs = []
     for noise in (0.0, 1e-6):
         torch.manual_seed(1)
         net = MLP(5, 1, 32, 3)
-        descent = Optimizer(net)
-        descent.begin(0.01, 30)
+        optimizer = Optimizer(net)
+        optimizer.begin(0.01, 30)
         for _ in range(30):
-            descent.step((net(x * (1 + noise)) - x[:, :1].sin()).square().mean())
+            optimizer.step((net(x * (1 + noise)) - x[:, :1].sin()).square().mean())
         outputs.append(net(x).detach())
     assert outputs[0].std() > 0.1
     assert (outputs[1] - outputs[0]).abs().max() < 1e-3
@@ -73,35 +73,35 @@ def test_a_network_needs_a_third_of_adams_steps():
     ours = MLP(2, 1, 32, 2)
     theirs = MLP(2, 1, 32, 2)
     theirs.load_state_dict(ours.state_dict())
-    descent = Optimizer(ours)
-    descent.begin(0.01, 400)
+    optimizer = Optimizer(ours)
+    optimizer.begin(0.01, 400)
     for _ in range(400):
-        descent.step((ours(x) - y).square().mean())
-    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1201, pct_start=0.1)
+        optimizer.step((ours(x) - y).square().mean())
+    adam = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, total_steps=1201, pct_start=0.1)
     for _ in range(1200):
-        optimizer.zero_grad()
+        adam.zero_grad()
         (theirs(x) - y).square().mean().backward()
-        optimizer.step()
+        adam.step()
         schedule.step()
     errors = [float((net(x) - y).square().mean().detach()) for net in (ours, theirs)]
     assert errors[0] < errors[1] / 3
 
 
-def test_noise_of_parameters_together_does_not_hide_what_one_basis_sees():
-    """Two layers whose sum is in much noise, and whose difference is in none."""
+def test_a_joint_basis_separates_a_signal_from_common_noise():
+    """Two layers: their sum is noisy, and their difference is not."""
     differences = []
-    for joint in ((), (("one", "other"),)):
+    for joint_groups in ((), (("one", "other"),)):
         net = nn.ModuleDict(
             {name: nn.Linear(1, 1, bias=False) for name in ("one", "other", "third")}
         )
         for parameter in net.parameters():
             nn.init.zeros_(parameter)
         one, other, third = net.parameters()
-        descent = Optimizer(net, weight_decay=0.0, joint=joint, outlier=100.0)
-        descent.begin(0.05, 150)
+        optimizer = Optimizer(net, weight_decay=0.0, joint_groups=joint_groups, clip_factor=100.0)
+        optimizer.begin(0.05, 150)
         for noise in torch.randn(150, generator=torch.Generator().manual_seed(0)):
-            descent.step(
+            optimizer.step(
                 (
                     50 * (one + other + noise).square()
                     + (one - other - 2).square()
@@ -115,34 +115,34 @@ def test_noise_of_parameters_together_does_not_hide_what_one_basis_sees():
 
 @pytest.mark.parametrize("n", [3, 300])
 def test_large_groups_keep_bases_of_their_own(n):
-    """The basis of all their numbers together would cost too much."""
+    """A joint basis of a large group would cost too much."""
     net = nn.ModuleDict({"one": nn.Linear(n, 4), "other": nn.Linear(n, 4)})
     x = torch.randn(50, n, generator=torch.Generator().manual_seed(0))
-    descent = Optimizer(net, weight_decay=0.0, joint=(("one", "other"),))
-    descent.begin(0.05, 300)
+    optimizer = Optimizer(net, weight_decay=0.0, joint_groups=(("one", "other"),))
+    optimizer.begin(0.05, 300)
     for _ in range(300):
         loss = (net["one"](x) - x[:, :1]).square().mean() + (
             net["other"](x) + x[:, 1:2]
         ).square().mean()
-        descent.step(loss)
+        optimizer.step(loss)
     assert float(loss.detach()) < 0.05
 
 
 def test_parameters_are_views_of_one_vector():
     net = MLP(3, 1, 8, 2)
     x = torch.randn(5, 3)
-    before = net(x).detach()
-    descent = Optimizer(net)
-    assert descent.vector.numel() == sum(p.numel() for p in net.parameters())
-    torch.testing.assert_close(net(x).detach(), before)
+    initial_outputs = net(x).detach()
+    optimizer = Optimizer(net)
+    assert optimizer.vector.numel() == sum(p.numel() for p in net.parameters())
+    torch.testing.assert_close(net(x).detach(), initial_outputs)
     with torch.no_grad():
-        descent.vector.zero_()
+        optimizer.vector.zero_()
     assert not net(x).any()
 
 
 @pytest.mark.parametrize("size", [3, 300])
-def test_sides_of_any_size(size):
-    """From some size on a side has no basis; the loss falls all the same."""
+def test_matrices_with_large_sides_are_trained(size):
+    """Large sides have no basis, and the loss decreases nevertheless."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(50, size, generator=generator)
     y = x[:, :3] @ torch.randn(3, 4, generator=generator)

@@ -27,10 +27,10 @@ def test_ground_cost() -> None:
     np.testing.assert_allclose(
         ground_cost(x, y, 16.0)[0, :2], -64 * np.log(np.cos([5 / 8, 0.5 / 8])), atol=64 * 1e-6
     )
-    # From pi sqrt(alpha) on, moving is dearer than any growth: finite, and the same however far.
+    # From pi sqrt(alpha) on, moving costs more than any growth: the cost is finite and constant.
     far = ground_cost(x, y, 1.0)[0]
     assert far[0] == far[2] == pytest.approx(-4 * np.log(np.cos(MAX_ANGLE)), rel=1e-3)
-    # The price of growth decides; with it out of reach, what is left is half the squared distance.
+    # If growth costs too much, the cost is half the squared distance.
     np.testing.assert_allclose(
         ground_cost(x.double(), y.double(), 1e8), [[12.5, 0.125, 1250.0]], rtol=1e-4
     )
@@ -61,8 +61,8 @@ def test_single_precision_and_default_tolerance_are_enough() -> None:
     for alpha in (None, 0.5):
         x, a, y, b = single if alpha else clouds(mass=1.0, dtype=torch.float32)
         reference = exact(alpha, 0.1, *(arrays if alpha else clouds(mass=1.0)))
-        found = plan(sinkhorn(x, a, y, b, alpha=alpha, eps=0.1))
-        assert float((found - reference).abs().sum()) < 5e-3 * float(reference.sum())
+        result = plan(sinkhorn(x, a, y, b, alpha=alpha, eps=0.1))
+        assert float((result - reference).abs().sum()) < 5e-3 * float(reference.sum())
 
 
 @pytest.mark.parametrize("alpha", [None, 0.5])
@@ -76,8 +76,8 @@ def test_extension_reproduces_the_landmarks(alpha: float | None) -> None:
 @pytest.mark.parametrize("alpha", [None, 0.5])
 def test_start_from_the_potentials_of_other_cells_changes_nothing(alpha: float | None) -> None:
     x, a, y, b = clouds(mass=1.0)
-    other = sinkhorn(x + 0.3, a, y * 1.1, b, alpha=alpha, eps=0.2)
-    p = sinkhorn(x, a, y, b, alpha=alpha, eps=0.2, tol=1e-11, max_iter=20_000, start=other)
+    initial = sinkhorn(x + 0.3, a, y * 1.1, b, alpha=alpha, eps=0.2)
+    p = sinkhorn(x, a, y, b, alpha=alpha, eps=0.2, tol=1e-11, max_iter=20_000, start=initial)
     np.testing.assert_allclose(plan(p), exact(alpha, 0.2, x, a, y, b), atol=1e-8)
 
 
@@ -91,7 +91,7 @@ def test_plan_does_not_depend_on_the_origin(alpha: float | None) -> None:
 
 
 def test_masses_of_another_unit_scale_the_plan() -> None:
-    """Both masses times c: with KL penalties and reference a b, the mass of the plan follows a known power of c."""
+    """With KL penalties and reference a b, the mass of the plan is a known power of both masses."""
     x, a, y, b = clouds()
     alpha, eps, c = 0.5, 0.3, 100.0
     once, scaled = exact(alpha, eps, x, a, y, b), exact(alpha, eps, x, c * a, y, c * b)
@@ -114,11 +114,11 @@ def test_masses_of_very_different_size_converge_as_fast() -> None:
 def test_hard_inputs_stay_finite(alpha: float | None, eps: float, distance: float) -> None:
     x, a, y, b = clouds(mass=1.0, dtype=torch.float32)
     p = sinkhorn(x, a, y + distance, b, alpha=alpha, eps=eps, max_iter=50)
-    found = plan(p)
-    assert torch.isfinite(found).all()
+    result = plan(p)
+    assert torch.isfinite(result).all()
     assert torch.isfinite(p.f).all()
     assert torch.isfinite(p.g).all()
     assert torch.isfinite(p.extend_g(y + 0.1)).all()
     # Where single precision resolves eps in potentials of the size of the cost.
     if alpha is None and float(p.f.abs().max()) * 1e-6 < eps:
-        assert float(found.sum()) == pytest.approx(1, rel=0.02)
+        assert float(result.sum()) == pytest.approx(1, rel=0.02)

@@ -35,14 +35,14 @@ def test_the_pushed_cloud_has_the_moments_of_the_target(clouds):
     assert covariance(pushed, wx) == pytest.approx(covariance(y, wy), abs=1e-8)
 
 
-def test_the_matrix_is_that_of_a_gradient(clouds):
-    # A symmetric positive matrix with the right moments is the optimal one (Brenier), and no other is.
+def test_the_matrix_is_symmetric_and_positive(clouds):
+    # The only optimal matrix is symmetric and positive and has the right moments (Brenier).
     fitted = GaussianMap.fit(*clouds)
     assert np.array_equal(fitted.forward, fitted.forward.T)
     assert np.linalg.eigvalsh(fitted.forward).min() > 0
 
 
-def test_a_linear_image_is_found_exactly(clouds, rng):
+def test_a_linear_map_is_recovered_exactly(clouds, rng):
     x, shift = clouds[0], np.arange(6.0)
     half = rng.normal(size=(6, 6))
     matrix = half @ half.T + np.eye(6)
@@ -95,7 +95,7 @@ def test_shrinking_helps_where_cells_are_few(rng):
     assert error < 0.5 * np.mean((new @ np.linalg.inv(root[0]).T @ root[1].T - new @ truth) ** 2)
 
 
-def test_directions_without_spread_are_survived(clouds, rng):
+def test_directions_without_variance_give_finite_maps(clouds, rng):
     x, y = clouds[0].copy(), clouds[1].copy()
     x[:, 2], y[:, 4] = 0, 0
     pushed = GaussianMap.fit(x, y).push(x)
@@ -106,7 +106,7 @@ def test_directions_without_spread_are_survived(clouds, rng):
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
-def test_units_do_not_matter(clouds, scale):
+def test_the_map_is_equivariant_to_units(clouds, scale):
     x, y, wx, wy = clouds
     expected = GaussianMap.fit(x, y, wx, wy).push(x)
     assert GaussianMap.fit(scale * x, scale * y, wx, wy).push(scale * x) == pytest.approx(
@@ -117,7 +117,7 @@ def test_units_do_not_matter(clouds, scale):
     )
 
 
-def test_wrong_input_is_named(clouds):
+def test_errors_name_invalid_arguments(clouds):
     x, y, _, _ = clouds
     with pytest.raises(ValueError, match="`x` has 6 dimensions and `y` has 5"):
         GaussianMap.fit(x, y[:, :5])

@@ -67,6 +67,8 @@ def test_without_leaves_one_out() -> None:
         ([0.0, 1.0], 2, [1.0, -1.0], "positive"),
     ],
 )
-def test_refuses(times: list, n_states: int, masses: list, message: str) -> None:
+def test_invalid_snapshots_raise_errors(
+    times: list, n_states: int, masses: list, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Snapshots(np.array(times), (np.zeros((5, 2)),) * n_states, np.array(masses))

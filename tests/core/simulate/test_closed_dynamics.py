@@ -11,7 +11,8 @@ from scdiffot.core import Trajectories, simulate
 
 PROCESS = OrnsteinUhlenbeck()
 TIMES = np.array([0.0, 1.0, 2.0])
-# More than one chunk of cells; quantiles of the start leave the noise of the paths as the only error of sampling.
+# More than one chunk of cells. Initial states are quantiles, so that the noise is the only sampling
+# error.
 N = 60_000
 Z = ndtri((np.arange(N) + 0.5) / N)[:, None]
 
@@ -28,25 +29,26 @@ def moments(path: Trajectories, k: int) -> tuple[float, float, float]:
 
 
 def check(
-    found: tuple[float, float, float],
+    result: tuple[float, float, float],
     mass: float,
     mean: float,
     variance: float,
     *,
     tolerance: float,
 ) -> None:
-    assert found[0] == pytest.approx(mass, rel=tolerance)
-    assert found[1] == pytest.approx(mean, abs=tolerance * np.sqrt(variance))
-    assert found[2] == pytest.approx(variance, rel=2 * tolerance)
+    assert result[0] == pytest.approx(mass, rel=tolerance)
+    assert result[1] == pytest.approx(mean, abs=tolerance * np.sqrt(variance))
+    assert result[2] == pytest.approx(variance, rel=2 * tolerance)
 
 
-# Error of the mean is 1 / sqrt(N) = 0.4 %, weights let it grow; the bias of Euler's method with 250 steps is below 0.4 %.
+# The error of the mean is 1 / sqrt(N) = 0.4 %, and larger with weights; the bias of Euler's method
+# with 250 steps is below 0.4 %.
 SDE = {"kind": "sde", "n_steps": 250, "tolerance": 0.015}
 ODE = {"kind": "ode", "n_steps": 20, "tolerance": 0.002}
 
 
 @pytest.mark.parametrize("options", [ODE, SDE], ids=["ode", "sde"])
-def test_forward(options: dict) -> None:
+def test_forward_simulation_has_the_exact_moments(options: dict) -> None:
     model = true_model(PROCESS, TIMES)
     start = normal(PROCESS.mean0, PROCESS.variance0)
     path = simulate(
@@ -115,10 +117,10 @@ def test_midpoint_is_second_order() -> None:
     assert np.abs(coarse - exact).max() / np.abs(fine - exact).max() == pytest.approx(4, rel=0.15)
 
 
-def test_flow_there_and_back_returns() -> None:
+def test_flow_forward_and_backward_returns_to_the_start() -> None:
     model = true_model(PROCESS, TIMES)
     start = np.linspace(-2, 2, 9)[:, None]
-    there = simulate(model, start, 0.0, t1=2.0)
-    back = simulate(model, there.states[-1], 2.0, t1=0.0, log_weights=there.log_weights[-1])
+    forward = simulate(model, start, 0.0, t1=2.0)
+    back = simulate(model, forward.states[-1], 2.0, t1=0.0, log_weights=forward.log_weights[-1])
     np.testing.assert_allclose(back.states[-1], start, atol=1e-3)
     np.testing.assert_allclose(back.log_weights[-1], 0, atol=1e-3)

@@ -37,9 +37,9 @@ def test_step_grid_stops_at_snapshots_and_saved_times() -> None:
 
 def test_step_grid_runs_backward() -> None:
     forward, keep = step_grid(0.2, 2.5, KNOTS, np.array([1.7]), 10)
-    backward, kept = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
+    backward, backward_keep = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
     np.testing.assert_array_equal(backward, forward[::-1])
-    np.testing.assert_array_equal(kept, keep[::-1])
+    np.testing.assert_array_equal(backward_keep, keep[::-1])
 
 
 def test_step_grid_refuses_times_outside() -> None:
@@ -57,12 +57,12 @@ def test_simulate_keeps_the_saved_times() -> None:
     np.testing.assert_array_equal(path.origin, np.arange(7))
 
 
-def test_saved_times_do_not_change_where_cells_go() -> None:
+def test_saved_times_do_not_change_trajectories() -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
-    few = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
-    many = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
+    single = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.array([3.0]), n_steps=100)
+    dense = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
     # Steps end elsewhere; a second-order method with 100 steps an interval is this close to itself.
-    np.testing.assert_allclose(few.states[-1], many.states[-1], atol=1e-3)
+    np.testing.assert_allclose(single.states[-1], dense.states[-1], atol=1e-3)
 
 
 def test_log_weights_add_to_the_start() -> None:
@@ -93,7 +93,7 @@ def test_sde_is_a_function_of_its_seed() -> None:
         ({"t1": 1.0, "x0": np.zeros((3, 2))}, "x0"),
     ],
 )
-def test_simulate_refuses(arguments: dict, name: str) -> None:
+def test_invalid_arguments_of_simulate_raise_errors(arguments: dict, name: str) -> None:
     model = true_model(OrnsteinUhlenbeck(), KNOTS)
     arguments = {"x0": CELLS, **arguments}
     with pytest.raises(ValueError, match=name):

@@ -16,7 +16,7 @@ COVARIANCES = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.5, -0.2], [-0.2, 
 def gaussian_cells(
     mean: np.ndarray, covariance: np.ndarray, rng: np.random.Generator, n: int = N
 ) -> np.ndarray:
-    """Normal cells whose sample mean and covariance are exact, so that the sample adds no error to the moments."""
+    """Normal cells with exact sample moments, so that sampling adds no error to them."""
     z = rng.normal(size=(n, len(mean)))
     z -= z.mean(0)
     z = z @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T, bias=True)).T)
@@ -32,7 +32,7 @@ def gaussian_fit(sigma: float) -> tuple[RUOTModel, np.ndarray]:
 
 
 def bridge_moments(sigma: float, u: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and covariance of the Schroedinger bridge at ``u``, and the linear part of its drift (Bunne et al. 2023)."""
+    """Mean, covariance and drift slope of the Schroedinger bridge at ``u`` (Bunne et al. 2023)."""
     s0, s1 = COVARIANCES
     identity = np.eye(2)
     root = np.real(sqrtm(s0))
@@ -40,13 +40,13 @@ def bridge_moments(sigma: float, u: float) -> tuple[np.ndarray, np.ndarray, np.n
     c = (root @ d @ np.linalg.inv(root) - sigma**2 * identity) / 2
     mean = (1 - u) * MEANS[0] + u * MEANS[1]
     covariance = (1 - u) ** 2 * s0 + u**2 * s1 + u * (1 - u) * (c + c.T + sigma**2 * identity)
-    # Drift of the pinned paths, averaged over the end given the present: (E[X_1 | X_u] - X_u) / (1 - u).
+    # Mean drift of the pinned paths given the state: (E[X_1 | X_u] - X_u) / (1 - u).
     slope = (((1 - u) * c.T + u * s1) @ np.linalg.inv(covariance) - identity) / (1 - u)
     return mean, covariance, slope
 
 
-def relative(found: np.ndarray, true: np.ndarray) -> float:
-    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+def relative(result: np.ndarray, true: np.ndarray) -> float:
+    return float(np.linalg.norm(result - true) / np.linalg.norm(true))
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_gaussian_drift(sigma: float, gaussian_models: dict) -> None:
 
 @pytest.mark.slow
 def test_travelling_cluster() -> None:
-    """A small cluster that moves and grows follows the geodesic between two Diracs, at its exact cost."""
+    """A small cluster that moves and grows follows the geodesic of Diracs, at its exact cost."""
     rng = np.random.default_rng(0)
     small, distance, mass, alpha = 0.02**2 * np.eye(2), 2.0, 2.0, 1.5
     ends = np.zeros(2), np.array([distance, 0.0])
@@ -134,10 +134,10 @@ def test_far_clusters_grow_in_place() -> None:
     root = np.sqrt(ratios)
     for k, ratio in enumerate(ratios):
         part = slice(k * n, (k + 1) * n)
-        # int g dt = log ratio; the cheapest way there lets the square root of the mass grow linearly.
+        # int g dt = log ratio; at the least action the root of the mass is linear in time.
         assert path.weights[1, part].mean() == pytest.approx(ratio, rel=0.02)
         assert path.weights[0, part].mean() == pytest.approx(((1 + root[k]) / 2) ** 2, rel=0.02)
-        moved = path.states[:, part].mean(1) - centres[k]
-        assert np.abs(moved).max() < 0.02 * 0.4
+        displacement = path.states[:, part].mean(1) - centres[k]
+        assert np.abs(displacement).max() < 0.02 * 0.4
         growth = model.growth(path.states[0, part], 1.0).mean()
         assert growth == pytest.approx(2 * (root[k] - 1) / duration / ((1 + root[k]) / 2), rel=0.04)

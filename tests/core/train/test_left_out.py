@@ -39,12 +39,12 @@ def test_every_inner_snapshot_is_left_out(table: list[dict]) -> None:
     assert all(names <= set(row) for row in table)
 
 
-def test_model_free_predictions_are_what_they_say(table: list[dict]) -> None:
-    """The neighbours are 0.6 away, and the cloud that lies half-way is hit to within sampling noise."""
+def test_model_free_predictions_have_the_expected_errors(table: list[dict]) -> None:
+    """Neighbours are at distance 0.6; the cloud half-way is predicted up to sampling noise."""
     for row in table:
         assert row["w1_previous"] == pytest.approx(0.6, abs=0.08)
         assert row["w1_next"] == pytest.approx(0.6, abs=0.08)
-        # Both neighbours at once have the right centre and two heaps instead of one.
+        # The pooled neighbours have the right centre, but two clusters instead of one.
         assert 0.3 < row["w1_pooled"] < 0.6
         assert row["w1_floor"] < 0.15
         assert row["w1_mccann"] < 0.15
@@ -58,17 +58,19 @@ def test_prediction_is_better_than_a_copy(table: list[dict]) -> None:
         assert row["mass_error"] < 0.06
 
 
-def test_the_snapshot_left_out_is_not_seen(course: Snapshots) -> None:
-    """Moving it changes how well it is predicted, by how far it moved."""
+def test_the_left_out_snapshot_does_not_enter_the_fit(course: Snapshots) -> None:
+    """Moving it changes the error of its prediction by the distance moved."""
     config = FitConfig(sigma=0.1, alpha=0.5, path="geodesic", n_steps=60, n_corrections=0)
-    away = replace(
+    shifted_course = replace(
         course, states=(course.states[0], course.states[1] + [0.0, 5.0], *course.states[2:])
     )
-    here, there = (leave_one_out(s, config, times=np.array([1.0]))[0] for s in (course, away))
-    assert there["w1"] == pytest.approx(np.hypot(5, here["w1"]), abs=0.3)
+    original, shifted = (
+        leave_one_out(s, config, times=np.array([1.0]))[0] for s in (course, shifted_course)
+    )
+    assert shifted["w1"] == pytest.approx(np.hypot(5, original["w1"]), abs=0.3)
 
 
-def test_times_select(course: Snapshots) -> None:
+def test_only_the_given_times_are_left_out(course: Snapshots) -> None:
     calls: list[Progress] = []
     config = FitConfig(sigma=0.1, n_steps=30, n_corrections=0)
     rows = leave_one_out(course, config, times=np.array([2.0]), callback=calls.append)

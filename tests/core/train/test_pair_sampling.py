@@ -1,4 +1,4 @@
-"""Cost that does not rise with the number of cells, and the growth expected beforehand."""
+"""Pair sampling: cost independent of the number of cells, masses, and the growth prior."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core import FitConfig, Snapshots, fit
-from scdiffot.core.train import pair_sampling as pools_module
+from scdiffot.core.train import pair_sampling
 from scdiffot.core.train.bridges import BridgeConfig
 from scdiffot.core.train.pair_sampling import PairSampler
 
@@ -26,15 +26,15 @@ def snapshots_of(n: int, prior: tuple[np.ndarray, ...] | None = None) -> Snapsho
 
 @pytest.mark.parametrize("n", [100, 1000, 100_000])
 def test_cost_is_flat_in_the_number_of_cells(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many cells, couplings are between at most ``n_landmarks`` cells and the pool has ``n_pairs`` pairs."""
-    sizes, original = [], pools_module.plan
+    """Couplings have at most ``n_landmarks`` cells and pools ``n_pairs`` pairs, for any n."""
+    sizes, original = [], pair_sampling.plan
 
-    def watched(*arguments: object) -> torch.Tensor:
+    def recording_plan(*arguments: object) -> torch.Tensor:
         table = original(*arguments)
         sizes.append(tuple(table.shape))
         return table
 
-    monkeypatch.setattr(pools_module, "plan", watched)
+    monkeypatch.setattr(pair_sampling, "plan", recording_plan)
     pairs = PairSampler(
         snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
     ).pairs(0)
@@ -52,7 +52,7 @@ def test_pools_have_the_masses_of_the_snapshots(n: int) -> None:
     assert float((pairs.weight * pairs.m1).mean()) == pytest.approx(1.5, rel=0.01)
 
 
-def test_large_snapshots_are_seen_beyond_the_landmarks() -> None:
+def test_large_snapshots_are_sampled_beyond_the_landmarks() -> None:
     pairs = PairSampler(
         snapshots_of(5000), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
     ).pairs(0)
@@ -65,17 +65,17 @@ def test_particles_are_coupled_in_place_of_a_snapshot(n: int) -> None:
     """Weighted particles keep their own masses."""
     import torch
 
-    coupler = PairSampler(
+    sampler = PairSampler(
         snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
     )
     x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
     weights = torch.linspace(0.5, 1.5, 80) / 80
-    pairs = coupler.pairs(0, (x, weights))
+    pairs = sampler.pairs(0, (x, weights))
     index = torch.cdist(pairs.x0, x).argmin(1)
     np.testing.assert_allclose(pairs.x0, x[index])
-    found = np.bincount(index.numpy(), (pairs.weight * pairs.m0).numpy(), 80) / len(pairs)
+    result = np.bincount(index.numpy(), (pairs.weight * pairs.m0).numpy(), 80) / len(pairs)
     # Each particle is drawn about 3000 / 80 times.
-    np.testing.assert_allclose(found, weights, rtol=0.15)
+    np.testing.assert_allclose(result, weights, rtol=0.15)
 
 
 def test_pairs_have_the_prior_of_their_cells() -> None:
@@ -85,23 +85,23 @@ def test_pairs_have_the_prior_of_their_cells() -> None:
     pairs = PairSampler(
         snapshots, BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
     ).pairs(0)
-    for x, cells, expected, found in zip(
+    for x, cells, expected, result in zip(
         (pairs.x0, pairs.x1), snapshots.states, prior, (pairs.prior0, pairs.prior1), strict=True
     ):
         index = ((x.numpy()[:, None] - cells) ** 2).sum(2).argmin(1)
-        np.testing.assert_allclose(found, expected[index], atol=1e-5)
+        np.testing.assert_allclose(result, expected[index], atol=1e-5)
 
 
-def test_a_true_prior_leaves_nothing_to_explain() -> None:
-    """A normal cloud that grows at rate x and diffuses: coupled with what it becomes, no pair departs from the prior."""
-    # exp(dt x / 2) before and after a step of diffusion, which is what a coupling takes the growth of an interval for
+def test_pairs_follow_a_true_growth_prior() -> None:
+    """A normal cloud grows at rate x and diffuses: the growth of all pairs is that of the prior."""
+    # Growth by exp(dt x / 2) before and after diffusion, as in the coupling.
     dt, sigma, n = 1.0, 0.5, 2000
     rng = np.random.default_rng(0)
     x = np.sort(rng.normal(size=n))
-    moved = (x + sigma * rng.normal(size=n)).astype(np.float32)
-    log_mass = dt * (x + moved) / 2
-    chosen = rng.choice(n, n, p=np.exp(log_mass) / np.exp(log_mass).sum())
-    y = moved[chosen]
+    diffused = (x + sigma * rng.normal(size=n)).astype(np.float32)
+    log_mass = dt * (x + diffused) / 2
+    index = rng.choice(n, n, p=np.exp(log_mass) / np.exp(log_mass).sum())
+    y = diffused[index]
     states = x[:, None].astype(np.float32), y[:, None]
     masses = np.array([1.0, np.exp(log_mass).mean()])
 
@@ -115,23 +115,23 @@ def test_a_true_prior_leaves_nothing_to_explain() -> None:
             np.sqrt(np.average(((pairs.m1 / pairs.m0).log() ** 2).numpy(), weights=weight))
         )
 
-    with_it = spread((x.astype(np.float32), y))
-    assert with_it < 0.1
-    assert spread(None) > 3 * with_it
+    spread_with_prior = spread((x.astype(np.float32), y))
+    assert spread_with_prior < 0.1
+    assert spread(None) > 3 * spread_with_prior
 
 
 @pytest.mark.parametrize("alpha", [0.3, None])
 @pytest.mark.parametrize("n", [140, 5000])
 def test_fresh_cells_have_bounded_masses(n: int, alpha: float | None) -> None:
-    """With little diffusion the kernel is narrow: cells far from the landmarks must neither vanish nor take over."""
-    coupler = PairSampler(
+    """With little diffusion, cells far from the landmarks must neither vanish nor dominate."""
+    sampler = PairSampler(
         snapshots_of(n), BridgeConfig(0.02, alpha), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
     )
-    pairs = coupler.pairs(0)
+    pairs = sampler.pairs(0)
     masses = pairs.weight * pairs.m0, pairs.weight * pairs.m1
     for mass in masses:
         assert bool(mass.isfinite().all())
-        # Every draw stands for its share, by construction within a factor of two of the mean over either end.
+        # The mass of every draw is at most twice the mean over either end, by construction.
         assert float(mass.max()) < 4 * 1.5
     assert len(pairs.x0.unique(dim=0)) > 0.5 * min(n, N_LANDMARKS)
     if alpha is not None:
@@ -141,7 +141,7 @@ def test_fresh_cells_have_bounded_masses(n: int, alpha: float | None) -> None:
 
 @pytest.mark.slow
 def test_growth_follows_a_prior() -> None:
-    """Two heaps near enough for motion to be the cheaper way: only a prior makes one of them grow."""
+    """Between two near clusters motion costs less than growth; only a prior makes one grow."""
     rng = np.random.default_rng(0)
     n = 400
     side = rng.permutation(np.repeat([-1.0, 1.0], n // 2))
@@ -154,7 +154,7 @@ def test_growth_follows_a_prior() -> None:
         growth = model.growth(states[0], 0.0)
         return float(growth[side > 0].mean() - growth[side < 0].mean())
 
-    # Cells of the right heap divide: to end as they began, some of them move to the left one.
+    # Cells of the right cluster divide; to keep the counts, some move to the left one.
     rates = tuple(np.where(x[:, 0] > 0, 0.5, -0.5) for x in states)
     assert abs(difference(None)) < 0.1
     assert difference(rates) == pytest.approx(1.0, abs=0.2)

@@ -1,4 +1,4 @@
-"""Particles of a fit, and the growth that they lack."""
+"""The growth that completes the masses of simulated particles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _resting_fields() -> Fields:
 
 
 def test_missing_growth_is_the_rate_that_reaches_the_masses() -> None:
-    """Cells that double in an interval of one, and then grow by a half in one of two, at constant rates."""
+    """Cells double in an interval of length 1, then grow by half in one of length 2."""
     cells = tuple(np.random.default_rng(0).normal(size=(3, 50, 2)).astype(np.float32))
     snapshots = Snapshots(TIMES, cells, np.array([1.0, 2.0, 3.0]))
     missing = missing_growth(_resting_fields(), snapshots, 1000, np.random.default_rng(0))

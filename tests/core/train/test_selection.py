@@ -1,4 +1,4 @@
-"""What the data choose, on examples built so that the answer is known."""
+"""Selection of path, alpha and sigma on examples with a known answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core import FitConfig, Snapshots
-from scdiffot.core.train.selection import SIGMAS, SigmaSearch, choose_regime
+from scdiffot.core.train.selection import SIGMAS, SigmaSearch, select_bridge_config
 
 TIMES = np.arange(5.0)
 
@@ -20,101 +20,101 @@ def moving_cluster(masses: np.ndarray, progress: np.ndarray, *, n: int = 400) ->
     return Snapshots(TIMES, states, masses / masses[0])
 
 
-def regime(snapshots: Snapshots, **options: object) -> object:
-    return choose_regime(snapshots.scaled(), snapshots.scaling, FitConfig(**options))
+def select(snapshots: Snapshots, **options: object) -> object:
+    return select_bridge_config(snapshots.scaled(), snapshots.scaling, FitConfig(**options))
 
 
-def test_given_options_are_taken_as_they_are() -> None:
+def test_given_options_are_not_changed() -> None:
     snapshots = moving_cluster(np.ones(5), np.linspace(0, 1, 5))
     s = snapshots.scaling
-    chosen = regime(snapshots, sigma=0.3, alpha=0.7, path="straight")
-    assert chosen.path == "straight"
-    assert chosen.sigma * s.scale / s.time_scale**0.5 == pytest.approx(0.3)
-    assert chosen.alpha * s.scale**2 == pytest.approx(0.7)
-    assert regime(snapshots, growth=False).alpha is None
-    assert regime(snapshots, sigma=0.0).sigma == 0.0
+    config = select(snapshots, sigma=0.3, alpha=0.7, path="straight")
+    assert config.path == "straight"
+    assert config.sigma * s.scale / s.time_scale**0.5 == pytest.approx(0.3)
+    assert config.alpha * s.scale**2 == pytest.approx(0.7)
+    assert select(snapshots, growth=False).alpha is None
+    assert select(snapshots, sigma=0.0).sigma == 0.0
 
 
 def test_two_snapshots_take_the_defaults() -> None:
     snapshots = moving_cluster(np.ones(5), np.linspace(0, 1, 5))
     two = Snapshots(TIMES[:2], snapshots.states[:2], snapshots.masses[:2])
-    chosen = regime(two)
-    assert chosen.path == "geodesic"
-    assert chosen.sigma in SIGMAS
-    assert 0 < chosen.alpha < np.inf
+    config = select(two)
+    assert config.path == "geodesic"
+    assert config.sigma in SIGMAS
+    assert 0 < config.alpha < np.inf
 
 
-def test_path_follows_how_cells_move() -> None:
-    """A cluster that grows fivefold an interval and moves evenly is straight; on the geodesic, it moves while it is small."""
+def test_the_path_that_predicts_better_is_selected() -> None:
+    """Straight paths have constant speed; on the geodesic a growing cluster moves while small."""
     even = moving_cluster(25.0 ** np.linspace(0, 1, 5), np.linspace(0, 1, 5))
-    assert regime(even, alpha=2.0, sigma=0.05).path == "straight"
-    # Left-out snapshots on the geodesic itself: A u^2 - 2 B u + m0 and its progress, over the whole course.
+    assert select(even, alpha=2.0, sigma=0.05).path == "straight"
+    # Snapshots on the geodesic, with mass A u^2 - 2 B u + m0 and its progress.
     m1, alpha, u = 25.0, 2.0, np.linspace(0, 1, 5)
     angle = 3 / (2 * np.sqrt(alpha))
     a, b, w = 1 + m1 - 2 * 5 * np.cos(angle), 1 - 5 * np.cos(angle), 5 * np.sin(angle)
     progress = (np.arctan2(a * u - b, w) - np.arctan2(-b, w)) / angle
     geodesic = moving_cluster(a * u**2 - 2 * b * u + 1, progress)
-    assert regime(geodesic, alpha=2.0, sigma=0.05).path == "geodesic"
+    assert select(geodesic, alpha=2.0, sigma=0.05).path == "geodesic"
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_geodesic_is_kept_where_both_paths_predict_alike(seed: int) -> None:
     rng = np.random.default_rng(seed)
     states = tuple(0.3 * rng.normal(size=(300, 2)) + [0.5 * t, 0.0] for t in TIMES)
-    # Growth out of reach: the geodesic is straight.
-    assert regime(Snapshots(TIMES, states, np.ones(5)), alpha=100.0, sigma=0.1).path == "geodesic"
+    # If growth costs too much, the geodesic is straight.
+    assert select(Snapshots(TIMES, states, np.ones(5)), alpha=100.0, sigma=0.1).path == "geodesic"
 
 
 def test_sigma_is_an_upper_bound() -> None:
-    """Cells that only move exclude large sigmas; independent cells of a spreading population allow them."""
+    """Cells that only move exclude large sigmas; spreading populations allow them."""
     rng = np.random.default_rng(0)
     line = rng.uniform(0, 6, 400)
-    # Thin sheets far apart: a bridge that strays between them is seen.
+    # Thin sheets far from each other: bridges that leave them have a large error.
     moving = tuple(np.c_[line + t, 0.01 * rng.normal(size=400)] for t in TIMES)
-    small = regime(Snapshots(TIMES, moving, np.ones(5)))
+    small = select(Snapshots(TIMES, moving, np.ones(5)))
     spreading = tuple(np.sqrt(0.2 + t) * rng.normal(size=(400, 2)) for t in TIMES)
-    large = regime(Snapshots(TIMES, spreading, np.ones(5)))
+    large = select(Snapshots(TIMES, spreading, np.ones(5)))
     assert small.sigma < large.sigma
 
 
-def test_choice_is_a_property_of_the_data() -> None:
-    """Neither the unit nor a generator has a say."""
+def test_selection_depends_on_the_data_alone() -> None:
+    """It depends neither on units nor on a generator."""
     snapshots = moving_cluster(1.2**TIMES, np.linspace(0, 1, 5))
-    one = regime(snapshots)
+    one = select(snapshots)
     scaled = Snapshots(8 * TIMES, tuple(2.0**-10 * x for x in snapshots.states), snapshots.masses)
-    assert regime(scaled) == one
+    assert select(scaled) == one
     np.random.default_rng(5).normal(size=10)
-    assert regime(snapshots) == one
+    assert select(snapshots) == one
 
 
 @pytest.mark.parametrize("start", [0.28, 0.4, 0.5])
-def test_search_finds_the_least_misfit(start: float) -> None:
+def test_search_finds_the_smallest_misfit(start: float) -> None:
     """A parabola in logarithms, whose vertex is found exactly once it is bracketed."""
 
     def misfit(sigma: float) -> float:
         return float(np.exp(3 * np.log(sigma / 0.4) ** 2))
 
     search, sigma, n_rounds = SigmaSearch(start), start, 0
-    while not search.done:
-        sigma, n_rounds = search.after(misfit(sigma), more=True), n_rounds + 1
+    while not search.finished:
+        sigma, n_rounds = search.next_sigma(misfit(sigma), more=True), n_rounds + 1
     assert sigma == pytest.approx(0.4, rel=1e-6)
     assert n_rounds in (3, 4)
 
 
-def test_search_that_is_cut_short_takes_the_best_so_far() -> None:
+def test_search_without_more_rounds_returns_the_best_sigma() -> None:
     search = SigmaSearch(0.2)
-    higher = search.after(3.0, more=True)
+    higher = search.next_sigma(3.0, more=True)
     assert higher > 0.2
-    assert search.after(1.0, more=False) == higher
-    assert search.done
+    assert search.next_sigma(1.0, more=False) == higher
+    assert search.finished
     search = SigmaSearch(0.2)
-    search.after(1.0, more=True)
-    assert search.after(3.0, more=False) == 0.2
+    search.next_sigma(1.0, more=True)
+    assert search.next_sigma(3.0, more=False) == 0.2
 
 
 @pytest.mark.parametrize("falling", [True, False])
-def test_search_does_not_run_away(falling: bool) -> None:
+def test_search_stops_after_two_steps(falling: bool) -> None:
     search, sigma = SigmaSearch(0.2), 0.2
-    while not search.done:
-        sigma = search.after(1 / sigma if falling else sigma, more=True)
+    while not search.finished:
+        sigma = search.next_sigma(1 / sigma if falling else sigma, more=True)
     assert sigma == pytest.approx(0.2 * 1.3**2 if falling else 0.2 / 1.3**2)

@@ -57,10 +57,10 @@ def test_equal_seeds_give_equal_models(
 
 
 def test_fit_leaves_threads_and_data_alone(snapshots: Snapshots, quick: dict) -> None:
-    threads, before = torch.get_num_threads(), [x.copy() for x in snapshots.states]
+    threads, states = torch.get_num_threads(), [x.copy() for x in snapshots.states]
     fit(snapshots, FitConfig(**{**quick, "n_steps": 1}, sigma=0.3))
     assert torch.get_num_threads() == threads
-    assert all(np.array_equal(x, y) for x, y in zip(before, snapshots.states, strict=True))
+    assert all(np.array_equal(x, y) for x, y in zip(states, snapshots.states, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_units_of_powers_of_two_change_nothing(
     quick_fit: Callable,
     quick: dict,
 ) -> None:
-    """Scaled state and time go through the same numbers: fields are equivariant to the last bit but that of the units."""
+    """Fields are equivariant to scaling of state and time, up to rounding of the units."""
     one = quick_fit(**options)[0]
     settings = {**quick, "sigma": 0.3, **options}
     if settings["sigma"] != "auto":
@@ -89,7 +89,7 @@ def test_units_of_powers_of_two_change_nothing(
         Snapshots(time_scale * snapshots.times, states, snapshots.masses), FitConfig(**settings)
     )[0]
     x = snapshots.states[1]
-    here, there = one.fields(x, 0.5), other.fields(scale * x, 0.5 * time_scale)
+    fields, scaled_fields = one.fields(x, 0.5), other.fields(scale * x, 0.5 * time_scale)
     units = {
         "drift": scale / time_scale,
         "flow": scale / time_scale,
@@ -98,9 +98,14 @@ def test_units_of_powers_of_two_change_nothing(
     }
     for name, unit in units.items():
         np.testing.assert_allclose(
-            there[name] / unit, here[name], rtol=1e-5, atol=1e-6 * np.abs(here[name]).max()
+            scaled_fields[name] / unit,
+            fields[name],
+            rtol=1e-5,
+            atol=1e-6 * np.abs(fields[name]).max(),
         )
-    np.testing.assert_allclose(there["potential"] - 2 * np.log(scale), here["potential"], atol=1e-4)
+    np.testing.assert_allclose(
+        scaled_fields["potential"] - 2 * np.log(scale), fields["potential"], atol=1e-4
+    )
     assert other.sigma == pytest.approx(one.sigma * scale / time_scale**0.5)
     assert other.alpha == pytest.approx(one.alpha * scale**2)
 
@@ -110,17 +115,17 @@ def test_origin_of_state_and_time_changes_nothing(
 ) -> None:
     one = quick_fit()[0]
     shift = np.array([64.0, -32.0])
-    moved = Snapshots(
+    shifted_snapshots = Snapshots(
         snapshots.times + 16, tuple(x + shift for x in snapshots.states), snapshots.masses
     )
-    other = fit(moved, FitConfig(**quick, sigma=0.3))[0]
+    other = fit(shifted_snapshots, FitConfig(**quick, sigma=0.3))[0]
     x = snapshots.states[1]
-    # The means are rounded elsewhere, and training carries the last bit on.
+    # The means are rounded differently, and training amplifies the rounding errors.
     scale = np.abs(values(one, x)).max()
     np.testing.assert_allclose(values(other, x + shift, 16.5), values(one, x), atol=2e-3 * scale)
 
 
-def test_without_growth_masses_do_not_matter(
+def test_masses_are_ignored_without_growth(
     snapshots: Snapshots, quick_fit: Callable, quick: dict
 ) -> None:
     model, history = quick_fit(growth=False)
@@ -185,47 +190,47 @@ def test_gradient_form_is_one_potential(snapshots: Snapshots, quick_fit: Callabl
         [model.growth(x + h * e, 0.5) - model.growth(x - h * e, 0.5) for e in np.eye(2)], 1
     ) / (2 * h)
     drift = model.drift(x, 0.5)
-    # Growth is flat where it is held to the range of the data.
-    free = np.abs(slope).min(1) > 0
-    assert free.sum() >= 4
+    # Growth is constant where it is clipped to the range of the data.
+    unclipped = np.abs(slope).min(1) > 0
+    assert unclipped.sum() >= 4
     np.testing.assert_allclose(
-        model.alpha * slope[free], drift[free], atol=0.01 * np.abs(drift).max()
+        model.alpha * slope[unclipped], drift[unclipped], atol=0.01 * np.abs(drift).max()
     )
 
 
 class Stop:
-    """A callback that interrupts after some calls."""
+    """A callback that interrupts after a number of calls."""
 
-    def __init__(self, after: int) -> None:
-        self.after, self.seen = after, []
+    def __init__(self, n_calls: int) -> None:
+        self.n_calls, self.reports = n_calls, []
 
     def __call__(self, progress: Progress) -> None:
-        self.seen.append(progress)
-        if len(self.seen) == self.after:
+        self.reports.append(progress)
+        if len(self.reports) == self.n_calls:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("after", [1, 3])
-def test_interrupted_fit_is_usable(after: int, snapshots: Snapshots, quick: dict) -> None:
-    stop = Stop(after)
+@pytest.mark.parametrize("n_calls", [1, 3])
+def test_interrupted_fit_is_usable(n_calls: int, snapshots: Snapshots, quick: dict) -> None:
+    stop = Stop(n_calls)
     options = {**quick, "n_steps": 50, "n_corrections": 1, "n_correction_steps": 50}
     model, history = fit(snapshots, FitConfig(**options, sigma=0.3), callback=stop)
     assert history["interrupted"] is True
-    assert len(history["step"]) == after
+    assert len(history["step"]) == n_calls
     assert history["mass_error"].max() < 0.02
     assert np.isfinite(values(model, snapshots.states[0])).all()
     assert np.isfinite(simulate(model, snapshots.states[0], 0.0, t1=2.0).states).all()
 
 
 def test_progress_counts_over_all_stages(snapshots: Snapshots, quick: dict) -> None:
-    watch = Stop(after=-1)
+    watch = Stop(n_calls=-1)
     config = FitConfig(
         **{**quick, "n_steps": 50, "n_corrections": 2, "n_correction_steps": 30}, sigma=0.3
     )
     fit(snapshots, config, callback=watch)
-    steps = [progress.step for progress in watch.seen]
+    steps = [progress.step for progress in watch.reports]
     assert steps == sorted(set(steps))
     assert steps[-1] == config.n_total_steps == 110
-    assert {progress.n_steps for progress in watch.seen} == {110}
-    assert len({progress.stage for progress in watch.seen}) == 2
-    assert all(np.isfinite(progress.loss) for progress in watch.seen)
+    assert {progress.n_steps for progress in watch.reports} == {110}
+    assert len({progress.stage for progress in watch.reports}) == 2
+    assert all(np.isfinite(progress.loss) for progress in watch.reports)

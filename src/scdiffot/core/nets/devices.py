@@ -1,4 +1,4 @@
-"""Where networks are trained."""
+"""The device on which networks are trained."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Parameters
     ----------
     device
-        ``"auto"`` (cuda if there is one, otherwise cpu), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a
+        ``"auto"`` (CUDA if available, otherwise the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a
         `torch.device` of these types.
 
     Returns
     -------
-    The device, which exists.
+    A device that is available.
 
     Raises
     ------

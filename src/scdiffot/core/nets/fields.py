@@ -7,20 +7,22 @@ import math
 import torch
 from torch import Tensor, nn
 
-from scdiffot.core.problem.scales import reflected
+from scdiffot.core.problem.scales import reflect
 
 from .mlp import MLP, LinearResidualNet
 from .seeding import first_generator
 
-# Times of an interval at which the normalisation of the density is kept: with 5 it is up to 25 % off between.
+# Times of an interval at which the normalisation of the density is stored. With 5 times its error
+# between them was up to 25 %.
 N_NORM = 17
 
 
 class Clock(nn.Module):
-    """Features of time: smooth over the whole course, plus what may jump at a snapshot.
+    """Features of time: smooth ones, and ones that are discontinuous at snapshots.
 
-    The multiplier of a snapshot constraint jumps at its time, so the optimal fields may too. Progress within an interval and
-    one indicator per inner snapshot let the networks follow; a snapshot time counts as the start of the next interval.
+    The multiplier of a snapshot constraint jumps at its time, so the optimal fields may jump too.
+    The progress within an interval and one indicator per inner snapshot represent such jumps. A
+    snapshot time belongs to the interval that starts there.
     """
 
     def __init__(self, times: Tensor) -> None:
@@ -30,12 +32,12 @@ class Clock(nn.Module):
         self.n_features = 4 + max(len(times) - 2, 0)
 
     def locate(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Interval (n,) in which times (n,) lie, and progress in it."""
+        """Intervals of times ``(n,)`` and the progress in them, both ``(n,)``."""
         k = torch.bucketize(t, self.times[1:-1].contiguous(), right=True)
         return k, (t - self.times[k]) / (self.times[k + 1] - self.times[k])
 
     def forward(self, t: Tensor) -> Tensor:
-        """Features of shape (n, n_features) at times (n,)."""
+        """Features ``(n, n_features)`` at times ``(n,)``."""
         knots = self.times
         k, progress = self.locate(t)
         phase = math.pi * (t - knots[0]) / (knots[-1] - knots[0])
@@ -58,14 +60,14 @@ class Fields(nn.Module):
     growth
         Whether cells divide and die.
     form
-        ``"separate"``: one network each for the flow and the growth; ``"gradient"``: one potential lambda, with drift its
-        gradient and growth ``lambda / alpha``.
+        ``"separate"``: one network each for the flow and the growth; ``"gradient"``: one potential
+        lambda, with drift ``grad lambda`` and growth ``lambda / alpha``.
     autonomous
         Whether drift and growth are the same at all times. The log-density always depends on time.
     sigma, alpha
-        Diffusion and price of growth.
+        Diffusion and cost of growth.
     generator
-        Source of the initial weights; not needed where others replace them.
+        Source of the initial weights; not needed if they are replaced afterwards.
     """
 
     def __init__(
@@ -93,23 +95,25 @@ class Fields(nn.Module):
         if form == "gradient":
             self.potential_net = MLP(n_in, 1, n_hidden, n_layers, generator)
         else:
-            # One law for all states is told best by what changes along with them.
+            # Snapshots identify the linear part of one function for all times best.
             net = LinearResidualNet if autonomous else MLP
             self.motion_net = net(n_in, n_dims, n_hidden, n_layers, generator)
             if growth:
                 width = n_hidden // 2 if autonomous else n_hidden
                 self.growth_net = net(n_in, 1, width, n_layers, generator)
-        # Set after training: growth that completes the mass of an interval, and what normalises the density over time.
+        # Set after training: the growth that completes the mass of an interval, and the offset that
+        # normalises the density over time.
         self.growth_offset: Tensor
         self.register_buffer("growth_offset", torch.zeros(len(times) - 1))
-        # Set before training: growth rates that pairs of each interval have; outside the data a network knows no bounds.
+        # Set before training: the range of growth rates of the pairs of each interval. Outside the
+        # data the output of a network is unbounded.
         self.growth_range: Tensor
         self.register_buffer(
             "growth_range", torch.tensor([-math.inf, math.inf]).repeat(len(times) - 1, 1)
         )
         self.log_norm: Tensor
         self.register_buffer("log_norm", torch.zeros(len(times) - 1, N_NORM))
-        # Set before training: least and largest value that a state can have, where cells pile up at them.
+        # Set before training: minimum and maximum of the states in dimensions that have walls.
         self.walls: Tensor
         self.register_buffer("walls", torch.tensor([[-math.inf], [math.inf]]).repeat(1, n_dims))
 
@@ -124,7 +128,7 @@ class Fields(nn.Module):
         n_hidden: int,
         n_layers: int,
     ) -> dict[str, tuple[int, ...]]:
-        """Shapes of all that is stored of the fields, without a network."""
+        """Shapes of all stored arrays of the fields, computed without networks."""
         n_timed = n_dims + 4 + max(n_times - 2, 0)
         n_in = n_dims if autonomous else n_timed
         nets = {"log_density_net": MLP.shapes(n_timed, 1, n_hidden, n_layers)}
@@ -150,21 +154,21 @@ class Fields(nn.Module):
 
     @property
     def moves_drift(self) -> bool:
-        """Whether the network of motion is the drift; otherwise it is the flow, which can be followed without the score."""
+        """Whether the output of the motion network is the drift; otherwise it is the flow."""
         return self.form == "gradient" or self.autonomous
 
     def forward(self, x: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """All fields at states (n, d) and times (n,).
+        """All fields at states ``(n, d)`` and times ``(n,)``.
 
-        ``drift``, ``flow``, ``score`` (n, d), ``growth`` (n,), ``log_density`` (n,).
+        ``drift``, ``flow`` and ``score`` ``(n, d)``, ``growth`` and ``log_density`` ``(n,)``.
         """
         motion, growth, score, log_density = self._evaluate(x, t)
         half = self.sigma**2 / 2 * score
         drift, flow = (motion, motion - half) if self.moves_drift else (motion + half, motion)
         k, progress = self.clock.locate(t)
-        cell = (progress * (N_NORM - 1)).clamp(0, N_NORM - 1 - 1e-4)
-        left = cell.long()
-        share = cell - left
+        position = (progress * (N_NORM - 1)).clamp(0, N_NORM - 1 - 1e-4)
+        left = position.long()
+        share = position - left
         norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
         return {
             "drift": drift,
@@ -174,47 +178,49 @@ class Fields(nn.Module):
             "log_density": log_density + norm,
         }
 
-    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
-        """States after a shift, which a wall stops, and noise, which it reflects."""
-        x = (x + by).clamp(*self.walls)
+    def move(self, x: Tensor, shift: Tensor, noise: Tensor | None = None) -> Tensor:
+        """States after a shift, clipped at walls, and noise, reflected at walls."""
+        x = (x + shift).clamp(*self.walls)
         if noise is None:
             return x
-        return reflected(x + noise, self.walls)
+        return reflect(x + noise, self.walls)
 
-    def straighten(self, straight: bool) -> None:
-        """Whether the growth of autonomous fields is a linear function of the state."""
-        if isinstance(trend := getattr(self, "growth_net", None), LinearResidualNet):
-            trend.straight = straight
+    def restrict_growth(self, *, linear: bool) -> None:
+        """Set whether the growth of autonomous fields is restricted to its linear part."""
+        if isinstance(net := getattr(self, "growth_net", None), LinearResidualNet):
+            net.linear_only = linear
 
-    def regressed(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the networks give: motion, drift or flow (n, d); growth (n,); and score (n, d)."""
+    def network_outputs(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Motion, which is drift or flow, ``(n, d)``; growth ``(n,)``; and score ``(n, d)``."""
         return self._evaluate(x, t)[:3]
 
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow (n, d) and growth (n,), without the score where the form allows."""
+        """Flow ``(n, d)`` and growth ``(n,)``; the score is evaluated only if needed."""
         if self.moves_drift and self.sigma > 0:
             motion, growth, score, _ = self._evaluate(x, t)
             return motion - self.sigma**2 / 2 * score, growth
         return self._motion_and_growth(x, t)
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Drift (n, d) and growth (n,), without the score where the form allows."""
+        """Drift ``(n, d)`` and growth ``(n,)``; the score is evaluated only if needed."""
         if self.moves_drift:
             return self._motion_and_growth(x, t)
         motion, growth, score, _ = self._evaluate(x, t)
         return motion + self.sigma**2 / 2 * score, growth
 
     def _evaluate(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        timed = torch.cat([x, self.clock(t)], 1)
-        log_density, score = self.log_density_net.value_and_gradient(timed, self.n_dims)
-        return *self._motion_and_growth(x, t, timed), score, log_density
+        inputs = torch.cat([x, self.clock(t)], 1)
+        log_density, score = self.log_density_net.value_and_gradient(inputs, self.n_dims)
+        return *self._motion_and_growth(x, t, inputs), score, log_density
 
     def _motion_and_growth(
-        self, x: Tensor, t: Tensor, timed: Tensor | None = None
+        self, x: Tensor, t: Tensor, inputs: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        inputs = (
-            x if self.autonomous else torch.cat([x, self.clock(t)], 1) if timed is None else timed
-        )
+        """Motion and growth; `inputs` are the states with features of time, if available."""
+        if self.autonomous:
+            inputs = x
+        elif inputs is None:
+            inputs = torch.cat([x, self.clock(t)], 1)
         if self.form == "gradient":
             value, motion = self.potential_net.value_and_gradient(inputs, self.n_dims)
             growth = value / self.alpha
@@ -226,12 +232,14 @@ class Fields(nn.Module):
         if self.training:
             return motion, growth
         k = self.clock.locate(t)[0]
-        return motion, growth.clamp(
-            self.growth_range[k, 0], self.growth_range[k, 1]
-        ) + self.growth_offset[k]
+        growth = growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1])
+        return motion, growth + self.growth_offset[k]
 
 
 def reversed_drift_and_growth(fields: Fields, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Drift (n, d) to step backward, and growth (n,): negative steps turn b - sigma^2 s into the drift of the time reversal."""
+    """Drift ``(n, d)`` and growth ``(n,)`` for steps back in time.
+
+    The drift is ``b - sigma^2 s``; with a negative step it is that of the time reversal.
+    """
     out = fields(x, t)
     return out["drift"] - fields.sigma**2 * out["score"], out["growth"]

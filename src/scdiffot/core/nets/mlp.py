@@ -1,4 +1,4 @@
-"""Multilayer perceptrons whose gradient in the input is an output like any other."""
+"""Multilayer perceptrons with differentiable input gradients in closed form."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class MLP(nn.Module):
         return {**weights, **biases, "out.weight": (n_out, n_hidden), "out.bias": (n_out,)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (n, n_out)."""
+        """Outputs ``(n, n_out)``."""
         for layer in self.hidden:
             x = torch.tanh(layer(x))
         return self.out(x)
 
     def value_and_gradient(self, x: Tensor, n_dims: int) -> tuple[Tensor, Tensor]:
-        """Scalar output (n,) and its gradient (n, n_dims) in the first ``n_dims`` inputs.
+        """Scalar output ``(n,)`` and its gradient ``(n, n_dims)`` in the first ``n_dims`` inputs.
 
-        Written out, the gradient costs one more matrix product a layer. In training its own derivative is written out too,
-        which halves the time of a step.
+        In closed form the gradient costs one more matrix product per layer. In training its
+        derivative is in closed form too, which halves the time of a step.
         """
         if self.training and not x.requires_grad:
             return _ValueAndGradient.apply(x, n_dims, *self.parameters())
@@ -64,7 +64,10 @@ class MLP(nn.Module):
 
 
 class LinearResidualNet(nn.Module):
-    """A linear function of the state, and a perceptron for what is not linear; that starts as zero, and is left out if `straight`."""
+    """Sum of a linear part, `line`, and the residual of a perceptron, `bend`.
+
+    The residual is zero at first. It is omitted while `linear_only` is True.
+    """
 
     def __init__(
         self,
@@ -80,27 +83,28 @@ class LinearResidualNet(nn.Module):
         self.bend = MLP(n_in, n_out, n_hidden, n_layers, generator)
         for parameter in (*self.line.parameters(), *self.bend.out.parameters()):
             nn.init.zeros_(parameter)
-        self.straight = False
+        self.linear_only = False
 
     @staticmethod
     def shapes(n_in: int, n_out: int, n_hidden: int, n_layers: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters, without a network."""
-        bend = {
+        residual = {
             f"bend.{name}": shape
             for name, shape in MLP.shapes(n_in, n_out, n_hidden, n_layers).items()
         }
-        return {"line.weight": (n_out, n_in), "line.bias": (n_out,), **bend}
+        return {"line.weight": (n_out, n_in), "line.bias": (n_out,), **residual}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (n, n_out)."""
-        return self.line(x) if self.straight else self.line(x) + self.bend(x)
+        """Outputs ``(n, n_out)``."""
+        return self.line(x) if self.linear_only else self.line(x) + self.bend(x)
 
 
 class _ValueAndGradient(torch.autograd.Function):
-    """Value and input gradient of a perceptron, differentiable in its parameters alone.
+    """Value and input gradient of a perceptron, differentiable only in its parameters.
 
-    With ``u_l = tanh(W_l u_{l-1} + c_l)`` and ``d_l = 1 - u_l^2``, the gradient is ``h_0`` of ``h_{l-1} = (h_l * d_l) W_l`` from
-    ``h_L``, the output weights. Bars are derivatives of the loss.
+    With ``u_l = tanh(W_l u_{l-1} + c_l)`` and ``d_l = 1 - u_l^2``, the gradient is ``h_0`` of
+    ``h_{l-1} = (h_l * d_l) W_l``, starting from the output weights ``h_L``. Names that end in
+    ``bar`` are derivatives of the loss.
     """
 
     @staticmethod
@@ -122,7 +126,9 @@ class _ValueAndGradient(torch.autograd.Function):
         return torch.addmv(biases[-1], units[-1], weights[-1][0]), heads[-1]
 
     @staticmethod
-    def backward(ctx: Any, value_bar: Tensor, gradient_bar: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(  # type: ignore[override]
+        ctx: Any, value_bar: Tensor, gradient_bar: Tensor
+    ) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         n = (len(saved) - 2) // 5
         weights, units = saved[: n + 1], saved[n + 1 : 2 * n + 2]

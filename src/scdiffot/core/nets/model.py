@@ -16,9 +16,10 @@ from scdiffot.core.problem.snapshots import Scaling
 
 from .fields import Fields
 
+# States that are evaluated together.
 CHUNK_SIZE = 50_000
 MAX_HIDDEN = 100_000
-# States are computed in single precision.
+# Bounds of stored values: states are computed in single precision.
 MAX_STATE, MAX_SIGMA = 1e37, 1e18
 LAYOUT = Record(
     {
@@ -35,7 +36,7 @@ LAYOUT = Record(
 
 
 class RUOTModel:
-    """Drift, growth and score of a population, at any state and time covered by the snapshots.
+    """Drift, growth and score of a population, at any state and any time within the snapshots.
 
     Parameters
     ----------
@@ -46,9 +47,15 @@ class RUOTModel:
     config
         Options of the fit.
     times
-        Times of the snapshots it was fitted to, shape ``(T,)``.
+        Times of the snapshots, shape ``(T,)``.
     masses
-        Their relative masses, shape ``(T,)``; ones if there is no growth.
+        Relative masses of the snapshots, shape ``(T,)``; ones if there is no growth.
+
+    See Also
+    --------
+    scdiffot.tl.fit : The fit of a model.
+    scdiffot.tl.simulate : Trajectories of a model.
+    scdiffot.tl.interpolate : The population at a time between snapshots.
 
     Examples
     --------
@@ -85,7 +92,7 @@ class RUOTModel:
 
     @property
     def population_kind(self) -> Literal["ode", "sde"]:
-        """What carries a population best: autonomous fields explain spread by noise, others by their flow."""
+        """Dynamics of a population: stochastic for autonomous fields, deterministic otherwise."""
         return "sde" if self.config.autonomous else "ode"
 
     @property
@@ -95,7 +102,7 @@ class RUOTModel:
 
     @property
     def alpha(self) -> float:
-        """Price of growth, in squared state; infinite without growth."""
+        """Cost of growth, in squared state; infinite without growth."""
         return self.networks.alpha * self.scaling.scale**2 if self.config.growth else float("inf")
 
     def fields(self, x: np.ndarray, t: float | np.ndarray) -> dict[str, np.ndarray]:
@@ -106,12 +113,14 @@ class RUOTModel:
         x
             States, shape ``(n, d)``.
         t
-            Time, a number or shape ``(n,)``. A snapshot time counts as the start of the interval that follows it.
+            Time, a number or shape ``(n,)``. A snapshot time belongs to the interval that
+            starts there.
 
         Returns
         -------
-        ``drift`` and ``flow`` (n, d) in state per time, ``score`` (n, d) per state, ``growth`` (n,) per time and ``potential``
-        (n,) in nats, ``-log p`` with p normalised to the mass of the population.
+        ``drift`` and ``flow`` ``(n, d)`` in state per time, ``score`` ``(n, d)`` per state,
+        ``growth`` ``(n,)`` per time and ``potential`` ``(n,)`` in nats, ``-log p`` with p
+        normalised to the mass of the population.
         """
         s = self.scaling
         x = np.asarray(x)
@@ -175,12 +184,12 @@ class RUOTModel:
 
     @classmethod
     def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> RUOTModel:
-        """Rebuild a model from :meth:`to_arrays`; `place` says where they are stored.
+        """Rebuild a model from :meth:`to_arrays`; errors name `place`, where they are stored.
 
         Raises
         ------
         StoredFitError
-            If they are no such arrays.
+            If the arrays are incomplete, damaged or inconsistent.
         """
         sizes: dict[str, int] = {}
         stored = read(arrays, LAYOUT, place, sizes)

@@ -1,4 +1,4 @@
-"""Descent on the parameters of small networks: Adam in the eigenbasis of the gradients, in cycles of rates."""
+"""Optimisation of small networks: Adam in the eigenbasis of the gradients, one-cycle schedule."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+# Decay rates of the moments of the gradient, and the constant in the denominator of Adam.
 BETAS, EPS = (0.95, 0.95), 1e-8
+# Largest norm of the gradient if there is no clip factor.
 GRADIENT_CLIP = 5.0
-# What is kept of the usual norm in every step.
+# Decay per step of the running mean of the gradient norm.
 EMA_DECAY = 0.95
-# Steps between two bases: a basis costs more than a step, and changes slowly.
+# Steps between two updates of the bases, which change slowly; an update costs more than a step.
 REFRESH_INTERVAL = 10
-# Part of the sum of the eigenvalues below which eigenvectors are not told apart.
+# Eigenvalues below this share of their sum are treated as equal: their eigenvectors are noise.
 RIDGE = 1e-3
-# Sides of matrices from there on have none: it would cost more than it saves.
+# Largest side of a matrix with a basis: for larger ones a basis costs more than it saves.
 MAX_SIDE = 256
-# Share of a cycle in which rates rise, from this part of the peak.
+# Share of a cycle in which the learning rate rises, and its initial value relative to the peak.
 WARM_UP_SHARE, START_FACTOR = 0.1, 0.04
 
 
 class Optimizer:
-    """Descent by :class:`Soap` in cycles of rates, with clipped gradients and weight decay.
+    """Optimisation by :class:`Soap` in one-cycle schedules, with gradient clip and weight decay.
 
-    All parameters and their gradients become views of one vector, so that what is done to each of them is one operation.
+    All parameters and their gradients become views of one vector, so that an update of all
+    parameters is a single operation.
 
     Parameters
     ----------
     module
         The networks.
     weight_decay
-        Decay of all parameters, in rates.
-    speeds
-        Rates of parameters relative to those of the cycle, by how their names start; 1 if not given.
-    joint
-        Groups of parameters, by how their names start, that have one basis for all their numbers together, where these are few.
-    outlier
-        Gradients with a norm larger than the usual one by this factor count as no larger; if None, all do with one above a fixed norm.
+        Decay of all parameters, in learning rates.
+    relative_rates
+        Learning rates relative to the schedule, by the beginning of the parameter's name; 1 by
+        default.
+    joint_groups
+        Groups of parameters, by the beginnings of their names, that share one basis. A group of
+        more than `MAX_SIDE` numbers keeps separate bases.
+    clip_factor
+        Gradient clip, in multiples of the running mean of the gradient norm; if None, the clip is
+        a constant norm.
     """
 
     def __init__(
@@ -52,86 +58,94 @@ class Optimizer:
         module: nn.Module,
         *,
         weight_decay: float = 1e-4,
-        speeds: Mapping[str, float] | None = None,
-        joint: Sequence[Sequence[str]] = (),
-        outlier: float | None = None,
+        relative_rates: Mapping[str, float] | None = None,
+        joint_groups: Sequence[Sequence[str]] = (),
+        clip_factor: float | None = None,
     ) -> None:
-        rest = dict(module.named_parameters())
-        named: list[tuple[str, nn.Parameter]] = []
+        remaining = dict(module.named_parameters())
+        ordered: list[tuple[str, nn.Parameter]] = []
         shapes: list[tuple[int, ...]] = []
-        for starts in joint:
-            group = [name for name in rest if name.startswith(tuple(starts))]
-            if 0 < (size := sum(rest[name].numel() for name in group)) <= MAX_SIDE:
-                named += [(name, rest.pop(name)) for name in group]
+        for prefixes in joint_groups:
+            group = [name for name in remaining if name.startswith(tuple(prefixes))]
+            if 0 < (size := sum(remaining[name].numel() for name in group)) <= MAX_SIDE:
+                ordered += [(name, remaining.pop(name)) for name in group]
                 shapes.append((size, 1))
-        # Matrices of one shape side by side: they are worked on together.
-        others = sorted(rest.items(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True)
-        shapes += [p.shape if p.ndim == 2 and min(p.shape) > 1 else (p.numel(),) for _, p in others]
-        named += others
-        parameters = [p for _, p in named]
-        self.vector = _flattened(parameters)
+        # Matrices of equal shape are adjacent, because they are updated together.
+        separate = sorted(
+            remaining.items(), key=lambda item: (item[1].ndim, *item[1].shape), reverse=True
+        )
+        shapes += [
+            p.shape if p.ndim == 2 and min(p.shape) > 1 else (p.numel(),) for _, p in separate
+        ]
+        ordered += separate
+        parameters = [p for _, p in ordered]
+        self.vector = _flatten(parameters)
         self._soap = Soap(self.vector, shapes, weight_decay)
-        self._outlier = outlier
-        self._usual: Tensor | None = None
-        self._speed: Tensor | float = 1.0
-        if speeds:
-            each = [
-                next((v for start, v in speeds.items() if name.startswith(start)), 1.0)
-                for name, _ in named
+        self._clip_factor = clip_factor
+        self._mean_norm: Tensor | None = None
+        self._relative_rate: Tensor | float = 1.0
+        if relative_rates:
+            factors = [
+                next((v for prefix, v in relative_rates.items() if name.startswith(prefix)), 1.0)
+                for name, _ in ordered
             ]
-            self._speed = torch.cat(
+            self._relative_rate = torch.cat(
                 [
                     torch.full((p.numel(),), v, device=p.device)
-                    for p, v in zip(parameters, each, strict=True)
+                    for p, v in zip(parameters, factors, strict=True)
                 ]
             )
-        self._cycle: Iterator[float] = iter(())
+        self._schedule: Iterator[float] = iter(())
 
     def begin(self, peak: float, n_steps: int) -> None:
-        """Begin a cycle of `n_steps` steps. What is known of the gradients stays: a fresh start would shake the networks."""
-        self._cycle = one_cycle(peak, n_steps)
+        """Begin a one-cycle schedule of `n_steps` steps.
+
+        The moments of the gradients are kept: without them the first steps would be too large.
+        """
+        self._schedule = one_cycle(peak, n_steps)
 
     def step(self, loss: Tensor) -> None:
-        """Move all parameters against the gradient of a loss."""
+        """Update all parameters by the gradient of a loss."""
         gradient = self.vector.grad
         assert gradient is not None
         gradient.zero_()
         loss.backward()
         norm = gradient.norm()
-        if self._outlier is None:
+        if self._clip_factor is None:
             limit = torch.full_like(norm, GRADIENT_CLIP)
         else:
-            usual = norm if self._usual is None else self._usual
-            limit = self._outlier * usual
-            self._usual = torch.minimum(norm, limit).lerp(usual, EMA_DECAY)
+            mean_norm = norm if self._mean_norm is None else self._mean_norm
+            limit = self._clip_factor * mean_norm
+            self._mean_norm = torch.minimum(norm, limit).lerp(mean_norm, EMA_DECAY)
         gradient.mul_((limit / norm).clamp(max=1.0))
-        self._soap.step(next(self._cycle) * self._speed)
+        self._soap.step(next(self._schedule) * self._relative_rate)
 
 
 def one_cycle(peak: float, n_steps: int) -> Iterator[float]:
-    """Rates that rise to a peak and fall to nothing along half a cosine each :cite:p:`Smith2019`."""
+    """Learning rates that rise to a peak and fall to zero by cosines :cite:p:`Smith2019`."""
     n_up = max(WARM_UP_SHARE * n_steps, 1.0)
     for i in range(n_steps):
-        up = i < n_up
-        share = i / n_up if up else (i - n_up) / (n_steps - n_up)
-        height = (1 - math.cos(math.pi * share)) / 2
-        yield peak * (START_FACTOR + (1 - START_FACTOR) * height if up else 1 - height)
+        rising = i < n_up
+        progress = i / n_up if rising else (i - n_up) / (n_steps - n_up)
+        height = (1 - math.cos(math.pi * progress)) / 2
+        yield peak * (START_FACTOR + (1 - START_FACTOR) * height if rising else 1 - height)
 
 
 class Soap:
     """Adam in the slowly changing eigenbasis of Shampoo's preconditioner :cite:p:`Vyas2025`.
 
-    A weight matrix is rotated on both sides so that the entries of its gradient are nearly uncorrelated, as Adam takes them to be.
-    (The optimisers of torch import its compiler, which takes longer than many a fit.)
+    A weight matrix is rotated on both sides so that the entries of its gradient are nearly
+    uncorrelated, as Adam assumes. (The optimisers of torch are not used, because they import its
+    compiler, which takes longer than many fits.)
 
     Parameters
     ----------
     vector
-        All parameters, one after the other.
+        All parameters, concatenated.
     shapes
-        Their shapes; those of two dimensions have bases.
+        Shapes of the parameters; two-dimensional ones have bases.
     weight_decay
-        Decay that does not depend on the gradient, in learning rates.
+        Decoupled weight decay, in learning rates.
     """
 
     def __init__(
@@ -144,8 +158,8 @@ class Soap:
         )
         self._blocks: list[_Block] = []
         start = 0
-        for shape, alike in groupby(shapes):
-            n = len(list(alike))
+        for shape, group in groupby(shapes):
+            n = len(list(group))
             end = start + n * math.prod(shape)
             if len(shape) == 2:
                 self._blocks.append(_Block(slice(start, end), (n, *shape)))
@@ -153,78 +167,82 @@ class Soap:
 
     @torch.no_grad()
     def step(self, rate: float | Tensor) -> None:
-        """Move the parameters by the gradient of their vector, at one rate or one for each (n_parameters,)."""
+        """Update the parameters, at one learning rate or one per parameter ``(n_parameters,)``."""
         self._n_steps += 1
         gradient = self._vector.grad
         assert gradient is not None
         bias, bias_square = (1 - beta**self._n_steps for beta in BETAS)
         self._mean.lerp_(gradient, 1 - BETAS[0])
-        both = torch.stack([gradient, self._mean])
+        rotated = torch.stack([gradient, self._mean])
         for block in self._blocks:
             block.add(gradient)
-            block.rotate(both)
-        self._square.mul_(BETAS[1]).addcmul_(both[0], both[0], value=1 - BETAS[1])
-        update = both[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
+            block.rotate(rotated)
+        self._square.mul_(BETAS[1]).addcmul_(rotated[0], rotated[0], value=1 - BETAS[1])
+        update = rotated[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
         for block in self._blocks:
-            block.rotate(update, back=True)
+            block.rotate(update, inverse=True)
             if self._n_steps % REFRESH_INTERVAL == 0:
-                block.turn()
+                block.refresh()
         self._vector.mul_(1 - rate * self._decay).sub_(update[0].mul_(rate / bias))
 
 
 class _Block:
-    """Matrices of one shape (k, rows, columns) in a part of the vector, each with a basis for its rows and its columns.
+    """Matrices ``(k, rows, columns)`` in a part of the vector, each with bases of rows and columns.
 
-    The bases are eigenvectors, nearly, of the mean of ``G G^T`` and ``G^T G`` over the gradients ``G``.
+    The bases are approximate eigenvectors of the running means of ``G G^T`` and ``G^T G`` over the
+    gradients ``G``.
     """
 
     def __init__(self, part: slice, shape: tuple[int, int, int]) -> None:
         self._part, self._shape = part, shape
-        self._left, self._right = (1 < size <= MAX_SIDE for size in shape[1:])
+        self._has_row_basis, self._has_column_basis = (1 < size <= MAX_SIDE for size in shape[1:])
         self._moments: list[Tensor] = []
         self._bases: list[Tensor] = []
 
     def add(self, gradient: Tensor) -> None:
-        """Take in the gradient of the vector."""
+        """Update the running means by the gradient of the vector."""
         g = gradient[self._part].view(self._shape)
-        pairs = [(g, g.mT)] * self._left + [(g.mT, g)] * self._right
+        pairs = [(g, g.mT)] * self._has_row_basis + [(g.mT, g)] * self._has_column_basis
         if not self._bases:
             self._moments = [a @ b for a, b in pairs]
             self._bases = [
                 torch.eye(m.shape[1], dtype=m.dtype, device=m.device).expand_as(m)
                 for m in self._moments
             ]
-            self.turn()
+            self.refresh()
         else:
             for moment, (a, b) in zip(self._moments, pairs, strict=True):
                 moment.baddbmm_(a, b, beta=BETAS[1], alpha=1 - BETAS[1])
 
-    def turn(self) -> None:
-        """One step of the power iteration for all eigenvectors at once; directions of next to no gradient stay, rounding must not turn them."""
+    def refresh(self) -> None:
+        """Update the bases by one step of simultaneous power iteration.
+
+        The ridge keeps directions of negligible gradient, which rounding would otherwise rotate.
+        """
         for i, (moment, basis) in enumerate(zip(self._moments, self._bases, strict=True)):
             floor = RIDGE * moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
             self._bases[i] = torch.linalg.qr(torch.baddbmm(floor * basis, moment, basis))[0]
 
-    def rotate(self, vectors: Tensor, *, back: bool = False) -> None:
-        """Turn this part of vectors (n, size) into the bases, or back."""
+    def rotate(self, vectors: Tensor, *, inverse: bool = False) -> None:
+        """Rotate this part of vectors ``(n, size)`` into the bases, or back."""
         values = vectors[:, self._part].unflatten(1, self._shape)
-        if self._left:
-            left = self._bases[0]
-            values = (left if back else left.mT) @ values
-        if self._right:
-            right = self._bases[-1]
-            values = values @ (right.mT if back else right)
+        if self._has_row_basis:
+            row_basis = self._bases[0]
+            values = (row_basis if inverse else row_basis.mT) @ values
+        if self._has_column_basis:
+            column_basis = self._bases[-1]
+            values = values @ (column_basis.mT if inverse else column_basis)
         vectors[:, self._part] = values.flatten(1)
 
 
-def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
-    """One vector of which parameters and their gradients become views."""
+def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """Concatenate parameters; they and their gradients become views of the result."""
     vector = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     vector.grad = torch.zeros_like(vector)
     sizes = [p.numel() for p in parameters]
-    for p, values, slopes in zip(
+    for p, values, gradients in zip(
         parameters, vector.detach().split(sizes), vector.grad.split(sizes), strict=True
     ):
         p.data = values.view_as(p)
-        p.grad = slopes.view_as(p)
+        p.grad = gradients.view_as(p)
     return vector

@@ -1,4 +1,4 @@
-"""Training that can be repeated, in any number of threads at a time, and leaves the process as it was."""
+"""Reproducible training in one thread, without effects on the global state of torch."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _LOCK = Lock()
 
 
 def use_one_thread() -> int:
-    """Let torch use one thread in the calling thread alone; returns the number it used before.
+    """Let torch use one thread in the calling thread only; return the previous number.
 
-    `torch.set_num_threads` sets the number of the calling thread, and the number with which threads
-    start that have not used torch yet: another thread sets that one back.
+    `torch.set_num_threads` sets the number of the calling thread, and the default of threads that
+    have not used torch yet. A second thread restores this default.
     """
     with _LOCK:
         n_threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        keeper = Thread(target=torch.set_num_threads, args=(n_threads,))
-        keeper.start()
-        keeper.join()
+        restorer = Thread(target=torch.set_num_threads, args=(n_threads,))
+        restorer.start()
+        restorer.join()
     return n_threads
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread of torch: small networks train no faster with more, and slower under load."""
+    """Use one thread of torch: with more, small networks train no faster, and slower under load."""
     n_threads = use_one_thread()
     try:
         yield
@@ -47,19 +47,19 @@ def one_thread() -> Iterator[None]:
 
 
 def torch_generator(rng: np.random.Generator) -> torch.Generator:
-    """Make a generator of torch, on the processor, from one of NumPy, whose state moves on."""
+    """Make a CPU generator of torch, seeded by a draw from a generator of NumPy."""
     return torch.Generator().manual_seed(torch_seed(rng))
 
 
 def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
-    """Return the generator itself on its own device, or one of the same seed on another."""
+    """Return a generator on a device: the same one if it is there, otherwise one of equal seed."""
     if device.type == generator.device.type:
         return generator
     return torch.Generator(device).manual_seed(generator.initial_seed())
 
 
 def linear(n_in: int, n_out: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
-    """Make a linear layer with the initial weights of torch, from a generator, not the global one."""
+    """Make a linear layer with the default initialisation of torch, from an explicit generator."""
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     if bias:
@@ -69,5 +69,5 @@ def linear(n_in: int, n_out: int, generator: torch.Generator, *, bias: bool = Tr
 
 
 def first_generator() -> torch.Generator:
-    """Make the generator of networks whose weights will be replaced."""
+    """Make the generator for initial weights that will be replaced."""
     return torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""The optimal map between Gaussians: the closed form that every learned map has to beat."""
+"""The optimal map between Gaussians in closed form, the baseline of every learned map."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 
 from scdiffot.core.problem.clouds import check_cloud, check_pair
 
-# With fewer points than this per dimension, or directions without spread, sample covariances are regularised.
+# Covariances are shrunk if there are fewer points per dimension, or if the smallest eigenvalue is
+# below this share of the largest.
 POINTS_PER_DIMENSION = 5
 MIN_VARIANCE = 1e-10
+# Standard deviation below which points coincide up to rounding, relative to the largest coordinate.
+MIN_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,11 @@ class GaussianMap:
         T(x) = m_y + A (x - m_x), \qquad
         A = \Sigma_x^{-1/2} \big(\Sigma_x^{1/2} \Sigma_y \Sigma_x^{1/2}\big)^{1/2} \Sigma_x^{-1/2}
 
-    It is exact between Gaussians, and the best affine map between other clouds.
+    The map is optimal between Gaussians, and the best affine map between other clouds.
+
+    See Also
+    --------
+    scdiffot.metrics.wasserstein : Exact optimal transport distance between two clouds.
     """
 
     mean_x: np.ndarray
@@ -32,7 +39,7 @@ class GaussianMap:
     forward: np.ndarray
     """The matrix A, symmetric and positive definite, shape ``(d, d)``."""
     backward: np.ndarray
-    """Its inverse, shape ``(d, d)``."""
+    """The inverse of A, shape ``(d, d)``."""
 
     @classmethod
     def fit(
@@ -42,12 +49,12 @@ class GaussianMap:
         wx: np.ndarray | None = None,
         wy: np.ndarray | None = None,
     ) -> Self:
-        """Take the moments of two clouds.
+        """Fit the map to the moments of two clouds.
 
-        Covariances are those of the sample, so the pushed cloud has exactly the mean and covariance of the target. A
-        cloud of fewer than five points per dimension (its effective number, if weighted), or one without spread in some
-        direction, has its covariance shrunk towards a multiple of the identity, by as much as Ledoit and Wolf found
-        best :cite:p:`Ledoit2004`.
+        Covariances are sample covariances, so the pushed cloud has exactly the mean and covariance
+        of the target. If a cloud has fewer than five points per dimension (by its effective number,
+        if weighted) or no spread in some direction, its covariance is shrunk towards a multiple of
+        the identity, by the optimal amount of Ledoit and Wolf :cite:p:`Ledoit2004`.
 
         Parameters
         ----------
@@ -67,15 +74,20 @@ class GaussianMap:
         Raises
         ------
         ValueError
-            If a cloud is empty, not two-dimensional, not finite, or a single point, if dimensions or lengths disagree,
-            or if weights are negative or sum to zero.
+            If a cloud is empty, not two-dimensional, not finite, or a single point, if dimensions
+            or lengths disagree, or if weights are negative or sum to zero.
+
+        See Also
+        --------
+        push : Map points of the source to the target.
+        pull : Map points of the target to the source.
         """
         from ot.gaussian import bures_wasserstein_mapping
 
         x, wx, y, wy = check_pair(x, wx, y, wy)
         mean_x, cov_x = _moments(x, wx, "x")
         mean_y, cov_y = _moments(y, wy, "y")
-        # The matrix has no unit. Covariances of unit size are out of reach of any absolute tolerance.
+        # Covariances of unit size, because the square roots have absolute tolerances.
         size_x, size_y = (float(np.trace(cov)) / len(cov) for cov in (cov_x, cov_y))
         zero = np.zeros(x.shape[1])
         forward, _ = bures_wasserstein_mapping(zero, zero, cov_x / size_x, cov_y / size_y)
@@ -84,14 +96,14 @@ class GaussianMap:
         return cls(mean_x, mean_y, forward, (inverse + inverse.T) / 2)
 
     def push(self, x: np.ndarray) -> np.ndarray:
-        """Send points of the source to the target, shape ``(q, d)``."""
-        return np.asarray(self.mean_y + (self._checked(x, "x") - self.mean_x) @ self.forward)
+        """Map points of the source to the target, shape ``(q, d)``."""
+        return np.asarray(self.mean_y + (self._check_points(x, "x") - self.mean_x) @ self.forward)
 
     def pull(self, y: np.ndarray) -> np.ndarray:
-        """Send points of the target back to the source, shape ``(q, d)``: the inverse of :meth:`push`."""
-        return np.asarray(self.mean_x + (self._checked(y, "y") - self.mean_y) @ self.backward)
+        """Map points of the target to the source, shape ``(q, d)``: the inverse of :meth:`push`."""
+        return np.asarray(self.mean_x + (self._check_points(y, "y") - self.mean_y) @ self.backward)
 
-    def _checked(self, points: np.ndarray, name: str) -> np.ndarray:
+    def _check_points(self, points: np.ndarray, name: str) -> np.ndarray:
         points, _ = check_cloud(points, None, name, "w")
         if points.shape[1] != len(self.mean_x):
             raise ValueError(
@@ -108,16 +120,17 @@ def _moments(x: np.ndarray, w: np.ndarray, name: str) -> tuple[np.ndarray, np.nd
     cov = (w[:, None] * centred).T @ centred
     d = len(cov)
     size = float(np.trace(cov)) / d
-    # what rounding leaves of points that coincide
-    if size <= (1e-12 * float(np.abs(x).max())) ** 2:
+    if size <= (MIN_SPREAD * float(np.abs(x).max())) ** 2:
         raise ValueError(f"`{name}` has no spread: pass points that differ.")
-    spread = np.linalg.eigvalsh(cov)
-    if 1 / np.sum(w**2) >= POINTS_PER_DIMENSION * d and spread[0] > MIN_VARIANCE * spread[-1]:
+    eigenvalues = np.linalg.eigvalsh(cov)
+    n_effective = 1 / np.sum(w**2)
+    if n_effective >= POINTS_PER_DIMENSION * d and eigenvalues[0] > MIN_VARIANCE * eigenvalues[-1]:
         return mean, cov
-    # Of two terms: how much products of single points scatter around the covariance, and how far it is from spherical.
+    # The optimal share is the variance of the sample covariance over its squared distance to a
+    # multiple of the identity.
     lengths = np.sum(centred**2, axis=1)
-    along = np.einsum("ij,jk,ik->i", centred, cov, centred)
-    scatter = float(w**2 @ (lengths**2 - 2 * along + np.sum(cov**2)))
-    aspherical = float(np.sum(cov**2)) - d * size**2
-    share = min(max(scatter / aspherical, 0.0), 1.0) if aspherical > 0 else 0.0
+    quadratic = np.einsum("ij,jk,ik->i", centred, cov, centred)
+    variance = float(w**2 @ (lengths**2 - 2 * quadratic + np.sum(cov**2)))
+    anisotropy = float(np.sum(cov**2)) - d * size**2
+    share = min(max(variance / anisotropy, 0.0), 1.0) if anisotropy > 0 else 0.0
     return mean, (1 - share) * cov + share * size * np.eye(d)

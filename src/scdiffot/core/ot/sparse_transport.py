@@ -1,4 +1,4 @@
-"""Transport over a list of pairs, where mass can be left on either side at a price."""
+"""Partial optimal transport on candidate pairs; unmatched mass on either side has a cost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import numpy as np
 
 from .spatial_order import principal_order
 
-# Entropy in units of how much the costs of the pairs of a point differ; from high to low.
+# Entropies, in multiples of the median difference between the mean and the smallest cost of a row.
 _ENTROPIES = (0.8, 0.2, 0.05)
+# Scaling iterations at each entropy.
 _N_ITERATIONS = 100
-# Scaling factors move into the potentials before they leave the range of numbers.
-_N_BETWEEN = 10
-_LEAST_SHARE = 1e-3
-_LEAST = 1e-300
-_LARGEST_EXPONENT = 690.0
+# Iterations after which scaling factors are absorbed into the potentials, before they overflow.
+_ABSORPTION_INTERVAL = 10
+# Smallest flow of a pair relative to the largest in its row; smaller flows are set to zero.
+_MIN_RELATIVE_FLOW = 1e-3
+# Smallest divisor, and largest exponent in double precision.
+_MIN_DIVISOR = 1e-300
+_MAX_EXPONENT = 690.0
+# Smallest cost of an arc, relative to the cost of unmatched mass: a sparse matrix omits zeros.
+_MIN_RELATIVE_COST = 1e-12
+# Smallest flow relative to the mean mass of a row; the simplex leaves smaller rounding errors.
+_FLOW_TOLERANCE = 1e-9
 
 
 def exact_flow(
@@ -25,37 +32,41 @@ def exact_flow(
     *,
     price: float,
 ) -> np.ndarray:
-    r"""Flow of least cost by the network simplex :cite:p:`Bonneel2011,Flamary2021`.
+    r"""Exact partial optimal transport by the network simplex :cite:p:`Bonneel2011,Flamary2021`.
 
     .. math::
-        \min_P \sum_p c_p P_p + \lambda \Big(\sum_i a_i - \sum_p P_p\Big) + \lambda \Big(\sum_j b_j - \sum_p P_p\Big),
-        \qquad P 1 \leq a, \quad P^T 1 \leq b.
+        \min_P \sum_p c_p P_p + \lambda \Big(\sum_i a_i - \sum_p P_p\Big)
+        + \lambda \Big(\sum_j b_j - \sum_p P_p\Big), \qquad P 1 \leq a, \quad P^T 1 \leq b.
 
     Parameters
     ----------
     rows, cols
-        Pairs, ordered by row, then by column, each once, shape ``(p,)``.
+        Distinct pairs, ordered by row, then by column, shape ``(p,)``.
     costs
-        Their costs, shape ``(p,)``.
+        Costs of the pairs, shape ``(p,)``.
     wx, wy
         Masses `a` and `b`, shapes ``(n,)`` and ``(m,)``.
     price
-        Price of a unit of mass that is left on either side.
+        Cost of a unit of unmatched mass on either side.
 
     Returns
     -------
     Mass of every pair, shape ``(p,)``.
+
+    Raises
+    ------
+    RuntimeError
+        If the network simplex stops before the optimum.
     """
     import ot
     from scipy import sparse
 
     n, m = len(wx), len(wy)
-    # An arc of no cost would be no entry of a sparse matrix.
-    least = 1e-12 * price
-    # One more point on either side takes what is left.
+    min_cost = _MIN_RELATIVE_COST * price
+    # An additional point on either side receives unmatched mass.
     arcs = sparse.coo_array(
         (
-            np.concatenate([np.maximum(costs, least), np.full(n + m, price), [least]]),
+            np.concatenate([np.maximum(costs, min_cost), np.full(n + m, price), [min_cost]]),
             (
                 np.concatenate([rows, np.arange(n), np.full(m, n), [n]]),
                 np.concatenate([cols, np.full(n, m), np.arange(m), [m]]),
@@ -74,12 +85,10 @@ def exact_flow(
     if log["warning"] is not None:
         raise RuntimeError(f"The coupling of two slices was not found: {log['warning']}")
     plan = sparse.coo_array(plan)
-    # Rounding leaves crumbs of mass in the flow.
-    kept = (plan.row < n) & (plan.col < m) & (plan.data > 1e-9 * wx.mean())
+    matched = (plan.row < n) & (plan.col < m) & (plan.data > _FLOW_TOLERANCE * wx.mean())
+    codes = plan.row[matched].astype(np.int64) * m + plan.col[matched]
     flow = np.zeros(len(rows))
-    flow[np.searchsorted(rows * m + cols, plan.row[kept].astype(np.int64) * m + plan.col[kept])] = (
-        plan.data[kept]
-    )
+    flow[np.searchsorted(rows * m + cols, codes)] = plan.data[matched]
     return flow
 
 
@@ -92,10 +101,11 @@ def entropic_flow(
     *,
     price: float,
 ) -> np.ndarray:
-    """Flow of nearly least cost after a fixed number of scaling iterations :cite:p:`Benamou2015`, at falling entropy.
+    """Approximate partial transport by scaling at decreasing entropy :cite:p:`Benamou2015`.
 
-    Takes time in proportion to the number of pairs. What breaks a constraint in the end is cut off. Parameters and what is
-    returned are those of :func:`exact_flow`; every row must have a pair.
+    The number of iterations is fixed, so that time is proportional to the number of pairs. At the
+    end, flows that exceed a marginal are scaled down to it. Parameters and result are those of
+    :func:`exact_flow`; every row must have a pair.
     """
     from scipy import sparse
 
@@ -103,38 +113,47 @@ def entropic_flow(
     starts = np.searchsorted(rows, np.arange(n))
     sizes = np.diff(np.append(starts, len(rows)))
     lowest = np.minimum.reduceat(costs, starts)
-    spread = float(np.median(np.add.reduceat(costs, starts) / sizes - lowest))
-    if spread <= 0:
-        spread = max(float(costs.mean()), _LEAST)
+    scale = float(np.median(np.add.reduceat(costs, starts) / sizes - lowest))
+    if scale <= 0:
+        scale = max(float(costs.mean()), _MIN_DIVISOR)
     by_column = np.argsort(cols, kind="stable")
-    ends = np.append(starts, len(rows)), np.searchsorted(cols[by_column], np.arange(m + 1))
+    indptr, indptr_t = (
+        np.append(starts, len(rows)),
+        np.searchsorted(cols[by_column], np.arange(m + 1)),
+    )
     f, g = np.minimum(lowest, price), np.zeros(m)
     unit = 1.0 / max(n, m)
     kernel = np.empty(0)
 
     def exponential(values: np.ndarray) -> np.ndarray:
-        return np.exp(np.clip(values / epsilon, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+        return np.exp(np.clip(values / epsilon, -_MAX_EXPONENT, _MAX_EXPONENT))
 
     for entropy in _ENTROPIES:
-        epsilon = entropy * spread
-        for _ in range(_N_ITERATIONS // _N_BETWEEN):
+        epsilon = entropy * scale
+        for _ in range(_N_ITERATIONS // _ABSORPTION_INTERVAL):
             kernel = exponential(f[rows] + g[cols] - costs)
-            there = sparse.csr_array((kernel, cols, ends[0]), shape=(n, m))
-            back = sparse.csr_array((kernel[by_column], rows[by_column], ends[1]), shape=(m, n))
-            # A potential above the price would be mass that is better left.
-            most_u, most_v = exponential(price - f), exponential(price - g)
+            forward = sparse.csr_array((kernel, cols, indptr), shape=(n, m))
+            backward = sparse.csr_array(
+                (kernel[by_column], rows[by_column], indptr_t), shape=(m, n)
+            )
+            # Potentials are at most the cost of unmatched mass.
+            max_u, max_v = exponential(price - f), exponential(price - g)
             v = np.ones(m)
-            for _ in range(_N_BETWEEN):
-                u = np.minimum(wx / unit / np.maximum(there @ v, _LEAST), most_u)
-                v = np.minimum(wy / unit / np.maximum(back @ u, _LEAST), most_v)
+            for _ in range(_ABSORPTION_INTERVAL):
+                u = np.minimum(wx / unit / np.maximum(forward @ v, _MIN_DIVISOR), max_u)
+                v = np.minimum(wy / unit / np.maximum(backward @ u, _MIN_DIVISOR), max_v)
             f, g = (
-                f + epsilon * np.log(np.maximum(u, _LEAST)),
-                g + epsilon * np.log(np.maximum(v, _LEAST)),
+                f + epsilon * np.log(np.maximum(u, _MIN_DIVISOR)),
+                g + epsilon * np.log(np.maximum(v, _MIN_DIVISOR)),
             )
     flow = unit * exponential(f[rows] + g[cols] - costs)
-    flow[flow < _LEAST_SHARE * np.maximum.reduceat(flow, starts).repeat(sizes)] = 0.0
-    flow *= np.minimum(1.0, wx / np.maximum(np.bincount(rows, flow, minlength=n), _LEAST))[rows]
-    flow *= np.minimum(1.0, wy / np.maximum(np.bincount(cols, flow, minlength=m), _LEAST))[cols]
+    flow[flow < _MIN_RELATIVE_FLOW * np.maximum.reduceat(flow, starts).repeat(sizes)] = 0.0
+    flow *= np.minimum(1.0, wx / np.maximum(np.bincount(rows, flow, minlength=n), _MIN_DIVISOR))[
+        rows
+    ]
+    flow *= np.minimum(1.0, wy / np.maximum(np.bincount(cols, flow, minlength=m), _MIN_DIVISOR))[
+        cols
+    ]
     return flow
 
 
@@ -149,10 +168,11 @@ def tiled_flow(
     positions: np.ndarray,
     n_tile: int,
 ) -> np.ndarray:
-    """Flow that is the best within every tile of a slice, given what other tiles use :cite:p:`Bonafini2021`.
+    """Partial transport by domain decomposition :cite:p:`Bonafini2021`.
 
-    The entropic flow is solved anew exactly in one group of `n_tile` neighbours of the first slice after the other, twice. Takes time in
-    proportion to the number of pairs, and each step lowers the cost.
+    The entropic flow is replaced by the exact one in each tile of `n_tile` neighbouring points of
+    the first slice, given the flows of the other tiles. A second pass uses shifted tiles. Time is
+    proportional to the number of pairs, and each step lowers the cost.
 
     Parameters
     ----------
@@ -168,17 +188,17 @@ def tiled_flow(
     Mass of every pair, shape ``(p,)``.
     """
     flow = entropic_flow(rows, cols, costs, wx, wy, price=price)
-    free = wy - np.bincount(cols, flow, minlength=len(wy))
-    place = np.empty(len(wx), dtype=np.intp)
-    place[principal_order(positions)] = np.arange(len(wx))
-    # The second time, what were borders lie inside.
+    residual = wy - np.bincount(cols, flow, minlength=len(wy))
+    rank = np.empty(len(wx), dtype=np.intp)
+    rank[principal_order(positions)] = np.arange(len(wx))
+    # Borders of the first tiles are in the interior of the second ones.
     for shift in (0, n_tile // 2):
-        tiles = ((place + shift) // n_tile)[rows]
+        tiles = ((rank + shift) // n_tile)[rows]
         order = np.argsort(tiles, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(tiles[order])) + 1):
-            own, i = np.unique(rows[part], return_inverse=True)
-            other, j = np.unique(cols[part], return_inverse=True)
-            open_to = np.maximum(free[other] + np.bincount(j, flow[part]), 0.0)
-            flow[part] = exact_flow(i, j, costs[part], wx[own], open_to, price=price)
-            free[other] = open_to - np.bincount(j, flow[part])
+        for tile in np.split(order, np.flatnonzero(np.diff(tiles[order])) + 1):
+            points, i = np.unique(rows[tile], return_inverse=True)
+            columns, j = np.unique(cols[tile], return_inverse=True)
+            capacity = np.maximum(residual[columns] + np.bincount(j, flow[tile]), 0.0)
+            flow[tile] = exact_flow(i, j, costs[tile], wx[points], capacity, price=price)
+            residual[columns] = capacity - np.bincount(j, flow[tile])
     return flow

@@ -1,16 +1,19 @@
-"""Spots in an order in which neighbours follow each other, whatever the pose of the slice."""
+"""A spatial order of spots that does not depend on the pose of the slice."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_BITS = 16
+# Bits per axis of the grid of the space-filling curve, and the offset of the grid in its units. The
+# offset keeps spots off the grid lines, where rounding would decide.
+_BITS, _GRID_OFFSET = 16, 0.318
 
 
 def principal_order(positions: np.ndarray) -> np.ndarray:
-    """Spots along a space-filling curve :cite:p:`Morton1966` in the principal axes.
+    """Order of spots along a space-filling curve :cite:p:`Morton1966` in the principal axes.
 
-    The axes point to the side of the longer tail, so that a slice that is turned, moved, mirrored or scaled keeps its order.
+    The axes point to the side of the longer tail, so that the order does not change if the slice is
+    rotated, moved, mirrored or scaled.
 
     Parameters
     ----------
@@ -19,16 +22,15 @@ def principal_order(positions: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Positions of the spots in that order, shape ``(n,)``; spots at one place keep theirs.
+    Indices of the spots in this order, shape ``(n,)``; coinciding spots keep their order.
     """
     centred = positions - positions.mean(axis=0)
     axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
-    placed = centred @ axes
-    placed *= np.where((placed**3).sum(axis=0) < 0, -1.0, 1.0)
-    extent = np.ptp(placed, axis=0).max()
-    cells = (placed - placed.min(axis=0)) / (extent if extent > 0 else 1.0)
-    # A hair's breadth off the grid lines, on which rounding would decide.
-    cells = np.floor(cells * (2**_BITS - 1) + 0.318).astype(np.int64)
+    coordinates = centred @ axes
+    coordinates *= np.where((coordinates**3).sum(axis=0) < 0, -1.0, 1.0)
+    extent = np.ptp(coordinates, axis=0).max()
+    cells = (coordinates - coordinates.min(axis=0)) / (extent if extent > 0 else 1.0)
+    cells = np.floor(cells * (2**_BITS - 1) + _GRID_OFFSET).astype(np.int64)
     codes = np.zeros(len(positions), dtype=np.int64)
     n_dims = positions.shape[1]
     for bit in range(_BITS):

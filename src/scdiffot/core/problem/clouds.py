@@ -6,7 +6,7 @@ import numpy as np
 
 from scdiffot._utils.options import check_count
 
-# Squares of larger coordinates and their sums overflow.
+# Largest coordinate: sums of squares of larger ones overflow.
 MAX_MAGNITUDE = 1e100
 
 
@@ -18,7 +18,8 @@ def check_pair(
     y, wy = check_cloud(y, wy, "y", "wy")
     if x.shape[1] != y.shape[1]:
         raise ValueError(
-            f"`x` has {x.shape[1]} dimensions and `y` has {y.shape[1]}: pass clouds of the same space."
+            f"`x` has {x.shape[1]} dimensions and `y` has {y.shape[1]}: "
+            "pass clouds of the same space."
         )
     return x, wx, y, wy
 
@@ -30,11 +31,13 @@ def check_cloud(
     x = _real_numbers(x, name)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(
-            f"`{name}` has shape {x.shape}: pass points as rows, shape (n, d), with n and d at least 1."
+            f"`{name}` has shape {x.shape}: "
+            "pass points as rows, shape (n, d), with n and d at least 1."
         )
     if not np.isfinite(x).all():
         raise ValueError(
-            f"`{name}` has {np.sum(~np.isfinite(x))} values that are NaN or infinite: remove those points."
+            f"`{name}` has {np.sum(~np.isfinite(x))} values that are NaN or infinite: "
+            "remove those points."
         )
     largest = np.abs(x).max()
     if largest > MAX_MAGNITUDE:
@@ -50,13 +53,14 @@ def check_cloud(
         )
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() == 0:
         raise ValueError(
-            f"`{weight_name}` has negative or non-finite values, or sums to zero: pass positive weights."
+            f"`{weight_name}` has negative or non-finite values, or sums to zero: "
+            "pass positive weights."
         )
     return x, w / w.sum()
 
 
 def _real_numbers(values: np.ndarray, name: str) -> np.ndarray:
-    """Double precision, of integers and real numbers only."""
+    """Convert integers and real numbers to double precision; refuse other types."""
     values = np.asarray(values)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` holds {values.dtype}: pass an array of real numbers.")
@@ -70,11 +74,11 @@ def thin(
     n_max = check_count("n_max", n_max, 1)
     if len(x) <= n_max:
         return x, w
-    # Shuffled first: systematic sampling of sorted cells would otherwise depend on their order.
+    # A random order: systematic sampling would otherwise depend on the order of the cells.
     order = rng.permutation(len(x))
-    edges = np.cumsum(w[order])
-    chosen = np.searchsorted(
-        edges / edges[-1], (np.arange(n_max) + rng.random()) / n_max, side="right"
+    cumulative = np.cumsum(w[order])
+    index = np.searchsorted(
+        cumulative / cumulative[-1], (np.arange(n_max) + rng.random()) / n_max, side="right"
     )
-    chosen, counts = np.unique(np.minimum(chosen, len(x) - 1), return_counts=True)
-    return x[order[chosen]], counts / n_max
+    index, counts = np.unique(np.minimum(index, len(x) - 1), return_counts=True)
+    return x[order[index]], counts / n_max

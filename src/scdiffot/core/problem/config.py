@@ -1,4 +1,4 @@
-"""What a fit can be told, and what it tells while it runs."""
+"""Options of a fit, and reports of its progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scdiffot._utils.options import (
 )
 
 MAX_LEARNING_RATE, MAX_SMOOTHING, MAX_CORRECTIONS = 1.0, 100.0, 1000
-# Smallest and largest value of the counts of a fit.
+# Minimum and maximum of each count.
 COUNTS = {
     "n_steps": (1, MAX_STEPS),
     "n_corrections": (0, MAX_CORRECTIONS),
@@ -31,8 +31,22 @@ COUNTS = {
     "n_landmarks": (2, MAX_LANDMARKS),
     "n_pairs": (1, MAX_PAIRS),
 }
-# Counts that may be None, for a default that depends on the data or other options.
+# Counts that may be None; their default then depends on the data or on other options.
 OPTIONAL = ("n_corrections", "n_correction_steps", "n_matching_steps", "n_hidden")
+
+# Default number of correction rounds, and of optimisation steps in each.
+AUTONOMOUS_CORRECTIONS, CORRECTIONS = (7, 75), (2, 100)
+# Default number of matching steps of autonomous fields.
+N_MATCHING_STEPS = 400
+# Hidden units of the networks by default, up to MAX_DIMS_NARROW dimensions and above.
+N_HIDDEN_NARROW, N_HIDDEN_WIDE, MAX_DIMS_NARROW = 64, 128, 20
+# Steps that fit the density after matching, in rounds of correction.
+N_DENSITY_ROUNDS = 4
+
+
+def default_n_hidden(n_dims: int) -> int:
+    """Default width of the networks for states of `n_dims` dimensions."""
+    return N_HIDDEN_NARROW if n_dims <= MAX_DIMS_NARROW else N_HIDDEN_WIDE
 
 
 def check_training(
@@ -40,10 +54,10 @@ def check_training(
 ) -> dict[str, Any]:
     """Return the counts, the learning rate and the smoothing of a config as plain numbers."""
     checked: dict[str, Any] = {}
-    for name, (least, most) in counts.items():
+    for name, (minimum, maximum) in counts.items():
         value = getattr(config, name)
         if value is not None or name not in optional:
-            checked[name] = check_count(name, value, least, most)
+            checked[name] = check_count(name, value, minimum, maximum)
     rate, smoothing = config.learning_rate, config.smoothing
     checked["learning_rate"] = check_number("learning_rate", rate, 0, MAX_LEARNING_RATE, above=True)
     checked["smoothing"] = check_number("smoothing", smoothing, 0, MAX_SMOOTHING)
@@ -65,47 +79,57 @@ class FitConfig:
     Parameters
     ----------
     growth
-        Whether cells divide and die. Without growth the transport is balanced and masses are ignored.
+        Whether cells divide and die. Without growth, transport is balanced and masses are ignored.
     sigma
-        Diffusion, in state per square root of time; 0 gives deterministic (Wasserstein-Fisher-Rao) transport, ``"auto"``
-        the largest value that does not worsen the prediction of left-out snapshots; for autonomous fields, from there on, the
-        one that leaves least unexplained.
+        Diffusion, in state per square root of time. 0 gives deterministic (Wasserstein-Fisher-Rao)
+        transport. ``"auto"`` is the largest value that does not worsen the prediction of left-out
+        snapshots; autonomous fields continue from there to the value of the smallest residual.
     alpha
-        Price of growth against motion, in squared state; ``"auto"`` reads it off the distances between snapshots.
+        Cost of growth relative to motion, in squared state; ``"auto"`` derives it from the
+        distances between snapshots.
     form
-        ``"gradient"``: one potential with drift ``grad lambda`` and growth ``lambda / alpha``, as least action has it; or
-        ``"separate"`` networks for flow and growth; ``"auto"`` is the gradient, unless the fields are autonomous or a growth
-        is expected beforehand, which least action alone does not explain.
+        ``"gradient"``: one potential with drift ``grad lambda`` and growth ``lambda / alpha``, the
+        optimality condition of least action; or ``"separate"`` networks for flow and growth.
+        ``"auto"`` is the gradient, unless the fields are autonomous or a growth prior is given,
+        which least action alone does not explain.
     path
-        How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
-        rate; ``"auto"`` takes the geodesic unless the straight path predicts left-out snapshots better.
+        Paths between paired cells: the ``"geodesic"`` of least action, or ``"straight"`` paths of
+        constant speed and growth rate; ``"auto"`` is the geodesic unless straight paths predict
+        left-out snapshots better.
     autonomous
-        Whether drift and growth depend on the state alone.
+        Whether drift and growth depend only on the state, not on time.
     search_sigma
-        Whether autonomous fields go on from the left-out snapshots to the sigma that leaves least unexplained.
+        Whether autonomous fields refine an ``"auto"`` sigma by the residual of the fields.
     n_steps
         Optimisation steps on the bridges.
     n_corrections
-        Rounds in which the model's own particles are coupled with the snapshots; 2 if None, or 7 for autonomous fields.
-        Two snapshots need none.
+        Rounds in which simulated particles of the model are coupled with the snapshots. If None, 2,
+        or 7 for autonomous fields. Fits of two snapshots use none, unless autonomous.
     n_correction_steps
-        Optimisation steps of each such round; 100 if None, or 75 for autonomous fields.
+        Optimisation steps of each of these rounds. If None, 100, or 75 for autonomous fields.
     n_matching_steps
-        Steps in which the simulated populations of autonomous fields are matched to the snapshots; 400 if None. Others have none.
+        Optimisation steps in which simulated populations of autonomous fields are matched to the
+        snapshots; 400 if None. Other fields are not matched.
     batch_size
-        Bridge points in a step, over all intervals.
+        Bridge points per step, over all intervals.
     learning_rate
-        Peak of the one-cycle schedule.
+        Peak learning rate of the one-cycle schedule.
     n_hidden
         Width of the networks; 64 up to 20 dimensions and 128 above if None.
     n_layers
         Hidden layers of the networks.
     n_landmarks
-        Cells of a snapshot that take part in a coupling.
+        Cells of a snapshot in a coupling.
     n_pairs
         Pairs drawn from the coupling of an interval.
     smoothing
-        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension.
+        Standard deviation of the noise that smooths cells, in multiples of the median distance to
+        the fifth nearest neighbour over the square root of the dimension.
+
+    See Also
+    --------
+    fit : The fit with these options.
+    leave_one_out : Prediction error of a fit with these options.
     """
 
     growth: bool = True
@@ -128,7 +152,7 @@ class FitConfig:
     smoothing: float = 0.7
 
     def __post_init__(self) -> None:
-        # Options may be scalars of NumPy, which no file of JSON holds.
+        # Scalars of NumPy become plain numbers, which JSON can store.
         checked: dict[str, Any] = {
             "growth": check_flag("growth", self.growth),
             "autonomous": check_flag("autonomous", self.autonomous),
@@ -145,8 +169,8 @@ class FitConfig:
     @property
     def corrections(self) -> tuple[int, int]:
         """Number of correction rounds, and optimisation steps of each."""
-        # Autonomous fields are found by the corrections; others are only touched up.
-        rounds, steps = (7, 75) if self.autonomous else (2, 100)
+        # Corrections determine autonomous fields; they change other fields only slightly.
+        rounds, steps = AUTONOMOUS_CORRECTIONS if self.autonomous else CORRECTIONS
         return (
             rounds if self.n_corrections is None else self.n_corrections,
             steps if self.n_correction_steps is None else self.n_correction_steps,
@@ -154,28 +178,34 @@ class FitConfig:
 
     @property
     def matching(self) -> int:
-        """Steps of the matching."""
+        """Optimisation steps of the matching."""
         return (
-            (400 if self.n_matching_steps is None else self.n_matching_steps)
+            (N_MATCHING_STEPS if self.n_matching_steps is None else self.n_matching_steps)
             if self.autonomous
             else 0
         )
 
     @property
-    def relearning(self) -> int:
-        """Steps after the matching, in which the density is learned again: as many as of four rounds of correction."""
-        return 4 * self.corrections[1] if self.matching else 0
+    def n_density_steps(self) -> int:
+        """Steps after the matching, in which the density is fitted to the matched paths."""
+        return N_DENSITY_ROUNDS * self.corrections[1] if self.matching else 0
 
     @property
     def n_total_steps(self) -> int:
         """Optimisation steps over all stages."""
         rounds, steps = self.corrections
-        return self.n_steps + rounds * steps + self.matching + self.relearning
+        return self.n_steps + rounds * steps + self.matching + self.n_density_steps
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit stands: ``step`` of ``n_steps`` over all stages, and the running loss."""
+    """Progress of a fit: ``step`` of ``n_steps`` over all stages, and the mean recent loss.
+
+    See Also
+    --------
+    fit : The fit that reports its progress.
+    FitConfig : The options that determine the number of steps.
+    """
 
     stage: str
     step: int

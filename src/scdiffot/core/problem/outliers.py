@@ -1,4 +1,4 @@
-"""Single cells so far from all others that they would rule a fit."""
+"""Isolated cells, so far from all others that they would dominate a fit."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ if TYPE_CHECKING:
 
     from .snapshots import Snapshots
 
-# Distance to the second nearest cell, in robust widths of the data, from where on a cell is
-# isolated: at most 5.1 in published data (components of scaled counts of 781 blood progenitors).
+# Distance to the second nearest cell, in robust widths of the data, above which a cell is isolated.
+# It is at most 5.1 in published data (components of scaled counts of 781 blood progenitors).
 MIN_DISTANCE = 10.0
-# Share of the cells nearest to the median that set the width.
+# Share of the cells, those nearest to the median, that define the width.
 CORE_SHARE = 0.9
-# Isolated cells there may be; more are a population or heavy tails, and belong to the data.
-MAX_CELLS, MAX_SHARE, MAX_SHARE_OF_FEW = 5, 0.01, 0.1
-# In multiples of the width of the core: squares stay finite.
+# Largest number of isolated cells: 5 or 1 % of the cells, but at most 10 %. More are a population
+# or a heavy tail, and are kept.
+MAX_CELLS, MAX_SHARE, MAX_SHARE_SMALL = 5, 0.01, 0.1
+# Clip of coordinates, in multiples of the width of the core, so that squares are finite.
 CLIP = 1e150
 
 
 def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Find cells that are far from all other cells, in all populations together.
 
-    A cell is isolated if all other cells but one are at least `MIN_DISTANCE` times as far from it
-    as the cells of the core are from the median of the data (root mean square over the 90 % of
-    the cells that are nearest to it). Three cells side by side are a small population and stay.
+    A cell is isolated if its distance to all other cells except one is at least `MIN_DISTANCE`
+    times the width of the data: the root mean square distance to the median, over the 90 % of the
+    cells nearest to it. Three neighbouring cells are a small population and are kept.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
 
     Returns
     -------
-    For each population whether its cells are isolated, shape ``(n_k,)``.
+    A mask of the isolated cells of each population, shape ``(n_k,)``.
     """
     cells = np.concatenate(states)
     isolated = np.zeros(len(cells), dtype=bool)
@@ -48,30 +49,31 @@ def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _isolated_rows(cells: np.ndarray) -> np.ndarray:
-    none = np.empty(0, dtype=np.intp)
+    """Indices of isolated cells; empty if there are too many."""
+    empty = np.empty(0, dtype=np.intp)
     offset = cells - np.median(cells, axis=0)
     extent = np.abs(offset).max(axis=1)
     unit = float(np.quantile(extent, CORE_SHARE))
     if unit == 0:
-        return none
+        return empty
     offset = np.clip(offset.astype(np.float64) / unit, -CLIP, CLIP)
     distance = np.sqrt((offset**2).sum(axis=1))
     core = distance <= np.quantile(distance, CORE_SHARE)
     width = float(np.sqrt((distance[core] ** 2).mean()))
-    far = np.flatnonzero(distance > MIN_DISTANCE * width)
-    if not len(far):
-        return none
+    candidates = np.flatnonzero(distance > MIN_DISTANCE * width)
+    if not len(candidates):
+        return empty
     from scipy.spatial import KDTree
 
     k = min(3, len(cells))
-    apart = KDTree(offset).query(offset[far], k=k)[0][:, -1]
-    rows = far[apart > MIN_DISTANCE * width]
-    n_most = min(max(MAX_CELLS, MAX_SHARE * len(cells)), MAX_SHARE_OF_FEW * len(cells))
-    return rows if len(rows) <= n_most else none
+    distances = KDTree(offset).query(offset[candidates], k=k)[0][:, -1]
+    rows = candidates[distances > MIN_DISTANCE * width]
+    n_max = min(max(MAX_CELLS, MAX_SHARE * len(cells)), MAX_SHARE_SMALL * len(cells))
+    return rows if len(rows) <= n_max else empty
 
 
 def drop_isolated(snapshots: Snapshots) -> Snapshots:
-    """Leave isolated cells out of the states; the masses are those of all cells."""
+    """Remove isolated cells from the states; masses are unchanged."""
     isolated = isolated_cells(snapshots.states)
     if not any(mask.any() for mask in isolated):
         return snapshots
@@ -83,12 +85,17 @@ def drop_isolated(snapshots: Snapshots) -> Snapshots:
     return replace(snapshots, states=states, growth_prior=prior)
 
 
-def drop_isolated_responses(strata: Sequence[ContextPair]) -> list[ContextPair]:
-    """Leave isolated cells out of all groups; those in several strata stay one and the same."""
-    groups = {id(z): z for s in strata for z in (s.control, s.treated)}
+def drop_isolated_responses(pairs: Sequence[ContextPair]) -> list[ContextPair]:
+    """Remove isolated cells from all groups; arrays shared by several pairs stay shared."""
+    groups = {id(z): z for pair in pairs for z in (pair.control, pair.treated)}
     isolated = isolated_cells(list(groups.values()))
     if not any(mask.any() for mask in isolated):
-        return list(strata)
+        return list(pairs)
     masks = zip(groups.items(), isolated, strict=True)
-    rest = {key: z[~mask] if mask.any() else z for (key, z), mask in masks}
-    return [replace(s, control=rest[id(s.control)], treated=rest[id(s.treated)]) for s in strata]
+    reduced_groups = {key: z[~mask] if mask.any() else z for (key, z), mask in masks}
+    return [
+        replace(
+            pair, control=reduced_groups[id(pair.control)], treated=reduced_groups[id(pair.treated)]
+        )
+        for pair in pairs
+    ]

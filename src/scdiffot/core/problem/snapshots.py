@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """A row of weighted point clouds.
+    """Snapshots of a population: weighted point clouds at increasing times.
 
     Parameters
     ----------
@@ -25,12 +25,18 @@ class Snapshots:
     masses
         Positive masses relative to the first snapshot, shape ``(T,)``.
     growth_prior
-        Expected net growth rate of every cell, ``T`` arrays of shape ``(n_k,)``, per unit of time.
+        Expected net growth rate of every cell, per unit of time; ``T`` arrays of shape ``(n_k,)``.
 
     Raises
     ------
     ValueError
         If the lengths disagree, times do not increase, or masses are not positive.
+
+    See Also
+    --------
+    fit : Fit of drift, growth and score to snapshots.
+    leave_one_out : Prediction error of a fit for every inner snapshot.
+    interpolate : The population at a time between snapshots.
 
     Examples
     --------
@@ -48,7 +54,10 @@ class Snapshots:
 
     def __post_init__(self) -> None:
         if not len(self.times) == len(self.states) == len(self.masses):
-            msg = f"times ({len(self.times)}), states ({len(self.states)}) and masses ({len(self.masses)}) must match."
+            msg = (
+                f"times ({len(self.times)}), states ({len(self.states)}) "
+                f"and masses ({len(self.masses)}) must match."
+            )
             raise ValueError(msg)
         if np.any(np.diff(self.times) <= 0):
             msg = f"times must increase strictly, found {np.asarray(self.times).tolist()}."
@@ -68,20 +77,20 @@ class Snapshots:
         return len(self.times)
 
     def without(self, k: int) -> Snapshots:
-        """Leave snapshot ``k`` out; masses stay relative to the first snapshot that is kept."""
-        keep = [i for i in range(self.n_snapshots) if i != k]
-        prior = None if self.growth_prior is None else tuple(self.growth_prior[i] for i in keep)
-        masses = np.asarray(self.masses)[keep]
+        """The snapshots except ``k``; masses are relative to the first remaining one."""
+        indices = [i for i in range(self.n_snapshots) if i != k]
+        prior = None if self.growth_prior is None else tuple(self.growth_prior[i] for i in indices)
+        masses = np.asarray(self.masses)[indices]
         return Snapshots(
-            np.asarray(self.times)[keep],
-            tuple(self.states[i] for i in keep),
+            np.asarray(self.times)[indices],
+            tuple(self.states[i] for i in indices),
             masses / masses[0],
             prior,
         )
 
     @cached_property
     def scaling(self) -> Scaling:
-        """The units in which the solver works: rms standard deviation of the state, mean interval of time."""
+        """Solver's units: root mean square standard deviation of the state, mean interval."""
         shift, scale = state_unit(self.states)
         return Scaling(shift, scale, float(self.times[0]), float(np.diff(self.times).mean()))
 
@@ -111,7 +120,7 @@ class Scaling:
         return (np.asarray(t, dtype=np.float64) - self.time_shift) / self.time_scale
 
     def state_in(self, x: np.ndarray) -> np.ndarray:
-        """State in units of its rms standard deviation, centred."""
+        """Centred state, in units of its root mean square standard deviation."""
         return ((np.asarray(x) - self.shift) / self.scale).astype(np.float32)
 
     def state_out(self, x: np.ndarray) -> np.ndarray:
@@ -120,11 +129,11 @@ class Scaling:
 
 
 def state_unit(states: Iterable[np.ndarray]) -> tuple[np.ndarray, float]:
-    """Mean (d,) of all cells, and their rms standard deviation."""
+    """Mean ``(d,)`` of all cells, and root mean square of the standard deviations."""
     cells = list(states)
     n_total = sum(len(x) for x in cells)
     shift = sum(x.sum(0, dtype=np.float64) for x in cells) / n_total
     variance = sum(((x - shift) ** 2).sum(0, dtype=np.float64) for x in cells) / n_total
-    # Constant columns carry no scale, so only the varying ones set it.
+    # Constant columns have no scale, so only the others define it.
     varying = variance > 1e-12 * variance.max()
     return shift, float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0

@@ -1,4 +1,4 @@
-"""How alike a predicted and a treated population are, beyond their means."""
+"""Agreement of a predicted and a treated population beyond their means."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from scdiffot.core.problem.clouds import check_pair, thin
 
 from .kernels import check_pairs, discrepancy
 from .mean_scores import correlation_rows
+
+# Features that are sorted together; sorting thousands of genes at once would take gigabytes.
+CHUNK_SIZE = 64
+# Standard deviation up to which a feature is constant, relative to its largest value.
+MIN_SPREAD = 1e-9
 
 
 def energy_distance(
@@ -27,10 +32,10 @@ def energy_distance(
         - \frac{\sum_{i \ne i'} a_i a_{i'} \|x_i - x_{i'}\|}{\sum_{i \ne i'} a_i a_{i'}}
         - \frac{\sum_{j \ne j'} b_j b_{j'} \|y_j - y_{j'}\|}{\sum_{j \ne j'} b_j b_{j'}}
 
-    with Euclidean distances. It is the ``edistance`` of pertpy :cite:p:`Heumos2025`, except that pertpy counts the
-    pairs of a cell with itself, which adds about :math:`s_x / n + s_y / m`, with the mean distances :math:`s` within
-    the clouds. Without these pairs its expectation is zero where both clouds come from the same distribution, so small
-    negative values are noise.
+    with Euclidean distances. It is the ``edistance`` of pertpy :cite:p:`Heumos2025`, except that
+    pertpy includes the pairs of a cell with itself, which adds about :math:`s_x / n + s_y / m`,
+    with the mean distances :math:`s` within the clouds. Without these pairs the expectation is zero
+    if both clouds come from the same distribution, so small negative values are noise.
 
     Parameters
     ----------
@@ -43,7 +48,8 @@ def energy_distance(
     wy
         Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
     n_max
-        A larger cloud is replaced by this many of its points, spread over the weights by systematic sampling.
+        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
+        to the weights.
     rng
         Seed or generator of that sampling.
 
@@ -54,8 +60,15 @@ def energy_distance(
     Raises
     ------
     ValueError
-        If a cloud has fewer than two points of positive weight, is not two-dimensional, or not finite, if dimensions
-        or lengths disagree, if weights are negative or sum to zero, or if `n_max` is not positive.
+        If a cloud has fewer than two points of positive weight, is not two-dimensional, or not
+        finite, if dimensions or lengths disagree, if weights are negative or sum to zero, or if
+        `n_max` is not positive.
+
+    See Also
+    --------
+    scdiffot.metrics.mmd : Maximum mean discrepancy, with a Gaussian kernel instead of distances.
+    scdiffot.metrics.wasserstein : Cost of the optimal transport between two clouds.
+    scdiffot.metrics.marginal_distance : Wasserstein distance in each feature.
 
     Examples
     --------
@@ -74,7 +87,7 @@ def energy_distance(
     y, wy = thin(y, wy, n_max, generator)
     check_pairs("x", wx)
     check_pairs("y", wy)
-    # distances between points are the negative of a kernel
+    # Distances are the negative of a kernel.
     distances = cdist(x, x), cdist(x, y), cdist(y, y)
     return -float(discrepancy(distances, wx[None], wy[None], diagonal=0.0)[0])
 
@@ -82,10 +95,11 @@ def energy_distance(
 def marginal_distance(
     x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """Wasserstein distance between two clouds in every feature by itself.
+    """Wasserstein distance between two clouds in each feature.
 
-    The area between the cumulative distributions, in one dimension the same as the cost of the best transport. It
-    says which genes are predicted with the right distribution, and knows nothing of how they vary together.
+    The area between the cumulative distributions, which in one dimension equals the cost of the
+    optimal transport. It identifies genes whose predicted distribution is wrong; it does not
+    depend on correlations between genes.
 
     Parameters
     ----------
@@ -100,13 +114,19 @@ def marginal_distance(
 
     Returns
     -------
-    The mean over the features, and the distance in every feature, shape ``(d,)``, in the unit of `x`.
+    The mean over the features, and the distance in each feature, shape ``(d,)``, in the unit of
+    `x`.
 
     Raises
     ------
     ValueError
-        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree, or if weights are
-        negative or sum to zero.
+        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree,
+        or if weights are negative or sum to zero.
+
+    See Also
+    --------
+    scdiffot.metrics.wasserstein : Wasserstein distance in all features jointly.
+    scdiffot.metrics.feature_correlation_r : Agreement of the correlations between features.
 
     Examples
     --------
@@ -118,12 +138,11 @@ def marginal_distance(
     (0.5, [1.0, 0.0])
     """
     x, wx, y, wy = check_pair(x, wx, y, wy)
-    found = np.empty(x.shape[1])
-    # the order of the cells in thousands of genes at once would take gigabytes
-    for start in range(0, x.shape[1], 64):
-        part = slice(start, start + 64)
-        found[part] = areas(*sort_features(x[:, part], y[:, part]), wx, wy)
-    return float(found.mean()), found
+    distances = np.empty(x.shape[1])
+    for start in range(0, x.shape[1], CHUNK_SIZE):
+        part = slice(start, start + CHUNK_SIZE)
+        distances[part] = areas(*sort_features(x[:, part], y[:, part]), wx, wy)
+    return float(distances.mean()), distances
 
 
 def feature_correlation_r(
@@ -136,9 +155,10 @@ def feature_correlation_r(
 ) -> float:
     """Pearson correlation r between the correlations of features in two clouds.
 
-    The correlations of all pairs of features, above the diagonal, in the one cloud against those in the other. CellOT
-    :cite:p:`Bunne2023b` prints this r as ``r2-pairwise_feat_corrs``. It says whether genes that go together in treated
-    cells do so in predicted ones, whatever their levels. Features that are constant in one of the clouds do not count.
+    The correlations of all pairs of features in one cloud are correlated with those in the other.
+    CellOT :cite:p:`Bunne2023b` reports this r as ``r2-pairwise_feat_corrs``. It shows whether genes
+    that are correlated in treated cells are correlated in predicted ones, independent of their
+    levels. Features that are constant in one of the clouds are excluded.
 
     Parameters
     ----------
@@ -151,17 +171,23 @@ def feature_correlation_r(
     wy
         Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
     n_features
-        Of more features, those count that vary most in `y`.
+        Largest number of features; those of largest variance in `y` are selected.
 
     Returns
     -------
-    The correlation; NaN if fewer than three features vary in both clouds, or all pairs correlate alike.
+    The correlation; NaN if fewer than three features vary in both clouds, or if the correlations of
+    all pairs are equal.
 
     Raises
     ------
     ValueError
-        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree, if weights are
-        negative or sum to zero, or if `n_features` is below three.
+        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree,
+        if weights are negative or sum to zero, or if `n_features` is below three.
+
+    See Also
+    --------
+    scdiffot.metrics.pearson_of_means : Correlation of the means of features.
+    scdiffot.metrics.marginal_distance : Agreement of the distribution of each feature.
 
     Examples
     --------
@@ -174,25 +200,25 @@ def feature_correlation_r(
     x, wx, y, wy = check_pair(x, wx, y, wy)
     if n_features < 3:
         raise ValueError(f"`n_features` is {n_features}: compare at least three.")
-    kept = most_variable(y, wy, n_features)
-    return correlation_of_correlations(x[:, kept], y[:, kept], wx, wy)
+    selected = most_variable(y, wy, n_features)
+    return correlation_of_correlations(x[:, selected], y[:, selected], wx, wy)
 
 
 def sort_features(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order of all points in every feature, first those of `x`, and the gaps between neighbours."""
-    both = np.concatenate([x, y])
-    order = np.argsort(both, axis=0)
-    return order, np.diff(np.take_along_axis(both, order, axis=0), axis=0)
+    """Order of the points of `x` and `y` in every feature, and the gaps between neighbours."""
+    pooled = np.concatenate([x, y])
+    order = np.argsort(pooled, axis=0)
+    return order, np.diff(np.take_along_axis(pooled, order, axis=0), axis=0)
 
 
 def areas(order: np.ndarray, gaps: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Areas between cumulative distributions, one for every feature."""
+    """Areas between cumulative distributions, one per feature."""
     height = np.cumsum(np.concatenate([a, -b])[order[:-1]], axis=0)
     return np.asarray(np.einsum("ij,ij->j", np.abs(height), gaps))
 
 
 def most_variable(x: np.ndarray, w: np.ndarray, n: int) -> np.ndarray:
-    """Pick the features of largest variance, at most `n`, in their own order."""
+    """Indices of the features of largest variance, at most `n`, in increasing order."""
     variance = w @ (x - w @ x) ** 2
     return np.sort(np.argsort(-variance, kind="stable")[:n])
 
@@ -200,20 +226,19 @@ def most_variable(x: np.ndarray, w: np.ndarray, n: int) -> np.ndarray:
 def correlation_of_correlations(
     x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray
 ) -> float:
-    """Correlate the correlations of features in two clouds; NaN for fewer than three features."""
+    """Correlation of the correlations of features in two clouds; NaN for fewer than three."""
 
     def standardised(values: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = values - w @ values
-        size = np.sqrt(w @ centred**2)
-        # a constant feature keeps the rounding of its mean
-        varies = size > 1e-9 * np.max(np.abs(values), axis=0)
-        return np.sqrt(w)[:, None] * centred / np.where(varies, size, 1), varies
+        std = np.sqrt(w @ centred**2)
+        varies = std > MIN_SPREAD * np.max(np.abs(values), axis=0)
+        return np.sqrt(w)[:, None] * centred / np.where(varies, std, 1), varies
 
-    (x, in_x), (y, in_y) = standardised(x, a), standardised(y, b)
-    both = in_x & in_y
-    n = int(np.count_nonzero(both))
+    (x, varies_x), (y, varies_y) = standardised(x, a), standardised(y, b)
+    variable = varies_x & varies_y
+    n = int(np.count_nonzero(variable))
     if n < 3:
         return np.nan
     pairs = np.triu_indices(n, k=1)
-    first, second = ((part[:, both].T @ part[:, both])[pairs] for part in (x, y))
+    first, second = ((cloud[:, variable].T @ cloud[:, variable])[pairs] for cloud in (x, y))
     return float(correlation_rows(first[None], second[None])[0])

@@ -24,10 +24,12 @@ def wasserstein(
     r"""Exact Wasserstein distance between two weighted clouds.
 
     .. math::
-        W_p(\mu, \nu) = \Big( \min_{\pi \in \Pi(\mu, \nu)} \sum_{ij} \pi_{ij} \, \|x_i - y_j\|^p \Big)^{1/p}
+        W_p(\mu, \nu) = \Big( \min_{\pi \in \Pi(\mu, \nu)}
+        \sum_{ij} \pi_{ij} \, \|x_i - y_j\|^p \Big)^{1/p}
 
-    with Euclidean distances and the exact network simplex of POT :cite:p:`Flamary2021`, in double precision. Both
-    clouds are compared as probability distributions: weights are divided by their sums.
+    with Euclidean distances and the exact network simplex of Python Optimal Transport (POT)
+    :cite:p:`Flamary2021`, in double precision. Both clouds are compared as probability
+    distributions: weights are divided by their sums.
 
     Parameters
     ----------
@@ -42,8 +44,9 @@ def wasserstein(
     p
         1, or 2 for the root of the mean squared displacement.
     n_max
-        A larger cloud is replaced by this many of its points, spread over the weights by systematic sampling. Two
-        clouds of 5,000 take 5 to 10 seconds and 200 MB for the costs; half as many a fifth of that.
+        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
+        to the weights. Two clouds of 5,000 points take 5 to 10 seconds and 200 MB for the costs;
+        half as many points take a fifth of that.
     rng
         Seed or generator of that sampling; clouds of at most `n_max` points use none.
 
@@ -54,10 +57,17 @@ def wasserstein(
     Raises
     ------
     ValueError
-        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree, if weights are
-        negative or sum to zero, if `p` is neither 1 nor 2, or if `n_max` is not positive.
+        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree,
+        if weights are negative or sum to zero, if `p` is neither 1 nor 2, or if `n_max` is not
+        positive.
     RuntimeError
         If the network simplex stops before the optimum.
+
+    See Also
+    --------
+    scdiffot.metrics.noise_floor : The distance between random halves of one cloud.
+    scdiffot.metrics.energy_distance : A distance without transport, unbiased in small samples.
+    scdiffot.metrics.mmd : Maximum mean discrepancy.
 
     Examples
     --------
@@ -77,10 +87,10 @@ def wasserstein(
     generator = as_generator(rng)
     x, wx = thin(x, wx, n_max, generator)
     y, wy = thin(y, wy, n_max, generator)
-    # Costs expand the square of the difference, which would lose the digits that an offset takes.
+    # Centred, because costs expand the square of the difference: an offset would cost digits.
     centre = x.mean(axis=0)
     cost = ot.dist(x - centre, y - centre, metric="euclidean" if p == 1 else "sqeuclidean")
-    # The simplex compares costs with absolute tolerances: a unit scale makes it blind to the unit of the states.
+    # The simplex has absolute tolerances: with a unit scale the result does not depend on the unit.
     scale = float(cost.max())
     if scale == 0.0:
         return 0.0
@@ -109,8 +119,8 @@ def mmd(
         + \frac{\sum_{j \ne j'} b_j b_{j'} k(y_j, y_{j'})}{\sum_{j \ne j'} b_j b_{j'}}
         - 2 \sum_{ij} a_i b_j k(x_i, y_j), \qquad k(x, y) = \exp\Big(-\frac{\|x - y\|^2}{2 h^2}\Big)
 
-    Leaving out the pairs of a point with itself makes its expectation zero where both clouds come from the same
-    distribution :cite:p:`Gretton2012`, so small negative values are noise.
+    Pairs of a point with itself are excluded. The expectation is therefore zero if both clouds come
+    from the same distribution :cite:p:`Gretton2012`, so small negative values are noise.
 
     Parameters
     ----------
@@ -123,10 +133,11 @@ def mmd(
     wy
         Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
     bandwidth
-        Width `h` of the kernel, in the unit of `x`. The median distance between points of the two clouds together by
-        default.
+        Bandwidth `h` of the kernel, in the unit of `x`; by default the median distance between
+        points of the pooled clouds.
     n_max
-        A larger cloud is replaced by this many of its points, spread over the weights by systematic sampling.
+        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
+        to the weights.
     rng
         Seed or generator of that sampling.
 
@@ -137,8 +148,13 @@ def mmd(
     Raises
     ------
     ValueError
-        If a cloud has fewer than two points of positive weight, is not two-dimensional, or not finite, if dimensions
-        or lengths disagree, or if weights or the bandwidth are not positive.
+        If a cloud has fewer than two points of positive weight, is not two-dimensional, or not
+        finite, if dimensions or lengths disagree, or if weights or the bandwidth are not positive.
+
+    See Also
+    --------
+    scdiffot.metrics.energy_distance : A discrepancy without a bandwidth.
+    scdiffot.metrics.wasserstein : Cost of the optimal transport between two clouds.
 
     Examples
     --------
@@ -161,7 +177,8 @@ def mmd(
         bandwidth = median_bandwidth(x, wx, y, wy, generator)
         if bandwidth == 0.0:
             raise ValueError(
-                "Most points of `x` and `y` coincide, so their median distance is 0: pass `bandwidth`."
+                "Most points of `x` and `y` coincide, so their median distance is 0: "
+                "pass `bandwidth`."
             )
     bandwidth = check_number("bandwidth", bandwidth, 0, above=True)
 
@@ -180,7 +197,7 @@ def mass_error(predicted: float, observed: float) -> float:
     predicted
         Mass of the model, for instance the sum of its weights.
     observed
-        Mass that was measured, relative to the same snapshot.
+        Measured mass, relative to the same snapshot.
 
     Returns
     -------
@@ -190,6 +207,10 @@ def mass_error(predicted: float, observed: float) -> float:
     ------
     ValueError
         If `observed` is not positive, or `predicted` is negative or not finite.
+
+    See Also
+    --------
+    scdiffot.metrics.wasserstein : Distance of the distributions, which does not depend on the mass.
 
     Examples
     --------
@@ -211,9 +232,10 @@ def noise_floor(
     n_max: int = 5000,
     rng: int | np.random.Generator = 0,
 ) -> float:
-    """Wasserstein distance between random halves of one cloud: what sampling alone costs.
+    """Wasserstein distance between random halves of one cloud, the error of sampling alone.
 
-    A model whose distance to a snapshot is below this floor remembers the sample; one far above it is wrong.
+    A model whose distance to a snapshot is below this floor has memorised the sample; a model far
+    above it is wrong.
 
     Parameters
     ----------
@@ -226,8 +248,8 @@ def noise_floor(
     n_repeats
         Number of random splits to average over.
     n_max
-        As in :func:`~scdiffot.metrics.wasserstein`: halves larger than this are thinned to it, which raises the floor
-        to that of samples of this size.
+        As in :func:`~scdiffot.metrics.wasserstein`: larger halves are thinned to this size, which
+        raises the floor to that of samples of this size.
     rng
         Seed or generator of the splits.
 
@@ -238,7 +260,11 @@ def noise_floor(
     Raises
     ------
     ValueError
-        If `x` has fewer than four points, or for the reasons of :func:`~scdiffot.metrics.wasserstein`.
+        If `x` has fewer than four points, or as in :func:`~scdiffot.metrics.wasserstein`.
+
+    See Also
+    --------
+    scdiffot.metrics.wasserstein : The distance whose floor this is.
 
     Examples
     --------

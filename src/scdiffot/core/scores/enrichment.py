@@ -1,4 +1,4 @@
-"""Treated cells around predicted ones."""
+"""Share of treated cells among the neighbours of predicted ones."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def enrichment(
 ) -> float:
     r"""Share of treated cells among the neighbours of predicted cells.
 
-    The neighbours of a predicted cell are taken from both populations together. 0.5 means that they are well mixed, 0
-    that predicted cells lie where no treated ones are. More than 0.5 means that they keep to places dense with treated
-    ones, and leave others empty. With as many cells of both, it is one minus ``enrichment-k50`` of CellOT
-    :cite:p:`Bunne2023b`, which counts the predicted cells among the neighbours.
+    Neighbours of a predicted cell come from both populations. A share of 0.5 means that the
+    populations are well mixed; 0 means that no treated cells are near predicted ones. A share above
+    0.5 means that predicted cells concentrate where treated cells are dense and miss other regions.
+    If both populations have the same size, it is one minus ``enrichment-k50`` of CellOT
+    :cite:p:`Bunne2023b`, the share of predicted cells among the neighbours.
 
-    CellOT drops cells until both populations have the same number. Here both count as distributions of mass one, and
-    the cell itself, left out, hands its mass to the other predicted ones. A neighbourhood reaches as far as it takes
-    to gather the mass of `k` cells of the smaller population, the last cell in part, so numbers and weights may differ.
-    The number of cells of a weighted cloud is its effective one, :math:`1 / \sum_i a_i^2`.
+    CellOT removes cells until both populations have the same size. Here, both populations are
+    distributions of mass one. The cell itself is excluded, and its mass is distributed over the
+    other predicted cells. A neighbourhood extends until it contains the mass of `k` cells of the
+    smaller population, with a fraction of the last cell, so sizes and weights may differ. The size
+    of a weighted cloud is its effective number of cells, :math:`1 / \sum_i a_i^2`.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ def enrichment(
     k
         Size of the neighbourhood, in cells of the smaller population.
     n_max
-        A larger cloud is replaced by this many of its points, spread over the weights by systematic sampling.
+        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
+        to the weights.
     rng
         Seed or generator of that sampling.
 
@@ -57,7 +60,13 @@ def enrichment(
     Raises
     ------
     ValueError
-        As :func:`~scdiffot.metrics.energy_distance`, or if `k` is not positive or larger than the smaller population.
+        As :func:`~scdiffot.metrics.energy_distance`, or if `k` is not positive or larger than the
+        smaller population.
+
+    See Also
+    --------
+    scdiffot.metrics.energy_distance : Distance between the populations.
+    scdiffot.metrics.mmd : Maximum mean discrepancy between the populations.
 
     Examples
     --------
@@ -78,7 +87,7 @@ def enrichment(
     check_pairs("y", wy)
     k = check_count("k", k, 1)
     number = effective_number(wx, wy)
-    # weights that are equal but for rounding
+    # A tolerance for weights that are equal up to rounding.
     if k > number * (1 + 1e-9):
         raise ValueError(
             f"`k` is {k}, and the smaller cloud counts {number:.0f} points: pass at most that many."
@@ -92,20 +101,22 @@ def effective_number(wx: np.ndarray, wy: np.ndarray) -> float:
 
 
 def neighbours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Order all points, first those of `x`, by their distance from every point of `x`, which is left out itself."""
+    """Indices of all points, `x` first, by their distance from each other point of `x`."""
     from scipy.spatial.distance import cdist
 
-    own = cdist(x, x)
-    np.fill_diagonal(own, np.inf)
-    return np.argsort(np.concatenate([own, cdist(x, y)], axis=1), axis=1)[:, :-1]
+    within = cdist(x, x)
+    np.fill_diagonal(within, np.inf)
+    return np.argsort(np.concatenate([within, cdist(x, y)], axis=1), axis=1)[:, :-1]
 
 
 def shares(order: np.ndarray, a: np.ndarray, b: np.ndarray, *, mass: float) -> float:
-    """Mean share of `b` in the neighbours nearest in `order` that make up a `mass`."""
-    own = order < len(a)
-    near = np.concatenate([a, b])[order]
-    # The point itself is no neighbour. One that holds all of the mass has no neighbours of its kind.
-    near = np.where(own, near / np.maximum(1 - a, np.finfo(float).tiny)[:, None], near)
-    taken = np.clip(mass - (np.cumsum(near, axis=1) - near), 0, near)
-    share = np.sum(taken, axis=1, where=~own) / np.sum(taken, axis=1)
+    """Mean share of `b` among the nearest neighbours in `order` that sum to a `mass`."""
+    predicted = order < len(a)
+    masses = np.concatenate([a, b])[order]
+    # The mass of the excluded point is distributed over the other points of `a`. If it is the whole
+    # mass, there are none.
+    rescaled = masses / np.maximum(1 - a, np.finfo(float).tiny)[:, None]
+    masses = np.where(predicted, rescaled, masses)
+    included = np.clip(mass - (np.cumsum(masses, axis=1) - masses), 0, masses)
+    share = np.sum(included, axis=1, where=~predicted) / np.sum(included, axis=1)
     return float(a @ share)

@@ -1,4 +1,4 @@
-"""Sums over pairs of points, without the pairs of a point with itself."""
+"""Sums over pairs of points, excluding pairs of a point with itself."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import numpy as np
 
 from scdiffot.core.problem.clouds import thin
 
+# Points of each cloud from which the median distance is estimated.
+N_MEDIAN = 1000
+
 
 def check_pairs(name: str, w: np.ndarray) -> None:
-    """Refuse a cloud without pairs."""
+    """Raise an error if a cloud has fewer than two points of positive weight."""
     if np.count_nonzero(w) < 2:
         raise ValueError(
-            f"`{name}` has fewer than two points of positive weight: the unbiased estimate needs two."
+            f"`{name}` has fewer than two points of positive weight: "
+            "the unbiased estimate needs two."
         )
 
 
 def median_bandwidth(
     x: np.ndarray, wx: np.ndarray, y: np.ndarray, wy: np.ndarray, rng: np.random.Generator
 ) -> float:
-    """Median distance between points of the two clouds together."""
+    """Median distance between points of the pooled clouds."""
     from scipy.spatial.distance import pdist
 
-    # The median needs no more than a thousand points of each.
-    pooled = np.concatenate([thin(x, wx, 1000, rng)[0], thin(y, wy, 1000, rng)[0]])
+    pooled = np.concatenate([thin(x, wx, N_MEDIAN, rng)[0], thin(y, wy, N_MEDIAN, rng)[0]])
     return float(np.median(pdist(pooled)))
 
 
@@ -38,15 +41,16 @@ def discrepancy(
     Parameters
     ----------
     kernel
-        Values within the first cloud, between both, and within the second, shapes ``(n, n)``, ``(n, m)``, ``(m, m)``.
+        Values within the first cloud, between both, and within the second, shapes ``(n, n)``,
+        ``(n, m)``, ``(m, m)``.
     a, b
-        Weights that sum to one, shapes ``(B, n)`` and ``(B, m)``: every row is a case of its own.
+        Weights that sum to one, shapes ``(B, n)`` and ``(B, m)``, one sample per row.
     diagonal
         Value of the kernel between a point and itself.
 
     Returns
     -------
-    One discrepancy for every row, shape ``(B,)``.
+    One discrepancy per row, shape ``(B,)``.
     """
     xx, xy, yy = kernel
 

@@ -1,4 +1,4 @@
-"""Scores of predicted responses: cell by cell where the truth is known, and of the means of populations."""
+"""Scores of predicted responses of single cells, and of the means of populations."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     .. math::
         R^2 = 1 - \frac{\sum_i w_i \, \|\hat r_i - r_i\|^2}{\sum_i w_i \, \|r_i\|^2}
 
-    with the predicted response :math:`\hat r_i` and the true one :math:`r_i` of the same cell. It is measured against
-    no response at all, not against the mean response: 1 is perfect, 0 is what predicting that nothing happens gives,
-    and a random pairing of control and treated cells is far below 0, though it reproduces the treated population.
+    with the predicted response :math:`\hat r_i` and the true one :math:`r_i` of the same cell. The
+    reference is no response, not the mean response: 1 is perfect, and 0 is the score of predicting
+    no response. A random pairing of control and treated cells is far below 0, although it
+    reproduces the treated population.
 
     Parameters
     ----------
@@ -33,7 +34,13 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     Raises
     ------
     ValueError
-        If shapes disagree, values are not finite, weights are negative or sum to zero, or no cell responds.
+        If shapes disagree, values are not finite, weights are negative or sum to zero, or no cell
+        responds.
+
+    See Also
+    --------
+    scdiffot.metrics.unexplained : One minus this share.
+    scdiffot.metrics.r2_of_means : Coefficient of determination of means, without pairing.
 
     Examples
     --------
@@ -49,19 +56,19 @@ def response_r2(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
         raise ValueError(
             f"`predicted` has shape {predicted.shape} and `true` {true.shape}: pass the same cells."
         )
-    size = float(w @ np.sum(true**2, axis=1))
-    if size == 0.0:
+    total = float(w @ np.sum(true**2, axis=1))
+    if total == 0.0:
         raise ValueError(
             "`true` is zero for all cells of positive weight: there is no response to explain."
         )
-    return 1 - float(w @ np.sum((predicted - true) ** 2, axis=1)) / size
+    return 1 - float(w @ np.sum((predicted - true) ** 2, axis=1)) / total
 
 
 def unexplained(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = None) -> float:
     """Share of the responses of single cells that a prediction leaves unexplained.
 
-    One minus :func:`~scdiffot.metrics.response_r2`: the mean squared error of the responses, relative to the error of
-    predicting no response.
+    One minus :func:`~scdiffot.metrics.response_r2`: the mean squared error of the responses,
+    relative to the error of predicting no response.
 
     Parameters
     ----------
@@ -81,6 +88,10 @@ def unexplained(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     ValueError
         As :func:`~scdiffot.metrics.response_r2`.
 
+    See Also
+    --------
+    scdiffot.metrics.response_r2 : The share that is explained.
+
     Examples
     --------
     >>> import numpy as np
@@ -97,7 +108,8 @@ def l2_of_means(
 ) -> float:
     """Euclidean distance between the means of two clouds.
 
-    The ``euclidean`` distance of pertpy :cite:p:`Heumos2025` and ``l2-means`` of CellOT :cite:p:`Bunne2023b`.
+    The ``euclidean`` distance of pertpy :cite:p:`Heumos2025` and ``l2-means`` of CellOT
+    :cite:p:`Bunne2023b`.
 
     Parameters
     ----------
@@ -117,8 +129,14 @@ def l2_of_means(
     Raises
     ------
     ValueError
-        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree, or if weights are
-        negative or sum to zero.
+        If a cloud is empty, not two-dimensional, or not finite, if dimensions or lengths disagree,
+        or if weights are negative or sum to zero.
+
+    See Also
+    --------
+    scdiffot.metrics.pearson_of_means : Correlation of the means across features.
+    scdiffot.metrics.r2_of_means : Coefficient of determination of the means.
+    scdiffot.metrics.energy_distance : Distance of the populations beyond their means.
 
     Examples
     --------
@@ -137,10 +155,11 @@ def pearson_of_means(
 ) -> float:
     """Pearson correlation r between the means of two clouds, across features.
 
-    What CellOT :cite:p:`Bunne2023b` prints as ``r2-means`` is this r, not its square and not the coefficient of
-    determination, :func:`~scdiffot.metrics.r2_of_means`. It is one minus the ``pearson_distance`` of pertpy
-    :cite:p:`Heumos2025`. An offset or a factor common to all features goes unnoticed, and where features differ in
-    their level, as genes do, the untreated cells already come close to 1.
+    CellOT :cite:p:`Bunne2023b` reports this r as ``r2-means``; it is neither the square of r nor
+    the coefficient of determination, :func:`~scdiffot.metrics.r2_of_means`. It is one minus the
+    ``pearson_distance`` of pertpy :cite:p:`Heumos2025`. An offset or a factor common to all
+    features does not change it. If features differ in their level, as genes do, untreated cells
+    already score close to 1.
 
     Parameters
     ----------
@@ -155,12 +174,17 @@ def pearson_of_means(
 
     Returns
     -------
-    The correlation; NaN where one of the means is the same for all features, as it is for a single one.
+    The correlation; NaN if one of the means is equal for all features, or if there is one feature.
 
     Raises
     ------
     ValueError
         As :func:`~scdiffot.metrics.l2_of_means`.
+
+    See Also
+    --------
+    scdiffot.metrics.r2_of_means : Coefficient of determination of the means.
+    scdiffot.metrics.l2_of_means : Euclidean distance of the means.
 
     Examples
     --------
@@ -182,9 +206,10 @@ def r2_of_means(
     .. math::
         R^2 = 1 - \frac{\sum_g (\bar x_g - \bar y_g)^2}{\sum_g (\bar y_g - \bar y)^2}
 
-    with the means :math:`\bar x_g` of the prediction and :math:`\bar y_g` of the treated cells, and the mean
-    :math:`\bar y` of the latter over the features. One minus the ``r2_distance`` of pertpy :cite:p:`Heumos2025` from
-    the treated cells to the predicted ones. Unlike r it sees offsets and factors.
+    with the means :math:`\bar x_g` of the prediction and :math:`\bar y_g` of the treated cells, and
+    the mean :math:`\bar y` of the latter over the features. It is one minus the ``r2_distance`` of
+    pertpy :cite:p:`Heumos2025` from the treated cells to the predicted ones. Unlike r it depends on
+    offsets and factors.
 
     Parameters
     ----------
@@ -199,12 +224,18 @@ def r2_of_means(
 
     Returns
     -------
-    The coefficient, at most 1; NaN where the means of `y` are the same for all features.
+    The coefficient, at most 1; NaN if the means of `y` are equal for all features.
 
     Raises
     ------
     ValueError
         As :func:`~scdiffot.metrics.l2_of_means`.
+
+    See Also
+    --------
+    scdiffot.metrics.pearson_of_means : Correlation of the means.
+    scdiffot.metrics.l2_of_means : Euclidean distance of the means.
+    scdiffot.metrics.response_r2 : Share of the responses of single cells that is explained.
 
     Examples
     --------
@@ -219,14 +250,14 @@ def r2_of_means(
 
 
 def correlation_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlate every row of one table with the same row of another; NaN where one is constant."""
+    """Correlation of each row of one table with the same row of another; NaN for constant rows."""
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    size = np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
-    return np.divide(np.sum(a * b, axis=1), size, out=np.full(len(a), np.nan), where=size > 0)
+    norm = np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
+    return np.divide(np.sum(a * b, axis=1), norm, out=np.full(len(a), np.nan), where=norm > 0)
 
 
 def determination_rows(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Coefficient of determination of every row; NaN where the truth is constant."""
-    size = np.sum((true - true.mean(axis=1, keepdims=True)) ** 2, axis=1)
+    """Coefficient of determination of each row; NaN if the truth is constant."""
+    total = np.sum((true - true.mean(axis=1, keepdims=True)) ** 2, axis=1)
     error = np.sum((predicted - true) ** 2, axis=1)
-    return 1 - np.divide(error, size, out=np.full(len(error), np.nan), where=size > 0)
+    return 1 - np.divide(error, total, out=np.full(len(error), np.nan), where=total > 0)

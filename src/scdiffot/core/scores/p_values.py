@@ -1,4 +1,4 @@
-"""P values of many tests at once."""
+"""P values of multiple tests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import numpy as np
 
 
 def adjust_p_values(p: np.ndarray) -> np.ndarray:
-    """Control the false discovery rate over an array of any shape :cite:p:`Benjamini1995`; NaN stays, and is no test."""
+    """Adjust p values of any shape to control the false discovery rate :cite:p:`Benjamini1995`.
+
+    NaN is no test, and stays NaN.
+    """
     from scipy.stats import false_discovery_control
 
     adjusted = np.full(np.shape(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = false_discovery_control(p[known])
+    finite = np.isfinite(p)
+    if finite.any():
+        adjusted[finite] = false_discovery_control(p[finite])
     return adjusted

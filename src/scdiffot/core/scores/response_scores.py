@@ -1,4 +1,4 @@
-"""All scores of a predicted population at once, and their bootstrap intervals."""
+"""All scores of a predicted population, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from .cloud_scores import areas, correlation_of_correlations, most_variable, sor
 from .enrichment import effective_number, neighbours, shares
 from .kernels import check_pairs, discrepancy, median_bandwidth
 from .mean_scores import correlation_rows, determination_rows
+from .resampling import basic_interval, draw_counts, normalise_rows, weighted_means
 
+# Neighbours in the enrichment.
 N_NEIGHBOURS = 50
-# Features in the marginal distances and correlations: those of thousands of genes would cost gigabytes and minutes.
+# Features in marginal distances and correlations; thousands of genes would take gigabytes and
+# minutes.
 N_FEATURES = 200
+# Lower and upper bound of each score.
 RANGES = {
     "l2_of_means": (0.0, np.inf),
     "pearson_of_means": (-1.0, 1.0),
@@ -37,20 +41,22 @@ def score_response(
     n_max: int = 1000,
     rng: int | np.random.Generator = 0,
 ) -> dict[str, float]:
-    """Score a predicted population against the treated one by all metrics that need no pairing of cells.
+    """Score a predicted population against the treated one, without a pairing of cells.
 
-    ``l2_of_means``, ``energy_distance``, ``mmd`` and ``enrichment`` compare the states. ``pearson_of_means``,
-    ``r2_of_means``, ``marginal_distance`` and ``feature_correlation_r`` compare genes, and the states where no genes
-    are given; the last two take the 200 features that vary most among treated cells. Means take in all cells, the
-    others at most `n_max` of each population. ``enrichment`` looks at 50 neighbours, or at half of the smaller
-    population where that is less.
+    ``l2_of_means``, ``energy_distance``, ``mmd`` (maximum mean discrepancy) and ``enrichment``
+    compare the states. ``pearson_of_means``, ``r2_of_means``, ``marginal_distance`` and
+    ``feature_correlation_r`` compare genes, or states if no genes are given; the last two use the
+    200 features of largest variance among treated cells. Scores of means use all cells, the others
+    at most `n_max` of each population. ``enrichment`` uses 50 neighbours, or half of the smaller
+    population if that is less.
 
     Parameters
     ----------
     predicted
         Predicted states, shape ``(n, d)``.
     weights
-        Their weights, for instance the predicted survival, shape ``(n,)``; None for equal ones.
+        Weights of the predicted states, for instance the predicted survival, shape ``(n,)``; None
+        for equal ones.
     treated
         States of treated cells, shape ``(m, d)``.
     genes_predicted
@@ -60,17 +66,22 @@ def score_response(
     n_max
         Cells of either population in the scores that compare cells with each other.
     rng
-        Seed or generator of the choice of these.
+        Seed or generator of the selection of these cells.
 
     Returns
     -------
-    The scores by the names of the functions. NaN where a score is not defined.
+    The scores by the names of the functions; NaN if a score is not defined.
 
     Raises
     ------
     ValueError
-        If shapes disagree, values are not finite, weights are negative, a population has fewer than two cells of
-        positive weight, or genes are given for one population only.
+        If shapes disagree, values are not finite, weights are negative, a population has fewer than
+        two cells of positive weight, or genes are given for one population only.
+
+    See Also
+    --------
+    bootstrap : The same scores with intervals.
+    scdiffot.metrics.response_r2 : Score of the responses of single cells, if the truth is known.
 
     Examples
     --------
@@ -103,11 +114,11 @@ def bootstrap(
 ) -> dict[str, tuple[float, float, float]]:
     """Scores of :func:`score_response` with intervals from resampled predicted and treated cells.
 
-    Cells of both populations are drawn with replacement; a cell that is drawn twice counts double, and is never
-    compared with itself. Resampling adds as much noise again as there is in the sample, which shifts scores that noise
-    makes larger or smaller, such as the distance of means. The quantiles are therefore taken around the median of the
-    resampled scores and put around the score of the sample. They say what other cells of the same experiment would
-    change, not what other donors would.
+    Cells of both populations are drawn with replacement. A cell that is drawn twice has double
+    weight and is never compared with itself. Resampling doubles the sampling noise, which biases
+    scores that depend on noise, such as the distance of means. The quantiles are therefore taken
+    relative to the median of the resampled scores and added to the score of the sample. Intervals
+    describe the variation between cells of the same experiment, not between donors.
 
     Parameters
     ----------
@@ -118,16 +129,20 @@ def bootstrap(
     level
         Coverage of the intervals.
     rng
-        Seed or generator. The scores are those of :func:`score_response` with the same one.
+        Seed or generator; with the same one, the scores equal those of :func:`score_response`.
 
     Returns
     -------
-    Score, lower and upper end of its interval by the names of the functions.
+    Score and lower and upper end of its interval, by the names of the functions.
 
     Raises
     ------
     ValueError
         As :func:`score_response`, or if `n_boot` is below two, or `level` not between 0 and 1.
+
+    See Also
+    --------
+    score_response : The scores without intervals.
 
     Examples
     --------
@@ -145,15 +160,15 @@ def bootstrap(
     generator = as_generator(rng)
     scores = _Scores(predicted, weights, treated, genes_predicted, genes_treated, n_max, generator)
     values = scores.of_samples()
-    draws = scores.of_samples(*(_counts(n, n_boot, generator) for n in scores.numbers))
+    draws = scores.of_samples(*(draw_counts(n, n_boot, generator) for n in scores.numbers))
     return {
-        name: (float(value[0]), *_interval(float(value[0]), draws[name], level, RANGES[name]))
+        name: (float(value[0]), *basic_interval(float(value[0]), draws[name], level, RANGES[name]))
         for name, value in values.items()
     }
 
 
 class _Scores:
-    """What does not change between resampled populations, computed once."""
+    """Quantities that are common to all resampled populations."""
 
     def __init__(
         self,
@@ -180,38 +195,41 @@ class _Scores:
         self.states, self.weights = (x, y), (wx, wy)
         self.features = _genes(genes_predicted, genes_treated, self.numbers) or self.states
 
-        self.kept, self.thinned = zip(
+        self.subsets, self.subset_weights = zip(
             *(_thin_rows(w, n_max, rng) for w in self.weights), strict=True
         )
-        (x, y), (wx, wy) = (s[k] for s, k in zip(self.states, self.kept, strict=True)), self.thinned
+        (x, y), (wx, wy) = (
+            (s[k] for s, k in zip(self.states, self.subsets, strict=True)),
+            self.subset_weights,
+        )
         self.distances = xx, xy, yy = cdist(x, x), cdist(x, y), cdist(y, y)
         bandwidth = median_bandwidth(x, wx, y, wy, rng)
-        # Cells that coincide have no scale: any kernel calls them equal.
+        # If most cells coincide there is no bandwidth, and any is equivalent.
         scale = -2 * bandwidth**2 if bandwidth > 0 else -1.0
         self.kernels = np.exp(xx**2 / scale), np.exp(xy**2 / scale), np.exp(yy**2 / scale)
         number = effective_number(wx, wy)
         self.mass = max(min(N_NEIGHBOURS, number // 2), 1) / number
         self.order = _nearest(neighbours(x, y), wx, wy, 2 * self.mass)
-        p, t = (f[k] for f, k in zip(self.features, self.kept, strict=True))
+        p, t = (f[k] for f, k in zip(self.features, self.subsets, strict=True))
         t = np.asarray(t, dtype=np.float64)
-        chosen = most_variable(t, wy, N_FEATURES)
-        self.chosen = np.asarray(p[:, chosen], dtype=np.float64), t[:, chosen]
-        self.sorted = sort_features(*self.chosen)
+        variable = most_variable(t, wy, N_FEATURES)
+        self.variable_features = np.asarray(p[:, variable], dtype=np.float64), t[:, variable]
+        self.sorted_features = sort_features(*self.variable_features)
 
     def of_samples(self, *counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores of populations in which cells count as often as `counts` says, shapes ``(B, n)`` and ``(B, m)``."""
+        """Scores of resampled populations, given the counts ``(B, n)`` and ``(B, m)`` of cells."""
         counts = counts or tuple(np.ones((1, n)) for n in self.numbers)
-        full = tuple(_normalised(c * w) for c, w in zip(counts, self.weights, strict=True))
+        full = tuple(normalise_rows(c * w) for c, w in zip(counts, self.weights, strict=True))
         a, b = (
-            _normalised(c[:, kept] * w)
-            for c, kept, w in zip(counts, self.kept, self.thinned, strict=True)
+            normalise_rows(c[:, subset] * w)
+            for c, subset, w in zip(counts, self.subsets, self.subset_weights, strict=True)
         )
         states, features = (
-            tuple(_means(w, f) for w, f in zip(full, clouds, strict=True))
+            tuple(weighted_means(w, f) for w, f in zip(full, clouds, strict=True))
             for clouds in (self.states, self.features)
         )
         pairs = list(zip(a, b, strict=True))
-        with np.errstate(invalid="ignore", divide="ignore"):  # one cell alone has no pairs
+        with np.errstate(invalid="ignore", divide="ignore"):  # a single cell has no pairs
             energy = -discrepancy(self.distances, a, b, diagonal=0.0)
             mmd = discrepancy(self.kernels, a, b, diagonal=1.0)
         return {
@@ -221,9 +239,11 @@ class _Scores:
             "energy_distance": energy,
             "mmd": mmd,
             "enrichment": np.array([shares(self.order, p, q, mass=self.mass) for p, q in pairs]),
-            "marginal_distance": np.array([areas(*self.sorted, p, q).mean() for p, q in pairs]),
+            "marginal_distance": np.array(
+                [areas(*self.sorted_features, p, q).mean() for p, q in pairs]
+            ),
             "feature_correlation_r": np.array(
-                [correlation_of_correlations(*self.chosen, p, q) for p, q in pairs]
+                [correlation_of_correlations(*self.variable_features, p, q) for p, q in pairs]
             ),
         }
 
@@ -236,12 +256,13 @@ def _genes(
     if predicted is None or treated is None:
         missing = "genes_predicted" if predicted is None else "genes_treated"
         raise ValueError(f"`{missing}` is missing: pass the genes of both populations, or of none.")
-    # Checked without a copy in double precision: expression is large.
+    # Checked without a copy in double precision, because expression matrices are large.
     pair = np.asarray(predicted), np.asarray(treated)
     for name, genes, n in zip(("genes_predicted", "genes_treated"), pair, numbers, strict=True):
         if genes.ndim != 2 or len(genes) != n or genes.shape[1] != pair[0].shape[-1]:
             raise ValueError(
-                f"`{name}` has shape {genes.shape}: pass a dense row for each of the {n} cells, with the same genes."
+                f"`{name}` has shape {genes.shape}: "
+                f"pass a dense row for each of the {n} cells, with the same genes."
             )
         if not np.isfinite(genes).all():
             raise ValueError(f"`{name}` has values that are NaN or infinite: remove those genes.")
@@ -251,42 +272,14 @@ def _genes(
 def _thin_rows(
     w: np.ndarray, n_max: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which cells are kept, and their weights."""
+    """Indices of at most `n_max` cells, and their weights."""
     rows, w = thin(np.arange(len(w))[:, None], w, n_max, rng)
     return rows[:, 0], w
 
 
 def _nearest(order: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> np.ndarray:
-    """As many of the nearest as make up a `mass` around every cell: resampled, they still make up half of it."""
-    reached = np.cumsum(np.concatenate([a, b])[order], axis=1) >= mass
+    """Nearest neighbours that sum to a `mass`, twice that needed in a resampled population."""
+    reaches = np.cumsum(np.concatenate([a, b])[order], axis=1) >= mass
     return order[
-        :, : int(np.max(np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, order.shape[1])))
+        :, : int(np.max(np.where(reaches.any(axis=1), reaches.argmax(axis=1) + 1, order.shape[1])))
     ]
-
-
-def _counts(n: int, n_boot: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of `n` cells is drawn when `n` are, shape ``(n_boot, n)``."""
-    return np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_boot)])
-
-
-def _normalised(w: np.ndarray) -> np.ndarray:
-    return np.asarray(w / w.sum(axis=1, keepdims=True))
-
-
-def _means(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Weighted means, shape ``(B, d)``."""
-    blocks = range(0, x.shape[1], 512)
-    return np.concatenate(
-        [w @ np.asarray(x[:, i : i + 512], dtype=np.float64) for i in blocks], axis=1
-    )
-
-
-def _interval(
-    value: float, draws: np.ndarray, level: float, limits: tuple[float, float]
-) -> tuple[float, float]:
-    draws = draws[np.isfinite(draws)]
-    if not (np.isfinite(value) and len(draws)):
-        return np.nan, np.nan
-    low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    ends = np.clip([value + low - middle, value + high - middle], *limits)
-    return float(ends[0]), float(ends[1])

@@ -1,15 +1,21 @@
-"""Whether two samples differ by more than sampling alone makes of one population."""
+"""Permutation test of whether two samples come from one population."""
 
 from __future__ import annotations
 
 import numpy as np
 
+# Cells of a sample that are compared, and permutations of the test.
 MAX_CELLS, N_PERMUTATIONS = 700, 199
+# Significance level of the test.
 LEVEL = 0.05
+# Relative difference below which two energy distances are equal up to rounding.
+TOLERANCE = 1e-9
 
 
 def same_population(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether a permutation test of the energy distance (Szekely & Rizzo 2013) cannot tell two samples apart.
+    """Whether two samples pass a permutation test of equality by the energy distance.
+
+    The energy distance is that of Szekely & Rizzo (2013).
 
     Parameters
     ----------
@@ -20,11 +26,12 @@ def same_population(x: np.ndarray, y: np.ndarray) -> bool:
 
     Returns
     -------
-    True if more than 5 % of random divisions of all cells differ as much.
+    True if the p value is above 5 %: the share of random divisions of all cells whose energy
+    distance is at least as large.
     """
     from scipy.spatial.distance import cdist
 
-    # A property of the data, which refits with other seeds share.
+    # A fixed seed: the result depends on the data alone.
     rng = np.random.default_rng(0)
     x, y = (
         z if len(z) <= MAX_CELLS else z[rng.choice(len(z), MAX_CELLS, replace=False)]
@@ -35,6 +42,5 @@ def same_population(x: np.ndarray, y: np.ndarray) -> bool:
     signs = np.concatenate([np.full(len(x), 1 / len(x)), np.full(len(y), -1 / len(y))])
     divisions = np.stack([signs, *(rng.permutation(signs) for _ in range(N_PERMUTATIONS))], axis=1)
     energy = -(divisions * (distance @ divisions)).sum(axis=0)
-    # Rounding alone would rank equal divisions.
-    as_large = energy[1:] >= energy[0] - 1e-9 * abs(energy[0])
-    return float(1 + as_large.sum()) / (1 + N_PERMUTATIONS) > LEVEL
+    exceeds = energy[1:] >= energy[0] - TOLERANCE * abs(energy[0])
+    return float(1 + exceeds.sum()) / (1 + N_PERMUTATIONS) > LEVEL

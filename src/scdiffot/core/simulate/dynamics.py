@@ -1,4 +1,4 @@
-"""Weighted particles: ODE, forward SDE and backward SDE."""
+"""Simulation of weighted particles by ordinary and stochastic differential equations (ODE, SDE)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from scdiffot._utils.options import MAX_STEPS, check_choice, check_count
 from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.nets.fields import reversed_drift_and_growth
 from scdiffot.core.nets.model import CHUNK_SIZE, RUOTModel
-from scdiffot.core.problem.scales import subsample
 
 from .trajectories import Trajectories
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
-    from scdiffot.core.problem.snapshots import Snapshots
+    from scdiffot.core.problem.snapshots import Scaling
 
-MAX_CELLS = 20_000
-# Times that differ by less than this share of the course are equal.
+# Integration steps of an interval by default: midpoint for the ODE, Euler-Maruyama for the SDE.
+N_STEPS_ODE, N_STEPS_SDE = 20, 60
+# Times are equal if they differ by less than this share of the time between the first and the
+# last snapshot.
 TIME_TOLERANCE = 1e-7
 Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Particles = tuple[Tensor, Tensor]
 Move = Callable[..., Tensor]
+Step = Callable[[Tensor, Tensor, float, float], Particles]
 
 
 def midpoint_step(
@@ -34,7 +36,7 @@ def midpoint_step(
 ) -> Particles:
     """One explicit midpoint step of ``dx = v dt, dlog w = g dt``; ``dt`` may be negative.
 
-    The slope at the start is taken just inside the step, where fields that jump at a snapshot have their one-sided limit.
+    The first evaluation is just inside the step, because fields may jump at a snapshot.
     """
     velocity, _ = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
     velocity, growth = rates(x + velocity * (dt / 2), torch.full_like(log_w, t + dt / 2))
@@ -44,17 +46,20 @@ def midpoint_step(
 def euler_maruyama_step(
     rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float, noise: Tensor
 ) -> Particles:
-    """One Euler-Maruyama step of ``dX = b dt + sigma dW, dlog w = g dt``; ``dt`` may be negative."""
+    """One Euler-Maruyama step of ``dX = b dt + sigma dW, dlog w = g dt``.
+
+    ``dt`` may be negative.
+    """
     velocity, growth = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
     return move(x, velocity * dt, abs(dt) ** 0.5 * noise), log_w + growth * dt
 
 
 @torch.no_grad()
 def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> list[Particles]:
-    """Particles (n, d) and log weights (n,) at every snapshot along the flow, in the solver's units."""
-    paths = [(x, torch.zeros_like(x[:, 0]))]
+    """States ``(n, d)`` and log weights ``(n,)`` at every snapshot, along the flow."""
+    trajectory = [(x, torch.zeros_like(x[:, 0]))]
     for start, dt in zip(times[:-1], np.diff(times), strict=True):
-        x, log_w = paths[-1]
+        x, log_w = trajectory[-1]
         for j in range(n_steps):
             x, log_w = midpoint_step(
                 fields.flow_and_growth,
@@ -64,8 +69,8 @@ def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> l
                 start + j * dt / n_steps,
                 dt / n_steps,
             )
-        paths.append((x, log_w))
-    return paths
+        trajectory.append((x, log_w))
+    return trajectory
 
 
 def simulate(
@@ -83,8 +88,10 @@ def simulate(
 ) -> Trajectories:
     """Move weighted particles through the fitted fields.
 
-    Forward: ``dx = v dt`` (``"ode"``) or ``dX = b dt + sigma dW`` (``"sde"``), with ``dlog w = g dt``. With ``t1 < t0`` the same
-    runs backward, the SDE as the time reversal ``dY = (-b + sigma^2 s) ds + sigma dW``.
+    Forward, ``dx = v dt`` (``"ode"``, ordinary differential equation) or ``dX = b dt + sigma dW``
+    (``"sde"``, stochastic differential equation), with ``dlog w = g dt``. If ``t1 < t0``, the ODE
+    is solved backward in time, and the SDE is replaced by its time reversal
+    ``dY = (-b + sigma^2 s) ds + sigma dW``.
 
     Parameters
     ----------
@@ -97,16 +104,18 @@ def simulate(
     t1
         End; before `t0` to go backward.
     kind
-        Deterministic flow or stochastic paths.
+        Deterministic flow or stochastic trajectories.
     n_steps
-        Steps in an interval between snapshots; 20 (midpoint) for the ODE and 60 (Euler-Maruyama) for the SDE.
+        Steps per interval between snapshots; 20 (midpoint) for the ODE and 60 (Euler-Maruyama)
+        for the SDE by default.
     save_times
-        Times to keep; by default the start, the end and 20 times in every interval.
+        Times to save; by default the start, the end and 20 times in every interval.
     log_weights
         Log weights at the start, shape ``(N,)``; zeros by default.
     weighted
-        Whether weights follow the growth. Backward and unweighted, the paths are the ancestors of given cells, of whom
-        each has one; backward and weighted, they reconstruct the earlier population.
+        Whether weights follow the growth. Backward and unweighted, trajectories are ancestors of
+        the given cells, one for each. Backward and weighted, they reconstruct the earlier
+        population.
     rng
         Seed or generator of the noise.
 
@@ -118,6 +127,12 @@ def simulate(
     ------
     ValueError
         If a time lies outside the snapshots, `kind` is unknown, or shapes disagree.
+
+    See Also
+    --------
+    interpolate : The population at a time between snapshots.
+    fit : The fit of a model.
+    Trajectories : The result, with the population at any of its times.
 
     Examples
     --------
@@ -143,39 +158,53 @@ def simulate(
                 f"`{name}` is {time}: pass a time from {model.times[0]} to {model.times[-1]}."
             )
     knots = model.scaling.time_in(model.times)
-    n_steps = n_steps or (20 if kind == "ode" else 60)
+    n_steps = n_steps or (N_STEPS_ODE if kind == "ode" else N_STEPS_SDE)
     start, end = (float(model.scaling.time_in(t)) for t in (t0, t1))
     saved = (
         default_times(start, end, knots)
         if save_times is None
         else model.scaling.time_in(save_times)
     )
-    grid, keep = step_grid(start, end, knots, saved, n_steps)
+    grid, saved_mask = step_grid(start, end, knots, saved, n_steps)
     generator = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
     initial = np.zeros(len(x0)) if log_weights is None else np.asarray(log_weights)
-    states = np.empty((keep.sum(), *x0.shape), np.float32)
-    weights = np.empty((keep.sum(), len(x0)), np.float32)
     step = _stepper(
         model.networks, kind, weighted=weighted, backward=end < start, generator=generator
     )
+    states, log_w = _integrate(model.scaling, step, x0, initial, grid, saved_mask)
+    named = np.concatenate([model.times, [t0, t1], [] if save_times is None else save_times])
+    times = _user_times(grid[saved_mask], named, model)
+    return Trajectories(times, states, log_w, np.arange(len(x0)))
+
+
+def _integrate(
+    scaling: Scaling,
+    step: Step,
+    x0: np.ndarray,
+    log_w0: np.ndarray,
+    grid: np.ndarray,
+    saved_mask: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """States ``(S, N, d)`` and log weights ``(S, N)`` at the saved times of a grid, by chunks."""
+    states = np.empty((saved_mask.sum(), *x0.shape), np.float32)
+    weights = np.empty((saved_mask.sum(), len(x0)), np.float32)
     for first in range(0, len(x0), CHUNK_SIZE):
-        part = slice(first, first + CHUNK_SIZE)
-        x = torch.from_numpy(model.scaling.state_in(x0[part]))
-        log_w = torch.as_tensor(initial[part], dtype=torch.float32)
+        chunk = slice(first, first + CHUNK_SIZE)
+        x = torch.from_numpy(scaling.state_in(x0[chunk]))
+        log_w = torch.as_tensor(log_w0[chunk], dtype=torch.float32)
         row = 0
         for i, t in enumerate(grid):
             if i:
                 x, log_w = step(x, log_w, grid[i - 1], t - grid[i - 1])
-            if keep[i]:
-                states[row, part] = model.scaling.state_out(x.numpy())
-                weights[row, part] = log_w.numpy()
+            if saved_mask[i]:
+                states[row, chunk] = scaling.state_out(x.numpy())
+                weights[row, chunk] = log_w.numpy()
                 row += 1
-    named = np.concatenate([model.times, [t0, t1], [] if save_times is None else save_times])
-    return Trajectories(_named_times(grid[keep], named, model), states, weights, np.arange(len(x0)))
+    return states, weights
 
 
-def _named_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.ndarray:
-    """Times in the user's unit, without the rounding errors of the conversion where the user knows them."""
+def _user_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.ndarray:
+    """Times in the user's unit; those that agree with `named` times up to rounding equal them."""
     times = grid * model.scaling.time_scale + model.scaling.time_shift
     nearest = named[np.abs(times[:, None] - named).argmin(axis=1)]
     return np.where(np.abs(times - nearest) <= TIME_TOLERANCE * np.ptp(model.times), nearest, times)
@@ -183,7 +212,9 @@ def _named_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.nd
 
 def _stepper(
     fields: Fields, kind: str, *, weighted: bool, backward: bool, generator: torch.Generator
-) -> Callable[[Tensor, Tensor, float, float], Particles]:
+) -> Step:
+    """Integration step of a kind of dynamics."""
+
     def flow(x: Tensor, t: Tensor) -> Particles:
         velocity, growth = fields.flow_and_growth(x, t)
         return velocity, growth * weighted
@@ -216,11 +247,11 @@ def default_times(start: float, end: float, knots: np.ndarray, n: int = 20) -> n
 def step_grid(
     start: float, end: float, knots: np.ndarray, saved: np.ndarray, n_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times to step through, which stop at every snapshot and saved time, and which of them to keep."""
+    """Integration grid, which includes snapshots and saved times, and a mask of the saved times."""
     low, high = min(start, end), max(start, end)
-    near = TIME_TOLERANCE * (knots[-1] - knots[0])
+    tolerance = TIME_TOLERANCE * (knots[-1] - knots[0])
     saved = np.asarray(saved, dtype=np.float64)
-    if saved.size == 0 or saved.min() < low - near or saved.max() > high + near:
+    if saved.size == 0 or saved.min() < low - tolerance or saved.max() > high + tolerance:
         raise ValueError(
             f"`save_times` must lie between the start and the end, found {saved.tolist()}."
         )
@@ -229,69 +260,12 @@ def step_grid(
             [[low], knots[(knots > low) & (knots < high)], saved.clip(low, high), [high]]
         )
     )
-    stops = stops[np.concatenate([[True], np.diff(stops) > near])]
+    stops = stops[np.concatenate([[True], np.diff(stops) > tolerance])]
     grid = [stops[:1]]
     for left, right in zip(stops[:-1], stops[1:], strict=True):
         k = np.clip(np.searchsorted(knots, (left + right) / 2) - 1, 0, len(knots) - 2)
         n = max(int(np.ceil(n_steps * (right - left) / (knots[k + 1] - knots[k]) - 1e-6)), 1)
         grid.append(np.linspace(left, right, n + 1)[1:])
     times = np.concatenate(grid)
-    keep = np.abs(times[:, None] - saved).min(1) <= near
-    return (times, keep) if end >= start else (times[::-1].copy(), keep[::-1].copy())
-
-
-def interpolate(
-    model: RUOTModel, snapshots: Snapshots, time: float, *, rng: int | np.random.Generator = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Virtual snapshot at any time between the first and the last.
-
-    Cells of the snapshots before and after are carried to ``time``, forward and backward, and count the more the nearer their
-    snapshot is: along the flow, or by the stochastic dynamics where autonomous fields explain spread by noise. At a
-    snapshot it is that snapshot.
-
-    Parameters
-    ----------
-    model
-        A fitted model.
-    snapshots
-        The snapshots it was fitted to.
-    time
-        Time, in the user's unit.
-    rng
-        Seed or generator that thins snapshots of more than 20,000 cells, and of the noise.
-
-    Returns
-    -------
-    States (N, d), and weights (N,) that sum to the relative mass of the population at that time.
-
-    Raises
-    ------
-    ValueError
-        If `time` lies outside the snapshots.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scdiffot.core import FitConfig, Snapshots, fit, interpolate
-    >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
-    >>> snapshots = Snapshots(np.array([0.0, 1.0]), cells, np.ones(2))
-    >>> model, _ = fit(snapshots, FitConfig(n_steps=20, n_corrections=0))
-    >>> states, weights = interpolate(model, snapshots, 0.25)
-    >>> states.shape
-    (120, 2)
-    """
-    times = model.times
-    if not times[0] <= time <= times[-1]:
-        raise ValueError(f"`time` is {time}: pass a time from {times[0]} to {times[-1]}.")
-    generator = as_generator(rng)
-    k = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 2))
-    u = (time - times[k]) / (times[k + 1] - times[k])
-    parts = []
-    for source, share in ((k, 1 - u), (k + 1, u)):
-        if share < 1e-9:
-            continue
-        x = subsample(snapshots.states[source], MAX_CELLS, generator).numpy()
-        kind, at = model.population_kind, np.array([time])
-        path = simulate(model, x, times[source], t1=time, kind=kind, save_times=at, rng=generator)
-        parts.append((path.states[-1], path.weights[-1] * share * model.masses[source] / len(x)))
-    return np.concatenate([x for x, _ in parts]), np.concatenate([w for _, w in parts])
+    saved_mask = np.abs(times[:, None] - saved).min(1) <= tolerance
+    return (times, saved_mask) if end >= start else (times[::-1].copy(), saved_mask[::-1].copy())

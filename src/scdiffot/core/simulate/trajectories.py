@@ -1,4 +1,4 @@
-"""Paths of weighted particles, as a simulation returns them."""
+"""Trajectories of weighted particles, the result of a simulation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Paths of weighted particles.
+    """Trajectories of weighted particles.
 
     Parameters
     ----------
@@ -18,15 +18,20 @@ class Trajectories:
     states
         States of the particles, shape ``(S, N, d)``.
     log_weights
-        Logarithms of their weights, shape ``(S, N)``; zero at the start unless given.
+        Logarithms of the weights, shape ``(S, N)``; zero at the start by default.
     origin
         Index of the source cell of every particle, shape ``(N,)``.
     n_dims
-        Number of columns of the states that are not positions in a tissue, if some are.
+        Number of columns of the states before the positions in a tissue; None without positions.
     unit
         State per unit of the positions.
     fit
-        Digest of the fit that they follow; empty if it has none.
+        Digest of the fit that was simulated; empty if it has none.
+
+    See Also
+    --------
+    scdiffot.tl.simulate : The simulation that returns trajectories.
+    scdiffot.tl.interpolate : The population at a time between snapshots.
 
     Examples
     --------
@@ -50,7 +55,7 @@ class Trajectories:
 
     @property
     def positions(self) -> np.ndarray | None:
-        """Positions in the tissue, shape ``(S, N, 2)``, in the unit of the coordinates; None where no tissue was fitted."""
+        """Positions in the tissue ``(S, N, 2)``, in the unit of the coordinates, or None."""
         return None if self.n_dims is None else self.states[..., self.n_dims :] / self.unit
 
     @property
@@ -59,7 +64,7 @@ class Trajectories:
         return np.exp(self.log_weights)
 
     def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """States (N, d) and weights (N,) at any time covered, linear between saved times."""
+        """States ``(N, d)`` and weights ``(N,)`` at a time; linear between saved times."""
         order = np.argsort(self.times)
         times = self.times[order]
         if not times[0] <= time <= times[-1]:

@@ -1,4 +1,4 @@
-"""Random points on bridges: what a training step sees."""
+"""Batches of random points on bridges, the data of a training step."""
 
 from __future__ import annotations
 
@@ -21,61 +21,71 @@ if TYPE_CHECKING:
     from .corrections import CorrectedPaths
 
 Batch = tuple[Bridge, Tensor, Tensor]
-# Batches are drawn several at a time: for one, the overhead of its many small operations outweighs the work.
-N_AHEAD = 10
+# Batches per draw: for a single batch, the overhead of many small operations exceeds the work.
+N_PREFETCH = 10
 
 
 @dataclass(frozen=True)
 class BatchSampler:
-    """Draws as many points in every interval, stratified over time.
+    """Draws equally many points in every interval, stratified over time.
 
-    Batches are points, their times (n,), and weights (n,) relative to the mass of the population. ``walls`` (2, d)
-    reflect what would lie beyond them, and ``widths`` (T,) smooth the cells of every snapshot.
+    A batch is a triple of points, their times ``(n,)``, and weights ``(n,)`` relative to the mass
+    of the population. Points beyond ``walls`` ``(2, d)`` are reflected. ``widths`` ``(T,)`` are the
+    smoothing widths of the snapshots.
     """
 
     snapshots: Snapshots
     walls: Tensor
     widths: np.ndarray
-    regime: BridgeConfig
+    bridge_config: BridgeConfig
     batch_size: int
     generator: torch.Generator
 
     def on_bridges(self, pool: Pairs) -> Iterator[Batch]:
-        """Points on the bridges of pairs (T - 1, n_pairs), batch after batch."""
+        """Endless batches of points on the bridges of pairs ``(T - 1, n_pairs)``."""
         while True:
             k, u, noise = self._draw()
             index = self._choose(pool.x0.shape[1], len(k))
             dt = self._times.diff()[k]
             points = bridge(
-                pool[k, index], u, dt, noise, regime=self.regime, width=self._width(k, u)
+                pool[k, index],
+                u,
+                dt,
+                noise,
+                bridge_config=self.bridge_config,
+                width=self._width(k, u),
             )
-            yield from self._deal(points, k, u)
+            yield from self._split(points, k, u)
 
     def on_paths(self, paths: list[CorrectedPaths]) -> Iterator[Batch]:
-        """Points on the bent paths of the model, one item for every interval, batch after batch."""
+        """Endless batches of points on corrected paths, one item of `paths` per interval."""
         while True:
             k, u, noise = self._draw()
             dt = self._times.diff()[k]
             order, parts = [], []
             for i, path in enumerate(paths):
-                here = torch.nonzero(k == i)[:, 0]
-                index = self._choose(len(path.weight), len(here))
-                order.append(here)
+                members = torch.nonzero(k == i)[:, 0]
+                index = self._choose(len(path.weight), len(members))
+                order.append(members)
                 parts.append(
                     path.bridge(
-                        index, u[here], dt[here], noise[here], self._width(k[here], u[here])
+                        index,
+                        u[members],
+                        dt[members],
+                        noise[members],
+                        self._width(k[members], u[members]),
                     )
                 )
-            yield from self._deal(join(parts)[torch.cat(order).argsort()], k, u)
+            yield from self._split(join(parts)[torch.cat(order).argsort()], k, u)
 
-    def _deal(self, points: Bridge, k: Tensor, u: Tensor) -> Iterator[Batch]:
-        """Cut what was drawn into batches."""
+    def _split(self, points: Bridge, k: Tensor, u: Tensor) -> Iterator[Batch]:
+        """Split one draw of points into batches."""
         t = self._times[k] + u * self._times.diff()[k]
-        points, weight = points.between(self.walls), points.weight * self._unit(k)
-        size = len(k) // N_AHEAD
-        for i in range(N_AHEAD):
-            part = slice(i * size, (i + 1) * size)
-            yield points[part], t[part], weight[part]
+        points, weight = points.reflect(self.walls), points.weight * self._inverse_mass(k)
+        size = len(k) // N_PREFETCH
+        for i in range(N_PREFETCH):
+            batch = slice(i * size, (i + 1) * size)
+            yield points[batch], t[batch], weight[batch]
 
     @property
     def _device(self) -> torch.device:
@@ -89,21 +99,25 @@ class BatchSampler:
         return torch.randint(n_total, (n,), generator=self.generator, device=self._device)
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Interval, progress in it and noise of every point of the next batches."""
+        """Intervals, progress in them, and noise of the points of the next batches."""
         n_intervals = self.snapshots.n_snapshots - 1
         n = -(-self.batch_size // n_intervals)
-        k = torch.arange(n_intervals, device=self._device).repeat_interleave(n).repeat(N_AHEAD)
-        jitter = torch.rand(N_AHEAD * n_intervals, n, generator=self.generator, device=self._device)
+        k = torch.arange(n_intervals, device=self._device).repeat_interleave(n).repeat(N_PREFETCH)
+        jitter = torch.rand(
+            N_PREFETCH * n_intervals, n, generator=self.generator, device=self._device
+        )
         u = ((torch.arange(n, device=self._device) + jitter) / n).flatten()
         noise = torch.randn(
             len(k), self.snapshots.n_dims, generator=self.generator, device=self._device
         )
         return k, u, noise
 
-    def _unit(self, k: Tensor) -> Tensor:
+    def _inverse_mass(self, k: Tensor) -> Tensor:
+        """One over the geometric mean of the masses at both ends of intervals ``k``."""
         masses = torch.as_tensor(self.snapshots.masses, dtype=torch.float32, device=self._device)
         return 1 / (masses[k] * masses[k + 1]).sqrt()
 
     def _width(self, k: Tensor, u: Tensor) -> Tensor:
+        """Smoothing width, linear in the progress ``u`` through intervals ``k``."""
         widths = torch.as_tensor(self.widths, dtype=u.dtype, device=self._device)
         return widths[k] * (1 - u) + widths[k + 1] * u

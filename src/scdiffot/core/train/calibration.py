@@ -1,6 +1,6 @@
-"""Calibration of a fit: the range of growth rates, and the level of the log-density.
+"""Calibration of a fit: the range of growth rates, and the offset of the log-density.
 
-Outside the data a network knows no bounds.
+Outside the data the output of a network is unbounded.
 """
 
 from __future__ import annotations
@@ -18,47 +18,58 @@ from .bridges import BridgeConfig, Pairs, bridge, dirac_path
 if TYPE_CHECKING:
     from scdiffot.core.problem.snapshots import Snapshots
 
-# All but one in two hundred at each end.
-QUANTILES = (0.005, 0.995)
+# Quantiles of the growth rates of pairs or cells that bound the growth of the fields.
+GROWTH_QUANTILES = (0.005, 0.995)
+# Progress along a path at which its growth rates enter these quantiles.
+RANGE_PROGRESS = (0.05, 0.5, 0.95)
+# Points at which the density of a mixture of bridges is evaluated, and the number of its kernels.
+N_QUERIES, N_KERNELS = 500, 2000
 
 
-def range_of_pairs(
-    pool: Pairs, lengths: np.ndarray, regime: BridgeConfig, *, shared: bool
+def growth_range_of_pairs(
+    pool: Pairs, lengths: np.ndarray, bridge_config: BridgeConfig, *, shared: bool
 ) -> Tensor:
-    """Rates (T - 1, 2) that the paths of pairs keep to in intervals of given lengths, or in all of them if `shared`."""
+    """Bounds ``(T - 1, 2)`` of the growth rates along the paths of pairs.
+
+    One range per interval of the given `lengths`, or, if `shared`, one range for all intervals.
+    """
     ranges = []
     for k, dt in enumerate(lengths):
         pairs = pool[k]
         rates = [
-            dirac_path(pairs, torch.full_like(pairs.m0, u), regime)[3] + pairs.expected(u)
-            for u in (0.05, 0.5, 0.95)
+            dirac_path(pairs, torch.full_like(pairs.m0, u), bridge_config)[3]
+            + pairs.expected_growth(u)
+            for u in RANGE_PROGRESS
         ]
-        ranges.append((torch.cat(rates) / float(dt)).quantile(torch.tensor(QUANTILES)))
-    found = torch.stack(ranges)
-    return torch.stack([found[:, 0].min(), found[:, 1].max()]).expand_as(found) if shared else found
+        ranges.append((torch.cat(rates) / float(dt)).quantile(torch.tensor(GROWTH_QUANTILES)))
+    bounds = torch.stack(ranges)
+    if not shared:
+        return bounds
+    return torch.stack([bounds[:, 0].min(), bounds[:, 1].max()]).expand_as(bounds)
 
 
 @torch.no_grad()
-def range_at(fields: Fields, cells: Tensor) -> Tensor:
-    """Rates (T - 1, 2) that autonomous fields have at cells (n, d)."""
-    # In training they are not held to a range.
+def growth_range_at(fields: Fields, cells: Tensor) -> Tensor:
+    """Bounds ``(T - 1, 2)`` of the growth rates of autonomous fields at cells ``(n, d)``."""
+    # In training mode growth is not clamped to a range.
     fields.train()
     growth = fields.drift_and_growth(cells, torch.zeros_like(cells[:, 0]))[1]
     fields.eval()
-    return growth.quantile(growth.new_tensor(QUANTILES)).expand_as(fields.growth_range)
+    return growth.quantile(growth.new_tensor(GROWTH_QUANTILES)).expand_as(fields.growth_range)
 
 
 def log_density_offset(
     fields: Fields,
     pools: Pairs,
     snapshots: Snapshots,
-    regime: BridgeConfig,
+    bridge_config: BridgeConfig,
     widths: np.ndarray,
     rng: np.random.Generator,
 ) -> Tensor:
-    """What to add to the learned log-density, which training leaves open at every time, shape (T - 1, N_NORM).
+    """Offset of the log-density, ``(T - 1, N_NORM)``; training determines only its gradient.
 
-    The mean difference to the mixture of bridges, which is a normalised density of the right mass.
+    The offset is the mean difference to the log-density of the mixture of bridges, whose integral
+    is the mass of the population.
     """
     d = snapshots.n_dims
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
@@ -68,24 +79,29 @@ def log_density_offset(
         zip(snapshots.times[:-1], np.diff(snapshots.times), strict=True)
     ):
         for j, progress in enumerate(np.linspace(0, 1, N_NORM)):
-            chosen = torch.randint(pools.x0.shape[1], (2500,), generator=generator)
-            u = torch.full((len(chosen),), float(progress))
+            index = torch.randint(pools.x0.shape[1], (N_QUERIES + N_KERNELS,), generator=generator)
+            u = torch.full((len(index),), float(progress))
             width = torch.as_tensor(widths[k] * (1 - u) + widths[k + 1] * u, dtype=u.dtype)
-            noise = torch.randn(len(chosen), d, generator=generator)
-            pairs = pools[k][chosen]
+            noise = torch.randn(len(index), d, generator=generator)
+            pairs = pools[k][index]
             points = bridge(
-                pairs, u, torch.full_like(u, float(dt)), noise, regime=regime, width=width
+                pairs,
+                u,
+                torch.full_like(u, float(dt)),
+                noise,
+                bridge_config=bridge_config,
+                width=width,
             )
-            centres, spread = points.x - points.spread[:, None] * noise, float(points.spread[0])
-            query, kernel = points.x[:500], centres[500:]
+            centres, std = points.x - points.std[:, None] * noise, float(points.std[0])
+            query, kernel_centres = points.x[:N_QUERIES], centres[N_QUERIES:]
             logits = (
-                -torch.cdist(query, kernel).square() / (2 * spread**2)
-                + (points.weight[500:] / len(kernel)).log()
+                -torch.cdist(query, kernel_centres).square() / (2 * std**2)
+                + (points.weight[N_QUERIES:] / len(kernel_centres)).log()
             )
-            density = torch.logsumexp(logits, 1) - d / 2 * np.log(2 * np.pi * spread**2)
-            t = torch.full((500,), float(start + min(progress, 1 - 1e-4) * dt))
+            density = torch.logsumexp(logits, 1) - d / 2 * np.log(2 * np.pi * std**2)
+            t = torch.full((N_QUERIES,), float(start + min(progress, 1 - 1e-4) * dt))
             with torch.no_grad():
                 learned = fields(query.to(device), t.to(device))["log_density"].cpu()
-            weight = points.weight[:500] / points.weight[:500].sum()
-            offset[k, j] = (weight * (density - learned)).sum()
+            weights = points.weight[:N_QUERIES] / points.weight[:N_QUERIES].sum()
+            offset[k, j] = (weights * (density - learned)).sum()
     return offset

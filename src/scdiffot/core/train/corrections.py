@@ -1,8 +1,9 @@
-"""Bridges that follow the model's own paths, for fields that cannot follow straight ones.
+"""Corrected paths of the model as bridges, for autonomous fields.
 
-One autonomous field cannot move cells along the bridges of every interval, whose speed changes at each snapshot. So the
-model's stochastic paths are the reference: they are bent just enough to end in the next snapshot, and the field is
-regressed on the bent paths (iterative reference refinement, Shen et al. 2024).
+The speed of a bridge between snapshots changes at each of them, which no autonomous field can
+reproduce. The reference is therefore the model's own stochastic paths: they are corrected to end
+in the next snapshot, and the field is regressed on the corrected paths (iterative reference
+refinement, Shen et al. 2024).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from scdiffot.core.ot.coupling import plan, sinkhorn
 from scdiffot.core.problem.scales import smallest_eps
 from scdiffot.core.simulate.dynamics import euler_maruyama_step
 
-from .bridges import Bridge, draw
+from .bridges import Bridge, draw_pairs
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
 
+# Integration steps of an interval.
 N_STEPS = 24
 
 
@@ -29,8 +31,9 @@ N_STEPS = 24
 class CorrectedPaths:
     """Paths of one interval, drawn with probability proportional to ``1 / weight``.
 
-    ``states`` and ``drift`` (N_STEPS + 1, n, d), ``log_mass`` and ``growth`` (N_STEPS + 1, n) follow the model; ``shift``
-    (n, d) and ``grown`` (n,) are what is missing at the end of the interval.
+    ``states`` and ``drift`` ``(N_STEPS + 1, n, d)``, ``log_mass`` and ``growth``
+    ``(N_STEPS + 1, n)`` are those of the model. ``shift`` ``(n, d)`` and ``log_growth`` ``(n,)``
+    are the corrections of the state and the log mass at the end of the interval.
     """
 
     states: Tensor
@@ -38,29 +41,29 @@ class CorrectedPaths:
     log_mass: Tensor
     growth: Tensor
     shift: Tensor
-    grown: Tensor
+    log_growth: Tensor
     weight: Tensor
     sigma: float
 
     def bridge(self, index: Tensor, u: Tensor, dt: Tensor, noise: Tensor, width: Tensor) -> Bridge:
-        """Noisy points on the bent paths at progress ``u``, with targets per unit of time."""
-        place = (u * N_STEPS).clamp(0, N_STEPS - 1e-3)
-        left = place.long()
-        share = place - left
+        """Noisy points on the corrected paths at progress ``u``, with targets per unit of time."""
+        step = (u * N_STEPS).clamp(0, N_STEPS - 1e-3)
+        left = step.long()
+        share = step - left
 
-        def along(values: Tensor) -> Tensor:
-            part = share[:, None] if values.ndim == 3 else share
-            return (1 - part) * values[left, index] + part * values[left + 1, index]
+        def interpolate(values: Tensor) -> Tensor:
+            fraction = share[:, None] if values.ndim == 3 else share
+            return (1 - fraction) * values[left, index] + fraction * values[left + 1, index]
 
-        shift, grown = self.shift[index], self.grown[index]
+        shift, log_growth = self.shift[index], self.log_growth[index]
         return Bridge(
-            x=along(self.states) + u[:, None] * shift + width[:, None] * noise,
-            weight=torch.exp(along(self.log_mass) + u * grown) * self.weight[index],
-            velocity=along(self.drift) + shift / dt[:, None],
-            lean=torch.full_like(u, -(self.sigma**2) / 2),
-            growth=along(self.growth) + grown / dt,
+            x=interpolate(self.states) + u[:, None] * shift + width[:, None] * noise,
+            weight=torch.exp(interpolate(self.log_mass) + u * log_growth) * self.weight[index],
+            velocity=interpolate(self.drift) + shift / dt[:, None],
+            score_weight=torch.full_like(u, -(self.sigma**2) / 2),
+            growth=interpolate(self.growth) + log_growth / dt,
             noise=noise,
-            spread=width,
+            std=width,
         )
 
 
@@ -75,18 +78,21 @@ def refine_reference(
     n_pairs: int,
     generator: torch.Generator,
 ) -> CorrectedPaths:
-    """Follow weighted particles through an interval (start, length) and couple their ends with the next snapshot."""
+    """Simulate particles through an interval and couple their final states with the next snapshot.
+
+    `source` and `target` are states with their masses, and `interval` is a start and a length.
+    """
     start, dt = interval
-    (x, mass), (y, b1) = (
+    (x, mass), (y, target_mass) = (
         (states.to(generator.device), masses.to(generator.device))
         for states, masses in (source, target)
     )
     log_w = mass.log()
-    trace: list[list[Tensor]] = [[], [], [], []]
+    history: list[list[Tensor]] = [[], [], [], []]
     for step in range(N_STEPS + 1):
         t = start + step / N_STEPS * dt
         b, g = fields.drift_and_growth(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
-        for values, value in zip(trace, (x, b, log_w, g), strict=True):
+        for values, value in zip(history, (x, b, log_w, g), strict=True):
             values.append(value)
         if step < N_STEPS:
             noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
@@ -94,11 +100,14 @@ def refine_reference(
                 fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise
             )
     a = mass if alpha is None else log_w.exp()
-    potentials = sinkhorn(x, a, y, b1, alpha=alpha, eps=smallest_eps(x, y))
+    potentials = sinkhorn(x, a, y, target_mass, alpha=alpha, eps=smallest_eps(x, y))
     jitter = torch.rand(n_pairs, generator=generator, device=x.device)
-    i, j, m0, m1, weight = draw(plan(potentials), a, b1, jitter, unbalanced=alpha is not None)
-    states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in trace)
-    # The mass of the pair replaces the particle's weight at the end; before, it follows the particle's growth.
+    i, j, m0, m1, weight = draw_pairs(
+        plan(potentials), a, target_mass, jitter, unbalanced=alpha is not None
+    )
+    states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in history)
+    # The mass of the pair replaces the weight of the particle at the end of the interval; at
+    # earlier times the mass follows the growth of the particle.
     log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])
     return CorrectedPaths(
         states, drift, log_mass, growth, y[j] - x[i], (m1 / m0).log(), weight, fields.sigma

@@ -1,4 +1,4 @@
-"""How well a fitted model reproduces its snapshots, and how near its fields are to optimal."""
+"""Diagnostics of a fit: agreement with the snapshots, and optimality of the fields."""
 
 from __future__ import annotations
 
@@ -17,59 +17,48 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
     from scdiffot.core.problem.snapshots import Snapshots
 
-N_PARTICLES = 5000
-N_COMPARED = 1000
-N_STEPS = 20
-STEP = 1e-3
+# Cells of the first snapshot that are simulated, and cells of a snapshot that are compared.
+N_PARTICLES, N_COMPARED = 5000, 1000
+# Integration steps of an interval; the Hamilton-Jacobi-Bellman residual is evaluated after steps
+# 2, 7, 12 and 17.
+N_STEPS, RESIDUAL_INTERVAL, RESIDUAL_STEP = 20, 5, 2
+# Step of finite differences along the drift, in mean intervals.
+FD_STEP = 1e-3
 
 
 def diagnose(
     model: RUOTModel, snapshots: Snapshots, rng: np.random.Generator
 ) -> dict[str, np.ndarray | float]:
-    """Roll the first snapshot out, by what carries the population best, and compare.
+    """Simulate the population from the first snapshot and compare it with the others.
+
+    The dynamics are stochastic for autonomous fields and deterministic otherwise.
 
     Parameters
     ----------
     model
         A fitted model.
     snapshots
-        The snapshots it was fitted to, with the masses it was fitted to.
+        The snapshots and masses to which it was fitted.
     rng
         Generator that thins large snapshots.
 
     Returns
     -------
-    At every snapshot ``times``, ``w1`` (exact, to the observed cells), ``w1_floor`` (between random halves of the
-    snapshot), ``mass_error`` (relative) and ``ess`` (effective sample size over particles); ``action`` (per unit of initial
-    mass), ``hjb_residual`` (departure from the optimality condition, relative to the drift, over a mean interval), ``sigma``
-    and ``alpha``.
+    At every snapshot ``times``, ``w1`` (exact 1-Wasserstein distance to the observed cells),
+    ``w1_floor`` (the distance between random halves of the snapshot), ``mass_error`` (relative) and
+    ``ess`` (effective sample size over the number of particles). Also ``action`` (per unit of
+    initial mass), ``hjb_residual`` (deviation from the Hamilton-Jacobi-Bellman condition, relative
+    to the drift, over a mean interval), ``sigma`` and ``alpha``.
     """
     cells = [subsample(x, N_COMPARED, rng).numpy() for x in snapshots.states]
     particles = subsample(snapshots.states[0], N_PARTICLES, rng).numpy()
-    x = torch.from_numpy(model.scaling.state_in(particles))
-    log_w = torch.zeros(len(x))
-    times = model.scaling.time_in(model.times)
-    states, weights, action = [particles], [np.ones(len(x))], 0.0
-    residuals = []
-    networks = model.networks
-    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
-        for j in range(N_STEPS):
-            t = start + j * dt
-            with torch.no_grad():
-                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
-                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
-            price = networks.alpha * out["growth"].square() if model.config.growth else 0.0
-            action += float(dt * (log_w.exp() * (out["drift"].square().sum(1) + price) / 2).mean())
-            if j % 5 == 2:
-                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
-        states.append(model.scaling.state_out(x.numpy()))
-        weights.append(log_w.exp().double().numpy())
+    states, weights, action, hjb_residual = _follow_flow(model, particles)
     if model.population_kind == "sde":
         first, last = model.times[[0, -1]]
-        paths = simulate(
+        trajectories = simulate(
             model, particles, first, t1=last, kind="sde", save_times=model.times, rng=rng
         )
-        states, weights = list(paths.states), list(paths.weights)
+        states, weights = list(trajectories.states), list(trajectories.weights)
     if not all(
         np.isfinite(z).all() and np.isfinite(w).all() for z, w in zip(states, weights, strict=True)
     ):
@@ -77,7 +66,7 @@ def diagnose(
             "Training diverged: simulated cells leave all bounds. Nothing was written: lower "
             "`learning_rate`, or look for extreme values among the states."
         )
-    s = model.scaling
+    scaling = model.scaling
     return {
         "times": model.times,
         "w1": np.array(
@@ -91,30 +80,59 @@ def diagnose(
             [abs(w.mean() / m - 1) for w, m in zip(weights, model.masses, strict=True)]
         ),
         "ess": np.array([w.sum() ** 2 / (w**2).sum() / len(w) for w in weights]),
-        "action": action * s.scale**2 / s.time_scale,
-        "hjb_residual": float(np.mean(residuals)),
+        "action": action * scaling.scale**2 / scaling.time_scale,
+        "hjb_residual": hjb_residual,
         "sigma": model.sigma,
         "alpha": model.alpha,
     }
 
 
-def _hjb_residual(model: RUOTModel, x: Tensor, t: float, log_w: Tensor) -> Tensor:
-    """Root mean square of the gradient of the Hamilton-Jacobi-Bellman residual, relative to the drift, in a mean interval.
+def _follow_flow(
+    model: RUOTModel, particles: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray], float, float]:
+    """States and weights at every snapshot along the flow, action, and mean residual."""
+    x = torch.from_numpy(model.scaling.state_in(particles))
+    log_w = torch.zeros(len(x))
+    times = model.scaling.time_in(model.times)
+    states, weights, action = [particles], [np.ones(len(x))], 0.0
+    residuals = []
+    networks = model.networks
+    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
+        for j in range(N_STEPS):
+            t = start + j * dt
+            with torch.no_grad():
+                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
+                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
+            growth_cost = networks.alpha * out["growth"].square() if model.config.growth else 0.0
+            action += float(
+                dt * (log_w.exp() * (out["drift"].square().sum(1) + growth_cost) / 2).mean()
+            )
+            if j % RESIDUAL_INTERVAL == RESIDUAL_STEP:
+                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
+        states.append(model.scaling.state_out(x.numpy()))
+        weights.append(log_w.exp().double().numpy())
+    return states, weights, action, float(np.mean(residuals))
 
-    Optimal fields obey ``d_t lambda + |b|^2 / 2 + (sigma^2 / 2) div b + lambda^2 / (2 alpha) = 0`` with ``b = grad lambda``, whose
-    gradient ``d_t b + (b . grad) b + g b`` needs the drift and the growth alone. The diffusion term is left out: it is a
-    second derivative of a network.
+
+def _hjb_residual(model: RUOTModel, x: Tensor, t: float, log_w: Tensor) -> Tensor:
+    """Root mean square of the gradient of the Hamilton-Jacobi-Bellman residual.
+
+    It is relative to the drift, over a mean interval. Optimal fields satisfy
+    ``d_t lambda + |b|^2 / 2 + (sigma^2 / 2) div b + lambda^2 / (2 alpha) = 0`` with
+    ``b = grad lambda``. The gradient ``d_t b + (b . grad) b + g b`` needs only the drift and the
+    growth. The diffusion term is omitted, because it is a second derivative of a network.
     """
 
-    def drift(z: Tensor, at: Tensor) -> Tensor:
-        return model.networks(z, at)["drift"]
+    def drift(z: Tensor, times: Tensor) -> Tensor:
+        return model.networks(z, times)["drift"]
 
     with torch.no_grad():
-        when = torch.full_like(log_w, t)
-        out = model.networks(x, when)
+        times = torch.full_like(log_w, t)
+        out = model.networks(x, times)
         b = out["drift"]
-        ahead, behind = drift(x + STEP * b, when + STEP), drift(x - STEP * b, when - STEP)
-        along = (ahead - behind) / (2 * STEP)
+        forward = drift(x + FD_STEP * b, times + FD_STEP)
+        backward = drift(x - FD_STEP * b, times - FD_STEP)
+        derivative = (forward - backward) / (2 * FD_STEP)
         weight = torch.softmax(log_w, 0)
-        residual = (weight * (along + out["growth"][:, None] * b).square().sum(1)).sum()
+        residual = (weight * (derivative + out["growth"][:, None] * b).square().sum(1)).sum()
         return (residual / (weight * b.square().sum(1)).sum().clamp_min(1e-12)).sqrt()

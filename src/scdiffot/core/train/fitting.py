@@ -40,26 +40,35 @@ def fit(
     snapshots
         At least two snapshots.
     config
-        Options; the defaults serve every data set.
+        Options; the defaults suit all data sets.
     rng
         Seed or generator: equal seeds give equal results on one machine and number of threads.
     device
-        ``"auto"`` (cuda where there is one), or a torch device.
+        ``"auto"`` (CUDA if available), or a torch device.
     callback
-        Called every few steps with the progress.
+        Called at least every 25 steps with the progress.
 
-    Isolated cells (see :func:`~scdiffot.core.problem.outliers.isolated_cells`) take no part in the training.
+    Isolated cells (see :func:`~scdiffot.core.problem.outliers.isolated_cells`) are excluded from
+    the training.
 
     Returns
     -------
-    The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``, ``loss_score``, then at
-    every snapshot ``times``, ``w1``, ``w1_floor``, ``mass_error``, ``ess``, and ``action``, ``hjb_residual``, ``sigma``,
-    ``alpha``, ``path``, ``interrupted``, ``seconds``.
+    The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``
+    and ``loss_score``; at every snapshot ``times``, ``w1``, ``w1_floor``, ``mass_error`` and
+    ``ess``; and ``action``, ``hjb_residual``, ``sigma``, ``alpha``, ``path``, ``interrupted`` and
+    ``seconds``.
 
     Raises
     ------
     KeyboardInterrupt
-        If interrupted before any training; later, the best state so far is returned and ``interrupted`` is True.
+        If interrupted before any training. A later interrupt returns the best state so far, with
+        ``interrupted`` True.
+
+    See Also
+    --------
+    leave_one_out : Prediction error of the same fit for every inner snapshot.
+    simulate : Trajectories of the fitted model.
+    interpolate : The population at a time between snapshots.
 
     Examples
     --------
@@ -74,9 +83,9 @@ def fit(
     >>> model.drift(cells[0], 0.0).shape
     (60, 2)
     """
-    where = resolve_device(device)
+    torch_device = resolve_device(device)
     generator = as_generator(rng)
     with one_thread():
         return Training(
-            drop_isolated(snapshots), config or FitConfig(), generator, where, callback
+            drop_isolated(snapshots), config or FitConfig(), generator, torch_device, callback
         ).run()

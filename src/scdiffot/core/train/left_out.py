@@ -1,4 +1,4 @@
-"""Prediction of snapshots that training did not see, beside model-free predictions."""
+"""Prediction of left-out snapshots, in comparison with model-free predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.outliers import drop_isolated
 from scdiffot.core.problem.scales import subsample
 from scdiffot.core.scores.distances import mass_error, mmd, noise_floor, wasserstein
-from scdiffot.core.simulate.dynamics import interpolate
+from scdiffot.core.simulate.interpolation import interpolate
 
 from .fitting import fit
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scdiffot.core.problem.config import FitConfig, Progress
     from scdiffot.core.problem.snapshots import Snapshots
 
+# Cells of a snapshot that are compared; predictions may have twice as many.
 N_MAX = 3000
 
 
@@ -31,7 +32,7 @@ def leave_one_out(
     rng: int | np.random.Generator = 0,
     callback: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Leave every inner snapshot out in turn, fit the others, and predict it.
+    """Leave out each inner snapshot in turn, fit the others, and predict it.
 
     Parameters
     ----------
@@ -48,16 +49,23 @@ def leave_one_out(
 
     Returns
     -------
-    For every time left out: ``time``; ``w1``, ``w2`` and ``mmd`` of the prediction and its relative ``mass_error``; ``w1`` of
-    model-free predictions: ``w1_mccann`` (exact optimal transport between the neighbours), ``w1_previous`` and ``w1_next``
-    (copies of a neighbour), ``w1_pooled`` (both, mixed by time); and ``w1_floor``, the distance between random halves.
+    For every left-out snapshot: ``time``; ``w1`` and ``w2`` (1- and 2-Wasserstein distance),
+    ``mmd`` (maximum mean discrepancy) and relative ``mass_error`` of the prediction; ``w1`` of
+    model-free predictions, namely ``w1_mccann`` (exact optimal transport between the neighbouring
+    snapshots), ``w1_previous`` and ``w1_next`` (copies of a neighbour) and ``w1_pooled`` (both,
+    mixed by time); and ``w1_floor``, the distance between random halves of the snapshot.
 
     Raises
     ------
     KeyboardInterrupt
-        If interrupted: an unfinished fit is no prediction.
+        If interrupted: an unfinished fit gives no prediction.
     ValueError
         If there are fewer than three snapshots, or a time is not that of an inner snapshot.
+
+    See Also
+    --------
+    fit : The fit that is repeated without each snapshot.
+    interpolate : The prediction of a snapshot.
 
     Examples
     --------
@@ -85,15 +93,15 @@ def leave_one_out(
         )
     table = []
     for k in np.flatnonzero(np.isin(snapshots.times, left_out)).tolist():
-        kept = snapshots.without(k)
-        model, history = fit(kept, config, rng=generator, callback=callback)
+        training_snapshots = snapshots.without(k)
+        model, history = fit(training_snapshots, config, rng=generator, callback=callback)
         if history["interrupted"]:
             raise KeyboardInterrupt
         table.append(
             _compare(
                 snapshots,
                 k,
-                *interpolate(model, kept, snapshots.times[k], rng=generator),
+                *interpolate(model, training_snapshots, snapshots.times[k], rng=generator),
                 model.config.growth,
             )
         )
@@ -103,38 +111,44 @@ def leave_one_out(
 def _compare(
     snapshots: Snapshots, k: int, states: np.ndarray, weights: np.ndarray, growth: bool
 ) -> dict[str, float]:
+    """Scores of a predicted snapshot ``k`` and of the model-free predictions."""
     rng = np.random.default_rng(0)
-    before, seen, after = (
+    earlier, observed, later = (
         subsample(snapshots.states[i], N_MAX, rng).numpy() for i in (k - 1, k, k + 1)
     )
     left, time, right = snapshots.times[k - 1 : k + 2]
     u = (time - left) / (right - left)
     mixed = np.concatenate(
-        [np.full(len(before), (1 - u) / len(before)), np.full(len(after), u / len(after))]
+        [
+            np.full(len(earlier), (1 - u) / len(earlier)),
+            np.full(len(later), u / len(later)),
+        ]
     )
-    mccann, mccann_weights = _displacement_interpolation(before, after, u)
+    mccann, mccann_weights = _displacement_interpolation(earlier, later, u)
     true_mass = snapshots.masses[k] / snapshots.masses[0] if growth else 1.0
     return {
         "time": float(time),
-        "w1": wasserstein(states, seen, weights, n_max=2 * N_MAX),
-        "w2": wasserstein(states, seen, weights, p=2, n_max=2 * N_MAX),
-        "mmd": mmd(states, seen, weights),
+        "w1": wasserstein(states, observed, weights, n_max=2 * N_MAX),
+        "w2": wasserstein(states, observed, weights, p=2, n_max=2 * N_MAX),
+        "mmd": mmd(states, observed, weights),
         "mass_error": float(mass_error(weights.sum(), true_mass)),
-        "w1_mccann": wasserstein(mccann, seen, mccann_weights, n_max=2 * N_MAX),
-        "w1_previous": wasserstein(before, seen),
-        "w1_next": wasserstein(after, seen),
-        "w1_pooled": wasserstein(np.concatenate([before, after]), seen, mixed, n_max=2 * N_MAX),
-        "w1_floor": noise_floor(seen),
+        "w1_mccann": wasserstein(mccann, observed, mccann_weights, n_max=2 * N_MAX),
+        "w1_previous": wasserstein(earlier, observed),
+        "w1_next": wasserstein(later, observed),
+        "w1_pooled": wasserstein(
+            np.concatenate([earlier, later]), observed, mixed, n_max=2 * N_MAX
+        ),
+        "w1_floor": noise_floor(observed),
     }
 
 
 def _displacement_interpolation(
     x: np.ndarray, y: np.ndarray, u: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact optimal transport between two snapshots, stopped at ``u``: states and weights (McCann 1997)."""
+    """McCann's displacement interpolation (1997) at ``u``: states ``(p, d)``, weights ``(p,)``."""
     import ot
 
     x, y = x.astype(np.float64), y.astype(np.float64)
-    p = ot.emd(ot.unif(len(x)), ot.unif(len(y)), ot.dist(x, y), numItermax=10_000_000)
-    i, j = np.nonzero(p)
-    return (1 - u) * x[i] + u * y[j], p[i, j]
+    coupling = ot.emd(ot.unif(len(x)), ot.unif(len(y)), ot.dist(x, y), numItermax=10_000_000)
+    i, j = np.nonzero(coupling)
+    return (1 - u) * x[i] + u * y[j], coupling[i, j]

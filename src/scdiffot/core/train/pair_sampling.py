@@ -1,4 +1,4 @@
-"""Pools of paired cells, drawn from the coupling of an interval."""
+"""Paired cells, drawn from the coupling of an interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from scdiffot.core.problem.snapshots import Snapshots
 
-# Large snapshots are paired in rounds of fresh cells, each started from the potentials of the last: cost is flat in n.
+# Couplings of a snapshot with more cells than landmarks, each of a new subset of cells and started
+# from the potentials of the previous one. The cost does not depend on the number of cells.
 N_ROUNDS = 3
 
 
@@ -27,30 +28,36 @@ class PairSampler:
     """Couples consecutive snapshots (in the solver's units) and draws pairs."""
 
     snapshots: Snapshots
-    regime: BridgeConfig
+    bridge_config: BridgeConfig
     n_landmarks: int
     n_pairs: int
     rng: np.random.Generator
 
     def pairs(self, k: int, particles: tuple[Tensor, Tensor] | None = None) -> Pairs:
-        """Pairs between snapshot ``k``, or weighted particles (n, d), (n,) that stand for it, and snapshot ``k + 1``."""
+        """Pairs between snapshot ``k`` and snapshot ``k + 1``.
+
+        `particles`, states ``(n, d)`` with masses ``(n,)``, replace the cells of snapshot ``k``.
+        """
         s = self.snapshots
         dt = float(s.times[k + 1] - s.times[k])
         source, target = self._end(k, dt, particles), self._end(k + 1, -dt)
-        eps = max(self.regime.sigma**2 * dt, smallest_eps(source.x, target.x))
-        fresh_source = particles is None and len(s.states[k]) > self.n_landmarks
-        n_rounds = N_ROUNDS if fresh_source or len(s.states[k + 1]) > self.n_landmarks else 1
+        eps = max(self.bridge_config.sigma**2 * dt, smallest_eps(source.x, target.x))
+        resample_source = particles is None and len(s.states[k]) > self.n_landmarks
+        n_rounds = N_ROUNDS if resample_source or len(s.states[k + 1]) > self.n_landmarks else 1
         rounds: list[Pairs] = []
         potentials = None
         for i in range(n_rounds):
             if i > 0:
-                source, target = self._end(k, dt) if fresh_source else source, self._end(k + 1, -dt)
+                source, target = (
+                    self._end(k, dt) if resample_source else source,
+                    self._end(k + 1, -dt),
+                )
             potentials = sinkhorn(
                 source.x,
                 source.mass,
                 target.x,
                 target.mass,
-                alpha=self.regime.alpha,
+                alpha=self.bridge_config.alpha,
                 eps=eps,
                 start=potentials,
             )
@@ -60,21 +67,24 @@ class PairSampler:
         return concatenate(rounds)[torch.arange(self.n_pairs)]
 
     def _end(self, k: int, dt: float, particles: tuple[Tensor, Tensor] | None = None) -> _End:
-        """One side of a coupling, an interval that lasts ``dt`` from it, or ``-dt`` up to it."""
+        """One side of a coupling over an interval.
+
+        The interval starts at snapshot ``k`` if ``dt`` is positive and ends there otherwise.
+        """
         s = self.snapshots
         cells = s.states[k]
-        chosen = subsample_index(len(cells), self.n_landmarks, self.rng)
-        known = torch.as_tensor(cells[chosen])
-        x, mass = particles or (known, uniform(known, float(s.masses[k])))
-        if s.growth_prior is None or self.regime.alpha is None:
+        index = subsample_index(len(cells), self.n_landmarks, self.rng)
+        landmarks = torch.as_tensor(cells[index])
+        x, mass = particles or (landmarks, uniform(landmarks, float(s.masses[k])))
+        if s.growth_prior is None or self.bridge_config.alpha is None:
             return _End(x, mass, torch.zeros_like(mass))
-        rate = torch.as_tensor(s.growth_prior[k][chosen], dtype=x.dtype)
+        rate = torch.as_tensor(s.growth_prior[k][index], dtype=x.dtype)
         if particles is not None:
-            rate = rate[torch.cdist(x, known).argmin(1)]
+            rate = rate[torch.cdist(x, landmarks).argmin(1)]
         return _End(x, mass * (rate * dt / 2).exp(), rate * abs(dt))
 
     def cells(self, k: int) -> tuple[Tensor, Tensor]:
-        """Cells and masses of snapshot ``k``."""
+        """A subset of the cells of snapshot ``k``, with masses that sum to that of the snapshot."""
         x = subsample(self.snapshots.states[k], self.n_landmarks, self.rng)
         return x, uniform(x, float(self.snapshots.masses[k]))
 
@@ -88,14 +98,28 @@ class PairSampler:
             target.x,
             target.mass,
             jitter,
-            unbalanced=self.regime.alpha is not None,
+            unbalanced=self.bridge_config.alpha is not None,
             prior=prior,
         )
 
 
 class _End(NamedTuple):
-    """States (n, d) on one side of a coupling, their masses halfway in the growth expected, and its log over the interval."""
+    """One side of a coupling.
+
+    States ``(n, d)``, their masses after half of the expected growth ``(n,)``, and the expected log
+    growth over the interval ``(n,)``.
+    """
 
     x: Tensor
     mass: Tensor
     prior: Tensor
+
+
+def mix_halves(first: Pairs, second: Pairs, rng: np.random.Generator) -> Pairs:
+    """Half of each of two stacked pools of equal size, chosen at random.
+
+    Half of the pairs of cells remain in a correction, so that it retains the fit to the cells.
+    """
+    n = first.x0.shape[1]
+    order = torch.as_tensor(rng.permutation(n))
+    return first.select(order[: n // 2]).concat(second.select(order[n // 2 :]))

@@ -1,4 +1,4 @@
-"""Where the model takes the first snapshot, and how heavy it gets."""
+"""Simulated populations of the current fields, and the growth that completes their masses."""
 
 from __future__ import annotations
 
@@ -15,27 +15,39 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
     from scdiffot.core.problem.snapshots import Snapshots
 
+# Fewest particles of a simulation.
+MIN_PARTICLES = 1000
+# Integration steps of an interval: for particles that are coupled again, and for masses, which the
+# fit must reproduce exactly.
+N_STEPS_PARTICLES, N_STEPS_MASS = 10, 20
+# Smallest weight of a particle.
+MIN_WEIGHT = 1e-12
 
-def own_particles(
+
+def simulate_particles(
     fields: Fields, snapshots: Snapshots, width: float, n: int, rng: np.random.Generator
 ) -> list[tuple[Tensor, Tensor]]:
-    """Particles at every snapshot, and weights that sum to its mass, from `n` cells of the first or fewer, smoothed."""
+    """Particles and weights at every snapshot, simulated from smoothed cells of the first.
+
+    At most `n` cells are used; fewer than 1,000 are repeated. The weights sum to the mass of each
+    snapshot.
+    """
     x = subsample(snapshots.states[0], n, rng)
-    x = x.repeat(-(-min(n, 1000) // len(x)), 1)
-    x = smoothed(fields, x, width, rng)
-    paths = roll_out(fields, x, snapshots.times, n_steps=10)
+    x = x.repeat(-(-min(n, MIN_PARTICLES) // len(x)), 1)
+    x = smooth(fields, x, width, rng)
+    trajectory = roll_out(fields, x, snapshots.times, n_steps=N_STEPS_PARTICLES)
     weights = [
         torch.softmax(w.double(), 0) * float(m)
-        for (_, w), m in zip(paths, snapshots.masses, strict=True)
+        for (_, w), m in zip(trajectory, snapshots.masses, strict=True)
     ]
     return [
-        (x.cpu(), w.float().clamp_min(1e-12).cpu())
-        for (x, _), w in zip(paths, weights, strict=True)
+        (x.cpu(), w.float().clamp_min(MIN_WEIGHT).cpu())
+        for (x, _), w in zip(trajectory, weights, strict=True)
     ]
 
 
-def smoothed(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) -> Tensor:
-    """States displaced by normal noise of this width, on the device of the fields."""
+def smooth(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) -> Tensor:
+    """Add normal noise of standard deviation `width` to states; on the device of the fields."""
     noise = width * torch.as_tensor(rng.standard_normal(x.shape), dtype=x.dtype)
     x, noise = (z.to(fields.walls.device) for z in (x, noise))
     return fields.move(x, torch.zeros_like(x), noise)
@@ -45,10 +57,10 @@ def smoothed(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) 
 def missing_growth(
     fields: Fields, snapshots: Snapshots, n: int, rng: np.random.Generator
 ) -> Tensor:
-    """Constants (T - 1,) to add to the growth, so that the rolled-out masses are those of the snapshots."""
+    """Growth rates ``(T - 1,)`` to add so that simulated masses equal those of the snapshots."""
     device = fields.log_norm.device
     x = subsample(snapshots.states[0], n, rng)
-    paths = roll_out(fields, x.to(device), snapshots.times, n_steps=20)
-    reached = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in paths]).diff()
-    wanted = torch.as_tensor(np.diff(np.log(snapshots.masses)), device=device)
-    return (wanted - reached) / torch.as_tensor(np.diff(snapshots.times)).to(device)
+    trajectory = roll_out(fields, x.to(device), snapshots.times, n_steps=N_STEPS_MASS)
+    simulated = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in trajectory]).diff()
+    observed = torch.as_tensor(np.diff(np.log(snapshots.masses)), device=device)
+    return (observed - simulated) / torch.as_tensor(np.diff(snapshots.times)).to(device)
