@@ -13,6 +13,14 @@ from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.fate import N_STEPS
 from scdiffot.core.simulate.paths import PathSampler, in_portions, legs, systematic
 
+from .trend_statistics import (
+    contrast_fates,
+    effective_number,
+    mean_and_influence,
+    standard_error,
+    trapezoid_weights,
+)
+
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
@@ -134,7 +142,7 @@ class GeneTrends:
     p
         Two-sided p values of the difference.
     time
-        Earliest time after which the difference stays above half of its maximum.
+        Earliest time from which the difference stays above half of its maximum, up to the maximum.
 
     See Also
     --------
@@ -200,7 +208,7 @@ def trends(
     # a common factor of the weights has no effect
     w = np.exp(paths.log_w.astype(np.float64) - paths.log_w.max())[:, :, None] * fates
     selection = _sample_positions(w, as_generator(rng))
-    time_weights = _trapezoid_weights(paths.times)
+    time_weights = trapezoid_weights(paths.times)
     n, m, n_fates = w.shape
     n_genes = decode(paths.states[0, :1, 0]).shape[1]
     shape = (n_fates, len(time_weights), n_genes)
@@ -223,90 +231,20 @@ def trends(
             low[k, s], high[k, s] = np.quantile(decode(flat[rows]), band, axis=0)
     cell_weights = w.sum(axis=1)
     contrasts = [
-        _contrast(k, cell_weights, time_sums, sums, squares, time_weights, paths.times)
+        contrast_fates(k, cell_weights, time_sums, sums, squares, time_weights, paths.times)
         for k in range(n_fates)
     ]
     total = cell_weights.sum(axis=0)
-    changes = [_mean_and_influence(cell_weights[:, k], end_sums[:, k]) for k in range(n_fates)]
+    changes = [mean_and_influence(cell_weights[:, k], end_sums[:, k]) for k in range(n_fates)]
     return GeneTrends(
         mean=sums / total[:, None, None],
         low=low,
         high=high,
-        n_effective=_effective(cell_weights),
+        n_effective=effective_number(cell_weights),
         change=np.stack([value for value, _ in changes]),
-        change_se=np.stack([_error(influence) for _, influence in changes]),
+        change_se=np.stack([standard_error(influence) for _, influence in changes]),
         **{name: np.stack([c[name] for c in contrasts]) for name in contrasts[0]},
     )
-
-
-def _contrast(
-    k: int,
-    cell_weights: np.ndarray,
-    time_sums: np.ndarray,
-    sums: np.ndarray,
-    squares: np.ndarray,
-    time_weights: np.ndarray,
-    times: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Compare fate k with all other fates."""
-    from scipy import stats
-
-    complement = np.arange(cell_weights.shape[1]) != k
-    w = np.stack([cell_weights[:, k], cell_weights[:, complement].sum(axis=1)], axis=1)
-    n_genes = sums.shape[2]
-    if not w[:, 1].any():
-        return {
-            name: np.full(n_genes, np.nan) for name in ("difference", "se", "effect", "p", "time")
-        }
-    value, influence = _mean_and_influence(w[:, 0], time_sums[:, k])
-    baseline, baseline_influence = _mean_and_influence(
-        w[:, 1], time_sums[:, complement].sum(axis=1)
-    )
-    difference, se = value - baseline, _error(influence - baseline_influence)
-    total = w.sum(axis=0)
-    means = np.stack([sums[k] / total[0], sums[complement].sum(axis=0) / total[1]])
-    second = np.stack([squares[k] / total[0], squares[complement].sum(axis=0) / total[1]])
-    sd = np.sqrt(time_weights @ np.maximum(second - np.square(means), 0).mean(axis=0))
-    # standard errors at the rounding error of float32 are zero: such a gene does not vary
-    varies = se > 1e-6 * (np.abs(value) + np.abs(baseline))
-    t = np.divide(difference, se, out=np.zeros(n_genes), where=varies)
-    degrees = max(float(_effective(w).min()) - 1, 1.0)
-    return {
-        "difference": difference,
-        "se": se,
-        "effect": np.divide(difference, sd, out=np.zeros(n_genes), where=varies & (sd > 0)),
-        "p": 2 * stats.t.sf(np.abs(t), degrees),
-        "time": times[_half_maximum(np.abs(means[0] - means[1]))],
-    }
-
-
-def _half_maximum(values: np.ndarray) -> np.ndarray:
-    """Index of the earliest time, before the maximum, after which values stay above half of it.
-
-    Values have shape ``(S, G)``. They may fall below half of the maximum after it.
-    """
-    above = values >= values.max(axis=0) / 2
-    peak = values.argmax(axis=0)
-    indices = np.arange(len(values))[:, None]
-    below = np.where((indices < peak) & ~above, indices, -1)
-    return np.minimum(below.max(axis=0) + 1, peak)
-
-
-def _mean_and_influence(w: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean, shape ``(G,)``, of sums of cells, and the influence of every cell on it."""
-    total = w.sum()
-    value = sums.sum(axis=0, dtype=np.float64) / total
-    return value, (sums - w[:, None] * value) / total
-
-
-def _error(influence: np.ndarray) -> np.ndarray:
-    n = len(influence)
-    return np.sqrt(np.square(influence).sum(axis=0) * n / max(n - 1, 1))
-
-
-def _effective(w: np.ndarray) -> np.ndarray:
-    """Effective number of cells with weights of shape ``(n, F)``, shape ``(F,)``."""
-    return np.square(w.sum(axis=0)) / np.maximum(np.square(w).sum(axis=0), 1e-300)
 
 
 def _sample_positions(w: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -318,12 +256,3 @@ def _sample_positions(w: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = min(N_QUANTILE_TRAJECTORIES, sample.shape[1])
     columns = np.linspace(0, sample.shape[1] - 1, size).round().astype(int)
     return sample.numpy()[:, columns]
-
-
-def _trapezoid_weights(times: np.ndarray) -> np.ndarray:
-    """Weights of times, shape ``(S,)``, in a mean over time."""
-    steps = np.diff(times)
-    weights = np.zeros(len(times))
-    weights[1:] += steps / 2
-    weights[:-1] += steps / 2
-    return weights / weights.sum()
