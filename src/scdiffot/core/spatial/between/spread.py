@@ -1,4 +1,4 @@
-"""Few spots of equal weight that stand for many of different weights."""
+"""Subsamples of weighted spots with equal weights."""
 
 from __future__ import annotations
 
@@ -8,24 +8,43 @@ from scdiffot.core.ot.spatial_order import principal_order
 
 from .place_kernel import RESOLUTION
 
-# Spots that may share one that is as far from each.
-_N_SHARING = 8
+# Maximum number of selected spots that share a spot at equal distances.
+_MAX_TIES = 8
 
 
-def spread(positions: np.ndarray, weights: np.ndarray, n_obs: int) -> np.ndarray:
-    """Spots in proportion to their weights, evenly over the tissue: systematic sampling along a space-filling curve."""
+def sample_spots(positions: np.ndarray, weights: np.ndarray, n_obs: int) -> np.ndarray:
+    """Sample spots by weight, by systematic sampling along a space-filling curve.
+
+    Parameters
+    ----------
+    positions
+        Positions, shape ``(n, d)``.
+    weights
+        Weights, shape ``(n,)``.
+    n_obs
+        Number of spots to sample.
+
+    Returns
+    -------
+    Rows of the sampled spots, shape ``(n_obs,)``; rows may repeat.
+
+    See Also
+    --------
+    lloyd_step : Move the sampled spots.
+    """
     order = principal_order(positions)
     edges = np.cumsum(weights[order])
-    # A hair's breadth off the middle, which edges of equal weights meet: rounding would decide.
-    chosen = np.searchsorted(edges / edges[-1], (np.arange(n_obs) + 0.5 - RESOLUTION) / n_obs)
-    return order[np.minimum(chosen, len(order) - 1)]
+    # slightly off the midpoints, where edges of equal weights lie and rounding would decide
+    rows = np.searchsorted(edges / edges[-1], (np.arange(n_obs) + 0.5 - RESOLUTION) / n_obs)
+    return order[np.minimum(rows, len(order) - 1)]
 
 
-def settle(positions: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Move spots that were chosen to the mean of all that are nearer to them than to another chosen one.
+def lloyd_step(positions: np.ndarray, weights: np.ndarray, selection: np.ndarray) -> np.ndarray:
+    """Move selected spots to the mean of the spots that are nearest to them.
 
-    A step of Lloyd's algorithm :cite:p:`Lloyd1982`, which brings them nearer to what they stand for, and away from each other. Only one:
-    at its end, spots are no longer as dense as the weights.
+    This is a single step of Lloyd's algorithm :cite:p:`Lloyd1982`, which reduces the distance of
+    spots to the selected ones. At the end of the algorithm the density of spots would no longer
+    follow the weights.
 
     Parameters
     ----------
@@ -33,25 +52,29 @@ def settle(positions: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> np
         Positions of all spots, shape ``(n, d)``.
     weights
         Their weights, shape ``(n,)``.
-    chosen
-        Which are chosen, shape ``(k,)``; one may be several times.
+    selection
+        Rows of the selected spots, shape ``(k,)``; rows may repeat.
 
     Returns
     -------
-    New positions of the chosen spots, shape ``(k, d)``.
+    New positions of the selected spots, shape ``(k, d)``.
+
+    See Also
+    --------
+    sample_spots : Sample spots by weight.
     """
     from scipy.spatial import cKDTree
 
-    kept, index = np.unique(chosen, return_inverse=True)
-    places = positions[kept]
-    k = min(_N_SHARING, len(kept))
-    distances, near = cKDTree(places).query(positions, list(range(1, k + 1)))
-    # Between two as near, on a grid for instance, rounding would decide.
+    rows, index = np.unique(selection, return_inverse=True)
+    places = positions[rows]
+    k = min(_MAX_TIES, len(rows))
+    distances, neighbors = cKDTree(places).query(positions, list(range(1, k + 1)))
+    # ties, for example on a grid, are shared, because rounding must not decide
     nearest = distances <= distances[:, :1] + RESOLUTION * distances[:, -1:]
     shares = nearest * (weights / nearest.sum(axis=1))[:, None]
-    mass = np.bincount(near.ravel(), shares.ravel(), minlength=len(kept))
-    settled = [
-        np.bincount(near.ravel(), (shares * column[:, None]).ravel(), minlength=len(kept))
+    mass = np.bincount(neighbors.ravel(), shares.ravel(), minlength=len(rows))
+    sums = [
+        np.bincount(neighbors.ravel(), (shares * column[:, None]).ravel(), minlength=len(rows))
         for column in positions.T
     ]
-    return np.asarray((np.stack(settled, axis=1) / mass[:, None])[index.reshape(-1)])
+    return np.asarray((np.stack(sums, axis=1) / mass[:, None])[index.reshape(-1)])
