@@ -181,7 +181,7 @@ def aggregate(
 def _slopes(
     positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, codes: np.ndarray
 ) -> np.ndarray:
-    """Lengths of least-squares gradients over the linked spots, per distance of linked spots, shape ``(n, d)``."""
+    """Lengths of least-squares gradients, per distance of linked spots, shape ``(n, d)``."""
     from scipy import sparse
 
     n, n_axes = positions.shape
