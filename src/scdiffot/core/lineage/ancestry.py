@@ -86,7 +86,7 @@ def ancestors(
     """
     schedule = legs(model, np.array([t1, t0]), n_steps)
 
-    def sample_ancestors(
+    def run_chunk(
         cells: slice, generator: np.random.Generator
     ) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
@@ -106,5 +106,5 @@ def ancestors(
         return cells, states, sampler.log_w.double().exp().numpy()
 
     yield from in_portions(
-        sample_ancestors, len(x), n_trajectories, rng=as_generator(rng), progress=progress
+        run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress
     )

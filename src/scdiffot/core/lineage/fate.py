@@ -114,8 +114,8 @@ def descend(
     growth
         Whether weights follow the growth.
     path
-        Whether to find the path probabilities, which costs a second walk without growth for cells
-        that were resampled.
+        Whether to compute path probabilities, which needs a second simulation, without growth, of
+        resampled cells.
     threshold
         Probability at which a trajectory is committed.
     n_steps

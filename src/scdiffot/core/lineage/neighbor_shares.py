@@ -6,8 +6,9 @@ import numpy as np
 
 # Both constants were chosen on 600 cells in 2, 10 and 30 dimensions: a separate class of 3 cells
 # has a share of .97, one of 10 cells .99, and where classes overlap the log-loss of new cells is
-# within .0005 of that of a fixed number of neighbours. Prior odds of each smaller number of
-# neighbours.
+# within .0005 of that of a fixed number of neighbours.
+
+# Prior odds of each smaller number of neighbours.
 SCALE_ODDS = 0.005
 # Weight, in neighbours, of the share at the largest scale as a prior at smaller scales.
 N_PRIOR = 0.2

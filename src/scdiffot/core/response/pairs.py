@@ -95,7 +95,8 @@ def draw_pairs(
     scdiffot.core.response.metric.couple : Compute a coupling.
     linear_pairs : Pairs by linear maps.
     """
-    # the Euclidean metric of balanced fits is used with exact marginals
+    # the optimal map between Gaussians is that of exact marginals, so balanced Euclidean couplings
+    # have no cost of death
     death_cost = (
         None if root is None and not config.unbalanced else MISMATCH_COSTS[config.unbalanced]
     )

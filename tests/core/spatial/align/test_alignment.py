@@ -108,8 +108,8 @@ def test_without_features_the_outline_is_aligned(pair):
 def test_equal_slices_have_full_overlap_and_score(pair):
     x, fx = pair[0]
     spots = metaspots(x, fx, len(x))
-    score = Agreement(spots, spots).of(Pose.identity())
-    shifted_score = Agreement(spots, spots).of(Pose(np.eye(2), np.array([100.0, 0.0])))
+    score = Agreement(spots, spots).evaluate(Pose.identity())
+    shifted_score = Agreement(spots, spots).evaluate(Pose(np.eye(2), np.array([100.0, 0.0])))
     assert score.overlap == pytest.approx(1)
     assert 0.9 < score.score <= 1
     assert (shifted_score.score, shifted_score.overlap) == (0.0, 0.0)

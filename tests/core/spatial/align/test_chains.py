@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from _tissue import errors, random_pose, tissue
 
-from scdiffot.core.spatial.align.chains import _Link, _fit_poses, align_chain, n_links
+from scdiffot.core.spatial.align.chains import _fit_poses, _Link, align_chain, n_links
 from scdiffot.core.spatial.align.metaspots import spacing
 from scdiffot.core.spatial.align.pose import Pose
 

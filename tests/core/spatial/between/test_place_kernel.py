@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from scdiffot.core.spatial.between.place_kernel import kernel_width, smoothing_kernel
-from scdiffot.core.spatial.between.spread import lloyd_step, sample_spots
+from scdiffot.core.spatial.between.subsampling import lloyd_step, sample_spots
 
 
 def _spots(n=900):

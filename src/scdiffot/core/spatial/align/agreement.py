@@ -34,7 +34,7 @@ class AgreementScore:
 
     See Also
     --------
-    Agreement.of : Compute the score of a pose.
+    Agreement.evaluate : Compute the score of a pose.
     """
 
     score: float
@@ -72,12 +72,12 @@ class Agreement:
         self.width = max(spacing(s.positions) for s in self.slices)
         self.trees = [cKDTree(s.positions) for s in self.slices]
 
-    def of(self, pose: Pose) -> AgreementScore:
+    def evaluate(self, pose: Pose) -> AgreementScore:
         """Agreement if a pose moves the second slice."""
         x, y = self.slices
-        return self.at(pose.apply(y.positions), pose.invert(x.positions))
+        return self.evaluate_positions(pose.apply(y.positions), pose.invert(x.positions))
 
-    def at(self, y_in_x: np.ndarray, x_in_y: np.ndarray) -> AgreementScore:
+    def evaluate_positions(self, y_in_x: np.ndarray, x_in_y: np.ndarray) -> AgreementScore:
         """Agreement from the positions of each slice in the frame of the other slice."""
         x, y = self.slices
         y_score, x_score = self._score_slice(y, 0, y_in_x), self._score_slice(x, 1, x_in_y)
@@ -98,7 +98,7 @@ class Agreement:
             return Pose(rotation, pose.apply(centre) + v[1:] - rotation @ centre)
 
         result = minimize(
-            lambda v: -self.of(perturb(v)).score,
+            lambda v: -self.evaluate(perturb(v)).score,
             np.zeros(3),
             method="Nelder-Mead",
             options={

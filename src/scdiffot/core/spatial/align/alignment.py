@@ -214,11 +214,11 @@ def _search(slices: list[tuple[np.ndarray, np.ndarray]], config: AlignConfig) ->
 
 
 def _rank(agreement: Agreement, poses: list[Pose]) -> list[Pose]:
-    return sorted(poses, key=lambda pose: -agreement.of(pose).score)
+    return sorted(poses, key=lambda pose: -agreement.evaluate(pose).score)
 
 
 def _score_pose(agreement: Agreement, pose: Pose, *, partial: bool = False) -> PoseScore:
-    result = agreement.of(pose)
+    result = agreement.evaluate(pose)
     return PoseScore(pose, result.score, result.overlap, partial)
 
 

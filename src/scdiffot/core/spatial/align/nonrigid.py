@@ -132,7 +132,7 @@ def fit_warp(
     # gains of a further rigid motion are excluded
     baseline = np.array(
         [
-            max(a.of(p).score for p in (Pose.identity(), r))
+            max(a.evaluate(p).score for p in (Pose.identity(), r))
             for a, r in zip(agreements, rigid, strict=True)
         ]
     )
@@ -158,7 +158,7 @@ def _halves(spots: Spots) -> list[Spots]:
 
 def _evaluate(agreement: Agreement, warp: Warp) -> float:
     x, y = agreement.slices
-    return agreement.at(warp.apply(y.positions), warp.invert(x.positions)).score
+    return agreement.evaluate_positions(warp.apply(y.positions), warp.invert(x.positions)).score
 
 
 def _rigid(warp: Warp) -> Pose:

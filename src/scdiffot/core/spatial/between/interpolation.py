@@ -10,7 +10,7 @@ import numpy as np
 from .interpolated_points import barycentric_points, displacement_points, sparse_matrix
 from .place_kernel import joint_kernel, kernel_width, smoothing_kernel
 from .slice_coupling import SliceCoupling, couple_slices, scale_of
-from .spread import lloyd_step, sample_spots
+from .subsampling import lloyd_step, sample_spots
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
