@@ -97,7 +97,7 @@ class ResponseFlow(nn.Module):
             for name, shape in MLP.shapes(n_in, n_dims, n_hidden, n_layers).items()
         }
 
-    def regressed(self, x: Tensor, node: Tensor, condition: Tensor) -> Tensor:
+    def velocity(self, x: Tensor, node: Tensor, condition: Tensor) -> Tensor:
         """Velocity of points in groups, which share a time node and a treatment.
 
         Points and velocity have shape ``(g, n, d)``, node and condition shape ``(g,)``.

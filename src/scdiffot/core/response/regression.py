@@ -184,5 +184,5 @@ def _split(
 
 def _loss(flow: ResponseFlow, points: _Points) -> Tensor:
     """Mean squared error of the velocity."""
-    velocity = flow.regressed(points.x, points.node, points.condition)
+    velocity = flow.velocity(points.x, points.node, points.condition)
     return (velocity - points.velocity).square().sum(-1).mean()
