@@ -163,7 +163,7 @@ class GeneTrends:
 
 
 def trends(
-    paths: TrajectorySample,
+    trajectories: TrajectorySample,
     fates: np.ndarray,
     decode: Decode,
     *,
@@ -184,8 +184,8 @@ def trends(
 
     Parameters
     ----------
-    paths
-        Trajectories.
+    trajectories
+        Trajectories of cells.
     fates
         Probabilities of the fates at the end, shape ``(n, m, F)``. Trajectories whose probabilities
         are all zero have no weight.
@@ -206,16 +206,16 @@ def trends(
     scdiffot.core.lineage.fate.descend : Fates of cells.
     """
     # a common factor of the weights has no effect
-    w = np.exp(paths.log_w.astype(np.float64) - paths.log_w.max())[:, :, None] * fates
+    w = np.exp(trajectories.log_w.astype(np.float64) - trajectories.log_w.max())[:, :, None] * fates
     selection = _sample_positions(w, as_generator(rng))
-    time_weights = trapezoid_weights(paths.times)
+    time_weights = trapezoid_weights(trajectories.times)
     n, m, n_fates = w.shape
-    n_genes = decode(paths.states[0, :1, 0]).shape[1]
+    n_genes = decode(trajectories.states[0, :1, 0]).shape[1]
     shape = (n_fates, len(time_weights), n_genes)
     sums, squares, low, high = (np.zeros(shape) for _ in range(4))
     time_sums, end_sums = np.zeros((2, n, n_fates, n_genes), np.float32)
     size = max(CHUNK_SIZE // m, 1)
-    for s, states in enumerate(paths.states):
+    for s, states in enumerate(trajectories.states):
         for first in range(0, n, size):
             cells = slice(first, first + size)
             profiles = decode(states[cells].reshape(-1, states.shape[2]))
@@ -231,7 +231,7 @@ def trends(
             low[k, s], high[k, s] = np.quantile(decode(flat[rows]), band, axis=0)
     cell_weights = w.sum(axis=1)
     contrasts = [
-        contrast_fates(k, cell_weights, time_sums, sums, squares, time_weights, paths.times)
+        contrast_fates(k, cell_weights, time_sums, sums, squares, time_weights, trajectories.times)
         for k in range(n_fates)
     ]
     total = cell_weights.sum(axis=0)

@@ -88,7 +88,7 @@ def transition_matrix(
         part = slice(first, first + size)
         neighbor_states = states[columns[part]].astype(np.float64)
         displacements = neighbor_states - neighbor_states[:, :1]
-        probabilities[part], affinities[part], tau[part] = _weights(
+        probabilities[part], affinities[part], tau[part] = _step_weights(
             displacements, np.asarray(drift[part], np.float64), sigma
         )
     row_starts = np.arange(n + 1) * (k + 1)
@@ -114,7 +114,7 @@ def transition_matrix(
     return chain
 
 
-def _weights(
+def _step_weights(
     displacements: np.ndarray, drift: np.ndarray, sigma: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Step probabilities and affinities of neighbours, and step durations tau.

@@ -243,7 +243,7 @@ def _solve(
     target_optimizer = torch.optim.Adam(target.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
     source_optimizer = torch.optim.Adam(source.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
     n = min(config.batch_size, 256)
-    best, best_state = _error(source, validation_x, validation_y), _state(source, target)
+    best, best_state = _error(source, validation_x, validation_y), _copy_state(source, target)
     step, interrupted = 1, False
     try:
         for step in range(1, config.steps + 1):
@@ -262,7 +262,7 @@ def _solve(
             if step % CHECK_INTERVAL == 0 or step == config.steps:
                 value = _finite_error(source, validation_x, validation_y, step)
                 if value < best:
-                    best, best_state = value, _state(source, target)
+                    best, best_state = value, _copy_state(source, target)
                 report(step, value)
     except KeyboardInterrupt:
         if step == 1:
@@ -283,7 +283,7 @@ def _finite_error(source: ConvexPotential, x: Tensor, y: Tensor, step: int) -> f
     return _error(source, x, y)
 
 
-def _state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
+def _copy_state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
     return [{name: value.clone() for name, value in p.state_dict().items()} for p in potentials]
 
 

@@ -154,7 +154,7 @@ def evaluate_responses(
         predictions = _predictions(cells, contexts, conditions, models, seed)
         for method in (*configs, *CONTROLS):
             scores = (
-                _noise_floor(cells.treated, genes, seed)
+                _score_noise_floor(cells.treated, genes, seed)
                 if method == "observed"
                 else _score(predictions[method], cells, genes, decode, n_boot, seed)
             )
@@ -194,7 +194,7 @@ def _score(
         rng=seed,
     )
     if prediction.paired and cells.truth is not None:
-        scores["unexplained"] = _unexplained(
+        scores["unexplained"] = _score_unexplained(
             prediction.states - cells.control, cells.truth, n_boot, seed
         )
     return scores
@@ -255,7 +255,7 @@ def _predictions(
     return predictions | {"copy": _PredictedPopulation(sample)}
 
 
-def _noise_floor(
+def _score_noise_floor(
     treated: np.ndarray, genes: np.ndarray | None, seed: int
 ) -> dict[str, tuple[float, float, float]]:
     """Scores of one half of the treated cells against the other half.
@@ -277,10 +277,10 @@ def _noise_floor(
             )
         )
     scores = {name: np.array([f[name] for f in results]) for name in results[0]}
-    return {name: (float(v.mean()), *_range(v)) for name, v in scores.items()}
+    return {name: (float(v.mean()), *_central_interval(v)) for name, v in scores.items()}
 
 
-def _unexplained(
+def _score_unexplained(
     response: np.ndarray, truth: np.ndarray, n_boot: int, seed: int
 ) -> tuple[float, float, float]:
     value = unexplained(response, truth)
@@ -288,9 +288,9 @@ def _unexplained(
         np.sum(np.asarray(z, dtype=np.float64) ** 2, axis=1) for z in (response - truth, truth)
     )
     rows = np.random.default_rng(seed).integers(len(error), size=(n_boot, len(error)))
-    return value, *_range(error[rows].sum(axis=1) / size[rows].sum(axis=1))
+    return value, *_central_interval(error[rows].sum(axis=1) / size[rows].sum(axis=1))
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _central_interval(values: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -128,7 +128,7 @@ def _fit(
         p = (
             linear_pairs(of_condition)
             if linear
-            else _pairs(of_condition, config, rng, learn=metric == "learned")
+            else _couple_and_sample(of_condition, config, rng, learn=metric == "learned")
         )
         pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
     survival = None
@@ -168,7 +168,7 @@ def _rescale(context: ContextPair, scaling: Scaling) -> ContextPair:
     )
 
 
-def _pairs(
+def _couple_and_sample(
     contexts: list[ContextPair], config: ResponseConfig, rng: np.random.Generator, *, learn: bool
 ) -> ConditionPairs:
     """Pairs of one treatment; balanced fits do not couple cells without a treated counterpart."""

@@ -77,7 +77,7 @@ class ResponseFlow(nn.Module):
         nn.init.zeros_(self.net.out.bias)
         t = torch.linspace(0, 1, N_NODES, dtype=torch.float64)
         basis = _principal_directions(moments)
-        parts = [_linear(m, t, width, basis) for m in moments]
+        parts = [_fit_linear(m, t, width, basis) for m in moments]
         self.register_buffer("basis", None if basis is None else basis.float(), persistent=False)
         self.register_buffer("slopes", torch.stack([a for a, _ in parts]).float(), persistent=False)
         self.register_buffer(
@@ -102,7 +102,7 @@ class ResponseFlow(nn.Module):
 
         Points and velocity have shape ``(g, n, d)``, node and condition shape ``(g,)``.
         """
-        linear_velocity = self._linear(
+        linear_velocity = self._apply_linear(
             x, self.slopes[condition, node], self.offsets[condition, node][:, None]
         )
         time_features = _time_features(node / (N_NODES - 1))
@@ -133,7 +133,7 @@ class ResponseFlow(nn.Module):
             node = nodes[i]
             inputs = torch.cat([_time_features(node[None] / (N_NODES - 1))[0], treatment])
             network_output = self.net(torch.cat([z, inputs.expand(len(z), -1)], 1))
-            return self._linear(z, slopes[node], offsets[node]) + gate * network_output
+            return self._apply_linear(z, slopes[node], offsets[node]) + gate * network_output
 
         steps = range(N_STEPS)
         dt = -1 / N_STEPS if inverse else 1 / N_STEPS
@@ -153,7 +153,7 @@ class ResponseFlow(nn.Module):
             x = x + dt * mean_velocity
         return x, action
 
-    def _linear(self, x: Tensor, slopes: Tensor, offset: Tensor) -> Tensor:
+    def _apply_linear(self, x: Tensor, slopes: Tensor, offset: Tensor) -> Tensor:
         if self.basis is None:
             return x @ slopes + offset
         return (x @ self.basis) @ slopes @ self.basis.T + offset
@@ -163,7 +163,7 @@ def _time_features(t: Tensor) -> Tensor:
     return torch.stack([t, torch.sin(torch.pi * t), torch.cos(torch.pi * t)], 1)
 
 
-def _linear(m: Moments, t: Tensor, width: float, basis: Tensor | None) -> tuple[Tensor, Tensor]:
+def _fit_linear(m: Moments, t: Tensor, width: float, basis: Tensor | None) -> tuple[Tensor, Tensor]:
     """Slopes and offsets of the conditional mean of the displacement, for every time.
 
     Slopes, to multiply from the right, have shape ``(T, r, r)``, and offsets shape ``(T, d)``.

@@ -149,7 +149,11 @@ class ResponseModel:
             if embedding is None
             else np.asarray(embedding, dtype=np.float64)
         )
-        condition = self._row(embedding, strength) if isinstance(self.transport, ConvexMaps) else 0
+        condition = (
+            self._find_condition(embedding, strength)
+            if isinstance(self.transport, ConvexMaps)
+            else 0
+        )
         x = np.asarray(x)
         states = np.empty((len(x), self.n_dims), np.float32)
         action = np.empty(len(x), np.float32)
@@ -173,7 +177,7 @@ class ResponseModel:
                 survival[part] = log_survival.exp().numpy()
         return Prediction(states, action, survival)
 
-    def _row(self, embedding: np.ndarray, strength: float) -> int:
+    def _find_condition(self, embedding: np.ndarray, strength: float) -> int:
         matches = (self.conditions.embedding == embedding).all(axis=1) & np.isclose(
             self.conditions.strength, strength
         )

@@ -105,7 +105,8 @@ def draw_pairs(
         n_cells = max(len(context.control), len(context.treated))
         n_rounds = min(-(-n_cells // config.n_landmarks), MAX_ROUNDS)
         parts = [
-            _parts(z, n_rounds, config.n_landmarks, rng) for z in (context.control, context.treated)
+            _split_rounds(z, n_rounds, config.n_landmarks, rng)
+            for z in (context.control, context.treated)
         ]
         for x, y in zip(*parts, strict=True):
             couplings.append(
@@ -121,7 +122,7 @@ def draw_pairs(
     return ConditionPairs(
         x=torch.cat([x for x, _ in samples]),
         y=torch.cat([y for _, y in samples]),
-        moments=_moments(couplings),
+        moments=_compute_moments(couplings),
         cells=torch.cat([c.x for c, _ in couplings]),
         survival=survival,
         mass=sum(float(c.survival.mean()) * size for c, size in couplings) / total,
@@ -149,7 +150,9 @@ def linear_pairs(contexts: Sequence[ContextPair]) -> ConditionPairs:
     return ConditionPairs(control, images, moments, control, torch.ones(n), 1.0)
 
 
-def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -> list[Tensor]:
+def _split_rounds(
+    cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator
+) -> list[Tensor]:
     """At most ``n`` cells for every round, different ones as long as possible."""
     if len(cells) <= n:
         return [torch.as_tensor(cells)] * n_rounds
@@ -159,7 +162,7 @@ def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -
     return [torch.as_tensor(cells[np.sort(order[i * n : (i + 1) * n])]) for i in range(n_rounds)]
 
 
-def _moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:
+def _compute_moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:
     """Moments over all couplings, weighted by numbers of cells and transported mass."""
     raw = []
     for c, size in couplings:

@@ -52,7 +52,9 @@ def summarise_groups(
     """
     groups = [np.flatnonzero(codes == k) for k in range(int(codes.max()) + 1)]
     mean = np.array([effect[cells].mean() for cells in groups])
-    intervals = np.array([_interval(effect[cells], n_boot, level, rng) for cells in groups])
+    intervals = np.array(
+        [_bootstrap_interval(effect[cells], n_boot, level, rng) for cells in groups]
+    )
     length = np.array([np.linalg.norm(responses[cells].mean(axis=0)) for cells in groups])
     lengths = np.linalg.norm(responses, axis=1)
     # coherence is undefined without a response
@@ -78,7 +80,7 @@ def summarise_groups(
     }
 
 
-def _interval(
+def _bootstrap_interval(
     values: np.ndarray, n_boot: int, level: float, rng: np.random.Generator
 ) -> np.ndarray:
     means = [rng.choice(values, len(values)).mean() for _ in range(n_boot)]

@@ -179,11 +179,11 @@ def blocks(positions: np.ndarray) -> list[np.ndarray]:
     """
     parts = [np.arange(len(positions))]
     while len(parts) < N_BLOCKS and len(parts[0]) >= 4:
-        parts = [half for part in parts for half in _halves(positions, part)]
+        parts = [half for part in parts for half in _split(positions, part)]
     return parts
 
 
-def _halves(positions: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+def _split(positions: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     axis = int(np.argmax(np.ptp(positions[rows], axis=0)))
     return np.array_split(rows[np.argsort(positions[rows, axis], kind="stable")], 2)
 

@@ -120,7 +120,7 @@ def fit_warp(
     fixed = metaspots(frame.apply(x), fx, config.n_fine)
     moving = metaspots(frame.apply(y), fy, config.n_fine)
     mismatch_cost = MISMATCH_COST if partial else np.inf
-    halves = _halves(moving)
+    halves = _split_alternately(moving)
     agreements = [Agreement(fixed, half) for half in halves]
     scores = []
     for smoothing in SMOOTHING:
@@ -128,7 +128,7 @@ def fit_warp(
         # cross-validation: each half evaluates the deformation of the other half
         scores.append([_evaluate(a, w) for a, w in zip(agreements, warps[::-1], strict=True)])
         if smoothing == SMOOTHING[0]:
-            rigid = [_rigid(w) for w in warps[::-1]]
+            rigid = [_fit_rigid(w) for w in warps[::-1]]
     # gains of a further rigid motion are excluded
     baseline = np.array(
         [
@@ -146,7 +146,7 @@ def fit_warp(
     )
 
 
-def _halves(spots: Spots) -> list[Spots]:
+def _split_alternately(spots: Spots) -> list[Spots]:
     """Split spots alternately along the long axis."""
     order = np.lexsort(spots.positions.T[::-1])
     parts = []
@@ -161,7 +161,7 @@ def _evaluate(agreement: Agreement, warp: Warp) -> float:
     return agreement.evaluate_positions(warp.apply(y.positions), warp.invert(x.positions)).score
 
 
-def _rigid(warp: Warp) -> Pose:
+def _fit_rigid(warp: Warp) -> Pose:
     return procrustes(warp.knots + warp.displacements, warp.knots, reflected=False)
 
 

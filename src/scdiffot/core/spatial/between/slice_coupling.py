@@ -149,7 +149,7 @@ def _couple(
     if len(x) * len(y) <= _MAX_PAIRS or max(len(x), len(y)) <= _MIN_METASPOTS:
         rows, cols = (index.ravel() for index in np.indices((len(x), len(y))))
     else:
-        gx, gy = _groups(x, px, wx), _groups(y, py, wy)
+        gx, gy = _average_groups(x, px, wx), _average_groups(y, py, wy)
         rows, cols = _candidate_pairs(x, y, gx[0], gy[0], _couple(*gx, *gy, partial=partial))
     return _solve(x, px, py, rows, cols, wx, wy, partial=partial)
 
@@ -160,8 +160,8 @@ def _candidate_pairs(
     """Pairs of spots close to each other after the coarse displacement, sorted."""
     from scipy.spatial import cKDTree
 
-    moved_x = x + _shift(x, gx, gy, coarse.rows, coarse.cols, coarse.shares)
-    moved_y = y + _shift(y, gy, gx, coarse.cols, coarse.rows, coarse.shares)
+    moved_x = x + _interpolate_shift(x, gx, gy, coarse.rows, coarse.cols, coarse.shares)
+    moved_y = y + _interpolate_shift(y, gy, gx, coarse.cols, coarse.rows, coarse.shares)
     k = min(_N_NEIGHBORS, len(x), len(y))
     to_y = cKDTree(y).query(moved_x, k)[1]
     to_x = cKDTree(x).query(moved_y, k)[1]
@@ -175,7 +175,7 @@ def _candidate_pairs(
     return rows, cols
 
 
-def _groups(
+def _average_groups(
     positions: np.ndarray, points: np.ndarray, masses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of positions and points, and masses, of groups of neighbouring spots."""
@@ -191,7 +191,7 @@ def _groups(
     return means[0], means[1], total
 
 
-def _shift(
+def _interpolate_shift(
     positions: np.ndarray,
     source: np.ndarray,
     target: np.ndarray,

@@ -76,7 +76,7 @@ def transfer_weights(
         (np.exp(-costs / epsilon) if epsilon > 0 else 1.0 * (costs <= 0), (rows, cols)),
         shape=(n, m),
     )
-    v = _scaling(kernel, marginal / (1 + marginal))
+    v = _iterate_scaling(kernel, marginal / (1 + marginal))
     plan = kernel @ sparse.diags_array(v)
     return sparse.csr_array(sparse.diags_array(1 / np.asarray(plan.sum(axis=1)).ravel()) @ plan)
 
@@ -153,7 +153,7 @@ def _deviations(values: np.ndarray) -> np.ndarray:
     return np.where(scale > 1e-9 * np.abs(values).max(axis=0), scale, np.inf)
 
 
-def _scaling(kernel: Any, exponent: float) -> np.ndarray:
+def _iterate_scaling(kernel: Any, exponent: float) -> np.ndarray:
     """Column scaling after the iterations of the unbalanced Sinkhorn algorithm."""
     n, m = kernel.shape
     v = np.ones(m)

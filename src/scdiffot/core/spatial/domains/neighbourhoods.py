@@ -174,11 +174,11 @@ def aggregate(
         mean = weights @ mean
         square = None if square is None else weights @ square
     variance = None if square is None else np.sqrt(np.maximum(square - mean**2, 0))
-    slopes = _slopes(positions, mean, links, codes) if "gradient" in channels else None
+    slopes = _fit_slopes(positions, mean, links, codes) if "gradient" in channels else None
     return Neighbourhoods(mean + centre, variance, slopes)
 
 
-def _slopes(
+def _fit_slopes(
     positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, codes: np.ndarray
 ) -> np.ndarray:
     """Lengths of least-squares gradients, per distance of linked spots, shape ``(n, d)``."""
