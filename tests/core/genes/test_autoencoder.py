@@ -1,4 +1,4 @@
-"""The autoencoder on tensors: a start at the principal components, and what training adds."""
+"""The autoencoder: it starts from the principal components, and training improves on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _fit(values, totals=None, **options):
 
 
 def _curve(n=600, n_genes=15, noise=0.05, seed=0):
-    """Cells along a curve that bends through all genes: one coordinate tells everything but the noise."""
+    """Return cells on a curve through all genes, so that one coordinate determines the profile."""
     rng = np.random.default_rng(seed)
     s = rng.uniform(0, 1, n)[:, None]
     profiles = 1 + np.tanh(6 * (s - np.linspace(0.1, 0.9, n_genes)))
@@ -31,7 +31,7 @@ def _curve(n=600, n_genes=15, noise=0.05, seed=0):
 
 
 def _counts(n=600, n_genes=15, depth=300, seed=0):
-    """Poisson counts of the same cells, at depths that differ tenfold."""
+    """Return Poisson counts of the same cells, with sequencing depths that differ tenfold."""
     profiles, s = _curve(n, n_genes, 0.0, seed)
     rng = np.random.default_rng(seed + 1)
     rates = np.expm1(2 * profiles) + 0.05
@@ -41,23 +41,23 @@ def _counts(n=600, n_genes=15, depth=300, seed=0):
     )
 
 
-def test_it_starts_as_the_principal_components():
+def test_training_starts_from_the_principal_components():
     values, _ = _curve()
-    # an epoch of steps that are undone: the best state is the start where nothing gains
+    # one epoch; the initial state is kept if the epoch does not reduce the validation loss
     _, _, history = _fit(values, n_latent=3, max_epochs=1, seed=3)
     order = np.random.default_rng(3).permutation(len(values))
-    held, trained = values[np.sort(order[:60])], values[np.sort(order[60:])]
-    pca = PCA(3).fit(trained)
-    left = ((pca.inverse_transform(pca.transform(held)) - held) ** 2).sum()
-    truth = 1 - left / ((held - pca.mean_) ** 2).sum()
-    assert history["explained_pca"] == pytest.approx(truth, abs=1e-4)
-    # the same loss, over the variance of the training cells
+    validation, training = values[np.sort(order[:60])], values[np.sort(order[60:])]
+    pca = PCA(3).fit(training)
+    residual = ((pca.inverse_transform(pca.transform(validation)) - validation) ** 2).sum()
+    explained = 1 - residual / ((validation - pca.mean_) ** 2).sum()
+    assert history["explained_pca"] == pytest.approx(explained, abs=1e-4)
+    # the loss is the squared error over the variance of the training cells
     assert history["loss_validation"][0] == pytest.approx(
-        left / len(held) / trained.var(axis=0).sum(), rel=1e-3
+        residual / len(validation) / training.var(axis=0).sum(), rel=1e-3
     )
 
 
-def test_a_curve_needs_one_dimension_only():
+def test_one_dimension_represents_a_curve():
     values, s = _curve()
     model, states, history = _fit(values, n_latent=1, max_epochs=80)
     # measured 0.81 to 0.86, and 0.986 to 0.988
@@ -66,11 +66,11 @@ def test_a_curve_needs_one_dimension_only():
     assert abs(np.corrcoef(states[:, 0], s)[0, 1]) > 0.98
     assert len(history["loss_validation"]) <= 81
     with torch.no_grad():
-        again = model.encode(model.decode(torch.as_tensor(states)))
-    assert np.corrcoef(again[:, 0], states[:, 0])[0, 1] > 0.99
+        reencoded = model.encode(model.decode(torch.as_tensor(states)))
+    assert np.corrcoef(reencoded[:, 0], states[:, 0])[0, 1] > 0.99
 
 
-def test_counts_are_decoded_without_their_depth():
+def test_decoded_counts_do_not_depend_on_sequencing_depth():
     counts, truth = _counts(400)
     totals = counts.sum(axis=1)
     model, states, history = _fit(
@@ -82,7 +82,7 @@ def test_counts_are_decoded_without_their_depth():
         profiles = model.decode(torch.as_tensor(states)).numpy()
     assert (profiles >= 0).all()
     assert np.corrcoef(profiles.ravel(), truth.ravel())[0, 1] > 0.93
-    # rates sum to what they were normalised to
+    # rates sum to the total of the normalisation
     np.testing.assert_allclose(np.expm1(profiles).sum(axis=1).mean(), 1e4, rtol=0.05)
     assert abs(np.corrcoef(states[:, 0], totals)[0, 1]) < 0.2
 
@@ -96,18 +96,20 @@ def test_states_are_standardised():
         np.testing.assert_allclose(model.encode(torch.as_tensor(values)).numpy(), states, atol=1e-5)
 
 
-def test_sparse_is_dense_and_units_do_not_matter():
+def test_results_do_not_depend_on_storage_and_units():
     values, _ = _curve()
     values = np.round(values, 2) * (values > 0.5)
     results = [_fit(v, n_latent=2, max_epochs=3) for v in (values, sparse.csr_matrix(values))]
     np.testing.assert_array_equal(results[0][1], results[1][1])
-    # a power of two changes no digit but those of the exponent
-    scaled = _fit(1024 * values, n_latent=2, max_epochs=1)
-    once = _fit(values, n_latent=2, max_epochs=1)
-    assert scaled[2]["loss_validation"][0] == pytest.approx(once[2]["loss_validation"][0], rel=1e-4)
+    # a power of two changes the exponents of floating-point numbers only
+    rescaled = _fit(1024 * values, n_latent=2, max_epochs=1)
+    reference = _fit(values, n_latent=2, max_epochs=1)
+    assert rescaled[2]["loss_validation"][0] == pytest.approx(
+        reference[2]["loss_validation"][0], rel=1e-4
+    )
 
 
-def test_arrays_and_back():
+def test_an_autoencoder_is_rebuilt_from_its_arrays():
     values, _ = _curve(200)
     model, states, _ = _fit(values, n_latent=2, max_epochs=2)
     copy = Autoencoder.from_arrays(model.to_arrays())
@@ -117,7 +119,7 @@ def test_arrays_and_back():
     assert not any(p.requires_grad for p in copy.parameters())
 
 
-def test_derivatives_of_a_decoder_for_all_cells_at_once():
+def test_vectorised_derivatives_of_a_decoder_are_finite_differences():
     values, _ = _curve(200)
     model, states, _ = _fit(values, n_latent=2, max_epochs=2)
     z = torch.as_tensor(states[:5])
@@ -127,11 +129,11 @@ def test_derivatives_of_a_decoder_for_all_cells_at_once():
         slope = (
             model.decode(z + step * torch.eye(2)[0]) - model.decode(z - step * torch.eye(2)[0])
         ) / (2 * step)
-    # float32 over a step of a hundredth
+    # tolerance of float32 at a step of 0.01
     np.testing.assert_allclose(jacobians[:, :, 0], slope, atol=1e-3 * float(slope.abs().max()))
 
 
-def test_interrupted_it_keeps_the_best():
+def test_an_interrupted_fit_returns_the_best_state():
     values, _ = _curve(200)
 
     def stop(progress):

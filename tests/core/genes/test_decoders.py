@@ -22,16 +22,16 @@ def linear():
     return LinearDecoder(torch.tensor(loadings), torch.tensor(rng.normal(size=7)))
 
 
-def _bent(linear: LinearDecoder) -> CallableDecoder:
+def _curved_decoder(linear: LinearDecoder) -> CallableDecoder:
     return CallableDecoder(
         lambda x: linear.encode(torch.asinh(x)), lambda z: torch.sinh(linear.decode(z))
     )
 
 
-def test_states_of_a_linear_decoder_return(linear):
+def test_encoding_inverts_decoding_for_a_linear_decoder(linear):
     z = torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     torch.testing.assert_close(linear.encode(linear.decode(z)), z)
-    # a profile is projected: what lies outside of the components does not change its state
+    # profiles are projected: the residual outside of the components does not change the state
     x = torch.randn(20, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     torch.testing.assert_close(linear.encode(linear.decode(linear.encode(x))), linear.encode(x))
 
@@ -41,18 +41,18 @@ def test_identity_changes_nothing():
     assert torch.equal(identity(4).decode(identity(4).encode(x)), x)
 
 
-@pytest.mark.parametrize("bent", [False, True])
-def test_velocities_are_derivatives_of_decoded_paths(linear, bent):
-    decoder = _bent(linear) if bent else linear
+@pytest.mark.parametrize("curved", [False, True])
+def test_velocities_are_derivatives_of_decoded_states(linear, curved):
+    decoder = _curved_decoder(linear) if curved else linear
     generator = torch.Generator().manual_seed(0)
     z, v = (torch.randn(20, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     step = 1e-5
     slope = (decoder.decode(z + step * v) - decoder.decode(z - step * v)) / (2 * step)
-    # central differences err by step^2
+    # the error of central differences is of order step^2
     torch.testing.assert_close(decoded_velocity(decoder, z, v), slope, rtol=1e-7, atol=1e-7)
 
 
-def test_the_protocol_is_told_from_other_objects(linear):
+def test_only_decoders_satisfy_the_protocol(linear):
     assert isinstance(linear, Decoder)
-    assert isinstance(_bent(linear), Decoder)
+    assert isinstance(_curved_decoder(linear), Decoder)
     assert not isinstance(object(), Decoder)

@@ -1,3 +1,5 @@
+"""Landscapes of models and particles against densities in closed form."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,12 +15,12 @@ WELLS, WIDTH = np.array([-1.0, 1.0]), 0.45
 
 
 def _mixture(x, y):
-    """Density of two normal clouds of mass 2 in all."""
+    """Return the density of two Gaussian components with a total mass of 2."""
     xx, yy = np.meshgrid(x, y)
-    clouds = [
+    components = [
         np.exp(-((xx - c) ** 2 + yy**2) / (2 * WIDTH**2)) / (2 * np.pi * WIDTH**2) for c in WELLS
     ]
-    return clouds[0] + clouds[1]
+    return components[0] + components[1]
 
 
 def _sample(n, seed=0):
@@ -33,7 +35,7 @@ def _axes(n=81):
 
 
 class PlanarFields(torch.nn.Module):
-    """Two independent processes: one grows, the other rests."""
+    """Fields of two independent processes, of which the first has growth."""
 
     def __init__(self, first, second, scaling):
         super().__init__()
@@ -70,24 +72,24 @@ def test_a_model_of_two_dimensions_gives_its_own_density():
         PlanarFields(first, second, scaling), scaling, FitConfig(), np.array([0.0, 2.0]), np.ones(2)
     )
     x, y = np.linspace(-2, 3, 60), np.linspace(-2, 3, 50)
-    potential, price = model_landscape(model, x, y, 1.2)
-    assert potential.shape == price.shape == (50, 60)
+    potential, growth_cost = model_landscape(model, x, y, 1.2)
+    assert potential.shape == growth_cost.shape == (50, 60)
     log_density = first.log_mass(1.2) - sum(
         (grid - p.mean(1.2)) ** 2 / (2 * p.variance(1.2)) + np.log(2 * np.pi * p.variance(1.2)) / 2
         for p, grid in ((first, x[None, :]), (second, y[:, None]))
     )
-    # single precision
+    # float32
     np.testing.assert_allclose(potential, -log_density, atol=1e-4)
     np.testing.assert_allclose(
-        price, np.broadcast_to(4 * (0.1 + 0.5 * x), (50, 60)), rtol=1e-4, atol=1e-5
+        growth_cost, np.broadcast_to(4 * (0.1 + 0.5 * x), (50, 60)), rtol=1e-4, atol=1e-5
     )
 
 
 @pytest.mark.parametrize(("n", "error", "climb_error"), [(2000, 0.25, 0.6), (20_000, 0.12, 0.25)])
-def test_particles_give_the_density_they_come_from(n, error, climb_error):
+def test_particles_give_the_density_they_are_sampled_from(n, error, climb_error):
     x, y = _axes()
     points = _sample(n)
-    # a quarter of the points carry twice the weight, in proportion to nothing
+    # a quarter of the points have twice the weight, independently of their position
     weights = np.where(np.arange(n) % 4 == 0, 2.0, 1.0)
     weights *= 2 / weights.sum()
     potential, mean = particle_landscape(
@@ -96,17 +98,17 @@ def test_particles_give_the_density_they_come_from(n, error, climb_error):
     truth = -np.log(_mixture(x, y))
     core = truth < truth.min() + 2.5
     assert np.sqrt(np.mean((potential - truth)[core] ** 2)) < error
-    middle = np.abs(y) < 0.5
-    assert np.abs(mean[middle][:, np.abs(x) < 1] - x[np.abs(x) < 1]).mean() < 0.15
-    # kernels fill the pass and flatten the wells
+    central = np.abs(y) < 0.5
+    assert np.abs(mean[central][:, np.abs(x) < 1] - x[np.abs(x) < 1]).mean() < 0.15
+    # the kernel lowers the barrier: it raises the density at the pass and lowers it in the wells
     wells = [int(np.argmin(np.where(side, potential, np.inf))) for side in (x < 0, x > 0)]
-    found = passes(potential, np.array(wells))[0, 1] - potential.ravel()[wells[0]]
+    height = passes(potential, np.array(wells))[0, 1] - potential.ravel()[wells[0]]
     ridge = -np.log(_mixture(x, np.zeros(1)))[0]
     barrier = ridge[len(x) // 2] - ridge.min()
-    assert abs(found - barrier) < climb_error
+    assert abs(height - barrier) < climb_error
 
 
-def test_particles_carry_their_mass():
+def test_the_landscape_of_particles_has_their_total_mass():
     x, y = np.linspace(-4, 4, 161), np.linspace(-4, 4, 161)
     points = _sample(3000)
     for mass in (0.3, 5.0):
@@ -124,7 +126,7 @@ def test_particles_carry_their_mass():
 
 
 def test_the_noise_of_a_double_well_sets_its_barrier():
-    """Cells at rest in a well V with noise sigma: U = 2 V / sigma^2."""
+    """The stationary density in a well V with noise sigma has U = 2 V / sigma^2."""
     rng = np.random.default_rng(0)
     grid = np.linspace(-1.8, 1.8, 4001)
     well = lambda x: 0.5 * (x**2 - 1) ** 2 - 0.1 * x
@@ -153,30 +155,31 @@ def test_the_noise_of_a_double_well_sets_its_barrier():
 def test_passes_of_a_known_surface():
     x, y = np.linspace(-2, 2, 81), np.linspace(-2, 2, 81)
     xx, yy = np.meshgrid(x, y)
-    # a well at every (+-1, +-1): the passes are on the axes, and the diagonal leads around the hill in the middle
+    # a well at every (+-1, +-1): the passes are on the axes, and diagonal paths avoid the central
+    # hill
     height = 3 * (xx**2 - 1) ** 2 + (yy**2 - 1) ** 2
     wells = np.array(
         [np.argmin((xx - a) ** 2 + (yy - b) ** 2) for a, b in ((-1, -1), (1, -1), (-1, 1), (1, 1))]
     )
-    found = passes(height, wells)
+    heights = passes(height, wells)
     expected = np.array([[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]])
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-    np.testing.assert_array_equal(found, passes(height - 7, wells) + 7)
+    np.testing.assert_allclose(heights, expected, atol=1e-9)
+    np.testing.assert_array_equal(heights, passes(height - 7, wells) + 7)
 
 
-def test_no_pass_without_cells():
+def test_passes_across_regions_without_cells_are_infinite():
     height = np.zeros((20, 20))
     height[:, 9:11] = np.nan
-    found = passes(height, np.array([0, 19, 5]))
-    assert np.isinf(found[0, 1])
-    assert found[0, 2] == 0
+    heights = passes(height, np.array([0, 19, 5]))
+    assert np.isinf(heights[0, 1])
+    assert heights[0, 2] == 0
 
 
-def test_far_from_cells():
+def test_the_grid_is_masked_far_from_cells():
     points = _sample(500)
     x, y = np.linspace(-8, 8, 100), np.linspace(-8, 8, 100)
-    near = near_points(points, x, y)
+    mask = near_points(points, x, y)
     xx, yy = np.meshgrid(x, y)
     inside = (np.abs(np.abs(xx) - 1) < WIDTH) & (np.abs(yy) < WIDTH)
-    assert near[inside].all()
-    assert not near[(np.abs(xx) > 4.5) | (np.abs(yy) > 3.5)].any()
+    assert mask[inside].all()
+    assert not mask[(np.abs(xx) > 4.5) | (np.abs(yy) > 3.5)].any()

@@ -1,3 +1,5 @@
+"""Scores of predictions for held-out cells against known responses."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,46 +8,46 @@ import pytest
 from scdiffot.core.response import Conditions, ContextPair, ResponseConfig
 from scdiffot.core.response.evaluation import CONTROLS, UnseenCells, evaluate_responses
 
-ONE = Conditions(np.zeros((1, 0)), np.ones(1))
-QUICK = {"flow": ResponseConfig(n_steps=5, n_pairs=500, n_landmarks=200, metric="euclidean")}
+CONDITIONS = Conditions(np.zeros((1, 0)), np.ones(1))
+CONFIGS = {"flow": ResponseConfig(n_steps=5, n_pairs=500, n_landmarks=200, metric="euclidean")}
 
 
 def _value(rows, method, metric, field="value"):
-    (found,) = [row[field] for row in rows if row["method"] == method and row["metric"] == metric]
-    return found
+    (value,) = [row[field] for row in rows if row["method"] == method and row["metric"] == metric]
+    return value
 
 
 @pytest.fixture
 def gaussian():
-    """Gaussians in three dimensions, and the map from one to the other."""
+    """Return training and held-out cells of normal populations with a linear response."""
     rng = np.random.default_rng(0)
     matrix, shift = np.diag([2.0, 1.0, 0.5]), np.array([3.0, 0.0, -1.0])
 
     def cells(n):
         return rng.normal(size=(n, 3)), rng.normal(size=(n, 3)) @ matrix + shift
 
-    seen, (x, y) = cells(4000), cells(400)
-    return ContextPair(*seen, 0), UnseenCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
+    training, (x, y) = cells(4000), cells(400)
+    return ContextPair(*training, 0), UnseenCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
 
 
-def test_predictions_without_a_model(gaussian):
-    seen, unseen = gaussian
-    rows = evaluate_responses([seen], [unseen], ONE, QUICK, n_boot=20)
+def test_baselines_have_their_known_errors(gaussian):
+    training, held_out = gaussian
+    rows = evaluate_responses([training], [held_out], CONDITIONS, CONFIGS, n_boot=20)
     assert {row["method"] for row in rows} == {"flow", *CONTROLS}
-    # of moments of 4,000 cells
+    # error of the moments of 4,000 cells
     assert _value(rows, "gaussian", "unexplained") < 0.01
-    # what a shift leaves of the response (x1, 0, -x3 / 2) + (3, 0, -1)
-    error = np.sum(unseen.control**2 * [1, 0, 0.25]) / np.sum(unseen.truth**2)
+    # the residual of a shift for the response (x1, 0, -x3 / 2) + (3, 0, -1)
+    error = np.sum(held_out.control**2 * [1, 0, 0.25]) / np.sum(held_out.truth**2)
     assert _value(rows, "mean_shift", "unexplained") == pytest.approx(error, abs=0.01)
     assert [_value(rows, "identity", "unexplained", end) for end in ("value", "low", "high")] == [
         1,
         1,
         1,
     ]
-    mean = np.linalg.norm(unseen.control.mean(axis=0) - unseen.treated.mean(axis=0))
+    mean = np.linalg.norm(held_out.control.mean(axis=0) - held_out.treated.mean(axis=0))
     assert _value(rows, "identity", "l2_of_means") == pytest.approx(mean)
-    copied = np.linalg.norm(seen.treated.mean(axis=0) - unseen.treated.mean(axis=0))
-    assert _value(rows, "copy", "l2_of_means") == pytest.approx(copied)
+    distance = np.linalg.norm(training.treated.mean(axis=0) - held_out.treated.mean(axis=0))
+    assert _value(rows, "copy", "l2_of_means") == pytest.approx(distance)
     paired = {row["method"] for row in rows if row["metric"] == "unexplained"}
     assert paired == {"flow", "gaussian", "mean_shift", "identity"}
     low, value, high = (
@@ -57,36 +59,38 @@ def test_predictions_without_a_model(gaussian):
     assert {(row["n_control"], row["n_treated"]) for row in rows} == {(400, 400)}
 
 
-def test_composition_of_contexts_is_no_response():
-    """Contexts ten apart, a response of (1, 0), and treated cells mostly from the second context."""
+def test_a_change_in_the_composition_of_contexts_is_not_a_response():
+    """The response is (1, 0); the contexts, at a distance of 10, have other shares when treated."""
     rng = np.random.default_rng(1)
     centres = np.array([[0.0, 0.0], [0.0, 10.0]])
-    numbers = [(150, 50), (50, 150)]
+    n_cells = [(150, 50), (50, 150)]
     x, y = (
         [
             c + [s, 0] + 0.1 * rng.normal(size=(n[s], 2))
-            for c, n in zip(centres, numbers, strict=True)
+            for c, n in zip(centres, n_cells, strict=True)
         ]
         for s in (0, 1)
     )
-    strata = [ContextPair(a, b, 0) for a, b in zip(x, y, strict=True)]
+    contexts = [ContextPair(a, b, 0) for a, b in zip(x, y, strict=True)]
     shares = np.repeat([50 / 150, 150 / 50], [150, 50])
     truth = np.tile([1.0, 0.0], (200, 1))
-    unseen = UnseenCells(0, np.concatenate(x), np.concatenate(y), shares, truth)
-    rows = evaluate_responses(strata, [unseen], ONE, QUICK, n_boot=5)
-    # standard error of a mean, squared
+    held_out = UnseenCells(0, np.concatenate(x), np.concatenate(y), shares, truth)
+    rows = evaluate_responses(contexts, [held_out], CONDITIONS, CONFIGS, n_boot=5)
+    # squared standard error of a mean
     assert _value(rows, "mean_shift", "unexplained") < 1e-3
     assert _value(rows, "identity", "l2_of_means") == pytest.approx(1, abs=0.05)
     assert _value(rows, "mean_shift", "l2_of_means") < 0.05
 
 
-def test_every_prediction_is_decoded(gaussian):
-    seen, unseen = gaussian
+def test_all_predictions_are_scored_on_decoded_genes(gaussian):
+    training, held_out = gaussian
     loadings = np.array([[1.0, 0, 0, 2], [0, 1, 0, 0], [0, 0, 1, 0]])
-    rows = evaluate_responses([seen], [unseen], ONE, QUICK, decode=lambda z: z @ loadings, n_boot=2)
-    x, y = (z.mean(axis=0) @ loadings for z in (unseen.control, unseen.treated))
+    rows = evaluate_responses(
+        [training], [held_out], CONDITIONS, CONFIGS, decode=lambda z: z @ loadings, n_boot=2
+    )
+    x, y = (z.mean(axis=0) @ loadings for z in (held_out.control, held_out.treated))
     assert _value(rows, "identity", "pearson_of_means") == pytest.approx(np.corrcoef(x, y)[0, 1])
-    states = evaluate_responses([seen], [unseen], ONE, QUICK, n_boot=2)
+    states = evaluate_responses([training], [held_out], CONDITIONS, CONFIGS, n_boot=2)
     for method in ("flow", *CONTROLS):
         assert _value(rows, method, "energy_distance") == _value(states, method, "energy_distance")
         assert _value(rows, method, "marginal_distance") != _value(
@@ -94,20 +98,20 @@ def test_every_prediction_is_decoded(gaussian):
         )
 
 
-def test_survival_counts():
-    """Cells of the right cluster die: unless predicted cells are weighted, their mean is off by one."""
+def test_predicted_populations_are_weighted_by_survival():
+    """Cells of the right cluster die; without weights the mean of predicted cells is off by one."""
     rng = np.random.default_rng(2)
     x = np.repeat([[-2.0, 0.0], [2.0, 0.0]], 200, axis=0) + 0.3 * rng.normal(size=(400, 2))
     y = x[:250] + [0.0, 0.5]
-    seen = ContextPair(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
-    unseen = UnseenCells(0, x, y, np.ones(len(x)))
+    training = ContextPair(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
+    held_out = UnseenCells(0, x, y, np.ones(len(x)))
     config = ResponseConfig(unbalanced=True, n_steps=300, metric="euclidean")
-    rows = evaluate_responses([seen], [unseen], ONE, {"flow": config}, n_boot=5)
+    rows = evaluate_responses([training], [held_out], CONDITIONS, {"flow": config}, n_boot=5)
     assert _value(rows, "identity", "l2_of_means") > 1
     assert _value(rows, "flow", "l2_of_means") < 0.3
 
 
-def test_interrupted_fit_is_no_prediction(gaussian):
+def test_an_interrupted_fit_is_not_evaluated(gaussian):
     def interrupt(progress):
         raise KeyboardInterrupt
 
@@ -115,4 +119,6 @@ def test_interrupted_fit_is_no_prediction(gaussian):
         "flow": ResponseConfig(n_steps=200, n_pairs=500, n_landmarks=200, metric="euclidean")
     }
     with pytest.raises(KeyboardInterrupt):
-        evaluate_responses([gaussian[0]], [gaussian[1]], ONE, configs, n_boot=2, callback=interrupt)
+        evaluate_responses(
+            [gaussian[0]], [gaussian[1]], CONDITIONS, configs, n_boot=2, callback=interrupt
+        )

@@ -23,8 +23,9 @@ LAYOUT = Record(
 class Autoencoder(nn.Module):
     """Encoder and decoder, each a linear map plus a perceptron of one hidden layer.
 
-    Profiles are expression as it is for a normal likelihood, and log1p of counts at a total of 10,000 for a negative binomial one,
-    whose decoder gives ``softplus(a) = log1p(exp(a))`` of the log rate ``a``. All maps are smooth.
+    For a normal likelihood, profiles are expression values. For a negative binomial likelihood they
+    are log1p of counts at a total of 10,000, and the decoder returns
+    ``softplus(a) = log1p(exp(a))`` of the log rate ``a``. All maps are smooth.
 
     Parameters
     ----------
@@ -33,7 +34,12 @@ class Autoencoder(nn.Module):
     likelihood
         ``"gaussian"`` or ``"nb"``.
     generator
-        Source of the initial weights; not needed where others replace them.
+        Source of the initial weights; unused if they are replaced by stored weights.
+
+    See Also
+    --------
+    scdiffot.core.genes.autoencoder_fit.fit_autoencoder : Train an autoencoder.
+    scdiffot.core.genes.decoders.Decoder : The interface of all decoders.
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class Autoencoder(nn.Module):
         self.decoder_hidden = linear(n_latent, n_hidden, generator)
         self.decoder_out = linear(n_hidden, n_genes, generator, bias=False)
         self.log_dispersion = nn.Parameter(torch.zeros(n_genes))
-        # Centre and spread of the profiles; and of the latent states before they are standardised.
+        # location and scale: centre, spread of profiles; shift, scale of latent states
         self.centre: Tensor
         self.spread: Tensor
         self.shift: Tensor
@@ -65,23 +71,23 @@ class Autoencoder(nn.Module):
         self.register_buffer("scale", torch.ones(n_latent))
 
     def encode(self, x: Tensor) -> Tensor:
-        """States (n, d) of expression profiles (n, G)."""
+        """Encode expression profiles, shape ``(n, G)``, as states, shape ``(n, d)``."""
         x = (x - self.centre) / self.spread
         hidden = nn.functional.silu(self.encoder_hidden(x))
         return (self.encoder_line(x) + self.encoder_out(hidden) - self.shift) / self.scale
 
     def decode(self, z: Tensor) -> Tensor:
-        """Expression profiles (n, G) of states (n, d)."""
+        """Decode states, shape ``(n, d)``, to expression profiles, shape ``(n, G)``."""
         predictor = self.predict(z)
         return predictor if self.likelihood == "gaussian" else nn.functional.softplus(predictor)
 
     def predict(self, z: Tensor) -> Tensor:
-        """Expression, or log rates of counts, (n, G) of states (n, d)."""
+        """Expression, or log rates of counts, shape ``(n, G)``, of states, shape ``(n, d)``."""
         h = z * self.scale + self.shift
         return self.decoder_line(h) + self.decoder_out(nn.functional.silu(self.decoder_hidden(h)))
 
     def to_arrays(self) -> dict[str, Any]:
-        """Plain arrays and strings from which :meth:`from_arrays` rebuilds it."""
+        """Return arrays and strings from which :meth:`from_arrays` rebuilds the autoencoder."""
         weights = {
             name.replace(".", "_"): value.cpu().numpy() for name, value in self.state_dict().items()
         }
@@ -89,7 +95,7 @@ class Autoencoder(nn.Module):
 
     @staticmethod
     def shapes(n_genes: int, n_latent: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of all that is stored, without a network."""
+        """Shapes of all stored parameters and buffers, without building a network."""
         return {
             "encoder_line.weight": (n_latent, n_genes),
             "encoder_hidden.weight": (n_hidden, n_genes),
@@ -109,12 +115,12 @@ class Autoencoder(nn.Module):
 
     @classmethod
     def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> Autoencoder:
-        """Rebuild it from :meth:`to_arrays`; `place` says where they are stored.
+        """Rebuild an autoencoder from :meth:`to_arrays`; errors name the location `place`.
 
         Raises
         ------
         StoredFitError
-            If they are no such arrays.
+            If the arrays are not those of an autoencoder.
         """
         sizes: dict[str, int] = {}
         stored = read(arrays, LAYOUT, place, sizes)

@@ -15,6 +15,14 @@ from scdiffot.core.nets.seeding import torch_generator
 from scdiffot.core.problem.config import Progress
 
 from .autoencoder import Autoencoder, Likelihood
+from .autoencoder_profiles import (
+    MIN_RATE,
+    ProfileMoments,
+    ProfileReader,
+    compute_moments,
+    principal_components,
+    split_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +31,9 @@ if TYPE_CHECKING:
 
 History = dict[str, np.ndarray | float | bool]
 
-# Counts of a cell are compared at this total.
-TARGET_SUM = 1e4
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 GRADIENT_CLIP = 5.0
-# Cells on which nothing is trained are read in portions of this size.
-CHUNK_SIZE = 1024
-# Normalised expression below which the mean of a gene is not told from none.
-FLOOR = 1e-3
-# Of the subspace iteration.
-OVERSAMPLING = 10
-N_PASSES = 8
 
 
 def fit_autoencoder(
@@ -52,18 +51,19 @@ def fit_autoencoder(
     device: str | torch.device = "auto",
     callback: Callable[[Progress], None] | None = None,
 ) -> tuple[Autoencoder, np.ndarray, History]:
-    """Fit an autoencoder that starts as the principal components, and stop when held-out cells no longer gain.
+    """Fit an autoencoder, from the principal components, with early stopping on held-out cells.
 
     Parameters
     ----------
     values
-        Expression, or counts, shape ``(n, G)``, dense or compressed by rows; cells become dense in batches only.
+        Expression, or counts, shape ``(n, G)``, dense or compressed by rows. Only batches of cells
+        are made dense.
     totals
-        Counts of every cell over all genes, shape ``(n,)``; of no meaning for a normal likelihood.
+        Counts of every cell over all genes, shape ``(n,)``; unused for a normal likelihood.
     n_latent, likelihood, n_hidden
         See :class:`Autoencoder`.
     max_epochs, patience
-        Passes over the cells at most, and without a gain.
+        Maximum number of epochs, and of epochs without an improvement.
     n_validation
         Number of held-out cells.
     batch_size
@@ -71,38 +71,36 @@ def fit_autoencoder(
     rng
         Generator.
     device
-        ``"auto"`` (cuda where there is one), or a torch device.
+        ``"auto"`` (CUDA if available), or a torch device.
     callback
         Called after every epoch.
 
     Returns
     -------
-    The autoencoder; the states of all cells (n, d), each dimension of mean 0 and standard deviation 1; and the history: ``loss`` and
-    ``loss_validation`` of every epoch, of which the first is that of the start, ``explained`` and ``explained_pca`` on the held-out
-    cells, ``interrupted``.
+    The autoencoder; the states of all cells, shape ``(n, d)``, with mean 0 and standard deviation 1
+    in every dimension; and the history. The history holds ``loss`` and ``loss_validation`` of every
+    epoch, starting before the first; ``explained`` and ``explained_pca``, the explained share of
+    the variance or deviance of held-out cells; and ``interrupted``.
+
+    See Also
+    --------
+    scdiffot.core.genes.autoencoder.Autoencoder : The network.
+    scdiffot.core.genes.autoencoder_profiles.principal_components : The starting point.
     """
-    where = resolve_device(device)
-    return _Training(values, totals, likelihood, n_validation, rng, where).run(
+    reader = ProfileReader(values, totals, likelihood, resolve_device(device))
+    return _Training(reader, n_validation, rng).run(
         n_latent, n_hidden, max_epochs, patience, batch_size, callback
     )
 
 
 class _Training:
-    """One fit: cells in two parts, and what is measured on them."""
+    """One fit: training and held-out cells, their moments, and losses on them."""
 
-    def __init__(
-        self,
-        values: np.ndarray | csr_matrix,
-        totals: np.ndarray,
-        likelihood: Likelihood,
-        n_validation: int,
-        rng: np.random.Generator,
-        device: torch.device,
-    ) -> None:
-        self.values, self.likelihood, self.rng, self.device = values, likelihood, rng, device
-        self.sizes = np.asarray(totals, dtype=np.float32) / TARGET_SUM
-        order = rng.permutation(values.shape[0])
-        self.held, self.trained = np.sort(order[:n_validation]), np.sort(order[n_validation:])
+    def __init__(self, reader: ProfileReader, n_validation: int, rng: np.random.Generator) -> None:
+        self.reader, self.rng = reader, rng
+        order = rng.permutation(reader.values.shape[0])
+        self.validation_rows = np.sort(order[:n_validation])
+        self.training_rows = np.sort(order[n_validation:])
 
     def run(
         self,
@@ -114,10 +112,10 @@ class _Training:
         callback: Callable[[Progress], None] | None,
     ) -> tuple[Autoencoder, np.ndarray, History]:
         generator = torch_generator(self.rng)
-        n_genes = self.values.shape[1]
-        model = Autoencoder(n_genes, n_latent, n_hidden, self.likelihood, generator)
-        self._start(model)
-        model.to(self.device)
+        n_genes = self.reader.values.shape[1]
+        model = Autoencoder(n_genes, n_latent, n_hidden, self.reader.likelihood, generator)
+        self._initialise(model)
+        model.to(self.reader.device)
         explained_pca = self._explained(self._pca)
         log, interrupted = self._train(model, max_epochs, patience, batch_size, callback)
         model.requires_grad_(False)
@@ -134,41 +132,21 @@ class _Training:
         }
         return model.eval().cpu(), states, history
 
-    def _read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Profiles (n, G), what the likelihood is of (n, G), and size factors (n, 1) of cells."""
-        part = self.values[rows]
-        dense = part if isinstance(part, np.ndarray) else part.toarray()
-        target = torch.as_tensor(np.ascontiguousarray(dense, dtype=np.float32)).to(self.device)
-        sizes = torch.as_tensor(self.sizes[rows])[:, None].to(self.device)
-        return (
-            (target, target, sizes)
-            if self.likelihood == "gaussian"
-            else ((target / sizes).log1p(), target, sizes)
+    def _initialise(self, model: Autoencoder) -> None:
+        """Start from the principal components of the training cells, with perceptrons at zero."""
+        self.moments: ProfileMoments = compute_moments(self.reader, self.training_rows)
+        mean = self.moments.mean
+        self.mean = mean.float().to(self.reader.device)
+        spread = math.sqrt(self.moments.variance / len(mean))
+        components, deviations = principal_components(
+            self.reader, self.training_rows, self.mean, len(model.shift), self.rng
         )
-
-    def _start(self, model: Autoencoder) -> None:
-        """Principal components of the profiles of the training cells; the perceptrons add nothing yet."""
-        mean, square = torch.zeros(self.values.shape[1], dtype=torch.float64), 0.0
-        self.rates = torch.zeros_like(mean)
-        for rows in _portions(self.trained):
-            x, target, sizes = self._read(rows)
-            mean += x.double().sum(0).cpu()
-            square += float(x.double().square().sum())
-            if self.likelihood == "nb":
-                self.rates += target.double().sum(0).cpu()
-        n = len(self.trained)
-        self.rates /= float(self.sizes[self.trained].astype(np.float64).sum())
-        mean /= n
-        self.mean = mean.float().to(self.device)
-        self.variance = square / n - float(mean.square().sum())
-        spread = math.sqrt(self.variance / len(mean))
-        components, deviations = self._principal(len(model.shift))
-        self.components = components.to(self.device)
+        self.components = components.to(self.reader.device)
         line = components.T * deviations
         bias = mean.float()
-        if self.likelihood == "nb":
-            bias = self.rates.clamp_min(FLOOR).log().float()
-            # a small change of log1p of a rate changes its logarithm by more, the rarer the gene
+        if self.reader.likelihood == "nb":
+            bias = self.moments.rates.clamp_min(MIN_RATE).log().float()
+            # the derivative of the log rate in log1p of the rate is large for rare genes
             line = line / torch.sigmoid(bias)[:, None].clamp_min(0.2)
         with torch.no_grad():
             model.centre.copy_(mean)
@@ -178,28 +156,6 @@ class _Training:
             model.decoder_line.bias.copy_(bias)
             model.encoder_out.weight.zero_()
             model.decoder_out.weight.zero_()
-
-    def _principal(self, k: int) -> tuple[Tensor, Tensor]:
-        """Principal components (k, G) and their deviations (k,), by subspace iteration: a few passes over portions of cells."""
-        n_genes = self.values.shape[1]
-        width = min(k + OVERSAMPLING, n_genes, len(self.trained))
-        basis = torch.as_tensor(
-            self.rng.standard_normal((n_genes, width)), dtype=torch.float32, device=self.device
-        )
-        for _ in range(N_PASSES):
-            basis = torch.linalg.qr(basis).Q
-            image = torch.zeros_like(basis, dtype=torch.float64)
-            for rows in _portions(self.trained):
-                x = self._read(rows)[0] - self.mean
-                image += x.T @ (x @ basis)
-            small = basis.double().T @ image / len(self.trained)
-            variances, turn = torch.linalg.eigh((small + small.T) / 2)
-            # what it is after the next power, and what is returned after the last
-            found, basis = basis.double() @ turn, image.float()
-        order = torch.arange(width - 1, width - 1 - k, -1)
-        return found[:, order].T.float().cpu(), variances[order].clamp_min(
-            1e-12
-        ).sqrt().float().cpu()
 
     def _train(
         self,
@@ -212,14 +168,16 @@ class _Training:
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
         )
-        log = [(self._validate(model, self.trained), self._validate(model, self.held))]
+        log = [
+            (self._validate(model, self.training_rows), self._validate(model, self.validation_rows))
+        ]
         for value in log[0]:
             check_loss(value, abs(value), 0)
         best, best_epoch, interrupted = _copy(model), 0, False
         try:
             for epoch in range(1, max_epochs + 1):
                 loss = self._epoch(model, optimizer, batch_size)
-                log.append((loss, self._validate(model, self.held)))
+                log.append((loss, self._validate(model, self.validation_rows)))
                 for value in log[-1]:
                     check_loss(value, abs(log[0][1]), epoch)
                 if callback is not None:
@@ -237,85 +195,93 @@ class _Training:
         self, model: Autoencoder, optimizer: torch.optim.Optimizer, batch_size: int
     ) -> float:
         total = 0.0
-        for rows in _portions(self.rng.permutation(self.trained), batch_size):
+        for rows in split_rows(self.rng.permutation(self.training_rows), batch_size):
             loss = self._loss(model, rows)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
             optimizer.step()
             total += float(loss.detach()) * len(rows)
-        return total / len(self.trained)
+        return total / len(self.training_rows)
 
     @torch.no_grad()
     def _validate(self, model: Autoencoder, cells: np.ndarray) -> float:
-        return sum(float(self._loss(model, rows)) * len(rows) for rows in _portions(cells)) / len(
+        return sum(float(self._loss(model, rows)) * len(rows) for rows in split_rows(cells)) / len(
             cells
         )
 
     def _loss(self, model: Autoencoder, rows: np.ndarray) -> Tensor:
-        """Squared error over the variance; or negative log-likelihood of the counts per gene, up to a constant."""
-        x, target, sizes = self._read(rows)
-        found = model.predict(model.encode(x))
-        if self.likelihood == "gaussian":
-            return (found - target).square().sum(1).mean() / self.variance
-        log_mean, log_d = found + sizes.log(), model.log_dispersion
+        """Squared error over the variance, or negative log-likelihood per count.
+
+        The log-likelihood omits a constant.
+        """
+        x, target, sizes = self.reader.read(rows)
+        prediction = model.predict(model.encode(x))
+        if self.reader.likelihood == "gaussian":
+            return (prediction - target).square().sum(1).mean() / self.moments.variance
+        log_mean, log_d = prediction + sizes.log(), model.log_dispersion
         d = log_d.exp()
         likelihood = (d * log_d - (target + d) * torch.logaddexp(log_d, log_mean)).sum()
-        # the rest is zero where the count is, which is most of it, and slow
-        seen = target.nonzero(as_tuple=True)
-        counted, dispersion = target[seen], d[seen[1]]
-        likelihood = likelihood + (counted * log_mean[seen]).sum() - torch.lgamma(d)[seen[1]].sum()
-        return -(likelihood + torch.lgamma(counted + dispersion).sum()) / target.numel()
+        # these terms are slow to compute, and zero for the zero counts, which are most counts
+        nonzero = target.nonzero(as_tuple=True)
+        positive_counts, dispersion = target[nonzero], d[nonzero[1]]
+        likelihood = (
+            likelihood
+            + (positive_counts * log_mean[nonzero]).sum()
+            - torch.lgamma(d)[nonzero[1]].sum()
+        )
+        return -(likelihood + torch.lgamma(positive_counts + dispersion).sum()) / target.numel()
 
     def _pca(self, x: Tensor) -> Tensor:
         return (x - self.mean) @ self.components.T @ self.components + self.mean
 
     @torch.no_grad()
     def _explained(self, reconstruct: Callable[[Tensor], Tensor]) -> float:
-        """Share of the variance, or of the Poisson deviance, of held-out cells that a reconstruction explains."""
-        left = null = 0.0
-        # Decoded profiles are means of logarithms or logarithms of means: every gene gets its total on the training cells.
-        factor = 1.0 if self.likelihood == "gaussian" else self._calibration(reconstruct)
-        for rows in _portions(self.held):
-            x, target, sizes = self._read(rows)
-            if self.likelihood == "gaussian":
-                left += float((reconstruct(x) - target).square().sum())
+        """Explained share of the variance, or of the Poisson deviance, of held-out cells."""
+        residual = null = 0.0
+        # decoded profiles may be means of logarithms or logarithms of means, so the rates of every
+        # gene are scaled to its total over the training cells
+        factor = 1.0 if self.reader.likelihood == "gaussian" else self._calibration(reconstruct)
+        for rows in split_rows(self.validation_rows):
+            x, target, sizes = self.reader.read(rows)
+            if self.reader.likelihood == "gaussian":
+                residual += float((reconstruct(x) - target).square().sum())
                 null += float((self.mean - target).square().sum())
             else:
-                left += _deviance(target, _rates(reconstruct(x)) * factor * sizes)
+                residual += _deviance(target, _rates(reconstruct(x)) * factor * sizes)
                 null += _deviance(
-                    target, self.rates.float().to(self.device).clamp_min(FLOOR) * sizes
+                    target,
+                    self.moments.rates.float().to(self.reader.device).clamp_min(MIN_RATE) * sizes,
                 )
-        return 1 - left / null
+        return 1 - residual / null
 
     def _calibration(self, reconstruct: Callable[[Tensor], Tensor]) -> Tensor:
-        counted = torch.zeros_like(self.rates, device=self.device)
-        expected = torch.zeros_like(counted)
-        for rows in _portions(self.trained):
-            x, target, sizes = self._read(rows)
-            counted += target.double().sum(0)
-            expected += (_rates(reconstruct(x)) * sizes).double().sum(0)
-        return (counted / expected).float()
+        observed = torch.zeros_like(self.moments.rates, device=self.reader.device)
+        predicted = torch.zeros_like(observed)
+        for rows in split_rows(self.training_rows):
+            x, target, sizes = self.reader.read(rows)
+            observed += target.double().sum(0)
+            predicted += (_rates(reconstruct(x)) * sizes).double().sum(0)
+        return (observed / predicted).float()
 
     @torch.no_grad()
     def _states(self, model: Autoencoder) -> np.ndarray:
-        cells = np.arange(self.values.shape[0])
+        cells = np.arange(self.reader.values.shape[0])
         return np.concatenate(
-            [model.encode(self._read(rows)[0]).double().cpu().numpy() for rows in _portions(cells)]
+            [
+                model.encode(self.reader.read(rows)[0]).double().cpu().numpy()
+                for rows in split_rows(cells)
+            ]
         )
 
 
 def _rates(profiles: Tensor) -> Tensor:
-    """Rates at the common total, which are positive."""
-    return profiles.expm1().clamp_min(FLOOR)
+    """Positive rates at the common total."""
+    return profiles.expm1().clamp_min(MIN_RATE)
 
 
 def _deviance(counts: Tensor, mean: Tensor) -> float:
     return float(2 * (torch.xlogy(counts, counts / mean) - counts + mean).double().sum())
-
-
-def _portions(rows: np.ndarray, size: int = CHUNK_SIZE) -> list[np.ndarray]:
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

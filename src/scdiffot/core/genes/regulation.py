@@ -1,8 +1,7 @@
-"""How genes act on each other and on growth: derivatives of the fields, brought to genes."""
+"""Regulation of genes and growth by genes: derivatives of the fields, expressed in genes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .decoders import LinearDecoder
+from .running_moments import RunningMoments, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,31 +18,14 @@ if TYPE_CHECKING:
 
     from .decoders import Decoder
 
-# Cells that are differentiated together, and whose derivatives in the genes are taken in together.
+# Cells per chunk of derivatives in states, and of derivatives in genes.
 CHUNK_SIZE, GENE_CHUNK_SIZE = 256, 32
-# Numbers in a block of cells x targets x regulators: few enough to stay near the processor.
+# Maximum number of elements in a block of cells x targets x regulators, which fits the cache.
 BLOCK_SIZE = 2**19
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A derivative over cells.
-
-    Parameters
-    ----------
-    mean, sd
-        Mean and standard deviation over the cells.
-    stability
-        Share of the cells in which it has the sign of the mean; zeros count half.
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-    stability: np.ndarray
-
-
 def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
-    r"""Jacobian of the drift at cells.
+    r"""Compute the Jacobian of the drift at cells.
 
     Parameters
     ----------
@@ -51,11 +34,16 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
     x
         States, shape ``(n, d)``.
     t
-        Time, a number or shape ``(n,)``. A snapshot time counts as the start of the interval that follows it.
+        Time, a number or shape ``(n,)``. At a snapshot time, the fields are those of the interval
+        that starts there.
 
-    Returns
-    -------
-    Shape ``(n, d, d)``: entry ``[:, i, j]`` is :math:`\partial b_i / \partial x_j`, per unit of time.
+    Returns ------- Jacobians, shape ``(n, d, d)``: entry ``[:, i, j]`` is :math:`\partial b_i /
+    \partial x_j`, per unit of time.
+
+    See Also
+    --------
+    growth_gradients : Gradients of the growth.
+    regulation : Jacobian in genes.
 
     Examples
     --------
@@ -75,9 +63,27 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
 
 
 def growth_gradients(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
-    """Gradient of the growth at states (n, d), shape ``(n, d)``, per unit of time and state.
+    """Compute the gradient of the growth at states, per unit of time and state.
 
-    It is zero where the growth is held within the rates that were seen.
+    The gradient is zero where the growth is clipped to the range of the training rates.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    x
+        States, shape ``(n, d)``.
+    t
+        Time, a number or shape ``(n,)``.
+
+    Returns
+    -------
+    Gradients, shape ``(n, d)``.
+
+    See Also
+    --------
+    jacobians : Jacobians of the drift.
+    growth_regulation : Gradient in genes.
     """
     parts = [growth.numpy() for _, _, growth in _derivatives(model, x, t, CHUNK_SIZE)]
     return np.concatenate(parts) if parts else np.empty((0, model.n_dims), np.float32)
@@ -94,19 +100,20 @@ def regulation(
     decay: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> Spread:
-    r"""Jacobian of the gene velocity in the genes, over cells.
+    r"""Summarise the Jacobian of the gene velocity in the genes, over cells.
 
     .. math:: J = D \, \frac{\partial b}{\partial z} \, E, \qquad
-        D = \frac{\partial \, \text{decode}}{\partial z}(z), \qquad E = \frac{\partial \, \text{encode}}{\partial x}(\text{decode}(z)).
+        D = \frac{\partial \, \text{decode}}{\partial z}(z), \qquad
+        E = \frac{\partial \, \text{encode}}{\partial x}(\text{decode}(z)).
 
-    Of the matrices of single cells only a block exists at any time.
+    The matrices of single cells are computed in blocks and not stored.
 
     Parameters
     ----------
     model
         A fitted model.
     decoder
-        Between states and genes.
+        Map between states and genes.
     x
         States, shape ``(n, d)``.
     t
@@ -114,32 +121,48 @@ def regulation(
     genes
         Positions of G genes among those of the decoder.
     decay
-        Rate at which all states relax, per unit of time, that is left out of the Jacobian of the drift.
+        Relaxation rate of all states, per unit of time, that is removed from the Jacobian of the
+        drift.
     progress
-        Called with the number of cells that were done since the last call.
+        Called with the number of cells completed since the last call.
 
     Returns
     -------
     Arrays of shape ``(G, G)``, targets by regulators, per unit of time.
+
+    See Also
+    --------
+    jacobians : Jacobians in states.
+    growth_regulation : Gradient of the growth in genes.
+    fastest_relaxation : An upper bound of the decay.
     """
-    genes_at = torch.as_tensor(genes)
+    positions = torch.as_tensor(genes)
     n_genes = len(genes)
-    found = _Running((n_genes, n_genes))
+    summary = RunningMoments((n_genes, n_genes))
     for z, drift, _ in _derivatives(model, x, t, GENE_CHUNK_SIZE):
-        decoding, encoding = _tangents(decoder, z, genes_at)
-        left = decoding @ (drift + decay * torch.eye(z.shape[1]))
+        decoding, encoding = _tangents(decoder, z, positions)
+        decoded_drift = decoding @ (drift + decay * torch.eye(z.shape[1]))
         n_rows = max(BLOCK_SIZE // (len(z) * n_genes), 1)
         for first in range(0, n_genes, n_rows):
             rows = slice(first, first + n_rows)
-            found.add(left[:, rows] @ encoding, rows)
-        found.count(len(z))
+            summary.add(decoded_drift[:, rows] @ encoding, rows)
+        summary.count(len(z))
         if progress is not None:
             progress(len(z))
-    return found.result()
+    return summary.result()
 
 
 def fastest_relaxation(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> float:
-    """Largest rate at which the mean Jacobian of the drift over cells lets a direction relax, per unit of time; zero if none does."""
+    """Compute the largest relaxation rate of the mean Jacobian of the drift over cells.
+
+    The rate is per unit of time, and zero if no direction relaxes. Parameters are those of
+    :func:`jacobians`.
+
+    See Also
+    --------
+    regulation : Jacobian in genes, with a decay removed.
+    jacobians : Jacobians of single cells.
+    """
     rates = np.linalg.eigvals(jacobians(model, x, t).mean(axis=0, dtype=np.float64)).real
     return max(-float(rates.min()), 0.0)
 
@@ -154,46 +177,66 @@ def growth_regulation(
     genes: np.ndarray,
     progress: Callable[[int], None] | None = None,
 ) -> Spread:
-    """Gradient of the growth in the genes, over cells: arrays of shape ``(G,)``, per unit of time and expression.
+    """Summarise the gradient of the growth in the genes, over cells.
 
     Parameters are those of :func:`regulation`.
+
+    Returns
+    -------
+    Arrays of shape ``(G,)``, per unit of time and expression.
+
+    See Also
+    --------
+    growth_gradients : Gradients in states.
+    regulation : Jacobian of the gene velocity.
     """
-    found = _Running((len(genes),))
-    genes_at = torch.as_tensor(genes)
+    summary = RunningMoments((len(genes),))
+    positions = torch.as_tensor(genes)
     for z, _, growth in _derivatives(model, x, t, CHUNK_SIZE):
-        found.add(_pulled_back(decoder, z, growth)[:, genes_at], slice(None))
-        found.count(len(z))
+        summary.add(_pull_back(decoder, z, growth)[:, positions], slice(None))
+        summary.count(len(z))
         if progress is not None:
             progress(len(z))
-    return found.result()
+    return summary.result()
 
 
 @torch.no_grad()
 def _derivatives(
     model: RUOTModel, x: np.ndarray, t: float | np.ndarray, size: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """States (m, d), Jacobians of the drift (m, d, d) and gradients of the growth (m, d), in the user's units, of some cells at a time."""
+    """Yield chunks of states, Jacobians of the drift and gradients of the growth.
+
+    Shapes are ``(m, d)``, ``(m, d, d)`` and ``(m, d)``, in the user's units.
+    """
     s = model.scaling
     x = np.asarray(x)
     times = np.broadcast_to(s.time_in(t).astype(np.float32), len(x))
     for first in range(0, len(x), size):
         part = slice(first, first + size)
-        at = torch.tensor(times[part])
+        chunk_times = torch.tensor(times[part])
 
-        def total(states: Tensor, at: Tensor = at) -> Tensor:
-            # cells do not act on each other, so one pass for the sum over the cells gives the derivatives of each
-            drift, growth = model.networks.drift_and_growth(states, at)
+        def total(states: Tensor, chunk_times: Tensor = chunk_times) -> Tensor:
+            # rates of a cell depend on its own state only, so the derivative of the sum over cells
+            # holds the derivatives of every cell
+            drift, growth = model.networks.drift_and_growth(states, chunk_times)
             return torch.cat([drift.sum(0), growth.sum()[None]])
 
-        found = (
+        derivatives = (
             torch.func.jacrev(total)(torch.from_numpy(s.state_in(x[part]))).transpose(0, 1)
             / s.time_scale
         )
-        yield torch.as_tensor(x[part], dtype=torch.float32), found[:, :-1], found[:, -1] / s.scale
+        yield (
+            torch.as_tensor(x[part], dtype=torch.float32),
+            derivatives[:, :-1],
+            derivatives[:, -1] / s.scale,
+        )
 
 
 def _tangents(decoder: Decoder, z: Tensor, genes: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives of decode (m, G, d) at states (m, d), and of encode (m, d, G) there; without m if they are the same everywhere."""
+    """Derivatives of decode, shape ``(m, G, d)``, and of encode, shape ``(m, d, G)``, at states.
+
+    Without the first axis for a linear decoder, whose derivatives are constant.
+    """
     if isinstance(decoder, LinearDecoder):
         loadings = decoder.loadings[genes]
         return loadings, loadings.T
@@ -204,39 +247,9 @@ def _tangents(decoder: Decoder, z: Tensor, genes: Tensor) -> tuple[Tensor, Tenso
     return decoding[..., genes].permute(1, 2, 0), encoding[..., genes].transpose(0, 1)
 
 
-def _pulled_back(decoder: Decoder, z: Tensor, gradient: Tensor) -> Tensor:
-    """Gradients in all genes (m, G) of what has gradients (m, d) at states (m, d)."""
+def _pull_back(decoder: Decoder, z: Tensor, gradient: Tensor) -> Tensor:
+    """Gradients in all genes, shape ``(m, G)``, from gradients in states, shape ``(m, d)``."""
     if isinstance(decoder, LinearDecoder):
         return gradient @ decoder.loadings.T
-    pull = torch.func.vjp(decoder.encode, decoder.decode(z))[1]
-    return pull(gradient)[0]
-
-
-class _Running:
-    """Mean, variance and sign of values of which some cells come at a time."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._n = 0
-        self._mean, self._squares, self._signs = torch.zeros(3, *shape)
-
-    def add(self, values: Tensor, rows: slice) -> None:
-        """Take in values (m, ...) of some rows, which are overwritten; sums merge as by Chan, without cancellation."""
-        m = len(values)
-        self._signs[rows] += values.sign().sum(0)
-        mean = values.mean(0)
-        values -= mean
-        shift = mean - self._mean[rows]
-        self._squares[rows] += values.square_().sum(0) + shift.square() * (
-            self._n * m / (self._n + m)
-        )
-        self._mean[rows] += shift * (m / (self._n + m))
-
-    def count(self, m: int) -> None:
-        """All rows of some cells have been taken in."""
-        self._n += m
-
-    def result(self) -> Spread:
-        stability = (1 + self._mean.sign() * self._signs / self._n) / 2
-        return Spread(
-            self._mean.numpy(), (self._squares / self._n).sqrt_().numpy(), stability.numpy()
-        )
+    pullback = torch.func.vjp(decoder.encode, decoder.decode(z))[1]
+    return pullback(gradient)[0]

@@ -1,4 +1,4 @@
-"""Where cells came from."""
+"""Ancestors of cells, along the time reversal of the fitted process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from scdiffot.core.nets.model import RUOTModel
 
-# The score pulls particles back to the cells within a fraction of an interval; steps must resolve it.
+# Steps must resolve the score, which moves particles back to the cells within a fraction of an
+# interval.
 N_STEPS = 20
 
 
@@ -31,10 +32,12 @@ def ancestors(
     rng: int | np.random.Generator = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    r"""Follow cells back in time, along the time reversal ``dY = (-b + sigma^2 s) ds + sigma dW``.
+    r"""Simulate cells back in time, along the time reversal of the fitted process.
 
-    Without weights the paths are those of the ancestors: every cell has exactly one at every earlier time, however many descendants that
-    one has. Weighted by :math:`\exp(-\int g)`, which undoes proliferation, later cells make up the earlier population.
+    The time reversal is ``dY = (-b + sigma^2 s) ds + sigma dW`` with drift b and score s.
+    Unweighted trajectories are those of the ancestors: every cell has exactly one ancestor at every
+    earlier time, however many descendants this ancestor has. Weights :math:`\exp(-\int g)` undo
+    proliferation: the weighted particles sample the earlier population.
 
     Parameters
     ----------
@@ -47,20 +50,26 @@ def ancestors(
     t0
         Earlier time.
     n_trajectories
-        Paths of every cell.
+        Trajectories of every cell.
     weighted
-        Whether to weight.
+        Whether to weight trajectories by :math:`\exp(-\int g)`.
     n_steps
         Steps in an interval between snapshots.
     rng
         Seed or generator.
     progress
-        Called with the number of cells that were done since the last call.
+        Called with the number of cells completed since the last call.
 
     Yields
     ------
-    For some cells after the other, so that memory does not grow with their number: which cells; states at `t0`, shape
-    ``(cells, n_trajectories, d)``; and weights, shape ``(cells, n_trajectories)``, in cells at `t0` per cell at `t1`.
+    One chunk of m cells at a time, so that memory does not grow with the number of cells: the
+    positions of the cells, as a slice; states at `t0`, shape ``(m, n_trajectories, d)``; and
+    weights, shape ``(m, n_trajectories)``, in cells at `t0` per cell at `t1`.
+
+    See Also
+    --------
+    scdiffot.core.lineage.fate.descend : Descendants of cells, forward in time.
+    scdiffot.core.lineage.transitions.transition_matrix : The process as a Markov chain on cells.
 
     Examples
     --------
@@ -75,13 +84,13 @@ def ancestors(
     >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
     [(60, 30, 2)]
     """
-    course = legs(model, np.array([t1, t0]), n_steps)
+    schedule = legs(model, np.array([t1, t0]), n_steps)
 
-    def follow(
+    def run_chunk(
         cells: slice, generator: np.random.Generator
     ) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
-        walk = PathSampler(
+        sampler = PathSampler(
             model,
             x[cells],
             n_trajectories=n_trajectories,
@@ -89,11 +98,13 @@ def ancestors(
             growth=weighted,
             generator=noise,
         )
-        walk.to_the_end(course)
-        n_cells, _, d = walk.x.shape
-        states = model.scaling.state_out(walk.x.reshape(-1, d).numpy()).reshape(
+        sampler.to_the_end(schedule)
+        n_cells, _, d = sampler.x.shape
+        states = model.scaling.state_out(sampler.x.reshape(-1, d).numpy()).reshape(
             n_cells, n_trajectories, d
         )
-        return cells, states, walk.log_w.double().exp().numpy()
+        return cells, states, sampler.log_w.double().exp().numpy()
 
-    yield from in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+    yield from in_portions(
+        run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress
+    )

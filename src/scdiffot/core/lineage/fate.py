@@ -1,9 +1,9 @@
-"""What cells become: fates, numbers of descendants, and when they are decided."""
+"""Fates of cells, their numbers of descendants, and times of commitment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,31 +11,27 @@ import torch
 from torch import Tensor
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import (
-    PathSampler,
-    effective_share,
-    in_portions,
-    legs,
-    pick,
-    systematic,
-)
+from scdiffot.core.simulate.paths import PathSampler, in_portions, legs
+
+from .genealogy import Genealogy
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
-# States (N, d) to probabilities of the classes (N, K), and whether a state is far from all of them (N,).
+# Maps states (N, d) to class probabilities (N, K), and to flags (N,) of states far from all
+# classes.
 Classify = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 N_STEPS = 10
-# A cell is resampled where its particles are worth less than this share of their number.
-COLLAPSED = 0.5
-# Commitment is read off a fifth of the trajectories of a cell but no fewer than 20, at up to 20 times besides start and end.
-N_FOLLOWED, N_CHECKS = 20, 20
+# Commitment is computed on a fifth of the trajectories of a cell, but at least this many.
+MIN_COMMITMENT_TRAJECTORIES = 20
+# Maximum number of times, besides start and end, at which commitment is checked.
+MAX_COMMITMENT_CHECKS = 20
 
 
 @dataclass(frozen=True)
 class FateEstimate:
-    """Descendants of cells; the last of the K + 1 classes is outside of all others.
+    """Descendants of cells; the last of the K + 1 classes is outside of all other classes.
 
     Parameters
     ----------
@@ -44,14 +40,20 @@ class FateEstimate:
     fate, fate_se
         Shares of the classes among them, shape ``(n, K + 1)``, and their standard errors.
     path
-        Probabilities of the classes for a single path, growth ignored, shape ``(n, K + 1)``; NaN unless asked for.
+        Probabilities of the classes for a single path, without growth, shape ``(n, K + 1)``; NaN if
+        not requested.
     ess
         Effective number of independent trajectories, shape ``(n,)``.
     commitment
-        Mean time at which the fate is decided, shape ``(n,)``; NaN where all trajectories end outside.
+        Mean time of commitment to a fate, shape ``(n,)``; NaN where all trajectories end outside.
     flows
-        Mass that goes from class to class between the start and the stages, shape ``(S, K + 1, K + 1)``, in cells; as large as it
-        is on arrival.
+        Mass that moves from class to class between consecutive stages, the start included, shape
+        ``(S, K + 1, K + 1)``, in cells at the end of each stage.
+
+    See Also
+    --------
+    descend : Compute the estimate.
+    scdiffot.core.lineage.ancestry.ancestors : Ancestors, back in time.
     """
 
     n_descendants: np.ndarray
@@ -79,16 +81,19 @@ def descend(
     rng: int | np.random.Generator = 0,
     progress: Callable[[int], None] | None = None,
 ) -> FateEstimate:
-    r"""Follow stochastic paths from cells to a later time, weighted by how cells multiply along them.
+    r"""Estimate fates from stochastic trajectories that are weighted by growth.
 
-    With paths :math:`X` of ``dX = b dt + sigma dW`` and weights :math:`w = \exp \int g`, the number of descendants is the mean of w,
-    the fate the mean of the class probabilities at the end weighted by w, and the path probability the mean of them without
-    weights. Particles of a cell of which few carry the weight are resampled; standard errors (of the ratio by the delta method)
-    count the particles that descend from one at the start as one observation :cite:p:`Chan2013`.
+    With trajectories :math:`X` of ``dX = b dt + sigma dW`` and weights :math:`w = \exp \int g`, the
+    number of descendants is the mean of w, the fate is the mean of the class probabilities at the
+    end weighted by w, and the path probability is their mean without weights. Particles of a cell
+    are resampled if their effective sample size is low. Standard errors (of the ratio by the delta
+    method) treat all particles that descend from one initial particle as one observation
+    :cite:p:`Chan2013`.
 
-    A trajectory is committed from the time on from which the probability of its last class never falls below `threshold`, by
-    the classifier of the last stage; particles far from every cell count by their nearest. The time of a cell is the mean over
-    its trajectories weighted by w, without those that end outside.
+    A trajectory is committed at the earliest time after which the probability of its final class
+    never falls below `threshold`, by the classifier of the last stage. Particles far from every
+    cell have the probabilities of their nearest cells. The commitment time of a cell is the mean
+    over its trajectories weighted by w, without those that end outside.
 
     Parameters
     ----------
@@ -99,15 +104,18 @@ def descend(
     t0
         Time at which they start.
     stages
-        Increasing times after `t0` at which to classify, with what does it; the last is the end.
+        Increasing times after `t0` at which to classify, with their classifiers; the last is the
+        end.
     classes
-        Class of every cell at the start, shape ``(n,)``; -1 leaves it out of the flows.
+        Class of every cell at the start, shape ``(n,)``; cells of class -1 are excluded from the
+        flows.
     n_trajectories
-        Paths of every cell.
+        Trajectories of every cell.
     growth
         Whether weights follow the growth.
     path
-        Whether to find the path probabilities, which costs a second walk without growth for cells that were resampled.
+        Whether to compute path probabilities, which needs a second simulation, without growth, of
+        resampled cells.
     threshold
         Probability at which a trajectory is committed.
     n_steps
@@ -115,11 +123,17 @@ def descend(
     rng
         Seed or generator.
     progress
-        Called with the number of cells that were done since the last call.
+        Called with the number of cells completed since the last call.
 
     Returns
     -------
-    The descendants.
+    The estimate of fates and descendants.
+
+    See Also
+    --------
+    scdiffot.core.lineage.ancestry.ancestors : Ancestors, back in time.
+    scdiffot.core.genes.perturbation.contrasts : Fates with and without an intervention.
+    scdiffot.core.genes.trends.follow : Trajectories with their states.
 
     Examples
     --------
@@ -136,63 +150,36 @@ def descend(
     >>> descend(model, cells[0], 0.0, stages=[(1.0, sides)], classes=np.zeros(60, int)).fate.shape
     (60, 3)
     """
-    course = _Schedule(model, t0, stages, n_steps, threshold)
+    run = _FateRun(model, t0, stages, n_steps, threshold)
 
-    def follow(cells: slice, generator: np.random.Generator) -> FateEstimate:
-        # Noise has a stream of its own, so that it is the same with and without growth.
+    def run_chunk(cells: slice, generator: np.random.Generator) -> FateEstimate:
+        # a separate stream for the noise, so that it is the same with and without growth
         seed = torch_seed(generator)
 
-        def walk(*, growth: bool) -> PathSampler:
+        def start(*, growth: bool) -> PathSampler:
             noise = torch.Generator().manual_seed(seed)
             return PathSampler(
                 model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
             )
 
-        found, probability, resampled = course.follow(
-            walk(growth=growth), classes[cells], generator
+        estimate, probability, resampled = run.estimate(
+            start(growth=growth), classes[cells], generator
         )
         if path:
-            single = course.ends(walk(growth=False)) if resampled else probability
-            found = replace(found, path=single.mean(1))
-        return found
+            unweighted = run.final_probability(start(growth=False)) if resampled else probability
+            estimate = replace(estimate, path=unweighted.mean(1))
+        return estimate
 
     parts = list(
-        in_portions(follow, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+        in_portions(run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
     )
     names = ("n_descendants", "n_descendants_se", "fate", "fate_se", "path", "ess", "commitment")
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return FateEstimate(**joined, flows=np.sum([part.flows for part in parts], axis=0))
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return FateEstimate(**arrays, flows=np.sum([part.flows for part in parts], axis=0))
 
 
-@dataclass
-class _Lineage:
-    """What is known of the particles of some cells besides where they are."""
-
-    # Particle at the start from which each descends, (n, m)
-    eve: Tensor
-    # Class at the last stage, (n, m)
-    label: Tensor
-    # Times and states (n, m, d) of checks
-    trail: list[tuple[float, Tensor]] = field(default_factory=list)
-    resampled: bool = False
-
-    def resample(self, walk: PathSampler, u: Tensor) -> None:
-        """Draw new particles, by weight, in cells whose particles are worth little; others keep theirs."""
-        few = effective_share(walk.log_w) < COLLAPSED
-        if not few.any():
-            return
-        n, m = walk.log_w.shape
-        index = torch.where(few[:, None], systematic(walk.log_w, u), torch.arange(m))
-        mean = torch.logsumexp(walk.log_w.double(), 1, keepdim=True).float() - float(np.log(m))
-        self.eve, self.label = self.eve.gather(1, index), self.label.gather(1, index)
-        self.trail = [(t, pick(x, index)) for t, x in self.trail]
-        walk.select(index)
-        walk.log_w = torch.where(few[:, None], mean, walk.log_w)
-        self.resampled = True
-
-
-class _Schedule:
-    """Stages and steps, shared by all cells."""
+class _FateRun:
+    """Schedule and stages of a simulation, shared by all cells."""
 
     def __init__(
         self,
@@ -203,106 +190,97 @@ class _Schedule:
         threshold: float,
     ) -> None:
         self.scaling, self.threshold = model.scaling, threshold
-        self.legs = legs(model, np.array([t0, *(t for t, _ in stages)]), n_steps)
+        self.schedule = legs(model, np.array([t0, *(t for t, _ in stages)]), n_steps)
         self.stages = [(float(model.scaling.time_in(t)), classify) for t, classify in stages]
-        self.n_steps = sum(n for _, _, n in self.legs)
-        self.every = -(-self.n_steps // N_CHECKS)
+        self.n_steps = sum(n for _, _, n in self.schedule)
+        self.check_interval = -(-self.n_steps // MAX_COMMITMENT_CHECKS)
 
-    def follow(
-        self, walk: PathSampler, classes: np.ndarray, rng: np.random.Generator
+    def estimate(
+        self, sampler: PathSampler, classes: np.ndarray, rng: np.random.Generator
     ) -> tuple[FateEstimate, np.ndarray, bool]:
-        """Walk through all stages and sum up; also the probabilities at the end (n, m, K + 1), and whether cells were resampled."""
-        n, m = walk.log_w.shape
-        eve = torch.arange(m).expand(n, m)
-        line = _Lineage(eve, torch.from_numpy(classes.astype(np.int64))[:, None].expand(n, m))
-        line.trail.append((self.legs[0][0], walk.x))
+        """Return the estimate, final probabilities, and whether particles were resampled."""
+        n, m = sampler.log_w.shape
+        origins = torch.arange(m).expand(n, m)
+        labels = torch.from_numpy(classes.astype(np.int64))[:, None].expand(n, m)
+        genealogy = Genealogy(origins, labels)
+        genealogy.checkpoints.append((self.schedule[0][0], sampler.x))
         flows = []
         stage, step = 0, 0
         probability = np.empty((n, m, 0))
-        for begin, end, n_steps in self.legs:
-            for t in walk.leg(begin, end, n_steps):
+        for begin, end, n_steps in self.schedule:
+            for t in sampler.leg(begin, end, n_steps):
                 step += 1
-                # At the end, resampling would only add noise.
+                # resampling at the end would only add noise
                 if step < self.n_steps:
-                    line.resample(walk, torch.from_numpy(rng.random(n)))
-                    if step % self.every == 0:
-                        line.trail.append((t, walk.x))
+                    genealogy.resample(sampler, torch.from_numpy(rng.random(n)))
+                    if step % self.check_interval == 0:
+                        genealogy.checkpoints.append((t, sampler.x))
             if end > self.stages[stage][0] - 1e-6:
-                probability = self.classify(walk.x, self.stages[stage][1])
-                label = torch.from_numpy(probability.argmax(2))
-                flows.append(_flow(line.label, label, walk.log_w, probability.shape[2]))
-                line.label = label
+                probability = self.classify(sampler.x, self.stages[stage][1])
+                labels = torch.from_numpy(probability.argmax(2))
+                flows.append(genealogy.classify(labels, sampler.log_w, probability.shape[2]))
                 stage += 1
-        commitment = self.commitment(line, walk, probability)
+        commitment = self.commitment(genealogy, sampler, probability)
         return (
-            _sum_up(walk.log_w, line, probability, commitment, np.array(flows)),
+            _summarise(sampler.log_w, genealogy, probability, commitment, np.array(flows)),
             probability,
-            line.resampled,
+            genealogy.resampled,
         )
 
-    def ends(self, walk: PathSampler) -> np.ndarray:
-        """Walk to the end; probabilities there (n, m, K + 1)."""
-        walk.to_the_end(self.legs)
-        return self.classify(walk.x, self.stages[-1][1])
+    def final_probability(self, sampler: PathSampler) -> np.ndarray:
+        """Simulate to the end; probabilities at the end, shape ``(n, m, K + 1)``."""
+        sampler.to_the_end(self.schedule)
+        return self.classify(sampler.x, self.stages[-1][1])
 
     def classify(self, x: Tensor, classify: Classify) -> np.ndarray:
-        """Probabilities (n, m, K + 1), the last of them outside."""
+        """Probabilities, shape ``(n, m, K + 1)``, of which the last is that of being outside."""
         n, m, d = x.shape
-        known, outside = classify(self.scaling.state_out(x.reshape(-1, d).numpy()))
-        probability = np.concatenate([np.where(outside[:, None], 0, known), outside[:, None]], 1)
+        shares, is_outside = classify(self.scaling.state_out(x.reshape(-1, d).numpy()))
+        is_outside = is_outside[:, None]
+        probability = np.concatenate([np.where(is_outside, 0, shares), is_outside], 1)
         return probability.reshape(n, m, -1)
 
-    def commitment(self, line: _Lineage, walk: PathSampler, probability: np.ndarray) -> np.ndarray:
-        """Mean time of commitment (n,), in the user's unit."""
+    def commitment(
+        self, genealogy: Genealogy, sampler: PathSampler, probability: np.ndarray
+    ) -> np.ndarray:
+        """Mean time of commitment, shape ``(n,)``, in the user's unit."""
         n, m, n_classes = probability.shape
-        # Equally spaced particles are a sample by weight, also of resampled ones.
-        followed = np.linspace(0, m - 1, min(m, max(m // 5, N_FOLLOWED))).round().astype(int)
-        last = probability[:, followed].argmax(2)
-        inside = last < n_classes - 1
-        times = np.full(last.shape, self.legs[-1][1])
-        still = inside & (
-            np.take_along_axis(probability[:, followed], last[:, :, None], 2)[:, :, 0]
-            >= self.threshold
-        )
-        for t, x in reversed(line.trail):
-            rows, columns = np.nonzero(still)
-            if len(rows) == 0:
-                break
-            states = self.scaling.state_out(x[:, followed][rows, columns].numpy())
-            known, _ = self.stages[-1][1](states)
-            kept = known[np.arange(len(rows)), last[rows, columns]] >= self.threshold
-            times[rows[kept], columns[kept]] = t
-            still[rows[~kept], columns[~kept]] = False
-        weight = torch.softmax(walk.log_w[:, followed].double(), 1).numpy() * inside
+        # equally spaced particles represent the weights, also after systematic resampling
+        n_selected = min(m, max(m // 5, MIN_COMMITMENT_TRAJECTORIES))
+        selection = np.linspace(0, m - 1, n_selected).round().astype(int)
+        final_class = probability[:, selection].argmax(2)
+        has_fate = final_class < n_classes - 1
+        certainty = np.take_along_axis(probability[:, selection], final_class[:, :, None], 2)
+
+        def is_committed(x: Tensor, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+            shares, _ = self.stages[-1][1](self.scaling.state_out(x.numpy()))
+            return shares[np.arange(len(rows)), final_class[rows, columns]] >= self.threshold
+
+        committed = has_fate & (certainty[:, :, 0] >= self.threshold)
+        end = self.schedule[-1][1]
+        times = genealogy.commitment_times(committed, selection, is_committed, end)
+        weight = torch.softmax(sampler.log_w[:, selection].double(), 1).numpy() * has_fate
         total = weight.sum(1)
         mean = np.divide((weight * times).sum(1), total, out=np.full(n, np.nan), where=total > 0)
         return mean * self.scaling.time_scale + self.scaling.time_shift
 
 
-def _flow(before: Tensor, after: Tensor, log_w: Tensor, n_classes: int) -> np.ndarray:
-    """Mass (K + 1, K + 1) from class to class, in cells."""
-    known = before >= 0
-    pair = (before * n_classes + after)[known]
-    mass = log_w.double().exp()[known] / log_w.shape[1]
-    return torch.bincount(pair, mass, minlength=n_classes**2).reshape(n_classes, n_classes).numpy()
-
-
-def _sum_up(
+def _summarise(
     log_w: Tensor,
-    line: _Lineage,
+    genealogy: Genealogy,
     probability: np.ndarray,
     commitment: np.ndarray,
     flows: np.ndarray,
 ) -> FateEstimate:
-    """Means over the particles, and their standard errors over those at the start."""
+    """Means over the particles, and their standard errors over the initial particles."""
     m = log_w.shape[1]
     shift = log_w.double().amax(1, keepdim=True)
     w = (log_w.double() - shift).exp()
     p = torch.from_numpy(probability).double()
     weighted = w[:, :, None] * p
-    if line.resampled:
-        w = torch.zeros_like(w).scatter_add_(1, line.eve, w)
-        index = line.eve[:, :, None].expand_as(weighted)
+    if genealogy.resampled:
+        w = torch.zeros_like(w).scatter_add_(1, genealogy.origins, w)
+        index = genealogy.origins[:, :, None].expand_as(weighted)
         weighted = torch.zeros_like(weighted).scatter_add_(1, index, weighted)
     total = w.sum(1, keepdim=True)
     fate = weighted.sum(1) / total

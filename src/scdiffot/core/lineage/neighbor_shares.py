@@ -1,16 +1,18 @@
-"""Shares of classes among nearest neighbours, at a scale that fits the classes with few cells."""
+"""Shares of classes among nearest neighbours, with fewer neighbours for rare classes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Chosen on 600 cells in 2, 10 and 30 dimensions: a separate class of 3 cells gets a share of .97, of 10 cells .99, and where
-# classes overlap the log-loss of new cells is within .0005 of that of a fixed number of neighbours.
-# Odds of a smaller number of neighbours, before the labels are seen.
+# Both constants were chosen on 600 cells in 2, 10 and 30 dimensions: a separate class of 3 cells
+# has a share of .97, one of 10 cells .99, and where classes overlap the log-loss of new cells is
+# within .0005 of that of a fixed number of neighbours.
+
+# Prior odds of each smaller number of neighbours.
 SCALE_ODDS = 0.005
-# Neighbours that the share at the largest scale is worth as a prior of the smaller ones.
+# Weight, in neighbours, of the share at the largest scale as a prior at smaller scales.
 N_PRIOR = 0.2
-# Numbers (rows x neighbours^2) that are in memory at once.
+# Maximum number of elements (rows x neighbours^2) in memory.
 CHUNK_SIZE = 2_000_000
 
 
@@ -22,12 +24,14 @@ def neighbor_shares(
     n_classes: int,
     n_neighbors: int,
 ) -> np.ndarray:
-    """Shares of the classes among the nearest cells of some places.
+    """Compute the shares of the classes among the nearest cells of query points.
 
-    Among a fixed number of neighbours a class with fewer cells than that can never have the whole share, however separate it is.
-    Classes with at most `n_neighbors` cells in all therefore get the mean of their shares among ``n_neighbors``, half, a quarter,
-    ..., and one neighbour, weighted by how well each number predicts these classes against all others, cell by cell from the
-    other neighbours (leave one out). Common classes share the rest as they do among `n_neighbors`.
+    With a fixed number of neighbours, a class with fewer cells than that never has the whole share,
+    however separate it is. The shares of rare classes, those with at most `n_neighbors` cells, are
+    therefore averaged over `n_neighbors`, half, a quarter, ..., and one neighbour. The weight of
+    each number is its leave-one-out likelihood: how well it predicts the class of each neighbour
+    from the other neighbours. Common classes divide the remaining share as they do among
+    `n_neighbors`.
 
     Parameters
     ----------
@@ -36,8 +40,8 @@ def neighbor_shares(
     codes
         Their classes, shape ``(n,)``.
     neighbors
-        Positions of the nearest cells of every place, the nearest first, shape ``(N, m)``; one more than `n_neighbors` if there are
-        enough.
+        Positions of the nearest cells of every query point, nearest first, shape ``(N, m)``;
+        ``m`` is `n_neighbors` plus one if there are enough cells.
     n_classes
         Number of classes.
     n_neighbors
@@ -45,7 +49,12 @@ def neighbor_shares(
 
     Returns
     -------
-    Shape ``(N, n_classes)``; rows sum to one.
+    Shares, shape ``(N, n_classes)``; rows sum to one.
+
+    See Also
+    --------
+    scdiffot.core.lineage.fate.descend : Fates, by the classes of simulated states.
+    scdiffot.core.lineage.transitions.transition_matrix : A Markov chain on the neighbours.
 
     Examples
     --------
@@ -59,15 +68,15 @@ def neighbor_shares(
     labels = codes[neighbors]
     shares = np.eye(n_classes)[labels[:, :n_neighbors]].mean(axis=1)
     rare = np.bincount(codes, minlength=n_classes) <= n_neighbors
-    mixed = (labels != labels[:, :1]).any(axis=1) & rare[labels].any(axis=1)
-    rows = np.flatnonzero(mixed)
+    needs_scales = (labels != labels[:, :1]).any(axis=1) & rare[labels].any(axis=1)
+    rows = np.flatnonzero(needs_scales)
     size = max(CHUNK_SIZE // neighbors.shape[1] ** 2, 1)
-    # all common classes are one here
-    merged = np.where(rare[codes], codes, n_classes)
+    # all common classes are one class in the likelihood
+    merged_codes = np.where(rare[codes], codes, n_classes)
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         adapted = _adaptive_shares(
-            states[neighbors[part]], merged[neighbors[part]], n_classes + 1, n_neighbors
+            states[neighbors[part]], merged_codes[neighbors[part]], n_classes + 1, n_neighbors
         )
         common = shares[part] * ~rare
         total = common.sum(axis=1, keepdims=True)
@@ -79,7 +88,10 @@ def neighbor_shares(
 def _adaptive_shares(
     x: np.ndarray, labels: np.ndarray, n_classes: int, n_neighbors: int
 ) -> np.ndarray:
-    """Shares (N, K) from lists of neighbours (N, m, d) and their classes (N, m), averaged over the numbers of neighbours."""
+    """Average shares, shape ``(N, K)``, over numbers of neighbours.
+
+    The neighbours have states of shape ``(N, m, d)`` and labels of shape ``(N, m)``.
+    """
     m = x.shape[1]
     matches = np.cumsum(_neighbor_matches(x, labels), axis=2)
     scales = _scales(min(n_neighbors, m - 1))
@@ -93,14 +105,14 @@ def _adaptive_shares(
     log_weights[1:] += np.log(SCALE_ODDS)
     weights = np.exp(log_weights - log_weights.max(axis=0))
     weights /= weights.sum(axis=0)
-    one_hot = np.eye(n_classes)[labels]
+    indicators = np.eye(n_classes)[labels]
     return sum(
-        w[:, None] * one_hot[:, :k].mean(axis=1) for w, k in zip(weights, scales, strict=True)
+        w[:, None] * indicators[:, :k].mean(axis=1) for w, k in zip(weights, scales, strict=True)
     )
 
 
 def _neighbor_matches(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether the nearest, second nearest, ... other member of each list has the class of a member, shape ``(N, m, m - 1)``."""
+    """Whether the k-th nearest list member has the class of a member, shape ``(N, m, m - 1)``."""
     m = x.shape[1]
     centred = x.astype(np.float64)
     centred -= centred.mean(axis=1, keepdims=True)
@@ -109,12 +121,14 @@ def _neighbor_matches(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     distances = squares[:, :, None] + squares[:, None] - 2 * products
     distances[:, np.arange(m), np.arange(m)] = np.inf
     order = distances.argsort(axis=2)[:, :, : m - 1]
-    others = np.take_along_axis(np.broadcast_to(labels[:, None], distances.shape), order, axis=2)
-    return others == labels[:, :, None]
+    neighbor_labels = np.take_along_axis(
+        np.broadcast_to(labels[:, None], distances.shape), order, axis=2
+    )
+    return neighbor_labels == labels[:, :, None]
 
 
 def _scales(n_neighbors: int) -> list[int]:
-    """A number, its half, its quarter, ..., and one."""
+    """Return a number, its half, its quarter, ..., and one."""
     scales = [n_neighbors]
     while scales[-1] > 1:
         scales.append(scales[-1] // 2)

@@ -1,4 +1,4 @@
-"""A Markov chain on observed cells that moves as the stochastic differential equation does."""
+"""A Markov chain on observed cells that approximates the stochastic differential equation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Numbers in one array of displacements (cells x neighbours x dimensions).
+# Maximum number of elements in an array of displacements (cells x neighbours x dimensions).
 CHUNK_SIZE = 20_000_000
-# Share of the cells whose steps set the pace of all.
-MIN_TIME_SHARE = 0.25
-# The noise of a step spreads over at least as many neighbours: below that it would hit none.
-N_SPREAD = 5
+# Quantile of the step durations of cells that becomes the step duration of the chain.
+STEP_QUANTILE = 0.25
+# Smallest number of neighbours within the noise of a step; narrower noise would reach none.
+MIN_NEIGHBORS = 5
 
 
 def transition_matrix(
@@ -26,17 +26,20 @@ def transition_matrix(
     links: np.ndarray | None = None,
     connectivity_weight: float = 0.2,
 ) -> csr_matrix:
-    """Transition probabilities between cells, from the drift and the noise at each of them.
+    """Compute transition probabilities between cells, from drift and noise at each cell.
 
-    A cell steps to itself or a neighbour: Gaussian weights around ``x + b tau`` with variance ``sigma^2 tau`` in every direction,
-    with tau of a cell such that the step has the root mean square length of the way to its neighbours. Where the drift takes over
-    so far that the noise would hit less than five of them, it is widened to that. The mean of the
-    neighbours under the weights without drift is taken out: a walk among cells is otherwise drawn to where they are dense, by
-    ``sigma^2 grad log p`` of the cells, which belongs to the sample and not to the motion of a cell.
+    A cell moves to itself or to a neighbour, with Gaussian weights around ``x + b tau`` of variance
+    ``sigma^2 tau`` in every direction. The duration tau of a cell makes the root mean square length
+    of its step equal to that of the displacements to its neighbours. If the drift is so large that
+    the noise would cover fewer than five neighbours, the variance is widened to cover five. The
+    mean displacement under the weights without drift is subtracted: a random walk on cells
+    otherwise drifts to dense regions by ``sigma^2 grad log p`` of the sample, which is not part of
+    the dynamics.
 
-    A step of the chain takes every cell the same time, the lower quartile of tau: where tau is longer a cell stays that much
-    longer, so that slow modes of the chain are slow in time and not only where cells are dense. Probabilities to be absorbed here or
-    there do not depend on the pace.
+    A step of the chain has the same duration for every cell, the lower quartile of tau. A cell with
+    a longer tau stays with the probability that makes up for it, so that slow modes of the chain
+    are slow in time and not only in dense regions. Absorption probabilities do not depend on the
+    step duration.
 
     Parameters
     ----------
@@ -47,16 +50,22 @@ def transition_matrix(
     sigma
         Diffusion, in state per square root of time.
     neighbors
-        Nearest cells of every cell, itself not among them, nearest first, shape ``(n, k)``.
+        Nearest cells of every cell, without itself, nearest first, shape ``(n, k)``.
     links
-        Pairs of cells that connect what the neighbours leave apart, shape ``(m, 2)``.
+        Pairs of cells that connect the components of the neighbour graph, shape ``(m, 2)``.
     connectivity_weight
-        Share of the symmetric connectivities in the mixture. Any positive share makes the chain irreducible if neighbours
-        and links connect all cells; that cells may stay makes it aperiodic.
+        Share of the symmetric connectivities in the mixture. With any positive share the chain is
+        irreducible if neighbours and links connect all cells. It is aperiodic because cells may
+        stay.
 
     Returns
     -------
-    Shape ``(n, n)``, rows sum to one.
+    Transition probabilities, shape ``(n, n)``; rows sum to one.
+
+    See Also
+    --------
+    scdiffot.core.lineage.fate.descend : Fates by simulation, without a chain.
+    scdiffot.core.lineage.ancestry.ancestors : Simulate the process back in time.
 
     Examples
     --------
@@ -72,61 +81,79 @@ def transition_matrix(
 
     n, k = neighbors.shape
     columns = np.column_stack([np.arange(n), neighbors])
-    steps, nearness, tau = np.empty(columns.shape), np.empty(columns.shape), np.empty(n)
+    probabilities, affinities = np.empty(columns.shape), np.empty(columns.shape)
+    tau = np.empty(n)
     size = max(CHUNK_SIZE // (k * states.shape[1]), 1)
     for first in range(0, n, size):
         part = slice(first, first + size)
-        there = states[columns[part]].astype(np.float64)
-        way = there - there[:, :1]
-        steps[part], nearness[part], tau[part] = _weights(
-            way, np.asarray(drift[part], np.float64), sigma
+        neighbor_states = states[columns[part]].astype(np.float64)
+        displacements = neighbor_states - neighbor_states[:, :1]
+        probabilities[part], affinities[part], tau[part] = _step_weights(
+            displacements, np.asarray(drift[part], np.float64), sigma
         )
-    starts = np.arange(n + 1) * (k + 1)
-    walk = sparse.csr_matrix((steps.ravel(), columns.ravel(), starts), shape=(n, n))
-    near = sparse.csr_matrix((nearness.ravel(), columns.ravel(), starts), shape=(n, n))
+    row_starts = np.arange(n + 1) * (k + 1)
+    dynamics = sparse.csr_matrix((probabilities.ravel(), columns.ravel(), row_starts), shape=(n, n))
+    connectivities = sparse.csr_matrix(
+        (affinities.ravel(), columns.ravel(), row_starts), shape=(n, n)
+    )
     if links is not None and len(links):
-        # as near as the last neighbour of a cell is to it
-        near = near + sparse.csr_matrix(
+        # the affinity of a cell to its last neighbour
+        connectivities = connectivities + sparse.csr_matrix(
             (np.full(len(links), np.exp(-2.0)), tuple(links.T)), shape=(n, n)
         )
-    near = near + near.T
-    near = sparse.diags(1 / np.asarray(near.sum(axis=1)).ravel()) @ near
-    # cells that coincide with all their neighbours take no time
-    beat = float(np.quantile(tau[tau > 0], MIN_TIME_SHARE)) if tau.any() else 0.0
-    moves = np.divide(beat, tau, out=np.ones(n), where=tau > beat)
-    mixed = (1 - connectivity_weight) * walk + connectivity_weight * near
-    mixed = (sparse.diags(moves) @ mixed + sparse.diags(1 - moves)).tocsr()
-    mixed.sort_indices()
-    return mixed
+    connectivities = connectivities + connectivities.T
+    connectivities = (
+        sparse.diags(1 / np.asarray(connectivities.sum(axis=1)).ravel()) @ connectivities
+    )
+    # tau is zero for cells that coincide with all their neighbours
+    duration = float(np.quantile(tau[tau > 0], STEP_QUANTILE)) if tau.any() else 0.0
+    move_probability = np.divide(duration, tau, out=np.ones(n), where=tau > duration)
+    chain = (1 - connectivity_weight) * dynamics + connectivity_weight * connectivities
+    chain = (sparse.diags(move_probability) @ chain + sparse.diags(1 - move_probability)).tocsr()
+    chain.sort_indices()
+    return chain
 
 
-def _weights(
-    way: np.ndarray, drift: np.ndarray, sigma: float
+def _step_weights(
+    displacements: np.ndarray, drift: np.ndarray, sigma: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities of steps and nearness of neighbours (n, k + 1), and tau (n,), given the ways to them (n, k + 1, d)."""
+    """Step probabilities and affinities of neighbours, and step durations tau.
+
+    Displacements to the neighbours have shape ``(n, k + 1, d)``, probabilities and affinities
+    ``(n, k + 1)``, and tau ``(n,)``.
+    """
     tiny = np.finfo(np.float64).tiny
-    square = np.square(way).sum(axis=2)
-    k = way.shape[1] - 1
-    reach = square.sum(axis=1) / k
-    # Dimensions in which the neighbours lie, by the participation ratio of their second moments.
-    gram = np.square(way @ way.transpose(0, 2, 1)).sum(axis=(1, 2))
-    n_dims = np.clip(square.sum(axis=1) ** 2 / np.maximum(gram, tiny), 1, way.shape[2])
-    # tau solves |b|^2 tau^2 + n_dims sigma^2 tau = reach
-    noise = n_dims * sigma**2
-    pace = noise + np.sqrt(noise**2 + 4 * np.square(drift).sum(axis=1) * reach)
-    tau = np.divide(2 * reach, pace, out=np.zeros_like(reach), where=pace > 0)
-    spacing = reach / n_dims * (min(N_SPREAD, k) / k) ** (2 / n_dims)
+    squares = np.square(displacements).sum(axis=2)
+    k = displacements.shape[1] - 1
+    mean_square = squares.sum(axis=1) / k
+    # effective dimension of the neighbours: the participation ratio of their second moments
+    squared_moments = np.square(displacements @ displacements.transpose(0, 2, 1)).sum(axis=(1, 2))
+    n_dims = np.clip(
+        squares.sum(axis=1) ** 2 / np.maximum(squared_moments, tiny), 1, displacements.shape[2]
+    )
+    # tau solves |b|^2 tau^2 + n_dims sigma^2 tau = mean_square
+    noise_rate = n_dims * sigma**2
+    denominator = noise_rate + np.sqrt(
+        noise_rate**2 + 4 * np.square(drift).sum(axis=1) * mean_square
+    )
+    tau = np.divide(
+        2 * mean_square, denominator, out=np.zeros_like(mean_square), where=denominator > 0
+    )
+    spacing = mean_square / n_dims * (min(MIN_NEIGHBORS, k) / k) ** (2 / n_dims)
     variance = np.maximum(np.maximum(sigma**2 * tau, spacing), tiny)
-    log_still = -square / (2 * variance[:, None])
-    still = _normalised(log_still)
-    mean = np.einsum("nk,nkd->nd", still, way)
-    spread = np.einsum("nk,nk->n", still, np.square(way - mean[:, None]).sum(axis=2)) / n_dims
-    tilt = drift * (tau / variance)[:, None] - mean / np.maximum(spread, tiny)[:, None]
-    steps = _normalised(log_still + np.einsum("nkd,nd->nk", way, tilt))
-    width = np.maximum(square.max(axis=1, keepdims=True) / 4, tiny)
-    return steps, np.exp(-square / (2 * width)), tau
+    log_isotropic = -squares / (2 * variance[:, None])
+    isotropic = _softmax(log_isotropic)
+    mean = np.einsum("nk,nkd->nd", isotropic, displacements)
+    local_variance = (
+        np.einsum("nk,nk->n", isotropic, np.square(displacements - mean[:, None]).sum(axis=2))
+        / n_dims
+    )
+    tilt = drift * (tau / variance)[:, None] - mean / np.maximum(local_variance, tiny)[:, None]
+    probabilities = _softmax(log_isotropic + np.einsum("nkd,nd->nk", displacements, tilt))
+    bandwidth = np.maximum(squares.max(axis=1, keepdims=True) / 4, tiny)
+    return probabilities, np.exp(-squares / (2 * bandwidth)), tau
 
 
-def _normalised(log_weights: np.ndarray) -> np.ndarray:
+def _softmax(log_weights: np.ndarray) -> np.ndarray:
     weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Responses: what treatments do to single cells."""
+"""Responses of single cells to treatments."""
 
 from __future__ import annotations
 

@@ -22,17 +22,35 @@ if TYPE_CHECKING:
     from .pairs import ConditionPairs
 
 N_HIDDEN, N_LAYERS = 64, 3
+# Steps of the map for every step of its inverse.
 N_INNER = 5
 LEARNING_RATE = 1e-3
-VALIDATION, N_VALIDATION, CHECK_INTERVAL = 0.2, 1000, 50
-N_INVERSE, TOLERANCE = 60, 1e-4
+# Share and maximum number of held-out cells, and steps between evaluations on them.
+VALIDATION_SHARE, MAX_VALIDATION_CELLS, CHECK_INTERVAL = 0.2, 1000, 50
+# Maximum number of L-BFGS iterations of an inverse, and their tolerance of the gradient.
+MAX_INVERSE_STEPS, TOLERANCE = 60, 1e-4
 
 
 class ConvexPotential(nn.Module):
-    """Convex function whose gradient is the map: a full quadratic form and an input-convex network, at first hardly there.
+    """Convex function whose gradient is the map: a quadratic form plus an input-convex network.
 
-    Convex by construction: the quadratic form is a square, weights between layers are softplus of free parameters, and
-    the activation is convex and increasing (Amos, Xu & Kolter 2017).
+    The network is close to zero at the start. The function is convex by construction: the quadratic
+    form is a square, weights between layers are softplus of free parameters, and the activation is
+    convex and increasing (Amos, Xu & Kolter 2017).
+
+    Parameters
+    ----------
+    n_dims
+        Dimension of the state.
+    generator
+        Source of the initial weights.
+    n_hidden, n_layers
+        Width and number of hidden layers.
+
+    See Also
+    --------
+    ConvexMaps : Potentials of all treatments.
+    fit_convex : Train the potentials.
     """
 
     def __init__(
@@ -52,14 +70,17 @@ class ConvexPotential(nn.Module):
         self.out = nn.Parameter(torch.full((n_hidden,), -6.0))
 
     @torch.no_grad()
-    def start(self, matrix: np.ndarray, at: np.ndarray, reached: np.ndarray) -> None:
-        """Begin with the affine map of a positive definite matrix (d, d) that sends one point (d,) to another."""
+    def initialise(self, matrix: np.ndarray, source: np.ndarray, target: np.ndarray) -> None:
+        """Start from the affine map of a positive definite matrix that maps source to target.
+
+        The matrix has shape ``(d, d)``, the points shape ``(d,)``.
+        """
         values, vectors = np.linalg.eigh(matrix)
         self.root.copy_(torch.as_tensor((vectors * np.sqrt(values)) @ vectors.T))
-        self.shift.copy_(torch.as_tensor(reached - matrix @ at))
+        self.shift.copy_(torch.as_tensor(target - matrix @ source))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Value (n,) at points (n, d)."""
+        """Value, shape ``(n,)``, at points, shape ``(n, d)``."""
         z = functional.softplus(self.inputs[0](x))
         for layer, weight in zip(list(self.inputs)[1:], self.between, strict=True):
             z = functional.softplus(z @ functional.softplus(weight).T + layer(x))
@@ -70,18 +91,18 @@ class ConvexPotential(nn.Module):
         )
 
     def gradient(self, x: Tensor, *, create_graph: bool = False) -> Tensor:
-        """The map (n, d), also where gradients are switched off."""
+        """The map, shape ``(n, d)``; works without enabled gradients."""
         with torch.enable_grad():
             point = x if x.requires_grad else x.detach().requires_grad_(True)
             (slope,) = torch.autograd.grad(self(point).sum(), point, create_graph=create_graph)
         return slope if create_graph else slope.detach()
 
     def inverse(self, y: Tensor, start: Tensor) -> Tensor:
-        """Points whose gradient is ``y``: the minimum of a convex function, by L-BFGS from a first guess."""
+        """Points with gradient ``y``, by L-BFGS minimisation from an initial guess."""
         point = start.detach().clone().requires_grad_(True)
         optimizer = torch.optim.LBFGS(
             [point],
-            max_iter=N_INVERSE,
+            max_iter=MAX_INVERSE_STEPS,
             tolerance_grad=TOLERANCE,
             history_size=20,
             line_search_fn="strong_wolfe",
@@ -99,21 +120,34 @@ class ConvexPotential(nn.Module):
 
 
 class ConvexMaps(nn.Module):
-    """A map and a first guess of its inverse for every treatment."""
+    """A map, and an approximate inverse, for every treatment.
+
+    Parameters
+    ----------
+    n_conditions, n_dims
+        Number of treatments, and dimension of the state.
+    generator
+        Source of the initial weights; unused if they are replaced by stored weights.
+
+    See Also
+    --------
+    fit_convex : Train the maps.
+    scdiffot.core.response.flow.ResponseFlow : A flow instead of maps.
+    """
 
     def __init__(
         self, n_conditions: int, n_dims: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
         generator = generator or first_generator()
-        # Of a treatment: the potential of the map, and of a first guess of its inverse
+        # two potentials per treatment: of the map, and of the approximate inverse
         self.potentials = nn.ModuleList(
             ConvexPotential(n_dims, generator) for _ in range(2 * n_conditions)
         )
 
     @staticmethod
     def shapes(n_conditions: int, n_dims: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the weights, without a network."""
+        """Shapes of the weights, without building a network."""
         layers = range(N_LAYERS)
         potential: dict[str, tuple[int, ...]] = {
             "root": (n_dims, n_dims),
@@ -130,17 +164,17 @@ class ConvexMaps(nn.Module):
         }
 
     def pair(self, condition: int) -> tuple[ConvexPotential, ConvexPotential]:
-        """Potentials of the map of a treatment, and of its inverse."""
+        """Potentials of the map of a treatment and of its approximate inverse."""
         source, target = self.potentials[2 * condition], self.potentials[2 * condition + 1]
         assert isinstance(source, ConvexPotential)
         assert isinstance(target, ConvexPotential)
         return source, target
 
     def carry(self, x: Tensor, condition: int, *, inverse: bool) -> tuple[Tensor, Tensor]:
-        """Mapped cells (n, d), and half the squared way of each (n,)."""
+        """Mapped cells, shape ``(n, d)``, and half their squared displacement, shape ``(n,)``."""
         source, target = self.pair(condition)
-        reached = source.inverse(x, target.gradient(x)) if inverse else source.gradient(x)
-        return reached, (reached - x).square().sum(1) / 2
+        states = source.inverse(x, target.gradient(x)) if inverse else source.gradient(x)
+        return states, (states - x).square().sum(1) / 2
 
 
 def fit_convex(
@@ -150,14 +184,33 @@ def fit_convex(
     generator: torch.Generator,
     report: Callable[[int, float], None],
 ) -> tuple[ConvexMaps, bool]:
-    """Solve the dual problem of optimal transport between the drawn cells (Makkuva et al. 2020) for every treatment.
+    """Solve the dual problem of optimal transport (Makkuva et al. 2020) for every treatment.
 
-    Maps start as the optimal ones between Gaussians, as in Bunne et al. (2022): the networks learn what is not linear. The
-    state that is kept is that of least energy distance on cells that were set aside, not the last one.
+    Maps start from the optimal maps between Gaussians, as in Bunne et al. (2022), so the networks
+    learn the nonlinear residual. The result is the state with the smallest energy distance on
+    held-out cells.
+
+    Parameters
+    ----------
+    pairs
+        Paired cells of every treatment.
+    config, generator
+        Options of the fit, and source of random numbers.
+    report
+        Called with the step and the energy distance.
+
+    Returns
+    -------
+    The maps, and whether training was interrupted.
+
+    See Also
+    --------
+    scdiffot.core.response.regression.fit_flow : Fit a flow instead.
+    scdiffot.core.response.fit.fit_response : Couple cells, then fit.
     """
     maps = ConvexMaps(len(pairs), pairs[0].x.shape[1], generator)
     for i, p in enumerate(pairs):
-        report_map = partial(_report_after, report, i * config.steps)
+        report_map = partial(_report_offset, report, i * config.steps)
         interrupted = _solve(*maps.pair(i), p, config, generator=generator, report=report_map)
         if interrupted:
             if i + 1 < len(pairs):
@@ -166,8 +219,10 @@ def fit_convex(
     return maps.eval(), False
 
 
-def _report_after(report: Callable[[int, float], None], done: int, step: int, value: float) -> None:
-    report(done + step, value)
+def _report_offset(
+    report: Callable[[int, float], None], offset: int, step: int, value: float
+) -> None:
+    report(offset + step, value)
 
 
 def _solve(
@@ -179,42 +234,42 @@ def _solve(
     generator: torch.Generator,
     report: Callable[[int, float], None],
 ) -> bool:
-    """Train the potentials of one map; True if interrupted after the first step."""
-    # Pairs share cells, so what is set aside is cells and not pairs.
-    (x, held_x), (y, held_y) = (_split(z, generator) for z in (pairs.x, pairs.y))
-    linear = GaussianMap.fit(x.numpy(), y.numpy())
-    source.start(linear.forward, linear.mean_x, linear.mean_y)
-    target.start(linear.backward, linear.mean_y, linear.mean_x)
-    slow = torch.optim.Adam(target.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
-    fast = torch.optim.Adam(source.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
+    """Train the potentials of one map; return True if interrupted after the first step."""
+    # cells are held out rather than pairs, because pairs share cells
+    (x, validation_x), (y, validation_y) = (_split(z, generator) for z in (pairs.x, pairs.y))
+    affine = GaussianMap.fit(x.numpy(), y.numpy())
+    source.initialise(affine.forward, affine.mean_x, affine.mean_y)
+    target.initialise(affine.backward, affine.mean_y, affine.mean_x)
+    target_optimizer = torch.optim.Adam(target.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
+    source_optimizer = torch.optim.Adam(source.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
     n = min(config.batch_size, 256)
-    best, kept = _error(source, held_x, held_y), _state(source, target)
+    best, best_state = _error(source, validation_x, validation_y), _copy_state(source, target)
     step, interrupted = 1, False
     try:
         for step in range(1, config.steps + 1):
             for _ in range(N_INNER):
                 batch = _draw(x, n, generator)
-                mapped = source.gradient(batch.requires_grad_(True), create_graph=True)
-                loss = (target(mapped) - (mapped * batch).sum(1)).mean()
-                fast.zero_grad()
+                images = source.gradient(batch.requires_grad_(True), create_graph=True)
+                loss = (target(images) - (images * batch).sum(1)).mean()
+                source_optimizer.zero_grad()
                 loss.backward()
-                fast.step()
-            batch, other = _draw(x, n, generator), _draw(y, n, generator)
-            loss = target(other).mean() - target(source.gradient(batch)).mean()
-            slow.zero_grad()
+                source_optimizer.step()
+            batch, targets = _draw(x, n, generator), _draw(y, n, generator)
+            loss = target(targets).mean() - target(source.gradient(batch)).mean()
+            target_optimizer.zero_grad()
             loss.backward()
-            slow.step()
+            target_optimizer.step()
             if step % CHECK_INTERVAL == 0 or step == config.steps:
-                value = _finite_error(source, held_x, held_y, step)
+                value = _finite_error(source, validation_x, validation_y, step)
                 if value < best:
-                    best, kept = value, _state(source, target)
+                    best, best_state = value, _copy_state(source, target)
                 report(step, value)
     except KeyboardInterrupt:
         if step == 1:
             raise
         interrupted = True
-    source.load_state_dict(kept[0])
-    target.load_state_dict(kept[1])
+    source.load_state_dict(best_state[0])
+    target.load_state_dict(best_state[1])
     return interrupted
 
 
@@ -228,7 +283,7 @@ def _finite_error(source: ConvexPotential, x: Tensor, y: Tensor, step: int) -> f
     return _error(source, x, y)
 
 
-def _state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
+def _copy_state(*potentials: ConvexPotential) -> list[dict[str, Tensor]]:
     return [{name: value.clone() for name, value in p.state_dict().items()} for p in potentials]
 
 
@@ -236,7 +291,9 @@ def _draw(cells: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return cells[torch.randint(len(cells), (n,), generator=generator)]
 
 
-def _split(drawn: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    cells, of_pair = torch.unique(drawn, dim=0, return_inverse=True)
-    held = torch.rand(len(cells), generator=generator) < VALIDATION
-    return drawn[~held[of_pair]], drawn[held[of_pair]][:N_VALIDATION]
+def _split(sample: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split a sample with replacement into training and validation parts without shared cells."""
+    cells, index = torch.unique(sample, dim=0, return_inverse=True)
+    is_validation = torch.rand(len(cells), generator=generator) < VALIDATION_SHARE
+    mask = is_validation[index]
+    return sample[~mask], sample[mask][:MAX_VALIDATION_CELLS]

@@ -1,4 +1,4 @@
-"""Cells before and after a treatment, and what a fit of their response can be told."""
+"""Cells before and after a treatment, and the options of a fit of their response."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from scdiffot.core.problem.config import COUNTS, check_training
 
 @dataclass(frozen=True)
 class Conditions:
-    """Treatments in the coordinates that the model sees.
+    """Treatments in the coordinates of the model.
 
     Parameters
     ----------
     embedding
-        What sets a treatment apart from the others, shape ``(C, e)``; ``e`` is zero for a single one.
+        Coordinates of the treatments, shape ``(C, e)``; ``e`` is zero for a single treatment.
     strength
-        Its dose on a scale from 0, no treatment, to 1, the highest dose; shape ``(C,)``.
+        Doses on a scale from 0, no treatment, to 1, the highest dose, shape ``(C,)``.
+
+    See Also
+    --------
+    ContextPair : Cells of one condition.
+    ResponseConfig : Options of a fit.
     """
 
     embedding: np.ndarray
@@ -38,41 +43,44 @@ class Conditions:
 
     @property
     def features(self) -> np.ndarray:
-        """What networks see of every condition, shape ``(C, e + 1)``."""
+        """Inputs of the networks for every condition, shape ``(C, e + 1)``."""
         return np.column_stack([self.embedding, self.strength])
 
     def weights(self, embedding: np.ndarray, strength: float) -> np.ndarray:
-        """Shares (C,) with which the conditions stand for a treatment.
+        """Weights of the conditions that represent a treatment, shape ``(C,)``.
 
-        Between two doses they are linear in the strength, down to no treatment at all, so they sum to less than one below
-        the lowest dose. A treatment that is none of them is the nearest ones together.
+        Weights are piecewise linear in the strength, down to no treatment, so they sum to less than
+        one below the lowest dose. A treatment that is not a condition is represented by its nearest
+        conditions.
         """
-        known, of_target = np.unique(self.embedding, axis=0, return_inverse=True)
-        of_target = of_target.ravel()
+        treatments, treatment_of_row = np.unique(self.embedding, axis=0, return_inverse=True)
+        treatment_of_row = treatment_of_row.ravel()
         shares = np.zeros(len(self.strength))
-        for target, share in enumerate(_similarity(known, np.asarray(embedding, dtype=np.float64))):
-            rows = np.flatnonzero(of_target == target)
+        for treatment, share in enumerate(
+            _similarity(treatments, np.asarray(embedding, dtype=np.float64))
+        ):
+            rows = np.flatnonzero(treatment_of_row == treatment)
             rows = rows[np.argsort(self.strength[rows])]
             doses = np.concatenate([[0.0], self.strength[rows]])
             for i, row in enumerate(rows):
-                hat = np.zeros(len(doses))
-                hat[i + 1] = 1.0
-                shares[row] = share * np.interp(strength, doses, hat)
+                basis = np.zeros(len(doses))
+                basis[i + 1] = 1.0
+                shares[row] = share * np.interp(strength, doses, basis)
         return shares
 
     def gate(self, strength: float) -> float:
-        """Factor that takes what was learned to zero below the lowest dose."""
+        """Factor that decreases network outputs to zero below the lowest dose."""
         return float(min(max(strength, 0.0) / self.strength.min(), 1.0))
 
 
-def _similarity(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    squares = ((known - wanted) ** 2).sum(axis=1)
-    if len(known) == 1 or squares.min() == 0:
+def _similarity(treatments: np.ndarray, query: np.ndarray) -> np.ndarray:
+    squares = ((treatments - query) ** 2).sum(axis=1)
+    if len(treatments) == 1 or squares.min() == 0:
         return (squares == squares.min()).astype(np.float64)
-    between = ((known[:, None] - known) ** 2).sum(axis=2)
-    np.fill_diagonal(between, np.inf)
-    # a quarter of the usual distance between neighbours, squared: the nearest treatments count most
-    exponent = -squares / (2 * np.median(between.min(axis=1)) / 16)
+    distances = ((treatments[:, None] - treatments) ** 2).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    # the bandwidth is a quarter of the median distance between nearest treatments
+    exponent = -squares / (2 * np.median(distances.min(axis=1)) / 16)
     shares = np.exp(exponent - exponent.max())
     return shares / shares.sum()
 
@@ -86,12 +94,17 @@ class ContextPair:
     control
         Untreated cells, shape ``(n, d)``.
     treated
-        Other cells of the same context after the treatment, shape ``(m, d)``; empty if there are too few to couple, so that
-        only the mass is known.
+        Cells of the same context after the treatment, shape ``(m, d)``; empty if there are too few
+        to couple, in which case only the mass is used.
     condition
         Row of the treatment in the conditions.
     mass
-        Number of treated cells for every untreated one, death and division counted.
+        Number of treated cells per untreated cell, a result of death and division.
+
+    See Also
+    --------
+    Conditions : The treatments.
+    scdiffot.core.response.fit.fit_response : Fit responses.
     """
 
     control: np.ndarray
@@ -101,7 +114,7 @@ class ContextPair:
 
     @property
     def coupled(self) -> bool:
-        """Whether there are treated cells to couple the untreated ones with."""
+        """Whether there are treated cells to couple."""
         return len(self.treated) > 0
 
 
@@ -112,10 +125,12 @@ class ResponseConfig:
     Parameters
     ----------
     method
-        ``"flow"``: a flow that carries control onto treated cells; ``"convex"``: the gradient of an input-convex network.
+        ``"flow"``: a flow from control to treated cells; ``"convex"``: the gradient of an
+        input-convex network.
     metric
-        In which untreated and treated cells are compared: ``"euclidean"``; ``"learned"``, in which what a response does not
-        change counts most; or ``"auto"``, which is learned unless all cells are normal.
+        Metric between untreated and treated cells: ``"euclidean"``; ``"learned"``, which gives most
+        weight to directions that the response does not change; or ``"auto"``, which is learned
+        unless all cells are normally distributed.
     unbalanced
         Whether cells die or divide under the treatment.
     n_steps
@@ -129,11 +144,17 @@ class ResponseConfig:
     n_layers
         Hidden layers.
     n_landmarks
-        Cells of a group that are coupled at a time.
+        Cells of a group that are coupled together.
     n_pairs
-        Pairs drawn for every treatment.
+        Pairs sampled for every treatment.
     smoothing
-        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension.
+        Bandwidth of the smoothing of cells, in distances to the fifth neighbour over the square
+        root of the dimension.
+
+    See Also
+    --------
+    scdiffot.core.response.fit.fit_response : Fit responses.
+    Conditions : The treatments.
     """
 
     method: Literal["flow", "convex"] = "flow"
@@ -149,14 +170,14 @@ class ResponseConfig:
     smoothing: float = 0.7
 
     def __post_init__(self) -> None:
-        checked: dict[str, Any] = {
+        values: dict[str, Any] = {
             "method": check_choice("method", self.method, ("flow", "convex")),
             "metric": check_choice("metric", self.metric, ("auto", "learned", "euclidean")),
             "unbalanced": check_flag("unbalanced", self.unbalanced),
         }
         counts = {name: COUNTS[name] for name in COUNTS if hasattr(self, name)}
-        checked |= check_training(self, counts, ("n_steps", "n_hidden"))
-        for name, value in checked.items():
+        values |= check_training(self, counts, ("n_steps", "n_hidden"))
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @property

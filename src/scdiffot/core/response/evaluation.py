@@ -1,4 +1,4 @@
-"""Predicted responses of cells that training did not see, beside predictions without a model."""
+"""Evaluation of predicted responses on held-out cells, with baselines."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from . import Conditions, ContextPair, ResponseConfig, ResponseModel
 
 CONTROLS = ("gaussian", "mean_shift", "copy", "identity", "observed")
-# Treated cells of the training that are scored as a prediction
-N_COPIED = 5000
+# Treated training cells that are scored as the prediction "copy".
+N_COPIED_CELLS = 5000
+# Coverage of intervals.
 LEVEL = 0.95
-# Random halves of the treated cells whose distances are the floor
+# Random halves of the treated cells, whose distances are the noise floor.
 N_HALVES = 20
 
 
 @dataclass(frozen=True)
 class UnseenCells:
-    """Cells before and after one treatment that are kept from training.
+    """Held-out cells before and after one treatment.
 
     Parameters
     ----------
@@ -44,9 +45,15 @@ class UnseenCells:
     treated
         Treated cells, shape ``(m, d)``.
     shares
-        What every untreated cell counts, shape ``(n,)``, so that contexts are mixed as among the treated cells.
+        Weights of untreated cells, shape ``(n,)``, that give contexts the shares that they have
+        among treated cells.
     truth
         True responses of the untreated cells, shape ``(n, d)``.
+
+    See Also
+    --------
+    evaluate_responses : Score predictions for held-out cells.
+    scdiffot.core.response.data.ContextPair : Training cells.
     """
 
     condition: int
@@ -57,8 +64,8 @@ class UnseenCells:
 
 
 @dataclass(frozen=True)
-class _Predicted:
-    """A predicted population; `paired` if its cells are those of the controls, in their order."""
+class _PredictedPopulation:
+    """A predicted population; `paired` if its rows are the control cells."""
 
     states: np.ndarray
     weights: np.ndarray | None = None
@@ -66,7 +73,7 @@ class _Predicted:
 
 
 def evaluate_responses(
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     unseen: Sequence[UnseenCells],
     conditions: Conditions,
     configs: Mapping[str, ResponseConfig],
@@ -77,20 +84,20 @@ def evaluate_responses(
     device: str | torch.device = "cpu",
     callback: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Fit responses to some cells, and score what they predict for others.
+    """Fit responses, and score their predictions for held-out cells.
 
     Parameters
     ----------
-    strata
-        Cells to train on; nothing else is known to the models and to what they are compared with.
+    contexts
+        Training cells, of models and baselines.
     unseen
-        Cells to test on.
+        Held-out cells.
     conditions
         The treatments.
     configs
         Options of the fits, by their names.
     decode
-        Expression (n, G) of states (n, d), if genes are to be scored.
+        Map from states, shape ``(n, d)``, to expression, shape ``(n, G)``, to score genes.
     n_boot
         Number of resampled populations behind an interval.
     rng
@@ -100,18 +107,24 @@ def evaluate_responses(
     callback
         Called with the progress of the current fit.
 
-    Returns
-    -------
-    For every treatment, method and metric: ``condition``, ``method``, ``metric``, ``value``, ``low``, ``high``, ``n_control`` and
-    ``n_treated``. Methods are those of `configs` and ``gaussian``, ``mean_shift``, ``copy``, ``identity`` and ``observed``, whose
-    value is the mean over random halves, and whose ends hold 95 % of them.
+    Returns ------- For every treatment, method and metric: ``condition``, ``method``, ``metric``,
+    ``value``, ``low``, ``high``, ``n_control`` and ``n_treated``. Methods are those of `configs`
+    and ``gaussian``, ``mean_shift``, ``copy``, ``identity`` and ``observed``. The value of
+    ``observed`` is the mean over random halves of the treated cells, and its interval contains 95 %
+    of them.
 
     Raises
     ------
     KeyboardInterrupt
-        If interrupted: an unfinished fit is no prediction.
+        If interrupted, because an unfinished fit is not evaluated.
     ValueError
-        As :func:`~scdiffot.core.response.fit_response` and :func:`~scdiffot.core.scores.response_scores.bootstrap`.
+        As :func:`~scdiffot.core.response.fit_response` and
+        :func:`~scdiffot.core.scores.response_scores.bootstrap`.
+
+    See Also
+    --------
+    scdiffot.core.response.fit.fit_response : Fit responses.
+    scdiffot.core.response.model.ResponseModel.predict : Predict responses.
 
     Examples
     --------
@@ -132,32 +145,19 @@ def evaluate_responses(
     """
     seed = int(as_generator(rng).integers(2**31))
     models = {
-        name: _fit(strata, conditions, config, seed, device, callback)
+        name: _fit(contexts, conditions, config, seed, device, callback)
         for name, config in configs.items()
     }
     rows = []
     for cells in unseen:
         genes = None if decode is None else decode(cells.treated)
-        predictions = _predictions(cells, strata, conditions, models, seed)
+        predictions = _predictions(cells, contexts, conditions, models, seed)
         for method in (*configs, *CONTROLS):
-            if method == "observed":
-                scores = _floor(cells.treated, genes, seed)
-            else:
-                predicted = predictions[method]
-                scores = bootstrap(
-                    predicted.states,
-                    predicted.weights,
-                    cells.treated,
-                    genes_predicted=None if decode is None else decode(predicted.states),
-                    genes_treated=genes,
-                    n_boot=n_boot,
-                    level=LEVEL,
-                    rng=seed,
-                )
-                if predicted.paired and cells.truth is not None:
-                    scores["unexplained"] = _unexplained(
-                        predicted.states - cells.control, cells.truth, n_boot, seed
-                    )
+            scores = (
+                _score_noise_floor(cells.treated, genes, seed)
+                if method == "observed"
+                else _score(predictions[method], cells, genes, decode, n_boot, seed)
+            )
             rows += [
                 {
                     "condition": cells.condition,
@@ -174,8 +174,34 @@ def evaluate_responses(
     return rows
 
 
+def _score(
+    prediction: _PredictedPopulation,
+    cells: UnseenCells,
+    genes: np.ndarray | None,
+    decode: Callable[[np.ndarray], np.ndarray] | None,
+    n_boot: int,
+    seed: int,
+) -> dict[str, tuple[float, float, float]]:
+    """Score a prediction against treated cells, with bootstrap intervals."""
+    scores = bootstrap(
+        prediction.states,
+        prediction.weights,
+        cells.treated,
+        genes_predicted=None if decode is None else decode(prediction.states),
+        genes_treated=genes,
+        n_boot=n_boot,
+        level=LEVEL,
+        rng=seed,
+    )
+    if prediction.paired and cells.truth is not None:
+        scores["unexplained"] = _score_unexplained(
+            prediction.states - cells.control, cells.truth, n_boot, seed
+        )
+    return scores
+
+
 def _fit(
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     seed: int,
@@ -183,7 +209,7 @@ def _fit(
     callback: Callable[[Progress], None] | None,
 ) -> ResponseModel:
     model, history = fit_response(
-        strata, conditions, config, rng=seed, device=device, callback=callback
+        contexts, conditions, config, rng=seed, device=device, callback=callback
     )
     if history["interrupted"]:
         raise KeyboardInterrupt
@@ -192,49 +218,55 @@ def _fit(
 
 def _predictions(
     cells: UnseenCells,
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     conditions: Conditions,
     models: Mapping[str, ResponseModel],
     seed: int,
-) -> dict[str, _Predicted]:
-    """Predictions of all methods; those without a model know the training cells too, and no others."""
+) -> dict[str, _PredictedPopulation]:
+    """Predictions of models and baselines, all from the training cells."""
     rng = np.random.default_rng(seed)
     x, i = cells.control, cells.condition
-    found = {}
+    predictions = {}
     for name, model in models.items():
-        predicted = model.predict(x, conditions.embedding[i], float(conditions.strength[i]))
-        weights = cells.shares if predicted.survival is None else cells.shares * predicted.survival
-        found[name] = _Predicted(predicted.states, weights, paired=True)
-    seen = [s for s in strata if s.condition == i and s.coupled]
-    before, after = (
-        np.concatenate(part) for part in ([s.control for s in seen], [s.treated for s in seen])
+        prediction = model.predict(x, conditions.embedding[i], float(conditions.strength[i]))
+        weights = (
+            cells.shares if prediction.survival is None else cells.shares * prediction.survival
+        )
+        predictions[name] = _PredictedPopulation(prediction.states, weights, paired=True)
+    training = [s for s in contexts if s.condition == i and s.coupled]
+    control, treated = (
+        np.concatenate(part)
+        for part in ([s.control for s in training], [s.treated for s in training])
     )
     shares = np.concatenate(
-        [np.full(len(s.control), len(s.treated) / len(s.control)) for s in seen]
+        [np.full(len(s.control), len(s.treated) / len(s.control)) for s in training]
     )
-    shift = after.mean(axis=0, dtype=np.float64) - np.average(before, axis=0, weights=shares)
-    without_model = {
-        "gaussian": GaussianMap.fit(before, after, shares).push(x),
+    shift = treated.mean(axis=0, dtype=np.float64) - np.average(control, axis=0, weights=shares)
+    baselines = {
+        "gaussian": GaussianMap.fit(control, treated, shares).push(x),
         "mean_shift": x + shift,
         "identity": x,
     }
-    found |= {
-        name: _Predicted(states, cells.shares, paired=True)
-        for name, states in without_model.items()
+    predictions |= {
+        name: _PredictedPopulation(states, cells.shares, paired=True)
+        for name, states in baselines.items()
     }
-    copied = after[rng.permutation(len(after))[:N_COPIED]]
-    return found | {"copy": _Predicted(copied)}
+    sample = treated[rng.permutation(len(treated))[:N_COPIED_CELLS]]
+    return predictions | {"copy": _PredictedPopulation(sample)}
 
 
-def _floor(
+def _score_noise_floor(
     treated: np.ndarray, genes: np.ndarray | None, seed: int
 ) -> dict[str, tuple[float, float, float]]:
-    """Scores of one half of the treated cells against the other: mean and range over random halves."""
+    """Scores of one half of the treated cells against the other half.
+
+    Mean and range over random halves.
+    """
     rng = np.random.default_rng(seed)
-    found = []
+    results = []
     for _ in range(N_HALVES):
         a, b = np.array_split(rng.permutation(len(treated)), 2)
-        found.append(
+        results.append(
             score_response(
                 treated[a],
                 None,
@@ -244,21 +276,21 @@ def _floor(
                 rng=seed,
             )
         )
-    scores = {name: np.array([f[name] for f in found]) for name in found[0]}
-    return {name: (float(v.mean()), *_range(v)) for name, v in scores.items()}
+    scores = {name: np.array([f[name] for f in results]) for name in results[0]}
+    return {name: (float(v.mean()), *_central_interval(v)) for name, v in scores.items()}
 
 
-def _unexplained(
+def _score_unexplained(
     response: np.ndarray, truth: np.ndarray, n_boot: int, seed: int
 ) -> tuple[float, float, float]:
     value = unexplained(response, truth)
     error, size = (
         np.sum(np.asarray(z, dtype=np.float64) ** 2, axis=1) for z in (response - truth, truth)
     )
-    drawn = np.random.default_rng(seed).integers(len(error), size=(n_boot, len(error)))
-    return value, *_range(error[drawn].sum(axis=1) / size[drawn].sum(axis=1))
+    rows = np.random.default_rng(seed).integers(len(error), size=(n_boot, len(error)))
+    return value, *_central_interval(error[rows].sum(axis=1) / size[rows].sum(axis=1))
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _central_interval(values: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

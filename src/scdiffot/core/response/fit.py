@@ -1,4 +1,4 @@
-"""Fitting responses: couple within contexts, then regress on the couplings."""
+"""Fits of responses: couplings within contexts, then regression on paired cells."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def fit_response(
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     *,
@@ -43,11 +43,11 @@ def fit_response(
     device: str | torch.device = "auto",
     callback: Callable[[Progress], None] | None = None,
 ) -> tuple[ResponseModel, dict[str, Any]]:
-    """Learn what treatments do to cells.
+    """Fit the responses of cells to treatments.
 
     Parameters
     ----------
-    strata
+    contexts
         Cells of every context before and after every treatment, in the user's unit.
     conditions
         The treatments.
@@ -56,74 +56,79 @@ def fit_response(
     rng
         Seed or generator.
     device
-        ``"auto"`` (cuda where there is one), or a torch device.
+        ``"auto"`` (CUDA if available), or a torch device.
     callback
         Called with the progress.
 
     Returns
     -------
-    The model, and the history: ``step``, ``loss``, ``metric`` (the one that was used), ``seconds`` and ``interrupted``.
+    The model, and the history: ``step``, ``loss``, ``metric`` (the metric that was used),
+    ``smoothing``, ``seconds`` and ``interrupted``.
 
     Raises
     ------
     ValueError
         If a treatment has no cells.
     KeyboardInterrupt
-        If interrupted before there is a state to keep.
+        If interrupted before the first step.
+
+    See Also
+    --------
+    scdiffot.core.response.model.ResponseModel : The fitted model.
+    scdiffot.core.response.evaluation.evaluate_responses : Score predictions for held-out cells.
     """
-    where = resolve_device(device)
+    torch_device = resolve_device(device)
     generator = as_generator(rng)
     missing = sorted(
-        set(range(len(conditions.strength))) - {s.condition for s in strata if s.coupled}
+        set(range(len(conditions.strength))) - {s.condition for s in contexts if s.coupled}
     )
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
-    strata = drop_isolated_responses(strata)
+    contexts = drop_isolated_responses(contexts)
     with one_thread():
         n_maps = len(conditions.strength) if config.method == "convex" else 1
         return _fit(
-            strata, conditions, config, generator, where, _Report(n_maps * config.steps, callback)
+            contexts,
+            conditions,
+            config,
+            generator,
+            torch_device,
+            _Report(n_maps * config.steps, callback),
         )
 
 
 def _fit(
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     conditions: Conditions,
     config: ResponseConfig,
     rng: np.random.Generator,
     device: torch.device,
     report: _Report,
 ) -> tuple[ResponseModel, dict[str, Any]]:
-    started = time.process_time()
+    start_time = time.process_time()
     weights = torch_generator(rng)
-    coupled = [s for s in strata if s.coupled]
-    # the same cells may stand in several strata
+    coupled = [s for s in contexts if s.coupled]
+    # contexts may share arrays of cells, which are counted once
     shift, scale = state_unit({id(z): z for s in coupled for z in (s.control, s.treated)}.values())
     scaling = Scaling(shift, scale, 0.0, 1.0)
-    scaled, extinct = (
-        [_scaled(s, scaling) for s in strata if s.coupled == part] for part in (True, False)
+    coupled, extinct = (
+        [_rescale(s, scaling) for s in contexts if s.coupled == flag] for flag in (True, False)
     )
     widths = [
-        smoothing_width(z, rng, config.smoothing) for s in scaled for z in (s.control, s.treated)
+        smoothing_width(z, rng, config.smoothing) for s in coupled for z in (s.control, s.treated)
     ]
     width = float(np.mean(widths))
-    metric = "euclidean" if config.method == "convex" else config.metric
-    linear = metric == "auto" and are_gaussian(scaled)
-    if metric == "auto":
-        metric = "euclidean" if linear else "learned"
-    # survival is read off couplings
-    linear = linear and not config.unbalanced
-    if linear and len(scaled) == len(conditions.strength):
-        # nothing is left to smooth
+    metric, linear = _choose_metric(coupled, config)
+    if linear and len(coupled) == len(conditions.strength):
+        # the linear maps of single contexts are exact and need no smoothing
         width = 0.0
-    learned = metric == "learned"
     pairs = []
     for i in range(len(conditions.strength)):
-        of_condition = [s for s in scaled if s.condition == i]
+        of_condition = [s for s in coupled if s.condition == i]
         p = (
             linear_pairs(of_condition)
             if linear
-            else _pairs(of_condition, config, rng, learned=learned)
+            else _couple_and_sample(of_condition, config, rng, learn=metric == "learned")
         )
         pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
     survival = None
@@ -133,64 +138,64 @@ def _fit(
     if config.method == "convex":
         transport, interrupted = fit_convex(pairs, config, generator=weights, report=report)
     else:
-        transport, interrupted = fit_flow(
-            conditions,
-            pairs,
-            config,
-            width=width,
-            device=device,
-            generator=weights,
-            report=report,
-        )
-    if not report.log:
-        report.note(1, float("nan"))
-    log = np.array(report.log)
-    history = {
-        "step": log[:, 0].astype(np.int64),
-        "loss": log[:, 1],
+        options: dict[str, Any] = {"device": device, "generator": weights, "report": report}
+        transport, interrupted = fit_flow(conditions, pairs, config, width=width, **options)
+    history = report.history() | {
         "metric": metric,
         "smoothing": width * scaling.scale,
-        "seconds": time.process_time() - started,
+        "seconds": time.process_time() - start_time,
         "interrupted": interrupted,
     }
     return ResponseModel(transport, survival, conditions, scaling, config), history
 
 
-def _scaled(stratum: ContextPair, scaling: Scaling) -> ContextPair:
+def _choose_metric(contexts: Sequence[ContextPair], config: ResponseConfig) -> tuple[str, bool]:
+    """Metric of the couplings, and whether optimal linear maps replace couplings."""
+    if config.method == "convex":
+        return "euclidean", False
+    if config.metric != "auto":
+        return config.metric, False
+    gaussian = are_gaussian(contexts)
+    # survival is computed from couplings
+    return "euclidean" if gaussian else "learned", gaussian and not config.unbalanced
+
+
+def _rescale(context: ContextPair, scaling: Scaling) -> ContextPair:
     return replace(
-        stratum,
-        control=scaling.state_in(stratum.control),
-        treated=scaling.state_in(stratum.treated),
+        context,
+        control=scaling.state_in(context.control),
+        treated=scaling.state_in(context.treated),
     )
 
 
-def _pairs(
-    strata: list[ContextPair], config: ResponseConfig, rng: np.random.Generator, *, learned: bool
+def _couple_and_sample(
+    contexts: list[ContextPair], config: ResponseConfig, rng: np.random.Generator, *, learn: bool
 ) -> ConditionPairs:
-    """Pairs of one treatment; in balanced fits, cells without a treated counterpart are not coupled."""
-    root = learn_metric(strata, unbalanced=config.unbalanced, rng=rng) if learned else None
+    """Pairs of one treatment; balanced fits do not couple cells without a treated counterpart."""
+    root = learn_metric(contexts, unbalanced=config.unbalanced, rng=rng) if learn else None
     if config.unbalanced:
-        return draw_pairs(strata, root, config, rng)
-    strata, unmatched = separate_unmatched(strata, root)
-    if learned and len(unmatched):
-        root = learn_metric(strata, unbalanced=False, rng=rng)
-    n_coupled = sum(len(s.control) for s in strata)
-    return add_mean_response(draw_pairs(strata, root, config, rng), unmatched, n_coupled)
+        return draw_pairs(contexts, root, config, rng)
+    contexts, unmatched = separate_unmatched(contexts, root)
+    if learn and len(unmatched):
+        root = learn_metric(contexts, unbalanced=False, rng=rng)
+    n_coupled = sum(len(s.control) for s in contexts)
+    return add_mean_response(draw_pairs(contexts, root, config, rng), unmatched, n_coupled)
 
 
 class _Report:
-    """Collects the loss and passes it on."""
+    """Records losses and reports them to a callback."""
 
     def __init__(self, n_steps: int, callback: Callable[[Progress], None] | None) -> None:
         self.n_steps = n_steps
         self.callback = callback
         self.log: list[tuple[float, float]] = []
 
-    def note(self, step: int, loss: float) -> None:
-        """Keep a loss without passing it on."""
-        self.log.append((step, loss))
+    def history(self) -> dict[str, Any]:
+        """Steps and losses; a single NaN if nothing was reported."""
+        log = np.array(self.log or [(1, float("nan"))])
+        return {"step": log[:, 0].astype(np.int64), "loss": log[:, 1]}
 
     def __call__(self, step: int, loss: float) -> None:
-        self.note(step, loss)
+        self.log.append((step, loss))
         if self.callback is not None:
             self.callback(Progress("training", step, self.n_steps, loss))

@@ -17,23 +17,41 @@ if TYPE_CHECKING:
 
     from .data import ContextPair
 
-# In costs of the nearest treated cell: entropy that blurs no further than neighbours.
+# Entropic regularisation, in units of the median cost to the nearest treated cell.
 EPS = 0.1
-# What a unit of death costs, in the same unit. Where none die, samples still differ in composition by chance, and cells that
-# had to make up for that would change their kind.
+# Cost of a unit of death, in the same unit, for unbalanced and balanced fits. It is finite in
+# balanced fits, since the composition of samples varies by chance and exact marginals would couple
+# cells of different types.
 MISMATCH_COSTS = {True: 1.0, False: 10.0}
-# Prices of death in the first couplings of the searches. Where death costs little, cells find their kind before the
-# numbers of each kind have to agree.
-STARTS: tuple[tuple[float, ...], ...] = ((1.0,), (0.05, 0.3))
-N_METRIC, N_ROUNDS, MAX_DIMS = 1500, 8, 100
+# Costs of death in the first couplings of each search. With a low cost, cells are coupled by type
+# before the numbers of cells per type have to agree.
+INITIAL_COSTS: tuple[tuple[float, ...], ...] = ((1.0,), (0.05, 0.3))
+# Maximum number of cells, of iterations, and of dimensions of the metric.
+MAX_CELLS, MAX_ITERATIONS, MAX_DIMS = 1500, 8, 100
+# Smallest decrease of the log determinant that continues the iteration.
 TOLERANCE = 0.02
-MIN_VARIANCE, LEVEL = 1e-6, 0.01
+# Smallest relative singular value of a tested component, and the level of the normality test.
+MIN_SINGULAR_VALUE, LEVEL = 1e-6, 0.01
+# Relative ridge of the second moment of displacements.
 RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
 class Coupling:
-    """A coupling of untreated cells (n, d) with treated ones (m, d), as a matrix (n, m), and its mean cost."""
+    """A coupling of untreated and treated cells.
+
+    Parameters
+    ----------
+    x, y
+        Untreated cells, shape ``(n, d)``, and treated cells, shape ``(m, d)``.
+    plan
+        Coupled masses, shape ``(n, m)``.
+
+    See Also
+    --------
+    couple : Compute a coupling.
+    scdiffot.core.response.pairs.draw_pairs : Sample pairs from couplings.
+    """
 
     x: Tensor
     y: Tensor
@@ -41,87 +59,137 @@ class Coupling:
 
     @property
     def survival(self) -> Tensor:
-        """Mass that every untreated cell sends on, relative to its own (n,)."""
+        """Mass that every untreated cell transports, relative to its own mass, shape ``(n,)``."""
         return self.plan.sum(1) * len(self.x)
 
     def displacement(self) -> Tensor:
-        """Second moment (d, d) of the displacement."""
+        """Second moment of the displacement, shape ``(d, d)``."""
         p = self.plan.double() / self.plan.double().sum()
         x, y = self.x.double(), self.y.double()
         cross = x.T @ (p @ y)
         return (x.T * p.sum(1)) @ x + (y.T * p.sum(0)) @ y - cross - cross.T
 
 
-def couple(x: Tensor, y: Tensor, root: Tensor | None, mass: float, price: float | None) -> Coupling:
-    """Entropic coupling in the metric ``|(x - y) root|``; ``price`` is that of death, in costs of the nearest cell."""
+def couple(
+    x: Tensor, y: Tensor, root: Tensor | None, mass: float, death_cost: float | None
+) -> Coupling:
+    """Couple cells by entropic optimal transport in the metric ``|(x - y) root|``.
+
+    Parameters
+    ----------
+    x, y
+        Untreated cells, shape ``(n, d)``, and treated cells, shape ``(m, d)``.
+    root
+        Root of the metric, shape ``(d, r)``; None for the Euclidean metric.
+    mass
+        Number of treated cells per untreated cell.
+    death_cost
+        Cost of death, in units of the median cost to the nearest treated cell; None for a balanced
+        coupling.
+
+    Returns
+    -------
+    The coupling.
+
+    See Also
+    --------
+    learn_metric : Learn the metric of the coupling.
+    Coupling : The result.
+    """
     u, v = (x, y) if root is None else (x @ root, y @ root)
     nearest = float(torch.cdist(u, v).min(1).values.square().median()) / 2
-    # cells that coincide need some entropy all the same
+    # a lower bound keeps the regularisation positive if cells coincide
     unit = max(nearest, 1e-6 * float(u.var(0).sum() + v.var(0).sum()), 1e-12)
     potentials = sinkhorn(
         u,
         uniform(u, 1.0),
         v,
-        uniform(v, mass if price is not None else 1.0),
+        uniform(v, mass if death_cost is not None else 1.0),
         alpha=None,
         eps=EPS * unit,
-        source_price=None if price is None else price * unit,
+        source_price=None if death_cost is None else death_cost * unit,
     )
     return Coupling(x, y, plan(potentials))
 
 
 def learn_metric(
-    strata: Sequence[ContextPair], *, unbalanced: bool, rng: np.random.Generator
+    contexts: Sequence[ContextPair], *, unbalanced: bool, rng: np.random.Generator
 ) -> Tensor:
-    r"""Root (d, r) of the metric under which a treatment displaces cells in as few directions as can be.
+    r"""Learn a metric in which displacements have low rank.
 
-    Minimises :math:`\log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T` over couplings. The objective is concave, so
-    every coupling that is optimal for its linearisation, transport in the metric of the inverse matrix, lowers it. What the
-    treatment leaves alone then says which cell is which, whatever its direction and units. Searches start from the
-    Euclidean metric at several prices of death, and the lowest end counts.
+    Minimises :math:`\log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T` over couplings P. The
+    objective is concave, so every coupling that is optimal for its linearisation, transport in the
+    metric of the inverse matrix, decreases it. Directions that the treatment does not change then
+    identify corresponding cells, independently of rotation and units. Searches start from the
+    Euclidean metric with several costs of death; the result is that with the lowest objective.
+
+    Parameters
+    ----------
+    contexts
+        Cells before and after the treatment.
+    unbalanced
+        Whether cells die or divide.
+    rng
+        Generator that subsamples the cells.
+
+    Returns
+    -------
+    Root of the metric, shape ``(d, r)``.
+
+    See Also
+    --------
+    couple : Couple cells in a metric.
+    are_gaussian : Whether a learned metric is unnecessary.
     """
-    n = max(N_METRIC // len(strata), 300)
-    cells = [(subsample(s.control, n, rng), subsample(s.treated, n, rng), s.mass) for s in strata]
-    basis = _leading(torch.cat([z for x, y, _ in cells for z in (x, y)]))
+    n = max(MAX_CELLS // len(contexts), 300)
+    cells = [(subsample(s.control, n, rng), subsample(s.treated, n, rng), s.mass) for s in contexts]
+    basis = _principal_directions(torch.cat([z for x, y, _ in cells for z in (x, y)]))
     cells = [(x @ basis, y @ basis, mass) for x, y, mass in cells]
     total = sum(len(x) for x, _, _ in cells)
-    price = MISMATCH_COSTS[unbalanced]
-    least, best = float("inf"), torch.eye(basis.shape[1])
-    for start in STARTS:
+    death_cost = MISMATCH_COSTS[unbalanced]
+    lowest, best = float("inf"), torch.eye(basis.shape[1])
+    for initial_costs in INITIAL_COSTS:
         root: Tensor | None = None
-        last = float("inf")
-        for i in range(N_ROUNDS):
+        previous = float("inf")
+        for i in range(MAX_ITERATIONS):
             couplings = [
-                couple(x, y, root, mass, start[i] if i < len(start) else price)
+                couple(x, y, root, mass, initial_costs[i] if i < len(initial_costs) else death_cost)
                 for x, y, mass in cells
             ]
             moment = torch.stack([c.displacement() * (len(c.x) / total) for c in couplings]).sum(0)
             ridge = RIDGE * max(1.0, 20 * len(moment) / total) * moment.trace() / len(moment)
             moment = moment + ridge * torch.eye(len(moment), dtype=moment.dtype)
             value = float(torch.logdet(moment))
-            settled = i >= len(start)
-            if settled and value > last - TOLERANCE:
+            final_cost = i >= len(initial_costs)
+            if final_cost and value > previous - TOLERANCE:
                 break
             root = torch.linalg.cholesky(torch.linalg.inv(moment)).float()
-            if settled:
-                last = value
-                if value < least:
-                    least, best = value, root
+            if final_cost:
+                previous = value
+                if value < lowest:
+                    lowest, best = value, root
     return basis @ best
 
 
-def are_gaussian(strata: Sequence[ContextPair]) -> bool:
-    """Whether untreated and treated cells are all normal, by the skewness and kurtosis of their principal components.
+def are_gaussian(contexts: Sequence[ContextPair]) -> bool:
+    """Test whether untreated and treated cells are normally distributed.
 
-    The optimal map is linear then, and known in closed form (D'Agostino & Pearson 1973, with Bonferroni's correction).
+    The test uses the skewness and kurtosis of principal components (D'Agostino & Pearson 1973, with
+    Bonferroni correction). The optimal map between normal distributions is linear and has a closed
+    form.
+
+    See Also
+    --------
+    learn_metric : The metric for other distributions.
+    scdiffot.core.response.pairs.linear_pairs : Pairs by linear maps.
     """
     from scipy.stats import normaltest
 
-    for stratum in strata:
-        for cells in (stratum.control, stratum.treated):
+    for context in contexts:
+        for cells in (context.control, context.treated):
             centred = cells.astype(np.float64) - cells.mean(0, dtype=np.float64)
             _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-            components = centred @ axes[sizes > MIN_VARIANCE * sizes[0]].T
+            components = centred @ axes[sizes > MIN_SINGULAR_VALUE * sizes[0]].T
             if (
                 components.shape[1]
                 and normaltest(components, axis=0).pvalue.min() * components.shape[1] < LEVEL
@@ -130,8 +198,8 @@ def are_gaussian(strata: Sequence[ContextPair]) -> bool:
     return True
 
 
-def _leading(cells: Tensor) -> Tensor:
-    """Orthonormal basis (d, r) of the directions in which cells vary most, all of them in few dimensions."""
+def _principal_directions(cells: Tensor) -> Tensor:
+    """Orthonormal basis, shape ``(d, r)``, of the directions of largest variance of cells."""
     d = cells.shape[1]
     if d <= MAX_DIMS:
         return torch.eye(d, dtype=cells.dtype)

@@ -1,4 +1,4 @@
-"""The fitted response: maps between untreated and treated cells, in the user's units."""
+"""Fitted responses: maps between untreated and treated cells, in the user's units."""
 
 from __future__ import annotations
 
@@ -50,16 +50,22 @@ LAYOUT = Record(
 
 @dataclass(frozen=True)
 class Prediction:
-    """Cells at the other end of a treatment.
+    """Predicted states of cells after, or before, a treatment.
 
     Parameters
     ----------
     states
-        Shape ``(n, d)``.
+        Predicted states, shape ``(n, d)``.
     action
-        Half the squared speed along the way, integrated over a treatment of unit length, ``(n,)``, in squared state.
+        Half the squared speed, integrated over a treatment of unit duration, shape ``(n,)``, in
+        squared units of the state.
     survival
-        Cells that are left of each, ``(n,)``; None where none die. Of the untreated cell, in both directions.
+        Expected number of surviving cells per untreated cell, shape ``(n,)``, also if a treatment
+        is inverted; None for balanced fits.
+
+    See Also
+    --------
+    ResponseModel.predict : Predict cells.
     """
 
     states: np.ndarray
@@ -68,7 +74,7 @@ class Prediction:
 
 
 class ResponseModel:
-    """What treatments do to cells.
+    """Fitted responses of cells to treatments.
 
     Parameters
     ----------
@@ -82,6 +88,11 @@ class ResponseModel:
         Change of units.
     config
         Options of the fit.
+
+    See Also
+    --------
+    scdiffot.core.response.fit.fit_response : Fit a model.
+    Prediction : Predicted cells.
     """
 
     def __init__(
@@ -111,100 +122,107 @@ class ResponseModel:
         *,
         inverse: bool = False,
     ) -> Prediction:
-        """Treat cells, or undo a treatment.
+        """Predict cells after a treatment, or before it.
 
         Parameters
         ----------
         x
             Cells, shape ``(n, d)``.
         embedding
-            Coordinates of the treatment, shape ``(e,)``; the only one if None.
+            Coordinates of the treatment, shape ``(e,)``; those of the only treatment if None.
         strength
             Dose on the scale of the conditions; 0 is no treatment.
         inverse
-            Whether `x` are treated cells, whose untreated state is asked for.
+            Whether `x` are treated cells, whose untreated state is predicted.
 
         Returns
         -------
-        The cells at the other end.
+        The predicted cells.
 
         Raises
         ------
         ValueError
-            If a convex map is asked for a treatment that it was not fitted to.
+            If a convex map is evaluated for a treatment that it was not fitted to.
         """
         embedding = (
             self.conditions.embedding[0]
             if embedding is None
             else np.asarray(embedding, dtype=np.float64)
         )
-        condition = self._row(embedding, strength) if isinstance(self.transport, ConvexMaps) else 0
+        condition = (
+            self._find_condition(embedding, strength)
+            if isinstance(self.transport, ConvexMaps)
+            else 0
+        )
         x = np.asarray(x)
         states = np.empty((len(x), self.n_dims), np.float32)
         action = np.empty(len(x), np.float32)
-        left = None if self.survival is None else np.empty(len(x), np.float32)
+        survival = None if self.survival is None else np.empty(len(x), np.float32)
         for start in range(0, len(x), CHUNK_SIZE):
             part = slice(start, start + CHUNK_SIZE)
             z = torch.from_numpy(self.scaling.state_in(x[part]))
             if isinstance(self.transport, ConvexMaps):
-                reached, way = self.transport.carry(z, condition, inverse=inverse)
+                end_states, end_action = self.transport.carry(z, condition, inverse=inverse)
             else:
-                reached, way = self.transport.carry(z, embedding, strength, inverse=inverse)
-            states[part] = self.scaling.state_out(reached.numpy())
-            action[part] = way.numpy() * self.scaling.scale**2
-            if left is not None and self.survival is not None:
+                end_states, end_action = self.transport.carry(
+                    z, embedding, strength, inverse=inverse
+                )
+            states[part] = self.scaling.state_out(end_states.numpy())
+            action[part] = end_action.numpy() * self.scaling.scale**2
+            if survival is not None and self.survival is not None:
                 with torch.no_grad():
                     log_survival = self.survival.log_survival(
-                        reached if inverse else z, embedding, strength
+                        end_states if inverse else z, embedding, strength
                     )
-                left[part] = log_survival.exp().numpy()
-        return Prediction(states, action, left)
+                survival[part] = log_survival.exp().numpy()
+        return Prediction(states, action, survival)
 
-    def _row(self, embedding: np.ndarray, strength: float) -> int:
-        same = (self.conditions.embedding == embedding).all(axis=1) & np.isclose(
+    def _find_condition(self, embedding: np.ndarray, strength: float) -> int:
+        matches = (self.conditions.embedding == embedding).all(axis=1) & np.isclose(
             self.conditions.strength, strength
         )
-        if not same.any():
+        if not matches.any():
             raise ValueError(
-                "Convex maps know the treatments and doses that they were fitted to, and none between."
+                "Convex maps know the treatments and doses that they were fitted to, "
+                "and none between."
             )
-        return int(np.flatnonzero(same)[0])
+        return int(np.flatnonzero(matches)[0])
 
     def to_arrays(self) -> dict[str, np.ndarray | str | dict[str, np.ndarray]]:
-        """Plain arrays and strings from which :meth:`from_arrays` rebuilds the model."""
+        """Return arrays and strings from which :meth:`from_arrays` rebuilds the model."""
         arrays: dict[str, np.ndarray | str | dict[str, np.ndarray]] = {
             "config": json.dumps(asdict(self.config)),
             "embedding": self.conditions.embedding,
             "strength": self.conditions.strength,
             "shift": np.asarray(self.scaling.shift, dtype=np.float64),
             "scale": np.array([self.scaling.scale]),
-            "weights": _plain(self.transport),
+            "weights": _to_arrays(self.transport),
         }
         if isinstance(self.transport, ResponseFlow):
             flow = self.transport
             arrays["moments"] = {name: flow.moments[name].numpy() for name in flow.moments}
             arrays["flow"] = np.array([flow.width, flow.net.out.in_features])
         if self.survival is not None:
-            arrays["survival"] = _plain(self.survival)
+            arrays["survival"] = _to_arrays(self.survival)
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Any, *, place: str = "arrays") -> ResponseModel:
-        """Rebuild a model from :meth:`to_arrays`; `place` says where they are stored.
+        """Rebuild a model from :meth:`to_arrays`; errors name the location `place`.
 
         Raises
         ------
         StoredFitError
-            If they are no such arrays.
+            If the arrays are not those of a model.
         """
         sizes: dict[str, int] = {}
         stored = read(arrays, LAYOUT, place, sizes)
         config: ResponseConfig = stored["config"]
         parts = {"moments", "flow"} if config.method == "flow" else set()
         parts |= {"survival"} if config.unbalanced else set()
-        wrong = sorted(parts ^ (set(LAYOUT.optional or ()) & set(stored)))
-        if wrong:
-            raise damaged(f"{place}[{wrong[0]!r}]", "contradicts the options")
+        inconsistent = sorted(parts ^ (set(LAYOUT.optional or ()) & set(stored)))
+        if inconsistent:
+            raise damaged(f"{place}[{inconsistent[0]!r}]", "contradicts the options")
         conditions = Conditions(
             stored["embedding"].astype(np.float64), stored["strength"].astype(np.float64)
         )
@@ -216,7 +234,7 @@ class ResponseModel:
         )
         survival = None
         if config.unbalanced:
-            weights = _read(
+            weights = _read_weights(
                 stored["survival"], Survival.shapes(conditions, n_dims), f"{place}['survival']"
             )
             survival = Survival(conditions, n_dims)
@@ -226,13 +244,15 @@ class ResponseModel:
         return cls(transport, survival, conditions, scaling, config)
 
 
-def _plain(module: torch.nn.Module) -> dict[str, np.ndarray]:
+def _to_arrays(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {
         name.replace(".", "-"): value.numpy().copy() for name, value in module.state_dict().items()
     }
 
 
-def _read(weights: Any, shapes: dict[str, tuple[int, ...]], place: str) -> dict[str, torch.Tensor]:
+def _read_weights(
+    weights: Any, shapes: dict[str, tuple[int, ...]], place: str
+) -> dict[str, torch.Tensor]:
     arrays = read_weights(
         weights, {name.replace(".", "-"): shape for name, shape in shapes.items()}, place
     )
@@ -243,7 +263,7 @@ def _read_maps(stored: dict[str, Any], n_dims: int, place: str) -> ConvexMaps:
     n_conditions = len(stored["strength"])
     if n_conditions > len(stored["weights"]):
         raise damaged(f"{place}['weights']", f"has fewer maps than {n_conditions}")
-    weights = _read(
+    weights = _read_weights(
         stored["weights"], ConvexMaps.shapes(n_conditions, n_dims), f"{place}['weights']"
     )
     maps = ConvexMaps(n_conditions, n_dims)
@@ -257,7 +277,7 @@ def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> Re
     if not 1 <= n_hidden <= MAX_HIDDEN or n_hidden % 1 or n_layers > len(stored["weights"]):
         raise damaged(f"{place}['flow']", "has options that the weights do not have")
     size = {"n_hidden": int(n_hidden), "n_layers": n_layers}
-    weights = _read(
+    weights = _read_weights(
         stored["weights"],
         ResponseFlow.shapes(conditions, len(stored["shift"]), **size),
         f"{place}['weights']",

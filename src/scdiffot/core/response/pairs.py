@@ -1,4 +1,4 @@
-"""Pairs of untreated and treated cells, drawn from couplings within every context."""
+"""Pairs of untreated and treated cells, sampled from couplings within every context."""
 
 from __future__ import annotations
 
@@ -21,13 +21,26 @@ if TYPE_CHECKING:
     from .data import ContextPair, ResponseConfig
     from .metric import Coupling
 
-# Large groups are coupled in rounds of other cells.
+# Large groups are coupled in at most this many rounds, each with different cells.
 MAX_ROUNDS = 5
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Means (d,) and covariances (d, d) of the pairs of one treatment, in double precision."""
+    """Moments of the pairs of one treatment, in double precision.
+
+    Parameters
+    ----------
+    mean_x, mean_y
+        Means of untreated and treated cells, shape ``(d,)``.
+    xx, xy, yy
+        Covariances, shape ``(d, d)``.
+
+    See Also
+    --------
+    ConditionPairs : Pairs with their moments.
+    scdiffot.core.response.flow.ResponseFlow : A flow that starts from moments.
+    """
 
     mean_x: Tensor
     mean_y: Tensor
@@ -38,20 +51,26 @@ class Moments:
 
 @dataclass(frozen=True)
 class ConditionPairs:
-    """What couplings say of one treatment.
+    """Pairs, moments and survival of one treatment, from its couplings.
 
     Parameters
     ----------
     x, y
-        Drawn pairs, shape ``(n_pairs, d)`` each; those that survive count more.
+        Sampled pairs, shape ``(n_pairs, d)`` each, in proportion to the transported mass.
     moments
-        Of all pairs, not of the drawn ones alone.
+        Moments of the full couplings.
     cells, survival
-        Untreated cells (n, d), and the mass each sends on, relative to its own (n,).
+        Untreated cells, shape ``(n, d)``, and the mass that each transports, relative to its own
+        mass, shape ``(n,)``.
     mass
-        Share of all untreated cells that arrives.
-    least_mass
-        Smallest mass of a context that is known by its numbers of cells alone.
+        Total transported mass, relative to that of all untreated cells.
+    min_mass
+        Smallest mass of a context that is not coupled, so that only its numbers of cells are used.
+
+    See Also
+    --------
+    draw_pairs : Sample pairs from couplings.
+    linear_pairs : Pairs by linear maps.
     """
 
     x: Tensor
@@ -60,63 +79,81 @@ class ConditionPairs:
     cells: Tensor
     survival: Tensor
     mass: float
-    least_mass: float = math.inf
+    min_mass: float = math.inf
 
 
 def draw_pairs(
-    strata: Sequence[ContextPair],
+    contexts: Sequence[ContextPair],
     root: Tensor | None,
     config: ResponseConfig,
     rng: np.random.Generator,
 ) -> ConditionPairs:
-    """Couple all contexts of one treatment in the given metric, and draw pairs from them."""
-    # The optimal map between Gaussians is that of exact marginals.
-    price = None if root is None and not config.unbalanced else MISMATCH_COSTS[config.unbalanced]
+    """Couple all contexts of one treatment in a metric, and sample pairs from the couplings.
+
+    See Also
+    --------
+    scdiffot.core.response.metric.couple : Compute a coupling.
+    linear_pairs : Pairs by linear maps.
+    """
+    # the optimal map between Gaussians is that of exact marginals, so balanced Euclidean couplings
+    # have no cost of death
+    death_cost = (
+        None if root is None and not config.unbalanced else MISMATCH_COSTS[config.unbalanced]
+    )
     couplings: list[tuple[Coupling, float]] = []
-    for stratum in strata:
-        largest = max(len(stratum.control), len(stratum.treated))
-        n_rounds = min(-(-largest // config.n_landmarks), MAX_ROUNDS)
+    for context in contexts:
+        n_cells = max(len(context.control), len(context.treated))
+        n_rounds = min(-(-n_cells // config.n_landmarks), MAX_ROUNDS)
         parts = [
-            _parts(z, n_rounds, config.n_landmarks, rng) for z in (stratum.control, stratum.treated)
+            _split_rounds(z, n_rounds, config.n_landmarks, rng)
+            for z in (context.control, context.treated)
         ]
         for x, y in zip(*parts, strict=True):
             couplings.append(
-                (couple(x, y, root, stratum.mass, price), len(stratum.control) / n_rounds)
+                (couple(x, y, root, context.mass, death_cost), len(context.control) / n_rounds)
             )
     total = sum(size for _, size in couplings)
-    drawn = []
+    samples = []
     for c, size in couplings:
         jitter = torch.as_tensor(rng.random(-(-int(config.n_pairs * size) // int(total))))
         i, j = draw_entries(c.plan, jitter)
-        drawn.append((c.x[i], c.y[j]))
+        samples.append((c.x[i], c.y[j]))
     survival = torch.cat([c.survival for c, _ in couplings])
     return ConditionPairs(
-        x=torch.cat([x for x, _ in drawn]),
-        y=torch.cat([y for _, y in drawn]),
-        moments=_moments(couplings),
+        x=torch.cat([x for x, _ in samples]),
+        y=torch.cat([y for _, y in samples]),
+        moments=_compute_moments(couplings),
         cells=torch.cat([c.x for c, _ in couplings]),
         survival=survival,
         mass=sum(float(c.survival.mean()) * size for c, size in couplings) / total,
     )
 
 
-def linear_pairs(strata: Sequence[ContextPair]) -> ConditionPairs:
-    """Pair all cells with their images under the optimal linear map of their context."""
-    x = [torch.as_tensor(s.control) for s in strata]
+def linear_pairs(contexts: Sequence[ContextPair]) -> ConditionPairs:
+    """Pair all cells with their images under the optimal linear map of their context.
+
+    See Also
+    --------
+    draw_pairs : Sample pairs from couplings.
+    scdiffot.core.response.metric.are_gaussian : Whether linear maps are optimal.
+    """
+    x = [torch.as_tensor(s.control) for s in contexts]
     y = [
         torch.as_tensor(GaussianMap.fit(s.control, s.treated).push(s.control), dtype=z.dtype)
-        for s, z in zip(strata, x, strict=True)
+        for s, z in zip(contexts, x, strict=True)
     ]
-    first, second = torch.cat(x), torch.cat(y)
-    means = first.double().mean(0), second.double().mean(0)
-    u, v = first.double() - means[0], second.double() - means[1]
+    control, images = torch.cat(x), torch.cat(y)
+    means = control.double().mean(0), images.double().mean(0)
+    u, v = control.double() - means[0], images.double() - means[1]
     n = len(u)
     moments = Moments(*means, u.T @ u / n, u.T @ v / n, v.T @ v / n)
-    return ConditionPairs(first, second, moments, first, torch.ones(n), 1.0)
+    return ConditionPairs(control, images, moments, control, torch.ones(n), 1.0)
 
 
-def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -> list[Tensor]:
-    """At most ``n`` cells for every round: each time others, as long as there are some."""
+def _split_rounds(
+    cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator
+) -> list[Tensor]:
+    """At most ``n`` cells for every round, different ones as long as possible."""
     if len(cells) <= n:
         return [torch.as_tensor(cells)] * n_rounds
     order = np.concatenate(
@@ -125,8 +162,8 @@ def _parts(cells: np.ndarray, n_rounds: int, n: int, rng: np.random.Generator) -
     return [torch.as_tensor(cells[np.sort(order[i * n : (i + 1) * n])]) for i in range(n_rounds)]
 
 
-def _moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:
-    """Moments over all couplings; a context counts by its number of cells and those that arrive."""
+def _compute_moments(couplings: Sequence[tuple[Coupling, float]]) -> Moments:
+    """Moments over all couplings, weighted by numbers of cells and transported mass."""
     raw = []
     for c, size in couplings:
         p = c.plan.double() * size

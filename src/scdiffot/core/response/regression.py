@@ -1,4 +1,4 @@
-"""Regression of a flow on paired cells, judged on cells that it does not see."""
+"""Regression of a flow on paired cells, with validation on held-out cells."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from .pairs import ConditionPairs
 
 CHECK_INTERVAL = 50
-# Points of a batch that share time and treatment, since their linear part is then one product.
-GROUP = 16
-# Share of the untreated cells that are set aside, and points of their paths.
-VALIDATION, N_VALIDATION = 0.1, 4096
+# Points of a batch that share time and treatment, so that their linear part is one matrix product.
+GROUP_SIZE = 16
+# Share of held-out untreated cells, and number of points on their paths.
+VALIDATION_SHARE, N_VALIDATION_POINTS = 0.1, 4096
 
 
 @dataclass(frozen=True)
 class _Points:
-    """Points (g, GROUP, d) of paths, the velocities there, and time and treatment of every group."""
+    """Points of paths and their velocities, with time node and treatment of every group.
+
+    Points and velocities have shape ``(g, GROUP_SIZE, d)``.
+    """
 
     x: Tensor
     velocity: Tensor
@@ -51,18 +54,18 @@ class _StraightPaths:
         self.sizes = torch.tensor([len(x) for x, _ in pairs], device=device)
         self.width, self.generator = width, generator
 
-    def draw(self, n: int) -> _Points:
-        """About `n` random points."""
-        n_groups = max(n // GROUP, 1)
-        source: dict[str, Any] = {"generator": self.generator, "device": self.x.device}
-        condition = torch.randint(len(self.sizes), (n_groups,), **source)
-        # one time from every part of the unit interval
-        part = torch.randperm(n_groups, **source) + torch.rand(n_groups, **source)
-        node = (part / n_groups * N_NODES).long()
-        chosen = (torch.rand(n_groups, GROUP, **source) * self.sizes[condition, None]).long()
-        start, end = self.x[condition[:, None], chosen], self.y[condition[:, None], chosen]
+    def sample(self, n: int) -> _Points:
+        """Sample about `n` random points."""
+        n_groups = max(n // GROUP_SIZE, 1)
+        options: dict[str, Any] = {"generator": self.generator, "device": self.x.device}
+        condition = torch.randint(len(self.sizes), (n_groups,), **options)
+        # stratified sampling: one time per subinterval
+        strata = torch.randperm(n_groups, **options) + torch.rand(n_groups, **options)
+        node = (strata / n_groups * N_NODES).long()
+        rows = (torch.rand(n_groups, GROUP_SIZE, **options) * self.sizes[condition, None]).long()
+        start, end = self.x[condition[:, None], rows], self.y[condition[:, None], rows]
         t = (node / (N_NODES - 1))[:, None, None]
-        x = torch.lerp(start, end, t) + self.width * torch.randn(start.shape, **source)
+        x = torch.lerp(start, end, t) + self.width * torch.randn(start.shape, **options)
         return _Points(x, end - start, node, condition)
 
 
@@ -76,10 +79,36 @@ def fit_flow(
     generator: torch.Generator,
     report: Callable[[int, float], None],
 ) -> tuple[ResponseFlow, bool]:
-    """Learn the flow by regression on the velocities of straight paths.
+    """Fit the flow by regression on the velocities of straight paths.
 
-    Its network, which starts at zero, may learn single pairs by heart where cells are few. The state that is kept is that of
-    least error on the paths of untreated cells that were set aside, not the last one.
+    With few cells the network may overfit single pairs. The result is therefore the state with the
+    smallest error on the paths of held-out untreated cells.
+
+    Parameters
+    ----------
+    conditions
+        The treatments.
+    pairs
+        Paired cells of every treatment.
+    config
+        Options of the fit.
+    width
+        Standard deviation of the smoothing of paths.
+    device
+        Where to train.
+    generator
+        Source of random numbers.
+    report
+        Called with the step and the validation loss.
+
+    Returns
+    -------
+    The flow, and whether training was interrupted.
+
+    See Also
+    --------
+    scdiffot.core.response.flow.ResponseFlow : The flow.
+    scdiffot.core.response.convex.fit_convex : Fit maps instead of a flow.
     """
     n_dims = pairs[0].x.shape[1]
     flow = ResponseFlow(
@@ -90,46 +119,46 @@ def fit_flow(
         n_layers=config.n_layers,
         generator=generator,
     ).to(device)
-    descent = Optimizer(flow.net)
-    descent.begin(config.learning_rate, config.steps)
-    trained, held = zip(*[_split(p, generator) for p in pairs], strict=True)
-    draws = generator_on(device, generator)
-    paths = _StraightPaths(trained, width, draws)
-    judge = _StraightPaths(held, width, draws).draw(N_VALIDATION)
-    best = _Best(flow, descent.vector, judge)
-    done = reported = 0
+    optimizer = Optimizer(flow.net)
+    optimizer.begin(config.learning_rate, config.steps)
+    training, validation = zip(*[_split(p, generator) for p in pairs], strict=True)
+    sampler = generator_on(device, generator)
+    paths = _StraightPaths(training, width, sampler)
+    validation_points = _StraightPaths(validation, width, sampler).sample(N_VALIDATION_POINTS)
+    best_state = _BestState(flow, optimizer.vector, validation_points)
+    step = last_report = 0
     try:
-        while done < config.steps:
-            descent.step(_loss(flow, paths.draw(config.batch_size)))
-            done += 1
-            if done % CHECK_INTERVAL == 0 or done == config.steps:
-                reported = done
-                loss = best.check()
-                check_loss(loss, best.first, done, config.learning_rate)
-                report(done, loss)
+        while step < config.steps:
+            optimizer.step(_loss(flow, paths.sample(config.batch_size)))
+            step += 1
+            if step % CHECK_INTERVAL == 0 or step == config.steps:
+                last_report = step
+                loss = best_state.check()
+                check_loss(loss, best_state.initial_loss, step, config.learning_rate)
+                report(step, loss)
     except KeyboardInterrupt:
-        # the linear part alone is a state, but nobody would take it for a fit
-        if done == 0:
+        # before the first step the flow is its linear part, which is not a fit
+        if step == 0:
             raise
-        if done > reported:
-            report(done, best.check())
-        best.restore()
+        if step > last_report:
+            report(step, best_state.check())
+        best_state.restore()
         return flow.cpu().eval(), True
-    best.restore()
+    best_state.restore()
     return flow.cpu().eval(), False
 
 
-class _Best:
-    """The state of least error on points that are not trained on."""
+class _BestState:
+    """The state with the smallest error on validation points."""
 
     def __init__(self, flow: ResponseFlow, vector: Tensor, points: _Points) -> None:
         self.flow, self.vector, self.points = flow, vector, points
         self.loss = float("inf")
-        self.first = self.check()
+        self.initial_loss = self.check()
 
     @torch.no_grad()
     def check(self) -> float:
-        """Error of the present state, which is kept if it is the least."""
+        """Error of the current state, which is saved if its error is the smallest."""
         loss = float(_loss(self.flow, self.points))
         if loss < self.loss:
             self.loss, self.state = loss, self.vector.detach().clone()
@@ -137,23 +166,23 @@ class _Best:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Return to the best state."""
+        """Restore the best state."""
         self.vector.copy_(self.state)
 
 
 def _split(
     pairs: ConditionPairs, generator: torch.Generator
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Pairs to learn from, and those of untreated cells that are set aside: pairs share cells."""
-    cells, of_pair = torch.unique(pairs.x, dim=0, return_inverse=True)
-    held = torch.zeros(len(cells), dtype=torch.bool)
-    n_held = max(round(VALIDATION * len(cells)), 1)
-    held[torch.randperm(len(cells), generator=generator)[:n_held]] = True
-    aside = held[of_pair]
-    return (pairs.x[~aside], pairs.y[~aside]), (pairs.x[aside], pairs.y[aside])
+    """Split pairs into training and validation pairs without common untreated cells."""
+    cells, index = torch.unique(pairs.x, dim=0, return_inverse=True)
+    is_validation = torch.zeros(len(cells), dtype=torch.bool)
+    n_validation = max(round(VALIDATION_SHARE * len(cells)), 1)
+    is_validation[torch.randperm(len(cells), generator=generator)[:n_validation]] = True
+    mask = is_validation[index]
+    return (pairs.x[~mask], pairs.y[~mask]), (pairs.x[mask], pairs.y[mask])
 
 
 def _loss(flow: ResponseFlow, points: _Points) -> Tensor:
-    """Squared error of the velocity."""
-    found = flow.regressed(points.x, points.node, points.condition)
-    return (found - points.velocity).square().sum(-1).mean()
+    """Mean squared error of the velocity."""
+    velocity = flow.velocity(points.x, points.node, points.condition)
+    return (velocity - points.velocity).square().sum(-1).mean()

@@ -19,11 +19,28 @@ if TYPE_CHECKING:
     from .data import Conditions
     from .pairs import ConditionPairs
 
-N_HIDDEN, N_LAYERS, N_STEPS, BATCH, RATE, DECAY = 32, 2, 400, 512, 5e-3, 1e-2
+N_HIDDEN, N_LAYERS = 32, 2
+N_STEPS, BATCH_SIZE = 400, 512
+LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
 
 
 class Survival(nn.Module):
-    """Logarithm of the mass that a cell sends on, (n,), from its state (n, d) and its treatment."""
+    """Log survival of cells, a function of their state and treatment.
+
+    Parameters
+    ----------
+    conditions
+        The treatments.
+    n_dims
+        Dimension of the state.
+    generator
+        Source of the initial weights; unused if they are replaced by stored weights.
+
+    See Also
+    --------
+    fit_survival : Fit the survival.
+    scdiffot.core.response.model.ResponseModel : Responses with survival.
+    """
 
     offset: Tensor
     limits: Tensor
@@ -35,26 +52,29 @@ class Survival(nn.Module):
         self.conditions = conditions
         n_in = n_dims + conditions.embedding.shape[1] + 1
         self.net = MLP(n_in, 1, N_HIDDEN, N_LAYERS, generator)
-        # Level of the logarithm for every treatment, and its range
+        # offset of the log survival for every treatment, and range of the network output
         self.register_buffer("offset", torch.zeros(len(conditions.strength)))
         self.register_buffer("limits", torch.zeros(2))
 
     @staticmethod
     def shapes(conditions: Conditions, n_dims: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of all that is stored, without a network."""
+        """Shapes of all stored parameters and buffers, without building a network."""
         net = MLP.shapes(n_dims + conditions.embedding.shape[1] + 1, 1, N_HIDDEN, N_LAYERS)
         levels = {"offset": (len(conditions.strength),), "limits": (2,)}
         return levels | {f"net.{name}": shape for name, shape in net.items()}
 
     def log_survival(self, x: Tensor, embedding: np.ndarray, strength: float) -> Tensor:
-        """Of cells under any treatment: between doses it is interpolated, and without treatment all live."""
+        """Log survival of cells, shape ``(n,)``, under any treatment.
+
+        It is interpolated between doses, and zero without treatment.
+        """
         shares = torch.as_tensor(
             self.conditions.weights(embedding, strength), dtype=x.dtype, device=x.device
         )
         treatment = torch.as_tensor(np.append(embedding, strength), dtype=x.dtype, device=x.device)
-        learned = self.net(torch.cat([x, treatment.expand(len(x), -1)], 1))[:, 0]
-        learned = learned.clamp(self.limits[0], self.limits[1])
-        return self.conditions.gate(strength) * learned + shares @ self.offset
+        network_output = self.net(torch.cat([x, treatment.expand(len(x), -1)], 1))[:, 0]
+        network_output = network_output.clamp(self.limits[0], self.limits[1])
+        return self.conditions.gate(strength) * network_output + shares @ self.offset
 
 
 def fit_survival(
@@ -65,23 +85,46 @@ def fit_survival(
     rng: np.random.Generator,
     weights: torch.Generator,
 ) -> Survival:
-    """Regress the mass that couplings let each cell send on: Poisson deviance, so that means are kept."""
+    """Regress the transported mass of cells, with a Poisson deviance, which preserves means.
+
+    Parameters
+    ----------
+    conditions
+        The treatments.
+    pairs
+        Cells and their transported masses, for every treatment.
+    width
+        Standard deviation of the smoothing of cells.
+    rng
+        Generator of the batches.
+    weights
+        Source of the initial weights.
+
+    Returns
+    -------
+    The survival.
+
+    See Also
+    --------
+    Survival : The result.
+    scdiffot.core.response.pairs.draw_pairs : Couplings with transported masses.
+    """
     model = Survival(conditions, pairs[0].x.shape[1], weights)
     cells = torch.cat([p.cells for p in pairs])
     ratio = torch.cat([p.survival / p.survival.mean() for p in pairs])
     features = torch.as_tensor(conditions.features, dtype=cells.dtype)
     treatment = torch.cat([features[i].expand(len(p.cells), -1) for i, p in enumerate(pairs)])
     model.limits.copy_(ratio.clamp_min(1e-3).log().quantile(torch.tensor([0.01, 0.99])))
-    least = min(p.least_mass / float(p.survival.mean()) for p in pairs)
-    model.limits[0].clamp_(max=math.log(max(least, 1e-3)))
-    descent = Optimizer(model.net, weight_decay=DECAY)
-    descent.begin(RATE, N_STEPS)
+    min_ratio = min(p.min_mass / float(p.survival.mean()) for p in pairs)
+    model.limits[0].clamp_(max=math.log(max(min_ratio, 1e-3)))
+    optimizer = Optimizer(model.net, weight_decay=WEIGHT_DECAY)
+    optimizer.begin(LEARNING_RATE, N_STEPS)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for _ in range(N_STEPS):
-        chosen = torch.randint(len(cells), (BATCH,), generator=generator)
-        x = cells[chosen] + width * torch.randn(BATCH, cells.shape[1], generator=generator)
-        log_rate = model.net(torch.cat([x, treatment[chosen]], 1))[:, 0]
-        descent.step((log_rate.exp() - ratio[chosen] * log_rate).mean())
+        rows = torch.randint(len(cells), (BATCH_SIZE,), generator=generator)
+        x = cells[rows] + width * torch.randn(BATCH_SIZE, cells.shape[1], generator=generator)
+        log_rate = model.net(torch.cat([x, treatment[rows]], 1))[:, 0]
+        optimizer.step((log_rate.exp() - ratio[rows] * log_rate).mean())
     check_networks(model.net)
     with torch.no_grad():
         for i, p in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""Untreated cells without a treated counterpart: a type that is extinct under a treatment, or was not sampled."""
+"""Untreated cells without a treated counterpart, of a type that is extinct or not sampled."""
 
 from __future__ import annotations
 
@@ -20,89 +20,134 @@ if TYPE_CHECKING:
 
     from .data import ContextPair
 
-# A cell has no counterpart if less than this share of its mass survives where death costs little. Measured on five laws of
-# the simulator and on blood cells of two donors: at most 0.2 % of the cells where all types are present under the treatment,
-# 33 % where one of three types is extinct and 13 % where one in 15 of its cells is left.
+# A cell has no counterpart if less than this share of its mass survives at a low cost of death.
+# Cells are separated if at least a share MIN_SHARE of them has no counterpart. Measured on five
+# simulated populations and on blood cells of two donors: at most 0.2 % of the cells if all types
+# are present under the treatment, 33 % if one of three types is extinct, and 13 % if one in 15 of
+# its cells survives.
 MIN_SURVIVAL, MIN_SHARE = 0.05, 0.02
-# Cells of a group that are compared, and chunk in which the others are assigned to the nearest of them
-N_COMPARED, CHUNK_SIZE = 1500, 10_000
+# Maximum number of cells of a group in the coupling, and cells per chunk of nearest neighbours.
+MAX_CELLS, CHUNK_SIZE = 1500, 10_000
 
 
 def separate_unmatched(
-    strata: Sequence[ContextPair], root: Tensor | None
+    contexts: Sequence[ContextPair], root: Tensor | None
 ) -> tuple[list[ContextPair], np.ndarray]:
-    """Split the untreated cells: strata of those with a treated counterpart, and the cells (n, d) without one.
+    """Separate untreated cells without a treated counterpart.
 
-    A balanced coupling sends every cell somewhere. Cells of a type that no treated cell is derived from would become cells of
-    another type, and that change would be taken for their response. In the Euclidean metric a long response of all cells looks
-    like missing counterparts, so the learned metric decides there as well.
+    A balanced coupling transports every cell. Cells of a type without treated cells would be
+    coupled with another type, and the difference between types would be part of their response. In
+    the Euclidean metric, a long response of all cells resembles missing counterparts, so the
+    learned metric is used for this decision even if couplings are Euclidean.
+
+    Parameters
+    ----------
+    contexts
+        Cells before and after one treatment.
+    root
+        Root of the learned metric, shape ``(d, r)``; None for the Euclidean metric.
+
+    Returns
+    -------
+    Contexts without the separated cells, and these cells, shape ``(n, d)``.
+
+    See Also
+    --------
+    add_mean_response : Give separated cells the mean response.
+    scdiffot.core.response.metric.couple : The coupling behind the decision.
     """
-    masks = [_without_counterpart(stratum, root) for stratum in strata]
-    if root is None and any(lost.any() for lost in masks):
-        root = learn_metric(strata, unbalanced=False, rng=np.random.default_rng(0))
-        masks = [_without_counterpart(stratum, root) for stratum in strata]
-    matched = [replace(s, control=s.control[~lost]) for s, lost in zip(strata, masks, strict=True)]
-    cells = np.concatenate([s.control[lost] for s, lost in zip(strata, masks, strict=True)])
+    masks = [_without_counterpart(context, root) for context in contexts]
+    if root is None and any(mask.any() for mask in masks):
+        root = learn_metric(contexts, unbalanced=False, rng=np.random.default_rng(0))
+        masks = [_without_counterpart(context, root) for context in contexts]
+    matched = [
+        replace(s, control=s.control[~mask]) for s, mask in zip(contexts, masks, strict=True)
+    ]
+    cells = np.concatenate([s.control[mask] for s, mask in zip(contexts, masks, strict=True)])
     if len(cells):
         total = len(cells) + sum(len(s.control) for s in matched)
         logger.warning(
-            "%.0f %% of the untreated cells have no treated counterpart: a balanced response cannot let them die, so they take the "
-            "mean response of the others. If cells die under the treatment, pass `unbalanced=True`.",
+            "%.0f %% of the untreated cells have no treated counterpart: a balanced response "
+            "cannot let them die, so they take the mean response of the others. If cells die under "
+            "the treatment, pass `unbalanced=True`.",
             100 * len(cells) / total,
         )
     return matched, cells
 
 
-def _without_counterpart(stratum: ContextPair, root: Tensor | None) -> np.ndarray:
-    """Which untreated cells (n,) hardly any treated cell is derived from; none, if they are few."""
+def _without_counterpart(context: ContextPair, root: Tensor | None) -> np.ndarray:
+    """Mask of untreated cells without a counterpart, shape ``(n,)``; all False if they are few."""
     rng = np.random.default_rng(0)
-    control, treated = (torch.as_tensor(z) for z in (stratum.control, stratum.treated))
-    compared = control[subsample_index(len(control), N_COMPARED, rng)]
-    targets = treated[subsample_index(len(treated), N_COMPARED, rng)]
-    lost = couple(compared, targets, root, 1.0, MISMATCH_COSTS[True]).survival < MIN_SURVIVAL
-    if lost.double().mean() < MIN_SHARE:
+    control, treated = (torch.as_tensor(z) for z in (context.control, context.treated))
+    landmarks = control[subsample_index(len(control), MAX_CELLS, rng)]
+    targets = treated[subsample_index(len(treated), MAX_CELLS, rng)]
+    is_unmatched = (
+        couple(landmarks, targets, root, 1.0, MISMATCH_COSTS[True]).survival < MIN_SURVIVAL
+    )
+    if is_unmatched.double().mean() < MIN_SHARE:
         return np.zeros(len(control), dtype=bool)
-    if len(compared) == len(control):
-        return lost.numpy()
-    control, compared = (z if root is None else z @ root for z in (control, compared))
+    if len(landmarks) == len(control):
+        return is_unmatched.numpy()
+    control, landmarks = (z if root is None else z @ root for z in (control, landmarks))
     return np.concatenate(
-        [lost[torch.cdist(part, compared).argmin(1)].numpy() for part in control.split(CHUNK_SIZE)]
+        [
+            is_unmatched[torch.cdist(part, landmarks).argmin(1)].numpy()
+            for part in control.split(CHUNK_SIZE)
+        ]
     )
 
 
 def add_mean_response(pairs: ConditionPairs, cells: np.ndarray, n_coupled: int) -> ConditionPairs:
-    """Pair untreated cells (n, d) with themselves after the mean response of the `n_coupled` other ones."""
+    """Add untreated cells that are paired with their states after the mean response.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of the `n_coupled` coupled cells, which define the mean response.
+    cells
+        Cells to add, shape ``(n, d)``.
+    n_coupled
+        Number of coupled cells.
+
+    Returns
+    -------
+    All pairs.
+
+    See Also
+    --------
+    separate_unmatched : Separate cells without a counterpart.
+    add_extinct : Add contexts without treated cells.
+    """
     if len(cells) == 0:
         return pairs
     x = torch.as_tensor(cells)
     shift = pairs.moments.mean_y - pairs.moments.mean_x
     weight = len(cells) / n_coupled
-    drawn = x[torch.arange(max(round(weight * len(pairs.x)), 1)) % len(x)]
-    mean, covariance = (
-        x.double().mean(0),
-        torch.cov(x.double().T, correction=0).reshape(x.shape[1], x.shape[1]),
-    )
-    added = Moments(mean, mean + shift, covariance, covariance, covariance)
+    sample = x[torch.arange(max(round(weight * len(pairs.x)), 1)) % len(x)]
+    mean = x.double().mean(0)
+    covariance = torch.cov(x.double().T, correction=0).reshape(x.shape[1], x.shape[1])
+    moments = Moments(mean, mean + shift, covariance, covariance, covariance)
     return replace(
         pairs,
-        x=torch.cat([pairs.x, drawn]),
-        y=torch.cat([pairs.y, drawn + shift.to(drawn.dtype)]),
-        moments=_mixture(pairs.moments, added, weight / (1 + weight)),
+        x=torch.cat([pairs.x, sample]),
+        y=torch.cat([pairs.y, sample + shift.to(sample.dtype)]),
+        moments=_mixture(pairs.moments, moments, weight / (1 + weight)),
     )
 
 
 def _mixture(first: Moments, second: Moments, share: float) -> Moments:
-    """Moments of the pairs of two populations, of which the second has a share of all."""
+    """Moments of a mixture of two populations, with the share of the second."""
 
     def mix(a: Tensor, b: Tensor) -> Tensor:
         return torch.lerp(a, b, share)
 
-    def joint(name: str, left: str, right: str) -> Tensor:
+    def joint(name: str, row_mean: str, column_mean: str) -> Tensor:
         raw = [
-            getattr(m, name) + torch.outer(getattr(m, left), getattr(m, right))
+            getattr(m, name) + torch.outer(getattr(m, row_mean), getattr(m, column_mean))
             for m in (first, second)
         ]
-        means = [mix(getattr(first, side), getattr(second, side)) for side in (left, right)]
+        names = (row_mean, column_mean)
+        means = [mix(getattr(first, key), getattr(second, key)) for key in names]
         return mix(*raw) - torch.outer(*means)
 
     return Moments(
@@ -115,31 +160,47 @@ def _mixture(first: Moments, second: Moments, share: float) -> Moments:
 
 
 def add_extinct(
-    pairs: ConditionPairs, strata: Sequence[ContextPair], n_landmarks: int
+    pairs: ConditionPairs, contexts: Sequence[ContextPair], n_landmarks: int
 ) -> ConditionPairs:
-    """Add the survival of contexts with too few treated cells to couple: there it is known by numbers alone."""
-    if not strata:
+    """Add the survival of contexts with too few treated cells to couple.
+
+    Their survival is the ratio of the numbers of cells.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of the coupled contexts.
+    contexts
+        Contexts that are not coupled.
+    n_landmarks
+        Maximum number of cells of a context.
+
+    Returns
+    -------
+    Pairs, with cells, survival and mass of all contexts.
+
+    See Also
+    --------
+    add_mean_response : Add cells with the mean response.
+    scdiffot.core.response.survival.fit_survival : Fit the survival.
+    """
+    if not contexts:
         return pairs
     rng = np.random.default_rng(0)
     n_coupled = len(pairs.cells)
-    cells, survival, total, mass = (
-        [pairs.cells],
-        [pairs.survival],
-        float(n_coupled),
-        pairs.mass * n_coupled,
-    )
-    for stratum in strata:
+    cells, survival = [pairs.cells], [pairs.survival]
+    total, mass = float(n_coupled), pairs.mass * n_coupled
+    for context in contexts:
         control = torch.as_tensor(
-            stratum.control[subsample_index(len(stratum.control), n_landmarks, rng)]
+            context.control[subsample_index(len(context.control), n_landmarks, rng)]
         )
         cells.append(control)
-        survival.append(torch.full((len(control),), stratum.mass, dtype=pairs.survival.dtype))
-        total, mass = total + len(control), mass + stratum.mass * len(control)
-    least = min(stratum.mass for stratum in strata)
+        survival.append(torch.full((len(control),), context.mass, dtype=pairs.survival.dtype))
+        total, mass = total + len(control), mass + context.mass * len(control)
     return replace(
         pairs,
         cells=torch.cat(cells),
         survival=torch.cat(survival),
         mass=mass / total,
-        least_mass=least,
+        min_mass=min(context.mass for context in contexts),
     )

@@ -1,1 +1,1 @@
-"""Tissue slices as arrays: neighbourhoods, poses, couplings between slices and what lies between them."""
+"""Tissue slices as arrays: neighbourhoods, alignment, and couplings between slices."""

@@ -1,4 +1,4 @@
-"""Smoothing and order of domains."""
+"""Smoothing and order of domain probabilities."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from scdiffot.core.spatial.domains.neighbourhoods import nearest_spots
 from scdiffot.core.spatial.domains.smoothing import order_by_size, smooth_probabilities
 
 
-def test_smoothing_removes_a_single_spot_and_keeps_the_border():
+def test_smoothing_removes_single_spots_and_preserves_borders():
     grid = np.stack(np.meshgrid(np.arange(10), np.arange(10)), axis=-1).reshape(-1, 2).astype(float)
-    right = (grid[:, 0] > 4.5).astype(int)
-    labels = right.copy()
+    domains = (grid[:, 0] > 4.5).astype(int)
+    labels = domains.copy()
     labels[22] = 1
-    smooth = smooth_probabilities(np.eye(2)[labels], nearest_spots(grid, 8), 1)
-    np.testing.assert_allclose(smooth.sum(axis=1), 1)
-    np.testing.assert_array_equal(smooth.argmax(axis=1), right)
+    smoothed_probabilities = smooth_probabilities(np.eye(2)[labels], nearest_spots(grid, 8), 1)
+    np.testing.assert_allclose(smoothed_probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(smoothed_probabilities.argmax(axis=1), domains)
 
 
-def test_largest_first_and_none_without_spots():
+def test_domains_are_ordered_by_size_without_empty_ones():
     labels = np.repeat([0, 1, 3], [5, 9, 7])
     np.testing.assert_array_equal(order_by_size(np.eye(4)[labels]), [1, 3, 0])

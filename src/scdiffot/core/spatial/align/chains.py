@@ -1,4 +1,4 @@
-"""Alignment of many slices in a row, without drift."""
+"""Alignment of consecutive slices, without drift along the chain."""
 
 from __future__ import annotations
 
@@ -13,25 +13,32 @@ from .pose import Pose, procrustes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Weight of a link over one slice, beside 1 for the links of neighbours.
-SECOND = 0.5
-# Links over one slice that move a slice by more than this share of its diameter from where its neighbours put it are dropped.
+# Weight of a link of slices two apart, relative to the links of neighbours.
+SECOND_WEIGHT = 0.5
+# Links of slices two apart are dropped if they differ from the links of neighbours by more than
+# this share of the diameter of a slice.
 MAX_DISAGREEMENT = 0.15
-N_ROUNDS = 20
+N_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Slices in one frame.
+    """Consecutive slices in a common frame.
 
     Parameters
     ----------
     poses
         Motion of every slice into the frame of the reference.
     pairs
-        Alignment of every slice but the reference with its neighbour on the way there; None for the reference.
+        Alignment of every slice with its neighbour in the direction of the reference; None for the
+        reference.
     neighbors
-        Position of that neighbour; of itself for the reference.
+        Position of this neighbour; for the reference, its own position.
+
+    See Also
+    --------
+    align_chain : Align a chain of slices.
+    scdiffot.core.spatial.align.alignment.Alignment : Alignment of a pair.
     """
 
     poses: list[Pose]
@@ -41,7 +48,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class _Link:
-    """Where a slice lies in the frame of another, measured directly."""
+    """Pose of a slice in the frame of another slice, from a pairwise alignment."""
 
     fixed: int
     moving: int
@@ -57,66 +64,77 @@ def align_chain(
     second: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Chain:
-    """Bring slices into the frame of one of them.
+    """Align slices with a reference slice.
 
-    Neighbours are aligned with each other, and the motions composed on the way to the reference. Then slices two apart are
-    aligned as well, from where their common neighbour puts them, and all motions are fitted to all of these links by least
-    squares: errors of single links no longer add up along the chain.
+    Neighbours are aligned with each other, and their motions are composed towards the reference.
+    Slices two apart are then aligned, from the poses given by their common neighbour, and all
+    motions are fitted to all links by least squares. Errors of single links therefore do not
+    accumulate along the chain.
 
     Parameters
     ----------
     slices
-        Positions of shape ``(n, 2)`` and features of shape ``(n, d)`` of every slice, in their order.
+        Positions, shape ``(n, 2)``, and features, shape ``(n, d)``, of every slice, in order.
     reference
-        Position of the slice whose frame is used.
+        Position of the reference slice.
     config
-        Settings.
+        Options.
     second
-        Whether to link slices two apart.
+        Whether to align slices two apart.
     progress
-        Called with 1 for every pair that is done.
+        Called with 1 after every pair.
 
     Returns
     -------
-    The slices in one frame.
+    The slices in a common frame.
+
+    See Also
+    --------
+    scdiffot.core.spatial.align.alignment.align_pair : Align two slices.
+    n_links : Number of pairs that are aligned.
     """
     n = len(slices)
-    tell = progress or (lambda _: None)
+    report = progress or (lambda _: None)
     poses: list[Pose] = [Pose.identity()] * n
     pairs: list[Alignment | None] = [None] * n
     neighbors = list(range(n))
     links = []
     for i in [*range(reference - 1, -1, -1), *range(reference + 1, n)]:
-        near = i + (1 if i < reference else -1)
-        pair = align_pair(slices[near][0], slices[near][1], slices[i][0], slices[i][1], config)
-        pairs[i], neighbors[i] = pair, near
-        poses[i] = poses[near].after(pair.pose)
-        links.append(_Link(near, i, pair.pose, 1.0))
-        tell(1)
+        neighbor = i + (1 if i < reference else -1)
+        pair = align_pair(
+            slices[neighbor][0], slices[neighbor][1], slices[i][0], slices[i][1], config
+        )
+        pairs[i], neighbors[i] = pair, neighbor
+        poses[i] = poses[neighbor].after(pair.pose)
+        links.append(_Link(neighbor, i, pair.pose, 1.0))
+        report(1)
     if second and n > 2:
         for i in range(n - 2):
             start = poses[i].inverse.after(poses[i + 2])
-            far = slices[i + 2]
-            found = refine_pair(slices[i][0], slices[i][1], far[0], far[1], start, config).pose
+            pose = refine_pair(*slices[i], *slices[i + 2], start, config).pose
             points = _markers(slices[i + 2][0])
-            moved = np.linalg.norm(found.apply(points) - start.apply(points), axis=1).mean()
-            if found.reflected == start.reflected and moved < MAX_DISAGREEMENT * np.linalg.norm(
-                points[0] - points[1]
-            ):
-                links.append(_Link(i, i + 2, found, SECOND))
-            tell(1)
+            disagreement = np.linalg.norm(pose.apply(points) - start.apply(points), axis=1).mean()
+            limit = MAX_DISAGREEMENT * np.linalg.norm(points[0] - points[1])
+            if pose.reflected == start.reflected and disagreement < limit:
+                links.append(_Link(i, i + 2, pose, SECOND_WEIGHT))
+            report(1)
         markers = [_markers(positions) for positions, _ in slices]
-        poses = _settle(poses, links, markers, reference)
+        poses = _fit_poses(poses, links, markers, reference)
     return Chain(poses, pairs, neighbors)
 
 
 def n_links(n: int) -> int:
-    """Number of pairs that a chain of `n` slices aligns."""
+    """Number of pairs that a chain of `n` slices aligns.
+
+    See Also
+    --------
+    align_chain : Align a chain of slices.
+    """
     return (n - 1) + max(n - 2, 0)
 
 
 def _markers(positions: np.ndarray) -> np.ndarray:
-    """Four points that stand for a slice: its centre, one radius to either side along both axes."""
+    """Four points that represent a slice: one radius from its centre along both axes."""
     centre = positions.mean(axis=0)
     radius = float(np.sqrt(positions.var(axis=0).sum()))
     return np.asarray(
@@ -124,24 +142,29 @@ def _markers(positions: np.ndarray) -> np.ndarray:
     )
 
 
-def _settle(
+def _fit_poses(
     poses: list[Pose], links: list[_Link], markers: list[np.ndarray], reference: int
 ) -> list[Pose]:
-    """Motions that agree best with all links: each slice in turn moves to the mean of where its links put it."""
+    """Fit motions to all links by least squares.
+
+    Each slice in turn moves to the mean of the positions that its links predict.
+    """
     poses = list(poses)
-    for _ in range(N_ROUNDS):
+    for _ in range(N_ITERATIONS):
         for i in range(len(poses)):
             if i == reference:
                 continue
-            wanted, weights = [], []
+            predictions, weights = [], []
             for link in links:
                 if link.moving == i:
-                    wanted.append(poses[link.fixed].after(link.pose).apply(markers[i]))
+                    predictions.append(poses[link.fixed].after(link.pose).apply(markers[i]))
                 elif link.fixed == i:
-                    wanted.append(poses[link.moving].after(link.pose.inverse).apply(markers[i]))
+                    predictions.append(
+                        poses[link.moving].after(link.pose.inverse).apply(markers[i])
+                    )
                 else:
                     continue
                 weights.append(link.weight)
-            mean = np.average(wanted, axis=0, weights=weights)
+            mean = np.average(predictions, axis=0, weights=weights)
             poses[i] = procrustes(mean, markers[i], reflected=poses[i].reflected)
     return poses

@@ -1,4 +1,4 @@
-"""Fewer spots that stand for many: a slice at a lower resolution."""
+"""Metaspots: means over groups of spots, a slice at a lower resolution."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from .pose import principal_frame
 
 @dataclass(frozen=True)
 class Spots:
-    """Spots or groups of them.
+    """Spots, or groups of spots.
 
     Parameters
     ----------
     positions
-        Their positions, shape ``(n, 2)``.
+        Positions, shape ``(n, 2)``.
     features
-        Their features, shape ``(n, d)``.
+        Features, shape ``(n, d)``.
     weights
-        Their shares of the slice, shape ``(n,)``, with sum one.
+        Shares of the slice, shape ``(n,)``, with sum one.
+
+    See Also
+    --------
+    metaspots : Average groups of spots.
+    spacing : Distance between neighbouring spots.
     """
 
     positions: np.ndarray
@@ -32,12 +37,12 @@ class Spots:
         return len(self.weights)
 
 
-def metaspots(positions: np.ndarray, features: np.ndarray, n_most: int) -> Spots:
-    """Means of the spots in the cells of a square grid on the principal axes of a slice.
+def metaspots(positions: np.ndarray, features: np.ndarray, max_spots: int) -> Spots:
+    """Average the spots in the cells of a square grid on the principal axes of a slice.
 
-    The grid turns and mirrors with the slice, so that the groups do not depend on its pose. It is
-    the finest one, to 5 %, with at most `n_most` cells that hold spots; a slice of no more spots stays as it is. Takes time
-    and memory in proportion to the number of spots.
+    The grid rotates and reflects with the slice, so that the groups do not depend on its pose. It
+    is the finest grid, to 5 %, with at most `max_spots` occupied cells. A slice with at most this
+    many spots is unchanged. Time and memory are proportional to the number of spots.
 
     Parameters
     ----------
@@ -45,21 +50,30 @@ def metaspots(positions: np.ndarray, features: np.ndarray, n_most: int) -> Spots
         Positions, shape ``(n, 2)``.
     features
         Features, shape ``(n, d)``.
-    n_most
-        Number of groups wanted, at most.
+    max_spots
+        Maximum number of groups.
+
+    Returns
+    -------
+    The metaspots.
+
+    See Also
+    --------
+    Spots : The result.
+    spacing : Distance between neighbouring spots.
     """
     n = len(positions)
-    if n <= n_most:
+    if n <= max_spots:
         return Spots(positions, features, np.full(n, 1.0 / n))
-    placed = principal_frame(positions, mirror=True).apply(positions)
-    extent = np.ptp(placed, axis=0)
-    width = float(np.sqrt(max(np.prod(extent), extent.max() ** 2 / n_most) / n_most)) / 2
+    coordinates = principal_frame(positions, mirror=True).apply(positions)
+    extent = np.ptp(coordinates, axis=0)
+    width = float(np.sqrt(max(np.prod(extent), extent.max() ** 2 / max_spots) / max_spots)) / 2
     if width == 0:
-        # All spots are at one position, and no width divides them.
+        # all spots coincide
         width = 1.0
     while True:
-        cells, groups = np.unique(np.floor(placed / width), axis=0, return_inverse=True)
-        if len(cells) <= n_most:
+        cells, groups = np.unique(np.floor(coordinates / width), axis=0, return_inverse=True)
+        if len(cells) <= max_spots:
             break
         width *= 1.05
     groups = groups.reshape(-1)
@@ -75,10 +89,20 @@ def metaspots(positions: np.ndarray, features: np.ndarray, n_most: int) -> Spots
 
 
 def spacing(positions: np.ndarray) -> float:
-    """Distance between neighbouring spots, as if they lay on a grid.
+    """Estimate the distance between neighbouring spots of an equivalent grid.
 
-    The median distance to the nearest other position, or, if that is more, the side of the square that a spot has to itself,
-    told from the distance to the sixth one: cells that lie at random have close neighbours as well as gaps.
+    The median distance to the nearest other position, or the side of the square per spot, estimated
+    from the distance to the sixth neighbour, if that is larger. Randomly located cells have close
+    neighbours as well as gaps.
+
+    Parameters
+    ----------
+    positions
+        Positions, shape ``(n, 2)``.
+
+    See Also
+    --------
+    metaspots : Average groups of spots.
     """
     from scipy.spatial import cKDTree
 

@@ -1,4 +1,4 @@
-"""Smooth deformation of a slice that rigid motion has brought into place."""
+"""Smooth deformation of a slice after rigid alignment."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .agreement import Agreement
-from .alignment import FINE_EPS, MISMATCH_COST, AlignConfig, AlignmentProblem, leading
+from .alignment import FINE_EPS, MISMATCH_COST
+from .alignment_problem import AlignConfig, AlignmentProblem, common_components
 from .metaspots import Spots, metaspots
 from .pose import Pose, principal_frame, procrustes
 
-# Stiffness of the plate, with coordinates in radii of the slice, from stiff to soft.
+# Smoothing parameters of the thin-plate spline, for coordinates in radii of the slice.
 SMOOTHING = (10.0, 1.0, 0.1, 0.01)
 N_KNOTS = 200
-N_ROUNDS = 2
-# By how much a deformation must raise the agreement of spots that it was not fitted to.
-MARGIN = 0.015
-# Share of its mass that a spot must be coupled with to say where it belongs.
-COUPLED = 0.3
-N_INVERSE = 100
+N_ITERATIONS = 2
+# Smallest increase of the agreement of held-out spots by a deformation.
+MIN_GAIN = 0.015
+# Spots are knots if their coupled share is above this fraction of the maximum.
+MIN_COUPLED_SHARE = 0.3
+MAX_INVERSE_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,18 @@ class Warp:
     Parameters
     ----------
     knots
-        Places of known displacement, shape ``(k, 2)``.
+        Positions of the knots, shape ``(k, 2)``.
     displacements
-        The displacements, shape ``(k, 2)``.
+        Displacements at the knots, shape ``(k, 2)``.
     smoothing
-        How much the plate smooths them.
+        Smoothing parameter of the thin-plate spline.
     scale
-        Length that counts as 1 in this.
+        Unit of length of the spline.
+
+    See Also
+    --------
+    fit_warp : Fit a deformation.
+    scdiffot.core.spatial.align.pose.Pose : A rigid motion.
     """
 
     knots: np.ndarray
@@ -53,19 +59,19 @@ class Warp:
         return np.asarray(plate((points - centre) / self.scale))
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        """Move points, shape ``(n, 2)``."""
+        """Displace points, shape ``(n, 2)``."""
         return np.asarray(points + self._shift(points))
 
     def invert(self, points: np.ndarray) -> np.ndarray:
-        """Move points back, by fixed-point iterations that converge where the deformation does not fold."""
-        found = np.array(points, dtype=np.float64)
-        for _ in range(N_INVERSE):
-            update = points - self._shift(found)
-            change = float(np.abs(update - found).max(initial=0.0))
-            found = update
+        """Invert by fixed-point iterations, which converge where the deformation does not fold."""
+        solution = np.array(points, dtype=np.float64)
+        for _ in range(MAX_INVERSE_STEPS):
+            update = points - self._shift(solution)
+            change = float(np.abs(update - solution).max(initial=0.0))
+            solution = update
             if change < 1e-9 * self.scale:
                 break
-        return found
+        return solution
 
 
 def fit_warp(
@@ -77,11 +83,12 @@ def fit_warp(
     partial: bool = False,
     config: AlignConfig | None = None,
 ) -> Warp | None:
-    """Find a smooth deformation of the slice `y` onto the slice `x`, if there is one.
+    """Fit a smooth deformation of the slice `y` onto the slice `x`.
 
-    Every spot is drawn to the mean of the spots it is coupled with, less what a coupling with its own slice would do, and a
-    thin-plate spline :cite:p:`Duchon1977` smooths this. Its stiffness, and whether to deform at all, is decided by the agreement
-    of spots that the deformation was not fitted to.
+    The target of a spot is the mean position of the spots it is coupled with, corrected for the
+    displacement by a coupling with its own slice. A thin-plate spline :cite:p:`Duchon1977` smooths
+    the displacements. Its smoothing, and whether to deform at all, is selected by the agreement of
+    held-out spots.
 
     Parameters
     ----------
@@ -96,48 +103,51 @@ def fit_warp(
     partial
         Whether the slices overlap partly.
     config
-        Settings.
+        Options.
 
     Returns
     -------
-    The deformation, or None where rigid motion does as well.
+    The deformation, or None if it does not improve on a rigid motion.
+
+    See Also
+    --------
+    scdiffot.core.spatial.align.alignment.align_pair : Rigid alignment.
+    Warp : The result.
     """
     config = config or AlignConfig()
     frame = principal_frame(y, mirror=True)
-    fx, fy = leading(fx, fy)
-    fixed, moving = (
-        metaspots(frame.apply(x), fx, config.n_fine),
-        metaspots(frame.apply(y), fy, config.n_fine),
-    )
-    price = MISMATCH_COST if partial else np.inf
-    halves = _halves(moving)
+    fx, fy = common_components(fx, fy)
+    fixed = metaspots(frame.apply(x), fx, config.n_fine)
+    moving = metaspots(frame.apply(y), fy, config.n_fine)
+    mismatch_cost = MISMATCH_COST if partial else np.inf
+    halves = _split_alternately(moving)
     agreements = [Agreement(fixed, half) for half in halves]
     scores = []
     for smoothing in SMOOTHING:
-        warps = [_fit(fixed, half, smoothing, price, config) for half in halves]
-        # each half judges the deformation of the other
-        scores.append([_judge(a, w) for a, w in zip(agreements, warps[::-1], strict=True)])
+        warps = [_fit(fixed, half, smoothing, mismatch_cost, config) for half in halves]
+        # cross-validation: each half evaluates the deformation of the other half
+        scores.append([_evaluate(a, w) for a, w in zip(agreements, warps[::-1], strict=True)])
         if smoothing == SMOOTHING[0]:
-            rigid = [_rigid(w) for w in warps[::-1]]
-    # what a further rigid motion gains is no deformation
-    before = np.array(
+            rigid = [_fit_rigid(w) for w in warps[::-1]]
+    # gains of a further rigid motion are excluded
+    baseline = np.array(
         [
-            max(a.of(p).score for p in (Pose.identity(), r))
+            max(a.evaluate(p).score for p in (Pose.identity(), r))
             for a, r in zip(agreements, rigid, strict=True)
         ]
     )
-    gains = (np.array(scores) - before).mean(axis=1)
-    if gains.max() < MARGIN:
+    gains = (np.array(scores) - baseline).mean(axis=1)
+    if gains.max() < MIN_GAIN:
         return None
-    warp = _fit(fixed, moving, SMOOTHING[int(np.argmax(gains))], price, config)
-    back = frame.inverse
+    warp = _fit(fixed, moving, SMOOTHING[int(np.argmax(gains))], mismatch_cost, config)
+    inverse = frame.inverse
     return replace(
-        warp, knots=back.apply(warp.knots), displacements=warp.displacements @ frame.rotation
+        warp, knots=inverse.apply(warp.knots), displacements=warp.displacements @ frame.rotation
     )
 
 
-def _halves(spots: Spots) -> list[Spots]:
-    """Every other spot along the long axis, and the rest."""
+def _split_alternately(spots: Spots) -> list[Spots]:
+    """Split spots alternately along the long axis."""
     order = np.lexsort(spots.positions.T[::-1])
     parts = []
     for rows in (np.sort(order[::2]), np.sort(order[1::2])):
@@ -146,33 +156,35 @@ def _halves(spots: Spots) -> list[Spots]:
     return parts
 
 
-def _judge(agreement: Agreement, warp: Warp) -> float:
+def _evaluate(agreement: Agreement, warp: Warp) -> float:
     x, y = agreement.slices
-    return agreement.at(warp.apply(y.positions), warp.invert(x.positions)).score
+    return agreement.evaluate_positions(warp.apply(y.positions), warp.invert(x.positions)).score
 
 
-def _rigid(warp: Warp) -> Pose:
+def _fit_rigid(warp: Warp) -> Pose:
     return procrustes(warp.knots + warp.displacements, warp.knots, reflected=False)
 
 
-def _fit(x: Spots, y: Spots, smoothing: float, price: float, config: AlignConfig) -> Warp:
+def _fit(x: Spots, y: Spots, smoothing: float, mismatch_cost: float, config: AlignConfig) -> Warp:
     centre = y.weights @ y.positions
     scale = float(np.sqrt(y.weights @ ((y.positions - centre) ** 2).sum(axis=1)))
-    moved = y.positions
-    for _ in range(N_ROUNDS):
-        placed = replace(y, positions=moved)
-        onto_x, mass = _drawn(x, placed, price, config)
-        onto_itself, _ = _drawn(placed, placed, price, config)
-        wanted = onto_x - (onto_itself - moved)
-        sure = mass > COUPLED * mass.max()
-        knots = metaspots(y.positions[sure], (wanted - y.positions)[sure], N_KNOTS)
+    positions = y.positions
+    for _ in range(N_ITERATIONS):
+        warped = replace(y, positions=positions)
+        target, mass = _barycentres(x, warped, mismatch_cost, config)
+        self_target, _ = _barycentres(warped, warped, mismatch_cost, config)
+        target = target - (self_target - positions)
+        rows = mass > MIN_COUPLED_SHARE * mass.max()
+        knots = metaspots(y.positions[rows], (target - y.positions)[rows], N_KNOTS)
         warp = Warp(knots.positions, knots.features, smoothing, scale)
-        moved = warp.apply(y.positions)
+        positions = warp.apply(y.positions)
     return warp
 
 
-def _drawn(x: Spots, y: Spots, price: float, config: AlignConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Mean place of what every spot of `y` is coupled with, and the share of its mass that is."""
-    plan = AlignmentProblem(x, y, config).coupling(Pose.identity(), FINE_EPS[-1], price)
+def _barycentres(
+    x: Spots, y: Spots, mismatch_cost: float, config: AlignConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean position of the spots that each spot of `y` is coupled with, and its coupled share."""
+    plan = AlignmentProblem(x, y, config).coupling(Pose.identity(), FINE_EPS[-1], mismatch_cost)
     mass = plan.sum(axis=0)
     return plan.T @ x.positions / np.maximum(mass, 1e-300)[:, None], mass / y.weights

@@ -15,9 +15,14 @@ class Pose:
     Parameters
     ----------
     rotation
-        Orthogonal matrix, shape ``(2, 2)``; its determinant is -1 where it reflects.
+        Orthogonal matrix, shape ``(2, 2)``, with determinant -1 for a reflection.
     shift
         Shift, shape ``(2,)``, in the unit of the coordinates.
+
+    See Also
+    --------
+    procrustes : The best motion between paired points.
+    scdiffot.core.spatial.align.nonrigid.Warp : A smooth deformation.
     """
 
     rotation: np.ndarray
@@ -25,12 +30,12 @@ class Pose:
 
     @classmethod
     def identity(cls) -> Pose:
-        """The motion that leaves everything where it is."""
+        """Return the identity."""
         return cls(np.eye(2), np.zeros(2))
 
     @classmethod
     def turn(cls, angle: float, *, reflected: bool = False) -> Pose:
-        """Rotation about the origin by an angle in radians, after a reflection of the second axis if asked for."""
+        """Rotate about the origin, by radians, after an optional reflection of the second axis."""
         c, s = math.cos(angle), math.sin(angle)
         return cls(
             np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0 if reflected else 1.0]), np.zeros(2)
@@ -38,29 +43,29 @@ class Pose:
 
     @property
     def reflected(self) -> bool:
-        """Whether it reflects."""
+        """Whether the motion includes a reflection."""
         return bool(np.linalg.det(self.rotation) < 0)
 
     @property
     def angle(self) -> float:
-        """Angle of rotation in degrees, from -180 to 180, after a reflection of the second axis where it reflects."""
+        """Angle of rotation in degrees, from -180 to 180, after the reflection, if any."""
         return math.degrees(math.atan2(self.rotation[1, 0], self.rotation[0, 0]))
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        """Move points, shape ``(n, 2)``."""
+        """Apply the motion to points, shape ``(n, 2)``."""
         return np.asarray(points @ self.rotation.T + self.shift)
 
     def invert(self, points: np.ndarray) -> np.ndarray:
-        """Move points back, shape ``(n, 2)``."""
+        """Apply the inverse to points, shape ``(n, 2)``."""
         return np.asarray((points - self.shift) @ self.rotation)
 
     @property
     def inverse(self) -> Pose:
-        """The motion back."""
+        """The inverse motion."""
         return Pose(self.rotation.T, -self.shift @ self.rotation)
 
     def after(self, first: Pose) -> Pose:
-        """The motion that does another first, and then this."""
+        """Compose: first another motion, then this."""
         return Pose(self.rotation @ first.rotation, self.rotation @ first.shift + self.shift)
 
 
@@ -71,16 +76,25 @@ def procrustes(
     *,
     reflected: bool | None = None,
 ) -> Pose:
-    """Rigid motion of `moving` onto `fixed`, row by row, with the least mean squared distance.
+    """Compute the rigid motion with the least mean squared distance between paired points.
 
     Parameters
     ----------
     fixed, moving
-        Points that belong together, shape ``(n, 2)``.
+        Paired points, shape ``(n, 2)``; `moving` is moved onto `fixed`.
     weights
-        Their weights, shape ``(n,)``; equal ones by default.
+        Weights of the pairs, shape ``(n,)``; equal weights by default.
     reflected
-        Whether the motion reflects; by default whatever fits best.
+        Whether the motion includes a reflection; by default the better of both.
+
+    Returns
+    -------
+    The motion.
+
+    See Also
+    --------
+    from_moments : The same from moments.
+    principal_frame : Motion to principal axes.
 
     Notes
     -----
@@ -99,7 +113,25 @@ def procrustes(
 def from_moments(
     centre: np.ndarray, moving: np.ndarray, cross: np.ndarray, reflected: bool | None
 ) -> Pose:
-    """Best motion from the two centres and the cross-covariance (fixed by moving) of points that belong together."""
+    """Compute the best rigid motion from the moments of paired points.
+
+    Parameters
+    ----------
+    centre, moving
+        Means of the fixed and the moving points, shape ``(2,)``.
+    cross
+        Cross-covariance, fixed by moving, shape ``(2, 2)``.
+    reflected
+        Whether the motion includes a reflection; the better of both if None.
+
+    Returns
+    -------
+    The motion.
+
+    See Also
+    --------
+    procrustes : The same from paired points.
+    """
     u, _, vt = np.linalg.svd(cross)
     flip = np.linalg.det(u @ vt) < 0
     if reflected is not None and flip != reflected:
@@ -111,10 +143,27 @@ def from_moments(
 def principal_frame(
     points: np.ndarray, weights: np.ndarray | None = None, *, mirror: bool = False
 ) -> Pose:
-    """Motion to the centre and the principal axes of points, which point to where the longer tail is.
+    """Compute the motion to the centre and principal axes of points, oriented by skewness.
 
-    With `mirror`, both axes point to the longer tail, and points and their mirror image come to lie on each other; else the
-    second one follows from the first, and the motion does not reflect.
+    With `mirror`, both axes point to the longer tail, so that points and their mirror image have
+    the same coordinates. Otherwise only the first axis does, and the motion has no reflection.
+
+    Parameters
+    ----------
+    points
+        Points, shape ``(n, 2)``.
+    weights
+        Weights of the points, shape ``(n,)``; equal weights by default.
+    mirror
+        Whether both axes are oriented by skewness.
+
+    Returns
+    -------
+    The motion.
+
+    See Also
+    --------
+    procrustes : The best motion between paired points.
     """
     w = np.full(len(points), 1.0 / len(points)) if weights is None else weights / weights.sum()
     centre = w @ points

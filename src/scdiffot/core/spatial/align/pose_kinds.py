@@ -1,4 +1,4 @@
-"""Poses of different kinds: mirror images, and rotations far from each other."""
+"""Kinds of poses: mirror images, and rotations by different angles."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .pose import Pose
 
-# Rotations that differ by less are the same pose up to refinement: degrees.
-SAME_ANGLE = 30.0
-# Kinds that are followed for each handedness: the best rotation, and one to compare it with.
+# Rotations that differ by less, in degrees, are of the same kind.
+MAX_ANGLE = 30.0
+# Number of kinds per handedness: the best rotation, and an alternative.
 N_ROTATIONS = 2
-# By how much the score of a partial overlap must be higher than that of whole slices on each other: more where the outlines of
-# the whole slices match, which is hardly by chance.
+# Smallest difference between the scores of a partial and a full overlap, for a full overlap above
+# and below MIN_MATCH. Outlines of whole slices rarely match by chance.
 MARGIN, MARGIN_MISMATCH = 0.04, 0.01
-MATCH = 0.95
+MIN_MATCH = 0.95
 
 
 @dataclass(frozen=True)
 class PoseScore:
-    """A pose and how well the slices agree under it.
+    """A pose, and the agreement of the slices under it.
 
     Parameters
     ----------
@@ -29,9 +29,14 @@ class PoseScore:
     score
         Agreement of the slices, at most 1.
     overlap
-        Share of the spots of both slices that lie on the other one.
+        Share of the spots of both slices that lie on the other slice.
     partial
-        Whether the coupling leaves out what only one of the slices has.
+        Whether the pose is from a partial-overlap coupling.
+
+    See Also
+    --------
+    best_score : The highest score.
+    scdiffot.core.spatial.align.agreement.Agreement : Computes scores.
     """
 
     pose: Pose
@@ -41,14 +46,25 @@ class PoseScore:
 
 
 def same_kind(first: Pose, second: Pose) -> bool:
-    """Whether two poses have the same handedness and nearly the same rotation."""
+    """Test whether two poses have the same handedness and similar rotations.
+
+    See Also
+    --------
+    kinds : The first pose of every kind.
+    """
     return (
-        first.reflected == second.reflected and abs(first.after(second.inverse).angle) < SAME_ANGLE
+        first.reflected == second.reflected and abs(first.after(second.inverse).angle) < MAX_ANGLE
     )
 
 
 def kinds(ranked: list[Pose]) -> list[Pose]:
-    """The first pose of every kind, the two first kinds of either handedness."""
+    """Return the first pose of every kind, for the first two kinds of either handedness.
+
+    See Also
+    --------
+    same_kind : Whether two poses are of one kind.
+    other_kinds : Poses of another kind.
+    """
     leaders: list[Pose] = []
     for pose in ranked:
         if any(same_kind(pose, leader) for leader in leaders):
@@ -59,22 +75,30 @@ def kinds(ranked: list[Pose]) -> list[Pose]:
 
 
 def other_kinds(pose: Pose, scores: list[PoseScore]) -> list[PoseScore]:
-    """Poses of another kind than this one."""
+    """Return the scores of poses of another kind.
+
+    See Also
+    --------
+    kinds : The first pose of every kind.
+    best_score : The highest score.
+    """
     return [score for score in scores if not same_kind(score.pose, pose)]
 
 
 def best_score(scores: list[PoseScore]) -> PoseScore:
-    """The highest score; a partial overlap must be better than whole slices on each other by a margin."""
-    best, part = (
+    """Return the highest score; a partial overlap must exceed a full overlap by a margin.
+
+    See Also
+    --------
+    other_kinds : Poses of another kind.
+    """
+    full, partial_overlap = (
         max((s for s in scores if s.partial is partial), key=lambda s: s.score, default=None)
         for partial in (False, True)
     )
-    if best is None or part is None:
-        chosen = part if best is None else best
-        assert chosen is not None
-        return chosen
-    return (
-        part
-        if part.score > best.score + (MARGIN if best.overlap > MATCH else MARGIN_MISMATCH)
-        else best
-    )
+    if full is None or partial_overlap is None:
+        best = partial_overlap if full is None else full
+        assert best is not None
+        return best
+    margin = MARGIN if full.overlap > MIN_MATCH else MARGIN_MISMATCH
+    return partial_overlap if partial_overlap.score > full.score + margin else full

@@ -1,1 +1,1 @@
-"""What lies between two slices: couplings, virtual slices, transferred genes."""
+"""Between two slices: couplings, virtual slices, transferred genes."""

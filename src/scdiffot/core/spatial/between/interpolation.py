@@ -1,4 +1,4 @@
-"""Virtual slices between two others, and how far a slice is from another."""
+"""Virtual slices between two measured slices, and the distance between slices."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .interpolated_points import barycentric_points, displacement_points, sparse_matrix
 from .place_kernel import joint_kernel, kernel_width, smoothing_kernel
 from .slice_coupling import SliceCoupling, couple_slices, scale_of
-from .spread import settle, spread
+from .subsampling import lloyd_step, sample_spots
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -17,21 +18,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VirtualSlice:
-    """Spots between two slices, and what they are made of.
+    """Virtual spots between two slices, as mixtures of measured spots.
 
     Parameters
     ----------
     positions
-        Their positions, shape ``(k, 2)`` or ``(k, 3)``.
+        Positions, shape ``(k, 2)`` or ``(k, 3)``.
     weights
-        Their masses, shape ``(k,)``.
+        Masses, shape ``(k,)``.
     source
         Share of each spot of the first slice in a virtual spot, shape ``(k, n)``.
     target
-        Share of each spot of the second slice, shape ``(k, m)``. Rows of both together add up to one, so that the expression
-        of virtual spots is ``source @ first + target @ second``.
+        Share of each spot of the second slice, shape ``(k, m)``. The shares of a virtual spot in
+        both slices sum to one, so that its expression is ``source @ first + target @ second``.
     pieces
-        All spots that it was chosen from, without smoothing; None for a slice that was measured.
+        The virtual spots before subsampling and smoothing; None for a measured slice.
+
+    See Also
+    --------
+    interpolate_pair : Interpolate between two slices.
+    whole_slice : Represent a measured slice.
     """
 
     positions: np.ndarray
@@ -41,27 +47,29 @@ class VirtualSlice:
     pieces: VirtualSlice | None = None
 
     def mix(self, first: Any, second: Any) -> Any:
-        """Values of the virtual spots from values of the spots of both slices, arrays or sparse matrices."""
+        """Mix values of the spots of both slices, arrays or sparse matrices."""
         return self.source @ first + self.target @ second
 
     def labels(
         self, x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray
     ) -> np.ndarray:
-        """Shares of labels around the places of the virtual spots, whatever their states.
+        """Estimate the shares of labels around the virtual spots, from positions alone.
 
-        A spot between two is no copy of them, and its own deviation from its surroundings is unknown. The width of the kernel is the
-        one by which spots of both slices, each left out in turn, are told best.
+        A virtual spot is not a copy of measured spots, and its deviation from its neighbours is
+        unknown. The bandwidth of the kernel minimises the leave-one-out error of the labels of both
+        slices.
 
         Parameters
         ----------
         x, y
-            Positions of the spots of both slices in one frame, shapes ``(n, 2)`` and ``(m, 2)``, or with three columns.
+            Positions of the spots of both slices in one frame, shapes ``(n, 2)`` and ``(m, 2)``, or
+            with three columns.
         first, second
-            Indicators of their labels, shapes ``(n, L)`` and ``(m, L)``; zero where a spot has none.
+            Indicators of their labels, shapes ``(n, L)`` and ``(m, L)``; zero rows have no label.
 
         Returns
         -------
-        Shares, shape ``(k, L)``. What is missing to one has no label.
+        Shares, shape ``(k, L)``. Their sum is below one near spots without labels.
         """
         pieces = self.pieces
         if pieces is None:
@@ -88,20 +96,22 @@ def interpolate_pair(
     partial: bool = True,
     coupling: SliceCoupling | None = None,
 ) -> VirtualSlice:
-    r"""Make a slice between two, in one frame.
+    r"""Interpolate a virtual slice between two slices in one frame.
 
-    Along the optimal coupling of :func:`couple_slices`, spots move on straight lines: each pair :math:`(i, j)` is a spot at
-    :math:`(1 - t) x_i + t y_j` (displacement interpolation :cite:p:`McCann1997`), or each spot of both slices goes towards the
-    barycentre of its partners. Tissue without a counterpart stays where it is and fades. Masses are linear in :math:`t`.
+    Spots move on straight lines along the optimal coupling of :func:`couple_slices`. Each pair
+    :math:`(i, j)` is a virtual spot at :math:`(1 - t) x_i + t y_j` (displacement interpolation
+    :cite:p:`McCann1997`), or each spot of both slices moves towards the barycentre of its partners.
+    Tissue without a counterpart keeps its position and loses its mass linearly. Masses are linear
+    in :math:`t`.
 
     Parameters
     ----------
     x, fx
         Positions, shape ``(n, 2)`` or ``(n, 3)``, and states, shape ``(n, d)``, of the first slice.
     y, fy
-        The same of the second slice.
+        Positions and states of the second slice.
     at
-        Where between the two, above 0 and below 1.
+        Interpolation parameter t, above 0 and below 1.
     masses
         Total masses of both slices; their numbers of spots by default.
     n_obs
@@ -109,18 +119,25 @@ def interpolate_pair(
     form
         ``"displacement"`` or ``"barycentric"``.
     smoothing
-        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which the expression of a
-        virtual spot is averaged with its neighbours; at least the way to the nearest of them. 0 for none.
+        Bandwidth, in distances between neighbouring spots, of the Gaussian kernel over position and
+        state that averages the expression of neighbouring virtual spots; at least the distance to
+        the nearest of them. 0 for no smoothing.
     spatial_weight
-        Weight of the positions in the cost of the coupling, and in that kernel.
+        Weight of the positions in the cost of the coupling and in the kernel.
     partial
         As in :func:`couple_slices`.
     coupling
-        The coupling, if it is known.
+        A coupling computed before.
 
     Returns
     -------
     The virtual slice. Its spots have equal weights.
+
+    See Also
+    --------
+    scdiffot.core.spatial.between.slice_coupling.couple_slices : The coupling.
+    joint_distance : Distance to a measured slice.
+    whole_slice : Represent a measured slice.
 
     Examples
     --------
@@ -141,24 +158,28 @@ def interpolate_pair(
     first, second = masses if masses is not None else (float(n), float(m))
     if n_obs is None:
         n_obs = max(1, round((1 - at) * n + at * m))
-    atoms = _pairs if form == "displacement" else _barycentres
-    source, target, weights = atoms(coupling, n, m, at, (first, second))
+    interpolate = displacement_points if form == "displacement" else barycentric_points
+    source, target, weights = interpolate(coupling, n, m, at, (first, second))
     positions = source @ x + target @ y
     pieces = VirtualSlice(positions, weights, source, target)
-    chosen = spread(positions, weights, n_obs)
-    places = settle(positions, weights, chosen)
+    selection = sample_spots(positions, weights, n_obs)
+    new_positions = lloyd_step(positions, weights, selection)
     if smoothing > 0:
         states = source @ (fx - fx.mean(axis=0)) + target @ (fy - fy.mean(axis=0))
-        width = smoothing * spacing(x, y)
+        bandwidth = smoothing * spacing(x, y)
         ratio = scale_of(x, y) / scale_of(fx, fy) * np.sqrt(1 / spatial_weight - 1)
         kernel = joint_kernel(
-            positions / width, states * (ratio / width), weights, chosen, places / width
+            positions / bandwidth,
+            states * (ratio / bandwidth),
+            weights,
+            selection,
+            new_positions / bandwidth,
         )
         source, target = kernel @ source, kernel @ target
     else:
-        source, target = source[chosen], target[chosen]
+        source, target = source[selection], target[selection]
     return VirtualSlice(
-        places,
+        new_positions,
         np.full(n_obs, weights.sum() / n_obs),
         sparse.csr_array(source),
         sparse.csr_array(target),
@@ -169,29 +190,54 @@ def interpolate_pair(
 def whole_slice(
     x: np.ndarray, n_other: int, *, mass: float, n_obs: int | None = None
 ) -> VirtualSlice:
-    """Make a slice that was measured a virtual one, with `n_obs` of its spots, or all, next to a slice of `n_other` spots."""
+    """Represent a measured slice as a virtual slice.
+
+    Parameters
+    ----------
+    x
+        Positions of the slice, shape ``(n, 2)`` or ``(n, 3)``.
+    n_other, mass
+        Number of spots of the other slice, and total mass of this slice.
+    n_obs
+        Number of spots to subsample; all spots by default.
+
+    Returns
+    -------
+    The virtual slice.
+
+    See Also
+    --------
+    interpolate_pair : Interpolate between two slices.
+    """
     from scipy import sparse
 
     n = len(x)
-    chosen = np.arange(n) if n_obs in (None, n) else spread(x, np.ones(n), int(n_obs or n))
-    source = _rows(np.ones(len(chosen)), np.arange(len(chosen)), chosen, (len(chosen), n))
+    selection = np.arange(n) if n_obs in (None, n) else sample_spots(x, np.ones(n), int(n_obs or n))
+    source = sparse_matrix(
+        np.ones(len(selection)), np.arange(len(selection)), selection, (len(selection), n)
+    )
     return VirtualSlice(
-        x[chosen],
-        np.full(len(chosen), mass / len(chosen)),
+        x[selection],
+        np.full(len(selection), mass / len(selection)),
         source,
-        sparse.csr_array((len(chosen), n_other)),
+        sparse.csr_array((len(selection), n_other)),
     )
 
 
 def spacing(*slices: np.ndarray) -> float:
-    """Median distance of a spot to the nearest one at another place in its slice."""
+    """Compute the median distance of a spot to the nearest distinct position in its slice.
+
+    See Also
+    --------
+    scdiffot.core.spatial.align.metaspots.spacing : An estimate for irregular positions.
+    """
     from scipy.spatial import cKDTree
 
-    found = []
+    distances = []
     for positions in slices:
         distinct = np.unique(positions, axis=0)
-        found.append(cKDTree(distinct).query(distinct, 2)[0][:, 1])
-    return float(np.median(np.concatenate(found)))
+        distances.append(cKDTree(distinct).query(distinct, 2)[0][:, 1])
+    return float(np.median(np.concatenate(distances)))
 
 
 def joint_distance(
@@ -204,17 +250,18 @@ def joint_distance(
     n_max: int = 5000,
     rng: int | np.random.Generator = 0,
 ) -> float:
-    r"""Distance between two slices in space and expression together.
+    r"""Compute the distance between two slices, in space and expression jointly.
 
-    The Wasserstein distance :math:`W_2` between spots :math:`(x / s_x, f / s_f) / \sqrt 2`, in which the scales are root mean
-    squared distances of the true spots to their mean: a spot and the mean of the true slice are 1 apart on average. It depends
-    on neither unit, but on the number of spots; compare slices with the distance between halves of the true one
-    (:func:`scdiffot.metrics.noise_floor` of the same points).
+    The distance is the Wasserstein distance :math:`W_2` between spots :math:`(x / s_x, f / s_f) /
+    \sqrt 2`. The scales are root mean squared distances of the true spots to their mean, so that
+    the root mean squared distance of a spot to the mean of the true slice is 1. The distance does
+    not depend on units, but on the number of spots. Compare it with the distance between halves of
+    the true slice (:func:`scdiffot.metrics.noise_floor` of the same points).
 
     Parameters
     ----------
     positions
-        Positions that are judged, shape ``(n, 2)`` or ``(n, 3)``.
+        Positions of the evaluated slice, shape ``(n, 2)`` or ``(n, 3)``.
     states
         Their states, shape ``(n, d)``.
     true_positions
@@ -222,13 +269,18 @@ def joint_distance(
     true_states
         Their states, shape ``(m, d)``.
     weights
-        Weights of the spots that are judged, shape ``(n,)``; equal ones by default.
+        Weights of the evaluated spots, shape ``(n,)``; equal weights by default.
     n_max, rng
         As in :func:`scdiffot.metrics.wasserstein`.
 
     Returns
     -------
     The distance, without unit.
+
+    See Also
+    --------
+    interpolate_pair : Interpolate between two slices.
+    scdiffot.core.scores.distances.wasserstein : The distance of point sets.
 
     Examples
     --------
@@ -241,69 +293,8 @@ def joint_distance(
     from scdiffot.core.scores.distances import wasserstein
 
     scales = scale_of(true_positions), scale_of(true_states)
-    judged, true = (
+    evaluated, true = (
         np.hstack([x / scales[0], f / scales[1]]) / np.sqrt(2)
         for x, f in ((positions, states), (true_positions, true_states))
     )
-    return wasserstein(judged, true, weights, p=2, n_max=n_max, rng=rng)
-
-
-def _pairs(
-    coupling: SliceCoupling, n: int, m: int, t: float, masses: tuple[float, float]
-) -> tuple[Any, Any, Any]:
-    """A spot for every pair, and for every spot that is left."""
-    lone, new = np.flatnonzero(coupling.left_source), np.flatnonzero(coupling.left_target)
-    n_pairs, first, second = len(coupling.rows), (1 - t) * masses[0], t * masses[1]
-    weights = np.concatenate(
-        [
-            coupling.shares * (first + second),
-            first * coupling.left_source[lone],
-            second * coupling.left_target[new],
-        ]
-    )
-    size = len(weights)
-    source = _rows(
-        np.concatenate([np.full(n_pairs, 1 - t), np.ones(len(lone))]),
-        np.arange(n_pairs + len(lone)),
-        np.concatenate([coupling.rows, lone]),
-        (size, n),
-    )
-    target = _rows(
-        np.concatenate([np.full(n_pairs, t), np.ones(len(new))]),
-        np.concatenate([np.arange(n_pairs), np.arange(n_pairs + len(lone), size)]),
-        np.concatenate([coupling.cols, new]),
-        (size, m),
-    )
-    return source, target, weights
-
-
-def _barycentres(
-    coupling: SliceCoupling, n: int, m: int, t: float, masses: tuple[float, float]
-) -> tuple[Any, Any, Any]:
-    """A spot for every spot of both slices, on its way to its partners."""
-    from scipy import sparse
-
-    plan = _rows(coupling.shares, coupling.rows, coupling.cols, (n, m))
-    forth, lone = _means(plan)
-    back, new = _means(plan.T.tocsr())
-    source = sparse.vstack(
-        [sparse.diags_array(np.where(lone, 1.0, 1 - t)), (1 - t) * back], format="csr"
-    )
-    target = sparse.vstack([t * forth, sparse.diags_array(np.where(new, 1.0, t))], format="csr")
-    weights = np.concatenate([np.full(n, (1 - t) * masses[0] / n), np.full(m, t * masses[1] / m)])
-    return source, target, weights
-
-
-def _rows(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Any:
-    from scipy import sparse
-
-    return sparse.csr_array((values, (rows, cols)), shape=shape)
-
-
-def _means(plan: Any) -> tuple[Any, np.ndarray]:
-    """Rows that sum to one, and which were empty."""
-    from scipy import sparse
-
-    mass = np.asarray(plan.sum(axis=1)).ravel()
-    lone = mass == 0
-    return sparse.diags_array(np.where(lone, 0.0, 1 / np.where(lone, 1.0, mass))) @ plan, lone
+    return wasserstein(evaluated, true, weights, p=2, n_max=n_max, rng=rng)

@@ -1,4 +1,4 @@
-"""Coupling of two slices in one frame: which spots are the same tissue, and which have no counterpart."""
+"""Partial optimal transport between two slices in one frame."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import numpy as np
 from scdiffot.core.ot.sparse_transport import exact_flow, tiled_flow
 from scdiffot.core.ot.spatial_order import principal_order
 
-# Pairs that are all considered; beyond, a spot is compared with those near the place that metaspots send it to.
-_N_PAIRS = 400_000
-# Number of groups of spots in a coarser slice: at least so many, or groups of so many.
-_N_METASPOTS = 400
-_N_TOGETHER = 10
-# Spots of both slices together whose pairs are solved as a whole; beyond, in tiles.
-_N_EXACT = 10_000
-_N_TILE = 2500
+# Maximum number of pairs for which all pairs are candidates. Above it, candidates are pairs close
+# to each other after the displacement of metaspots.
+_MAX_PAIRS = 400_000
+# Smallest number of metaspots of a slice, and number of spots per metaspot of large slices.
+_MIN_METASPOTS = 400
+_METASPOT_SIZE = 10
+# Maximum number of spots of both slices for an exact solution; above it, tiles of _TILE_SIZE spots.
+_MAX_EXACT_SPOTS = 10_000
+_TILE_SIZE = 2500
 _N_NEIGHBORS = 10
 _N_SHIFTS = 4
-# Cost of a pair above which its spots are left alone, where two random spots of a slice cost 2 on average.
+# Cost above which a pair is not coupled in partial transport; the mean cost of two random spots of
+# a slice is 2.
 _MAX_COST = 1.0
-_CHUNK = 1 << 17
+_CHUNK_SIZE = 1 << 17
 
 
 @dataclass(frozen=True)
 class SliceCoupling:
-    """Shares of two slices that are coupled, and that are not.
+    """Coupled and unmatched shares of the spots of two slices.
 
     Parameters
     ----------
@@ -35,19 +37,24 @@ class SliceCoupling:
     cols
         Spot of the second slice, shape ``(p,)``.
     shares
-        Share of the mass of either slice that the pair stands for, shape ``(p,)``.
-    left_source
-        Shares of the spots of the first slice without a counterpart, shape ``(n,)``. With those in pairs they add up to
-        ``1 / n`` for every spot.
-    left_target
-        The same of the second slice, shape ``(m,)``.
+        Share of the mass of either slice in every pair, shape ``(p,)``.
+    unmatched_source
+        Unmatched shares of the spots of the first slice, shape ``(n,)``. Coupled and unmatched
+        shares of a spot sum to ``1 / n``.
+    unmatched_target
+        Unmatched shares of the spots of the second slice, shape ``(m,)``.
+
+    See Also
+    --------
+    couple_slices : Compute a coupling.
+    scdiffot.core.spatial.between.interpolation.interpolate_pair : Interpolate along it.
     """
 
     rows: np.ndarray
     cols: np.ndarray
     shares: np.ndarray
-    left_source: np.ndarray
-    left_target: np.ndarray
+    unmatched_source: np.ndarray
+    unmatched_target: np.ndarray
 
 
 def couple_slices(
@@ -59,16 +66,17 @@ def couple_slices(
     spatial_weight: float = 0.9,
     partial: bool = True,
 ) -> SliceCoupling:
-    r"""Optimal coupling of two slices by position and state.
+    r"""Couple two slices by partial optimal transport of position and state.
 
-    Of all couplings, this finds the one of least total cost, where
+    The coupling minimises the total cost with
 
     .. math::
         c_{ij} = w \frac{|x_i - y_j|^2}{s_x^2} + (1 - w) \frac{|f_i - g_j|^2}{s_f^2}
 
-    and both scales are root mean squared distances to the mean of a slice, so that neither unit matters. States are centred in
-    every slice: a shift of all spots of a slice between batches counts for nothing. Where only one slice has tissue, spots
-    can be left out at a fixed price :cite:p:`Caffarelli2010`.
+    where both scales are root mean squared distances to the mean of a slice, so that the result
+    does not depend on units. States are centred in every slice, so that batch effects that shift
+    all spots of a slice have no effect. Spots can be left out at a fixed cost, where only one slice
+    has tissue :cite:p:`Caffarelli2010`.
 
     Parameters
     ----------
@@ -83,14 +91,19 @@ def couple_slices(
     spatial_weight
         Weight `w` of the positions, above 0 and up to 1.
     partial
-        Whether spots may be left out. Otherwise all are coupled where slices are small enough for every pair to be considered.
+        Whether spots may be left out. Otherwise all spots are coupled if slices are small enough
+        for all pairs to be candidates.
 
-    Returns
-    -------
-    The coupling. Every pair is considered up to 400,000 of them. Larger slices are coupled coarsely first, by the means of
-    groups of spots, and a spot then with those near the place where its group goes: exactly up to 10,000 spots in both slices
-    together, and beyond within one tile of the first slice after the other. Time and memory grow in proportion to the
-    number of spots.
+    Returns ------- The coupling. All pairs are candidates if there are at most 400,000. Larger
+    slices are first coupled at a lower resolution, by means of groups of spots. Candidates are then
+    the pairs that are close to each other after the displacement of their groups. The solution is
+    exact for up to 10,000 spots in both slices together; larger problems are solved in tiles of the
+    first slice. Time and memory are proportional to the number of spots.
+
+    See Also
+    --------
+    scdiffot.core.spatial.between.interpolation.interpolate_pair : Interpolate along the coupling.
+    SliceCoupling : The result.
     """
     px, py = _joint_points(x, fx, y, fy, spatial_weight)
     return _couple(
@@ -99,7 +112,12 @@ def couple_slices(
 
 
 def scale_of(*groups: np.ndarray) -> float:
-    """Root mean squared distance to the mean of the own group; 1 where all points coincide."""
+    """Compute the root mean squared distance to the mean of each group; 1 if all points coincide.
+
+    See Also
+    --------
+    couple_slices : Uses scales of positions and states.
+    """
     squares = [((g - g.mean(axis=0)) ** 2).sum(axis=1) for g in groups]
     scale = float(np.sqrt(np.concatenate(squares).mean()))
     return scale if scale > 0 else 1.0
@@ -127,26 +145,26 @@ def _couple(
     *,
     partial: bool,
 ) -> SliceCoupling:
-    """Couple spots, or groups of them: from coarse to fine."""
-    if len(x) * len(y) <= _N_PAIRS or max(len(x), len(y)) <= _N_METASPOTS:
+    """Couple spots, or groups of spots, from coarse to fine."""
+    if len(x) * len(y) <= _MAX_PAIRS or max(len(x), len(y)) <= _MIN_METASPOTS:
         rows, cols = (index.ravel() for index in np.indices((len(x), len(y))))
     else:
-        gx, gy = _groups(x, px, wx), _groups(y, py, wy)
-        rows, cols = _near_pairs(x, y, gx[0], gy[0], _couple(*gx, *gy, partial=partial))
+        gx, gy = _average_groups(x, px, wx), _average_groups(y, py, wy)
+        rows, cols = _candidate_pairs(x, y, gx[0], gy[0], _couple(*gx, *gy, partial=partial))
     return _solve(x, px, py, rows, cols, wx, wy, partial=partial)
 
 
-def _near_pairs(
+def _candidate_pairs(
     x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, coarse: SliceCoupling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of spots that are near each other once the coarse displacement is undone, in order."""
+    """Pairs of spots close to each other after the coarse displacement, sorted."""
     from scipy.spatial import cKDTree
 
-    there = x + _shift(x, gx, gy, coarse.rows, coarse.cols, coarse.shares)
-    back = y + _shift(y, gy, gx, coarse.cols, coarse.rows, coarse.shares)
+    moved_x = x + _interpolate_shift(x, gx, gy, coarse.rows, coarse.cols, coarse.shares)
+    moved_y = y + _interpolate_shift(y, gy, gx, coarse.cols, coarse.rows, coarse.shares)
     k = min(_N_NEIGHBORS, len(x), len(y))
-    to_y = cKDTree(y).query(there, k)[1]
-    to_x = cKDTree(x).query(back, k)[1]
+    to_y = cKDTree(y).query(moved_x, k)[1]
+    to_x = cKDTree(x).query(moved_y, k)[1]
     codes = np.concatenate(
         [
             (np.arange(len(x))[:, None] * len(y) + to_y).ravel(),
@@ -157,42 +175,44 @@ def _near_pairs(
     return rows, cols
 
 
-def _groups(
+def _average_groups(
     positions: np.ndarray, points: np.ndarray, masses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means of positions and of points, and masses, of groups of neighbours."""
+    """Means of positions and points, and masses, of groups of neighbouring spots."""
     n = len(positions)
-    order, count = principal_order(positions), min(n, max(_N_METASPOTS, n // _N_TOGETHER))
+    order, count = principal_order(positions), min(n, max(_MIN_METASPOTS, n // _METASPOT_SIZE))
     starts = np.searchsorted(np.arange(n) * count // n, np.arange(count))
-    own = masses[order]
-    total = np.add.reduceat(own, starts)
+    sorted_masses = masses[order]
+    total = np.add.reduceat(sorted_masses, starts)
     means = [
-        np.add.reduceat(values[order] * own[:, None], starts) / total[:, None]
+        np.add.reduceat(values[order] * sorted_masses[:, None], starts) / total[:, None]
         for values in (positions, points)
     ]
     return means[0], means[1], total
 
 
-def _shift(
+def _interpolate_shift(
     positions: np.ndarray,
-    own: np.ndarray,
-    other: np.ndarray,
+    source: np.ndarray,
+    target: np.ndarray,
     rows: np.ndarray,
     cols: np.ndarray,
     shares: np.ndarray,
 ) -> np.ndarray:
-    """Displacement of spots: the mean over the groups next to them."""
+    """Displacement of spots: the mean displacement of the nearest groups."""
     from scipy.spatial import cKDTree
 
-    mass = np.bincount(rows, shares, minlength=len(own))
-    moved = np.zeros_like(own)
-    np.add.at(moved, rows, shares[:, None] * (other[cols] - own[rows]))
-    known = np.flatnonzero(mass > 0)
-    if len(known) == 0:
+    mass = np.bincount(rows, shares, minlength=len(source))
+    displacements = np.zeros_like(source)
+    np.add.at(displacements, rows, shares[:, None] * (target[cols] - source[rows]))
+    coupled = np.flatnonzero(mass > 0)
+    if len(coupled) == 0:
         return np.zeros_like(positions)
-    shifts = moved[known] / mass[known, None]
-    near = cKDTree(own[known]).query(positions, list(range(1, min(_N_SHIFTS, len(known)) + 1)))[1]
-    return shifts[near].mean(axis=1)
+    shifts = displacements[coupled] / mass[coupled, None]
+    neighbors = cKDTree(source[coupled]).query(
+        positions, list(range(1, min(_N_SHIFTS, len(coupled)) + 1))
+    )[1]
+    return shifts[neighbors].mean(axis=1)
 
 
 def _solve(
@@ -206,27 +226,32 @@ def _solve(
     *,
     partial: bool,
 ) -> SliceCoupling:
-    """Transport over the pairs given; what is dear is left."""
+    """Solve partial optimal transport on the candidate pairs."""
     n, m = len(px), len(py)
     costs = np.concatenate(
         [
-            ((px[rows[i : i + _CHUNK]] - py[cols[i : i + _CHUNK]]) ** 2).sum(axis=1)
-            for i in range(0, len(rows), _CHUNK)
+            ((px[rows[i : i + _CHUNK_SIZE]] - py[cols[i : i + _CHUNK_SIZE]]) ** 2).sum(axis=1)
+            for i in range(0, len(rows), _CHUNK_SIZE)
         ]
     )
-    # Without pairs left out, leaving one is dearer than any detour: only where the pairs given have no coupling it happens.
-    price = (_MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)) / 2
-    if n + m <= _N_EXACT:
-        flow = exact_flow(rows, cols, costs, wx, wy, price=price)
+    # without `partial`, the cost of leaving out exceeds that of any path of pairs, so spots are
+    # left out only if the candidates have no complete coupling
+    leave_out_cost = (
+        _MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)
+    ) / 2
+    if n + m <= _MAX_EXACT_SPOTS:
+        flow = exact_flow(rows, cols, costs, wx, wy, price=leave_out_cost)
     else:
-        flow = tiled_flow(rows, cols, costs, wx, wy, price=price, positions=x, n_tile=_N_TILE)
-    used = np.flatnonzero(flow)
-    rows, cols, flow = rows[used], cols[used], flow[used]
-    return SliceCoupling(rows, cols, flow, _left(wx, rows, flow), _left(wy, cols, flow))
+        flow = tiled_flow(
+            rows, cols, costs, wx, wy, price=leave_out_cost, positions=x, n_tile=_TILE_SIZE
+        )
+    nonzero = np.flatnonzero(flow)
+    rows, cols, flow = rows[nonzero], cols[nonzero], flow[nonzero]
+    return SliceCoupling(rows, cols, flow, _unmatched(wx, rows, flow), _unmatched(wy, cols, flow))
 
 
-def _left(masses: np.ndarray, index: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Mass that is not in pairs, but for rounding."""
-    left = masses - np.bincount(index, flow, minlength=len(masses))
-    left[left < 1e-9 * masses] = 0.0
-    return left
+def _unmatched(masses: np.ndarray, index: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Mass that is not in pairs, without rounding errors."""
+    unmatched = masses - np.bincount(index, flow, minlength=len(masses))
+    unmatched[unmatched < 1e-9 * masses] = 0.0
+    return unmatched

@@ -1,4 +1,4 @@
-"""Genes of one slice, or platform, for the spots of another that did not measure them."""
+"""Transfer of genes from reference spots to spots that did not measure them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _N_NEIGHBORS = 100
 _N_ITERATIONS = 200
 _TOLERANCE = 1e-4
-_CHUNK = 1024
+_CHUNK_SIZE = 1024
 
 
 def transfer_weights(
@@ -22,16 +22,19 @@ def transfer_weights(
     n_neighbors: int = _N_NEIGHBORS,
     marginal: float = 1.0,
 ) -> csr_array:
-    r"""Weights of reference spots by which values are carried over to other spots.
+    r"""Compute the weights of reference spots that transfer values to spots.
 
-    An unbalanced entropic coupling :cite:p:`Chizat2018` in a common space,
+    The weights are the rows, divided by their sums, of an unbalanced entropic coupling
+    :cite:p:`Chizat2018` in a common space,
 
     .. math::
         \min_P \sum_{ij} P_{ij} c_{ij} + \epsilon \, \mathrm{KL}(P | a b^T)
-        + \rho \, \mathrm{KL}(P 1 | a) + \rho \, \mathrm{KL}(P^T 1 | b), \qquad c_{ij} = |x_i - y_j|^2,
+        + \rho \, \mathrm{KL}(P 1 | a) + \rho \, \mathrm{KL}(P^T 1 | b),
+        \qquad c_{ij} = |x_i - y_j|^2.
 
-    on the pairs of mutual interest only: the nearest reference spots of every spot, and the other way round. Its rows, divided by their sums,
-    are the weights. Unlike nearest neighbours, it uses reference spots evenly, so that one spot cannot speak for many.
+    Pairs are restricted to the nearest reference spots of every spot, and the nearest spots of
+    every reference spot. Unlike nearest neighbours, the coupling uses reference spots evenly, so
+    that no reference spot dominates.
 
     Parameters
     ----------
@@ -40,52 +43,76 @@ def transfer_weights(
     reference
         Reference spots, shape ``(m, d)``.
     n_neighbors
-        Reference spots that are considered for a spot, and spots for a reference spot. The scale of the costs, and with it
-        the entropy :math:`\epsilon`, is set by the excess of the squared distance to the last of them over that to the nearest one.
+        Number of reference spots per spot, and of spots per reference spot. The regularisation
+        :math:`\epsilon` is half the median difference of the squared distances to the last and to
+        the first neighbour.
     marginal
-        Strength :math:`\rho / \epsilon` with which spots are used evenly: 0 is a kernel over neighbours.
+        Strength :math:`\rho / \epsilon` of the marginal constraints; 0 gives a kernel over
+        neighbours.
 
-    Returns
-    -------
-    Sparse matrix of shape ``(n, m)`` with rows that sum to one. Takes memory in proportion to the number of spots.
+    Returns ------- Sparse weights, shape ``(n, m)``; rows sum to one. Memory is proportional to the
+    number of spots.
+
+    See Also
+    --------
+    nearest : Nearest neighbours.
+    agreement : Compare transferred with measured values.
     """
     from scipy import sparse
 
     n, m = len(points), len(reference)
-    k, back = min(n_neighbors, m), min(n_neighbors, n)
-    near, squares = nearest(points, reference, k)
-    other, other_squares = nearest(reference, points, back)
-    rows = np.concatenate([np.repeat(np.arange(n), k), other.ravel()])
-    cols = np.concatenate([near.ravel(), np.repeat(np.arange(m), back)])
-    costs = np.concatenate([squares.ravel(), other_squares.ravel()])
+    k, k_reference = min(n_neighbors, m), min(n_neighbors, n)
+    neighbors, squares = nearest(points, reference, k)
+    reference_neighbors, reference_squares = nearest(reference, points, k_reference)
+    rows = np.concatenate([np.repeat(np.arange(n), k), reference_neighbors.ravel()])
+    cols = np.concatenate([neighbors.ravel(), np.repeat(np.arange(m), k_reference)])
+    costs = np.concatenate([squares.ravel(), reference_squares.ravel()])
     first = np.unique(rows * m + cols, return_index=True)[1]
     rows, cols, costs = rows[first], cols[first], costs[first]
     epsilon = float(np.median(squares[:, -1] - squares[:, 0])) / 2
-    # A cost that all pairs of a spot share says nothing about its weights; without it nothing underflows.
+    # weights do not depend on a constant per spot, which is subtracted to avoid underflow
     costs = costs - np.minimum.reduceat(costs, np.searchsorted(rows, np.arange(n)))[rows]
     kernel = sparse.csr_array(
         (np.exp(-costs / epsilon) if epsilon > 0 else 1.0 * (costs <= 0), (rows, cols)),
         shape=(n, m),
     )
-    v = _scaling(kernel, marginal / (1 + marginal))
+    v = _iterate_scaling(kernel, marginal / (1 + marginal))
     plan = kernel @ sparse.diags_array(v)
     return sparse.csr_array(sparse.diags_array(1 / np.asarray(plan.sum(axis=1)).ravel()) @ plan)
 
 
 def nearest(points: np.ndarray, among: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of other points, nearest first, and squared distances, both of shape ``(n, k)``."""
+    """Find the nearest neighbours of points, nearest first, and squared distances.
+
+    Parameters
+    ----------
+    points
+        Query points, shape ``(n, d)``.
+    among
+        Points to search, shape ``(m, d)``.
+    k
+        Number of neighbours.
+
+    Returns
+    -------
+    Positions in `among`, and squared distances, both of shape ``(n, k)``.
+
+    See Also
+    --------
+    transfer_weights : Weights on nearest neighbours.
+    """
     norms = (among**2).sum(axis=1)
-    found = np.empty((len(points), k), dtype=np.intp)
+    neighbors = np.empty((len(points), k), dtype=np.intp)
     squares = np.empty((len(points), k))
-    for start in range(0, len(points), _CHUNK):
-        part = points[start : start + _CHUNK]
+    for start in range(0, len(points), _CHUNK_SIZE):
+        part = points[start : start + _CHUNK_SIZE]
         distances = np.maximum((part**2).sum(axis=1)[:, None] + norms - 2 * part @ among.T, 0.0)
         index = np.argpartition(distances, k - 1, axis=1)[:, :k]
         values = np.take_along_axis(distances, index, axis=1)
         order = np.argsort(values, axis=1, kind="stable")
-        found[start : start + _CHUNK] = np.take_along_axis(index, order, axis=1)
-        squares[start : start + _CHUNK] = np.take_along_axis(values, order, axis=1)
-    return found, squares
+        neighbors[start : start + _CHUNK_SIZE] = np.take_along_axis(index, order, axis=1)
+        squares[start : start + _CHUNK_SIZE] = np.take_along_axis(values, order, axis=1)
+    return neighbors, squares
 
 
 def agreement(
@@ -96,33 +123,38 @@ def agreement(
     Parameters
     ----------
     measured
-        Values of the spots in their own unit, shape ``(n, G)``.
+        Values of the spots in the unit of their platform, shape ``(n, G)``.
     predicted
-        Values predicted for them in the unit of the reference, shape ``(n, G)``.
+        Predicted values in the unit of the reference, shape ``(n, G)``.
     reference
-        Values of the reference spots, shape ``(m, G)``, which tell that unit.
+        Values of the reference spots, shape ``(m, G)``, which define the unit.
 
-    Returns
-    -------
-    Pearson correlations over spots, 0 where either side is constant; and root mean squared errors after both sides are
-    brought to mean 0 and standard deviation 1 of all that their platform measured: the mean as prediction has error 1.
+    Returns ------- Pearson correlations over spots, 0 if either side is constant; and root mean
+    squared errors after both sides are standardised by the mean and standard deviation of their
+    platform. A prediction by the mean has an error of 1.
+
+    See Also
+    --------
+    transfer_weights : Weights of the transfer.
     """
-    own = np.asarray(measured, dtype=np.float64)
-    own = (own - own.mean(axis=0)) / _spread(own)
-    scaled = (predicted - reference.mean(axis=0)) / _spread(np.asarray(reference, dtype=np.float64))
-    centred = scaled - scaled.mean(axis=0)
-    correlation = (own * centred).mean(axis=0) / _spread(centred)
-    return correlation, np.sqrt(((own - scaled) ** 2).mean(axis=0))
+    standardised = np.asarray(measured, dtype=np.float64)
+    standardised = (standardised - standardised.mean(axis=0)) / _deviations(standardised)
+    predicted_standardised = (predicted - reference.mean(axis=0)) / _deviations(
+        np.asarray(reference, dtype=np.float64)
+    )
+    centred_prediction = predicted_standardised - predicted_standardised.mean(axis=0)
+    correlation = (standardised * centred_prediction).mean(axis=0) / _deviations(centred_prediction)
+    return correlation, np.sqrt(((standardised - predicted_standardised) ** 2).mean(axis=0))
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviations, infinite where rounding is all there is."""
+def _deviations(values: np.ndarray) -> np.ndarray:
+    """Standard deviations; infinite if they are rounding errors."""
     scale = values.std(axis=0)
     return np.where(scale > 1e-9 * np.abs(values).max(axis=0), scale, np.inf)
 
 
-def _scaling(kernel: Any, exponent: float) -> np.ndarray:
-    """Factors of the columns after the scaling iterations of unbalanced Sinkhorn."""
+def _iterate_scaling(kernel: Any, exponent: float) -> np.ndarray:
+    """Column scaling after the iterations of the unbalanced Sinkhorn algorithm."""
     n, m = kernel.shape
     v = np.ones(m)
     transposed = kernel.T.tocsr()
@@ -130,9 +162,9 @@ def _scaling(kernel: Any, exponent: float) -> np.ndarray:
         return v
     for _ in range(_N_ITERATIONS):
         u = (1 / n / np.maximum(kernel @ v, 1e-300)) ** exponent
-        new = (1 / m / np.maximum(transposed @ u, 1e-300)) ** exponent
-        change = float(np.abs(np.log(new / v)).max())
-        v = new
+        updated = (1 / m / np.maximum(transposed @ u, 1e-300)) ** exponent
+        change = float(np.abs(np.log(updated / v)).max())
+        v = updated
         if change < _TOLERANCE:
             break
     return v

@@ -1,16 +1,16 @@
-"""How well the spots of several slices mix in a representation."""
+"""Mixing of the spots of several slices in a representation."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Neighbours whose slices are counted, and the largest number of spots whose neighbours are searched.
+# Number of neighbours of a spot, and maximum number of spots that are evaluated.
 N_NEIGHBORS = 30
 MAX_SPOTS = 2000
 
 
 def mixing(states: np.ndarray, codes: np.ndarray) -> float:
-    """Share of neighbours from other slices, relative to the share that the sizes of the slices allow.
+    """Compute the share of neighbours from other slices, relative to that under random mixing.
 
     Parameters
     ----------
@@ -21,25 +21,29 @@ def mixing(states: np.ndarray, codes: np.ndarray) -> float:
 
     Returns
     -------
-    1 where neighbours are drawn from all slices at random, 0 where every spot has neighbours of its own slice only. All spots
-    up to 2,000 count, and every so many beyond.
+    1 if neighbours are from random slices, 0 if all neighbours are from the slice of the spot. Of
+    more than 2,000 spots, a regular subsample is evaluated.
+
+    See Also
+    --------
+    scdiffot.core.spatial.domains.neighbourhoods.spatial_components : A representation of spots.
 
     Notes
     -----
-    One less this share is the Simpson index of the neighbourhood averaged over spots, of which LISI :cite:p:`Korsunsky2019` takes
-    the inverse.
+    The share of neighbours from the slice of the spot is, averaged over spots, the Simpson index of
+    neighbourhoods. The local inverse Simpson index (LISI) :cite:p:`Korsunsky2019` is its inverse.
     """
     from scipy.spatial import cKDTree
 
     n = len(states)
     rows = np.unique(np.linspace(0, n - 1, min(n, MAX_SPOTS)).astype(np.intp))
     k = min(N_NEIGHBORS, n - 1)
-    _, near = cKDTree(states).query(states[rows], k=k + 1)
-    itself = near == rows[:, None]
-    # Among copies, a spot may be missing from its own neighbours: the farthest is left out instead.
-    itself[~itself.any(axis=1), -1] = True
-    others = near[~itself].reshape(len(rows), k)
+    _, indices = cKDTree(states).query(states[rows], k=k + 1)
+    is_self = indices == rows[:, None]
+    # among duplicates, a spot may be missing from its neighbours; the last one is dropped instead
+    is_self[~is_self.any(axis=1), -1] = True
+    neighbors = indices[~is_self].reshape(len(rows), k)
     sizes = np.bincount(codes)
-    # neighbours of a spot come from the n - 1 other spots
-    expected = (n - sizes[codes[rows]]) / (n - 1)
-    return float((codes[others] != codes[rows, None]).mean() / expected.mean())
+    # under random mixing, neighbours are sampled from the n - 1 other spots
+    expected_shares = (n - sizes[codes[rows]]) / (n - 1)
+    return float((codes[neighbors] != codes[rows, None]).mean() / expected_shares.mean())

@@ -1,4 +1,4 @@
-"""What surrounds a spot: averages, spread and gradients of the states of its neighbours."""
+"""Neighbourhoods of spots: means, standard deviations and gradients of states."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy import sparse
 
-# On a grid many spots are equally far, but for the last digits of their coordinates: all of them are neighbours, or none.
+# Relative difference of distances up to which they are ties, as of spots of a grid. All tied spots
+# are neighbours.
 TIE_TOLERANCE = 1e-3
-# Ties that are looked for beyond the neighbours asked for. A square grid has up to eight spots at the same distance.
+# Maximum number of additional tied neighbours; up to eight spots of a square grid are tied.
 N_TIES = 8
-# Neighbours on a line say nothing about the slope across it. Relative to the spread of the neighbours.
+# Relative ridge of gradients, which are not determined across neighbours on a line.
 RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """Averages over the surroundings of every spot.
+    """Summaries of the neighbourhood of every spot.
 
     Parameters
     ----------
     mean
         Mean states, shape ``(n, d)``.
     variance
-        Standard deviations of the states among neighbours, shape ``(n, d)``, in the unit of the states.
+        Standard deviations of the states among neighbours, shape ``(n, d)``, in the unit of the
+        states.
     gradient
-        Lengths of the gradients of the mean states, shape ``(n, d)``: differences over the distance of neighbours.
+        Lengths of the gradients of the mean states, shape ``(n, d)``, per distance between
+        neighbours.
+
+    See Also
+    --------
+    aggregate : Compute the summaries.
     """
 
     mean: np.ndarray
@@ -38,43 +45,55 @@ class Neighbourhoods:
 
 
 def nearest_spots(positions: np.ndarray, n_neighbors: int) -> sparse.csr_array:
-    """Link every spot with its nearest ones.
+    """Link every spot with its nearest spots.
 
-    Spots as far as the last neighbour, to a thousandth, are neighbours too, so that a grid gives the same graph in any pose.
+    Spots at the distance of the last neighbour, up to 0.1 %, are neighbours as well, so that the
+    graph of a grid does not depend on its pose.
 
     Parameters
     ----------
     positions
         Coordinates of the spots of one slice, shape ``(n, 2)`` or ``(n, 3)``, in any unit.
     n_neighbors
-        Neighbours of every spot; all others where there are fewer.
+        Number of neighbours of every spot; all other spots if there are fewer.
 
     Returns
     -------
-    Links in both directions, shape ``(n, n)``: 1 where one of two spots is among the nearest of the other.
+    Symmetric links, shape ``(n, n)``: 1 if one of two spots is among the nearest of the other spot.
+
+    See Also
+    --------
+    averaging : Weights of a mean over linked spots.
+    aggregate : Summaries of neighbourhoods.
     """
     from scipy import sparse
     from scipy.spatial import cKDTree
 
     n = len(positions)
-    wanted = min(n_neighbors, n - 1)
-    if wanted < 1:
+    n_required = min(n_neighbors, n - 1)
+    if n_required < 1:
         return sparse.csr_array((n, n))
-    k = min(wanted + 1 + N_TIES, n)
-    # the spot itself is at distance 0, as are those on top of it: it is taken out by its number
+    k = min(n_required + 1 + N_TIES, n)
+    # a spot is removed from its neighbours by position, because duplicates have distance 0 too
     distance, spots = cKDTree(positions).query(positions, k=k)
-    own = spots == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = True
-    others = ~own
-    distance, spots = distance[others].reshape(n, k - 1), spots[others].reshape(n, k - 1)
-    kept = distance <= distance[:, wanted - 1 : wanted] * (1 + TIE_TOLERANCE)
-    rows = np.repeat(np.arange(n), kept.sum(axis=1))
-    links = sparse.csr_array((np.ones(len(rows)), (rows, spots[kept])), shape=(n, n))
+    is_self = spots == np.arange(n)[:, None]
+    is_self[~is_self.any(axis=1), -1] = True
+    is_neighbor = ~is_self
+    distance, spots = distance[is_neighbor].reshape(n, k - 1), spots[is_neighbor].reshape(n, k - 1)
+    is_linked = distance <= distance[:, n_required - 1 : n_required] * (1 + TIE_TOLERANCE)
+    rows = np.repeat(np.arange(n), is_linked.sum(axis=1))
+    links = sparse.csr_array((np.ones(len(rows)), (rows, spots[is_linked])), shape=(n, n))
     return links.maximum(links.T).tocsr()
 
 
 def averaging(links: sparse.csr_array) -> sparse.csr_array:
-    """Weights of one step: the mean of a spot and those it is linked with, shape ``(n, n)``."""
+    """Return the weights of the mean over a spot and its linked spots, shape ``(n, n)``.
+
+    See Also
+    --------
+    nearest_spots : Links between spots.
+    n_averaged : Effective number of spots in a mean.
+    """
     from scipy import sparse
 
     weights = sparse.csr_array(links + sparse.eye_array(links.shape[0]))
@@ -82,7 +101,9 @@ def averaging(links: sparse.csr_array) -> sparse.csr_array:
 
 
 def n_averaged(links: sparse.csr_array, n_hops: int, *, rng: np.random.Generator) -> float:
-    """Independent spots that a mean over the surroundings amounts to: one over the share of noise that is left in it.
+    """Estimate the effective number of spots in a mean over the neighbourhood.
+
+    It is the inverse of the share of the variance of noise that remains in the mean.
 
     Parameters
     ----------
@@ -91,7 +112,16 @@ def n_averaged(links: sparse.csr_array, n_hops: int, *, rng: np.random.Generator
     n_hops
         Steps of averaging.
     rng
-        Generator of the noise, of 32 dimensions.
+        Generator of the noise, in 32 dimensions.
+
+    Returns
+    -------
+    The effective number.
+
+    See Also
+    --------
+    averaging : Weights of a mean.
+    spatial_components : Uses the effective number.
     """
     noise = rng.normal(size=(links.shape[0], 32))
     weights, smooth = averaging(links), noise
@@ -109,7 +139,7 @@ def aggregate(
     n_hops: int,
     channels: tuple[str, ...] = (),
 ) -> Neighbourhoods:
-    """Describe the surroundings of every spot.
+    """Summarise the neighbourhood of every spot.
 
     Parameters
     ----------
@@ -120,18 +150,23 @@ def aggregate(
     links
         Links between the spots, shape ``(n, n)``.
     codes
-        Slice of every spot, shape ``(n,)``. Each has a unit of its own, the distance of spots that are linked.
+        Slice of every spot, shape ``(n,)``. The unit of length of a slice is the distance between
+        linked spots.
     n_hops
-        Steps of averaging over a spot and those it is linked with. The mean reaches as many links far.
+        Number of averages over a spot and its linked spots, which is the radius in links.
     channels
-        What to compute beside the mean: ``"variance"``, ``"gradient"``.
+        Summaries besides the mean: ``"variance"``, ``"gradient"``.
 
-    Returns
-    -------
-    The averages. The variance is that of single states over the same surroundings; the gradient that of the mean.
+    Returns ------- The summaries. The variance is that of states over the neighbourhood, as a
+    standard deviation; the gradient is that of the mean.
+
+    See Also
+    --------
+    nearest_spots : Links between spots.
+    spatial_components : Directions of spatial variance.
     """
     weights = averaging(links)
-    # from the centre, lest the squares cancel
+    # centred to avoid cancellation of squares
     centre = states.mean(axis=0)
     mean = states - centre
     square = mean**2 if "variance" in channels else None
@@ -139,14 +174,14 @@ def aggregate(
         mean = weights @ mean
         square = None if square is None else weights @ square
     variance = None if square is None else np.sqrt(np.maximum(square - mean**2, 0))
-    slopes = _slopes(positions, mean, links, codes) if "gradient" in channels else None
+    slopes = _fit_slopes(positions, mean, links, codes) if "gradient" in channels else None
     return Neighbourhoods(mean + centre, variance, slopes)
 
 
-def _slopes(
+def _fit_slopes(
     positions: np.ndarray, values: np.ndarray, links: sparse.csr_array, codes: np.ndarray
 ) -> np.ndarray:
-    """Lengths of least-squares gradients over the linked spots, per distance of linked spots, shape ``(n, d)``."""
+    """Lengths of least-squares gradients, per distance of linked spots, shape ``(n, d)``."""
     from scipy import sparse
 
     n, n_axes = positions.shape
@@ -156,18 +191,22 @@ def _slopes(
     unit = np.sqrt(squares / np.maximum(pairs, 1))
     steps = steps / np.where(unit > 0, unit, 1.0)[codes[first], None]
     products = steps[:, :, None] * steps[:, None, :]
-    spread = np.stack(
+    second_moment = np.stack(
         [_sum_rows(first, products[:, i, j], n) for i in range(n_axes) for j in range(n_axes)],
         axis=1,
     ).reshape(n, n_axes, n_axes)
-    total = np.trace(spread, axis1=1, axis2=2)
-    spread += (RIDGE * total + np.finfo(np.float64).tiny ** 0.5)[:, None, None] * np.eye(n_axes)
-    # the sum over links of step times difference, as a product with sparse matrices: n links times d may be large
-    sides = []
+    total = np.trace(second_moment, axis1=1, axis2=2)
+    second_moment += (RIDGE * total + np.finfo(np.float64).tiny ** 0.5)[:, None, None] * np.eye(
+        n_axes
+    )
+    # sparse products avoid an array of links x dimensions
+    cross_moments = []
     for i in range(n_axes):
-        along = sparse.csr_array((steps[:, i], (first, second)), shape=(n, n))
-        sides.append(along @ values - np.asarray(along.sum(axis=1))[:, None] * values)
-    gradients = np.linalg.solve(spread, np.stack(sides, axis=1))
+        weighted_steps = sparse.csr_array((steps[:, i], (first, second)), shape=(n, n))
+        cross_moments.append(
+            weighted_steps @ values - np.asarray(weighted_steps.sum(axis=1))[:, None] * values
+        )
+    gradients = np.linalg.solve(second_moment, np.stack(cross_moments, axis=1))
     return np.sqrt((gradients**2).sum(axis=1))
 
 
@@ -177,16 +216,20 @@ def _sum_rows(rows: np.ndarray, values: np.ndarray | None = None, n: int = 0) ->
 
 @dataclass(frozen=True)
 class SpatialComponents:
-    """Directions of the state space that vary between places more than between neighbours.
+    """Directions of the state space with large variance between neighbourhoods.
 
     Parameters
     ----------
     loadings
-        Directions, shape ``(d, q)``, in which single spots have variance 1 within their slices.
+        Directions, shape ``(d, q)``, scaled so that spots have variance 1 within their slices.
     shares
-        Share of that variance that is left in the means of surroundings, falling, shape ``(q,)``.
+        Share of the variance that remains in means over neighbourhoods, decreasing, shape ``(q,)``.
     noise
-        The share that is left of noise.
+        Upper edge of this share for noise.
+
+    See Also
+    --------
+    spatial_components : Compute the components.
     """
 
     loadings: np.ndarray
@@ -202,47 +245,56 @@ def spatial_components(
     n_averaged: float,
     n_components: int | None = None,
 ) -> SpatialComponents:
-    r"""Find the directions in which most of the variance survives averaging over the surroundings.
+    r"""Find the directions that retain most variance in means over neighbourhoods.
 
-    They maximise :math:`v^T C_1 v / v^T C_0 v`, with the covariance within slices :math:`C_0` of the states and :math:`C_1` of the
-    means: factors of maximal autocorrelation. They are looked for among as many principal components as
-    independent surroundings allow, two of these for each.
+    The directions maximise :math:`v^T C_1 v / v^T C_0 v`, with the covariances within slices
+    :math:`C_0` of the states and :math:`C_1` of the means: factors of maximum autocorrelation. The
+    search is limited to one principal component per two independent neighbourhoods.
 
     Parameters
     ----------
     states
         States, shape ``(n, d)``.
     means
-        Means over the surroundings, shape ``(n, d)``.
+        Means over neighbourhoods, shape ``(n, d)``.
     codes
         Slice of every spot, shape ``(n,)``.
     n_averaged
-        Independent spots behind a mean, from :func:`n_averaged`.
+        Effective number of spots in a mean, from :func:`n_averaged`.
     n_components
-        How many to keep; by default those whose share is above what the largest of pure noise would have, by the law of Marchenko
-        and Pastur, and two at least.
+        Number of components. By default, those whose share is above the Marchenko-Pastur edge for
+        noise, and at least two.
+
+    Returns
+    -------
+    The components.
+
+    See Also
+    --------
+    aggregate : Means over neighbourhoods.
+    n_averaged : Effective number of spots in a mean.
     """
-    inner, smooth = (_within(values, codes) for values in (states, means))
-    variance, axes = np.linalg.eigh(inner.T @ inner / len(inner))
+    centred_states, centred_means = (_centre(values, codes) for values in (states, means))
+    variance, axes = np.linalg.eigh(centred_states.T @ centred_states / len(centred_states))
     n_independent = len(states) / n_averaged
-    n_least = min(2, states.shape[1]) if n_components is None else n_components
-    n_axes = int(min(max(n_independent / 2, n_least), states.shape[1]))
-    kept = np.argsort(variance)[::-1][:n_axes]
-    kept = kept[variance[kept] > 1e-10 * variance.max()]
-    whitening = axes[:, kept] / np.sqrt(variance[kept])
-    means_white = smooth @ whitening
-    shares, rotation = np.linalg.eigh(means_white.T @ means_white / len(smooth))
+    min_components = min(2, states.shape[1]) if n_components is None else n_components
+    n_axes = int(min(max(n_independent / 2, min_components), states.shape[1]))
+    selection = np.argsort(variance)[::-1][:n_axes]
+    selection = selection[variance[selection] > 1e-10 * variance.max()]
+    whitening = axes[:, selection] / np.sqrt(variance[selection])
+    means_white = centred_means @ whitening
+    shares, rotation = np.linalg.eigh(means_white.T @ means_white / len(centred_means))
     shares, rotation = shares[::-1], rotation[:, ::-1]
-    edge = (1 + np.sqrt(len(kept) / n_independent)) ** 2 / n_averaged
-    q = max(int((shares > edge).sum()), n_least) if n_components is None else n_components
+    edge = (1 + np.sqrt(len(selection) / n_independent)) ** 2 / n_averaged
+    q = max(int((shares > edge).sum()), min_components) if n_components is None else n_components
     loadings = whitening @ rotation[:, :q]
-    # the sign of an eigenvector is an accident
+    # signs of eigenvectors are arbitrary
     loadings *= np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])])
     return SpatialComponents(loadings, shares[: loadings.shape[1]], float(edge))
 
 
-def _within(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Differences from the mean of the slice."""
+def _centre(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Subtract the mean of each slice."""
     indicator = np.eye(codes.max() + 1)[codes]
     means = (indicator.T @ values) / indicator.sum(axis=0)[:, None]
     return values - means[codes]

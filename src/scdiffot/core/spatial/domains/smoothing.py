@@ -1,4 +1,4 @@
-"""Domains of a tissue as arrays: smoothing and order."""
+"""Smoothing and order of domain probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,26 @@ if TYPE_CHECKING:
 def smooth_probabilities(
     probabilities: np.ndarray, links: sparse.csr_array, n_rounds: int
 ) -> np.ndarray:
-    """Replace the probabilities of every spot by the mean over itself and the spots it is linked with, some times over."""
+    """Average the probabilities of every spot and its linked spots, repeatedly.
+
+    Parameters
+    ----------
+    probabilities
+        Probabilities of the domains, shape ``(n, k)``.
+    links
+        Links between spots, shape ``(n, n)``.
+    n_rounds
+        Number of repetitions.
+
+    Returns
+    -------
+    Probabilities, shape ``(n, k)``; rows sum to one.
+
+    See Also
+    --------
+    order_by_size : Order domains.
+    scdiffot.core.spatial.domains.neighbourhoods.averaging : Weights of one average.
+    """
     weights = averaging(links)
     for _ in range(n_rounds):
         probabilities = weights @ probabilities
@@ -23,16 +42,20 @@ def smooth_probabilities(
 
 
 def order_by_size(probabilities: np.ndarray) -> np.ndarray:
-    """Columns of the domains that hold spots, the largest first.
+    """Order domains by their number of spots, largest first.
 
     Parameters
     ----------
     probabilities
-        Shape ``(n, k)``; a spot belongs to the domain of the largest.
+        Probabilities, shape ``(n, k)``; a spot belongs to its most probable domain.
 
     Returns
     -------
-    Positions of columns; domains without spots are left out.
+    Positions of columns, without domains that have no spots.
+
+    See Also
+    --------
+    smooth_probabilities : Smooth probabilities.
     """
     sizes = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
     order = np.argsort(-sizes, kind="stable")
