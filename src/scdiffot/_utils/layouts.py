@@ -127,11 +127,11 @@ def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -
     if isinstance(layout, Record | Each):
         if not isinstance(value, Mapping):
             raise damaged(place, f"is a {type(value).__name__}, not a dict")
-        for name, part, needed in _parts(value, layout):
+        for name, part, is_required in _parts(value, layout):
             if name in value:
-                own = dict(sizes) if isinstance(layout, Each) else sizes
-                _check_form(value[name], part, f"{place}[{name!r}]", own)
-            elif needed:
+                entry_sizes = dict(sizes) if isinstance(layout, Each) else sizes
+                _check_form(value[name], part, f"{place}[{name!r}]", entry_sizes)
+            elif is_required:
                 raise damaged(f"{place}[{name!r}]", "is missing")
     elif isinstance(layout, Table):
         _check_table(value, layout, place, sizes)
@@ -145,10 +145,10 @@ def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, boo
     """Names, layouts, and whether they must be there."""
     if isinstance(layout, Each):
         return [(name, layout.layout, True) for name in value]
-    needed: list[tuple[str, Layout, bool]] = [
+    required: list[tuple[str, Layout, bool]] = [
         (name, part, True) for name, part in layout.entries.items()
     ]
-    return needed + [(name, part, False) for name, part in (layout.optional or {}).items()]
+    return required + [(name, part, False) for name, part in (layout.optional or {}).items()]
 
 
 def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -> None:
@@ -163,15 +163,15 @@ def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -
         raise damaged(place, f"holds {dtype}, not {_NAMES[layout.kind]}")
     if poses_as_many(value):
         raise damaged(place, f"repeats a number {value.size} times")
-    expected = []
+    expected_shape = []
     for size, letter in zip(shape, layout.shape, strict=False):
         name, _, less = str(letter).partition("-")
         fixed = int(name) if name.isdigit() else sizes.setdefault(name, int(size) + int(less or 0))
-        expected.append(fixed - int(less or 0))
+        expected_shape.append(fixed - int(less or 0))
     if len(shape) != len(layout.shape):
         raise damaged(place, f"has {len(shape)} dimensions, not {len(layout.shape)}")
-    if tuple(shape) != tuple(expected):
-        raise damaged(place, f"has shape {tuple(shape)}, not {tuple(expected)}")
+    if tuple(shape) != tuple(expected_shape):
+        raise damaged(place, f"has shape {tuple(shape)}, not {tuple(expected_shape)}")
 
 
 def poses_as_many(array: Any) -> bool:
@@ -253,9 +253,9 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
         raise damaged(place, "holds NaN")
     if not layout.infinite and np.isinf(array).any():
         raise damaged(place, "holds infinite values")
-    least = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
+    smallest = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
     largest = np.fmax.reduce(array.ravel(), dtype=np.float64, initial=-np.inf)
-    if least < layout.low or largest > layout.high:
+    if smallest < layout.low or largest > layout.high:
         raise damaged(
             place, f"holds values that are not between {layout.low:g} and {layout.high:g}"
         )

@@ -39,18 +39,18 @@ def progress_bar(
         return
     with _bar(console, "loss {task.fields[loss]}") as bar:
         task = bar.add_task(description, total=None, loss="...")
-        finished, last = 0, 0
+        n_finished, last_step = 0, 0
 
         def callback(progress: Progress) -> None:
-            nonlocal finished, last
+            nonlocal n_finished, last_step
             # a fit that starts over is the next one
-            finished += progress.step < last
-            last = progress.step
+            n_finished += progress.step < last_step
+            last_step = progress.step
             bar.update(
                 task,
                 description=f"{description}: {progress.stage}",
                 total=n_fits * progress.n_steps,
-                completed=finished * progress.n_steps + progress.step,
+                completed=n_finished * progress.n_steps + progress.step,
                 loss=f"{progress.loss:.4g}",
             )
 
@@ -85,7 +85,7 @@ def cell_bar(
         yield lambda n: bar.advance(task, n)
 
 
-def _bar(console: Console, beside: str) -> Bar:
+def _bar(console: Console, details: str) -> Bar:
     """A bar with counts, a text beside them and the time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -94,7 +94,7 @@ def _bar(console: Console, beside: str) -> Bar:
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn(beside),
+        TextColumn(details),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )

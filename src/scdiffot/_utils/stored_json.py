@@ -51,9 +51,9 @@ def parse_options(text: str, options: type, place: str) -> Any:
             place,
             f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}",
         )
-    wrong = [name for name in names if not _has_type(content[name], hints[name])]
-    if wrong:
-        raise damaged(place, f"has {str(content[wrong[0]])[:40]!r} for the option {wrong[0]!r}")
+    mistyped = [name for name in names if not _has_type(content[name], hints[name])]
+    if mistyped:
+        raise damaged(place, f"has {str(content[mistyped[0]])[:40]!r} for the option {mistyped[0]!r}")
     try:
         return options(**content)
     except (TypeError, ValueError) as error:

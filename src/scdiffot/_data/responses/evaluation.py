@@ -58,31 +58,31 @@ class Fold:
         ValueError
             If too few are left to compare, or true responses are missing.
         """
-        found = []
+        result = []
         for i, target in enumerate(cells.targets.condition_names):
-            usable = self.test & (cells.context >= 0)
-            control, treated = usable & cells.control, usable & (cells.condition == i)
+            test_cells = self.test & (cells.context >= 0)
+            control, treated = test_cells & cells.control, test_cells & (cells.condition == i)
             if not treated.any():
                 continue
-            both = np.intersect1d(cells.context[control], cells.context[treated])
+            shared_contexts = np.intersect1d(cells.context[control], cells.context[treated])
             x, y = (
-                np.flatnonzero(side & np.isin(cells.context, both)) for side in (control, treated)
+                np.flatnonzero(side & np.isin(cells.context, shared_contexts)) for side in (control, treated)
             )
-            for what, rows in (("control", x), (target, y)):
+            for group, rows in (("control", x), (target, y)):
                 if len(rows) < MIN_CELLS:
                     raise ValueError(
-                        f"Fold {self.name!r} has {len(rows)} {what!r} cells to test on (with their counterpart in the same "
+                        f"Fold {self.name!r} has {len(rows)} {group!r} cells to test on (with their counterpart in the same "
                         f"context): scores need at least {MIN_CELLS}. Raise `test_size`, or name what to hold out in `held_out`."
                     )
-            numbers = np.bincount(cells.context[y]), np.bincount(cells.context[x])
-            shares = (numbers[0] / np.maximum(numbers[1], 1))[cells.context[x]]
-            true = None if truth is None else truth[x]
-            if true is not None and not (np.isfinite(true).all() and true.any()):
+            counts = np.bincount(cells.context[y]), np.bincount(cells.context[x])
+            shares = (counts[0] / np.maximum(counts[1], 1))[cells.context[x]]
+            responses = None if truth is None else truth[x]
+            if responses is not None and not (np.isfinite(responses).all() and responses.any()):
                 raise ValueError(
                     f"`truth` is NaN, infinite or zero throughout in control cells of fold {self.name!r}: pass true responses."
                 )
-            found.append(UnseenCells(i, cells.states[x], cells.states[y], shares, true))
-        return found
+            result.append(UnseenCells(i, cells.states[x], cells.states[y], shares, responses))
+        return result
 
 
 def random_folds(
@@ -90,15 +90,15 @@ def random_folds(
 ) -> list[Fold]:
     """Independent random divisions, each with the same shares of every context and group."""
     group = np.where(cells.control, -2, cells.condition)
-    used = (group != -1) & (cells.context >= 0)
+    usable = (group != -1) & (cells.context >= 0)
     folds = []
     for i in range(n_splits):
         test = np.zeros(len(group), dtype=bool)
         for context in range(len(cells.context_names)):
-            for code in np.unique(group[used & (cells.context == context)]):
-                rows = np.flatnonzero(used & (cells.context == context) & (group == code))
+            for code in np.unique(group[usable & (cells.context == context)]):
+                rows = np.flatnonzero(usable & (cells.context == context) & (group == code))
                 test[rng.permutation(rows)[: round(test_size * len(rows))]] = True
-        folds.append(Fold(str(i + 1), used & ~test, test))
+        folds.append(Fold(str(i + 1), usable & ~test, test))
     return folds
 
 
@@ -119,37 +119,37 @@ def class_folds(
     ValueError
         If a class has no control or no treated cells, or nothing is left to train on.
     """
-    used = (cells.control | (cells.condition >= 0)) & (cells.context >= 0) & (codes >= 0)
-    complete = [
+    usable = (cells.control | (cells.condition >= 0)) & (cells.context >= 0) & (codes >= 0)
+    complete_names = [
         name
         for k, name in enumerate(names)
-        if (used & (codes == k) & cells.control).any()
-        and (used & (codes == k) & ~cells.control).any()
+        if (usable & (codes == k) & cells.control).any()
+        and (usable & (codes == k) & ~cells.control).any()
     ]
-    chosen = (
-        complete
+    held_out_names = (
+        complete_names
         if held_out is None
         else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
     )
-    unknown = [name for name in chosen if name not in names]
-    if unknown:
+    unknown_names = [name for name in held_out_names if name not in names]
+    if unknown_names:
         raise KeyError(
-            f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}"
+            f"`held_out` names {some(unknown_names)}, not in obs[{column!r}]. {suggest(unknown_names[0], names)}"
         )
-    lacking = [name for name in chosen if name not in complete]
-    if lacking:
+    incomplete_names = [name for name in held_out_names if name not in complete_names]
+    if incomplete_names:
         raise ValueError(
-            f"`held_out` names {some(lacking)}, where control or treated cells are missing: nothing can be compared. "
-            f"Both are there in {some(complete) or 'none'}."
+            f"`held_out` names {some(incomplete_names)}, where control or treated cells are missing: nothing can be compared. "
+            f"Both are there in {some(complete_names) or 'none'}."
         )
-    if not chosen or len(complete) < 2:
+    if not held_out_names or len(complete_names) < 2:
         raise ValueError(
-            f"obs[{column!r}] has control and treated cells in {some(complete) or 'no class'}: holding out one of them needs "
+            f"obs[{column!r}] has control and treated cells in {some(complete_names) or 'no class'}: holding out one of them needs "
             "two, and one to hold out."
         )
     return [
-        Fold(name, used & (codes != names.index(name)), used & (codes == names.index(name)))
-        for name in chosen
+        Fold(name, usable & (codes != names.index(name)), usable & (codes == names.index(name)))
+        for name in held_out_names
     ]
 
 

@@ -78,14 +78,14 @@ class ResponseCells:
         ValueError
             If a context has no controls, a group is too small, or a mass cannot be used.
         """
-        used = np.ones(len(self.states), bool) if cells is None else cells
-        names, found = self.targets.condition_names, []
-        enough = self._enough(used)
+        usable = np.ones(len(self.states), bool) if cells is None else cells
+        names, pairs = self.targets.condition_names, []
+        has_enough = self._enough(usable)
         for code, name in enumerate(self.context_names):
-            here = used & (self.context == code)
-            control = np.flatnonzero(here & self.control)
+            in_context = usable & (self.context == code)
+            control = np.flatnonzero(in_context & self.control)
             treated = [
-                np.flatnonzero(here & (self.condition == i))
+                np.flatnonzero(in_context & (self.condition == i))
                 for i in range(len(self.targets.labels))
             ]
             if len(control) == 0 and any(len(t) for t in treated):
@@ -94,29 +94,29 @@ class ResponseCells:
                 )
             untreated = self.states[control]
             for i, (label, rows) in enumerate(zip(self.targets.labels, treated, strict=True)):
-                if len(control) and len(rows) < MIN_CELLS and enough[i]:
-                    found += self._extinct(name, i, untreated, len(rows), mass)
+                if len(control) and len(rows) < MIN_CELLS and has_enough[i]:
+                    pairs += self._extinct(name, i, untreated, len(rows), mass)
                 elif len(rows):
                     self._check_size(name, "control", len(control))
                     self._check_size(name, names[i], len(rows))
                     ratio = len(rows) / len(control)
-                    found.append(
+                    pairs.append(
                         ContextPair(untreated, self.states[rows], i, _mass(mass, label[0], ratio))
                     )
-        seen = {s.condition for s in found if s.coupled}
-        missing = [name for i, name in enumerate(names) if i not in seen]
+        coupled_conditions = {s.condition for s in pairs if s.coupled}
+        missing = [name for i, name in enumerate(names) if i not in coupled_conditions]
         if missing:
             raise ValueError(
                 f"`target` {some(missing)} has no cells in any context that has controls."
             )
-        return found
+        return pairs
 
-    def _enough(self, used: np.ndarray) -> list[bool]:
+    def _enough(self, usable: np.ndarray) -> list[bool]:
         """Whether some context has enough cells on both sides, for every condition."""
         n = len(self.context_names)
 
         def numbers(cells: np.ndarray) -> np.ndarray:
-            return np.bincount(self.context[used & cells & (self.context >= 0)], minlength=n)
+            return np.bincount(self.context[usable & cells & (self.context >= 0)], minlength=n)
 
         control = numbers(self.control) >= MIN_CELLS
         conditions = range(len(self.targets.labels))
@@ -182,33 +182,33 @@ def read_groups(
         raise ValueError("`target` names no condition: pass at least one.")
     if len(set(names)) < len(names):
         raise ValueError(f"`target` names a condition twice: {some(names)}.")
-    for argument, wanted in (("control", [str(control)]), ("target", names)):
-        unknown = [w for w in wanted if w not in labels]
+    for argument, requested in (("control", [str(control)]), ("target", names)):
+        unknown = [w for w in requested if w not in labels]
         if unknown:
             raise KeyError(
                 f"`{argument}` is {unknown[0]!r}, which is not in obs[{condition_key!r}]. {suggest(unknown[0], labels)}"
             )
     if str(control) in names:
         raise ValueError(f"`target` {control!r} is the control: name what cells were treated with.")
-    states, rep = representation(adata, use_rep, n_dims=n_dims)
+    states, rep_name = representation(adata, use_rep, n_dims=n_dims)
     is_control = codes == labels.index(str(control))
     treated = [codes == labels.index(name) for name in names]
-    used = is_control | np.any(treated, axis=0)
-    if not np.ptp(states[used], axis=0).any():
+    relevant = is_control | np.any(treated, axis=0)
+    if not np.ptp(states[relevant], axis=0).any():
         raise ValueError(
-            f"`use_rep` {rep!r} is the same in all cells: there is no response in it; name another."
+            f"`use_rep` {rep_name!r} is the same in all cells: there is no response in it; name another."
         )
-    doses, of_cell = read_doses(adata, dose_key, treated)
+    doses, cell_doses = read_doses(adata, dose_key, treated)
     embedding, shift, scale = read_embedding(adata, target_embedding, names)
     targets = Treatments(names, doses, embedding, target_embedding or "", shift, scale)
     condition = np.full(adata.n_obs, -1)
     for i, (name, dose) in enumerate(targets.labels):
         rows = treated[names.index(name)]
-        condition[rows if np.isnan(dose) else rows & (of_cell == dose)] = i
+        condition[rows if np.isnan(dose) else rows & (cell_doses == dose)] = i
     groups, group_names = np.zeros(adata.n_obs, np.intp), ["all"]
     if context is not None:
         groups, group_names = cell_labels(adata, context, argument="context")
-    return ResponseCells(states, rep, is_control, condition, groups, group_names, targets)
+    return ResponseCells(states, rep_name, is_control, condition, groups, group_names, targets)
 
 
 def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> float:

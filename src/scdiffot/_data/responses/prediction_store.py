@@ -87,11 +87,11 @@ def write_prediction(
     owner, layer = None, None
     if space is not None:
         owner, layer = _decoded(adata, space, cells, prediction.states, positions)
-    before = read_prediction_info(adata, keys.uns)
-    if before is not None and before.label != info.label:
+    previous = read_prediction_info(adata, keys.uns)
+    if previous is not None and previous.label != info.label:
         logger.warning(
             "The prediction of %s under %r is replaced by that of %s; `key_added` keeps both.",
-            before.label,
+            previous.label,
             keys.uns,
             info.label,
         )
@@ -125,15 +125,15 @@ def _decoded(
     positions: np.ndarray | None,
 ) -> tuple[AnnData, np.ndarray]:
     """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
-    wanted = np.arange(len(space.names)) if positions is None else positions
-    owner, names = adata, space.var_names[wanted]
+    gene_positions = np.arange(len(space.names)) if positions is None else positions
+    owner, names = adata, space.var_names[gene_positions]
     if is_mudata(adata):
         owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
         if owner is None:
             raise KeyError(
                 f"`genes` are in no modality of `adata`, for instance {some(names[:3])}."
             )
-    columns = space.columns[wanted] if owner is space.owner else match_genes(owner, names)
+    columns = space.columns[gene_positions] if owner is space.owner else match_genes(owner, names)
     if (columns < 0).any():
         missing = names[columns < 0]
         raise KeyError(
@@ -143,5 +143,5 @@ def _decoded(
     layer = np.full(owner.shape, np.nan, np.float32)
     for start in range(0, len(cells), CHUNK_SIZE):
         part = slice(start, start + CHUNK_SIZE)
-        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, wanted]
+        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, gene_positions]
     return owner, layer

@@ -96,14 +96,14 @@ class PredictedCells:
     effect: np.ndarray
     survival: np.ndarray | None
 
-    def take(self, chosen: np.ndarray) -> PredictedCells:
+    def take(self, selection: np.ndarray) -> PredictedCells:
         """Some of them, by a mask or positions."""
-        survival = None if self.survival is None else self.survival[chosen]
+        survival = None if self.survival is None else self.survival[selection]
         return PredictedCells(
-            self.rows[chosen],
-            self.predicted[chosen],
-            self.response[chosen],
-            self.effect[chosen],
+            self.rows[selection],
+            self.predicted[selection],
+            self.response[selection],
+            self.effect[selection],
             survival,
         )
 
@@ -111,8 +111,8 @@ class PredictedCells:
         """Expression before and after the treatment, portion by portion, with its place among these cells."""
         for start in range(0, len(self.rows), CHUNK_SIZE):
             part = slice(start, min(start + CHUNK_SIZE, len(self.rows)))
-            after = self.predicted[part]
-            yield part, space.decode(after - self.response[part]), space.decode(after)
+            treated_states = self.predicted[part]
+            yield part, space.decode(treated_states - self.response[part]), space.decode(treated_states)
 
 
 def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
@@ -125,14 +125,14 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
     """
     check_adata(adata)
     keys = Keys(key, "key")
-    lacking = [
+    missing = [
         f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm
     ]
-    lacking += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
-    if lacking:
-        before = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
+    missing += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
+    if missing:
+        first_step = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
         raise KeyError(
-            f"`key` is {key!r}, but {', '.join(lacking)} is missing: {before or 'run '}"
+            f"`key` is {key!r}, but {', '.join(missing)} is missing: {first_step or 'run '}"
             f"scdiffot.tl.predict_response(adata, key={key!r}) first."
         )
     response = np.asarray(adata.obsm[keys.response], dtype=np.float64)
@@ -169,17 +169,17 @@ def read_cell_groups(
     """
     codes, names = cell_labels(adata, groupby, argument="groupby")
     codes = codes[cells.rows]
-    seen = np.unique(codes[codes >= 0])
-    if len(seen) == 0:
+    present_codes = np.unique(codes[codes >= 0])
+    if len(present_codes) == 0:
         raise ValueError(
             f"`groupby` {groupby!r} is empty for all cells whose response was predicted: name another."
         )
-    found = [names[i] for i in seen]
-    if ALL in found:
+    group_names = [names[i] for i in present_codes]
+    if ALL in group_names:
         raise ValueError(
             f"`groupby` {groupby!r} has a group {ALL!r}, which stands for all cells: rename it."
         )
-    return np.where(codes >= 0, np.searchsorted(seen, codes), -1), found
+    return np.where(codes >= 0, np.searchsorted(present_codes, codes), -1), group_names
 
 
 def write_subpopulations(
@@ -223,10 +223,10 @@ def read_response_table(
     check_adata(adata)
     if name not in adata.uns:
         suffix = name.removeprefix(key)
-        runs = [
+        run_names = [
             str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)
         ]
-        hint = f" {suggest(key, runs)}" if runs else ""
+        hint = f" {suggest(key, run_names)}" if run_names else ""
         raise KeyError(
             f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}"
         )

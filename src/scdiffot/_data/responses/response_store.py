@@ -91,8 +91,8 @@ def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
     ValueError
         If `uns` holds something else under that name.
     """
-    found = adata.uns.get(keys.response)
-    if found is not None and not is_response(found):
+    entry = adata.uns.get(keys.response)
+    if entry is not None and not is_response(entry):
         raise ValueError(
             f"`key_added` is {keys.uns!r}, but adata.uns[{keys.response!r}] holds something that is not a response: "
             "name another."
@@ -112,38 +112,38 @@ def response_states(
         If the representation has other axes than that of the reference, or is expression on another scale.
     """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
-    own = _check_reference(reference, params)
+    reference_states = _check_reference(reference, params)
     if adata is reference:
-        return own
-    there = locate(reference, use_rep)
+        return reference_states
+    reference_location = locate(reference, use_rep)
     try:
-        found = locate(adata, use_rep)
+        location = locate(adata, use_rep)
     except KeyError as error:
         raise KeyError(
             f"`adata` has no {use_rep!r}, in which the response was fitted: pass `project=True` to compute it from the genes "
             "with the axes of `reference`, or embed the cells together with those of the reference."
         ) from error
-    if is_mudata(found.owner) or is_mudata(there.owner):
+    if is_mudata(location.owner) or is_mudata(reference_location.owner):
         return representation(adata, use_rep, n_dims=n_dims)[0]
-    if there.key not in there.owner.obsm:
+    if reference_location.key not in reference_location.owner.obsm:
         # states are genes
-        names = there.owner.var_names[:n_dims]
-        columns = match_genes(found.owner, names)
+        names = reference_location.owner.var_names[:n_dims]
+        columns = match_genes(location.owner, names)
         if (columns < 0).any():
             raise KeyError(
                 f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to."
             )
         states = representation(adata, use_rep)[0][:, columns]
-        fitted = representation(reference, use_rep, n_dims=n_dims)[0]
+        all_reference_states = representation(reference, use_rep, n_dims=n_dims)[0]
         check_scale(
             states[_some_rows(len(states))],
             genes_of(reference, params),
-            fitted,
-            name=f"`adata` {found.name!r}",
+            all_reference_states,
+            name=f"`adata` {location.name!r}",
         )
         return states
     states = representation(adata, use_rep, n_dims=n_dims)[0]
-    _check_axes(found.owner, there.owner, found.key, n_dims)
+    _check_axes(location.owner, reference_location.owner, location.key, n_dims)
     return states
 
 
@@ -173,9 +173,9 @@ def project_states(
         raise ValueError(
             "`adata` has no X: put the expression there that the representation of the reference saw."
         )
-    some_cells = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
-    fitted = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
-    check_scale(some_cells, space, fitted, name="`adata` X")
+    sample = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
+    reference_states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_scale(sample, space, reference_states, name="`adata` X")
     parts = []
     for start in range(0, adata.n_obs, CHUNK_SIZE):
         x = torch.as_tensor(
@@ -224,9 +224,9 @@ def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> No
     loadings = np.asarray(reference.varm[name])[:, :n_dims]
     weighted = np.any(loadings != 0, axis=1)
     rows = match_genes(owner, reference.var_names[weighted])
-    own = np.asarray(owner.varm[name])
-    same = own.shape[1] >= n_dims and (rows >= 0).all()
-    if not same or not np.allclose(own[rows, :n_dims], loadings[weighted], atol=1e-4):
+    own_loadings = np.asarray(owner.varm[name])
+    complete = own_loadings.shape[1] >= n_dims and (rows >= 0).all()
+    if not complete or not np.allclose(own_loadings[rows, :n_dims], loadings[weighted], atol=1e-4):
         raise ValueError(
             f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` to compute it with those of "
             "the reference, or embed the cells together."

@@ -37,17 +37,17 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     keys = Keys(key, "key")
     entry = adata.uns.get(keys.response)
     place = f"adata.uns[{keys.response!r}]"
-    runs = [
+    run_names = [
         name.removesuffix("_response") for name, other in adata.uns.items() if is_response(other)
     ]
     if entry is None:
         raise KeyError(
             f"`{argument}` has no response under {place}: run scdiffot.tl.fit_response first, or name "
-            f"another with `key`. {suggest(key, runs)}"
+            f"another with `key`. {suggest(key, run_names)}"
         )
     if not hasattr(entry, "keys"):
         raise StoredFitError(
-            f"{place} is something else, no response: name another with `key`. {suggest(key, runs)}"
+            f"{place} is something else, no response: name another with `key`. {suggest(key, run_names)}"
         )
     check_seal(entry, place, _keys.PARAMS, _keys.RESPONSE_MODEL)
     params: dict[str, Any] = read(
@@ -91,10 +91,10 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
             f"{place}[{_keys.PARAMS!r}]['n_dims']",
             f"is {params['n_dims']}, and the model has {model.n_dims} dimensions",
         )
-    expected = targets.conditions
+    conditions = targets.conditions
     for name in ("embedding", "strength"):
-        own, wanted = getattr(model.conditions, name), getattr(expected, name)
-        if own.shape != wanted.shape or not np.allclose(own, wanted):
+        stored_values, expected_values = getattr(model.conditions, name), getattr(conditions, name)
+        if stored_values.shape != expected_values.shape or not np.allclose(stored_values, expected_values):
             raise damaged(
                 f"{place}[{_keys.RESPONSE_MODEL!r}][{name!r}]",
                 "is not that of the targets and doses",

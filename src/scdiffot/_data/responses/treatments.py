@@ -72,8 +72,8 @@ class Treatments:
 
     def strength(self, dose: float) -> float:
         """Place of a dose between none (0) and the highest of all (1)."""
-        given = sorted({d for ds in self.doses for d in ds})
-        return float(np.log1p(dose / given[0]) / np.log1p(given[-1] / given[0]))
+        all_doses = sorted({d for ds in self.doses for d in ds})
+        return float(np.log1p(dose / all_doses[0]) / np.log1p(all_doses[-1] / all_doses[0]))
 
     def find(
         self, adata: AnnData | MuData, target: str | None, dose: float | None
@@ -131,13 +131,13 @@ def read_doses(
         return [[] for _ in treated], np.full(adata.n_obs, np.nan)
     column = read_column(adata, dose_key, "dose_key")
     values = numbers(column)
-    wrong = [
+    invalid_doses = [
         str(column.iloc[i])
         for i in np.flatnonzero(np.any(treated, axis=0) & ~(np.isfinite(values) & (values > 0)))
     ]
-    if wrong:
+    if invalid_doses:
         raise ValueError(
-            f"`dose_key` obs[{dose_key!r}] holds {some(sorted(set(wrong)))} in treated cells: doses must be positive numbers."
+            f"`dose_key` obs[{dose_key!r}] holds {some(sorted(set(invalid_doses)))} in treated cells: doses must be positive numbers."
         )
     return [sorted(set(values[rows].tolist())) for rows in treated], values
 
@@ -170,16 +170,16 @@ def _descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndar
             f"`target_embedding` is {key!r}, which is no entry of uns. {suggest(key, adata.uns)}"
         )
     entry = adata.uns[key]
-    rows = {
+    descriptors = {
         str(k): v
         for k, v in (entry.T.items() if isinstance(entry, pd.DataFrame) else dict(entry).items())
     }
-    missing = [name for name in names if name not in rows]
+    missing = [name for name in names if name not in descriptors]
     if missing:
         raise KeyError(
             f"`target_embedding` uns[{key!r}] does not describe {some(missing)}: add them."
         )
-    values = np.array([np.asarray(rows[name], dtype=np.float64).ravel() for name in names])
+    values = np.array([np.asarray(descriptors[name], dtype=np.float64).ravel() for name in names])
     if not np.isfinite(values).all():
         raise ValueError(
             f"`target_embedding` uns[{key!r}] holds NaN or infinite values: fill them in."

@@ -67,12 +67,12 @@ def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[s
         If fates have not been computed.
     """
     source = "tl.sta_forward(adata, cell_key)"
-    found: dict[str, Any] = read_table(adata, key, FATE, source=source)
+    entry: dict[str, Any] = read_table(adata, key, FATE, source=source)
     keys = Keys(key, "key")
-    stored = {"fate": keys.fate, "fate_se": keys.fate_se}
+    table_names = {"fate": keys.fate, "fate_se": keys.fate_se}
     if keys.fate_path in adata.obsm:
-        stored["fate_path"] = keys.fate_path
-    return found, {n: _stored(adata, k, found["classes"], source) for n, k in stored.items()}
+        table_names["fate_path"] = keys.fate_path
+    return entry, {n: _stored(adata, k, entry["classes"], source) for n, k in table_names.items()}
 
 
 def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -84,10 +84,10 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
         If ancestors have not been computed.
     """
     source = "tl.sta_backward(adata, cell_key)"
-    found: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
+    entry: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
     place = f"adata.uns[{key!r}][{ANCESTRY!r}]['composition']"
-    found["composition"] = _named(found["composition"], found["source_types"], place)
-    return found, _stored(adata, Keys(key, "key").ancestry, found["types"], source)
+    entry["composition"] = _named(entry["composition"], entry["source_types"], place)
+    return entry, _stored(adata, Keys(key, "key").ancestry, entry["types"], source)
 
 
 def _table(

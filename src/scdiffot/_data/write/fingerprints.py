@@ -102,41 +102,41 @@ def check_fingerprint(
     StoredFitError
         If some differ.
     """
-    differs, known = _compare(adata.obsm, Keys(key, "key"), column, values)
-    if differs.any():
+    is_changed, comparable = _compare(adata.obsm, Keys(key, "key"), column, values)
+    if is_changed.any():
         raise StoredFitError(
-            f"{what} is not what {made} was made with: it differs in {differs.sum()} of {known.sum()} cells, for instance "
-            f"{some(adata.obs_names[differs][:3])}. {remedy}"
+            f"{what} is not what {made} was made with: it differs in {is_changed.sum()} of {comparable.sum()} cells, for instance "
+            f"{some(adata.obs_names[is_changed][:3])}. {remedy}"
         )
-    return bool(known.any())
+    return bool(comparable.any())
 
 
 def check_states(
     adata: AnnData | MuData, key: str, column: str, values: np.ndarray, use_rep: str
 ) -> None:
     """Refuse states that are not those of a fit (:data:`STATE`) or response (:data:`RESPONSE`)."""
-    made, again = (
+    result_name, function_name = (
         (f"the fit {key!r}", "fit")
         if column == STATE
         else (f"the response {key!r}", "fit_response")
     )
-    known = check_fingerprint(
+    is_checked = check_fingerprint(
         adata,
         key,
         column,
         values,
         what=f"`use_rep` {use_rep!r}",
-        made=made,
+        made=result_name,
         remedy=(
-            f"Run scdiffot.tl.{again} again, or restore {use_rep!r} and give the new one another name. For other states of the "
+            f"Run scdiffot.tl.{function_name} again, or restore {use_rep!r} and give the new one another name. For other states of the "
             f"same cells on purpose, delete adata.obsm[{Keys(key, 'key').fingerprint!r}]."
         ),
     )
-    sealed = "version" in adata.uns.get(key if column == STATE else Keys(key, "key").response, {})
-    if sealed and not known:
+    has_version = "version" in adata.uns.get(key if column == STATE else Keys(key, "key").response, {})
+    if has_version and not is_checked:
         logger.warning(
             "No cell has a fingerprint of %s in adata.obsm[%r], so whether %r is what it was made with cannot be checked.",
-            made,
+            result_name,
             Keys(key, "key").fingerprint,
             use_rep,
         )
@@ -201,13 +201,13 @@ def check_decoder(
     """
     location = locate(adata, use_rep)
     loadings = _loadings(location, n_dims)
-    again = "fit" if column == STATE else "fit_response"
+    function_name = "fit" if column == STATE else "fit_response"
     changed = bool(digest) and _digest(location) != digest
     if loadings is not None:
         changed |= bool(_compare(location.owner.varm, Keys(key, "key"), column, loadings)[0].any())
     if changed:
         raise StoredFitError(
-            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of scdiffot.tl.{again}, so genes cannot "
+            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of scdiffot.tl.{function_name}, so genes cannot "
             f"be computed: run it again, or restore {use_rep!r} and what was computed with it."
         )
 
@@ -229,8 +229,8 @@ def _loadings(location: Location, n_dims: int) -> np.ndarray | None:
     if is_mudata(owner) or location.key not in owner.obsm or name not in owner.varm:
         return None
     loadings = np.asarray(owner.varm[name])
-    usable = loadings.ndim == 2 and loadings.shape[1] >= n_dims and loadings.dtype.kind == "f"
-    return np.nan_to_num(loadings[:, :n_dims]) if usable else None
+    is_usable = loadings.ndim == 2 and loadings.shape[1] >= n_dims and loadings.dtype.kind == "f"
+    return np.nan_to_num(loadings[:, :n_dims]) if is_usable else None
 
 
 def _digest(location: Location) -> str:
@@ -263,12 +263,12 @@ def _compare(
     if table is None or column not in table.columns:
         return np.zeros(len(values), bool), np.zeros(len(values), bool)
     stored = np.asarray(table[column], dtype=np.float64)
-    known = np.isfinite(stored)
+    comparable = np.isfinite(stored)
     projected, size = _project(values)
-    complete = known & np.isfinite(size)
-    bound = TOLERANCE * np.maximum(size, size[complete].mean() if complete.any() else 0.0)
+    is_finite = comparable & np.isfinite(size)
+    bound = TOLERANCE * np.maximum(size, size[is_finite].mean() if is_finite.any() else 0.0)
     # a row that is NaN now differs
-    return known & ~(np.abs(stored - projected) <= bound), known
+    return comparable & ~(np.abs(stored - projected) <= bound), comparable
 
 
 def _project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

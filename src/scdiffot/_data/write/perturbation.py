@@ -36,10 +36,10 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     if reason:
         raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
     stored = read_fit(adata, key).get(PERTURBATION, {})
-    there = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
-    if there is not None and there["name"] != name:
+    existing = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
+    if existing is not None and existing["name"] != name:
         raise ValueError(
-            f"`name` is {name!r}, and {str(there['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
+            f"`name` is {name!r}, and {str(existing['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
             "Pass another name."
         )
     return entry
@@ -69,12 +69,12 @@ def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> l
     stored = read_table(adata, key, PERTURBATION, source="tl.perturb(adata, genes, cell_key)")
     if name is None:
         return list(stored.values())
-    names = [str(found["name"]) for found in stored.values()]
+    names = [str(perturbation["name"]) for perturbation in stored.values()]
     if not (isinstance(name, str) and name in names):
         raise KeyError(
             f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}"
         )
-    return [found for found in stored.values() if str(found["name"]) == name]
+    return [perturbation for perturbation in stored.values() if str(perturbation["name"]) == name]
 
 
 def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, Any]:
@@ -87,12 +87,12 @@ def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, A
     ValueError
         If there are several, and no name.
     """
-    found = read_perturbations(adata, key, name)
-    if len(found) > 1:
+    perturbations = read_perturbations(adata, key, name)
+    if len(perturbations) > 1:
         raise ValueError(
-            f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in found])}"
+            f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in perturbations])}"
         )
-    return found[0]
+    return perturbations[0]
 
 
 def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
     KeyError
         If there is none.
     """
-    found: dict[str, Any] = read_table(
+    screen: dict[str, Any] = read_table(
         adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)"
     )
-    return found
+    return screen

@@ -62,19 +62,19 @@ class Regulations:
         KeyError
             If there is no group of that name, or none of that time.
         """
-        found = find_groups(self.groups, group)
+        positions = find_groups(self.groups, group)
         if time is None:
-            return found
-        there = self.times[found]
-        observed = np.unique(there[np.isfinite(there)])
+            return positions
+        group_times = self.times[positions]
+        observed = np.unique(group_times[np.isfinite(group_times)])
         k = closest(observed, time)
-        found = found[there == observed[k]] if k is not None else found[:0]
-        if len(found) == 0:
-            own = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+        positions = positions[group_times == observed[k]] if k is not None else positions[:0]
+        if len(positions) == 0:
+            time_names = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
             raise KeyError(
-                f"`time` is {number_text(time)}, but the groups are {own}: run tl.regulation with per_time=True."
+                f"`time` is {number_text(time)}, but the groups are {time_names}: run tl.regulation with per_time=True."
             )
-        return found
+        return positions
 
     def kept(self, k: int) -> np.ndarray:
         """Which edges of a group are kept, shape ``(G, G)``."""
@@ -103,13 +103,13 @@ def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.nda
     """
     if group is None:
         return np.arange(len(groups))
-    chosen = choose_names("group", group, groups)
-    return np.concatenate([np.flatnonzero(groups == name) for name in chosen])
+    group_names = choose_names("group", group, groups)
+    return np.concatenate([np.flatnonzero(groups == name) for name in group_names])
 
 
-def write_regulation(adata: AnnData | MuData, key: str, found: dict[str, Any]) -> None:
+def write_regulation(adata: AnnData | MuData, key: str, entry: dict[str, Any]) -> None:
     """Write the entry of `uns`."""
-    adata.uns[key][REGULATION] = found
+    adata.uns[key][REGULATION] = entry
 
 
 def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
@@ -120,13 +120,13 @@ def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
     KeyError
         If there is no fit, or it has not been run.
     """
-    found = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
+    entry = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
     arrays = {
-        name: np.asarray(found[name])
+        name: np.asarray(entry[name])
         for name in ("genes", "groups", "times", "mean", "sd", "stability")
     }
     return Regulations(
-        **arrays, threshold=float(found["threshold"]), time_key=read_params(adata, key)["time_key"]
+        **arrays, threshold=float(entry["threshold"]), time_key=read_params(adata, key)["time_key"]
     )
 
 

@@ -47,8 +47,8 @@ def check_free(adata: AnnData | MuData, keys: Keys) -> None:
     ValueError
         If `uns` holds something else under the name of the run.
     """
-    found = adata.uns.get(keys.uns)
-    if found is not None and not _is_fit(found):
+    entry = adata.uns.get(keys.uns)
+    if entry is not None and not _is_fit(entry):
         raise ValueError(
             f"`key_added` is {keys.uns!r}, but adata.uns[{keys.uns!r}] holds something that is not a fit: name another."
         )
@@ -66,8 +66,8 @@ def make_params(
 
     Structures whose keys are the user's are stored as JSON: files of AnnData know string keys without slashes only.
     """
-    given = not (mass is None or isinstance(mass, str))
-    masses = {
+    has_masses = not (mass is None or isinstance(mass, str))
+    mass_by_label = {
         course.times.label(t): m
         for t, m in zip(course.snapshots.times, course.snapshots.masses, strict=True)
     }
@@ -78,7 +78,7 @@ def make_params(
         "spatial_key": "" if course.tissue is None else course.tissue.spatial_key,
         "spatial_unit": 1.0 if course.tissue is None else course.tissue.unit,
         "time_map": "" if time_map is None else json.dumps(course.times.labels),
-        "mass": json.dumps(masses) if given else mass or "equal",
+        "mass": json.dumps(mass_by_label) if has_masses else mass or "equal",
         "growth_prior": growth_prior or "",
         "held_out": np.array(course.held_out, dtype=np.float64),
         "times": course.snapshots.times,
@@ -138,16 +138,16 @@ def read_fit(adata: AnnData | MuData, key: str) -> Mapping[str, Any]:
     entry = adata.uns.get(key)
     place = f"adata.uns[{key!r}]"
     if entry is None:
-        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        fit_names = [name for name, other in adata.uns.items() if _is_fit(other)]
         raise KeyError(
             f"`key` is {key!r}, but a fit under {place} is missing: run scdiffot.tl.fit(adata, time_key, ...) first, "
-            f"or name another fit. {suggest(key, runs)}"
+            f"or name another fit. {suggest(key, fit_names)}"
         )
     if not hasattr(entry, "keys") or not set(_PARTS) & set(entry.keys()):
-        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        fit_names = [name for name, other in adata.uns.items() if _is_fit(other)]
         raise StoredFitError(
             f"`key` is {key!r}, but {place} is something else, no fit: name a fit, or another name for `key_added` of "
-            f"scdiffot.tl.fit. {suggest(key, runs)}"
+            f"scdiffot.tl.fit. {suggest(key, fit_names)}"
         )
     check_seal(entry, place, *_PARTS)
     return entry
@@ -289,8 +289,8 @@ def read_course(
     check_prior(adata, key, params["growth_prior"])
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
-    held = params["held_out"].tolist() if held_out is None else held_out
-    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
+    excluded = params["held_out"].tolist() if held_out is None else held_out
+    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded)
     check_states(adata, key, STATE, course.states, course.use_rep)
     tissue: Tissue | None = params["tissue"]
     return course if tissue is None else course.in_tissue(tissue, _positions(adata, key, tissue))

@@ -73,8 +73,8 @@ def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]
 def with_times(time_map: Mapping[str, float], points: np.ndarray) -> dict[str, float] | None:
     """A stored map, in which the times of the fit also stand for themselves; None if there is none."""
     labels = {plain_text(label) for label in time_map}
-    own = {number_text(t): float(t) for t in points if number_text(t) not in labels}
-    return {**time_map, **own} if time_map else None
+    fit_times = {number_text(t): float(t) for t in points if number_text(t) not in labels}
+    return {**time_map, **fit_times} if time_map else None
 
 
 def _ranks(times: CellTimes, points: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def virtual_adata(
     """
     import pandas as pd
 
-    found = locate(adata, use_rep)
+    location = locate(adata, use_rep)
     obs = pd.DataFrame(
         {TIME: np.full(len(states), time), WEIGHT: weights},
         index=[f"virtual{i}" for i in range(len(states))],
@@ -56,11 +56,11 @@ def virtual_adata(
     obsm: dict[str, np.ndarray] = {}
     if tissue is not None:
         states, obsm[locate(adata, tissue.spatial_key).key] = tissue.split(states)
-    if found.key in found.owner.obsm:
-        return AnnData(obs=obs, obsm=obsm | {found.key: states})
+    if location.key in location.owner.obsm:
+        return AnnData(obs=obs, obsm=obsm | {location.key: states})
     return AnnData(
         X=states,
         obs=obs,
         obsm=obsm,
-        var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]),
+        var=pd.DataFrame(index=location.owner.var_names[: states.shape[1]]),
     )
