@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .snapshots import TimeSeries
 
-# Largest share of duplicated cells, and largest fold change of mass per interval, without a warning.
+# Without a warning: largest share of duplicated cells, largest fold change of mass per interval.
 MAX_COPIES, MAX_JUMP = 0.1, 10.0
 # Largest ratio of the fold change implied by a prior to that of the masses without a warning.
 MAX_DISAGREEMENT = 1.25

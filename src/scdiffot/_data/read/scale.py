@@ -1,4 +1,4 @@
-"""Check that expression is on the scale that a decoder was fitted on."""
+"""The expression that a representation was computed from: its matrix, scale and mean."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .expression import are_counts, dense
+from .checks import some
+from .expression import CHUNK_SIZE, are_counts, dense, layer_names
 
 if TYPE_CHECKING:
     from scdiffot._data.write.decoders import GeneSpace
+
+    from .extract import Location
 
 # Cells compared, evenly spaced.
 N_COMPARED = 200
@@ -100,3 +103,53 @@ def _problem(values: np.ndarray, reference: np.ndarray, *, exact: bool) -> str |
 
 def _top(values: Any) -> float:
     return float(np.quantile(np.abs(values), TOP_QUANTILE))
+
+
+def pca_mean(
+    location: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None
+) -> np.ndarray:
+    """Mean that the PCA subtracted, shape ``(G,)``.
+
+    Cells may have been removed after the PCA. The component of the mean along the loadings is
+    computed from the coordinates; the orthogonal component is that of the present cells.
+
+    Raises
+    ------
+    ValueError
+        If no matrix of the AnnData has these coordinates.
+    """
+    owner = location.owner
+    rows = np.linspace(0, owner.n_obs - 1, min(owner.n_obs, N_COMPARED)).astype(int)
+    coordinates = np.asarray(location.array)[:, : weights.shape[1]]
+    spread = coordinates.std(axis=0).max()
+    names = [*([layer] if layer in owner.layers else []), *layer_names(owner)]
+    sources = {name: owner.layers[name] for name in names if name is not None}
+    if owner.X is not None:
+        sources = {"X": owner.X, **sources} if layer is None else {**sources, "X": owner.X}
+    for values in sources.values():
+        shift = dense(values[rows], np.float64)[:, columns] @ weights - coordinates[rows]
+        if np.ptp(shift, axis=0).max() <= ENCODING_TOLERANCE * max(spread, 1e-12):
+            mean = _gene_means(values)[columns]
+            return mean - weights @ (weights.T @ mean - shift.mean(axis=0))
+    if owner.X is None and "mean" in owner.var:
+        return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
+    raise ValueError(
+        f"`use_rep` {location.name!r} was not computed from "
+        f"{some(sources) or 'anything that is left'}: X times its loadings gives other "
+        "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X "
+        "or a layer of `adata`, or compute it again."
+    )
+
+
+def _gene_means(values: Any) -> np.ndarray:
+    """Mean of every gene, shape ``(G,)``, with one chunk of cells in memory at a time."""
+    n = values.shape[0]
+    if hasattr(values, "tocsr"):
+        return np.asarray(values.sum(axis=0, dtype=np.float64)).ravel() / n
+    return (
+        sum(
+            dense(values[i : i + CHUNK_SIZE]).sum(axis=0, dtype=np.float64)
+            for i in range(0, n, CHUNK_SIZE)
+        )
+        / n
+    )

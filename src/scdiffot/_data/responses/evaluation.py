@@ -66,7 +66,8 @@ class Fold:
                 continue
             shared_contexts = np.intersect1d(cells.context[control], cells.context[treated])
             x, y = (
-                np.flatnonzero(side & np.isin(cells.context, shared_contexts)) for side in (control, treated)
+                np.flatnonzero(side & np.isin(cells.context, shared_contexts))
+                for side in (control, treated)
             )
             for group, rows in (("control", x), (target, y)):
                 if len(rows) < MIN_CELLS:

@@ -112,7 +112,11 @@ class PredictedCells:
         for start in range(0, len(self.rows), CHUNK_SIZE):
             part = slice(start, min(start + CHUNK_SIZE, len(self.rows)))
             treated_states = self.predicted[part]
-            yield part, space.decode(treated_states - self.response[part]), space.decode(treated_states)
+            yield (
+                part,
+                space.decode(treated_states - self.response[part]),
+                space.decode(treated_states),
+            )
 
 
 def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:

@@ -94,7 +94,9 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
     conditions = targets.conditions
     for name in ("embedding", "strength"):
         stored_values, expected_values = getattr(model.conditions, name), getattr(conditions, name)
-        if stored_values.shape != expected_values.shape or not np.allclose(stored_values, expected_values):
+        if stored_values.shape != expected_values.shape or not np.allclose(
+            stored_values, expected_values
+        ):
             raise damaged(
                 f"{place}[{_keys.RESPONSE_MODEL!r}][{name!r}]",
                 "is not that of the targets and doses",

@@ -61,7 +61,6 @@ class SliceAlignment:
     --------
     scdiffot.tl.align_slices : Align slices.
     scdiffot.get.alignment : Read an alignment from an AnnData.
-    scdiffot.pl.alignment : Draw aligned slices.
     """
 
     table: pd.DataFrame
@@ -243,7 +242,9 @@ def make_alignment(
             "deformed": [warps.get(name) is not None for name in names],
             "runner_up_angle": [np.nan if pose is None else pose.angle for pose in runner_ups],
             "runner_up_reflected": [pose is not None and pose.reflected for pose in runner_ups],
-            "runner_up_score": [np.nan if candidate is None else candidate.score for candidate in candidates],
+            "runner_up_score": [
+                np.nan if candidate is None else candidate.score for candidate in candidates
+            ],
             "margin": [np.nan if pair is None else pair.margin for pair in pairs],
             "min_margin": [np.nan if pair is None else pair.min_margin for pair in pairs],
         }

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.expression import CHUNK_SIZE, dense, layer_names
 from scdiffot._data.read.extract import Location, locate, representation
 from scdiffot._data.read.gene_names import check_unambiguous, find_genes, gene_names, listed_genes
+from scdiffot._data.read.scale import pca_mean
 from scdiffot.core.genes.decoders import CallableDecoder, Decoder, LinearDecoder, identity, leading
 
 from .autoencoders import is_autoencoder, read_autoencoder
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 # Keys of the loadings (varm) and parameters (uns) of scanpy's PCA with its default name.
 _PCA_NAMES = {"X_pca": ("PCs", "pca")}
-# Cells on which the source of a PCA is verified, and the largest error relative to the spread.
-_N_SAMPLED = 200
-_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class GeneSpace:
 
     @property
     def names(self) -> np.ndarray:
-        """Names of the genes, in the order of the decoder; `var_names` where a symbol is missing."""
+        """Names of the genes, in the order of the decoder; `var_names` if a symbol is missing."""
         names = gene_names(self.owner, self.gene_symbols)[self.columns]
         return np.where([name is None for name in names], self.var_names, names)
 
@@ -91,11 +88,16 @@ class GeneSpace:
             for g in listed_genes(genes, argument)
         ]
         gene_positions = find_genes(
-            names, listed_genes(requested_names, argument), argument=argument, gene_symbols=self.gene_symbols
+            names,
+            listed_genes(requested_names, argument),
+            argument=argument,
+            gene_symbols=self.gene_symbols,
         )
         position = {column: i for i, column in enumerate(self.columns.tolist())}
         masked_names = [
-            name for name, column in zip(requested_names, gene_positions.tolist(), strict=True) if column not in position
+            name
+            for name, column in zip(requested_names, gene_positions.tolist(), strict=True)
+            if column not in position
         ]
         if masked_names:
             raise KeyError(
@@ -115,8 +117,12 @@ class GeneSpace:
         """
         names = gene_names(self.owner, self.gene_symbols)
         named_positions = np.arange(len(self.columns)) if positions is None else positions
-        named_positions = named_positions[[name is not None for name in names[self.columns[named_positions]]]]
-        check_unambiguous(names, names[self.columns[named_positions]], gene_symbols=self.gene_symbols)
+        named_positions = named_positions[
+            [name is not None for name in names[self.columns[named_positions]]]
+        ]
+        check_unambiguous(
+            names, names[self.columns[named_positions]], gene_symbols=self.gene_symbols
+        )
         return named_positions
 
     def decode(self, states: np.ndarray) -> np.ndarray:
@@ -228,11 +234,13 @@ def _check_shapes(space: GeneSpace, states: np.ndarray) -> None:
     with torch.no_grad():
         decoded = space.decoder.decode(sample)
         encoded = space.decoder.encode(decoded) if isinstance(decoded, torch.Tensor) else decoded
-    n_genes = space.owner.n_vars
-    if not isinstance(decoded, torch.Tensor) or decoded.shape != (len(sample), n_genes) or encoded.shape != sample.shape:
+    shape, n_genes = tuple(sample.shape), space.owner.n_vars
+    forward, backward = (tuple(getattr(x, "shape", ())) for x in (decoded, encoded))
+    is_valid = forward == (len(sample), n_genes) and backward == shape
+    if not isinstance(decoded, torch.Tensor) or not is_valid:
         raise ValueError(
-            f"`decoder` turns states of shape {tuple(sample.shape)} into {tuple(getattr(decoded, 'shape', ()))} and back into "
-            f"{tuple(getattr(encoded, 'shape', ()))}: it must give tensors of {n_genes} genes, those of adata.var_names, and back."
+            f"`decoder` turns states of shape {shape} into {forward} and back into {backward}: "
+            f"it must give tensors of {n_genes} genes, those of adata.var_names, and back."
         )
 
 
@@ -248,7 +256,7 @@ def _read_pca(location: Location, loadings: np.ndarray, entry: Any, n_dims: int)
     weights = np.asarray(loadings[columns, :n_dims], dtype=np.float64)
     is_centered = bool(params.get("zero_center", True))
     mean = (
-        _pca_mean(location, columns, weights, params.get("layer"))
+        pca_mean(location, columns, weights, params.get("layer"))
         if is_centered
         else np.zeros(len(columns))
     )
@@ -265,48 +273,3 @@ def _mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:
         # A column that excludes genes with weights was computed again after the PCA.
         return has_weights if (has_weights & ~mask).any() else mask
     return has_weights
-
-
-def _pca_mean(
-    location: Location, columns: np.ndarray, weights: np.ndarray, layer: str | None
-) -> np.ndarray:
-    """Mean that the PCA subtracted, shape ``(G,)``.
-
-    Cells may have been removed after the PCA. The component of the mean along the loadings is
-    computed from the coordinates; the orthogonal component is that of the present cells.
-    """
-    owner = location.owner
-    rows = np.linspace(0, owner.n_obs - 1, min(owner.n_obs, _N_SAMPLED)).astype(int)
-    coordinates = np.asarray(location.array)[:, : weights.shape[1]]
-    spread = coordinates.std(axis=0).max()
-    names = [*([layer] if layer in owner.layers else []), *layer_names(owner)]
-    sources = {name: owner.layers[name] for name in names if name is not None}
-    if owner.X is not None:
-        sources = {"X": owner.X, **sources} if layer is None else {**sources, "X": owner.X}
-    for values in sources.values():
-        shift = dense(values[rows], np.float64)[:, columns] @ weights - coordinates[rows]
-        if np.ptp(shift, axis=0).max() <= _TOLERANCE * max(spread, 1e-12):
-            mean = _mean(values)[columns]
-            return mean - weights @ (weights.T @ mean - shift.mean(axis=0))
-    if owner.X is None and "mean" in owner.var:
-        return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
-    raise ValueError(
-        f"`use_rep` {location.name!r} was not computed from "
-        f"{some(sources) or 'anything that is left'}: X times its loadings gives other "
-        "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X "
-        "or a layer of `adata`, or compute it again."
-    )
-
-
-def _mean(values: Any) -> np.ndarray:
-    """Mean of every gene, shape ``(G,)``, with one chunk of cells in memory at a time."""
-    n = values.shape[0]
-    if hasattr(values, "tocsr"):
-        return np.asarray(values.sum(axis=0, dtype=np.float64)).ravel() / n
-    return (
-        sum(
-            dense(values[i : i + CHUNK_SIZE]).sum(axis=0, dtype=np.float64)
-            for i in range(0, n, CHUNK_SIZE)
-        )
-        / n
-    )

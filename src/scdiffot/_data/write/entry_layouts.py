@@ -1,4 +1,4 @@
-"""Layouts of all entries of `uns`, but for the models, whose classes state their own."""
+"""Layouts of all entries of `uns` except models, whose classes define their own."""
 
 from __future__ import annotations
 

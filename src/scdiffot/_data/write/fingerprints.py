@@ -1,7 +1,8 @@
-"""Fingerprints of states, loadings and embeddings: a number a row, which shows that they have changed since.
+"""Fingerprints of states, loadings and embeddings: one number per row, which identifies changes.
 
-The number is a fixed linear function of the row. It travels with cells and genes through subsets, reordering, renaming,
-concatenation and files, and rows without one, such as new cells, have nothing to compare.
+The number is a fixed linear function of the row. It stays with cells and genes through subsets,
+reordering, renaming, concatenation and files. Rows without a fingerprint, such as new cells, are
+not compared.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from scdiffot._data.read.extract import Location
 
-# Columns of the table of a run: what a fit, its tissue, a response, a landscape and an alignment were made with
+# Columns of the table of a run: inputs of a fit, its tissue, a response, a landscape, an alignment.
 TIME, PRIOR = "time", "growth_prior"
 STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = (
     "state",
@@ -39,17 +40,18 @@ STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = (
 ARROWS = "arrows_"
 # Fractional parts of multiples of the golden ratio: no two weights are close, and none is small.
 GOLDEN = (5**0.5 - 1) / 2
-# Of the size of a row, or of the mean row where that is larger. Single precision rounds at 1e-7.
+# Tolerance relative to the size of a row, or to the mean size if that is larger. The rounding of
+# single precision is 1e-7.
 TOLERANCE = 1e-5
 CHUNK_SIZE = 50_000
-# Where scanpy keeps the loadings of a representation, if not under its name.
+# Keys of loadings in `varm`, where they differ from the name of the representation.
 LOADINGS = {"X_pca": "PCs"}
 
 
 def write_fingerprint(
     mapping: MutableMapping[str, Any], index: pd.Index, keys: Keys, column: str, values: np.ndarray
 ) -> None:
-    """Write the fingerprint of rows into `obsm` or `varm`, beside those that are there."""
+    """Write the fingerprint of rows into `obsm` or `varm`, beside other fingerprints of the run."""
     import pandas as pd
 
     table = _table(mapping, keys)
@@ -58,7 +60,7 @@ def write_fingerprint(
 
 
 def drop_fingerprints(adata: AnnData | MuData, keys: Keys) -> None:
-    """Drop the fingerprints of what was derived from an earlier fit."""
+    """Drop the fingerprints of an earlier fit and of the results derived from it."""
     table = _table(adata.obsm, keys)
     arrows = [] if table is None else [c for c in table.columns if c.startswith(ARROWS)]
     _drop(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
@@ -85,28 +87,29 @@ def check_fingerprint(
     column
         Name of the fingerprint.
     values
-        The rows as they are now, shape ``(n, d)``.
+        The present rows, shape ``(n, d)``.
     what
-        The argument and name of the representation, for the message.
+        Argument and name of the representation, for the message.
     made
-        What was made with them.
+        Result that was computed from them, for the message.
     remedy
-        What to do.
+        Advice for the message.
 
     Returns
     -------
-    Whether there was something to compare.
+    Whether any row has a fingerprint.
 
     Raises
     ------
     StoredFitError
-        If some differ.
+        If rows differ from their fingerprints.
     """
     is_changed, comparable = _compare(adata.obsm, Keys(key, "key"), column, values)
     if is_changed.any():
         raise StoredFitError(
-            f"{what} is not what {made} was made with: it differs in {is_changed.sum()} of {comparable.sum()} cells, for instance "
-            f"{some(adata.obs_names[is_changed][:3])}. {remedy}"
+            f"{what} is not what {made} was made with: it differs in {is_changed.sum()} of "
+            f"{comparable.sum()} cells, for instance {some(adata.obs_names[is_changed][:3])}. "
+            f"{remedy}"
         )
     return bool(comparable.any())
 
@@ -115,11 +118,9 @@ def check_states(
     adata: AnnData | MuData, key: str, column: str, values: np.ndarray, use_rep: str
 ) -> None:
     """Refuse states that are not those of a fit (:data:`STATE`) or response (:data:`RESPONSE`)."""
-    result_name, function_name = (
-        (f"the fit {key!r}", "fit")
-        if column == STATE
-        else (f"the response {key!r}", "fit_response")
-    )
+    is_fit = column == STATE
+    result_name = f"the fit {key!r}" if is_fit else f"the response {key!r}"
+    function_name = "fit" if is_fit else "fit_response"
     is_checked = check_fingerprint(
         adata,
         key,
@@ -128,14 +129,17 @@ def check_states(
         what=f"`use_rep` {use_rep!r}",
         made=result_name,
         remedy=(
-            f"Run scdiffot.tl.{function_name} again, or restore {use_rep!r} and give the new one another name. For other states of the "
-            f"same cells on purpose, delete adata.obsm[{Keys(key, 'key').fingerprint!r}]."
+            f"Run scdiffot.tl.{function_name} again, or restore {use_rep!r} and give the new one "
+            "another name. For other states of the same cells on purpose, delete "
+            f"adata.obsm[{Keys(key, 'key').fingerprint!r}]."
         ),
     )
-    has_version = "version" in adata.uns.get(key if column == STATE else Keys(key, "key").response, {})
+    entry = adata.uns.get(key if is_fit else Keys(key, "key").response, {})
+    has_version = "version" in entry
     if has_version and not is_checked:
         logger.warning(
-            "No cell has a fingerprint of %s in adata.obsm[%r], so whether %r is what it was made with cannot be checked.",
+            "No cell has a fingerprint of %s in adata.obsm[%r], "
+            "so whether %r is what it was made with cannot be checked.",
             result_name,
             Keys(key, "key").fingerprint,
             use_rep,
@@ -144,9 +148,15 @@ def check_states(
 
 def check_positions(adata: AnnData | MuData, key: str, positions: np.ndarray, name: str) -> None:
     """Refuse positions of spots that are not those of a fit."""
-    what, made = f"`spatial_key` {name!r}", f"the fit {key!r}"
-    remedy = f"Run scdiffot.tl.fit again, or restore {name!r}."
-    check_fingerprint(adata, key, POSITION, positions, what=what, made=made, remedy=remedy)
+    check_fingerprint(
+        adata,
+        key,
+        POSITION,
+        positions,
+        what=f"`spatial_key` {name!r}",
+        made=f"the fit {key!r}",
+        remedy=f"Run scdiffot.tl.fit again, or restore {name!r}.",
+    )
 
 
 def write_fingerprints(
@@ -156,7 +166,7 @@ def write_fingerprints(
     params: dict[str, Any],
     positions: np.ndarray | None = None,
 ) -> str:
-    """Write the fingerprints of all that a fit or response was made with.
+    """Write the fingerprints of all inputs of a fit or response.
 
     Parameters
     ----------
@@ -165,11 +175,11 @@ def write_fingerprints(
     keys
         Names of the run.
     column
-        Which of the two it is.
+        :data:`STATE` for a fit, :data:`RESPONSE` for a response.
     params
-        Its parameters, of which `use_rep` and `n_dims` name the states.
+        Parameters of the run, of which `use_rep` and `n_dims` identify the states.
     positions
-        Positions of spots, if they took part.
+        Positions of spots, if they are part of the states.
 
     Returns
     -------
@@ -192,12 +202,12 @@ def write_fingerprints(
 def check_decoder(
     adata: AnnData | MuData, key: str, column: str, *, use_rep: str, n_dims: int, digest: str | None
 ) -> None:
-    """Refuse loadings or an autoencoder that have been computed again since a fit.
+    """Refuse loadings or an autoencoder other than those of a fit or response.
 
     Raises
     ------
     StoredFitError
-        If they have.
+        If they have changed.
     """
     location = locate(adata, use_rep)
     loadings = _loadings(location, n_dims)
@@ -207,13 +217,14 @@ def check_decoder(
         changed |= bool(_compare(location.owner.varm, Keys(key, "key"), column, loadings)[0].any())
     if changed:
         raise StoredFitError(
-            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of scdiffot.tl.{function_name}, so genes cannot "
-            f"be computed: run it again, or restore {use_rep!r} and what was computed with it."
+            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of "
+            f"scdiffot.tl.{function_name}, so genes cannot be computed: run it again, or restore "
+            f"{use_rep!r} and what was computed with it."
         )
 
 
 def embedding_of(adata: AnnData | MuData, name: str) -> np.ndarray:
-    """All columns of an embedding."""
+    """Read all columns of an embedding."""
     return representation(adata, name, argument="basis")[0]
 
 
@@ -239,7 +250,7 @@ def _digest(location: Location) -> str:
 
 
 def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None:
-    """The table of a run, in memory."""
+    """Read the fingerprints of a run into memory; None if there are none."""
     import pandas as pd
 
     table = mapping.get(keys.fingerprint)
@@ -247,7 +258,8 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
         return table
     if not hasattr(table, "columns"):
         raise StoredFitError(
-            f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: delete it, and fit again."
+            f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: "
+            "delete it, and fit again."
         )
     return pd.DataFrame(
         {name: np.asarray(table[name]) for name in table.columns},
@@ -258,7 +270,7 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
 def _compare(
     mapping: MutableMapping[str, Any], keys: Keys, column: str, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows differ from their fingerprint, and which have one."""
+    """Masks of the rows that differ from their fingerprint, and of those that have one."""
     table = _table(mapping, keys)
     if table is None or column not in table.columns:
         return np.zeros(len(values), bool), np.zeros(len(values), bool)
@@ -267,12 +279,12 @@ def _compare(
     projected, size = _project(values)
     is_finite = comparable & np.isfinite(size)
     bound = TOLERANCE * np.maximum(size, size[is_finite].mean() if is_finite.any() else 0.0)
-    # a row that is NaN now differs
+    # The comparison is negated so that a row that has become NaN differs.
     return comparable & ~(np.abs(stored - projected) <= bound), comparable
 
 
 def _project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A fixed linear function of every row, and the same of absolute values."""
+    """Fixed linear function of every row, and of its absolute values, each ``(n,)``."""
     weights = 0.5 + np.arange(1, values.shape[1] + 1) * GOLDEN % 1
     projected, size = np.empty((2, len(values)))
     for start in range(0, len(values), CHUNK_SIZE):

@@ -1,4 +1,4 @@
-"""Perturbations that are stored with a fit."""
+"""Write perturbations and screens beside a fit, and read them back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 
 def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
-    """Name of an entry of a file, where slashes separate levels and long names are shortened.
+    """Convert the name of a perturbation to a key that files can hold.
+
+    Slashes, which separate levels in files, become ``|``, and long names are shortened.
 
     Raises
     ------
     TypeError
         If the name is not a string.
     ValueError
-        If files cannot hold it, or another perturbation has the same entry.
+        If files cannot hold it, or another perturbation has the same key.
     """
     if not isinstance(name, str):
         raise TypeError(
@@ -36,11 +38,13 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     if reason:
         raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
     stored = read_fit(adata, key).get(PERTURBATION, {})
-    existing = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
+    existing = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(
+        entry
+    )
     if existing is not None and existing["name"] != name:
         raise ValueError(
-            f"`name` is {name!r}, and {str(existing['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
-            "Pass another name."
+            f"`name` is {name!r}, and {str(existing['name'])!r} is there: "
+            "files of AnnData have no '/' in names, and '|' stands for it. Pass another name."
         )
     return entry
 
@@ -48,7 +52,7 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
 def write_perturbation(
     adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]
 ) -> None:
-    """Write a perturbation beside the others."""
+    """Write a perturbation beside other perturbations of the fit."""
     stored = adata.uns[keys.uns].setdefault(PERTURBATION, {})
     stored[entry] = found
 
@@ -72,7 +76,8 @@ def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> l
     names = [str(perturbation["name"]) for perturbation in stored.values()]
     if not (isinstance(name, str) and name in names):
         raise KeyError(
-            f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}"
+            f"`name` is {name!r}, which is no perturbation of the fit {key!r}. "
+            f"{suggest(name, names)}"
         )
     return [perturbation for perturbation in stored.values() if str(perturbation["name"]) == name]
 
@@ -89,9 +94,8 @@ def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, A
     """
     perturbations = read_perturbations(adata, key, name)
     if len(perturbations) > 1:
-        raise ValueError(
-            f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in perturbations])}"
-        )
+        names = [str(perturbation["name"]) for perturbation in perturbations]
+        raise ValueError(f"`name` is missing, and there are several. {suggest('', names)}")
     return perturbations[0]
 
 

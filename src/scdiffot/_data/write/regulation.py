@@ -1,4 +1,4 @@
-"""Regulation between genes, and of growth: what is stored, and reading it back."""
+"""Write regulation between genes and of growth, and read it back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class Regulations:
     groups, times
         Name of every group, and its time (NaN if it has cells of any time), shape ``(K,)``.
     mean, sd, stability
-        Of every derivative over the cells, shape ``(K, G, G)``, targets by regulators.
+        Mean, standard deviation and stability of every derivative over the cells, shape
+        ``(K, G, G)``, targets by regulators.
     threshold
-        Stability from which on an edge is kept.
+        Smallest stability of a significant edge.
     time_key
         Name of the column of times.
     """
@@ -51,7 +52,7 @@ class Regulations:
 
     @property
     def labels(self) -> list[str]:
-        """How to call every group in a figure."""
+        """Label of every group in a figure."""
         return labels(self.groups, self.times, self.time_key)
 
     def find(self, group: str | Iterable[str] | None, time: float | None = None) -> np.ndarray:
@@ -70,14 +71,17 @@ class Regulations:
         k = closest(observed, time)
         positions = positions[group_times == observed[k]] if k is not None else positions[:0]
         if len(positions) == 0:
-            time_names = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+            time_names = (
+                f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+            )
             raise KeyError(
-                f"`time` is {number_text(time)}, but the groups are {time_names}: run tl.regulation with per_time=True."
+                f"`time` is {number_text(time)}, but the groups are {time_names}: "
+                "run tl.regulation with per_time=True."
             )
         return positions
 
     def kept(self, k: int) -> np.ndarray:
-        """Which edges of a group are kept, shape ``(G, G)``."""
+        """Mask of the edges of a group above the threshold, shape ``(G, G)``."""
         return (self.stability[k] >= np.float32(self.threshold)) & (self.mean[k] != 0)
 
 
@@ -90,7 +94,7 @@ def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
 
 
 def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.ndarray:
-    """Positions of groups by name, in the order they were asked for; all of them for None.
+    """Positions of groups by name, in the order of the request; all of them for None.
 
     Raises
     ------
@@ -113,12 +117,12 @@ def write_regulation(adata: AnnData | MuData, key: str, entry: dict[str, Any]) -
 
 
 def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
-    """Read what `tl.regulation` has found.
+    """Read the result of `tl.regulation`.
 
     Raises
     ------
     KeyError
-        If there is no fit, or it has not been run.
+        If there is no fit, or no result.
     """
     entry = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
     arrays = {
@@ -131,19 +135,19 @@ def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
 
 
 def write_growth_genes(adata: AnnData | MuData, key: str, table: pd.DataFrame) -> None:
-    """Write the table."""
+    """Write the result of `tl.growth_genes`."""
     adata.uns[key][GROWTH_GENES] = table
 
 
 def read_growth_genes(adata: AnnData | MuData, key: str) -> pd.DataFrame:
-    """Read what `tl.growth_genes` has found.
+    """Read the result of `tl.growth_genes`.
 
     Raises
     ------
     KeyError
-        If there is no fit, or it has not been run.
+        If there is no fit, or no result.
     """
-    # files number rows by strings
+    # Files store the numbers of rows as strings.
     return read_table(adata, key, GROWTH_GENES, source="tl.growth_genes(adata)").reset_index(
         drop=True
     )

@@ -1,4 +1,4 @@
-"""An AnnData for cells that were never measured."""
+"""AnnData objects of predicted cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def virtual_adata(
     time: float,
     tissue: Tissue | None = None,
 ) -> AnnData:
-    """Store predicted states where those of the measured cells have their place.
+    """Store predicted states under the name of the representation of the measured cells.
 
     Parameters
     ----------
@@ -40,11 +40,12 @@ def virtual_adata(
     time
         Their time.
     tissue
-        How positions take part in the states, if they do.
+        How positions are joined to the states; None if they are not.
 
     Returns
     -------
-    An AnnData with ``X`` (and the names of the variables) for ``"X"`` and layers, and ``obsm`` otherwise; positions are in ``obsm``.
+    An AnnData with the states in ``X`` (and the names of the variables) if the representation is
+    ``"X"`` or a layer, and in ``obsm`` otherwise. Positions are in ``obsm``.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""An AnnData for a slice that was never cut."""
+"""AnnData objects of interpolated slices."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def virtual_slice_adata(
     adata
         The measured spots.
     virtual
-        What the virtual ones are made of.
+        Positions of the virtual spots, and the weights of the measured spots in them.
     rows
         Positions in `adata` of the spots of both slices.
     slices
@@ -50,11 +50,11 @@ def virtual_slice_adata(
     cell_keys, layers
         Columns of labels, and layers, to mix.
     labels_from
-        Whether labels are those of the ``"place"``, or mixed like expression, by ``"state"``.
+        ``"place"`` for labels of the nearest spots, ``"state"`` for labels mixed like expression.
     depth
         Depth of the slice.
     params
-        What is kept in `uns`.
+        Parameters of the interpolation, which are stored in `uns`.
     """
     import pandas as pd
 
