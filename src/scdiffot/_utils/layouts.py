@@ -1,94 +1,48 @@
-"""Layouts of stored entries: what a reader expects, stated once and checked before anything is built."""
+"""Read stored entries by their layouts, which are checked before anything is allocated."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from .errors import damaged
+from .layout_types import Array, Each, Json, Kind, Layout, Options, Record, Scalar, Table
 from .stored_json import parse_json, parse_options
 
-Kind = Literal["number", "whole", "flag", "text"]
+__all__ = [
+    "Array",
+    "Each",
+    "Json",
+    "Layout",
+    "Options",
+    "Record",
+    "Scalar",
+    "StoredEntry",
+    "Table",
+    "check_range",
+    "poses_as_many",
+    "read",
+    "read_weights",
+]
+
 DTYPES = {"number": "fiu", "whole": "iu", "flag": "b", "text": "UOT"}
-# Whole numbers up to this are those of float64 too.
+NAMES = {"number": "numbers", "whole": "whole numbers", "flag": "True and False", "text": "text"}
+SINGULAR = {
+    "number": "a number",
+    "whole": "a whole number",
+    "flag": "True or False",
+    "text": "text",
+}
+# Largest whole number up to which float64 represents all of them.
 MAX_WHOLE = 2**53
-# Elements of an array that repeats a number.
+# Largest array that may repeat its elements by strides of zero.
 MAX_REPEATED = 1_000_000
 
 
-@dataclass(frozen=True)
-class Array:
-    """An array of one kind. Letters in its shape stand for sizes that all entries share; ``"T-1"`` is one less."""
-
-    shape: tuple[int | str, ...]
-    kind: Kind = "number"
-    low: float = -np.inf
-    high: float = np.inf
-    nan: bool = False
-    infinite: bool = False
-    increasing: bool = False
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A number, flag or text."""
-
-    kind: Kind = "number"
-    low: float = -np.inf
-    high: float = np.inf
-    options: tuple[str, ...] = ()
-    nan: bool = False
-    infinite: bool = False
-
-
-@dataclass(frozen=True)
-class Json:
-    """Text that is JSON of a Python type; ``plain`` names texts that stand for themselves."""
-
-    type: type
-    plain: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Options:
-    """Text that is JSON of the fields of a dataclass."""
-
-    type: type
-
-
-@dataclass(frozen=True)
-class Table:
-    """A data frame with these columns, perhaps among others, of as many rows as a letter says, or any."""
-
-    columns: Mapping[str, Kind]
-    rows: str = ""
-
-
-@dataclass(frozen=True)
-class Record:
-    """Entries by name. Others may be there, which are passed on as they are."""
-
-    entries: Mapping[str, Layout]
-    optional: Mapping[str, Layout] | None = None
-
-
-@dataclass(frozen=True)
-class Each:
-    """The same layout under every name; sizes may differ from one to the other."""
-
-    layout: Layout
-
-
-Layout = Array | Scalar | Json | Options | Table | Record | Each
-TEXT, NUMBER, WHOLE, FLAG = Scalar("text"), Scalar(), Scalar("whole"), Scalar("flag")
-POSITIVE = Scalar(low=np.nextafter(0, 1))
-
-
 class StoredEntry(dict):
-    """A stored record. An entry that is not there is a fault of the record."""
+    """A stored record, in which a missing entry raises a StoredFitError."""
 
     def __init__(self, content: Mapping[str, Any], place: str) -> None:
         super().__init__(content)
@@ -101,23 +55,24 @@ class StoredEntry(dict):
 def read(value: Any, layout: Layout, place: str, sizes: dict[str, int] | None = None) -> Any:
     """Check a stored value, and return it as plain Python objects and arrays.
 
-    Types and shapes of all entries come before their values, so that nothing of a wrong size is allocated.
+    Types and shapes of all entries are checked before their values, so that nothing of a wrong size
+    is allocated.
 
     Parameters
     ----------
     value
-        What is stored.
+        The stored value.
     layout
-        What it should be.
+        Its layout.
     place
-        Where it is stored, for the message.
+        Its place in the AnnData, for the message.
     sizes
-        Sizes by letter; those that occur for the first time are added.
+        Sizes by letter; sizes of new letters are added.
 
     Raises
     ------
     StoredFitError
-        If they differ.
+        If the value does not have the layout.
     """
     _check_form(value, layout, place, {} if sizes is None else sizes)
     return _values(value, layout, place)
@@ -142,7 +97,7 @@ def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -
 
 
 def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, bool]]:
-    """Names, layouts, and whether they must be there."""
+    """Names and layouts of entries, and whether they are required."""
     if isinstance(layout, Each):
         return [(name, layout.layout, True) for name in value]
     required: list[tuple[str, Layout, bool]] = [
@@ -153,14 +108,14 @@ def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, boo
 
 def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -> None:
     if not layout.shape and not isinstance(value, np.ndarray):
-        # files may return a number instead of an array without dimensions
+        # Files may return a number for an array without dimensions.
         _scalar(value, layout.kind, place)
         return
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or shape is None:
         raise damaged(place, f"is a {type(value).__name__}, not an array")
     if getattr(dtype, "kind", "O") not in DTYPES[layout.kind]:
-        raise damaged(place, f"holds {dtype}, not {_NAMES[layout.kind]}")
+        raise damaged(place, f"holds {dtype}, not {NAMES[layout.kind]}")
     if poses_as_many(value):
         raise damaged(place, f"repeats a number {value.size} times")
     expected_shape = []
@@ -175,7 +130,7 @@ def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -
 
 
 def poses_as_many(array: Any) -> bool:
-    """Whether a large array has less memory than elements, which no file returns."""
+    """Whether a large array repeats elements by strides of zero, which no file returns."""
     return isinstance(array, np.ndarray) and array.size > MAX_REPEATED and 0 in array.strides
 
 
@@ -195,12 +150,9 @@ def _check_table(value: Any, layout: Table, place: str, sizes: dict[str, int]) -
         dtype = getattr(categories, "dtype", None)
         if kind == "text":
             if not all(isinstance(v, str) for v in np.asarray(categories)):
-                raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
+                raise damaged(place, f"holds {dtype} in the column {name!r}, not {NAMES[kind]}")
         elif getattr(dtype, "kind", "O") not in DTYPES[kind]:
-            raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
-
-
-_NAMES = {"number": "numbers", "whole": "whole numbers", "flag": "True and False", "text": "text"}
+            raise damaged(place, f"holds {dtype} in the column {name!r}, not {NAMES[kind]}")
 
 
 def _values(value: Any, layout: Layout, place: str) -> Any:
@@ -227,7 +179,7 @@ def _values(value: Any, layout: Layout, place: str) -> Any:
         if layout.options and plain not in layout.options:
             raise damaged(place, f"is {plain[:40]!r}, not {' or '.join(map(repr, layout.options))}")
         return plain
-    # a table that is read lazily
+    # A table that is read lazily.
     return value.to_memory() if hasattr(value, "to_memory") else value
 
 
@@ -262,7 +214,7 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
 
 
 def _scalar(value: Any, kind: Kind, place: str) -> Any:
-    """A plain number, flag or text; files may return an array without dimensions."""
+    """Convert to a plain number, flag or text; files may return an array without dimensions."""
     plain = (
         value.item()
         if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0
@@ -270,13 +222,10 @@ def _scalar(value: Any, kind: Kind, place: str) -> Any:
     )
     types: Any = {"number": (int, float), "whole": int, "flag": bool, "text": str}[kind]
     if not isinstance(plain, types) or (isinstance(plain, bool) and kind != "flag"):
-        raise damaged(place, f"is a {type(value).__name__}, not {_SINGLE[kind]}")
+        raise damaged(place, f"is a {type(value).__name__}, not {SINGULAR[kind]}")
     if isinstance(plain, int) and abs(plain) > MAX_WHOLE:
         raise damaged(place, f"is beyond {MAX_WHOLE:g}")
     return float(plain) if kind == "number" else plain
-
-
-_SINGLE = {"number": "a number", "whole": "a whole number", "flag": "True or False", "text": "text"}
 
 
 def read_weights(
@@ -287,11 +236,11 @@ def read_weights(
     Parameters
     ----------
     value
-        What is stored.
+        The stored value.
     shapes
         Shape of every array.
     place
-        Where it is stored.
+        Its place in the AnnData, for the message.
     infinite
         Arrays that may hold infinite values.
 

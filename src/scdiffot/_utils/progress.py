@@ -1,4 +1,4 @@
-"""The progress bar of long work."""
+"""Progress bars of fits and simulations."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 def progress_bar(
     description: str, *, show: bool, n_fits: int = 1
 ) -> Iterator[Callable[[Progress], None] | None]:
-    """Show how far a fit is, its loss and the time left, in a notebook or terminal; elsewhere nothing.
+    """Show the progress of a fit, its loss and the remaining time, in a notebook or terminal.
 
     Parameters
     ----------
     description
-        What is running.
+        Name of the work.
     show
         Whether to show anything.
     n_fits
-        Number of fits that follow each other.
+        Number of consecutive fits.
 
     Yields
     ------
-    What the core calls with its progress; None if nothing is shown.
+    Callback for the core, which passes its progress; None if nothing is shown.
     """
     console = _console() if show else None
     if console is None:
@@ -43,7 +43,7 @@ def progress_bar(
 
         def callback(progress: Progress) -> None:
             nonlocal n_finished, last_step
-            # a fit that starts over is the next one
+            # The step decreases when the next fit starts.
             n_finished += progress.step < last_step
             last_step = progress.step
             bar.update(
@@ -61,20 +61,21 @@ def progress_bar(
 def cell_bar(
     description: str, n_cells: int, *, show: bool
 ) -> Iterator[Callable[[int], None] | None]:
-    """Show how many cells are done and the time left, in a notebook or terminal; elsewhere nothing.
+    """Show the number of finished cells and the remaining time, in a notebook or terminal.
 
     Parameters
     ----------
     description
-        What is running.
+        Name of the work.
     n_cells
-        Number of cells in all.
+        Total number of cells.
     show
         Whether to show anything.
 
     Yields
     ------
-    What the core calls with the number of cells that are done since the last call; None if nothing is shown.
+    Callback for the core, which passes the number of cells finished since the last call; None if
+    nothing is shown.
     """
     console = _console() if show else None
     if console is None:
@@ -86,7 +87,7 @@ def cell_bar(
 
 
 def _bar(console: Console, details: str) -> Bar:
-    """A bar with counts, a text beside them and the time left."""
+    """Create a bar with counts, a text of details and the remaining time."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -101,13 +102,13 @@ def _bar(console: Console, details: str) -> Bar:
 
 
 def _console() -> Console | None:
-    """A console that can draw a bar, if there is one."""
+    """Create a console that can draw a bar; None if neither notebook nor terminal is available."""
     from importlib.util import find_spec
 
     from rich.console import Console
 
     console = Console(stderr=True)
     if console.is_jupyter and find_spec("ipywidgets") is None:
-        # Without widgets, rich draws nothing in a notebook; a bar of one line needs none.
+        # Without ipywidgets, rich draws nothing in a notebook, except as a terminal.
         return Console(stderr=True, force_jupyter=False, force_terminal=True, width=100)
     return console if console.is_terminal or console.is_jupyter else None

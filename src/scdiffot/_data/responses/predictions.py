@@ -13,7 +13,8 @@ from scdiffot._data.read.expression import CHUNK_SIZE
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.write.entry_layouts import RESPONSE_TABLES
 from scdiffot._utils.keys import ALL, Keys
-from scdiffot._utils.layouts import Table, read
+from scdiffot._utils.layout_types import Table
+from scdiffot._utils.layouts import read
 from scdiffot._utils.number_text import number_text
 
 if TYPE_CHECKING:

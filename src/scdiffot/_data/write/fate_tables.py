@@ -9,7 +9,8 @@ import numpy as np
 from scdiffot._data.read.labels import column_names
 from scdiffot._utils.errors import damaged
 from scdiffot._utils.keys import ANCESTRY, FATE, Keys
-from scdiffot._utils.layouts import Table, read
+from scdiffot._utils.layout_types import Table
+from scdiffot._utils.layouts import read
 
 from .store import read_table
 

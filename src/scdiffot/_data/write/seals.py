@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._utils.errors import StoredFitError, damaged
-from scdiffot._utils.layouts import TEXT, Scalar, poses_as_many, read
+from scdiffot._utils.layout_types import TEXT, Scalar
+from scdiffot._utils.layouts import poses_as_many, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from scdiffot._data.read.times.columns import CellTimes, cell_times
 from scdiffot._data.read.times.mapping import plain_text
 from scdiffot._data.read.times.values import closest
 from scdiffot._utils.errors import StoredFitError, damaged
-from scdiffot._utils.layouts import Array, read
+from scdiffot._utils.layout_types import Array
+from scdiffot._utils.layouts import read
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.stored_json import is_number
 
