@@ -116,7 +116,7 @@ def _write_h5ad(adata: AnnData, path: Path) -> None:
 
 
 def annotations_of(adata: AnnData | MuData) -> AnnData:
-    """Copy the annotations alone, which are small and include every entry that may fail to write."""
+    """Copy the annotations alone: they are small, and only they may fail to be written."""
     tables = {name: entry for name, entry in adata.obsm.items() if hasattr(entry, "columns")}
     with _storage_options():
         obs, var = adata.obs.copy(), adata.var.copy()

@@ -199,18 +199,18 @@ def constant_genes(values: np.ndarray | csr_matrix) -> np.ndarray:
     return dense(low, None).ravel() == dense(high, None).ravel()
 
 
-def check_varying(names: np.ndarray, constant: np.ndarray, least: int) -> None:
+def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
     """Refuse expression in which too few genes vary.
 
     Raises
     ------
     ValueError
-        If fewer than `least` do.
+        If fewer than `n_min` genes vary.
     """
     n_varying = (~constant).sum()
-    if n_varying < least:
+    if n_varying < n_min:
         raise ValueError(
-            f"Only {n_varying} of {len(constant)} genes vary between cells, fewer than {least}; "
+            f"Only {n_varying} of {len(constant)} genes vary between cells, fewer than {n_min}; "
             f"constant are {some(names[constant].tolist())}: choose other genes with `mask_var`, "
             "or fewer dimensions."
         )

@@ -50,16 +50,16 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
 
 
 def write_perturbation(
-    adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]
+    adata: AnnData | MuData, keys: Keys, entry: str, perturbation: dict[str, Any]
 ) -> None:
     """Write a perturbation beside other perturbations of the fit."""
     stored = adata.uns[keys.uns].setdefault(PERTURBATION, {})
-    stored[entry] = found
+    stored[entry] = perturbation
 
 
-def write_screen(adata: AnnData | MuData, keys: Keys, found: dict[str, Any]) -> None:
+def write_screen(adata: AnnData | MuData, keys: Keys, screen: dict[str, Any]) -> None:
     """Write a screen."""
-    adata.uns[keys.uns][PERTURB_SCREEN] = found
+    adata.uns[keys.uns][PERTURB_SCREEN] = screen
 
 
 def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> list[dict[str, Any]]:

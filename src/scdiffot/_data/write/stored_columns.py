@@ -69,8 +69,10 @@ def check_prior(adata: AnnData | MuData, key: str, growth_prior: str | None) -> 
     """Refuse a growth prior other than that of the fit."""
     if growth_prior:
         prior = read_numbers(adata, growth_prior, "growth_prior").to_numpy()
-        what, made = f"`growth_prior` obs[{growth_prior!r}]", f"the fit {key!r}"
-        check_fingerprint(adata, key, PRIOR, prior[:, None], what=what, made=made, remedy=REMEDY)
+        source, result = f"`growth_prior` obs[{growth_prior!r}]", f"the fit {key!r}"
+        check_fingerprint(
+            adata, key, PRIOR, prior[:, None], what=source, made=result, remedy=REMEDY
+        )
 
 
 def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]) -> CellTimes:
@@ -86,14 +88,15 @@ def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]
     name = params["time_key"]
     find_column(adata, name, "time_key")
     points = np.union1d(params["times"], params["held_out"])
-    what, made = f"`time_key` obs[{name!r}]", f"the fit {key!r}"
+    source, result = f"`time_key` obs[{name!r}]", f"the fit {key!r}"
     try:
         times = cell_times(adata, name, time_map=params["time_map"], reference=points)
     except (KeyError, TypeError, ValueError) as error:
         raise StoredFitError(
-            f"{what} is not what {made} was made with: {error.args[0]} {REMEDY}"
+            f"{source} is not what {result} was made with: {error.args[0]} {REMEDY}"
         ) from error
-    check_fingerprint(adata, key, TIME, _ranks(times, points), what=what, made=made, remedy=REMEDY)
+    ranks = _ranks(times, points)
+    check_fingerprint(adata, key, TIME, ranks, what=source, made=result, remedy=REMEDY)
     return times
 
 
