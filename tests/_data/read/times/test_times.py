@@ -114,16 +114,16 @@ def test_only_plain_numbers_are_numbers(course, text):
 
 def test_ordered_categories_against_their_numbers(course):
     text = course.obs["time"].map({0.0: "0", 1.0: "9", 2.0: "10"})
-    wrong = pd.Categorical(text, categories=["0", "10", "9"], ordered=True)
+    text_order = pd.Categorical(text, categories=["0", "10", "9"], ordered=True)
     with pytest.raises(
         ValueError,
         match="ordered categorical whose order, '0', '10', '9', is not that of its numbers",
     ):
-        cell_times(_with(course, wrong), "t")
-    right = pd.Categorical(text, categories=["0", "9", "10"], ordered=True)
-    np.testing.assert_array_equal(cell_times(_with(course, right), "t").points, [0, 9, 10])
+        cell_times(_with(course, text_order), "t")
+    number_order = pd.Categorical(text, categories=["0", "9", "10"], ordered=True)
+    np.testing.assert_array_equal(cell_times(_with(course, number_order), "t").points, [0, 9, 10])
     np.testing.assert_array_equal(
-        cell_times(_with(course, wrong), "t", time_map={"0": 0, "9": 9, "10": 10}).points,
+        cell_times(_with(course, text_order), "t", time_map={"0": 0, "9": 9, "10": 10}).points,
         [0, 9, 10],
     )
 
@@ -205,9 +205,9 @@ def test_times_equal_up_to_rounding_are_one(course):
     np.testing.assert_array_equal(times.points, [0.3, 1.3, 2.3])
     assert len(times.cells(0.3)) == (course.obs["time"] == 0).sum()
     # mixed precisions, as pd.concat of two tables may leave
-    mixed = [np.float32(v) if i % 2 else v for i, v in enumerate(column)]
+    mixed_precision = [np.float32(v) if i % 2 else v for i, v in enumerate(column)]
     np.testing.assert_array_equal(
-        cell_times(_with(course, pd.Series(mixed, course.obs_names, object)), "t").points,
+        cell_times(_with(course, pd.Series(mixed_precision, course.obs_names, object)), "t").points,
         [0.3, 1.3, 2.3],
     )
 
@@ -260,8 +260,10 @@ def test_durations_are_days(course):
         )
         assert times.find(datetime.timedelta(hours=12), "x") == times.find("0.5", "x") == 0.5
         assert times.find(times.label(0.25), "x") == 0.25
-    mapped = cell_times(course, "t", time_map={pd.Timedelta(hours=h): h for h in (0, 6, 12)})
-    np.testing.assert_array_equal(mapped.points, [0, 6, 12])
+    times_in_hours = cell_times(
+        course, "t", time_map={pd.Timedelta(hours=h): h for h in (0, 6, 12)}
+    )
+    np.testing.assert_array_equal(times_in_hours.points, [0, 6, 12])
     with pytest.raises(KeyError, match="no label"):
         times.find(pd.Timedelta("7h"), "x")
 
@@ -330,8 +332,10 @@ def test_values_of_a_map_are_numbers(course, value):
     with pytest.raises(ValueError, match="`time_map` holds"):
         cell_times(course, "label", time_map={"day0": 0, "day1": 1, "day2": value})
     # what no cell has does not matter
-    good = {"day0": np.float32(0.1), "day1": np.int8(1), "day2": 2, "never": value}
-    np.testing.assert_array_equal(cell_times(course, "label", time_map=good).points, [0.1, 1, 2])
+    time_map = {"day0": np.float32(0.1), "day1": np.int8(1), "day2": 2, "never": value}
+    np.testing.assert_array_equal(
+        cell_times(course, "label", time_map=time_map).points, [0.1, 1, 2]
+    )
 
 
 def test_keys_of_a_map_are_numbers_in_any_spelling(course):
@@ -361,9 +365,9 @@ def test_a_single_time_point_is_exact(course):
     for number in (20240101, 1e9, 0.0):
         times = _times(course, [number] * 3)
         assert times.find(number, "x") == number
-        for other in (number + 1, number + 0.5, number - 9):
+        for distinct in (number + 1, number + 0.5, number - 9):
             with pytest.raises(KeyError):
-                times.find(other, "x")
+                times.find(distinct, "x")
 
 
 def test_times_between_time_points(course):
@@ -382,16 +386,16 @@ def test_times_between_time_points(course):
 
 
 def test_times_of_a_fit_are_taken(course):
-    fitted = cell_times(course, "time").points + 1 / 3
+    fit_times = cell_times(course, "time").points + 1 / 3
     noisy = (course.obs["time"] + 1 / 3) * (1 + 1e-12)
-    times = cell_times(_with(course, noisy.astype("float32")), "t", reference=fitted)
-    np.testing.assert_array_equal(times.points, fitted)
+    times = cell_times(_with(course, noisy.astype("float32")), "t", reference=fit_times)
+    np.testing.assert_array_equal(times.points, fit_times)
 
 
 def test_labels_that_read_alike(course):
-    mixed = pd.Series(
+    mixed_types = pd.Series(
         [1 if t == 0 else "1" for t in course.obs["time"]], index=course.obs_names, dtype=object
     )
-    assert cell_times(_with(course, mixed), "t").points.tolist() == [1]
+    assert cell_times(_with(course, mixed_types), "t").points.tolist() == [1]
     with pytest.raises(ValueError, match="two labels that read '1', at different times"):
-        cell_times(_with(course, mixed), "t", time_map={1: 0, "1": 1})
+        cell_times(_with(course, mixed_types), "t", time_map={1: 0, "1": 1})
