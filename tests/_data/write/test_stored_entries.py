@@ -265,7 +265,7 @@ def test_shapes_of_fields_are_those_of_the_networks(growth, form, autonomous):
         )
 
 
-def test_shapes_of_other_networks_are_those_of_the_networks():
+def test_shapes_of_other_models_are_those_of_their_networks():
     for network, shapes in (
         (ConvexMaps(2, 3), ConvexMaps.shapes(2, 3)),
         (Autoencoder(7, 2, 5, "nb"), Autoencoder.shapes(7, 2, 5)),
