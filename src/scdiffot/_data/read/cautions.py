@@ -44,7 +44,7 @@ def caution_cells(
     if len(isolated):
         logger.warning(
             "%d cells are far from all others and are left out of the training, though they count "
-            "in the masses: %s. What is computed for them is not to be trusted: check these cells, "
+            "in the masses: %s. Results for them are not to be trusted: check these cells, "
             "and remove them or repair their states.",
             len(isolated),
             some(names[isolated]),
@@ -84,7 +84,7 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
         if not 1 / MAX_JUMP <= fold <= MAX_JUMP:
             logger.warning(
                 "The mass changes %.3g-fold from time %s to %s. If the numbers of cells are those "
-                "of the sequencing, pass mass=None or what was counted as a dict, `mass`.",
+                "of the sequencing, pass mass=None, or counted masses as a dict, `mass`.",
                 fold,
                 *labels[k : k + 2],
             )
@@ -118,8 +118,7 @@ def _caution_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> 
     if prior is None:
         return
     dt = np.diff(course.snapshots.times)
-    # The prior at the start of an interval extrapolates forward, that at its end backward; the
-    # mean of both logarithms has an error of higher order.
+    # Log fold changes of an interval by the prior at its start, and at its end backward in time.
     forward = [_log_mean_exp(g * d) for g, d in zip(prior[:-1], dt, strict=True)]
     backward = [-_log_mean_exp(-g * d) for g, d in zip(prior[1:], dt, strict=True)]
     log_folds = (np.array(forward) + np.array(backward)) / 2

@@ -73,7 +73,7 @@ def stored_expression(adata: AnnData, layer: str | None) -> Any:
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no such layer, or X is empty.
     """
     if layer is None:
         if adata.X is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Largest value of a state, so that its square fits into single precision (3.4e38) with margin.
+# Largest value of a state; results computed from it fit into single precision.
 MAX_VALUE = 1e30
 
 

@@ -51,7 +51,7 @@ def listed_genes(genes: Any, argument: str = "genes") -> list[str]:
     TypeError
         If they are not names.
     ValueError
-        If there is none, or a name occurs twice.
+        If the list is empty, or a name occurs twice.
     """
     if isinstance(genes, str):
         return [str(genes)]

@@ -114,7 +114,9 @@ def check_names(
     if conflicting_names:
         reserved_hint = ""
         if reserved:
-            reserved_hint = f", and {some(reserved)} is the class of what is far from every cell"
+            reserved_hint = (
+                f", and {some(reserved)} is the class of descendants far from every cell"
+            )
         raise ValueError(
             f"`{argument}` {place} has the {kind} {some(conflicting_names)}: names must differ as "
             f"text, and in more than '/' and '|'{reserved_hint}; {remedy}."

@@ -138,7 +138,7 @@ class ResponseCells:
         """Pair of a context with too few treated cells, if masses are numbers of cells."""
         condition = self.targets.condition_names[i]
         by_numbers = mass == "n_cells"
-        # Half a cell stands for a count of zero, whose logarithm is infinite.
+        # Half a cell stands for a count of zero, because masses are positive.
         ratio = max(n_treated, 0.5) / len(untreated)
         if by_numbers:
             meaning = (
@@ -199,7 +199,7 @@ def read_groups(
                 f"{suggest(unknown[0], labels)}"
             )
     if str(control) in names:
-        raise ValueError(f"`target` {control!r} is the control: name what cells were treated with.")
+        raise ValueError(f"`target` {control!r} is the control: name the treatments.")
     states, rep_name = representation(adata, use_rep, n_dims=n_dims)
     is_control = codes == labels.index(str(control))
     treated_masks = [codes == labels.index(name) for name in names]

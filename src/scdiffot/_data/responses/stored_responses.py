@@ -29,7 +29,7 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no response of this name.
     StoredFitError
         If it is damaged, of a newer version, or something else.
     """

@@ -58,7 +58,7 @@ def write_perturbation(
 
 
 def write_screen(adata: AnnData | MuData, keys: Keys, screen: dict[str, Any]) -> None:
-    """Write a screen."""
+    """Write the result of `tl.perturb_screen`."""
     adata.uns[keys.uns][PERTURB_SCREEN] = screen
 
 
@@ -100,12 +100,12 @@ def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, A
 
 
 def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
-    """Read a screen.
+    """Read the result of `tl.perturb_screen`.
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no fit, or no result.
     """
     screen: dict[str, Any] = read_table(
         adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)"

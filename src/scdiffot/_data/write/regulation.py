@@ -36,7 +36,7 @@ class Regulations:
         Mean, standard deviation and stability of every derivative over the cells, shape
         ``(K, G, G)``, targets by regulators.
     threshold
-        Smallest stability of a significant edge.
+        Smallest stability of an edge that is kept.
     time_key
         Name of the column of times.
     """
@@ -81,7 +81,7 @@ class Regulations:
         return positions
 
     def kept(self, k: int) -> np.ndarray:
-        """Mask of the edges of a group above the threshold, shape ``(G, G)``."""
+        """Mask of the edges of a group that reach the threshold, shape ``(G, G)``."""
         return (self.stability[k] >= np.float32(self.threshold)) & (self.mean[k] != 0)
 
 
@@ -112,7 +112,7 @@ def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.nda
 
 
 def write_regulation(adata: AnnData | MuData, key: str, entry: dict[str, Any]) -> None:
-    """Write the entry of `uns`."""
+    """Write the result of `tl.regulation`."""
     adata.uns[key][REGULATION] = entry
 
 

@@ -31,7 +31,7 @@ def test_a_map_translates_numbers(course):
     for time_map in ({0: 0, 1: 5, 2: 7}, {"0": 0, "1": 5, "2": 7}):
         times = cell_times(course, "time", time_map=time_map)
         np.testing.assert_array_equal(times.points, [0, 5, 7])
-    # numbers are times, strings are labels
+    # Numbers are times, and strings are labels.
     assert times.find(5, "x") == times.find("1", "x") == 5
     assert times.find("7", "x") == 7
     with pytest.raises(KeyError, match="`x` is 1, no time of"):
@@ -82,7 +82,7 @@ def test_auto_reads_units(course, caplog):
     np.testing.assert_array_equal(times.points, [6, 12, 24])
     assert times.find("1d", "x") == times.find(24, "x") == 24
     assert "in hours as {'6h': 6, '12h': 12, '1d': 24}" in caplog.text
-    # numbers and durations need no reading
+    # Numbers and durations need no parsing.
     np.testing.assert_array_equal(cell_times(course, "time", time_map="auto").points, [0, 1, 2])
     with pytest.raises(ValueError, match="`time_map` is 'automatic': pass a dict"):
         cell_times(course, "time", time_map="automatic")
@@ -105,7 +105,7 @@ def test_auto_refuses_ambiguous_labels(course, labels, message):
 def test_suggestions_are_in_chronological_order(course):
     with pytest.raises(
         ValueError,
-        match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), which is what time_map='auto'",
+        match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), as time_map='auto' reads them",
     ):
         _times(course, ["1d", "6h", "12h"])
     with pytest.raises(ValueError, match=r"\{'D-1': -1, 'D0': 0, 'D2': 2\}"):
@@ -116,7 +116,7 @@ def test_suggestions_are_in_chronological_order(course):
 def test_other_values_of_a_map_than_numbers_are_refused(course, value):
     with pytest.raises(ValueError, match="`time_map` holds"):
         cell_times(course, "label", time_map={"day0": 0, "day1": 1, "day2": value})
-    # what no cell has does not matter
+    # Values of labels without cells are ignored.
     time_map = {"day0": np.float32(0.1), "day1": np.int8(1), "day2": 2, "never": value}
     np.testing.assert_array_equal(
         cell_times(course, "label", time_map=time_map).points, [0.1, 1, 2]

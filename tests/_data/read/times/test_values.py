@@ -58,7 +58,7 @@ def test_times_equal_up_to_rounding_are_merged(course):
     times = cell_times(_with_times(course, column), "t")
     np.testing.assert_array_equal(times.points, [0.3, 1.3, 2.3])
     assert len(times.cells(0.3)) == (course.obs["time"] == 0).sum()
-    # mixed precisions, as pd.concat of two tables may leave
+    # Concatenation of two tables can mix precisions.
     mixed_precision = [np.float32(v) if i % 2 else v for i, v in enumerate(column)]
     np.testing.assert_array_equal(
         cell_times(
@@ -97,7 +97,7 @@ def test_whole_numbers_beyond_the_precision_of_floats_are_refused(course):
             ValueError, match="9007199254740992, 9007199254740993, .*subtract the first time"
         ):
             _times(course, [kind(v) for v in (2**53, 2**53 + 1, 2**53 + 10**9)])
-    # nanoseconds since 1970, hours apart
+    # Nanoseconds since 1970, at intervals of an hour.
     stamps = [1704067200000000001 + 3600 * 10**9 * k for k in range(3)]
     times = _times(course, stamps)
     assert list(times.labels) == [

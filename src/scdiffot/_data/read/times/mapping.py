@@ -124,7 +124,7 @@ def _parse(texts: list[str], name: str, *, auto: bool) -> list[float]:
         raise ValueError(
             f"`time_key` {name} holds labels that are no numbers ({some(text_labels)}): "
             f"pass `time_map`, for instance {example}{f' ({times.unit})' if unit else ''}, "
-            "which is what time_map='auto' reads."
+            "as time_map='auto' reads them."
         )
     logger.info("`time_map` 'auto' reads %s%s as %s.", name, unit, example)
     return times.values
