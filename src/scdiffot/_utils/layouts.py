@@ -75,14 +75,14 @@ def read(value: Any, layout: Layout, place: str, sizes: dict[str, int] | None = 
         If the value does not have the layout.
     """
     _check_form(value, layout, place, {} if sizes is None else sizes)
-    return _values(value, layout, place)
+    return _convert(value, layout, place)
 
 
 def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -> None:
     if isinstance(layout, Record | Each):
         if not isinstance(value, Mapping):
             raise damaged(place, f"is a {type(value).__name__}, not a dict")
-        for name, part, is_required in _parts(value, layout):
+        for name, part, is_required in _list_parts(value, layout):
             if name in value:
                 entry_sizes = dict(sizes) if isinstance(layout, Each) else sizes
                 _check_form(value[name], part, f"{place}[{name!r}]", entry_sizes)
@@ -93,10 +93,10 @@ def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -
     elif isinstance(layout, Array):
         _check_array(value, layout, place, sizes)
     else:
-        _scalar(value, layout.kind if isinstance(layout, Scalar) else "text", place)
+        _convert_scalar(value, layout.kind if isinstance(layout, Scalar) else "text", place)
 
 
-def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, bool]]:
+def _list_parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, bool]]:
     """Names and layouts of entries, and whether they are required."""
     if isinstance(layout, Each):
         return [(name, layout.layout, True) for name in value]
@@ -109,7 +109,7 @@ def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, boo
 def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -> None:
     if not layout.shape and not isinstance(value, np.ndarray):
         # Files may return a number for an array without dimensions.
-        _scalar(value, layout.kind, place)
+        _convert_scalar(value, layout.kind, place)
         return
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or shape is None:
@@ -155,25 +155,25 @@ def _check_table(value: Any, layout: Table, place: str, sizes: dict[str, int]) -
             raise damaged(place, f"holds {dtype} in the column {name!r}, not {NAMES[kind]}")
 
 
-def _values(value: Any, layout: Layout, place: str) -> Any:
+def _convert(value: Any, layout: Layout, place: str) -> Any:
     if isinstance(layout, Record | Each):
-        parts = {name: part for name, part, _ in _parts(value, layout) if name in value}
+        parts = {name: part for name, part, _ in _list_parts(value, layout) if name in value}
         return StoredEntry(
             {
-                n: _values(v, parts[n], f"{place}[{n!r}]") if n in parts else v
+                n: _convert(v, parts[n], f"{place}[{n!r}]") if n in parts else v
                 for n, v in value.items()
             },
             place,
         )
     if isinstance(layout, Array):
-        return _array(value, layout, place)
+        return _convert_array(value, layout, place)
     if isinstance(layout, Json):
-        text = _scalar(value, "text", place)
+        text = _convert_scalar(value, "text", place)
         return text if text in layout.plain else parse_json(text, layout.type, place)
     if isinstance(layout, Options):
-        return parse_options(_scalar(value, "text", place), layout.type, place)
+        return parse_options(_convert_scalar(value, "text", place), layout.type, place)
     if isinstance(layout, Scalar):
-        plain = _scalar(value, layout.kind, place)
+        plain = _convert_scalar(value, layout.kind, place)
         if layout.kind in ("number", "whole"):
             check_range(np.asarray(float(plain)), layout, place)
         if layout.options and plain not in layout.options:
@@ -183,7 +183,7 @@ def _values(value: Any, layout: Layout, place: str) -> Any:
     return value.to_memory() if hasattr(value, "to_memory") else value
 
 
-def _array(value: Any, layout: Array, place: str) -> np.ndarray:
+def _convert_array(value: Any, layout: Array, place: str) -> np.ndarray:
     array = np.asarray(value)
     if layout.kind == "text":
         array = array.astype(object)
@@ -213,7 +213,7 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
         )
 
 
-def _scalar(value: Any, kind: Kind, place: str) -> Any:
+def _convert_scalar(value: Any, kind: Kind, place: str) -> Any:
     """Convert to a plain number, flag or text; files may return an array without dimensions."""
     plain = (
         value.item()

@@ -33,11 +33,11 @@ def progress_bar(
     ------
     Callback for the core, which passes its progress; None if nothing is shown.
     """
-    console = _console() if show else None
+    console = _make_console() if show else None
     if console is None:
         yield None
         return
-    with _bar(console, "loss {task.fields[loss]}") as bar:
+    with _make_bar(console, "loss {task.fields[loss]}") as bar:
         task = bar.add_task(description, total=None, loss="...")
         n_finished, last_step = 0, 0
 
@@ -77,16 +77,16 @@ def cell_bar(
     Callback for the core, which passes the number of cells finished since the last call; None if
     nothing is shown.
     """
-    console = _console() if show else None
+    console = _make_console() if show else None
     if console is None:
         yield None
         return
-    with _bar(console, "cells") as bar:
+    with _make_bar(console, "cells") as bar:
         task = bar.add_task(description, total=n_cells)
         yield lambda n: bar.advance(task, n)
 
 
-def _bar(console: Console, details: str) -> Bar:
+def _make_bar(console: Console, details: str) -> Bar:
     """Create a bar with counts, a text of details and the remaining time."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -101,7 +101,7 @@ def _bar(console: Console, details: str) -> Bar:
     )
 
 
-def _console() -> Console | None:
+def _make_console() -> Console | None:
     """Create a console that can draw a bar; None if neither notebook nor terminal is available."""
     from importlib.util import find_spec
 

@@ -57,10 +57,11 @@ def parse_options(text: str, options: type, place: str) -> Any:
             place,
             f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}",
         )
-    mistyped = [name for name in names if not _has_type(content[name], hints[name])]
-    if mistyped:
+    mistyped_names = [name for name in names if not _has_type(content[name], hints[name])]
+    if mistyped_names:
         raise damaged(
-            place, f"has {str(content[mistyped[0]])[:40]!r} for the option {mistyped[0]!r}"
+            place,
+            f"has {str(content[mistyped_names[0]])[:40]!r} for the option {mistyped_names[0]!r}",
         )
     try:
         return options(**content)

@@ -185,9 +185,9 @@ def test_trajectories_and_results_of_an_earlier_fit_are_refused(fitted, quick, t
     trajectories = sdo.tl.simulate(fitted, n_particles=5)
     sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, path=True, show_progress=False)
     sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
-    reread = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
+    reversed_adata = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
     for plot in (sdo.pl.trajectories, sdo.pl.population):
-        assert plot(reread, trajectories, return_fig=True) is not None
+        assert plot(reversed_adata, trajectories, return_fig=True) is not None
     sdo.tl.fit(fitted, "time", rng=5, **quick)
     sdo.tl.landscape(fitted, n_grid=10)
     for plot in (

@@ -79,8 +79,8 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
         if snapshots.growth_prior is not None:
             logger.warning("`growth_prior` and the masses are ignored: `growth` is False.")
         return
-    implied = implied_growth(course)
-    for k, fold in enumerate(implied["mass_folds"]):
+    implied_rates = implied_growth(course)
+    for k, fold in enumerate(implied_rates["mass_folds"]):
         if not 1 / MAX_JUMP <= fold <= MAX_JUMP:
             logger.warning(
                 "The mass changes %.3g-fold from time %s to %s. If the numbers of cells are those "
@@ -96,15 +96,15 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
                 f"a {fold:.3g}-fold change from time {a} to {b}, "
                 f"a mean net growth rate of {rate:.3g}"
                 for fold, rate, a, b in zip(
-                    implied["mass_folds"],
-                    implied["mass_rates"],
+                    implied_rates["mass_folds"],
+                    implied_rates["mass_rates"],
                     labels[:-1],
                     labels[1:],
                     strict=True,
                 )
             ),
         )
-    _caution_prior(course, labels, implied["mass_folds"])
+    _warn_about_prior(course, labels, implied_rates["mass_folds"])
 
 
 def implied_growth(course: TimeSeries) -> dict[str, np.ndarray]:
@@ -113,7 +113,7 @@ def implied_growth(course: TimeSeries) -> dict[str, np.ndarray]:
     return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(course.snapshots.times)}
 
 
-def _caution_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
+def _warn_about_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
     prior = course.snapshots.growth_prior
     if prior is None:
         return

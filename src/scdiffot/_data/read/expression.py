@@ -50,7 +50,7 @@ def expression(
     matrix = stored_expression(adata, layer)
     columns = np.arange(adata.n_vars) if columns is None else columns
     if matrix.dtype.kind not in "biuf":
-        raise TypeError(f"`layer` {_name(layer)} holds {matrix.dtype}: pass real numbers.")
+        raise TypeError(f"`layer` {_layer_text(layer)} holds {matrix.dtype}: pass real numbers.")
     if hasattr(matrix, "to_memory"):  # sparse, in a file
         matrix = matrix.to_memory()
     if sparse.issparse(matrix):
@@ -63,7 +63,9 @@ def expression(
             values[chunk] = dense(matrix[chunk])[:, columns]
         finite = bool(np.isfinite(values).all())
     if not finite:
-        raise ValueError(f"`layer` {_name(layer)} holds NaN or infinite values: remove them first.")
+        raise ValueError(
+            f"`layer` {_layer_text(layer)} holds NaN or infinite values: remove them first."
+        )
     return values
 
 
@@ -142,7 +144,7 @@ def check_counts(
         "layer=None (X)" if name is None else f"layer={name!r}" for name in suitable_layers
     )
     raise ValueError(
-        f"`layer` {_name(layer)} holds {kind} ({low:g} to {high:g}). "
+        f"`layer` {_layer_text(layer)} holds {kind} ({low:g} to {high:g}). "
         + (
             f"Pass {layer_arguments}, or {remedy}."
             if suitable_layers
@@ -216,5 +218,5 @@ def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
         )
 
 
-def _name(layer: str | None) -> str:
+def _layer_text(layer: str | None) -> str:
     return "None (X)" if layer is None else repr(layer)

@@ -140,7 +140,7 @@ def representation(
         raise ValueError(
             f"`{argument}` {location.name!r} has no columns: compute it again, or name another."
         )
-    values = _dense(location.array, _check_n_dims(n_dims, shape[1], location.name))
+    values = _to_dense(location.array, _check_n_dims(n_dims, shape[1], location.name))
     if values.dtype.kind not in "biuf":
         raise TypeError(f"`{argument}` {location.name!r} holds {values.dtype}: pass real numbers.")
     if values.dtype not in (np.float32, np.float64):
@@ -179,7 +179,7 @@ def _check_n_dims(n_dims: int | None, available: int, name: str) -> int:
     return int(n_dims)
 
 
-def _dense(array: Any, n_dims: int) -> np.ndarray:
+def _to_dense(array: Any, n_dims: int) -> np.ndarray:
     """Copy the first columns into a NumPy array."""
     from scipy import sparse
 

@@ -117,15 +117,15 @@ def check_unambiguous(
         If one of the names is shared.
     """
     counts = Counter(names.tolist())
-    ambiguous = [name for name in dict.fromkeys(requested_names) if counts[name] > 1]
-    if ambiguous:
+    ambiguous_names = [name for name in dict.fromkeys(requested_names) if counts[name] > 1]
+    if ambiguous_names:
         remedy = (
             "make them unique with adata.var_names_make_unique()"
             if gene_symbols is None
             else "name these genes by adata.var_names, or make the column unique"
         )
         raise ValueError(
-            f"`{argument}` uses {some(ambiguous)}, duplicated in {place(gene_symbols)}, "
+            f"`{argument}` uses {some(ambiguous_names)}, duplicated in {place(gene_symbols)}, "
             f"so it is not clear which gene is meant: {remedy}."
         )
 

@@ -96,16 +96,16 @@ def check_names(
         If a name is unsafe, duplicated as a column, or reserved.
     """
     columns = column_names(names)
-    unsafe = {
+    unsafe_names = {
         name: reason
         for name, key in zip(names, columns, strict=True)
         if (reason := unsafe_name(prefix + key))
     }
-    if unsafe:
-        reasons = some(sorted(set(unsafe.values()))).replace("'", "")
+    if unsafe_names:
+        reasons = some(sorted(set(unsafe_names.values()))).replace("'", "")
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {some(unsafe)}, which files of AnnData cannot "
-            f"hold as columns ({reasons}): {remedy}, or leave them out."
+            f"`{argument}` {place} has the {kind} {some(unsafe_names)}, which files of AnnData "
+            f"cannot hold as columns ({reasons}): {remedy}, or leave them out."
         )
     counts = Counter(columns)
     conflicting_names = [

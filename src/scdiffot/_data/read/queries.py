@@ -52,7 +52,7 @@ def query_mask(adata: AnnData | MuData, query: str) -> np.ndarray:
     """
     import pandas as pd
 
-    text, names = _placeholders(query, list(getattr(adata, "mod", {})))
+    text, names = _replace_names(query, list(getattr(adata, "mod", {})))
     if "@" in re.sub(QUOTED, "", text):
         raise ValueError("queries have no variables: write the value instead of @")
     tree = ast.parse(text.strip(), mode="eval")
@@ -65,7 +65,7 @@ def query_mask(adata: AnnData | MuData, query: str) -> np.ndarray:
             "pass a boolean mask"
         )
     column_names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    columns = {name: _column(adata, names.get(name, name)) for name in column_names}
+    columns = {name: _read_column(adata, names.get(name, name)) for name in column_names}
     frame = pd.DataFrame(
         {
             name: column.to_numpy() if column.dtype == object else column.array
@@ -77,13 +77,13 @@ def query_mask(adata: AnnData | MuData, query: str) -> np.ndarray:
     )
 
 
-def _column(adata: AnnData | MuData, name: str) -> pd.Series:
+def _read_column(adata: AnnData | MuData, name: str) -> pd.Series:
     if name == "index" and name not in adata.obs.columns:
         return adata.obs_names.to_series()
     return read_column(adata, name, "column")
 
 
-def _placeholders(query: str, modalities: list[str]) -> tuple[str, dict[str, str]]:
+def _replace_names(query: str, modalities: list[str]) -> tuple[str, dict[str, str]]:
     """Replace names that are no Python identifiers by identifiers, outside of quotes."""
     names: dict[str, str] = {}
     prefix = "|".join(re.escape(m) for m in sorted(modalities, key=len, reverse=True))

@@ -79,7 +79,7 @@ def check_scale(
     source = source_expression(space, states, cells)
     reference = space.decode(states[cells]) if source is None else source
     reference = reference if columns is None else reference[:, columns]
-    problem = _problem(values, reference, exact=source is not None)
+    problem = _describe_problem(values, reference, exact=source is not None)
     if problem is not None:
         raise ValueError(
             f"{name} holds {problem} ({values.min():.3g} to {values.max():.3g}), but "
@@ -89,19 +89,19 @@ def check_scale(
         )
 
 
-def _problem(values: np.ndarray, reference: np.ndarray, *, exact: bool) -> str | None:
+def _describe_problem(values: np.ndarray, reference: np.ndarray, *, exact: bool) -> str | None:
     """Describe how values differ in scale; `exact` if the reference is stored, not decoded."""
     if exact and are_counts(values) != are_counts(reference):
         return "counts" if are_counts(values) else "no counts"
     if exact and values.min() < 0 <= reference.min():
         return "negative values"
-    high, reference_high = (_top(z) for z in (values, reference))
+    high, reference_high = (_top_quantile(z) for z in (values, reference))
     if high > MAX_RATIO * reference_high:
         return "counts" if are_counts(values) else "larger values"
     return "smaller values" if MAX_RATIO * high < reference_high else None
 
 
-def _top(values: Any) -> float:
+def _top_quantile(values: Any) -> float:
     return float(np.quantile(np.abs(values), TOP_QUANTILE))
 
 

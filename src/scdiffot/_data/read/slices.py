@@ -171,7 +171,7 @@ def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "
 
     If `library_key` is None, the messages add that `adata` may hold several slices.
     """
-    unnamed = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
+    hint = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
     if len(positions) < MIN_SPOTS:
         raise ValueError(
             f"Slice {name!r} has {len(positions)} spots: leave out slices with fewer than "
@@ -182,7 +182,7 @@ def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "
         raise ValueError(
             f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} "
             "distinct positions: check that every spot has coordinates of its own, and that no "
-            f"slice is in `adata` twice.{unnamed}"
+            f"slice is in `adata` twice.{hint}"
         )
     extent = float(np.ptp(positions, axis=0).max())
     if not 1 / MAX_VALUE < extent < MAX_VALUE:
@@ -196,5 +196,5 @@ def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "
             len(positions) - n_distinct,
             len(positions),
             name,
-            unnamed,
+            hint,
         )

@@ -82,8 +82,8 @@ def time_course(
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
     states, name = representation(adata, use_rep, n_dims=n_dims)
-    excluded = _held_out(times, held_out)
-    points = np.array([t for t in times.points if t not in excluded])
+    excluded_times = _read_held_out(times, held_out)
+    points = np.array([t for t in times.points if t not in excluded_times])
     _check_points(times, points)
     spread = np.ptp(states[np.isin(times.values, points)], axis=0)
     if not spread.max() > MIN_SPREAD:
@@ -92,17 +92,17 @@ def time_course(
             "name another."
         )
     rows = [times.cells(t) for t in points]
-    prior = _growth_prior(adata, growth_prior)
+    prior = _read_growth_prior(adata, growth_prior)
     snapshots = Snapshots(
         times=points,
         states=tuple(states[r] for r in rows),
-        masses=_masses(times, points, mass),
+        masses=_read_masses(times, points, mass),
         growth_prior=None if prior is None else tuple(prior[r] for r in rows),
     )
-    return TimeSeries(states, name, None, times, excluded, snapshots)
+    return TimeSeries(states, name, None, times, excluded_times, snapshots)
 
 
-def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
+def _read_held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
     if held_out is None:
         return ()
     return tuple(sorted({times.find(t, "held_out") for t in several(held_out)}))
@@ -138,7 +138,7 @@ def _check_points(times: CellTimes, points: np.ndarray) -> None:
         )
 
 
-def _masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
+def _read_masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
     """Masses of the snapshots relative to the first, shape ``(T,)``."""
     if mass is None:
         return np.ones(len(points))
@@ -185,7 +185,7 @@ def _masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
     return masses / masses[0]
 
 
-def _growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | None:
+def _read_growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | None:
     if growth_prior is None:
         return None
     if isinstance(growth_prior, str):

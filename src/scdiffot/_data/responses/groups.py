@@ -104,7 +104,9 @@ class ResponseCells:
                     self._check_size(name, names[i], len(rows))
                     ratio = len(rows) / len(control)
                     pairs.append(
-                        ContextPair(untreated, self.states[rows], i, _mass(mass, label[0], ratio))
+                        ContextPair(
+                            untreated, self.states[rows], i, _read_mass(mass, label[0], ratio)
+                        )
                     )
         coupled_conditions = {s.condition for s in pairs if s.coupled}
         missing = [name for i, name in enumerate(names) if i not in coupled_conditions]
@@ -222,7 +224,7 @@ def read_groups(
     return ResponseCells(states, rep_name, is_control, condition, groups, group_names, targets)
 
 
-def _mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> float:
+def _read_mass(mass: str | Mapping[str, float] | None, name: str, ratio: float) -> float:
     if mass is None:
         return 1.0
     if isinstance(mass, str):

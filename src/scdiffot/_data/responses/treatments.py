@@ -101,7 +101,7 @@ class Treatments:
             embedding = self.embedding[self.names.index(target)]
             doses = self.doses[self.names.index(target)]
         elif self.embedding_key:
-            embedding = _descriptors(adata, self.embedding_key, [target])[0]
+            embedding = _read_descriptors(adata, self.embedding_key, [target])[0]
             embedding = (embedding - self.shift) / self.scale
             doses = sorted({d for ds in self.doses for d in ds})
         else:
@@ -164,13 +164,13 @@ def read_embedding(
     if key is None:
         size = len(names) if len(names) > 1 else 0
         return np.eye(len(names))[:, :size], np.zeros(size), np.ones(size)
-    values = _descriptors(adata, key, names)
+    values = _read_descriptors(adata, key, names)
     shift, scale = values.mean(axis=0), values.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     return (values - shift) / scale, shift, scale
 
 
-def _descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndarray:
+def _read_descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndarray:
     import pandas as pd
 
     if key not in adata.uns:

@@ -133,12 +133,12 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
     poses = {n: Pose(r, s) for n, r, s in zip(names, rotations, stored["shift"], strict=True)}
     _check_positions(adata, key, entry["params"])
     warps = dict.fromkeys(names) | (
-        _warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {}
+        _read_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {}
     )
-    return SliceAlignment(table, poses, warps, _runner_ups(stored, names))
+    return SliceAlignment(table, poses, warps, _read_runner_ups(stored, names))
 
 
-def _runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Pose | None]:
+def _read_runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Pose | None]:
     """Read runner-up poses; alignments of earlier versions have none."""
     if "runner_up_rotation" not in stored:
         return {}
@@ -176,7 +176,7 @@ def _has_reference(name: str, neighbor_of: Mapping[str, str]) -> bool:
     return False
 
 
-def _warps(
+def _read_warps(
     stored: Mapping[str, np.ndarray], names: list[str], place: str
 ) -> dict[str, Warp | None]:
     slices, ends = stored["slice"], np.cumsum(stored["n_knots"])

@@ -182,13 +182,13 @@ def gene_space(
     gene_symbols: str | None = None,
 ) -> GeneSpace:
     """Find the decoder of the first columns of a representation; see :func:`read_genes`."""
-    space = replace(_decoded_space(adata, use_rep, n_dims, decoder), gene_symbols=gene_symbols)
+    space = replace(_find_space(adata, use_rep, n_dims, decoder), gene_symbols=gene_symbols)
     if gene_symbols is not None:
         gene_names(space.owner, gene_symbols)
     return space
 
 
-def _decoded_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any) -> GeneSpace:
+def _find_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any) -> GeneSpace:
     location = locate(adata, use_rep)
     owner = location.owner
     if is_mudata(owner):
@@ -252,7 +252,7 @@ def _read_pca(location: Location, loadings: np.ndarray, entry: Any, n_dims: int)
             f"`use_rep` {location.name!r} has {n_dims} dimensions in this fit, but its loadings "
             f"only {loadings.shape[1]}: compute the PCA again, then fit."
         )
-    columns = np.flatnonzero(_mask(owner, params.get("mask_var"), loadings))
+    columns = np.flatnonzero(_pca_mask(owner, params.get("mask_var"), loadings))
     weights = np.asarray(loadings[columns, :n_dims], dtype=np.float64)
     is_centered = bool(params.get("zero_center", True))
     mean = (
@@ -266,7 +266,7 @@ def _read_pca(location: Location, loadings: np.ndarray, entry: Any, n_dims: int)
     return GeneSpace(decoder, owner, columns, location.name, n_dims)
 
 
-def _mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:
+def _pca_mask(owner: AnnData, name: Any, loadings: np.ndarray) -> np.ndarray:
     has_weights = np.any(loadings != 0, axis=1)
     if isinstance(name, str) and name in owner.var:
         mask = owner.var[name].to_numpy(dtype=bool)

@@ -50,7 +50,7 @@ def write_fate(
     """
     adata.obsm.pop(keys.fate_path, None)
     for name, values in tables.items():
-        adata.obsm[name] = _table(adata, cells, values, found["classes"])
+        adata.obsm[name] = _make_table(adata, cells, values, found["classes"])
     for name, values in columns.items():
         column = np.full(adata.n_obs, np.nan)
         column[cells] = values
@@ -86,7 +86,7 @@ def write_ancestry(
     """
     import pandas as pd
 
-    adata.obsm[keys.ancestry] = _table(adata, cells, density, found["types"])
+    adata.obsm[keys.ancestry] = _make_table(adata, cells, density, found["types"])
     sums = pd.DataFrame(composition, found["types"].tolist(), column_names(found["source_types"]))
     adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
 
@@ -127,7 +127,7 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
     return entry, _read_obsm(adata, Keys(key, "key").ancestry, entry["types"], source)
 
 
-def _table(
+def _make_table(
     adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]
 ) -> pd.DataFrame:
     import pandas as pd

@@ -54,16 +54,16 @@ def write_fingerprint(
     """Write the fingerprint of rows into `obsm` or `varm`, beside other fingerprints of the run."""
     import pandas as pd
 
-    table = _table(mapping, keys)
+    table = _read_table(mapping, keys)
     table = pd.DataFrame(index=index) if table is None else table.set_axis(index)
     mapping[keys.fingerprint] = table.assign(**{column: _project(values)[0].astype(np.float32)})
 
 
 def drop_fingerprints(adata: AnnData | MuData, keys: Keys) -> None:
     """Drop the fingerprints of an earlier fit and of the results derived from it."""
-    table = _table(adata.obsm, keys)
+    table = _read_table(adata.obsm, keys)
     arrows = [] if table is None else [c for c in table.columns if c.startswith(ARROWS)]
-    _drop(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
+    _drop_fingerprint_columns(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
 
 
 def check_fingerprint(
@@ -191,12 +191,12 @@ def write_fingerprints(
     if positions is not None:
         write_fingerprint(adata.obsm, adata.obs_names, keys, POSITION, positions)
     location = locate(adata, use_rep)
-    loadings = _loadings(location, n_dims)
+    loadings = _read_loadings(location, n_dims)
     if loadings is not None:
         write_fingerprint(location.owner.varm, location.owner.var_names, keys, column, loadings)
     elif not is_mudata(location.owner):
-        _drop(location.owner.varm, keys, (column,))
-    return _digest(location)
+        _drop_fingerprint_columns(location.owner.varm, keys, (column,))
+    return _read_digest(location)
 
 
 def check_decoder(
@@ -210,9 +210,9 @@ def check_decoder(
         If they have changed.
     """
     location = locate(adata, use_rep)
-    loadings = _loadings(location, n_dims)
+    loadings = _read_loadings(location, n_dims)
     function_name = "fit" if column == STATE else "fit_response"
-    changed = bool(digest) and _digest(location) != digest
+    changed = bool(digest) and _read_digest(location) != digest
     if loadings is not None:
         changed |= bool(_compare(location.owner.varm, Keys(key, "key"), column, loadings)[0].any())
     if changed:
@@ -228,13 +228,15 @@ def embedding_of(adata: AnnData | MuData, name: str) -> np.ndarray:
     return representation(adata, name, argument="basis")[0]
 
 
-def _drop(mapping: MutableMapping[str, Any], keys: Keys, columns: tuple[str, ...]) -> None:
-    table = _table(mapping, keys)
+def _drop_fingerprint_columns(
+    mapping: MutableMapping[str, Any], keys: Keys, columns: tuple[str, ...]
+) -> None:
+    table = _read_table(mapping, keys)
     if table is not None:
         mapping[keys.fingerprint] = table.drop(columns=list(columns), errors="ignore")
 
 
-def _loadings(location: Location, n_dims: int) -> np.ndarray | None:
+def _read_loadings(location: Location, n_dims: int) -> np.ndarray | None:
     owner = location.owner
     name = LOADINGS.get(location.key, location.key)
     if is_mudata(owner) or location.key not in owner.obsm or name not in owner.varm:
@@ -244,12 +246,12 @@ def _loadings(location: Location, n_dims: int) -> np.ndarray | None:
     return np.nan_to_num(loadings[:, :n_dims]) if is_usable else None
 
 
-def _digest(location: Location) -> str:
+def _read_digest(location: Location) -> str:
     entry = location.owner.uns.get(location.key)
     return str(entry.get("digest", "")) if is_autoencoder(entry) else ""
 
 
-def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None:
+def _read_table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None:
     """Read the fingerprints of a run into memory; None if there are none."""
     import pandas as pd
 
@@ -271,7 +273,7 @@ def _compare(
     mapping: MutableMapping[str, Any], keys: Keys, column: str, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the rows that differ from their fingerprint, and of those that have one."""
-    table = _table(mapping, keys)
+    table = _read_table(mapping, keys)
     if table is None or column not in table.columns:
         return np.zeros(len(values), bool), np.zeros(len(values), bool)
     stored = np.asarray(table[column], dtype=np.float64)

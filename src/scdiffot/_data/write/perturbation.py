@@ -38,12 +38,12 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     if reason:
         raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
     stored = read_fit(adata, key).get(PERTURBATION, {})
-    existing = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(
-        entry
-    )
-    if existing is not None and existing["name"] != name:
+    existing_entry = read(
+        stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]"
+    ).get(entry)
+    if existing_entry is not None and existing_entry["name"] != name:
         raise ValueError(
-            f"`name` is {name!r}, and {str(existing['name'])!r} is there: "
+            f"`name` is {name!r}, and {str(existing_entry['name'])!r} is there: "
             "files of AnnData have no '/' in names, and '|' stands for it. Pass another name."
         )
     return entry

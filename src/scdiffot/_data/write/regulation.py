@@ -67,12 +67,14 @@ class Regulations:
         if time is None:
             return positions
         group_times = self.times[positions]
-        observed = np.unique(group_times[np.isfinite(group_times)])
-        k = closest(observed, time)
-        positions = positions[group_times == observed[k]] if k is not None else positions[:0]
+        observed_times = np.unique(group_times[np.isfinite(group_times)])
+        k = closest(observed_times, time)
+        positions = positions[group_times == observed_times[k]] if k is not None else positions[:0]
         if len(positions) == 0:
             time_names = (
-                f"of the times {some(observed)}" if len(observed) else "of no time of their own"
+                f"of the times {some(observed_times)}"
+                if len(observed_times)
+                else "of no time of their own"
             )
             raise KeyError(
                 f"`time` is {number_text(time)}, but the groups are {time_names}: "

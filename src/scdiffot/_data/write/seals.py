@@ -55,7 +55,7 @@ def digest(value: Any) -> str:
     """Hash nested dicts of arrays, numbers and text, equally in memory and from any file."""
     code = sha256()
     try:
-        for part in _bytes(value):
+        for part in _serialise(value):
             code.update(part)
     except (TypeError, ValueError, OverflowError, RecursionError):
         # Files cannot hold such a value, so it is not what was stored.
@@ -63,7 +63,7 @@ def digest(value: Any) -> str:
     return code.hexdigest()
 
 
-def _bytes(value: Any) -> Iterator[bytes]:
+def _serialise(value: Any) -> Iterator[bytes]:
     """Serialise a value independently of the file format.
 
     Numbers are converted to float64, and single numbers to arrays without dimensions.
@@ -74,7 +74,7 @@ def _bytes(value: Any) -> Iterator[bytes]:
         yield b"{"
         for name in sorted(value, key=str):
             yield str(name).encode() + b"\0"
-            yield from _bytes(value[name])
+            yield from _serialise(value[name])
         yield b"}"
         return
     array = np.asarray(value)

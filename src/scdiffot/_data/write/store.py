@@ -208,10 +208,10 @@ def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
     states = representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
     check_states(adata, key, STATE, states, params["use_rep"])
     tissue: Tissue | None = params["tissue"]
-    return states if tissue is None else tissue.join(states, _positions(adata, key, tissue))
+    return states if tissue is None else tissue.join(states, _read_positions(adata, key, tissue))
 
 
-def _positions(adata: AnnData | MuData, key: str, tissue: Tissue) -> np.ndarray:
+def _read_positions(adata: AnnData | MuData, key: str, tissue: Tissue) -> np.ndarray:
     positions = tissue.positions(adata)
     check_positions(adata, key, positions, tissue.spatial_key)
     return positions
@@ -262,11 +262,13 @@ def read_course(
     check_prior(adata, key, params["growth_prior"])
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
-    excluded = params["held_out"].tolist() if held_out is None else held_out
-    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded)
+    excluded_times = params["held_out"].tolist() if held_out is None else held_out
+    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded_times)
     check_states(adata, key, STATE, course.states, course.use_rep)
     tissue: Tissue | None = params["tissue"]
-    return course if tissue is None else course.in_tissue(tissue, _positions(adata, key, tissue))
+    return (
+        course if tissue is None else course.in_tissue(tissue, _read_positions(adata, key, tissue))
+    )
 
 
 def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> Any:

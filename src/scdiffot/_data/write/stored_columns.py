@@ -59,7 +59,7 @@ def write_columns(adata: AnnData | MuData, keys: Keys, times: CellTimes, growth_
 
     The fingerprint of a time is its rank, which rounding does not change.
     """
-    write_fingerprint(adata.obsm, adata.obs_names, keys, TIME, _ranks(times, times.points))
+    write_fingerprint(adata.obsm, adata.obs_names, keys, TIME, _time_ranks(times, times.points))
     if growth_prior:
         prior = read_numbers(adata, growth_prior, "growth_prior").to_numpy()
         write_fingerprint(adata.obsm, adata.obs_names, keys, PRIOR, prior[:, None])
@@ -95,7 +95,7 @@ def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]
         raise StoredFitError(
             f"{source} is not what {result} was made with: {error.args[0]} {REMEDY}"
         ) from error
-    ranks = _ranks(times, points)
+    ranks = _time_ranks(times, points)
     check_fingerprint(adata, key, TIME, ranks, what=source, made=result, remedy=REMEDY)
     return times
 
@@ -126,7 +126,7 @@ def _add_times(time_map: Mapping[str, float], points: np.ndarray) -> dict[str, f
     return {**time_map, **fit_times} if time_map else None
 
 
-def _ranks(times: CellTimes, points: np.ndarray) -> np.ndarray:
+def _time_ranks(times: CellTimes, points: np.ndarray) -> np.ndarray:
     """Rank of the time of every cell among `points`, from one, shape ``(n, 1)``.
 
     The rank is NaN if the time is none of them.

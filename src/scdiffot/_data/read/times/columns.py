@@ -58,7 +58,7 @@ class CellTimes:
         TypeError
             If it is neither a label nor a number.
         """
-        value, label = self._value(time, argument)
+        value, label = self._parse_time(time, argument)
         k = None if value is None else self.nearest(value)
         if k is not None:
             return float(self.points[k])
@@ -84,7 +84,7 @@ class CellTimes:
         ValueError
             If it is NaN or infinite.
         """
-        value, _ = self._value(time, argument)
+        value, _ = self._parse_time(time, argument)
         if value is None:
             return self.find(time, argument)
         if not np.isfinite(value):
@@ -92,7 +92,7 @@ class CellTimes:
         k = self.nearest(value)
         return value if k is None else float(self.points[k])
 
-    def _value(self, time: Any, argument: str) -> tuple[float | None, str | None]:
+    def _parse_time(self, time: Any, argument: str) -> tuple[float | None, str | None]:
         """Parse a time into its number, None if it has none, and its text if it is no label."""
         if isinstance(time, np.ndarray) and time.ndim == 0:
             time = time.item()
@@ -183,7 +183,7 @@ def cell_times(
             f"{some(adata.obs_names[missing][:3])}: remove these cells, "
             f"adata = adata[adata.{name}.notna()].copy()."
         )
-    levels, codes = _levels(column, name)
+    levels, codes = _read_levels(column, name)
     check_whole(levels, name)
     numbers = np.array(label_times(levels, time_map, name), dtype=np.float64)
     if not np.isfinite(numbers).all():
@@ -220,7 +220,7 @@ def cell_times(
     return CellTimes(time_key, numbers[codes], np.unique(numbers), labels)
 
 
-def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
+def _read_levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
     """Labels that occur, as scalars of their type, and the position of that of every cell.
 
     Raises

@@ -53,7 +53,7 @@ class LabelTimes:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ParsedLabel:
     """A parsed label: its number, its unit, and its other words, which name the origin of time."""
 
     text: str
@@ -81,10 +81,10 @@ def read_labels(texts: list[str]) -> LabelTimes:
     >>> read_labels(["D-1", "D0", "D2"]).values
     [-1.0, 0.0, 2.0]
     """
-    parts = _signed([_split(text) for text in texts])
-    informative = [p for p in parts if p.number or any(p.origin)] or parts
-    _check_origins(informative)
-    units = {p.unit: p.text for p in informative if p.number}
+    parts = _apply_signs([_parse_label(text) for text in texts])
+    informative_parts = [p for p in parts if p.number or any(p.origin)] or parts
+    _check_origins(informative_parts)
+    units = {p.unit: p.text for p in informative_parts if p.number}
     unit_names = [unit for unit in units if unit]
     if unit_names and "" in units:
         raise UnreadableLabels(f"{units['']!r} has no unit, while {units[unit_names[0]]!r} has")
@@ -101,18 +101,18 @@ def read_labels(texts: list[str]) -> LabelTimes:
         key=lambda name: table[name],
         default=next((p.unit for p in parts if p.unit), ""),
     )
-    return LabelTimes([float(p.number * _ratio(table, p.unit, unit)) for p in parts], unit)
+    return LabelTimes([float(p.number * _unit_ratio(table, p.unit, unit)) for p in parts], unit)
 
 
-def _ratio(table: dict[str, int], unit: str, base: str) -> Fraction:
+def _unit_ratio(table: dict[str, int], unit: str, base: str) -> Fraction:
     # Zero is the same in every unit, so its label may lack one.
     return Fraction(table.get(unit, 1), table.get(base, 1)) if unit else Fraction(1)
 
 
-def _split(text: str) -> _Part:
+def _parse_label(text: str) -> _ParsedLabel:
     match = LABEL.fullmatch(text.strip())
     if NUMBER.fullmatch(text.strip()):
-        return _Part(text, Fraction(text.strip()), "", ("", ""), hyphen=False)
+        return _ParsedLabel(text, Fraction(text.strip()), "", ("", ""), hyphen=False)
     if match is None:
         n_numbers = len(re.findall(r"[0-9]+", text))
         raise UnreadableLabels(f"{text!r} holds {'several numbers' if n_numbers else 'no number'}")
@@ -123,15 +123,18 @@ def _split(text: str) -> _Part:
     hyphen = sign in MINUS and prefix_text[-1:].isalpha()
     if sign in MINUS and not hyphen:
         number = -number
-    prefix_parts, suffix_parts = _unit(prefix_text, prefix=True), _unit(suffix_text, prefix=False)
+    prefix_parts, suffix_parts = (
+        _split_unit(prefix_text, prefix=True),
+        _split_unit(suffix_text, prefix=False),
+    )
     if prefix_parts[0] and suffix_parts[0]:
         raise UnreadableLabels(f"{text!r} names two units, {prefix_parts[0]} and {suffix_parts[0]}")
-    return _Part(
+    return _ParsedLabel(
         text, number, prefix_parts[0] or suffix_parts[0], (prefix_parts[1], suffix_parts[1]), hyphen
     )
 
 
-def _unit(text: str, *, prefix: bool) -> tuple[str, str]:
+def _split_unit(text: str, *, prefix: bool) -> tuple[str, str]:
     """Split the text before or after the number into a unit and other words."""
     words = [word for word in re.split(r"[\s_=:#()/-]+", text) if word]
     if not words:
@@ -149,21 +152,24 @@ def _unit(text: str, *, prefix: bool) -> tuple[str, str]:
     return (UNITS[word], context) if word in UNITS else ("", f"{word} {context}".strip())
 
 
-def _signed(parts: list[_Part]) -> list[_Part]:
+def _apply_signs(parts: list[_ParsedLabel]) -> list[_ParsedLabel]:
     """Apply hyphens after words as minus signs, unless all labels have one, including zero."""
-    prefixed = [p for p in parts if p.hyphen or p.text.strip()[:1].isalpha()]
+    prefixed_parts = [p for p in parts if p.hyphen or p.text.strip()[:1].isalpha()]
     if not any(p.hyphen for p in parts):
         return parts
-    if all(p.hyphen for p in prefixed):
-        if any(p.number == 0 for p in prefixed):
+    if all(p.hyphen for p in prefixed_parts):
+        if any(p.number == 0 for p in prefixed_parts):
             return parts
-        raise UnreadableLabels(f"the hyphen in {prefixed[0].text!r} may be a minus sign or not")
+        raise UnreadableLabels(
+            f"the hyphen in {prefixed_parts[0].text!r} may be a minus sign or not"
+        )
     return [
-        _Part(p.text, -p.number, p.unit, p.origin, hyphen=False) if p.hyphen else p for p in parts
+        _ParsedLabel(p.text, -p.number, p.unit, p.origin, hyphen=False) if p.hyphen else p
+        for p in parts
     ]
 
 
-def _check_origins(parts: list[_Part]) -> None:
+def _check_origins(parts: list[_ParsedLabel]) -> None:
     counts = Counter(p.origin for p in parts)
     if len(counts) > 1:
         examples = [
