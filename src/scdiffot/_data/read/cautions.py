@@ -58,9 +58,9 @@ def caution_cells(
         )
 
 
-def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
+def caution_course(series: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
     """Warn of snapshots that cannot identify dynamics, and log the growth that masses imply."""
-    snapshots, times = course.snapshots, course.times
+    snapshots, times = series.snapshots, series.times
     rows = [times.cells(t) for t in snapshots.times]
     caution_cells(names, rows, snapshots.states)
     labels = [times.label(t) for t in snapshots.times]
@@ -79,7 +79,7 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
         if snapshots.growth_prior is not None:
             logger.warning("`growth_prior` and the masses are ignored: `growth` is False.")
         return
-    implied_rates = implied_growth(course)
+    implied_rates = implied_growth(series)
     for k, fold in enumerate(implied_rates["mass_folds"]):
         if not 1 / MAX_JUMP <= fold <= MAX_JUMP:
             logger.warning(
@@ -104,20 +104,20 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
                 )
             ),
         )
-    _warn_about_prior(course, labels, implied_rates["mass_folds"])
+    _warn_about_prior(series, labels, implied_rates["mass_folds"])
 
 
-def implied_growth(course: TimeSeries) -> dict[str, np.ndarray]:
+def implied_growth(series: TimeSeries) -> dict[str, np.ndarray]:
     """Fold changes of the mass and mean net growth rates of the intervals, each ``(T - 1,)``."""
-    folds = course.snapshots.masses[1:] / course.snapshots.masses[:-1]
-    return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(course.snapshots.times)}
+    folds = series.snapshots.masses[1:] / series.snapshots.masses[:-1]
+    return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(series.snapshots.times)}
 
 
-def _warn_about_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
-    prior = course.snapshots.growth_prior
+def _warn_about_prior(series: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
+    prior = series.snapshots.growth_prior
     if prior is None:
         return
-    dt = np.diff(course.snapshots.times)
+    dt = np.diff(series.snapshots.times)
     # Log fold changes of an interval by the prior at its start, and at its end backward in time.
     forward = [_log_mean_exp(g * d) for g, d in zip(prior[:-1], dt, strict=True)]
     backward = [-_log_mean_exp(-g * d) for g, d in zip(prior[1:], dt, strict=True)]

@@ -55,7 +55,7 @@ def check_free(adata: AnnData | MuData, keys: Keys) -> None:
 
 
 def make_params(
-    course: TimeSeries,
+    series: TimeSeries,
     *,
     mass: str | Mapping[Any, float] | None,
     time_map: Mapping[Any, float] | str | None,
@@ -68,21 +68,21 @@ def make_params(
     without slashes.
     """
     has_masses = not (mass is None or isinstance(mass, str))
-    labels = map(course.times.label, course.snapshots.times)
-    mass_by_label = dict(zip(labels, course.snapshots.masses, strict=True))
+    labels = map(series.times.label, series.snapshots.times)
+    mass_by_label = dict(zip(labels, series.snapshots.masses, strict=True))
     return {
-        "time_key": course.times.column,
-        "use_rep": course.use_rep,
-        "n_dims": course.states.shape[1] if course.tissue is None else course.tissue.n_dims,
-        "spatial_key": "" if course.tissue is None else course.tissue.spatial_key,
-        "spatial_unit": 1.0 if course.tissue is None else course.tissue.unit,
-        "time_map": "" if time_map is None else json.dumps(course.times.labels),
+        "time_key": series.times.column,
+        "use_rep": series.use_rep,
+        "n_dims": series.states.shape[1] if series.tissue is None else series.tissue.n_dims,
+        "spatial_key": "" if series.tissue is None else series.tissue.spatial_key,
+        "spatial_unit": 1.0 if series.tissue is None else series.tissue.unit,
+        "time_map": "" if time_map is None else json.dumps(series.times.labels),
         "mass": json.dumps(mass_by_label) if has_masses else mass or "equal",
         "growth_prior": growth_prior or "",
-        "held_out": np.array(course.held_out, dtype=np.float64),
-        "times": course.snapshots.times,
-        "masses": course.snapshots.masses,
-        **implied_growth(course),
+        "held_out": np.array(series.held_out, dtype=np.float64),
+        "times": series.snapshots.times,
+        "masses": series.snapshots.masses,
+        **implied_growth(series),
         "rng": rng_name(rng),
     }
 
@@ -263,11 +263,11 @@ def read_course(
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
     excluded_times = params["held_out"].tolist() if held_out is None else held_out
-    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded_times)
-    check_states(adata, key, STATE, course.states, course.use_rep)
+    series = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded_times)
+    check_states(adata, key, STATE, series.states, series.use_rep)
     tissue: Tissue | None = params["tissue"]
     return (
-        course if tissue is None else course.in_tissue(tissue, _read_positions(adata, key, tissue))
+        series if tissue is None else series.in_tissue(tissue, _read_positions(adata, key, tissue))
     )
 
 
