@@ -1,3 +1,3 @@
-"""How AnnData and MuData store things is known here, and nowhere else."""
+"""Reading from and writing to AnnData and MuData; no other package knows their structure."""
 
 from __future__ import annotations

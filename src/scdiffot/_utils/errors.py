@@ -6,16 +6,27 @@ __all__ = ["DivergenceError", "StoredFitError"]
 
 
 class DivergenceError(ValueError):
-    """Training diverged: losses or fields are infinite, NaN, or far above those of untrained networks."""
+    """Training diverged: losses or fields are not finite, or far above those without training.
+
+    See Also
+    --------
+    StoredFitError : Error of a stored result that cannot be used.
+    scdiffot.tl.fit : Fit a time course.
+    """
 
 
 class StoredFitError(ValueError):
-    """A stored result that cannot be used: damaged, foreign, of a newer version, or made for other data.
+    """A stored result cannot be used: damaged, foreign, of a newer version, or for other data.
 
-    The message names the entry of the AnnData, what is wrong with it, and the remedy.
+    The message names the entry of the AnnData, the problem, and the remedy.
+
+    See Also
+    --------
+    DivergenceError : Error of a training that diverged.
+    scdiffot.get.model : Read the model of a fit.
     """
 
 
 def damaged(place: str, problem: str) -> StoredFitError:
-    """The error of a stored entry that cannot be read."""
+    """Create the error of a stored entry that cannot be read."""
     return StoredFitError(f"{place} {problem}: read the file again, or compute it again.")

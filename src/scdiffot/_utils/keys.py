@@ -1,4 +1,4 @@
-"""Every key that the package writes into an AnnData, in one place."""
+"""All keys that the package writes into an AnnData."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PERTURB_SCREEN = "perturb_screen"
 # Entry of uns["{key}_response"] beside its parameters and history
 RESPONSE_MODEL = "model"
 
-# Group of all cells, beside those of some
+# Name of the group of all cells in tables by group
 ALL = "all"
 
 # Class of descendants that are far from every cell
@@ -38,7 +38,7 @@ UNKNOWN = "unknown"
 TIME = "time"
 WEIGHT = "weight"
 
-# Column and entry of uns of the AnnData that `tl.interpolate_slices` returns, beside the weight
+# Column and entry of uns of the AnnData that `tl.interpolate_slices` returns, beside WEIGHT
 DEPTH = "depth"
 INTERPOLATION = "interpolation"
 
@@ -49,22 +49,22 @@ SCORES = "scores"
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one run.
+    """Keys of one run.
 
     Parameters
     ----------
     uns
-        Name of the run (`key_added` where it is written, `key` where it is read): its entry of `uns`, and the prefix
-        of everything else.
+        Name of the run (`key_added` for writing, `key` for reading): its entry of `uns`, and the
+        prefix of all other keys.
     argument
-        The user's argument, for the messages.
+        Name of the user's argument, for the messages.
 
     Raises
     ------
     TypeError
         If the name is not a string.
     ValueError
-        If files of AnnData cannot hold it, such as one that is empty or has a slash.
+        If files of AnnData cannot hold it, for example because it is empty or has a slash.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Keys:
 
     @property
     def velocity(self) -> str:
-        """Drift in `obsm`, and of the genes in `layers`."""
+        """Drift of the states in `obsm`, and of genes in `layers`."""
         return f"{self.uns}_velocity"
 
     @property
@@ -105,7 +105,7 @@ class Keys:
 
     @property
     def growth_prior(self) -> str:
-        """Prior growth rate in `obs`, where it was given as an array."""
+        """Prior growth rate in `obs`, if it was passed as an array."""
         return f"{self.uns}_growth_prior"
 
     @property
@@ -115,12 +115,12 @@ class Keys:
 
     @property
     def fate_se(self) -> str:
-        """Its Monte-Carlo standard errors in `obsm`."""
+        """Monte-Carlo standard errors of the fate composition in `obsm`."""
         return f"{self.uns}_fate_se"
 
     @property
     def fate_path(self) -> str:
-        """Fate probabilities of single paths in `obsm`, growth ignored."""
+        """Fate probabilities of single trajectories in `obsm`, without growth."""
         return f"{self.uns}_fate_path"
 
     @property
@@ -130,7 +130,7 @@ class Keys:
 
     @property
     def n_descendants_se(self) -> str:
-        """Its Monte-Carlo standard error in `obs`."""
+        """Monte-Carlo standard error of the number of descendants in `obs`."""
         return f"{self.uns}_n_descendants_se"
 
     @property
@@ -150,7 +150,7 @@ class Keys:
 
     @property
     def fingerprint(self) -> str:
-        """A number for every cell in `obsm`, and for every gene in `varm`, that shows whether the states have changed since."""
+        """Numbers of cells in `obsm` and of genes in `varm` that identify changes of the states."""
         return f"{self.uns}_fingerprint"
 
     @property
@@ -185,7 +185,7 @@ class Keys:
 
     @property
     def survival(self) -> str:
-        """Cells that are left of each after a treatment in `obs`."""
+        """Expected number of survivors of each cell after a treatment in `obs`."""
         return f"{self.uns}_survival"
 
     @property
@@ -195,12 +195,12 @@ class Keys:
 
     @property
     def response_evaluation(self) -> str:
-        """Scores of responses on cells that the model did not see, in `uns`."""
+        """Scores of responses on held-out cells, in `uns`."""
         return f"{self.uns}_response_evaluation"
 
     @property
     def response_subpopulations(self) -> str:
-        """Responses by group of cells, in `uns`."""
+        """Responses of groups of cells, in `uns`."""
         return f"{self.uns}_response_subpopulations"
 
     @property
@@ -235,7 +235,7 @@ class Keys:
 
     @property
     def domains(self) -> str:
-        """How the spatial domains were found, in `uns`."""
+        """Parameters of the spatial domains, in `uns`."""
         return f"{self.uns}_domains"
 
     @property
@@ -254,5 +254,5 @@ class Keys:
         return f"{self.uns}_transfer"
 
     def projection(self, basis: str) -> str:
-        """Velocity on an embedding, in `obsm`; `basis` may carry a modality and the `X_` of its own key."""
+        """Velocity on an embedding, in `obsm`; a modality and the `X_` of `basis` are left out."""
         return f"{self.uns}_velocity_{basis.rpartition(':')[2].removeprefix('X_')}"

@@ -1,94 +1,48 @@
-"""Layouts of stored entries: what a reader expects, stated once and checked before anything is built."""
+"""Read stored entries by their layouts, which are checked before anything is allocated."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from .errors import damaged
+from .layout_types import Array, Each, Json, Kind, Layout, Options, Record, Scalar, Table
 from .stored_json import parse_json, parse_options
 
-Kind = Literal["number", "whole", "flag", "text"]
+__all__ = [
+    "Array",
+    "Each",
+    "Json",
+    "Layout",
+    "Options",
+    "Record",
+    "Scalar",
+    "StoredEntry",
+    "Table",
+    "check_range",
+    "poses_as_many",
+    "read",
+    "read_weights",
+]
+
 DTYPES = {"number": "fiu", "whole": "iu", "flag": "b", "text": "UOT"}
-# Whole numbers up to this are those of float64 too.
+NAMES = {"number": "numbers", "whole": "whole numbers", "flag": "True and False", "text": "text"}
+SINGULAR = {
+    "number": "a number",
+    "whole": "a whole number",
+    "flag": "True or False",
+    "text": "text",
+}
+# Largest whole number up to which float64 represents all of them.
 MAX_WHOLE = 2**53
-# Elements of an array that repeats a number.
+# Largest array that may repeat its elements by strides of zero.
 MAX_REPEATED = 1_000_000
 
 
-@dataclass(frozen=True)
-class Array:
-    """An array of one kind. Letters in its shape stand for sizes that all entries share; ``"T-1"`` is one less."""
-
-    shape: tuple[int | str, ...]
-    kind: Kind = "number"
-    low: float = -np.inf
-    high: float = np.inf
-    nan: bool = False
-    infinite: bool = False
-    increasing: bool = False
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A number, flag or text."""
-
-    kind: Kind = "number"
-    low: float = -np.inf
-    high: float = np.inf
-    options: tuple[str, ...] = ()
-    nan: bool = False
-    infinite: bool = False
-
-
-@dataclass(frozen=True)
-class Json:
-    """Text that is JSON of a Python type; ``plain`` names texts that stand for themselves."""
-
-    type: type
-    plain: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Options:
-    """Text that is JSON of the fields of a dataclass."""
-
-    type: type
-
-
-@dataclass(frozen=True)
-class Table:
-    """A data frame with these columns, perhaps among others, of as many rows as a letter says, or any."""
-
-    columns: Mapping[str, Kind]
-    rows: str = ""
-
-
-@dataclass(frozen=True)
-class Record:
-    """Entries by name. Others may be there, which are passed on as they are."""
-
-    entries: Mapping[str, Layout]
-    optional: Mapping[str, Layout] | None = None
-
-
-@dataclass(frozen=True)
-class Each:
-    """The same layout under every name; sizes may differ from one to the other."""
-
-    layout: Layout
-
-
-Layout = Array | Scalar | Json | Options | Table | Record | Each
-TEXT, NUMBER, WHOLE, FLAG = Scalar("text"), Scalar(), Scalar("whole"), Scalar("flag")
-POSITIVE = Scalar(low=np.nextafter(0, 1))
-
-
 class StoredEntry(dict):
-    """A stored record. An entry that is not there is a fault of the record."""
+    """A stored record, in which a missing entry raises a StoredFitError."""
 
     def __init__(self, content: Mapping[str, Any], place: str) -> None:
         super().__init__(content)
@@ -101,81 +55,82 @@ class StoredEntry(dict):
 def read(value: Any, layout: Layout, place: str, sizes: dict[str, int] | None = None) -> Any:
     """Check a stored value, and return it as plain Python objects and arrays.
 
-    Types and shapes of all entries come before their values, so that nothing of a wrong size is allocated.
+    Types and shapes of all entries are checked before their values, so that nothing of a wrong size
+    is allocated.
 
     Parameters
     ----------
     value
-        What is stored.
+        The stored value.
     layout
-        What it should be.
+        Its layout.
     place
-        Where it is stored, for the message.
+        Its place in the AnnData, for the message.
     sizes
-        Sizes by letter; those that occur for the first time are added.
+        Sizes by letter; sizes of new letters are added.
 
     Raises
     ------
     StoredFitError
-        If they differ.
+        If the value does not have the layout.
     """
     _check_form(value, layout, place, {} if sizes is None else sizes)
-    return _values(value, layout, place)
+    return _convert(value, layout, place)
 
 
 def _check_form(value: Any, layout: Layout, place: str, sizes: dict[str, int]) -> None:
     if isinstance(layout, Record | Each):
         if not isinstance(value, Mapping):
             raise damaged(place, f"is a {type(value).__name__}, not a dict")
-        for name, part, needed in _parts(value, layout):
+        for name, part, is_required in _list_parts(value, layout):
             if name in value:
-                own = dict(sizes) if isinstance(layout, Each) else sizes
-                _check_form(value[name], part, f"{place}[{name!r}]", own)
-            elif needed:
+                entry_sizes = dict(sizes) if isinstance(layout, Each) else sizes
+                _check_form(value[name], part, f"{place}[{name!r}]", entry_sizes)
+            elif is_required:
                 raise damaged(f"{place}[{name!r}]", "is missing")
     elif isinstance(layout, Table):
         _check_table(value, layout, place, sizes)
     elif isinstance(layout, Array):
         _check_array(value, layout, place, sizes)
     else:
-        _scalar(value, layout.kind if isinstance(layout, Scalar) else "text", place)
+        _convert_scalar(value, layout.kind if isinstance(layout, Scalar) else "text", place)
 
 
-def _parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, bool]]:
-    """Names, layouts, and whether they must be there."""
+def _list_parts(value: Mapping, layout: Record | Each) -> list[tuple[str, Layout, bool]]:
+    """Names and layouts of entries, and whether they are required."""
     if isinstance(layout, Each):
         return [(name, layout.layout, True) for name in value]
-    needed: list[tuple[str, Layout, bool]] = [
+    required: list[tuple[str, Layout, bool]] = [
         (name, part, True) for name, part in layout.entries.items()
     ]
-    return needed + [(name, part, False) for name, part in (layout.optional or {}).items()]
+    return required + [(name, part, False) for name, part in (layout.optional or {}).items()]
 
 
 def _check_array(value: Any, layout: Array, place: str, sizes: dict[str, int]) -> None:
     if not layout.shape and not isinstance(value, np.ndarray):
-        # files may return a number instead of an array without dimensions
-        _scalar(value, layout.kind, place)
+        # Files may return a number for an array without dimensions.
+        _convert_scalar(value, layout.kind, place)
         return
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or shape is None:
         raise damaged(place, f"is a {type(value).__name__}, not an array")
     if getattr(dtype, "kind", "O") not in DTYPES[layout.kind]:
-        raise damaged(place, f"holds {dtype}, not {_NAMES[layout.kind]}")
+        raise damaged(place, f"holds {dtype}, not {NAMES[layout.kind]}")
     if poses_as_many(value):
         raise damaged(place, f"repeats a number {value.size} times")
-    expected = []
+    expected_shape = []
     for size, letter in zip(shape, layout.shape, strict=False):
         name, _, less = str(letter).partition("-")
         fixed = int(name) if name.isdigit() else sizes.setdefault(name, int(size) + int(less or 0))
-        expected.append(fixed - int(less or 0))
+        expected_shape.append(fixed - int(less or 0))
     if len(shape) != len(layout.shape):
         raise damaged(place, f"has {len(shape)} dimensions, not {len(layout.shape)}")
-    if tuple(shape) != tuple(expected):
-        raise damaged(place, f"has shape {tuple(shape)}, not {tuple(expected)}")
+    if tuple(shape) != tuple(expected_shape):
+        raise damaged(place, f"has shape {tuple(shape)}, not {tuple(expected_shape)}")
 
 
 def poses_as_many(array: Any) -> bool:
-    """Whether a large array has less memory than elements, which no file returns."""
+    """Whether a large array repeats elements by strides of zero, which no file returns."""
     return isinstance(array, np.ndarray) and array.size > MAX_REPEATED and 0 in array.strides
 
 
@@ -195,43 +150,40 @@ def _check_table(value: Any, layout: Table, place: str, sizes: dict[str, int]) -
         dtype = getattr(categories, "dtype", None)
         if kind == "text":
             if not all(isinstance(v, str) for v in np.asarray(categories)):
-                raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
+                raise damaged(place, f"holds {dtype} in the column {name!r}, not {NAMES[kind]}")
         elif getattr(dtype, "kind", "O") not in DTYPES[kind]:
-            raise damaged(place, f"holds {dtype} in the column {name!r}, not {_NAMES[kind]}")
+            raise damaged(place, f"holds {dtype} in the column {name!r}, not {NAMES[kind]}")
 
 
-_NAMES = {"number": "numbers", "whole": "whole numbers", "flag": "True and False", "text": "text"}
-
-
-def _values(value: Any, layout: Layout, place: str) -> Any:
+def _convert(value: Any, layout: Layout, place: str) -> Any:
     if isinstance(layout, Record | Each):
-        parts = {name: part for name, part, _ in _parts(value, layout) if name in value}
+        parts = {name: part for name, part, _ in _list_parts(value, layout) if name in value}
         return StoredEntry(
             {
-                n: _values(v, parts[n], f"{place}[{n!r}]") if n in parts else v
+                n: _convert(v, parts[n], f"{place}[{n!r}]") if n in parts else v
                 for n, v in value.items()
             },
             place,
         )
     if isinstance(layout, Array):
-        return _array(value, layout, place)
+        return _convert_array(value, layout, place)
     if isinstance(layout, Json):
-        text = _scalar(value, "text", place)
+        text = _convert_scalar(value, "text", place)
         return text if text in layout.plain else parse_json(text, layout.type, place)
     if isinstance(layout, Options):
-        return parse_options(_scalar(value, "text", place), layout.type, place)
+        return parse_options(_convert_scalar(value, "text", place), layout.type, place)
     if isinstance(layout, Scalar):
-        plain = _scalar(value, layout.kind, place)
+        plain = _convert_scalar(value, layout.kind, place)
         if layout.kind in ("number", "whole"):
             check_range(np.asarray(float(plain)), layout, place)
         if layout.options and plain not in layout.options:
             raise damaged(place, f"is {plain[:40]!r}, not {' or '.join(map(repr, layout.options))}")
         return plain
-    # a table that is read lazily
+    # A table that is read lazily.
     return value.to_memory() if hasattr(value, "to_memory") else value
 
 
-def _array(value: Any, layout: Array, place: str) -> np.ndarray:
+def _convert_array(value: Any, layout: Array, place: str) -> np.ndarray:
     array = np.asarray(value)
     if layout.kind == "text":
         array = array.astype(object)
@@ -253,16 +205,16 @@ def check_range(array: np.ndarray, layout: Array | Scalar, place: str) -> None:
         raise damaged(place, "holds NaN")
     if not layout.infinite and np.isinf(array).any():
         raise damaged(place, "holds infinite values")
-    least = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
+    smallest = np.fmin.reduce(array.ravel(), dtype=np.float64, initial=np.inf)
     largest = np.fmax.reduce(array.ravel(), dtype=np.float64, initial=-np.inf)
-    if least < layout.low or largest > layout.high:
+    if smallest < layout.low or largest > layout.high:
         raise damaged(
             place, f"holds values that are not between {layout.low:g} and {layout.high:g}"
         )
 
 
-def _scalar(value: Any, kind: Kind, place: str) -> Any:
-    """A plain number, flag or text; files may return an array without dimensions."""
+def _convert_scalar(value: Any, kind: Kind, place: str) -> Any:
+    """Convert to a plain number, flag or text; files may return an array without dimensions."""
     plain = (
         value.item()
         if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0
@@ -270,13 +222,10 @@ def _scalar(value: Any, kind: Kind, place: str) -> Any:
     )
     types: Any = {"number": (int, float), "whole": int, "flag": bool, "text": str}[kind]
     if not isinstance(plain, types) or (isinstance(plain, bool) and kind != "flag"):
-        raise damaged(place, f"is a {type(value).__name__}, not {_SINGLE[kind]}")
+        raise damaged(place, f"is a {type(value).__name__}, not {SINGULAR[kind]}")
     if isinstance(plain, int) and abs(plain) > MAX_WHOLE:
         raise damaged(place, f"is beyond {MAX_WHOLE:g}")
     return float(plain) if kind == "number" else plain
-
-
-_SINGLE = {"number": "a number", "whole": "a whole number", "flag": "True or False", "text": "text"}
 
 
 def read_weights(
@@ -287,11 +236,11 @@ def read_weights(
     Parameters
     ----------
     value
-        What is stored.
+        The stored value.
     shapes
         Shape of every array.
     place
-        Where it is stored.
+        Its place in the AnnData, for the message.
     infinite
         Arrays that may hold infinite values.
 

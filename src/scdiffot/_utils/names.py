@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 
-# Bytes of a name; file systems take 255, of which suffixes need some.
+# Bytes of a name; file systems allow 255, of which suffixes need some.
 MAX_BYTES = 180
+# Hexadecimal digits of the hash that a shortened name ends with.
 N_HASH = 8
-# Names that mean the place itself or the one above, and what formats keep there themselves.
+# Names of the current and parent folder, and names that the formats use themselves.
 RESERVED = (".", "..", "_index", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
 def unsafe_name(name: str) -> str:
-    """Why files cannot hold a name as a key, such as "has a slash"; empty if they can.
+    """Reason why files cannot hold a name as a key, such as "has a slash"; empty if they can.
 
     Examples
     --------
@@ -35,7 +36,7 @@ def unsafe_name(name: str) -> str:
 
 
 def key_name(name: str) -> str:
-    """A name as a key: with ``|`` for slashes, and shortened."""
+    """Convert a name to a key: slashes become ``|``, and long names are shortened."""
     key = name.replace("/", "|").replace("\\", "|")
     if unsafe_name(key) != f"is longer than {MAX_BYTES} bytes":
         return key
@@ -58,5 +59,6 @@ def check_key(name: object, argument: str) -> None:
     reason = unsafe_name(name) or ("begins or ends with a space" if name != name.strip() else "")
     if reason:
         raise ValueError(
-            f"`{argument}` is {name!r}, which {reason}: pass a name that is not empty and has no '/', such as 'scdiffot'."
+            f"`{argument}` is {name!r}, which {reason}: "
+            "pass a name that is not empty and has no '/', such as 'scdiffot'."
         )

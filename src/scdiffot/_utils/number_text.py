@@ -1,4 +1,4 @@
-"""Numbers as text that tells them apart."""
+"""Numbers as text: exact, or short and distinct."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WHOLE = 1e16
 
 
 def number_text(value: Any) -> str:
-    """The shortest text that reads back as the same number, at the precision of its type.
+    """Shortest text that is parsed as the same number, at the precision of its type.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def number_text(value: Any) -> str:
 
 
 def distinct_texts(values: np.ndarray) -> list[str]:
-    """Short texts of numbers: six digits, or as many as tell different numbers apart."""
+    """Short texts of numbers: six digits, or as many as distinguish different numbers."""
     numbers = [float(v) for v in values]
     for n_digits in range(6, 17):
         texts = [number_text(v) if v.is_integer() else f"{v:.{n_digits}g}" for v in numbers]

@@ -1,4 +1,4 @@
-"""Packages that only some functions need."""
+"""Imports of optional packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def require(module: str, *, extra: str) -> ModuleType:
     Parameters
     ----------
     module
-        What to import, for instance `"scvelo"`.
+        Name of the module, for instance `"scvelo"`.
     extra
         The extra of scdiffot that installs it.
 
@@ -26,8 +26,8 @@ def require(module: str, *, extra: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If the package is not installed. The message names the extra and the command that installs it. A package
-        that is installed but fails on one of its own imports raises its own error.
+        If the package is not installed. The message names the extra and the command that installs
+        it. A package that is installed but fails on one of its own imports raises its own error.
     """
     try:
         return import_module(module)

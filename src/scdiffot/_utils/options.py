@@ -1,4 +1,4 @@
-"""Checks of numbers, flags and choices: one clear error that names the option."""
+"""Checks of numbers, flags and choices, with errors that name the option."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Choice = TypeVar("Choice", bound=str)
-# Steps of training, hidden layers, units of a layer, points of a batch, cells of a coupling whose
-# matrix of costs takes 1.6 GB, pairs, particles, and points of a grid along an axis: what exceeds
-# these is a mistake or exhausts the memory.
+# Upper bounds; larger values are mistakes or exhaust the memory. Steps of training, hidden layers,
+# and units of a layer; points of a batch, cells of a coupling (whose cost matrix takes 1.6 GB), and
+# pairs; particles, and points of a grid along an axis.
 MAX_STEPS, MAX_LAYERS, MAX_HIDDEN = 1_000_000, 32, 4096
 MAX_BATCH, MAX_LANDMARKS, MAX_PAIRS = 1_000_000, 20_000, 10_000_000
 MAX_PARTICLES, MAX_GRID = 10_000_000, 5000
@@ -41,12 +41,12 @@ def check_number(
     number = float(value)
     inside = number > low if above else number >= low
     if not np.isfinite(number) or not inside or number > high:
-        raise ValueError(f"`{name}` is {value}: pass {_range(low, high, above)}.")
+        raise ValueError(f"`{name}` is {value}: pass {_describe_range(low, high, above)}.")
     return number
 
 
-def check_count(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return a whole number of at least `least` and at most `most` as an int.
+def check_count(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return a whole number from `low` to `high` as an int.
 
     Raises
     ------
@@ -58,20 +58,20 @@ def check_count(name: str, value: Any, least: int, most: int | None = None) -> i
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise TypeError(f"`{name}` is a {type(value).__name__}: pass a whole number.")
     count = int(value)
-    if count < least:
-        raise ValueError(f"`{name}` is {value}: pass at least {least}.")
-    if most is not None and count > most:
-        raise ValueError(f"`{name}` is {value}: pass at most {most}.")
+    if count < low:
+        raise ValueError(f"`{name}` is {value}: pass at least {low}.")
+    if high is not None and count > high:
+        raise ValueError(f"`{name}` is {value}: pass at most {high}.")
     return count
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return True or False, also of NumPy, as a bool.
+    """Return a flag, of Python or NumPy, as a bool.
 
     Raises
     ------
     TypeError
-        If it is anything else.
+        If it is neither True nor False.
     """
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` is {value!r}: pass True or False.")
@@ -89,16 +89,17 @@ def check_choice(name: str, value: Any, choices: Iterable[Choice]) -> Choice:
         If it is none of them.
     """
     options = list(choices)
-    words = " or ".join([", ".join(map(repr, options[:-1])), repr(options[-1])][len(options) < 2 :])
+    parts = [", ".join(map(repr, options[:-1])), repr(options[-1])]
+    text = " or ".join(parts[len(options) < 2 :])
     if not isinstance(value, str):
-        raise TypeError(f"`{name}` is a {type(value).__name__}: pass {words}.")
+        raise TypeError(f"`{name}` is a {type(value).__name__}: pass {text}.")
     for option in options:
         if value == option:
             return option
-    raise ValueError(f"`{name}` is {value!r}: pass {words}.")
+    raise ValueError(f"`{name}` is {value!r}: pass {text}.")
 
 
-def _range(low: float, high: float, above: bool) -> str:
+def _describe_range(low: float, high: float, above: bool) -> str:
     if np.isinf(low) and np.isinf(high):
         return "a finite number"
     if np.isinf(high):

@@ -1,4 +1,4 @@
-"""The progress bar of long work."""
+"""Progress bars of fits and simulations."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 def progress_bar(
     description: str, *, show: bool, n_fits: int = 1
 ) -> Iterator[Callable[[Progress], None] | None]:
-    """Show how far a fit is, its loss and the time left, in a notebook or terminal; elsewhere nothing.
+    """Show the progress of a fit, its loss and the remaining time, in a notebook or terminal.
 
     Parameters
     ----------
     description
-        What is running.
+        Name of the work.
     show
         Whether to show anything.
     n_fits
-        Number of fits that follow each other.
+        Number of consecutive fits.
 
     Yields
     ------
-    What the core calls with its progress; None if nothing is shown.
+    Callback for the core, which passes its progress; None if nothing is shown.
     """
-    console = _console() if show else None
+    console = _make_console() if show else None
     if console is None:
         yield None
         return
-    with _bar(console, "loss {task.fields[loss]}") as bar:
+    with _make_bar(console, "loss {task.fields[loss]}") as bar:
         task = bar.add_task(description, total=None, loss="...")
-        finished, last = 0, 0
+        n_finished, last_step = 0, 0
 
         def callback(progress: Progress) -> None:
-            nonlocal finished, last
-            # a fit that starts over is the next one
-            finished += progress.step < last
-            last = progress.step
+            nonlocal n_finished, last_step
+            # The step decreases when the next fit starts.
+            n_finished += progress.step < last_step
+            last_step = progress.step
             bar.update(
                 task,
                 description=f"{description}: {progress.stage}",
                 total=n_fits * progress.n_steps,
-                completed=finished * progress.n_steps + progress.step,
+                completed=n_finished * progress.n_steps + progress.step,
                 loss=f"{progress.loss:.4g}",
             )
 
@@ -61,32 +61,33 @@ def progress_bar(
 def cell_bar(
     description: str, n_cells: int, *, show: bool
 ) -> Iterator[Callable[[int], None] | None]:
-    """Show how many cells are done and the time left, in a notebook or terminal; elsewhere nothing.
+    """Show the number of finished cells and the remaining time, in a notebook or terminal.
 
     Parameters
     ----------
     description
-        What is running.
+        Name of the work.
     n_cells
-        Number of cells in all.
+        Total number of cells.
     show
         Whether to show anything.
 
     Yields
     ------
-    What the core calls with the number of cells that are done since the last call; None if nothing is shown.
+    Callback for the core, which passes the number of cells finished since the last call; None if
+    nothing is shown.
     """
-    console = _console() if show else None
+    console = _make_console() if show else None
     if console is None:
         yield None
         return
-    with _bar(console, "cells") as bar:
+    with _make_bar(console, "cells") as bar:
         task = bar.add_task(description, total=n_cells)
         yield lambda n: bar.advance(task, n)
 
 
-def _bar(console: Console, beside: str) -> Bar:
-    """A bar with counts, a text beside them and the time left."""
+def _make_bar(console: Console, details: str) -> Bar:
+    """Create a bar with counts, a text of details and the remaining time."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -94,20 +95,20 @@ def _bar(console: Console, beside: str) -> Bar:
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn(beside),
+        TextColumn(details),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )
 
 
-def _console() -> Console | None:
-    """A console that can draw a bar, if there is one."""
+def _make_console() -> Console | None:
+    """Create a console that can draw a bar; None if neither notebook nor terminal is available."""
     from importlib.util import find_spec
 
     from rich.console import Console
 
     console = Console(stderr=True)
     if console.is_jupyter and find_spec("ipywidgets") is None:
-        # Without widgets, rich draws nothing in a notebook; a bar of one line needs none.
+        # Without ipywidgets, rich draws nothing in a notebook, except as a terminal.
         return Console(stderr=True, force_jupyter=False, force_terminal=True, width=100)
     return console if console.is_terminal or console.is_jupyter else None

@@ -22,7 +22,8 @@ def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
     Parameters
     ----------
     rng
-        A seed, a generator (used as it is, so that its state moves on), or None for fresh entropy.
+        A seed, a generator (which is used directly, so that its state advances), or None for fresh
+        entropy.
 
     Returns
     -------
@@ -41,7 +42,8 @@ def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
         return np.random.default_rng()
     if isinstance(rng, bool | np.bool_) or not isinstance(rng, Integral):
         raise TypeError(
-            f"`rng` is a {type(rng).__name__}: pass an int, a numpy.random.Generator (numpy.random.default_rng(0)) or None."
+            f"`rng` is a {type(rng).__name__}: pass an int, a numpy.random.Generator "
+            "(numpy.random.default_rng(0)) or None."
         )
     if rng < 0:
         raise ValueError(f"`rng` is {rng}: pass a seed that is zero or positive.")
@@ -49,22 +51,22 @@ def as_generator(rng: int | np.random.Generator | None) -> np.random.Generator:
 
 
 def rng_name(rng: int | np.random.Generator | None) -> int | str:
-    """What to note of the `rng` argument among the parameters of a run: the seed, or that there was none."""
+    """Value of the `rng` argument to store among the parameters of a run: the seed, or its type."""
     if isinstance(rng, Integral):
         return int(rng)
     return "None" if rng is None else "Generator"
 
 
 def torch_seed(rng: np.random.Generator) -> int:
-    """Draw a seed for `torch.Generator.manual_seed` from a generator, whose state moves on."""
+    """Draw a seed for `torch.Generator.manual_seed` from a generator, whose state advances."""
     return int(rng.integers(2**63))
 
 
 @contextmanager
 def global_generators() -> Iterator[None]:
-    """Run a function of another package that seeds the generators of the process, NumPy's and Python's.
+    """Restore the global generators of NumPy and Python after code that seeds them.
 
-    One thread at a time does; the state from before comes back.
+    A lock admits one thread at a time.
     """
     with _LOCK:
         states = np.random.get_state(), random.getstate()  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""Stored JSON: of limited size and depth, without NaN, and of the types that a reader expects."""
+"""Parse stored JSON of limited size and depth, without NaN, and of the expected types."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import numpy as np
 
 from .errors import damaged
 
-# Characters: the largest is a table of time labels.
+# Characters; the largest stored JSON is a table of time labels.
 MAX_JSON = 1_000_000
 MAX_FLOAT = float(np.finfo(np.float64).max)
 
 
 def parse_json(text: str, type: type, place: str) -> Any:
-    """Parse JSON of limited size and depth, without NaN or infinite numbers."""
+    """Parse JSON of limited size and depth, without NaN or infinite numbers.
+
+    Raises
+    ------
+    StoredFitError
+        If the text is none, or holds another type.
+    """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no finite number")
@@ -51,9 +57,12 @@ def parse_options(text: str, options: type, place: str) -> Any:
             place,
             f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}",
         )
-    wrong = [name for name in names if not _has_type(content[name], hints[name])]
-    if wrong:
-        raise damaged(place, f"has {str(content[wrong[0]])[:40]!r} for the option {wrong[0]!r}")
+    mistyped_names = [name for name in names if not _has_type(content[name], hints[name])]
+    if mistyped_names:
+        raise damaged(
+            place,
+            f"has {str(content[mistyped_names[0]])[:40]!r} for the option {mistyped_names[0]!r}",
+        )
     try:
         return options(**content)
     except (TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ import pytest
 from scdiffot._data.read.checks import check_adata, listed_names, writable
 
 
-def test_copies_of_duplicated_genes_say_nothing():
+def test_copying_duplicated_genes_raises_no_warning():
     adata = ad.AnnData(np.eye(3, dtype=np.float32))
     adata.var_names = ["a", "a", "b"]
     with pytest.warns(UserWarning, match="names are not unique"):
@@ -33,13 +33,13 @@ def test_copies_of_duplicated_genes_say_nothing():
     ],
     ids=repr,
 )
-def test_one_name_or_several(names, expected):
-    listed = listed_names("metrics", names)
-    assert listed == expected
-    assert all(type(name) is str for name in listed)
+def test_one_name_or_several_become_a_list(names, expected):
+    result = listed_names("metrics", names)
+    assert result == expected
+    assert all(type(name) is str for name in result)
 
 
-def test_numbers_as_names():
+def test_numbers_become_names_on_request():
     assert listed_names("slices", 3, numbers=True) == ["3"]
     assert listed_names("slices", np.array([1, 2]), numbers=True) == ["1", "2"]
 
@@ -49,18 +49,18 @@ def test_numbers_as_names():
     [3, None, b"a", {"a": 1}, [1], ["a", None], [True], np.array([["a"]]), np.array("a")],
     ids=repr,
 )
-def test_what_is_no_name(names):
+def test_other_types_than_names_are_refused(names):
     with pytest.raises(TypeError, match="`metrics` "):
         listed_names("metrics", names)
 
 
-def test_flags_are_no_names():
+def test_flags_are_refused_as_names():
     for names in (True, [True], np.array([True])):
         with pytest.raises(TypeError, match="`slices` "):
             listed_names("slices", names, numbers=True)
 
 
-def test_what_is_wrong_with_another_anndata():
+def test_errors_name_the_argument():
     with pytest.raises(TypeError, match="`reference` is a str"):
         check_adata("s0", "reference")
     with pytest.raises(ValueError, match="`reference` has no cells"):

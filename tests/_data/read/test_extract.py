@@ -36,14 +36,14 @@ def _sparse_dask(x):
 @pytest.mark.parametrize("n_dims", [None, 2])
 def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
     values = course.obsm["X_pca"].copy()
-    wrapped = wrap(values)
-    if isinstance(wrapped, pd.DataFrame):
-        wrapped.index = course.obs_names
-    course.obsm["X_other"] = wrapped
-    found, name = representation(course, "other", n_dims=n_dims)
+    container = wrap(values)
+    if isinstance(container, pd.DataFrame):
+        container.index = course.obs_names
+    course.obsm["X_other"] = container
+    result, name = representation(course, "other", n_dims=n_dims)
     assert name == "X_other"
-    assert type(found) is np.ndarray
-    np.testing.assert_array_equal(found, values[:, :n_dims])
+    assert type(result) is np.ndarray
+    np.testing.assert_array_equal(result, values[:, :n_dims])
 
 
 @pytest.mark.parametrize(
@@ -60,18 +60,18 @@ def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
 )
 def test_numbers_become_floats_without_loss(course, dtype, expected):
     course.obsm["X_int"] = (10 * course.obsm["X_pca"]).clip(0, 100).astype(dtype)
-    found, _ = representation(course, "X_int")
-    assert found.dtype == expected
-    np.testing.assert_array_equal(found, course.obsm["X_int"])
+    result, _ = representation(course, "X_int")
+    assert result.dtype == expected
+    np.testing.assert_array_equal(result, course.obsm["X_int"])
 
 
-def test_the_result_is_the_callers_own(course):
-    found, _ = representation(course, "X_pca")
-    found[:] = 0
+def test_the_result_is_a_copy(course):
+    result, _ = representation(course, "X_pca")
+    result[:] = 0
     assert course.obsm["X_pca"].any()
 
 
-def test_literal_keys_come_first(course):
+def test_literal_keys_have_precedence(course):
     course.obsm["pca"] = -course.obsm["X_pca"]
     course.obsm["X"] = 2 * course.obsm["X_pca"]
     course.layers["deep"] = course.X * 3
@@ -85,7 +85,7 @@ def test_literal_keys_come_first(course):
 
 @pytest.mark.parametrize("to_sparse", [False, True])
 @pytest.mark.parametrize("n_dims", [None, 2])
-def test_backed(course, tmp_path, to_sparse, n_dims):
+def test_backed_files_are_read(course, tmp_path, to_sparse, n_dims):
     x = course.X.copy()
     if to_sparse:
         course.X = sparse.csr_matrix(course.X)
@@ -95,11 +95,11 @@ def test_backed(course, tmp_path, to_sparse, n_dims):
     backed.file.close()
 
 
-def test_mudata(course, mdata):
-    found, name = representation(mdata, "rna:pca")
+def test_representations_of_a_modality_are_read(course, mdata):
+    result, name = representation(mdata, "rna:pca")
     assert name == "rna:X_pca"
-    np.testing.assert_array_equal(found, course.obsm["X_pca"])
-    # in the order of the whole, not of the modality
+    np.testing.assert_array_equal(result, course.obsm["X_pca"])
+    # "atac" has another order of cells than the MuData.
     np.testing.assert_array_equal(representation(mdata, "atac:X_pca")[0], course.obsm["X_pca"])
     np.testing.assert_array_equal(representation(mdata, "atac:X")[0], course.X)
     mdata.obsm["X_joint"] = course.obsm["X_pca"] * 2
@@ -112,14 +112,14 @@ def test_mudata(course, mdata):
         representation(mdata, "rna:X_pcs")
 
 
-def test_mudata_with_cells_missing_in_the_modality(course, partial_mdata):
+def test_cells_missing_in_a_modality_are_refused(course, partial_mdata):
     with pytest.raises(
         ValueError, match=rf"'atac:X_pca' lacks {course.n_obs - 50} of {course.n_obs} cells"
     ):
         representation(partial_mdata, "atac:X_pca")
 
 
-def test_missing_key_names_the_nearest(course):
+def test_a_missing_key_suggests_the_closest(course):
     with pytest.raises(
         KeyError, match=r"`use_rep` is 'X_PCA', .* Did you mean 'X_pca'\? There is 'X_pca', 'X'"
     ):
@@ -140,12 +140,12 @@ def test_missing_key_names_the_nearest(course):
         (True, TypeError, "`n_dims` is a bool"),
     ],
 )
-def test_bad_number_of_dimensions(course, n_dims, error, message):
+def test_invalid_numbers_of_dimensions_are_refused(course, n_dims, error, message):
     with pytest.raises(error, match=message):
         representation(course, "X_pca", n_dims=n_dims)
 
 
-def test_values_that_are_no_numbers(course):
+def test_other_values_than_rows_of_numbers_are_refused(course):
     course.obsm["text"] = np.full((course.n_obs, 2), "a")
     with pytest.raises(TypeError, match="`use_rep` 'text' holds <U1: pass real numbers"):
         representation(course, "text")

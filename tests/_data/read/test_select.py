@@ -32,7 +32,7 @@ def cells(request):
     return ad.AnnData(np.zeros((6, 1)), obs=obs)
 
 
-def chosen(adata, source, *, timed=True):
+def selected_rows(adata, source, *, timed=True):
     return select_cells(adata, source, cell_times(adata, "day") if timed else None).tolist()
 
 
@@ -40,23 +40,23 @@ def chosen(adata, source, *, timed=True):
     "source", ["5", "5.0", " 5 ", "5e0", 5, 5.0, np.float32(5), np.int8(5), np.array(5)], ids=repr
 )
 def test_labels_that_look_like_numbers_are_times(cells, source):
-    assert chosen(cells, source) == [3, 4, 5]
+    assert selected_rows(cells, source) == [3, 4, 5]
 
 
 @pytest.mark.parametrize("source", ["0", "0.0", 0, -0.0], ids=repr)
 def test_zero_is_a_time(cells, source):
-    assert chosen(cells, source) == [0, 1]
+    assert selected_rows(cells, source) == [0, 1]
 
 
-def test_a_name_of_a_cell_comes_before_a_number(cells):
+def test_the_name_of_a_cell_has_precedence_over_a_number(cells):
     cells.obs_names = [str(10 + i) for i in range(6)]
-    assert chosen(cells, "12") == [2]
+    assert selected_rows(cells, "12") == [2]
     with pytest.raises(KeyError, match="`source` is '7', no"):
-        chosen(cells, "7")
+        selected_rows(cells, "7")
     with pytest.raises(KeyError, match="`source` is '7', which is not the name of a cell"):
-        chosen(cells, "7", timed=False)
+        selected_rows(cells, "7", timed=False)
     with pytest.raises(TypeError, match="`source` is a number"):
-        chosen(cells, 7, timed=False)
+        selected_rows(cells, 7, timed=False)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_a_name_of_a_cell_comes_before_a_number(cells):
         ("index in ['cell3', 'cell1']", [1, 3]),
         ("stem", [0, 2]),
         ("not stem", [1, 3, 4, 5]),
-        # a missing value is neither more nor less, of whatever type
+        # A comparison with a missing value is false for every type of column.
         ("score < 4", [0, 2]),
         ("plain < 4", [0, 2]),
     ],
 )
-def test_queries(cells, query, expected):
-    assert chosen(cells, query) == expected
+def test_queries_select_cells(cells, query, expected):
+    assert selected_rows(cells, query) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_queries(cells, query, expected):
 )
 def test_a_query_that_is_not_true_or_false_is_refused(cells, query):
     with pytest.raises(ValueError, match=r"`source` is .* nor a query of obs"):
-        chosen(cells, query)
+        selected_rows(cells, query)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_query_that_is_not_true_or_false_is_refused(cells, query):
 )
 def test_queries_run_no_code(cells, query):
     with pytest.raises(ValueError, match=r"`source` is .* nor a query of obs"):
-        chosen(cells, query)
+        selected_rows(cells, query)
 
 
-def test_masks(cells):
+def test_masks_select_cells(cells):
     mask = np.array([True, False, True, False, False, True])
     series = pd.Series(mask, index=cells.obs_names)
     for source in (
@@ -127,17 +127,17 @@ def test_masks(cells):
         mask.astype(object),
         series.astype("boolean").sample(frac=1, random_state=0),
     ):
-        assert chosen(cells, source) == [0, 2, 5]
+        assert selected_rows(cells, source) == [0, 2, 5]
 
 
-def test_names(cells):
+def test_names_keep_their_order(cells):
     for source in (
         ["cell3", "cell1"],
         pd.Index(["cell3", "cell1"]),
         (f"cell{i}" for i in (3, 1)),
         pd.Series(["cell3", "cell1"]),
     ):
-        assert chosen(cells, source) == [3, 1]
+        assert selected_rows(cells, source) == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -173,17 +173,17 @@ def test_names(cells):
 )
 def test_other_selections_are_refused(cells, source, error, message):
     with pytest.raises(error, match=message):
-        chosen(cells, source)
+        selected_rows(cells, source)
 
 
-def test_queries_of_a_modality(mdata):
-    """Columns of a modality are written as everywhere, or in backticks, in the order of the whole."""
+def test_queries_read_columns_of_a_modality(mdata):
+    """Columns of a modality may be in backticks, and rows are in the order of the MuData."""
     rna = mdata.mod["rna"].obs
     times = cell_times(mdata, "rna:time")
     for query in ("rna:time < 1", "`rna:time` < 1"):
         np.testing.assert_array_equal(
             select_cells(mdata, query, times), np.flatnonzero(rna["time"] < 1)
         )
-    both = select_cells(mdata, "rna:time == 1 and rna:cell_type == 'A'", times)
+    result = select_cells(mdata, "rna:time == 1 and rna:cell_type == 'A'", times)
     expected = (rna["time"] == 1) & (rna["cell_type"] == "A")
-    np.testing.assert_array_equal(both, np.flatnonzero(expected.loc[mdata.obs_names]))
+    np.testing.assert_array_equal(result, np.flatnonzero(expected.loc[mdata.obs_names]))

@@ -10,38 +10,38 @@ def _snapshots(adata, **options):
     return time_course(adata, "time", **({"use_rep": "X_pca"} | options)).snapshots
 
 
-def test_cells_go_to_their_snapshots(course):
+def test_cells_are_grouped_by_time(course):
     snapshots = _snapshots(course)
     np.testing.assert_array_equal(snapshots.times, [0, 1, 2])
     for time, states in zip(snapshots.times, snapshots.states, strict=True):
         np.testing.assert_array_equal(states, course.obsm["X_pca"][course.obs["time"] == time])
 
 
-def test_masses(course):
+def test_masses_are_relative_to_the_first_snapshot(course):
     counts = course.obs["time"].value_counts().sort_index().to_numpy()
     np.testing.assert_allclose(_snapshots(course).masses, counts / counts[0])
     np.testing.assert_array_equal(_snapshots(course, mass=None).masses, 1)
     np.testing.assert_allclose(
         _snapshots(course, mass={0: 2, 1.0: 3, "2": 5}).masses, [1, 1.5, 2.5]
     )
-    held = _snapshots(course, mass={0: 2, 1: 3, 2: 5}, held_out=0)
-    np.testing.assert_allclose(held.masses, [1, 5 / 3])
+    snapshots = _snapshots(course, mass={0: 2, 1: 3, 2: 5}, held_out=0)
+    np.testing.assert_allclose(snapshots.masses, [1, 5 / 3])
 
 
-def test_held_out(course):
-    found = time_course(course, "time", use_rep="X_pca", held_out=[1])
-    np.testing.assert_array_equal(found.snapshots.times, [0, 2])
-    assert found.held_out == (1.0,)
-    assert len(found.states) == course.n_obs
+def test_held_out_times_are_no_snapshots(course):
+    series = time_course(course, "time", use_rep="X_pca", held_out=[1])
+    np.testing.assert_array_equal(series.snapshots.times, [0, 2])
+    assert series.held_out == (1.0,)
+    assert len(series.states) == course.n_obs
     for held_out in ("1", 1, np.array([1.0]), ["1", 1]):
         np.testing.assert_array_equal(_snapshots(course, held_out=held_out).times, [0, 2])
 
 
-def test_growth_prior(course):
+def test_growth_priors_are_grouped_by_time(course):
     course.obs["prior"] = np.arange(course.n_obs)
     for prior in ("prior", course.obs["prior"], np.arange(course.n_obs)):
-        found = _snapshots(course, growth_prior=prior).growth_prior
-        np.testing.assert_array_equal(found[1], course.obs["prior"][course.obs["time"] == 1])
+        values = _snapshots(course, growth_prior=prior).growth_prior
+        np.testing.assert_array_equal(values[1], course.obs["prior"][course.obs["time"] == 1])
 
 
 def test_held_out_points_may_be_small(course):
@@ -53,7 +53,7 @@ def test_held_out_points_may_be_small(course):
         _snapshots(adata)
 
 
-def test_constant_columns_are_fine(course):
+def test_only_constant_states_are_refused(course):
     course.obsm["X_pca"][:, 1] = 3
     assert _snapshots(course).n_dims == 3
     course.obsm["X_pca"][:] = 3
@@ -79,19 +79,19 @@ def test_constant_columns_are_fine(course):
         ({"growth_prior": np.ones(3)}, ValueError, r"`growth_prior` has shape \(3,\)"),
     ],
 )
-def test_bad_options(course, options, error, message):
+def test_invalid_options_are_refused(course, options, error, message):
     with pytest.raises(error, match=message):
         _snapshots(course, **options)
 
 
-def test_growth_prior_with_gaps(course):
+def test_growth_priors_with_gaps_are_refused(course):
     prior = np.zeros(course.n_obs)
     prior[0] = np.nan
     with pytest.raises(ValueError, match="`growth_prior` is NaN or infinite in 1 of"):
         _snapshots(course, growth_prior=prior)
 
 
-def test_one_time_point(course):
+def test_one_time_point_is_refused(course):
     with pytest.raises(ValueError, match="has 1 time point: dynamics need at least two"):
         _snapshots(course[course.obs["time"] == 0].copy())
 

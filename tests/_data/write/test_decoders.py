@@ -1,4 +1,4 @@
-"""Genes behind representations: PCA by scanpy in all its variants, autoencoders, and what has no decoder."""
+"""Genes behind representations: all variants of scanpy's PCA, expression, given decoders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_GENES = 12
 
 
 def make_expression(n: int = 60, seed: int = 0) -> ad.AnnData:
-    """Log-normalised counts at three times, with the counts in a layer, and eight of twelve genes marked as variable."""
+    """Log-normalised counts at three times, with a layer of counts and eight variable genes."""
     rng = np.random.default_rng(seed)
     time = np.repeat([0.0, 1.0, 2.0], n)
     activity = np.exp(0.6 * rng.normal(size=(len(time), 3)) + 0.3 * time[:, None])
@@ -40,16 +40,16 @@ def with_fit(adata: ad.AnnData, quick: dict, use_rep: str = "X_pca", **options) 
 
 
 def check_round_trip(adata: ad.AnnData, expected: np.ndarray, use_rep: str = "X_pca") -> None:
-    """Coordinates return, and what is decoded is the best approximation by the components."""
+    """Encoding restores the coordinates, from decoded and from original expression."""
     space = read_genes(adata, "scdiffot")
     states = np.asarray(adata.obsm[use_rep])
     decoded = space.decode(states)
     assert decoded.shape == (adata.n_obs, len(space.names))
     with torch.no_grad():
-        again = space.decoder.encode(torch.as_tensor(decoded)).numpy()
+        round_trip = space.decoder.encode(torch.as_tensor(decoded)).numpy()
         encoded = space.decoder.encode(torch.as_tensor(expected, dtype=torch.float32)).numpy()
-    # float32 coordinates of size ten
-    np.testing.assert_allclose(again, states, atol=2e-5)
+    # The coordinates are float32 numbers of about ten.
+    np.testing.assert_allclose(round_trip, states, atol=2e-5)
     np.testing.assert_allclose(encoded, states, atol=2e-5)
 
 
@@ -57,7 +57,7 @@ def _dense(values):
     return np.asarray(values.toarray() if sparse.issparse(values) else values)
 
 
-def test_pca_of_the_variable_genes(quick):
+def test_pca_of_the_variable_genes_equals_that_of_scikit_learn(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=5)
     with_fit(adata, quick)
@@ -65,7 +65,7 @@ def test_pca_of_the_variable_genes(quick):
     space = read_genes(adata, "scdiffot")
     assert list(space.names) == list(adata.var_names[mask])
     check_round_trip(adata, _dense(adata.X)[:, mask])
-    # the same as that of scikit-learn
+
     values = _dense(adata.X)[:, mask]
     pca = PCA(5).fit(values)
     np.testing.assert_allclose(
@@ -76,7 +76,7 @@ def test_pca_of_the_variable_genes(quick):
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("zero_center", [True, False])
 @pytest.mark.parametrize("mask_var", [None, "highly_variable", "own"])
-def test_options_of_scanpy(quick, dense, zero_center, mask_var):
+def test_all_options_of_scanpy_are_supported(quick, dense, zero_center, mask_var):
     adata = make_expression()
     if dense:
         adata.X = adata.X.toarray()
@@ -87,18 +87,18 @@ def test_options_of_scanpy(quick, dense, zero_center, mask_var):
     check_round_trip(adata, _dense(adata.X)[:, mask])
 
 
-def test_a_layer_and_a_name(quick):
+def test_the_layer_of_a_pca_is_found_after_renaming(quick):
     adata = make_expression()
     adata.layers["scaled"] = sc.pp.scale(adata.X.toarray(), copy=True)
     sc.pp.pca(adata, n_comps=4, layer="scaled", mask_var=None, key_added="pca_scaled")
     with_fit(adata, quick, "pca_scaled")
     check_round_trip(adata, adata.layers["scaled"], "pca_scaled")
-    # the name of the layer is gone, the layer is not
+
     adata.layers["renamed"] = adata.layers.pop("scaled")
     check_round_trip(adata, adata.layers["renamed"], "pca_scaled")
 
 
-def test_cells_removed_since(quick):
+def test_the_mean_is_exact_after_removing_cells(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     part = with_fit(adata[adata.obs["time"] < 1.5].copy(), quick)
@@ -106,7 +106,7 @@ def test_cells_removed_since(quick):
     check_round_trip(part, _dense(part.X)[:, mask])
 
 
-def test_a_mask_computed_again_since(quick):
+def test_a_mask_that_contradicts_the_loadings_is_ignored(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     mask = adata.var["highly_variable"].to_numpy()
@@ -125,7 +125,7 @@ def test_fewer_dimensions_than_components(quick):
 
 
 @pytest.mark.parametrize("sparse_file", [True, False])
-def test_backed(quick, tmp_path, sparse_file):
+def test_backed_expression_is_read(quick, tmp_path, sparse_file):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     if not sparse_file:
@@ -138,7 +138,7 @@ def test_backed(quick, tmp_path, sparse_file):
 
 
 @pytest.mark.parametrize("sparse_chunks", [True, False])
-def test_dask(quick, sparse_chunks):
+def test_dask_expression_is_read(quick, sparse_chunks):
     da = pytest.importorskip("dask.array")
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
@@ -150,14 +150,14 @@ def test_dask(quick, sparse_chunks):
     check_round_trip(adata, expected)
 
 
-def test_expression_itself(quick):
+def test_expression_is_its_own_decoder(quick):
     adata = with_fit(make_expression(), quick, "X")
     space = read_genes(adata, "scdiffot")
     assert list(space.names) == list(adata.var_names)
     np.testing.assert_array_equal(space.decode(_dense(adata.X)), _dense(adata.X))
 
 
-def test_modalities(mdata, quick):
+def test_genes_are_those_of_the_modality(mdata, quick):
     mdata.obs["time"] = mdata.mod["rna"].obs["time"]
     sdo.tl.fit(mdata, "time", use_rep="atac:X", **{**quick, "n_steps": 5})
     assert read_genes(mdata, "scdiffot").owner is mdata.mod["atac"]
@@ -167,7 +167,7 @@ def test_modalities(mdata, quick):
         read_genes(mdata, "scdiffot")
 
 
-def test_counts_in_place_of_what_the_pca_saw(quick):
+def test_counts_in_place_of_the_source_of_a_pca_are_refused(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     with_fit(adata, quick)
@@ -181,7 +181,7 @@ def test_counts_in_place_of_what_the_pca_saw(quick):
     assert len(read_genes(adata, "scdiffot").names) == 8
 
 
-def test_no_expression_is_left(quick):
+def test_a_pca_without_expression_needs_the_stored_mean(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     with_fit(adata, quick)
@@ -190,12 +190,12 @@ def test_no_expression_is_left(quick):
     adata.X = None
     with pytest.raises(ValueError, match="not computed from anything that is left"):
         read_genes(adata, "scdiffot")
-    # unless the mean was kept, as `datasets.emt` does
+    # `datasets.emt` stores the mean.
     adata.var["mean"] = _dense(make_expression().X).mean(axis=0)
     assert read_genes(adata, "scdiffot").decode(np.zeros((1, 4))).shape == (1, 8)
 
 
-def test_a_representation_without_decoder(quick):
+def test_representations_without_decoder_are_refused(quick):
     adata = make_expression()
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
     with_fit(adata, quick, "X_umap")
@@ -206,7 +206,7 @@ def test_a_representation_without_decoder(quick):
         read_genes(adata, "scdiffot")
 
 
-def test_names_of_genes(quick):
+def test_genes_are_found_by_name(quick):
     adata = make_expression()
     sc.pp.pca(adata, n_comps=4)
     space = read_genes(with_fit(adata, quick), "scdiffot")
@@ -227,17 +227,19 @@ def test_names_of_genes(quick):
         space.find([3])
 
 
-def test_given_decoders(quick):
+def test_decoders_of_the_user_are_checked(quick):
     adata = with_fit(make_expression(), quick, "X", n_dims=3)
-    turn = torch.as_tensor(np.random.default_rng(0).normal(size=(3, N_GENES)), dtype=torch.float32)
-    pair = (lambda x: x[:, :3], lambda z: z @ turn)
+    loadings = torch.as_tensor(
+        np.random.default_rng(0).normal(size=(3, N_GENES)), dtype=torch.float32
+    )
+    pair = (lambda x: x[:, :3], lambda z: z @ loadings)
     z = np.ones((2, 3), np.float32)
     np.testing.assert_allclose(
-        read_genes(adata, "scdiffot", pair).decode(z), z @ turn.numpy(), rtol=1e-5
+        read_genes(adata, "scdiffot", pair).decode(z), z @ loadings.numpy(), rtol=1e-5
     )
     with pytest.raises(TypeError, match="`decoder` is a str"):
         read_genes(adata, "scdiffot", "X_pca")
     with pytest.raises(ValueError, match=r"turns states of shape \(3, 3\) into \(3, 3\).*12 genes"):
         read_genes(adata, "scdiffot", (lambda x: x, lambda z: z))
     with pytest.raises(ValueError, match="must give tensors"):
-        read_genes(adata, "scdiffot", (lambda x: x, lambda z: z.numpy() @ turn.numpy()))
+        read_genes(adata, "scdiffot", (lambda x: x, lambda z: z.numpy() @ loadings.numpy()))

@@ -1,4 +1,4 @@
-"""States, loadings, positions and embeddings that changed after a fit are refused; what leaves them the same is not."""
+"""States that changed after a fit are refused; operations that keep them are accepted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READERS = {
     "velocity": lambda a: sdo.pl.velocity(a, return_fig=True),
     "growth": lambda a: sdo.pl.growth(a, return_fig=True),
 }
-# What scanpy.pp.pca, another method or an indexing mistake leave under the same name
+# Changes by repeating scanpy.pp.pca, by another method or by a mistake of indexing.
 CHANGES = {
     "sign": lambda x: x * [1, -1, 1],
     "scale": lambda x: x * 1.001,
@@ -40,7 +40,7 @@ CHANGES = {
 
 
 @pytest.fixture
-def embedded(fitted):
+def umap_adata(fitted):
     fitted.obsm["X_umap"] = np.c_[fitted.obsm["X_pca"][:, 0], np.sin(fitted.obsm["X_pca"][:, 1])]
     return fitted
 
@@ -48,21 +48,21 @@ def embedded(fitted):
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_states_are_refused(fitted, fingerprint, change):
     fitted.obsm["X_pca"] = np.array(CHANGES[change](fitted.obsm["X_pca"]))
-    before = fingerprint(fitted)
+    digest = fingerprint(fitted)
     n = 1 if change == "one cell" else r"1\d\d"
     with pytest.raises(
         StoredFitError,
         match=rf"`use_rep` 'X_pca' is not what the fit.*in {n} of 132 cells.*tl.fit again",
     ):
         sdo.tl.simulate(fitted)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == digest
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_every_reader_refuses(embedded, reader):
-    embedded.obsm["X_pca"] = -embedded.obsm["X_pca"]
+def test_every_reader_refuses(umap_adata, reader):
+    umap_adata.obsm["X_pca"] = -umap_adata.obsm["X_pca"]
     with pytest.raises(StoredFitError, match="`use_rep` 'X_pca' is not what the fit"):
-        READERS[reader](embedded)
+        READERS[reader](umap_adata)
 
 
 def _paths(adata, cells):
@@ -117,183 +117,61 @@ def test_the_same_states_are_accepted(fitted, tmp_path, caplog, change):
     assert "fingerprint" not in caplog.text
 
 
-def test_one_cell(fitted, caplog):
+def test_a_single_cell_is_checked(fitted, caplog):
     cell = fitted.obs_names[fitted.obs["time"] == 0][0]
     expected = _paths(fitted, [cell])
-    one = fitted[[cell]].copy()
-    np.testing.assert_allclose(_paths(one, [cell]), expected, atol=1e-5)
-    one.obsm["X_pca"] = one.obsm["X_pca"] * [1, 1, -1]
+    single = fitted[[cell]].copy()
+    np.testing.assert_allclose(_paths(single, [cell]), expected, atol=1e-5)
+    single.obsm["X_pca"] = single.obsm["X_pca"] * [1, 1, -1]
     with pytest.raises(StoredFitError, match="in 1 of 1 cells"):
-        _paths(one, [cell])
+        _paths(single, [cell])
     assert not caplog.records
 
 
-def test_new_and_renamed_cells(fitted):
+def test_new_and_renamed_cells_are_accepted(fitted):
     cells = list(fitted.obs_names[fitted.obs["time"] == 0][:4])
     expected = _paths(fitted, cells)
-    new = ad.AnnData(
+    new_cells = ad.AnnData(
         np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.0}, [f"new{i}" for i in range(5)])
     )
-    new.obsm["X_pca"], new.var_names = np.ones((5, 3)), fitted.var_names
-    both = ad.concat([fitted, new], join="outer", uns_merge="first")
-    np.testing.assert_array_equal(_paths(both, cells), expected)
-    both.obsm["X_pca"][-5:] = 2
-    np.testing.assert_array_equal(_paths(both, cells), expected)
-    both.obs_names = [f"{name}-1" for name in both.obs_names]
-    np.testing.assert_array_equal(_paths(both, [f"{cell}-1" for cell in cells]), expected)
-    both.obsm["X_pca"][0] += 1
+    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), fitted.var_names
+    combined = ad.concat([fitted, new_cells], join="outer", uns_merge="first")
+    np.testing.assert_array_equal(_paths(combined, cells), expected)
+    combined.obsm["X_pca"][-5:] = 2
+    np.testing.assert_array_equal(_paths(combined, cells), expected)
+    combined.obs_names = [f"{name}-1" for name in combined.obs_names]
+    np.testing.assert_array_equal(_paths(combined, [f"{cell}-1" for cell in cells]), expected)
+    combined.obsm["X_pca"][0] += 1
     with pytest.raises(StoredFitError, match=f"in 1 of {fitted.n_obs} cells"):
-        sdo.tl.simulate(both)
+        sdo.tl.simulate(combined)
 
 
-def test_without_fingerprints_a_warning_says_so(fitted, caplog):
+def test_missing_fingerprints_raise_a_warning(fitted, caplog):
     expected = sdo.tl.simulate(fitted).states
     del fitted.obsm["scdiffot_fingerprint"]
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(sdo.tl.simulate(fitted).states, expected)
     assert "whether 'X_pca' is what it was made with cannot be checked" in caplog.text
     caplog.clear()
-    # an entry of the first version never had one
+    # Entries of version 1 had no fingerprint.
     for name in ("version", "digest"):
         del fitted.uns["scdiffot"][name]
     np.testing.assert_array_equal(sdo.tl.simulate(fitted).states, expected)
     assert not caplog.records
 
 
-def test_another_fit_starts_anew(embedded, quick):
-    sdo.tl.project(embedded, "X_umap")
-    sdo.tl.fit(embedded, "time", key_added="second", **quick)
-    embedded.obsm["X_pca"] = embedded.obsm["X_pca"] * [1, -1, 1]
-    sdo.tl.fit(embedded, "time", key_added="second", **quick)
-    assert set(embedded.obsm["second_fingerprint"]) == {"state", "time"}
-    sdo.tl.simulate(embedded, n_particles=3, key="second")
+def test_another_fit_replaces_its_fingerprints(umap_adata, quick):
+    sdo.tl.project(umap_adata, "X_umap")
+    sdo.tl.fit(umap_adata, "time", key_added="second", **quick)
+    umap_adata.obsm["X_pca"] = umap_adata.obsm["X_pca"] * [1, -1, 1]
+    sdo.tl.fit(umap_adata, "time", key_added="second", **quick)
+    assert set(umap_adata.obsm["second_fingerprint"]) == {"state", "time"}
+    sdo.tl.simulate(umap_adata, n_particles=3, key="second")
     with pytest.raises(StoredFitError, match="the fit 'scdiffot'"):
-        sdo.tl.simulate(embedded, n_particles=3)
+        sdo.tl.simulate(umap_adata, n_particles=3)
 
 
-def test_embedding_under_arrows_and_landscape(embedded):
-    sdo.tl.project(embedded, "X_umap")
-    sdo.tl.landscape(embedded, "X_umap", n_grid=10)
-    assert sdo.pl.velocity(embedded, basis="X_umap", return_fig=True).axes
-    assert sdo.pl.landscape(embedded, return_fig=True).axes
-    embedded.obsm["X_umap"] = embedded.obsm["X_umap"] * [-1, 1]
-    with pytest.raises(
-        StoredFitError, match="`basis` 'X_umap' is not what.*velocity_umap.*tl.project"
-    ):
-        sdo.pl.velocity(embedded, basis="X_umap", return_fig=True)
-    with pytest.raises(
-        StoredFitError, match="`basis` 'X_umap' is not what the landscape.*tl.landscape"
-    ):
-        sdo.pl.landscape(embedded, return_fig=True)
-    sdo.tl.project(embedded, "X_umap")
-    assert sdo.pl.velocity(embedded, basis="X_umap", return_fig=True).axes
-
-
-def test_positions_in_a_tissue(course, quick):
-    course.obsm["spatial"] = np.random.default_rng(0).uniform(size=(course.n_obs, 2)) * 100 + 1000
-    sdo.tl.fit(course, "time", spatial_key="spatial", spatial_align=False, **quick)
-    expected = sdo.tl.simulate(course, n_particles=3).states
-    part = course[::-1].copy()
-    part.obsm["spatial"] = part.obsm["spatial"].astype(np.float32)
-    assert sdo.tl.simulate(part, n_particles=3).states.shape == expected.shape
-    course.obsm["spatial"] = course.obsm["spatial"][:, ::-1].copy()
-    for read in (sdo.tl.simulate, lambda a: sdo.tl.interpolate(a, 0.5)):
-        with pytest.raises(StoredFitError, match="`spatial_key` 'spatial' is not what the fit"):
-            read(course)
-
-
-def test_positions_of_an_alignment():
-    p = np.random.default_rng(0).uniform(size=(150, 2)) * [3, 2]
-    wave = np.c_[np.sin(p), p[:, 0] ** 2]
-    adata = ad.AnnData(
-        np.r_[wave, wave], obsm={"spatial": np.r_[p, p @ [[0.8, 0.6], [-0.6, 0.8]] + [5, 1]]}
-    )
-    adata.obs["slice"] = ["a"] * 150 + ["b"] * 150
-    sdo.tl.align_slices(adata, "slice", use_rep="X", show_progress=False)
-    part = adata[:200].copy()
-    assert sdo.get.alignment(part).table.equals(sdo.get.alignment(adata).table)
-    adata.obsm["spatial"] = adata.obsm["spatial"] * 0.65
-    with pytest.raises(
-        StoredFitError, match="`spatial_key` 'spatial' is not what.*tl.align_slices again"
-    ):
-        sdo.get.alignment(adata)
-
-
-@pytest.fixture
-def treated():
-    adata = sdo.datasets.perturbation_response(200, n_dims=3)
-    options = {"n_steps": 5, "n_hidden": 8, "show_progress": False}
-    sdo.tl.fit_response(adata, "condition", "control", "drug", **options)
-    return adata
-
-
-def test_states_of_a_response(treated):
-    sdo.tl.predict_response(treated)
-    expected = treated.obsm["scdiffot_predicted"]
-    part = treated[::2].copy()
-    sdo.tl.predict_response(part)
-    np.testing.assert_allclose(part.obsm["scdiffot_predicted"], expected[::2], atol=1e-5)
-    other = ad.AnnData(
-        treated.X, obs=treated.obs, var=treated.var, obsm={"X_pca": treated.obsm["X_pca"]}
-    )
-    other.varm["PCs"] = treated.varm["PCs"]
-    sdo.tl.predict_response(other, reference=treated)
-    np.testing.assert_array_equal(other.obsm["scdiffot_predicted"], expected)
-    # scanpy computes both again, with other signs
-    for adata in (treated, other):
-        adata.obsm["X_pca"], adata.varm["PCs"] = (
-            adata.obsm["X_pca"] * [1, -1, 1],
-            adata.varm["PCs"] * [1, -1, 1],
-        )
-    for read in (
-        lambda: sdo.tl.predict_response(treated),
-        lambda: sdo.tl.predict_response(other, reference=treated),
-        lambda: sdo.tl.predict_response(other, reference=treated, project=True),
-    ):
-        with pytest.raises(
-            StoredFitError,
-            match="`use_rep` 'X_pca' is not what the response.*tl.fit_response again",
-        ):
-            read()
-
-
-def test_loadings_behind_genes(treated):
-    sdo.tl.predict_response(treated)
-    expected = sdo.get.response(treated, "genes").set_index("gene")["response"]
-    part = treated[:, ::-1].copy()
-    found = sdo.get.response(part, "genes").set_index("gene")["response"]
-    np.testing.assert_allclose(found[expected.index], expected, atol=1e-5)
-    # nothing is left that the loadings could be compared with
-    treated.X, treated.var["mean"] = None, 0.0
-    treated.varm["PCs"] = treated.varm["PCs"] * [1, -1, 1]
-    for read in (
-        lambda: sdo.get.response(treated, "genes"),
-        lambda: sdo.tl.predict_response(treated, genes=True),
-        lambda: sdo.tl.response_subpopulations(treated, n_clusters=1),
-    ):
-        with pytest.raises(
-            StoredFitError, match="loadings or networks behind `use_rep` 'X_pca' are not those"
-        ):
-            read()
-
-
-def test_autoencoder_computed_again(course, quick):
-    options = {"n_hidden": 4, "max_epochs": 2, "show_progress": False}
-    sdo.pp.autoencoder(course, 2, **options)
-    sdo.tl.fit(course, "time", use_rep="X_ae", **quick)
-    sdo.tl.gene_velocity(course)
-    states = course.obsm["X_ae"]
-    sdo.pp.autoencoder(course, 2, rng=1, **options)
-    with pytest.raises(StoredFitError, match="`use_rep` 'X_ae'"):
-        sdo.tl.simulate(course)
-    course.obsm["X_ae"] = states
-    with pytest.raises(
-        StoredFitError, match="loadings or networks behind `use_rep` 'X_ae' are not those"
-    ):
-        sdo.tl.gene_velocity(course)
-
-
-def test_modalities(mdata, quick):
+def test_changed_states_of_a_modality_are_refused(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="atac:X_pca", **quick)
     expected = sdo.tl.simulate(mdata, n_particles=3).states
     np.testing.assert_array_equal(sdo.tl.simulate(mdata.copy(), n_particles=3).states, expected)
@@ -302,14 +180,14 @@ def test_modalities(mdata, quick):
         sdo.tl.simulate(mdata)
 
 
-def test_paths_and_results_of_an_earlier_fit(fitted, quick, tmp_path):
-    """After another fit of the same name, nothing of the earlier one is drawn or read as if it were of this one."""
-    paths = sdo.tl.simulate(fitted, n_particles=5)
+def test_trajectories_and_results_of_an_earlier_fit_are_refused(fitted, quick, tmp_path):
+    """A fit of the same name invalidates all results of the earlier one."""
+    trajectories = sdo.tl.simulate(fitted, n_particles=5)
     sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, path=True, show_progress=False)
     sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
-    again = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
+    reversed_adata = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
     for plot in (sdo.pl.trajectories, sdo.pl.population):
-        assert plot(again, paths, return_fig=True) is not None
+        assert plot(reversed_adata, trajectories, return_fig=True) is not None
     sdo.tl.fit(fitted, "time", rng=5, **quick)
     sdo.tl.landscape(fitted, n_grid=10)
     for plot in (
@@ -318,7 +196,7 @@ def test_paths_and_results_of_an_earlier_fit(fitted, quick, tmp_path):
         lambda a, p, **o: sdo.pl.landscape(a, paths=p, **o),
     ):
         with pytest.raises(ValueError, match="`paths` follows another fit.*tl.simulate again"):
-            plot(fitted, paths, return_fig=True)
+            plot(fitted, trajectories, return_fig=True)
     for read in (sdo.get.fate, sdo.pl.fate, sdo.pl.ancestry):
         with pytest.raises(KeyError, match="run scdiffot.tl.sta_"):
             read(fitted)

@@ -1,4 +1,4 @@
-"""Times and growth priors that changed after a fit are refused; the same times in other words are not."""
+"""Times and growth priors that changed after a fit are refused; other forms are accepted."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def genes(course, quick):
 
 
 def _one_cell(time):
-    changed = np.array(time, dtype=float)
-    changed[0] = 2 - changed[0] if changed[0] != 1 else 0
-    return changed
+    times = np.array(time, dtype=float)
+    times[0] = 2 - times[0] if times[0] != 1 else 0
+    return times
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_every_reader_refuses_other_times(genes, fingerprint, reader):
     genes.obs["time"] = _one_cell(genes.obs["time"])
-    before = fingerprint(genes)
+    digest = fingerprint(genes)
     with pytest.raises(
         StoredFitError,
         match=r"`time_key` obs\['time'\] is not what the fit.* in 1 of 132 .*tl.fit again",
     ):
         READERS[reader](genes)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == digest
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_reader_refuses_other_times(genes, fingerprint, reader):
     ],
     ids=["reversed", "shifted", "hours", "shuffled", "words"],
 )
-def test_changed_times(fitted, change, n):
+def test_changed_times_are_refused(fitted, change, n):
     fitted.obs["time"] = change(fitted.obs["time"])
     match = f"in {n} of 132 cells" if n else "is not what the fit .*'start'.*Restore the column"
     with pytest.raises(StoredFitError, match=match):
@@ -95,11 +95,11 @@ def test_the_same_times_are_accepted(course, quick, change):
     sdo.tl.fit(course, "label", time_map="auto", **quick)
     cells = list(course.obs_names[course.obs["time"] == 0][:4])
     expected = sdo.tl.simulate(course, cells, t0=0.0, n_steps=3).states[-1]
-    paths = sdo.tl.simulate(change(course), cells, t0=0.0, n_steps=3)
-    np.testing.assert_allclose(paths.states[-1], expected, atol=1e-4)
+    trajectories = sdo.tl.simulate(change(course), cells, t0=0.0, n_steps=3)
+    np.testing.assert_allclose(trajectories.states[-1], expected, atol=1e-4)
 
 
-def test_labels_that_trade_places(course, quick):
+def test_exchanged_labels_are_refused(course, quick):
     sdo.tl.fit(course, "label", time_map="auto", **quick)
     course.obs["label"] = course.obs["label"].cat.rename_categories(
         {"day0": "day1", "day1": "day0"}
@@ -108,8 +108,8 @@ def test_labels_that_trade_places(course, quick):
         sdo.tl.simulate(course, n_particles=3)
 
 
-def test_close_large_times(course, quick):
-    """Dates as numbers differ by less than single precision shows."""
+def test_changes_of_large_times_are_refused(course, quick):
+    """Dates as numbers differ by less than the precision of float32."""
     course.obs["time"] = course.obs["time"].astype(int) * 2 + 20240101
     sdo.tl.fit(course, "time", **quick)
     sdo.tl.simulate(course, n_particles=3)
@@ -118,17 +118,17 @@ def test_close_large_times(course, quick):
         sdo.tl.simulate(course, n_particles=3)
 
 
-def test_held_out_times_and_new_cells(course, quick):
+def test_new_cells_are_accepted_beside_held_out_times(course, quick):
     sdo.tl.fit(course, "time", held_out=1, **quick)
-    new = ad.AnnData(
+    new_cells = ad.AnnData(
         np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.5}, [f"new{i}" for i in range(5)])
     )
-    new.obsm["X_pca"], new.var_names = np.ones((5, 3)), course.var_names
-    both = ad.concat([course, new], join="outer", uns_merge="first")
-    sdo.tl.simulate(both, n_particles=3)
-    both.obs["time"] = both.obs["time"].replace(1.0, 2.0)
+    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), course.var_names
+    combined = ad.concat([course, new_cells], join="outer", uns_merge="first")
+    sdo.tl.simulate(combined, n_particles=3)
+    combined.obs["time"] = combined.obs["time"].replace(1.0, 2.0)
     with pytest.raises(StoredFitError, match="in 44 of 132 cells"):
-        sdo.tl.simulate(both, n_particles=3)
+        sdo.tl.simulate(combined, n_particles=3)
 
 
 def test_fits_without_this_fingerprint_are_read(fitted):
@@ -136,7 +136,7 @@ def test_fits_without_this_fingerprint_are_read(fitted):
     assert sdo.tl.simulate(fitted, n_particles=3).states.shape[1] == 3
 
 
-def test_changed_growth_prior(course, quick):
+def test_changed_growth_priors_are_refused(course, quick):
     prior = np.linspace(0, 1, course.n_obs)
     course.obs["prior"] = prior
     sdo.tl.fit(course, "time", growth_prior="prior", **quick)
@@ -150,7 +150,7 @@ def test_changed_growth_prior(course, quick):
             sdo.tl.validate(course, key=key, show_progress=False)
 
 
-def test_modalities(mdata, quick):
+def test_changed_times_of_a_modality_are_refused(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="atac:X_pca", **quick)
     sdo.tl.simulate(mdata, n_particles=3)
     mdata["rna"].obs["time"] = 2 - mdata["rna"].obs["time"]

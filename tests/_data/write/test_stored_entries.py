@@ -1,4 +1,4 @@
-"""Whatever happens to a stored entry, a reading is right or raises one error, and allocates little."""
+"""Reading a changed entry is right or raises one class of errors, and allocates little."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from scdiffot.core.response.convex import ConvexMaps
 sys.path.append(str(Path(__file__).parents[2]))
 from _tampered import changed, changes
 
-SPARE = 400 * 2**20
+# Bytes.
+MEMORY_MARGIN = 400 * 2**20
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def little_memory():
     """Let this process allocate 400 MB more than it has."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + SPARE, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY_MARGIN, hard))
     yield
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
@@ -61,7 +62,7 @@ def _alignment(adata):
 
 
 def _survey(adata, name, read, *, every=1):
-    """Count readings by outcome, for every change of an entry, and compare those that work."""
+    """Count outcomes of reading every change of an entry, and compare successful results."""
     expected, entry = read(adata), adata.uns[name]
     outcomes = {"right": 0, "refused": 0}
     for path, value in itertools.islice(changes(entry), None, None, every):
@@ -79,18 +80,18 @@ def _survey(adata, name, read, *, every=1):
 
 @pytest.fixture
 def tissue():
-    """Two slices of the same wave, one of them turned and bent."""
+    """Two slices of the same wave, one of them rotated and shifted."""
     p = np.random.default_rng(0).uniform(size=(150, 2)) * [3, 2]
     wave = np.c_[np.sin(p), p[:, 0] ** 2]
-    turned = p @ [[0.8, 0.6], [-0.6, 0.8]] + [5, 1]
-    adata = ad.AnnData(np.r_[wave, wave], obsm={"spatial": np.r_[p, turned]})
+    rotated = p @ [[0.8, 0.6], [-0.6, 0.8]] + [5, 1]
+    adata = ad.AnnData(np.r_[wave, wave], obsm={"spatial": np.r_[p, rotated]})
     adata.obs["slice"] = ["a"] * 150 + ["b"] * 150
     sdo.tl.align_slices(adata, "slice", use_rep="X", show_progress=False)
     return adata
 
 
 @pytest.fixture
-def treated():
+def response_adata():
     adata = sdo.datasets.perturbation_response(200, n_dims=3)
     options = {"n_steps": 5, "n_hidden": 8, "show_progress": False}
     sdo.tl.fit_response(
@@ -100,17 +101,17 @@ def treated():
 
 
 @pytest.fixture
-def encoded(course, quick):
+def autoencoder_adata(course, quick):
     sdo.pp.autoencoder(course, 2, n_hidden=4, max_epochs=2, show_progress=False)
     sdo.tl.fit(course, "time", use_rep="X_ae", **quick)
     return course
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_some_changes_of_a_fit(fitted, fingerprint):
-    before = fingerprint(fitted)
+def test_some_changes_of_a_fit_are_refused(fitted, fingerprint):
+    digest = fingerprint(fitted)
     outcomes = _survey(fitted, "scdiffot", _model, every=7)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == digest
     assert outcomes["refused"] > 250
     assert outcomes["right"] > 5
 
@@ -118,35 +119,35 @@ def test_some_changes_of_a_fit(fitted, fingerprint):
 @pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("read", [_model, _simulation])
-def test_all_changes_of_a_fit(fitted, read):
+def test_all_changes_of_a_fit_are_refused(fitted, read):
     outcomes = _survey(fitted, "scdiffot", read)
     assert outcomes["refused"] > 1000
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_changes_of_a_response(treated):
-    outcomes = _survey(treated, "scdiffot_response", _prediction, every=11)
+def test_changes_of_a_response_are_refused(response_adata):
+    outcomes = _survey(response_adata, "scdiffot_response", _prediction, every=11)
     assert outcomes["refused"] > 50
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_changes_of_an_autoencoder(encoded):
-    outcomes = _survey(encoded, "X_ae", _gene_velocity, every=7)
+def test_changes_of_an_autoencoder_are_refused(autoencoder_adata):
+    outcomes = _survey(autoencoder_adata, "X_ae", _gene_velocity, every=7)
     assert outcomes["refused"] > 30
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_changes_of_an_alignment(tissue):
+def test_changes_of_an_alignment_are_refused(tissue):
     outcomes = _survey(tissue, "scdiffot_slices", _alignment, every=3)
     assert outcomes["refused"] > 50
 
 
-def test_files_may_return_a_number_for_an_array_without_dimensions(encoded):
-    expected = _gene_velocity(encoded)
-    entry = encoded.uns["X_ae"]
+def test_files_may_return_a_number_for_an_array_without_dimensions(autoencoder_adata):
+    expected = _gene_velocity(autoencoder_adata)
+    entry = autoencoder_adata.uns["X_ae"]
     spread = float(entry["decoder"]["weights"]["spread"])
-    encoded.uns["X_ae"] = changed(entry, ("decoder", "weights", "spread"), spread)
-    np.testing.assert_array_equal(_gene_velocity(encoded), expected)
+    autoencoder_adata.uns["X_ae"] = changed(entry, ("decoder", "weights", "spread"), spread)
+    np.testing.assert_array_equal(_gene_velocity(autoencoder_adata), expected)
 
 
 def _unsealed(adata, name):
@@ -188,7 +189,7 @@ def test_entries_without_a_digest_are_checked_too(fitted, path, value, problem):
     assert all(part in str(caught.value) for part in ("adata.uns['scdiffot']", path[0]))
 
 
-def test_a_billion_layers_cost_nothing(fitted, little_memory):
+def test_a_billion_layers_allocate_nothing(fitted, little_memory):
     _unsealed(fitted, "scdiffot")
     config = json.loads(fitted.uns["scdiffot"]["state"]["config"])
     text = json.dumps(config | {"n_layers": 10**9})
@@ -200,7 +201,7 @@ def test_a_billion_layers_cost_nothing(fitted, little_memory):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
-def test_results_beside_a_fit(fitted, quick):
+def test_changes_of_results_beside_a_fit_are_refused(fitted, quick):
     sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, show_progress=False)
     sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
     sdo.tl.landscape(fitted, n_grid=10, cell_key="cell_type")
@@ -225,14 +226,14 @@ def test_results_beside_a_fit(fitted, quick):
             except StoredFitError:
                 refused[name] += 1
             except (KeyError, ValueError) as error:
-                # names of types, cells and times that are not there
+                # Changed names of types, cells or times; the error must name the argument.
                 obscure += "`" not in str(error)
             plt.close("all")
     assert min(refused.values()) >= 5
     assert not obscure
 
 
-def test_what_is_no_fit(fitted):
+def test_other_entries_than_fits_are_refused(fitted):
     for entry in (1, {"a": 1}, "text", np.zeros(3)):
         fitted.uns["mine"] = entry
         with pytest.raises(
@@ -249,7 +250,7 @@ def test_what_is_no_fit(fitted):
 @pytest.mark.parametrize("growth", [True, False])
 @pytest.mark.parametrize("form", ["gradient", "separate"])
 @pytest.mark.parametrize("autonomous", [True, False])
-def test_shapes_are_those_of_the_networks(growth, form, autonomous):
+def test_shapes_of_fields_are_those_of_the_networks(growth, form, autonomous):
     for n_times, n_layers in ((2, 1), (4, 3)):
         options = {
             "growth": growth,
@@ -264,7 +265,7 @@ def test_shapes_are_those_of_the_networks(growth, form, autonomous):
         )
 
 
-def test_shapes_of_other_networks():
+def test_shapes_of_other_models_are_those_of_their_networks():
     for network, shapes in (
         (ConvexMaps(2, 3), ConvexMaps.shapes(2, 3)),
         (Autoencoder(7, 2, 5, "nb"), Autoencoder.shapes(7, 2, 5)),

@@ -1,4 +1,4 @@
-"""Files and folders that stand under their name complete, or not at all."""
+"""Atomic writing of files and folders: a target is complete, or does not exist."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# A process that is killed leaves a file or folder of this name; nothing reads it.
+# Prefix of temporary names. A process that is killed leaves such a file, which nothing reads.
 PREFIX = ".scdiffot-"
-# renameat2(2) of Linux
+# Constants of renameat2(2) of Linux.
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 
 
 class Transaction:
-    """Write files and folders beside their targets, and move all of them into place at the end.
+    """Write files and folders under temporary names, and move all of them into place at the end.
 
-    Used as a context: whatever was added and not committed is removed at the end of the block. A
-    target that is a symbolic link stays one, and what it points to is replaced.
+    A transaction is a context manager: files that were added and not committed are removed at the
+    end of the block. A target that is a symbolic link remains one, and the file that it points to
+    is replaced.
 
     Parameters
     ----------
     overwrite
-        Whether a target may exist. If not, one that appears meanwhile is left alone.
+        Whether a target may exist. If not, a target that appears in the meantime is not replaced.
     """
 
     def __init__(self, *, overwrite: bool = False) -> None:
@@ -47,20 +48,20 @@ class Transaction:
             self._pending.pop()
 
     def add(self, target: Path, write: Callable[[Path], object]) -> None:
-        """Let `write` write a file or folder under a temporary name, and flush it to the disk."""
+        """Write a file or folder by `write` under a temporary name, and flush it to the disk."""
         final = target.resolve()
-        temporary = _temporary(final)
+        temporary = _temporary_path(final)
         self._pending.append((temporary, final))
         write(temporary)
         _sync(temporary)
 
     def commit(self) -> None:
-        """Move everything into place.
+        """Move all files and folders into place.
 
         Raises
         ------
         FileExistsError
-            If a target has appeared that may not be overwritten. Its data stay under a temporary
+            If a target exists that may not be overwritten. The new data remain under a temporary
             name, which is the `filename2` of the error.
         """
         while self._pending:
@@ -78,14 +79,14 @@ class Transaction:
 
 
 def check_folder(folder: Path) -> None:
-    """Write a small file into a folder and remove it, to see whether that is possible.
+    """Check that a folder is writable, by writing a small file and removing it.
 
     Raises
     ------
     OSError
-        If it is not.
+        If it is not writable.
     """
-    temporary = _temporary(folder / "probe")
+    temporary = _temporary_path(folder / "probe")
     try:
         temporary.write_bytes(bytes(1 << 16))
         _sync(temporary)
@@ -102,31 +103,31 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _temporary(target: Path) -> Path:
-    # in the same folder, since a rename between file systems is a copy
+def _temporary_path(target: Path) -> Path:
+    # In the same folder, because renaming between file systems copies.
     return target.with_name(f"{PREFIX}{token_hex(8)}.tmp")
 
 
 def _replace(temporary: Path, target: Path) -> None:
-    """Put something new in the place of something old, which is removed."""
+    """Replace an existing target, and remove its old content."""
     _copy_owner(target, temporary)
     if not target.is_dir():
         temporary.replace(target)
         return
     if not _rename_with(RENAME_EXCHANGE, temporary, target):
-        aside = _temporary(target)
-        target.rename(aside)
+        backup = _temporary_path(target)
+        target.rename(backup)
         try:
             temporary.rename(target)
         except BaseException:
-            aside.rename(target)
+            backup.rename(target)
             raise
-        temporary = aside
+        temporary = backup
     remove(temporary)
 
 
 def _rename(temporary: Path, target: Path) -> None:
-    """Give the final name to something new."""
+    """Rename to a target that must not exist."""
     if _rename_with(RENAME_NOREPLACE, temporary, target):
         return
     if target.exists():
@@ -135,7 +136,7 @@ def _rename(temporary: Path, target: Path) -> None:
 
 
 def _rename_with(flag: int, source: Path, target: Path) -> bool:
-    """Rename by a call that only Linux has, on most of its file systems; False without it."""
+    """Rename by renameat2, and return whether the system and file system support it."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):
@@ -150,7 +151,7 @@ def _rename_with(flag: int, source: Path, target: Path) -> bool:
 def _copy_owner(source: Path, target: Path) -> None:
     state = source.stat()
     if hasattr(os, "chown"):
-        # only root may give files away
+        # Only root may change the owner of a file.
         with suppress(PermissionError):
             os.chown(target, state.st_uid, state.st_gid)
     shutil.copymode(source, target)
@@ -167,7 +168,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Windows opens no folders, and some file systems cannot flush them
+    # Windows cannot open folders, and some file systems cannot flush them.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

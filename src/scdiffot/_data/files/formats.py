@@ -1,4 +1,4 @@
-"""Cells and tables as files: their formats, and how each is read and written."""
+"""Formats of files of cells and tables: reading, writing and checks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 ANNDATA, MUDATA = "anndata", "MuData"
-# what a folder of Zarr, version 2 or 3, says about itself
+# Files with the attributes of a Zarr folder, of version 2 or 3.
 ZARR_ATTRIBUTES = (".zattrs", "zarr.json")
 
 
 def content_of(path: Path) -> str | None:
-    """The kind of data that a file or folder says it holds: "anndata", "MuData", other, or None."""
+    """Encoding type that a file or folder states: "anndata", "MuData", another, or None."""
     if path.is_dir():
         for name in ZARR_ATTRIBUTES:
             if (path / name).is_file():
@@ -43,17 +43,17 @@ def content_of(path: Path) -> str | None:
 
 
 def read_cells(path: Path) -> AnnData | MuData:
-    """Read all of a file or folder of one of the formats, which the end of its name chooses.
+    """Read a file or folder in the format of its suffix.
 
     Raises
     ------
     ValueError
-        If it holds the other kind of data.
+        If a file named .h5ad holds a MuData.
     """
     content = content_of(path)
     if path.suffix == ".h5ad" and content == MUDATA:
         raise ValueError("it holds a MuData: give it a name that ends with .h5mu")
-    with _storage():
+    with _storage_options():
         if path.suffix == ".h5ad":
             return read_h5ad(path)
         if path.suffix == ".zarr" and content != MUDATA:
@@ -61,9 +61,9 @@ def read_cells(path: Path) -> AnnData | MuData:
 
             return read_zarr(path)
         mudata = require("mudata", extra="mudata")
-        with _no_pull(mudata):
+        with _without_pull(mudata):
             mdata = mudata.read_zarr(path) if path.suffix == ".zarr" else mudata.read_h5mu(path)
-        # What HDF5 reads is a number of NumPy, which mudata cannot write to zarr.
+        # HDF5 returns a NumPy number, which mudata cannot write to zarr.
         mdata._axis = int(mdata.axis)
         return mdata
 
@@ -83,8 +83,8 @@ def check_format(content: str | None, suffix: str) -> None:
 
 
 def write_cells(adata: AnnData | MuData, path: Path, suffix: str) -> None:
-    """Write everything to a new file or folder in the format of a suffix, whatever its name is."""
-    with _storage():
+    """Write an AnnData or MuData to a new path in the format of `suffix`, not of its name."""
+    with _storage_options():
         if is_mudata(adata):
             _write_mudata(adata, path, suffix)
         elif suffix == ".zarr":
@@ -95,7 +95,7 @@ def write_cells(adata: AnnData | MuData, path: Path, suffix: str) -> None:
 
 def _write_mudata(mdata: MuData, path: Path, suffix: str) -> None:
     mudata = require("mudata", extra="mudata")
-    with _no_pull(mudata):
+    with _without_pull(mudata):
         if suffix == ".zarr":
             mudata.write_zarr(path, mdata)
             return
@@ -104,7 +104,7 @@ def _write_mudata(mdata: MuData, path: Path, suffix: str) -> None:
 
 
 def _write_h5ad(adata: AnnData, path: Path) -> None:
-    """Write what `adata.write_h5ad` writes, which takes names of files only."""
+    """Write as `adata.write_h5ad` does, which accepts names of files only."""
     import h5py
     from anndata.io import write_elem
 
@@ -116,27 +116,27 @@ def _write_h5ad(adata: AnnData, path: Path) -> None:
 
 
 def annotations_of(adata: AnnData | MuData) -> AnnData:
-    """The annotations alone, which are quick to write, and all that a file may hold and not take."""
+    """Copy the annotations alone: they are small, and only they may fail to be written."""
     tables = {name: entry for name, entry in adata.obsm.items() if hasattr(entry, "columns")}
-    with _storage():
+    with _storage_options():
         obs, var = adata.obs.copy(), adata.var.copy()
         return AnnData(obs=obs, var=var, uns=dict(adata.uns), obsm=tables)
 
 
 def write_table(table: pd.DataFrame, path: Path, suffix: str) -> None:
-    """Write a table, as CSV with a header or as a JSON list of rows, with all digits of its numbers."""
+    """Write a table as CSV with a header or as a JSON list of rows, with all digits of numbers."""
     if suffix == ".csv":
         table.to_csv(path, index=False)
         return
     rows = [
-        {name: _plain(value) for name, value in zip(table.columns, row, strict=True)}
+        {name: _as_json(value) for name, value in zip(table.columns, row, strict=True)}
         for row in table.itertuples(index=False, name=None)
     ]
     path.write_text(json.dumps(rows, allow_nan=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
-    """A scalar as JSON has it; None for what is missing or infinite."""
+def _as_json(value: Any) -> Any:
+    """Convert a scalar to a JSON value; None if it is missing or infinite."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not isfinite(value):
         return None
@@ -144,14 +144,14 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _storage() -> Iterator[None]:
-    """Write all that can be read, and hide what storage packages say about their own future."""
+def _storage_options() -> Iterator[None]:
+    """Allow nullable strings in files, and hide warnings about future storage formats."""
     with warnings.catch_warnings(), settings.override(allow_write_nullable_strings=True):
         warnings.simplefilter("ignore")
         yield
 
 
-def _no_pull(mudata: Any) -> Any:
-    """MuData 0.3 copies annotations of the modalities into the whole unless asked not to."""
+def _without_pull(mudata: Any) -> Any:
+    """Keep mudata 0.3 from copying annotations of the modalities into the MuData."""
     options = getattr(mudata, "set_options", None)
     return options(pull_on_update=False) if options else nullcontext()

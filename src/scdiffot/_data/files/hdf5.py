@@ -1,4 +1,4 @@
-"""A file for HDF5 on a disk that may be full."""
+"""Files for HDF5 whose write errors do not crash the process, as on a full disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Sink:
-    """A file that HDF5 writes through Python, and whose failures HDF5 never sees.
+    """A file that HDF5 writes through Python and whose write errors are hidden from HDF5.
 
-    An HDF5 file that cannot be closed, since the disk is full, crashes the process when it ends. After
-    the first failure, what is written here is dropped, and :func:`open_sink` raises the failure.
+    HDF5 crashes the process at its end if a file could not be closed, as on a full disk. After the
+    first error, further data are dropped, and :func:`open_sink` raises the error.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Sink:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.error: BaseException | None = None
-        # without a buffer, a failure belongs to the call that meets it
+        # Without a buffer, the call that fails raises the error.
         self._file = path.open("w+b", buffering=0)
 
     def __fspath__(self) -> str:
@@ -37,14 +37,14 @@ class Sink:
         self._file.close()
 
     def flush(self) -> None:
-        """Nothing waits to be written."""
+        """Do nothing, because the file has no buffer."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         return self._file.tell()
 
     def truncate(self, size: int | None = None) -> int:
@@ -57,7 +57,7 @@ class Sink:
         return self._file.read(size) or b""
 
     def readinto(self, buffer: Any) -> int:
-        """Read as many bytes as the buffer holds; zeros where the file has ended."""
+        """Fill the buffer with bytes of the file, and with zeros beyond its end."""
         view = memoryview(buffer).cast("B")
         n = self._file.readinto(view) or 0
         view[n:] = bytes(len(view) - n)
@@ -70,7 +70,7 @@ class Sink:
         return len(view)
 
     def _write_all(self, view: memoryview) -> None:
-        # a write may stop halfway
+        # An unbuffered write may be partial.
         while view:
             view = view[self._file.write(view) :]
 
@@ -79,13 +79,13 @@ class Sink:
             return
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 raised by `open_sink`, also a KeyboardInterrupt
+        except BaseException as error:  # noqa: BLE001 `open_sink` raises it, KeyboardInterrupt too
             self.error = error
 
 
 @contextmanager
 def open_sink(path: Path) -> Iterator[Sink]:
-    """Open a file for HDF5, and raise the first failure to write it at the end of the block.
+    """Open a file for HDF5, and raise the first write error at the end of the block.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def open_sink(path: Path) -> Iterator[Sink]:
 
     Yields
     ------
-    What :class:`h5py.File` takes in the place of a file.
+    A file object for :class:`h5py.File`.
     """
     sink = Sink(path)
     try:

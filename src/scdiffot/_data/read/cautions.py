@@ -1,4 +1,4 @@
-"""What a user should know of the data before believing a fit: warnings, and the implied growth."""
+"""Warnings about data that make a fit unreliable, and the growth that masses imply."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
     from .snapshots import TimeSeries
 
-# Share of cells with the states of another cell, and ratio of neighbouring masses, from where on
-# they are worth a warning.
+# Without a warning: largest share of duplicated cells, largest fold change of mass per interval.
 MAX_COPIES, MAX_JUMP = 0.1, 10.0
-# Ratio of the growth that a prior implies to that of the masses.
+# Largest ratio of the fold change implied by a prior to that of the masses without a warning.
 MAX_DISAGREEMENT = 1.25
 
 
 def caution_cells(
     names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[np.ndarray]
 ) -> None:
-    """Warn of isolated cells, by name, and of copies.
+    """Warn of isolated cells, by name, and of duplicated states.
 
     Parameters
     ----------
@@ -40,15 +39,15 @@ def caution_cells(
     states
         Their states, each ``(n_k, d)``.
     """
-    isolated = [r[mask] for r, mask in zip(rows, isolated_cells(states), strict=True)]
-    wild = np.unique(np.concatenate(isolated))
-    if len(wild):
+    masks = isolated_cells(states)
+    isolated = np.unique(np.concatenate([r[m] for r, m in zip(rows, masks, strict=True)]))
+    if len(isolated):
         logger.warning(
             "%d cells are far from all others and are left out of the training, though they count "
-            "in the masses: %s. What is computed for them is not to be trusted: check these cells, "
+            "in the masses: %s. Results for them are not to be trusted: check these cells, "
             "and remove them or repair their states.",
-            len(wild),
-            some(names[wild]),
+            len(isolated),
+            some(names[isolated]),
         )
     share = _share_of_copies(np.concatenate(states))
     if share > MAX_COPIES:
@@ -59,33 +58,33 @@ def caution_cells(
         )
 
 
-def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
-    """Warn of what a time course cannot show, and log the growth that its masses imply."""
-    snapshots, times = course.snapshots, course.times
+def caution_course(series: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
+    """Warn of snapshots that cannot identify dynamics, and log the growth that masses imply."""
+    snapshots, times = series.snapshots, series.times
     rows = [times.cells(t) for t in snapshots.times]
     caution_cells(names, rows, snapshots.states)
     labels = [times.label(t) for t in snapshots.times]
-    same = [
+    static_intervals = [
         f"{labels[k]} and {labels[k + 1]}"
         for k in range(len(labels) - 1)
         if same_population(snapshots.states[k], snapshots.states[k + 1])
     ]
-    if same:
+    if static_intervals:
         logger.warning(
             "The displacement between times %s is within sampling noise: these snapshots could be "
             "two samples of one population, and the drift between them may be noise.",
-            ", ".join(same),
+            ", ".join(static_intervals),
         )
     if not growth:
         if snapshots.growth_prior is not None:
             logger.warning("`growth_prior` and the masses are ignored: `growth` is False.")
         return
-    implied = implied_growth(course)
-    for k, fold in enumerate(implied["mass_folds"]):
+    implied_rates = implied_growth(series)
+    for k, fold in enumerate(implied_rates["mass_folds"]):
         if not 1 / MAX_JUMP <= fold <= MAX_JUMP:
             logger.warning(
                 "The mass changes %.3g-fold from time %s to %s. If the numbers of cells are those "
-                "of the sequencing, pass mass=None or what was counted as a dict, `mass`.",
+                "of the sequencing, pass mass=None, or counted masses as a dict, `mass`.",
                 fold,
                 *labels[k : k + 2],
             )
@@ -94,44 +93,46 @@ def caution_course(course: TimeSeries, names: pd.Index, *, mass: Any, growth: bo
             "The masses (%s) imply %s.",
             "numbers of sequenced cells" if isinstance(mass, str) else "as passed in `mass`",
             "; ".join(
-                f"a {fold:.3g}-fold change from time {a} to {b}, a mean net growth rate of {rate:.3g}"
+                f"a {fold:.3g}-fold change from time {a} to {b}, "
+                f"a mean net growth rate of {rate:.3g}"
                 for fold, rate, a, b in zip(
-                    implied["mass_folds"],
-                    implied["mass_rates"],
+                    implied_rates["mass_folds"],
+                    implied_rates["mass_rates"],
                     labels[:-1],
                     labels[1:],
                     strict=True,
                 )
             ),
         )
-    _caution_prior(course, labels, implied["mass_folds"])
+    _warn_about_prior(series, labels, implied_rates["mass_folds"])
 
 
-def implied_growth(course: TimeSeries) -> dict[str, np.ndarray]:
-    """Ratio of the masses at both ends of every interval (T - 1,), and the mean rate it implies."""
-    folds = course.snapshots.masses[1:] / course.snapshots.masses[:-1]
-    return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(course.snapshots.times)}
+def implied_growth(series: TimeSeries) -> dict[str, np.ndarray]:
+    """Fold changes of the mass and mean net growth rates of the intervals, each ``(T - 1,)``."""
+    folds = series.snapshots.masses[1:] / series.snapshots.masses[:-1]
+    return {"mass_folds": folds, "mass_rates": np.log(folds) / np.diff(series.snapshots.times)}
 
 
-def _caution_prior(course: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
-    prior = course.snapshots.growth_prior
+def _warn_about_prior(series: TimeSeries, labels: list[str], folds: np.ndarray) -> None:
+    prior = series.snapshots.growth_prior
     if prior is None:
         return
-    dt = np.diff(course.snapshots.times)
-    # As the population at the start would grow, and as that at the end would have.
+    dt = np.diff(series.snapshots.times)
+    # Log fold changes of an interval by the prior at its start, and at its end backward in time.
     forward = [_log_mean_exp(g * d) for g, d in zip(prior[:-1], dt, strict=True)]
     backward = [-_log_mean_exp(-g * d) for g, d in zip(prior[1:], dt, strict=True)]
-    expected = (np.array(forward) + np.array(backward)) / 2
-    overruled = [
-        f"{labels[k]} to {labels[k + 1]} ({np.exp(expected[k]):.3g}-fold expected, masses {folds[k]:.3g}-fold)"
-        for k in np.flatnonzero(np.abs(expected - np.log(folds)) > np.log(MAX_DISAGREEMENT))
+    log_folds = (np.array(forward) + np.array(backward)) / 2
+    contradictions = [
+        f"{labels[k]} to {labels[k + 1]} ({np.exp(log_folds[k]):.3g}-fold expected, "
+        f"masses {folds[k]:.3g}-fold)"
+        for k in np.flatnonzero(np.abs(log_folds - np.log(folds)) > np.log(MAX_DISAGREEMENT))
     ]
-    if overruled:
+    if contradictions:
         logger.warning(
             "The masses overrule the level of `growth_prior` from time %s: the fitted growth "
             "follows the masses, and the prior shapes its differences between cells only. Pass "
             "the masses that were measured as a dict, `mass`, or correct the prior.",
-            "; ".join(overruled),
+            "; ".join(contradictions),
         )
 
 
@@ -141,8 +142,8 @@ def _log_mean_exp(x: np.ndarray) -> float:
 
 
 def _share_of_copies(states: np.ndarray) -> float:
-    """Share of the cells whose states another cell before them has."""
-    # Zeros have a sign, of which nothing depends.
+    """Share of cells whose states equal those of an earlier cell."""
+    # Adding zero turns -0.0 into 0.0, whose bytes are equal.
     rows = np.ascontiguousarray(states + 0.0)
     as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     return 1 - len(np.unique(as_bytes)) / len(rows)

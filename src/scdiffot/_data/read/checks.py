@@ -1,4 +1,4 @@
-"""Checks of an AnnData that come before anything else."""
+"""Checks of an AnnData and of names that a user passes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ __all__ = [
     "suggest",
     "writable",
 ]
-N_NAMED = 10
+# Values listed in a message.
+N_EXAMPLES = 10
 
 
 def is_mudata(adata: Any) -> bool:
@@ -41,7 +42,7 @@ def is_mudata(adata: Any) -> bool:
 
 
 def check_adata(adata: AnnData | MuData, argument: str = "adata") -> None:
-    """Refuse what nothing can be computed from.
+    """Refuse objects other than AnnData and MuData, and those without uniquely named cells.
 
     Raises
     ------
@@ -55,9 +56,9 @@ def check_adata(adata: AnnData | MuData, argument: str = "adata") -> None:
     if adata.n_obs == 0:
         raise ValueError(f"`{argument}` has no cells: check the filter that came before.")
     if not adata.obs_names.is_unique:
-        twice = adata.obs_names[adata.obs_names.duplicated()].unique()
+        duplicates = adata.obs_names[adata.obs_names.duplicated()].unique()
         raise ValueError(
-            f"`{argument}` has duplicated obs names, for instance {some(twice)}: "
+            f"`{argument}` has duplicated obs names, for instance {some(duplicates)}: "
             f"make them unique with {argument}.obs_names_make_unique()."
         )
 
@@ -68,8 +69,8 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
     Raises
     ------
     ValueError
-        If `adata` is a view, into which nothing can be written without a silent copy, or a copy is asked of an AnnData
-        in backed mode.
+        If `adata` is a view, where writing would make a silent copy, or if `copy` is True and
+        `adata` is in backed mode.
     """
     check_adata(adata)
     if check_flag("copy", copy):
@@ -87,7 +88,7 @@ def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData
 
 
 def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
-    """Copy without the warning of anndata about names of genes that occur twice, which the user has had before."""
+    """Copy without anndata's warning about duplicated names, which reading has already raised."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "(Observation|Variable) names are not unique", UserWarning
@@ -96,7 +97,7 @@ def quiet_copy(adata: AnnData | MuData) -> AnnData | MuData:
 
 
 def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[str]:
-    """Names as a list, whether one is passed or several; numbers are names too if `numbers`.
+    """Return one name or several as a list of strings; numbers are names too if `numbers`.
 
     Raises
     ------
@@ -114,20 +115,20 @@ def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[st
         raise TypeError(
             f"`{argument}` is a {type(names).__name__}: pass a name, or a list of names."
         )
-    # the order of a set differs from run to run
-    listed = sorted(names, key=str) if isinstance(names, set | frozenset) else list(names)
-    wrong = [
-        name for name in listed if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)
+    # The order of a set differs from run to run.
+    result = sorted(names, key=str) if isinstance(names, set | frozenset) else list(names)
+    invalid_names = [
+        name for name in result if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)
     ]
-    if wrong:
-        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names.")
-    return [str(name) for name in listed]
+    if invalid_names:
+        raise TypeError(f"`{argument}` holds {some(invalid_names)}: pass names.")
+    return [str(name) for name in result]
 
 
 def choose_names(
     argument: str, names: Any, available: Iterable[str], *, reason: str = "which is none of them"
 ) -> list[str]:
-    """Names as a list, each once, all of them among those available.
+    """Return names as a list without duplicates, all of them among those available.
 
     Raises
     ------
@@ -139,37 +140,36 @@ def choose_names(
         If there are none.
     """
     options = dict.fromkeys(str(name) for name in available)
-    chosen = list(dict.fromkeys(listed_names(argument, names)))
-    if not chosen:
+    result = list(dict.fromkeys(listed_names(argument, names)))
+    if not result:
         raise ValueError(f"`{argument}` is empty: pass some of {some(options)}.")
-    unknown = [name for name in chosen if name not in options]
+    unknown = [name for name in result if name not in options]
     if unknown:
         raise KeyError(f"`{argument}` has {unknown[0]!r}, {reason}. {suggest(unknown[0], options)}")
-    return chosen
+    return result
 
 
 def check_share(name: str, value: Any) -> float:
-    """Refuse what is not a number above 0 and up to 1."""
+    """Return a number above 0 and of at most 1 as a float."""
     return check_number(name, value, 0, 1, above=True)
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that are not None."""
+    """Drop options that are None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def some(values: Iterable[Any]) -> str:
-    """List at most ten values."""
+    """Format at most ten values as text, with the total number if there are more."""
     names = [repr(v) if isinstance(v, str) else f"{v}" for v in values]
-    return ", ".join(names[:N_NAMED]) + (
-        f", ... ({len(names)} in all)" if len(names) > N_NAMED else ""
-    )
+    suffix = f", ... ({len(names)} in all)" if len(names) > N_EXAMPLES else ""
+    return ", ".join(names[:N_EXAMPLES]) + suffix
 
 
 def suggest(name: str, available: Iterable[Any]) -> str:
-    """Name what resembles a missing key, and what there is."""
+    """Suggest the key closest to a missing one, and list the keys that exist."""
     options = [str(a) for a in available]
     lower = {o.lower(): o for o in options}
-    close = [lower[c] for c in get_close_matches(str(name).lower(), lower, n=1)]
-    hint = f"Did you mean {close[0]!r}? " if close else ""
+    matches = [lower[c] for c in get_close_matches(str(name).lower(), lower, n=1)]
+    hint = f"Did you mean {matches[0]!r}? " if matches else ""
     return f"{hint}There is {some(options)}." if options else f"{hint}There is none."

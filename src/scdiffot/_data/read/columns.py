@@ -1,4 +1,4 @@
-"""Columns of `obs`, wherever they lie and whatever holds them."""
+"""Columns of `obs`, of an AnnData, a MuData or a modality, in memory or read lazily."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnData | MuData, str]:
-    """Find the object whose `obs` has a column, for a MuData perhaps a modality, and the name of the column there.
+    """Find the object whose `obs` has a column, and the name of the column there.
+
+    For a MuData, the object may be a modality (``"modality:column"``).
 
     Raises
     ------
@@ -42,16 +44,17 @@ def find_column(adata: AnnData | MuData, name: str, argument: str) -> tuple[AnnD
 
 
 def list_columns(adata: AnnData | MuData) -> list[str]:
-    """Names of all columns of `obs`, for a MuData also those of the modalities."""
+    """List the columns of `obs`, for a MuData also those of the modalities."""
     modalities = adata.mod.items() if is_mudata(adata) else ()
     columns = [*adata.obs.columns, *(f"{m}:{c}" for m, a in modalities for c in a.obs.columns)]
     return list(dict.fromkeys(map(str, columns)))
 
 
 def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
-    """Read a column of `obs`, or for a MuData of that of a modality (``"modality:column"``), in the order of the cells.
+    """Read a column of `obs`, in the order of the cells.
 
-    Columns that are read lazily come into memory. Cells that a modality lacks have no value.
+    For a MuData, the column may be that of a modality (``"modality:column"``). Lazy columns are
+    read into memory. Cells that a modality lacks have no value.
 
     Raises
     ------
@@ -69,7 +72,8 @@ def read_column(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
     values = obs[column] if isinstance(obs, pd.DataFrame) else obs[[column]].to_memory()[column]
     if values.ndim > 1:
         raise ValueError(
-            f"`{argument}` is {name!r}, but obs has {values.shape[1]} columns of that name: rename all but one."
+            f"`{argument}` is {name!r}, but obs has {values.shape[1]} columns of that name: "
+            "rename all but one."
         )
     return values if holder is adata else values.reindex(adata.obs_names)
 
@@ -90,7 +94,7 @@ def read_groups(adata: AnnData | MuData, name: str, argument: str) -> pd.Categor
 
 
 def as_groups(values: pd.Series, source: str) -> pd.Categorical:
-    """Values as categories; `source` names them in messages.
+    """Convert values to categories; `source` names them in messages.
 
     Raises
     ------
@@ -114,13 +118,14 @@ def as_groups(values: pd.Series, source: str) -> pd.Categorical:
     names = pd.Index([str(category) for category in groups.categories])
     if not names.is_unique:
         raise ValueError(
-            f"{source} holds different values that read {names[names.duplicated()][0]!r}: make all labels strings."
+            f"{source} holds different values that read {names[names.duplicated()][0]!r}: "
+            "make all labels strings."
         )
     return groups
 
 
 def read_numbers(adata: AnnData | MuData, name: str, argument: str) -> pd.Series:
-    """Read a column of `obs` as numbers, NaN where there is none.
+    """Read a column of `obs` as numbers, NaN where a value is missing.
 
     Raises
     ------
@@ -140,13 +145,13 @@ def read_numbers(adata: AnnData | MuData, name: str, argument: str) -> pd.Series
 
 
 def drop_columns(adata: AnnData | MuData, names: Iterable[str]) -> None:
-    """Drop those of some columns of `obs` that are there."""
+    """Drop columns of `obs`; names that are missing are ignored."""
     import pandas as pd
 
-    dropped = set(names) & set(adata.obs.columns)
+    obsolete_names = set(names) & set(adata.obs.columns)
     if isinstance(adata.obs, pd.DataFrame):
-        for name in dropped:
+        for name in obsolete_names:
             del adata.obs[name]
-    elif dropped:
-        # nothing can be deleted from columns that are read lazily
-        adata.obs = adata.obs[[name for name in adata.obs.columns if name not in dropped]]
+    elif obsolete_names:
+        # Lazy columns have no deletion.
+        adata.obs = adata.obs[[name for name in adata.obs.columns if name not in obsolete_names]]

@@ -1,4 +1,4 @@
-"""Expression as it is stored, for what is computed from genes."""
+"""Expression in X or a layer, its kind (counts or logarithms), and the genes to use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
-# Cells that are dense at a time while a file is read.
+# Cells converted to a dense array at a time, which bounds the memory of reading a file.
 CHUNK_SIZE = 4096
-# Cells whose values tell what a layer holds.
-_N_TRIED = 200
+# Cells sampled to decide whether a layer holds counts.
+_N_SAMPLED = 200
 
 
 def expression(
     adata: AnnData, layer: str | None, columns: np.ndarray | None = None
 ) -> np.ndarray | csr_matrix:
-    """Read expression into memory, dense or sparse as it is stored, whatever holds it.
+    """Read expression into memory, dense or sparse as it is stored.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def expression(
 
     Returns
     -------
-    float32, shape ``(n, G)``; sparse matrices are compressed by rows.
+    Expression, shape ``(n, G)``, float32; sparse matrices are compressed by rows.
 
     Raises
     ------
@@ -47,34 +47,35 @@ def expression(
     """
     from scipy import sparse
 
-    stored = stored_expression(adata, layer)
+    matrix = stored_expression(adata, layer)
     columns = np.arange(adata.n_vars) if columns is None else columns
-    if stored.dtype.kind not in "biuf":
-        raise TypeError(f"`layer` {_name(layer)} holds {stored.dtype}: pass real numbers.")
-    if hasattr(stored, "to_memory"):  # sparse, in a file
-        stored = stored.to_memory()
-    if sparse.issparse(stored):
-        values = sparse.csr_matrix(stored[:, columns], dtype=np.float32)
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"`layer` {_layer_text(layer)} holds {matrix.dtype}: pass real numbers.")
+    if hasattr(matrix, "to_memory"):  # sparse, in a file
+        matrix = matrix.to_memory()
+    if sparse.issparse(matrix):
+        values = sparse.csr_matrix(matrix[:, columns], dtype=np.float32)
         finite = bool(np.isfinite(values.data).all())
     else:
         values = np.empty((adata.n_obs, len(columns)), np.float32)
         for start in range(0, adata.n_obs, CHUNK_SIZE):
-            values[start : start + CHUNK_SIZE] = dense(stored[start : start + CHUNK_SIZE])[
-                :, columns
-            ]
+            chunk = slice(start, start + CHUNK_SIZE)
+            values[chunk] = dense(matrix[chunk])[:, columns]
         finite = bool(np.isfinite(values).all())
     if not finite:
-        raise ValueError(f"`layer` {_name(layer)} holds NaN or infinite values: remove them first.")
+        raise ValueError(
+            f"`layer` {_layer_text(layer)} holds NaN or infinite values: remove them first."
+        )
     return values
 
 
 def stored_expression(adata: AnnData, layer: str | None) -> Any:
-    """The array of a layer, or X if None, as it is stored.
+    """Return the array of a layer, or X if None, as it is stored.
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no such layer, or X is empty.
     """
     if layer is None:
         if adata.X is None:
@@ -90,18 +91,18 @@ def stored_expression(adata: AnnData, layer: str | None) -> Any:
 
 
 def layer_names(adata: AnnData) -> list[str]:
-    """Names of the layers; X may be among the layers under None."""
+    """List the layers; anndata 0.13 has X among them, under None."""
     return [name for name in adata.layers if name is not None]
 
 
 def dense(values: Any, dtype: Any = np.float32) -> np.ndarray:
-    """A part of a matrix as a dense array."""
+    """Convert a part of a matrix to a dense array."""
     values = values.compute() if hasattr(values, "compute") else values
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=dtype)
 
 
 def are_counts(values: Any) -> bool:
-    """Whether expression in memory is nothing but whole numbers from zero, and more than on and off."""
+    """Whether expression in memory holds non-negative whole numbers only, and values above one."""
     data = values.data if hasattr(values, "tocsr") else values
     return bool(data.size and data.min() >= 0 and data.max() > 1 and (data == np.rint(data)).all())
 
@@ -109,29 +110,29 @@ def are_counts(values: Any) -> bool:
 def check_counts(
     adata: AnnData, values: np.ndarray | csr_matrix, layer: str | None, *, wanted: bool, remedy: str
 ) -> None:
-    """Refuse counts where logarithms of normalised expression are needed, or the other way round.
+    """Refuse counts where log-normalised expression is needed, or the reverse.
 
     Parameters
     ----------
     adata, layer
-        Where the values are from.
+        Source of the values.
     values
-        What was read.
+        Expression of that layer.
     wanted
-        Whether counts are wanted.
+        Whether counts are needed.
     remedy
-        What to do where no other layer would do.
+        Advice for the message if no other layer is suitable.
 
     Raises
     ------
     ValueError
-        If they are of the wrong kind. The message names the layers of the right one.
+        If they are of the wrong kind. The message names the layers of the right kind.
     """
     if are_counts(values) == wanted:
         return
-    others = [None, *layer_names(adata)] if adata.X is not None else layer_names(adata)
-    fitting = [
-        name for name in others if name != layer and _look_like_counts(adata, name) == wanted
+    candidates = [None, *layer_names(adata)] if adata.X is not None else layer_names(adata)
+    suitable_layers = [
+        name for name in candidates if name != layer and _look_like_counts(adata, name) == wanted
     ]
     low, high = float(values.min()), float(values.max())
     kind = (
@@ -139,25 +140,27 @@ def check_counts(
         if not wanted
         else "no counts: not only whole numbers from zero, or none above one"
     )
-    where = " or ".join("layer=None (X)" if name is None else f"layer={name!r}" for name in fitting)
+    layer_arguments = " or ".join(
+        "layer=None (X)" if name is None else f"layer={name!r}" for name in suitable_layers
+    )
     raise ValueError(
-        f"`layer` {_name(layer)} holds {kind} ({low:g} to {high:g}). "
+        f"`layer` {_layer_text(layer)} holds {kind} ({low:g} to {high:g}). "
         + (
-            f"Pass {where}, or {remedy}."
-            if fitting
+            f"Pass {layer_arguments}, or {remedy}."
+            if suitable_layers
             else f"There is no other layer that would do: {remedy}."
         )
     )
 
 
 def _look_like_counts(adata: AnnData, layer: str | None) -> bool:
-    stored = stored_expression(adata, layer)
-    rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _N_TRIED)).astype(int))
-    return stored.dtype.kind in "biuf" and are_counts(dense(stored[rows]))
+    matrix = stored_expression(adata, layer)
+    rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _N_SAMPLED)).astype(int))
+    return matrix.dtype.kind in "biuf" and are_counts(dense(matrix[rows]))
 
 
 def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
-    """Which genes to use: a column of `var`, a mask, or the highly variable ones if they are marked.
+    """Mask of the genes to use: a column of `var`, a mask, or the highly variable genes if marked.
 
     Raises
     ------
@@ -166,19 +169,17 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
     TypeError
         If it is not a mask.
     ValueError
-        If it has the wrong length or chooses nothing.
+        If it has the wrong length or selects no gene.
     """
     if mask_var is None:
-        mask_var = (
-            "highly_variable"
-            if "highly_variable" in adata.var
-            else np.ones(adata.n_vars, dtype=bool)
-        )
+        is_marked = "highly_variable" in adata.var
+        mask_var = "highly_variable" if is_marked else np.ones(adata.n_vars, dtype=bool)
     name = repr(mask_var) if isinstance(mask_var, str) else "the array given"
     if isinstance(mask_var, str):
         if mask_var not in adata.var:
             raise KeyError(
-                f"`mask_var` is {mask_var!r}, which is no column of var. {suggest(mask_var, adata.var.columns)}"
+                f"`mask_var` is {mask_var!r}, which is no column of var. "
+                f"{suggest(mask_var, adata.var.columns)}"
             )
         mask_var = adata.var[mask_var].to_numpy()
     mask = np.asarray(mask_var)
@@ -186,7 +187,8 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
         raise TypeError(f"`mask_var`, {name}, holds {mask.dtype}: pass True and False.")
     if mask.shape != (adata.n_vars,):
         raise ValueError(
-            f"`mask_var` has shape {mask.shape}: pass one value for each of the {adata.n_vars} genes."
+            f"`mask_var` has shape {mask.shape}: pass one value for each of the "
+            f"{adata.n_vars} genes."
         )
     if not mask.any():
         raise ValueError(f"`mask_var`, {name}, is False everywhere: choose at least one gene.")
@@ -194,25 +196,27 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
 
 
 def constant_genes(values: np.ndarray | csr_matrix) -> np.ndarray:
-    """Which genes have the same value in all cells."""
+    """Mask of the genes that have the same value in all cells, shape ``(G,)``."""
     low, high = values.min(axis=0), values.max(axis=0)
     return dense(low, None).ravel() == dense(high, None).ravel()
 
 
-def check_varying(names: np.ndarray, constant: np.ndarray, least: int) -> None:
-    """Refuse expression of which too few genes vary.
+def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
+    """Refuse expression in which too few genes vary.
 
     Raises
     ------
     ValueError
-        If fewer than `least` do.
+        If fewer than `n_min` genes vary.
     """
-    if (~constant).sum() < least:
+    n_varying = (~constant).sum()
+    if n_varying < n_min:
         raise ValueError(
-            f"Only {(~constant).sum()} of {len(constant)} genes vary between cells, fewer than {least}; constant are "
-            f"{some(names[constant].tolist())}: choose other genes with `mask_var`, or fewer dimensions."
+            f"Only {n_varying} of {len(constant)} genes vary between cells, fewer than {n_min}; "
+            f"constant are {some(names[constant].tolist())}: choose other genes with `mask_var`, "
+            "or fewer dimensions."
         )
 
 
-def _name(layer: str | None) -> str:
+def _layer_text(layer: str | None) -> str:
     return "None (X)" if layer is None else repr(layer)

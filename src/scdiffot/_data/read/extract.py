@@ -1,4 +1,4 @@
-"""Representations of cells as dense arrays, whatever holds them."""
+"""Representations of cells as dense arrays, from any container and file."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Largest value of a state: what is computed from it fits into single precision.
+# Largest value of a state; results computed from it fit into single precision.
 MAX_VALUE = 1e30
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where a representation lives.
+    """Place of a representation.
 
     Parameters
     ----------
     name
-        Its full name, with which it is found again: `"X_pca"`, `"X"`, `"rna:X_pca"`.
+        Full name, which :func:`locate` resolves again: `"X_pca"`, `"X"`, `"rna:X_pca"`.
     owner
-        The AnnData (or MuData) that holds it.
+        AnnData (or MuData) that holds it.
     key
-        Its key there, without the modality.
+        Key in the owner, without the modality.
     array
-        The array as it is stored.
+        Array as it is stored.
     """
 
     name: str
@@ -41,14 +41,15 @@ class Location:
 
 
 def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> Location:
-    """Find a representation: a key of `obsm`, `"X"`, a key without its `X_`, a layer, or `"modality:key"`.
+    """Find a representation.
 
     Parameters
     ----------
     adata
-        Where to look.
+        The data.
     name
-        What to look for. A literal key of `obsm` comes first.
+        In this order: a key of `obsm`, `"X"`, a key without its `X_`, or a layer. For a MuData
+        also `"modality:key"`.
     argument
         Name of the user's argument, for the messages.
 
@@ -61,14 +62,16 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
     """
     if not isinstance(name, str):
         raise TypeError(
-            f"`{argument}` is a {type(name).__name__}: pass the name of a representation, such as 'X_pca'."
+            f"`{argument}` is a {type(name).__name__}: pass the name of a representation, "
+            "such as 'X_pca'."
         )
     owner, key, prefix = adata, name, ""
     if is_mudata(adata) and ":" in name and name not in adata.obsm:
         modality, _, key = name.partition(":")
         if modality not in adata.mod:
             raise KeyError(
-                f"`{argument}` is {name!r}, but there is no modality {modality!r}. {suggest(modality, adata.mod)}"
+                f"`{argument}` is {name!r}, but there is no modality {modality!r}. "
+                f"{suggest(modality, adata.mod)}"
             )
         owner, prefix = adata.mod[modality], f"{modality}:"
     layers = {} if is_mudata(owner) else owner.layers
@@ -76,17 +79,13 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
         return Location(prefix + key, owner, key, owner.obsm[key])
     if key == "X" and not is_mudata(owner):
         if owner.X is None:
-            raise KeyError(
-                f"`{argument}` is {name!r}, but X is empty. {_what_there_is(adata, name)}"
-            )
+            raise KeyError(f"`{argument}` is {name!r}, but X is empty. {_suggestion(adata, name)}")
         return Location(prefix + key, owner, key, owner.X)
     if f"X_{key}" in owner.obsm:
         return Location(f"{prefix}X_{key}", owner, f"X_{key}", owner.obsm[f"X_{key}"])
     if key in layers:
         return Location(prefix + key, owner, key, layers[key])
-    raise KeyError(
-        f"`{argument}` is {name!r}, which is no key of obsm. {_what_there_is(adata, name)}"
-    )
+    raise KeyError(f"`{argument}` is {name!r}, which is no key of obsm. {_suggestion(adata, name)}")
 
 
 def representation(
@@ -99,7 +98,8 @@ def representation(
 ) -> tuple[np.ndarray, str]:
     """Read a representation as floating-point numbers.
 
-    NumPy, sparse, dask, backed (HDF5, zarr) arrays and data frames are read; only the columns asked for.
+    The representation may be a NumPy, sparse, dask or backed (HDF5, zarr) array, or a data frame.
+    Only the first `n_dims` columns are read.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def representation(
     use_rep
         See :func:`locate`.
     n_dims
-        Take this many columns, from the first. All by default.
+        Number of columns to read, from the first. All by default.
     argument
         Name of the user's argument, for the messages.
     allow_missing
@@ -116,8 +116,8 @@ def representation(
 
     Returns
     -------
-    The array, shape ``(n, n_dims)``, float32 or float64, in the order of `adata.obs_names`; and the full name of the
-    representation.
+    The array, shape ``(n, n_dims)``, float32 or float64, in the order of `adata.obs_names`; and the
+    full name of the representation.
 
     Raises
     ------
@@ -126,40 +126,44 @@ def representation(
     KeyError
         If it does not exist.
     ValueError
-        If it does not have two dimensions or enough columns, holds NaN or infinite values, or cells are missing in it.
+        If it does not have two dimensions or enough columns, holds NaN or infinite values, or lacks
+        cells.
     """
-    found = locate(adata, use_rep, argument=argument)
-    shape = found.array.shape
+    location = locate(adata, use_rep, argument=argument)
+    shape = location.array.shape
     if len(shape) != 2:
         raise ValueError(
-            f"`{argument}` {found.name!r} has shape {tuple(shape)}: pass one row of coordinates per cell."
+            f"`{argument}` {location.name!r} has shape {tuple(shape)}: "
+            "pass one row of coordinates per cell."
         )
     if shape[1] == 0:
         raise ValueError(
-            f"`{argument}` {found.name!r} has no columns: compute it again, or name another."
+            f"`{argument}` {location.name!r} has no columns: compute it again, or name another."
         )
-    values = _dense(found.array, _check_n_dims(n_dims, shape[1], found.name))
+    values = _to_dense(location.array, _check_n_dims(n_dims, shape[1], location.name))
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"`{argument}` {found.name!r} holds {values.dtype}: pass real numbers.")
+        raise TypeError(f"`{argument}` {location.name!r} holds {values.dtype}: pass real numbers.")
     if values.dtype not in (np.float32, np.float64):
-        # float32 holds integers of 16 bits without loss
+        # float32 represents integers of 16 bits exactly.
         values = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    if found.owner is not adata and not found.owner.obs_names.equals(adata.obs_names):
-        values = _align(values, found, adata, argument)
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any() and not allow_missing:
+    if location.owner is not adata and not location.owner.obs_names.equals(adata.obs_names):
+        values = _align(values, location, adata, argument)
+    incomplete = ~np.isfinite(values).all(axis=1)
+    if incomplete.any() and not allow_missing:
         raise ValueError(
-            f"`{argument}` {found.name!r} is NaN or infinite in {bad.sum()} of {len(bad)} cells, for instance "
-            f"{some(adata.obs_names[bad][:3])}: remove these cells or compute it again."
+            f"`{argument}` {location.name!r} is NaN or infinite in {incomplete.sum()} of "
+            f"{len(incomplete)} cells, for instance {some(adata.obs_names[incomplete][:3])}: "
+            "remove these cells or compute it again."
         )
     largest = float(np.abs(values).max(initial=0.0))
     if largest > MAX_VALUE:
         cells = adata.obs_names[(np.abs(values) > MAX_VALUE).any(axis=1)]
         raise ValueError(
-            f"`{argument}` {found.name!r} has values up to {largest:.3g}, for instance in {some(cells[:3])}: "
-            f"their squares overflow. Remove these cells, or rescale it below {MAX_VALUE:g}."
+            f"`{argument}` {location.name!r} has values up to {largest:.3g}, for instance in "
+            f"{some(cells[:3])}: their squares overflow. Remove these cells, or rescale it below "
+            f"{MAX_VALUE:g}."
         )
-    return values, found.name
+    return values, location.name
 
 
 def _check_n_dims(n_dims: int | None, available: int, name: str) -> int:
@@ -169,23 +173,22 @@ def _check_n_dims(n_dims: int | None, available: int, name: str) -> int:
         raise TypeError(f"`n_dims` is a {type(n_dims).__name__}: pass a whole number or None.")
     if not 1 <= n_dims <= available:
         raise ValueError(
-            f"`n_dims` is {n_dims}, but {name!r} has {available} columns: pass 1 to {available}, or None."
+            f"`n_dims` is {n_dims}, but {name!r} has {available} columns: "
+            f"pass 1 to {available}, or None."
         )
     return int(n_dims)
 
 
-def _dense(array: Any, n_dims: int) -> np.ndarray:
-    """The first columns as a NumPy array of their own."""
+def _to_dense(array: Any, n_dims: int) -> np.ndarray:
+    """Copy the first columns into a NumPy array."""
     from scipy import sparse
 
     if hasattr(array, "iloc"):  # pandas
         frame = array.iloc[:, :n_dims]
         numeric = all(getattr(dtype, "kind", "O") in "biuf" for dtype in frame.dtypes)
-        return (
-            frame.to_numpy(dtype=np.float64, na_value=np.nan)
-            if numeric
-            else frame.to_numpy(dtype=object)
-        )
+        if numeric:
+            return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        return frame.to_numpy(dtype=object)
     if hasattr(array, "to_memory"):  # sparse, in a file
         array = array.to_memory()
     elif not sparse.issparse(array):
@@ -197,25 +200,26 @@ def _dense(array: Any, n_dims: int) -> np.ndarray:
     return np.array(array)
 
 
-def _align(values: np.ndarray, found: Location, adata: MuData, argument: str) -> np.ndarray:
-    """Rows of a modality in the order of the whole."""
-    rows = found.owner.obs_names.get_indexer(adata.obs_names)
+def _align(values: np.ndarray, location: Location, adata: MuData, argument: str) -> np.ndarray:
+    """Reorder the rows of a modality to those of the MuData."""
+    rows = location.owner.obs_names.get_indexer(adata.obs_names)
     if (rows < 0).any():
         raise ValueError(
-            f"`{argument}` {found.name!r} lacks {(rows < 0).sum()} of {len(rows)} cells, for instance "
-            f"{some(adata.obs_names[rows < 0][:3])}: keep the cells of that modality only."
+            f"`{argument}` {location.name!r} lacks {(rows < 0).sum()} of {len(rows)} cells, "
+            f"for instance {some(adata.obs_names[rows < 0][:3])}: "
+            "keep the cells of that modality only."
         )
     return values[rows]
 
 
-def _what_there_is(adata: AnnData | MuData, name: str) -> str:
+def _suggestion(adata: AnnData | MuData, name: str) -> str:
     if is_mudata(adata):
         options = [
             *(k for k in adata.obsm if k not in adata.mod),
             *(f"{m}:{k}" for m, a in adata.mod.items() for k in (*a.obsm, "X")),
         ]
     else:
-        # anndata 0.13 has X among the layers, as None
+        # anndata 0.13 has X among the layers, under None.
         layers = [k for k in adata.layers if k is not None]
         options = [*adata.obsm, *(["X"] if adata.X is not None else []), *layers]
     return suggest(name, options)

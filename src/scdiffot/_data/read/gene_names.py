@@ -1,4 +1,4 @@
-"""Which genes the user means."""
+"""Resolve names of genes to positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def gene_names(adata: AnnData, gene_symbols: str | None = None) -> np.ndarray:
-    """Names of all genes: `var_names`, or a column of `var`, with None where that is missing or empty.
+    """Read the names of all genes: `var_names`, or a column of `var`, None where a name is missing.
 
     Raises
     ------
@@ -33,7 +33,8 @@ def gene_names(adata: AnnData, gene_symbols: str | None = None) -> np.ndarray:
         )
     if gene_symbols not in adata.var.columns:
         raise KeyError(
-            f"`gene_symbols` is {gene_symbols!r}, which is no column of var. {suggest(gene_symbols, adata.var.columns)}"
+            f"`gene_symbols` is {gene_symbols!r}, which is no column of var. "
+            f"{suggest(gene_symbols, adata.var.columns)}"
         )
     column = adata.var[gene_symbols]
     names = [
@@ -43,86 +44,89 @@ def gene_names(adata: AnnData, gene_symbols: str | None = None) -> np.ndarray:
 
 
 def listed_genes(genes: Any, argument: str = "genes") -> list[str]:
-    """Names as a list, whatever holds them.
+    """Return one name or several as a list of strings.
 
     Raises
     ------
     TypeError
         If they are not names.
     ValueError
-        If there is none, or one twice.
+        If the list is empty, or a name occurs twice.
     """
     if isinstance(genes, str):
         return [str(genes)]
     if not hasattr(genes, "__iter__") or np.ndim(genes if hasattr(genes, "dtype") else ()) != 1:
         raise TypeError(f"`{argument}` is a {type(genes).__name__}: pass names of genes.")
     names = sorted(genes, key=str) if isinstance(genes, set | frozenset) else list(genes)
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise TypeError(f"`{argument}` holds {some(wrong)}: pass names of genes.")
+    invalid_names = [name for name in names if not isinstance(name, str)]
+    if invalid_names:
+        raise TypeError(f"`{argument}` holds {some(invalid_names)}: pass names of genes.")
     if not names:
         raise ValueError(f"`{argument}` names no gene: pass at least one.")
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
         raise ValueError(
-            f"`{argument}` names a gene twice: {some(repeated)}; name every gene once."
+            f"`{argument}` names a gene twice: {some(duplicates)}; name every gene once."
         )
     return [str(name) for name in names]
 
 
 def find_genes(
     names: np.ndarray,
-    wanted: Iterable[str],
+    requested_names: Iterable[str],
     *,
     argument: str = "genes",
     gene_symbols: str | None = None,
 ) -> np.ndarray:
-    """Positions of genes among all names, in the order in which they are named.
+    """Positions of genes among all names, in the order of the request.
 
     Raises
     ------
     KeyError
         If a gene does not exist.
     ValueError
-        If several genes have a name.
+        If several genes share a name.
     """
-    wanted = list(wanted)
+    requested_names = list(requested_names)
     position = {name: i for i, name in enumerate(names) if name is not None}
-    unknown = [name for name in wanted if name not in position]
-    if unknown:
-        hints = "".join(suggest(name, position).partition("There is")[0] for name in unknown[:3])
-        raise KeyError(
-            f"`{argument}` names {some(unknown)}, not among {place(gene_symbols)}. {hints}".rstrip()
+    missing_names = [name for name in requested_names if name not in position]
+    if missing_names:
+        hints = "".join(
+            suggest(name, position).partition("There is")[0] for name in missing_names[:3]
         )
-    check_unambiguous(names, wanted, argument=argument, gene_symbols=gene_symbols)
-    return np.array([position[name] for name in wanted], dtype=np.intp)
+        raise KeyError(
+            f"`{argument}` names {some(missing_names)}, not among {place(gene_symbols)}. "
+            f"{hints}".rstrip()
+        )
+    check_unambiguous(names, requested_names, argument=argument, gene_symbols=gene_symbols)
+    return np.array([position[name] for name in requested_names], dtype=np.intp)
 
 
 def check_unambiguous(
     names: np.ndarray,
-    used: Iterable[str],
+    requested_names: Iterable[str],
     *,
     argument: str = "adata",
     gene_symbols: str | None = None,
 ) -> None:
-    """Refuse names in use that several genes have.
+    """Refuse names that several genes share.
 
     Raises
     ------
     ValueError
-        If there is one.
+        If one of the names is shared.
     """
     counts = Counter(names.tolist())
-    ambiguous = [name for name in dict.fromkeys(used) if counts[name] > 1]
-    if ambiguous:
+    ambiguous_names = [name for name in dict.fromkeys(requested_names) if counts[name] > 1]
+    if ambiguous_names:
         remedy = (
             "make them unique with adata.var_names_make_unique()"
             if gene_symbols is None
             else "name these genes by adata.var_names, or make the column unique"
         )
         raise ValueError(
-            f"`{argument}` uses {some(ambiguous)}, duplicated in {place(gene_symbols)}, so it is not clear which gene is meant: "
-            f"{remedy}."
+            f"`{argument}` uses {some(ambiguous_names)}, duplicated in {place(gene_symbols)}, "
+            f"so it is not clear which gene is meant: {remedy}."
         )
 
 
@@ -134,18 +138,18 @@ def match_genes(adata: AnnData, names: Iterable[str], *, argument: str = "adata"
     ValueError
         If one of the names is duplicated there, or in the list.
     """
-    wanted = [str(name) for name in names]
-    check_unambiguous(np.array(wanted, dtype=object), wanted, argument=argument)
-    own = gene_names(adata)
-    check_unambiguous(own, wanted, argument=argument)
-    position = {name: i for i, name in enumerate(own)}
-    return np.array([position.get(name, -1) for name in wanted], dtype=np.intp)
+    requested_names = [str(name) for name in names]
+    check_unambiguous(np.array(requested_names, dtype=object), requested_names, argument=argument)
+    all_names = gene_names(adata)
+    check_unambiguous(all_names, requested_names, argument=argument)
+    position = {name: i for i, name in enumerate(all_names)}
+    return np.array([position.get(name, -1) for name in requested_names], dtype=np.intp)
 
 
 def gene_columns(
     adata: AnnData, genes: Any = None, *, argument: str = "genes", gene_symbols: str | None = None
 ) -> np.ndarray:
-    """Positions of genes in the order in which they are named; by default of all that have a name.
+    """Positions of genes, in the order of the request; by default of all genes that have a name.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def gene_columns(
     TypeError
         If a name is not a string.
     ValueError
-        If none is named, one twice, or several genes have a name that is used.
+        If none is named, one is named twice, or several genes share a name that is used.
     """
     names = gene_names(adata, gene_symbols)
     if genes is not None:
@@ -167,5 +171,5 @@ def gene_columns(
 
 
 def place(gene_symbols: str | None) -> str:
-    """Where names of genes are."""
+    """Describe the source of gene names, for messages."""
     return "adata.var_names" if gene_symbols is None else f"adata.var[{gene_symbols!r}]"

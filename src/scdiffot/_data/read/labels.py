@@ -36,8 +36,8 @@ def cell_labels(
 
     Returns
     -------
-    Position of the type of every cell among the types that occur, -1 where it has none, shape ``(n,)``; and the types, in the
-    order of the categories.
+    Position of the type of every cell among the types that occur, -1 where it has none, shape
+    ``(n,)``; and the types, in the order of the categories.
 
     Raises
     ------
@@ -71,44 +71,61 @@ def check_names(
     prefix: str = "",
     remedy: str = "rename them with .cat.rename_categories",
 ) -> None:
-    """Refuse names of types, groups or genes that files cannot hold as columns, or that are alike or reserved there.
+    """Refuse names of types, groups or genes that cannot be columns of a file.
 
-    A `prefix` stands before the names in columns, so that names which mean a place in a file are allowed; `place` is where the
-    user keeps the names.
+    Parameters
+    ----------
+    names
+        The names.
+    place
+        Where the user keeps them, for the message.
+    argument
+        Name of the user's argument, for the message.
+    kind
+        Plural noun for the names, for the message.
+    reserved
+        Names that have another meaning.
+    prefix
+        Text before every name in columns, which makes names such as ``".."`` safe.
+    remedy
+        Advice for the message.
 
     Raises
     ------
     ValueError
-        If there are such.
+        If a name is unsafe, duplicated as a column, or reserved.
     """
     columns = column_names(names)
-    unsafe = {
+    unsafe_names = {
         name: reason
         for name, key in zip(names, columns, strict=True)
         if (reason := unsafe_name(prefix + key))
     }
-    if unsafe:
-        reasons = some(sorted(set(unsafe.values()))).replace("'", "")
+    if unsafe_names:
+        reasons = some(sorted(set(unsafe_names.values()))).replace("'", "")
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {some(unsafe)}, which files of AnnData cannot hold as columns ({reasons}): "
-            f"{remedy}, or leave them out."
+            f"`{argument}` {place} has the {kind} {some(unsafe_names)}, which files of AnnData "
+            f"cannot hold as columns ({reasons}): {remedy}, or leave them out."
         )
     counts = Counter(columns)
-    wrong = [
+    conflicting_names = [
         name for name, key in zip(names, columns, strict=True) if key in reserved or counts[key] > 1
     ]
-    if wrong:
-        own = (
-            f", and {some(reserved)} is the class of what is far from every cell"
-            if reserved
-            else ""
-        )
+    if conflicting_names:
+        reserved_hint = ""
+        if reserved:
+            reserved_hint = (
+                f", and {some(reserved)} is the class of descendants far from every cell"
+            )
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {some(wrong)}: names must differ as text, and in more than '/' and '|'{own}; "
-            f"{remedy}."
+            f"`{argument}` {place} has the {kind} {some(conflicting_names)}: names must differ as "
+            f"text, and in more than '/' and '|'{reserved_hint}; {remedy}."
         )
 
 
 def column_names(names: Sequence[str]) -> list[str]:
-    """Names of classes as columns: files of AnnData refuse slashes there, and old writers all but plain strings."""
+    """Convert names of classes to names of columns.
+
+    Files of AnnData refuse slashes in names of columns, and old writers accept plain strings only.
+    """
     return [str(name).replace("/", "|").replace("\\", "|") for name in names]

@@ -1,4 +1,4 @@
-"""Queries of `obs`: comparisons of columns, and nothing that runs code."""
+"""Queries of `obs`: comparisons of columns, without calls or other code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Text in quotes, and a name in backticks.
 QUOTED, BACKTICKS = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", r"`([^`]*)`"
-# Comparisons and arithmetic; no calls, attributes or items, which reach code.
+# Comparisons and arithmetic. Calls, attributes and items are excluded because they can run code.
 ALLOWED = (
     ast.Expression,
     ast.BoolOp,
@@ -36,50 +36,55 @@ ALLOWED = (
 
 
 def query_mask(adata: AnnData | MuData, query: str) -> np.ndarray:
-    """Read which cells a query of `obs` selects.
+    """Mask of the cells that a query of `obs` selects, shape ``(n,)``.
 
-    Columns of a modality are written ``rna:day`` or, as all names that are no words, in backticks; ``index`` is the name of the
-    cell. A comparison with a missing value selects no cell.
+    Columns of a modality are written ``rna:day``. Names that are no Python identifiers are written
+    in backticks. ``index`` is the name of the cell. A comparison with a missing value selects no
+    cell.
 
     Raises
     ------
     KeyError
         If there is no such column.
     ValueError
-        If the query is more than comparisons of columns, or its result is not true or false for every cell.
+        If the query is more than comparisons of columns, or its result is not true or false for
+        every cell.
     """
     import pandas as pd
 
-    text, names = _placeholders(query, list(getattr(adata, "mod", {})))
+    text, names = _replace_names(query, list(getattr(adata, "mod", {})))
     if "@" in re.sub(QUOTED, "", text):
         raise ValueError("queries have no variables: write the value instead of @")
     tree = ast.parse(text.strip(), mode="eval")
-    foreign = next(
+    forbidden_node = next(
         (type(node).__name__ for node in ast.walk(tree) if not isinstance(node, ALLOWED)), None
     )
-    if foreign is not None:
+    if forbidden_node is not None:
         raise ValueError(
-            f"queries only compare columns, and this has a Python {foreign.lower()}: pass a boolean mask"
+            f"queries only compare columns, and this has a Python {forbidden_node.lower()}: "
+            "pass a boolean mask"
         )
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    columns = {name: _column(adata, names.get(name, name)) for name in used}
+    column_names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    columns = {name: _read_column(adata, names.get(name, name)) for name in column_names}
     frame = pd.DataFrame(
         {
             name: column.to_numpy() if column.dtype == object else column.array
             for name, column in columns.items()
         }
     )
-    return _as_mask(frame.eval(text.strip(), engine="python") if used else None, adata.n_obs)
+    return _as_mask(
+        frame.eval(text.strip(), engine="python") if column_names else None, adata.n_obs
+    )
 
 
-def _column(adata: AnnData | MuData, name: str) -> pd.Series:
+def _read_column(adata: AnnData | MuData, name: str) -> pd.Series:
     if name == "index" and name not in adata.obs.columns:
         return adata.obs_names.to_series()
     return read_column(adata, name, "column")
 
 
-def _placeholders(query: str, modalities: list[str]) -> tuple[str, dict[str, str]]:
-    """Replace names that are no words of Python by words, outside of quotes."""
+def _replace_names(query: str, modalities: list[str]) -> tuple[str, dict[str, str]]:
+    """Replace names that are no Python identifiers by identifiers, outside of quotes."""
     names: dict[str, str] = {}
     prefix = "|".join(re.escape(m) for m in sorted(modalities, key=len, reverse=True))
     pattern = f"{QUOTED}|{BACKTICKS}" + (rf"|\b((?:{prefix}):\w+)" if modalities else "")
@@ -105,6 +110,7 @@ def _as_mask(result: object, n: int) -> np.ndarray:
     ):
         kind = result.dtype if isinstance(result, pd.Series) else "a single value"
         raise ValueError(
-            f"the query gives {kind}, not true or false for every cell: compare a column with a value"
+            f"the query gives {kind}, not true or false for every cell: "
+            "compare a column with a value"
         )
     return result.fillna(False).to_numpy(dtype=bool)

@@ -1,4 +1,4 @@
-"""Which cells the user means."""
+"""Resolve a selection of cells to positions."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def select_cells(
     adata
         The data.
     source
-        A time (number) or its label, the name of a cell, a query of `adata.obs`, names of cells, or a boolean mask.
-        A string is looked up in this order; one that looks like a number is a time. A Series of pandas is aligned by name.
+        A time (number) or its label, the name of a cell, a query of `adata.obs`, names of cells,
+        or a boolean mask. A string is looked up in this order; one that looks like a number is a
+        time. A Series of pandas is aligned by name.
     times
         Times of all cells; None if they have none.
     argument
@@ -52,7 +53,7 @@ def select_cells(
     if isinstance(source, np.ndarray) and source.ndim == 0:
         source = source.item()
     if isinstance(source, str):
-        cells = _by_text(adata, source, times, argument)
+        cells = _find_by_text(adata, source, times, argument)
     elif isinstance(source, Real) and not isinstance(source, bool | np.bool_):
         if times is None:
             raise TypeError(
@@ -60,15 +61,16 @@ def select_cells(
             )
         cells = times.cells(times.find(float(source), argument))
     else:
-        cells = _by_array(adata, source, argument)
+        cells = _find_by_array(adata, source, argument)
     if len(cells) == 0:
         raise ValueError(
-            f"`{argument}` selects no cell: check {source if isinstance(source, str) else 'the mask'!r}."
+            f"`{argument}` selects no cell: check "
+            f"{source if isinstance(source, str) else 'the mask'!r}."
         )
     return cells
 
 
-def _by_text(
+def _find_by_text(
     adata: AnnData | MuData, source: str, times: CellTimes | None, argument: str
 ) -> np.ndarray:
     if times is not None and source in times.labels:
@@ -81,34 +83,38 @@ def _by_text(
         raise KeyError(f"`{argument}` is {source!r}, which is not the name of a cell.")
     try:
         return np.flatnonzero(query_mask(adata, source))
-    except Exception as error:  # a query can fail in every way that an expression can
+    except Exception as error:  # evaluating an expression can raise any error
         label = "" if times is None else f"a time label ({some(times.labels)}), nor "
         reason = error.args[0] if error.args else type(error).__name__
         raise ValueError(
-            f"`{argument}` is {source!r}, which is neither {label}the name of a cell, nor a query of obs ({reason})."
+            f"`{argument}` is {source!r}, which is neither {label}the name of a cell, "
+            f"nor a query of obs ({reason})."
         ) from error
 
 
-def _by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.ndarray:
+def _find_by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.ndarray:
     import pandas as pd
 
     if isinstance(source, str | bytes | dict) or not hasattr(source, "__iter__"):
         raise TypeError(
-            f"`{argument}` is a {type(source).__name__}: pass a time, a query of obs, names of cells, or a boolean mask."
+            f"`{argument}` is a {type(source).__name__}: "
+            "pass a time, a query of obs, names of cells, or a boolean mask."
         )
     if isinstance(source, pd.Series):
-        source = _aligned(adata, source, argument)
+        source = _align(adata, source, argument)
     values = np.asarray(source if hasattr(source, "__array__") else list(source))
     if values.ndim != 1:
         raise TypeError(
-            f"`{argument}` has shape {values.shape}: pass a time, a query of obs, names of cells, or a boolean mask."
+            f"`{argument}` has shape {values.shape}: "
+            "pass a time, a query of obs, names of cells, or a boolean mask."
         )
     kinds = {type(v) for v in values.tolist()} if values.dtype == object else set()
     if bool in kinds and kinds <= {bool, type(None), float, type(pd.NA)}:
         n_missing = int(pd.isna(values).sum())
         if n_missing:
             raise ValueError(
-                f"`{argument}` is a mask without a value for {n_missing} of {len(values)} cells: fill them, with False for instance."
+                f"`{argument}` is a mask without a value for {n_missing} of {len(values)} cells: "
+                "fill them, with False for instance."
             )
         values = values.astype(bool)
     if values.dtype.kind == "b":
@@ -118,25 +124,27 @@ def _by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.ndarray
             )
         return np.flatnonzero(values)
     if values.dtype.kind not in "OUT" or not kinds <= {str, np.str_}:
-        held = (
+        contents = (
             values.dtype
             if values.dtype != object
             else some(sorted(kind.__name__ for kind in kinds))
         )
         raise TypeError(
-            f"`{argument}` holds {held}: pass names of cells, or a boolean mask (adata.obs_names[i] are the names at positions "
-            "i; for several times use a query, 'time in [0, 1]')."
+            f"`{argument}` holds {contents}: pass names of cells, or a boolean mask "
+            "(adata.obs_names[i] are the names at positions i; "
+            "for several times use a query, 'time in [0, 1]')."
         )
     cells = adata.obs_names.get_indexer(values)
     if (cells < 0).any():
         raise KeyError(
-            f"`{argument}` names cells that `adata` does not have: {some(values[cells < 0].tolist())}."
+            f"`{argument}` names cells that `adata` does not have: "
+            f"{some(values[cells < 0].tolist())}."
         )
     return cells
 
 
-def _aligned(adata: AnnData | MuData, source: pd.Series, argument: str) -> Any:
-    """Values of a mask in the order of the cells, by their names; without an index of its own, as they are."""
+def _align(adata: AnnData | MuData, source: pd.Series, argument: str) -> Any:
+    """Reorder a mask to the cells by name; masks with a default index keep their order."""
     import pandas as pd
 
     if not pd.api.types.is_bool_dtype(source.dtype) or isinstance(source.index, pd.RangeIndex):
@@ -147,6 +155,7 @@ def _aligned(adata: AnnData | MuData, source: pd.Series, argument: str) -> Any:
         or not source.index.isin(adata.obs_names).all()
     ):
         raise ValueError(
-            f"`{argument}` is a mask whose index is not that of the cells: pass one with adata.obs_names as index, or an array."
+            f"`{argument}` is a mask whose index is not that of the cells: "
+            "pass one with adata.obs_names as index, or an array."
         )
     return source.reindex(adata.obs_names).to_numpy()

@@ -1,4 +1,4 @@
-"""Slices of a tissue: positions and states of spots, section by section."""
+"""Slices of a tissue: positions and states of their spots."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Fewer spots have no neighbourhood to speak of.
+# Fewest spots of a slice that define neighbourhoods.
 MIN_SPOTS = 10
-# Squares of lengths or values beyond are infinite, and those of extents below its inverse are zero.
+# Largest length or value, and inverse of the smallest extent: their squares fit into float64.
 MAX_VALUE = 1e100
 
 
@@ -34,17 +34,17 @@ class TissueSlices:
     positions
         Coordinates of all spots, shape ``(n, 2)`` or ``(n, 3)``, float64.
     states
-        Their states, shape ``(n, d)``; None where none were asked for.
+        Their states, shape ``(n, d)``; None if no representation was requested.
     codes
-        Slice of every spot, position in `names`, -1 where it has none, shape ``(n,)``.
+        Slice of every spot as its position in `names`, -1 where it has none, shape ``(n,)``.
     names
         Names of the slices, in the order of the categories.
     spatial_key
         Full name of the coordinates.
     use_rep
-        Full name of the representation, empty where none was asked for.
+        Full name of the representation, empty if none was requested.
     library_key
-        Column with the slices; None where all spots are taken as one.
+        Column with the slices; None if all spots form one slice.
     """
 
     positions: np.ndarray
@@ -86,11 +86,11 @@ def read_slices(
     n_dims
         Number of its columns.
     dimensions
-        Numbers of coordinates that can be used.
+        Allowed numbers of coordinates.
     n_least
-        Slices needed.
+        Smallest number of slices.
     incomplete
-        Whether coordinates may be NaN, and slices have any number of spots, as for a drawing.
+        Whether coordinates may be NaN and slices may have any number of spots, as for a plot.
 
     Raises
     ------
@@ -99,8 +99,9 @@ def read_slices(
     TypeError
         If an argument or array has the wrong type.
     ValueError
-        If coordinates are NaN, have the wrong number of columns, or coincide for most spots of a slice, if there are too few
-        slices, or spots in one, or two slices have names that cannot be distinguished.
+        If coordinates are NaN, have the wrong number of columns, or coincide for most spots of a
+        slice; if there are too few slices, or too few spots in one; or if two slices have names
+        that cannot be distinguished.
     """
     check_adata(adata)
     positions, spatial_name = read_positions(
@@ -112,7 +113,8 @@ def read_slices(
         codes, names = cell_labels(adata, library_key, argument="library_key")
     if len(names) < n_least:
         raise ValueError(
-            f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): at least {n_least} are needed."
+            f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): "
+            f"at least {n_least} are needed."
         )
     check_names(
         names,
@@ -124,15 +126,16 @@ def read_slices(
     )
     for i, name in enumerate([] if incomplete else names):
         check_slice(name, positions[codes == i], library_key=library_key)
-    states, rep = None, ""
+    states, rep_name = None, ""
     if use_rep is not None:
-        states, rep = representation(adata, use_rep, n_dims=n_dims)
+        states, rep_name = representation(adata, use_rep, n_dims=n_dims)
         largest = float(np.abs(states).max())
         if largest > MAX_VALUE:
             raise ValueError(
-                f"`use_rep` {rep!r} has values up to {largest:.3g}: bring it to a smaller unit."
+                f"`use_rep` {rep_name!r} has values up to {largest:.3g}: "
+                "bring it to a smaller unit."
             )
-    return TissueSlices(positions, states, codes, names, spatial_name, rep, library_key)
+    return TissueSlices(positions, states, codes, names, spatial_name, rep_name, library_key)
 
 
 def read_positions(
@@ -143,42 +146,49 @@ def read_positions(
     allow_missing: bool = False,
 ) -> tuple[np.ndarray, str]:
     """Read the coordinates of all spots, and their full name; see :func:`read_slices`."""
-    found = locate(adata, spatial_key, argument="spatial_key")
-    if found.key != spatial_key.rpartition(":")[2]:
-        # a representation may have the name of the coordinates that are missing
+    location = locate(adata, spatial_key, argument="spatial_key")
+    if location.key != spatial_key.rpartition(":")[2]:
+        # `locate` also finds "X_spatial" or a layer, which are no coordinates.
         raise KeyError(
-            f"`spatial_key` is {spatial_key!r}, which is no key of obsm. {suggest(spatial_key, found.owner.obsm)}"
+            f"`spatial_key` is {spatial_key!r}, which is no key of obsm. "
+            f"{suggest(spatial_key, location.owner.obsm)}"
         )
     positions, name = representation(
         adata, spatial_key, argument="spatial_key", allow_missing=allow_missing
     )
     if positions.shape[1] not in dimensions:
-        wanted = " or ".join(str(d) for d in dimensions)
+        allowed = " or ".join(str(d) for d in dimensions)
         raise ValueError(
-            f"`spatial_key` {name!r} has {positions.shape[1]} columns: pass coordinates with {wanted}, "
-            f"for instance adata.obsm['xy'] = adata.obsm[{name!r}][:, :{dimensions[0]}]."
+            f"`spatial_key` {name!r} has {positions.shape[1]} columns: pass coordinates with "
+            f"{allowed}, for instance adata.obsm['xy'] = "
+            f"adata.obsm[{name!r}][:, :{dimensions[0]}]."
         )
     return positions.astype(np.float64), name
 
 
 def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "") -> None:
-    """Refuse slices with few spots, or few places for them; without a `library_key` they may be several."""
-    unnamed = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
+    """Refuse a slice with too few spots or distinct positions.
+
+    If `library_key` is None, the messages add that `adata` may hold several slices.
+    """
+    hint = " If `adata` holds several slices, pass `library_key`." if library_key is None else ""
     if len(positions) < MIN_SPOTS:
         raise ValueError(
-            f"Slice {name!r} has {len(positions)} spots: leave out slices with fewer than {MIN_SPOTS}, "
-            "or check `library_key`."
+            f"Slice {name!r} has {len(positions)} spots: leave out slices with fewer than "
+            f"{MIN_SPOTS}, or check `library_key`."
         )
     n_distinct = len(np.unique(positions, axis=0))
     if n_distinct <= len(positions) / 2:
         raise ValueError(
-            f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} distinct positions: "
-            f"check that every spot has coordinates of its own, and that no slice is in `adata` twice.{unnamed}"
+            f"`spatial_key` gives the {len(positions)} spots of slice {name!r} only {n_distinct} "
+            "distinct positions: check that every spot has coordinates of its own, and that no "
+            f"slice is in `adata` twice.{hint}"
         )
     extent = float(np.ptp(positions, axis=0).max())
     if not 1 / MAX_VALUE < extent < MAX_VALUE:
         raise ValueError(
-            f"`spatial_key` gives slice {name!r} the extent {extent:.3g}: bring coordinates to another unit, such as micrometres."
+            f"`spatial_key` gives slice {name!r} the extent {extent:.3g}: "
+            "bring coordinates to another unit, such as micrometres."
         )
     if n_distinct < len(positions):
         logger.warning(
@@ -186,5 +196,5 @@ def check_slice(name: str, positions: np.ndarray, *, library_key: str | None = "
             len(positions) - n_distinct,
             len(positions),
             name,
-            unnamed,
+            hint,
         )

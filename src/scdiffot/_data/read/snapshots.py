@@ -1,4 +1,4 @@
-"""From an AnnData to the snapshots of the core."""
+"""Read a time course from an AnnData as the snapshots of the core."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from .spatial_states import Tissue
     from .times.columns import TimePoint
 
+# Fewest cells of a time point.
 MIN_CELLS = 10
-# Differences below are nothing to single precision; masses further apart or smaller nothing to any.
+# Smallest range of the states that single precision resolves, and largest ratio of two masses.
 MIN_SPREAD, MAX_MASS_RATIO = 1e-30, 1e6
 
 
 @dataclass(frozen=True)
 class TimeSeries:
-    """All that a fit reads from an AnnData.
+    """Data that a fit reads from an AnnData.
 
     Parameters
     ----------
@@ -41,13 +42,13 @@ class TimeSeries:
     use_rep
         Full name of their representation.
     tissue
-        How positions take part in the states, if they do.
+        How positions are joined to the states; None if they are not.
     times
         Times of all cells.
     held_out
         Times that the snapshots leave out.
     snapshots
-        What the core learns from.
+        Training data of the core.
     """
 
     states: np.ndarray
@@ -58,7 +59,7 @@ class TimeSeries:
     snapshots: Snapshots
 
     def in_tissue(self, tissue: Tissue, positions: np.ndarray) -> TimeSeries:
-        """The same cells with the positions of all of them, shape ``(n, 2)`` or ``(n, 3)``, in their states."""
+        """Join positions of all cells, shape ``(n, 2)`` or ``(n, 3)``, to the states."""
         states = tissue.join(self.states, positions)
         parts = tuple(states[self.times.cells(t)] for t in self.snapshots.times)
         return replace(
@@ -81,103 +82,110 @@ def time_course(
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
     states, name = representation(adata, use_rep, n_dims=n_dims)
-    left_out = _held_out(times, held_out)
-    kept = np.array([t for t in times.points if t not in left_out])
-    _check_points(times, kept)
-    spread = np.ptp(states[np.isin(times.values, kept)], axis=0)
+    excluded_times = _read_held_out(times, held_out)
+    points = np.array([t for t in times.points if t not in excluded_times])
+    _check_points(times, points)
+    spread = np.ptp(states[np.isin(times.values, points)], axis=0)
     if not spread.max() > MIN_SPREAD:
         raise ValueError(
-            f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; name another."
+            f"`use_rep` {name!r} is the same in all cells: there are no dynamics in it; "
+            "name another."
         )
-    rows = [times.cells(t) for t in kept]
-    prior = _growth_prior(adata, growth_prior)
+    rows = [times.cells(t) for t in points]
+    prior = _read_growth_prior(adata, growth_prior)
     snapshots = Snapshots(
-        times=kept,
+        times=points,
         states=tuple(states[r] for r in rows),
-        masses=_masses(times, kept, mass),
+        masses=_read_masses(times, points, mass),
         growth_prior=None if prior is None else tuple(prior[r] for r in rows),
     )
-    return TimeSeries(states, name, None, times, left_out, snapshots)
+    return TimeSeries(states, name, None, times, excluded_times, snapshots)
 
 
-def _held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
+def _read_held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
     if held_out is None:
         return ()
     return tuple(sorted({times.find(t, "held_out") for t in several(held_out)}))
 
 
-def _check_points(times: CellTimes, kept: np.ndarray) -> None:
+def _check_points(times: CellTimes, points: np.ndarray) -> None:
     name = f"obs[{times.column!r}]"
-    if len(kept) < 2:
-        held = (
+    if len(points) < 2:
+        exclusion = (
             f" outside `held_out` (of {len(times.points)} in all)"
-            if len(times.points) > len(kept)
+            if len(times.points) > len(points)
             else ""
         )
         raise ValueError(
-            f"`time_key` {name} has {len(kept)} time point{held}: dynamics need at least two."
+            f"`time_key` {name} has {len(points)} time point{exclusion}: "
+            "dynamics need at least two."
         )
-    counts = {times.label(t): len(times.cells(t)) for t in kept}
-    few = [f"{label} ({n} cells)" for label, n in counts.items() if n < MIN_CELLS]
-    if few:
-        shown = ", ".join(few[:5]) + (f", ... ({len(few)} in all)" if len(few) > 5 else "")
-        # a column with as many values as cells is no row of snapshots
+    counts = {times.label(t): len(times.cells(t)) for t in points}
+    small_points = [f"{label} ({n} cells)" for label, n in counts.items() if n < MIN_CELLS]
+    if small_points:
+        examples = ", ".join(small_points[:5]) + (
+            f", ... ({len(small_points)} in all)" if len(small_points) > 5 else ""
+        )
+        # If most time points are small, the column is continuous.
         remedy = (
             "bin the times"
-            if len(few) > len(counts) / 2
+            if len(small_points) > len(counts) / 2
             else "leave them out with `held_out`, or merge time points"
         )
         raise ValueError(
-            f"`time_key` {name} has time points with fewer than {MIN_CELLS} cells: {shown}. Please {remedy}."
+            f"`time_key` {name} has time points with fewer than {MIN_CELLS} cells: {examples}. "
+            f"Please {remedy}."
         )
 
 
-def _masses(times: CellTimes, kept: np.ndarray, mass: Any) -> np.ndarray:
-    """Masses relative to the first snapshot that is kept."""
+def _read_masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
+    """Masses of the snapshots relative to the first, shape ``(T,)``."""
     if mass is None:
-        return np.ones(len(kept))
+        return np.ones(len(points))
     if isinstance(mass, str):
         if mass != "n_cells":
             raise ValueError(
                 f"`mass` is {mass!r}: pass 'n_cells', a dict (time point -> mass), or None."
             )
-        masses = np.array([len(times.cells(t)) for t in kept], dtype=np.float64)
+        masses = np.array([len(times.cells(t)) for t in points], dtype=np.float64)
         return masses / masses[0]
     if not hasattr(mass, "items"):
         raise TypeError(
-            f"`mass` is a {type(mass).__name__}: pass 'n_cells', a dict (time point -> mass), or None."
+            f"`mass` is a {type(mass).__name__}: "
+            "pass 'n_cells', a dict (time point -> mass), or None."
         )
-    found: dict[float, Any] = {}
+    mass_by_time: dict[float, Any] = {}
     for label, value in mass.items():
         time = times.find(label, "mass")
-        if time in found:
+        if time in mass_by_time:
             raise ValueError(
-                f"`mass` holds {label!r} and another label of the same time: pass one mass for every time."
+                f"`mass` holds {label!r} and another label of the same time: "
+                "pass one mass for every time."
             )
-        found[time] = value
-    missing = [times.label(t) for t in kept if t not in found]
+        mass_by_time[time] = value
+    missing = [times.label(t) for t in points if t not in mass_by_time]
     if missing:
         raise KeyError(f"`mass` has no value for the time points {some(missing)}: add them.")
-    given: list[Any] = [found[t] for t in kept]
-    wrong = [
+    values: list[Any] = [mass_by_time[t] for t in points]
+    invalid_masses = [
         v
-        for v in given
+        for v in values
         if isinstance(v, bool) or not isinstance(v, Real) or not 0 < float(v) < np.inf
     ]
-    if wrong:
-        raise ValueError(f"`mass` holds {some(wrong)}: pass positive, finite masses.")
-    masses = np.array(given, dtype=np.float64)
-    # Through logarithms, as the ratio of 1e-300 to 1e300 is no number.
+    if invalid_masses:
+        raise ValueError(f"`mass` holds {some(invalid_masses)}: pass positive, finite masses.")
+    masses = np.array(values, dtype=np.float64)
+    # The ratio of 1e300 to 1e-300 overflows; its logarithm does not.
     logs = np.log(masses)
     if np.ptp(logs) > np.log(MAX_MASS_RATIO):
         raise ValueError(
-            f"`mass` ranges from {masses.min():g} to {masses.max():g}: pass masses that differ by a factor "
-            f"of at most {MAX_MASS_RATIO:g}, or leave time points out with `held_out`."
+            f"`mass` ranges from {masses.min():g} to {masses.max():g}: pass masses that differ by "
+            f"a factor of at most {MAX_MASS_RATIO:g}, or leave time points out with `held_out`."
         )
     return masses / masses[0]
 
 
-def _growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | None:
+def _read_growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | None:
     if growth_prior is None:
         return None
     if isinstance(growth_prior, str):
@@ -189,11 +197,13 @@ def _growth_prior(adata: AnnData | MuData, growth_prior: Any) -> np.ndarray | No
         )
     if values.shape != (adata.n_obs,):
         raise ValueError(
-            f"`growth_prior` has shape {values.shape}: pass one value for each of the {adata.n_obs} cells."
+            f"`growth_prior` has shape {values.shape}: pass one value for each of the "
+            f"{adata.n_obs} cells."
         )
-    bad = ~np.isfinite(values)
-    if bad.any():
+    invalid = ~np.isfinite(values)
+    if invalid.any():
         raise ValueError(
-            f"`growth_prior` is NaN or infinite in {bad.sum()} of {len(bad)} cells: fill them, with 0 for instance."
+            f"`growth_prior` is NaN or infinite in {invalid.sum()} of {len(invalid)} cells: "
+            "fill them, with 0 for instance."
         )
     return values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""States of cells in a tissue: expression and position side by side."""
+"""States of cells in a tissue: expression and position in one vector."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tissue:
-    """How positions take part in the state.
+    """Scaling that joins positions to states.
 
     Parameters
     ----------
     spatial_key
         Full name of the coordinates.
     unit
-        State per unit of the coordinates: positions times `unit` are the last columns of the state.
+        State per unit of the coordinates: the last columns of the state are positions times `unit`.
     n_dims
-        Number of columns before them, those of the representation.
+        Number of columns of the representation, which come first.
     """
 
     spatial_key: str
@@ -34,11 +34,14 @@ class Tissue:
     n_dims: int
 
     def positions(self, adata: AnnData | MuData) -> np.ndarray:
-        """Coordinates of all cells, shape ``(n, 2)`` or ``(n, 3)``."""
+        """Read the coordinates of all cells, shape ``(n, 2)`` or ``(n, 3)``."""
         return read_positions(adata, self.spatial_key)[0]
 
     def join(self, states: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """States in the tissue, shape ``(n, n_dims + 2)``, or velocities there."""
+        """Join positions to states: shape ``(n, n_dims + 2)`` or ``(n, n_dims + 3)``.
+
+        Velocities are joined in the same way.
+        """
         return np.concatenate([states, (self.unit * positions).astype(states.dtype)], axis=-1)
 
     def split(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +65,8 @@ def check_weight(weight: Any) -> float:
         )
     if not 0 < float(weight) < 1:
         raise ValueError(
-            f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the positions in the variance; or leave "
-            "`spatial_key` out."
+            f"`spatial_weight` is {weight}: pass a number between 0 and 1, the share of the "
+            "positions in the variance; or leave `spatial_key` out."
         )
     return float(weight)
 
@@ -71,19 +74,21 @@ def check_weight(weight: Any) -> float:
 def make_tissue(
     states: np.ndarray, positions: np.ndarray, spatial_key: str, weight: float
 ) -> Tissue:
-    """Weigh positions against expression.
+    """Choose the unit of the positions so that they have a share of the variance of the states.
 
     Parameters
     ----------
     states
         Representation of all cells, shape ``(n, d)``.
     positions
-        Their coordinates.
+        Their coordinates, shape ``(n, 2)`` or ``(n, 3)``.
     spatial_key
         Full name of the coordinates.
     weight
         Share of the positions in the total variance, between 0 and 1.
     """
-    spread = [float(values.var(axis=0, dtype=np.float64).sum()) for values in (states, positions)]
-    unit = np.sqrt(weight / (1 - weight) * spread[0] / spread[1])
+    variances = [
+        float(values.var(axis=0, dtype=np.float64).sum()) for values in (states, positions)
+    ]
+    unit = np.sqrt(weight / (1 - weight) * variances[0] / variances[1])
     return Tissue(spatial_key, float(unit), states.shape[1])

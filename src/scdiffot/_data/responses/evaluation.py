@@ -1,4 +1,4 @@
-"""Cells that training does not see, and what is found on them."""
+"""Held-out cells for the evaluation of responses, and the scores on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fold:
-    """A division of cells into some to train on and others to test on, as masks ``(n,)``."""
+    """A split of cells into training and test cells, as masks ``(n,)``."""
 
     name: str
     training: np.ndarray
@@ -38,12 +38,12 @@ class Fold:
     def strata(
         self, cells: ResponseCells, mass: str | Mapping[str, float] | None
     ) -> list[ContextPair]:
-        """Cells to train on.
+        """Training cells of every context and condition.
 
         Raises
         ------
         KeyError, ValueError
-            As :meth:`~scdiffot._data.responses.groups.ResponseCells.strata`, with the name of the fold.
+            As :meth:`.ResponseCells.strata`, with the name of the fold.
         """
         try:
             return cells.strata(mass, self.training)
@@ -51,54 +51,66 @@ class Fold:
             raise ValueError(f"Without the cells of fold {self.name!r}: {error}") from error
 
     def unseen(self, cells: ResponseCells, truth: np.ndarray | None = None) -> list[UnseenCells]:
-        """Cells to test on, for every condition that occurs among them; contexts that lack one side are left out.
+        """Test cells of every condition that occurs among them.
+
+        Contexts without control or without treated cells are left out.
+
+        Parameters
+        ----------
+        cells
+            All cells.
+        truth
+            True responses of all cells, shape ``(n, d)``.
 
         Raises
         ------
         ValueError
-            If too few are left to compare, or true responses are missing.
+            If too few cells remain for a comparison, or true responses are missing.
         """
-        found = []
+        result = []
         for i, target in enumerate(cells.targets.condition_names):
-            usable = self.test & (cells.context >= 0)
-            control, treated = usable & cells.control, usable & (cells.condition == i)
-            if not treated.any():
+            test_cells = self.test & (cells.context >= 0)
+            control, treated_cells = test_cells & cells.control, test_cells & (cells.condition == i)
+            if not treated_cells.any():
                 continue
-            both = np.intersect1d(cells.context[control], cells.context[treated])
+            shared_contexts = np.intersect1d(cells.context[control], cells.context[treated_cells])
             x, y = (
-                np.flatnonzero(side & np.isin(cells.context, both)) for side in (control, treated)
+                np.flatnonzero(side & np.isin(cells.context, shared_contexts))
+                for side in (control, treated_cells)
             )
-            for what, rows in (("control", x), (target, y)):
+            for group, rows in (("control", x), (target, y)):
                 if len(rows) < MIN_CELLS:
                     raise ValueError(
-                        f"Fold {self.name!r} has {len(rows)} {what!r} cells to test on (with their counterpart in the same "
-                        f"context): scores need at least {MIN_CELLS}. Raise `test_size`, or name what to hold out in `held_out`."
+                        f"Fold {self.name!r} has {len(rows)} {group!r} cells to test on (with "
+                        "their counterpart in the same context): scores need at least "
+                        f"{MIN_CELLS}. Raise `test_size`, or name what to hold out in `held_out`."
                     )
-            numbers = np.bincount(cells.context[y]), np.bincount(cells.context[x])
-            shares = (numbers[0] / np.maximum(numbers[1], 1))[cells.context[x]]
-            true = None if truth is None else truth[x]
-            if true is not None and not (np.isfinite(true).all() and true.any()):
+            counts = np.bincount(cells.context[y]), np.bincount(cells.context[x])
+            shares = (counts[0] / np.maximum(counts[1], 1))[cells.context[x]]
+            responses = None if truth is None else truth[x]
+            if responses is not None and not (np.isfinite(responses).all() and responses.any()):
                 raise ValueError(
-                    f"`truth` is NaN, infinite or zero throughout in control cells of fold {self.name!r}: pass true responses."
+                    "`truth` is NaN, infinite or zero throughout in control cells of fold "
+                    f"{self.name!r}: pass true responses."
                 )
-            found.append(UnseenCells(i, cells.states[x], cells.states[y], shares, true))
-        return found
+            result.append(UnseenCells(i, cells.states[x], cells.states[y], shares, responses))
+        return result
 
 
 def random_folds(
     cells: ResponseCells, n_splits: int, test_size: float, rng: np.random.Generator
 ) -> list[Fold]:
-    """Independent random divisions, each with the same shares of every context and group."""
+    """Independent random splits, stratified by context and group."""
     group = np.where(cells.control, -2, cells.condition)
-    used = (group != -1) & (cells.context >= 0)
+    usable = (group != -1) & (cells.context >= 0)
     folds = []
     for i in range(n_splits):
         test = np.zeros(len(group), dtype=bool)
         for context in range(len(cells.context_names)):
-            for code in np.unique(group[used & (cells.context == context)]):
-                rows = np.flatnonzero(used & (cells.context == context) & (group == code))
+            for code in np.unique(group[usable & (cells.context == context)]):
+                rows = np.flatnonzero(usable & (cells.context == context) & (group == code))
                 test[rng.permutation(rows)[: round(test_size * len(rows))]] = True
-        folds.append(Fold(str(i + 1), used & ~test, test))
+        folds.append(Fold(str(i + 1), usable & ~test, test))
     return folds
 
 
@@ -110,69 +122,72 @@ def class_folds(
     held_out: str | float | Iterable[str | float] | None = None,
     column: str,
 ) -> list[Fold]:
-    """Hold out each class of cells in turn; cells of no class are neither trained nor tested on.
+    """Hold out each class of cells in turn; cells without a class are in neither part.
 
     Raises
     ------
     KeyError
         If there is no such class.
     ValueError
-        If a class has no control or no treated cells, or nothing is left to train on.
+        If a class has no control or no treated cells, or no training cells remain.
     """
-    used = (cells.control | (cells.condition >= 0)) & (cells.context >= 0) & (codes >= 0)
-    complete = [
+    usable = (cells.control | (cells.condition >= 0)) & (cells.context >= 0) & (codes >= 0)
+    complete_names = [
         name
         for k, name in enumerate(names)
-        if (used & (codes == k) & cells.control).any()
-        and (used & (codes == k) & ~cells.control).any()
+        if (usable & (codes == k) & cells.control).any()
+        and (usable & (codes == k) & ~cells.control).any()
     ]
-    chosen = (
-        complete
+    held_out_names = (
+        complete_names
         if held_out is None
         else list(dict.fromkeys(listed_names("held_out", held_out, numbers=True)))
     )
-    unknown = [name for name in chosen if name not in names]
-    if unknown:
+    unknown_names = [name for name in held_out_names if name not in names]
+    if unknown_names:
         raise KeyError(
-            f"`held_out` names {some(unknown)}, not in obs[{column!r}]. {suggest(unknown[0], names)}"
+            f"`held_out` names {some(unknown_names)}, not in obs[{column!r}]. "
+            f"{suggest(unknown_names[0], names)}"
         )
-    lacking = [name for name in chosen if name not in complete]
-    if lacking:
+    incomplete_names = [name for name in held_out_names if name not in complete_names]
+    if incomplete_names:
         raise ValueError(
-            f"`held_out` names {some(lacking)}, where control or treated cells are missing: nothing can be compared. "
-            f"Both are there in {some(complete) or 'none'}."
+            f"`held_out` names {some(incomplete_names)}, where control or treated cells are "
+            f"missing: nothing can be compared. Both are there in {some(complete_names) or 'none'}."
         )
-    if not chosen or len(complete) < 2:
+    if not held_out_names or len(complete_names) < 2:
         raise ValueError(
-            f"obs[{column!r}] has control and treated cells in {some(complete) or 'no class'}: holding out one of them needs "
-            "two, and one to hold out."
+            f"obs[{column!r}] has control and treated cells in "
+            f"{some(complete_names) or 'no class'}: holding out one of them needs two, and one to "
+            "hold out."
         )
     return [
-        Fold(name, used & (codes != names.index(name)), used & (codes == names.index(name)))
-        for name in chosen
+        Fold(name, usable & (codes != names.index(name)), usable & (codes == names.index(name)))
+        for name in held_out_names
     ]
 
 
 def read_truth(adata: AnnData | MuData, truth: str, cells: ResponseCells) -> np.ndarray:
-    """Read true responses (n, d) of control cells, in the coordinates of the states.
+    """Read true responses of all cells, shape ``(n, d)``, in the coordinates of the states.
 
     Raises
     ------
     KeyError
-        If there are none of this name.
+        If there is no such representation.
     ValueError
         If there are several conditions, or too few columns.
     """
     n_dims = cells.states.shape[1]
     if len(cells.targets.labels) > 1:
         raise ValueError(
-            f"`truth` is the response to one treatment at one dose, and there are {len(cells.targets.labels)}: evaluate one "
-            "at a time, or leave it out."
+            "`truth` is the response to one treatment at one dose, and there are "
+            f"{len(cells.targets.labels)}: evaluate one at a time, or leave it out."
         )
     values = np.asarray(locate(adata, truth, argument="truth").array)
     if values.ndim != 2 or values.shape[1] < n_dims:
         raise ValueError(
-            f"`truth` {truth!r} has shape {values.shape}: pass {n_dims} columns, those of the states."
+            f"`truth` {truth!r} has shape {values.shape}: "
+            f"pass {n_dims} columns, those of the states."
         )
     return values[:, :n_dims]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def drop_predictions(adata: AnnData | MuData, key: str) -> None:
-    """Drop all predictions of a response, of whatever name."""
+    """Drop all predictions of a response, including those with other names."""
     for name in [key, *_prediction_names(adata, key)]:
         keys = Keys(name)
         _drop_prediction(adata, keys)
@@ -33,7 +33,7 @@ def drop_predictions(adata: AnnData | MuData, key: str) -> None:
 
 
 def _prediction_names(adata: AnnData | MuData, key: str) -> list[str]:
-    """Names of the predictions of a response, forward and inverse."""
+    """List the predictions of a response, forward and inverse."""
     suffixes = [name.removeprefix(Keys().uns) for name in (Keys().prediction, Keys().untreated)]
     entries = [(str(name), entry) for name, entry in adata.uns.items() if hasattr(entry, "keys")]
     return [
@@ -54,7 +54,8 @@ def check_prediction_free(adata: AnnData | MuData, keys: Keys, key: str) -> None
     """
     if keys.uns != key and keys.response in adata.uns:
         raise ValueError(
-            f"`key_added` is {keys.uns!r}, which is the name of another response in adata.uns[{keys.response!r}]: name another."
+            f"`key_added` is {keys.uns!r}, which is the name of another response in "
+            f"adata.uns[{keys.response!r}]: name another."
         )
 
 
@@ -70,9 +71,28 @@ def write_prediction(
     space: GeneSpace | None = None,
     positions: np.ndarray | None = None,
 ) -> None:
-    """Write what was predicted for some cells (positions), whose present states are given.
+    """Write a prediction of some cells.
 
-    ``positions`` are genes among those of ``space``; all of them by default.
+    Parameters
+    ----------
+    adata
+        The data.
+    keys
+        Names of the prediction.
+    cells
+        Positions of the predicted cells, shape ``(m,)``; all other rows are NaN.
+    present
+        Their present states, shape ``(m, d)``.
+    prediction
+        The prediction of these cells.
+    inverse
+        Whether untreated states of treated cells were predicted.
+    info
+        Response, treatment and dose.
+    space
+        Decoder of the genes to write; none by default.
+    positions
+        Positions of genes among those of `space`; all by default.
     """
 
     def column(values: np.ndarray) -> np.ndarray:
@@ -86,12 +106,12 @@ def write_prediction(
         return
     owner, layer = None, None
     if space is not None:
-        owner, layer = _decoded(adata, space, cells, prediction.states, positions)
-    before = read_prediction_info(adata, keys.uns)
-    if before is not None and before.label != info.label:
+        owner, layer = _decode_layer(adata, space, cells, prediction.states, positions)
+    previous = read_prediction_info(adata, keys.uns)
+    if previous is not None and previous.label != info.label:
         logger.warning(
             "The prediction of %s under %r is replaced by that of %s; `key_added` keeps both.",
-            before.label,
+            previous.label,
             keys.uns,
             info.label,
         )
@@ -107,7 +127,7 @@ def write_prediction(
 
 
 def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
-    """Drop the last prediction, and what was read off it."""
+    """Drop the last prediction, and the results derived from it."""
     for name in (keys.response, keys.predicted):
         adata.obsm.pop(name, None)
     drop_columns(adata, (keys.effect_size, keys.survival, keys.response_cluster))
@@ -117,31 +137,32 @@ def _drop_prediction(adata: AnnData | MuData, keys: Keys) -> None:
         owner.layers.pop(keys.predicted, None)
 
 
-def _decoded(
+def _decode_layer(
     adata: AnnData | MuData,
     space: GeneSpace,
     cells: np.ndarray,
     states: np.ndarray,
     positions: np.ndarray | None,
 ) -> tuple[AnnData, np.ndarray]:
-    """The AnnData that has the genes, and a layer of it: NaN for other genes and cells."""
-    wanted = np.arange(len(space.names)) if positions is None else positions
-    owner, names = adata, space.var_names[wanted]
+    """Decode genes into a layer, NaN for other genes and cells, of the AnnData that has them."""
+    gene_positions = np.arange(len(space.names)) if positions is None else positions
+    owner, names = adata, space.var_names[gene_positions]
     if is_mudata(adata):
         owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
         if owner is None:
             raise KeyError(
                 f"`genes` are in no modality of `adata`, for instance {some(names[:3])}."
             )
-    columns = space.columns[wanted] if owner is space.owner else match_genes(owner, names)
+    columns = space.columns[gene_positions] if owner is space.owner else match_genes(owner, names)
     if (columns < 0).any():
         missing = names[columns < 0]
         raise KeyError(
-            f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: name others."
+            f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: "
+            "name others."
         )
     rows = owner.obs_names.get_indexer(adata.obs_names[cells])
     layer = np.full(owner.shape, np.nan, np.float32)
     for start in range(0, len(cells), CHUNK_SIZE):
         part = slice(start, start + CHUNK_SIZE)
-        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, wanted]
+        layer[np.ix_(rows[part], columns)] = space.decode(states[part])[:, gene_positions]
     return owner, layer

@@ -1,4 +1,4 @@
-"""Predicted responses of cells, what was derived from them, and reading both back."""
+"""Read predicted responses of cells and the results derived from them, and write the latter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from scdiffot._data.read.expression import CHUNK_SIZE
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.write.entry_layouts import RESPONSE_TABLES
 from scdiffot._utils.keys import ALL, Keys
-from scdiffot._utils.layouts import Table, read
+from scdiffot._utils.layout_types import Table
+from scdiffot._utils.layouts import read
 from scdiffot._utils.number_text import number_text
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ class PredictionInfo:
     Parameters
     ----------
     key
-        Name of the response that predicted.
+        Name of the response.
     target
         The treatment.
     dose
-        Its dose, NaN without doses.
+        Its dose; NaN if the response has no doses.
     """
 
     key: str
@@ -46,7 +47,7 @@ class PredictionInfo:
 
     @property
     def label(self) -> str:
-        """Treatment, with its dose if there are doses."""
+        """Treatment, with its dose if the response has doses."""
         return (
             repr(self.target)
             if np.isnan(self.dose)
@@ -54,12 +55,12 @@ class PredictionInfo:
         )
 
     def write(self, adata: AnnData | MuData, name: str) -> None:
-        """Write it into `uns`."""
+        """Write the treatment into `uns`."""
         adata.uns[name] = {"key": self.key, "target": self.target, "dose": self.dose}
 
 
 def read_prediction_info(adata: AnnData | MuData, key: str) -> PredictionInfo | None:
-    """Treatment of the prediction of a name; None for predictions of versions that stored none."""
+    """Read the treatment of a prediction; None for predictions of versions that stored none."""
     entry = adata.uns.get(Keys(key, "key").prediction)
     if entry is None:
         return None
@@ -67,7 +68,7 @@ def read_prediction_info(adata: AnnData | MuData, key: str) -> PredictionInfo | 
 
 
 def response_key(adata: AnnData | MuData, key: str) -> str:
-    """Name of the response that the prediction of a name came from; the same name by default."""
+    """Name of the response of a prediction; that of the prediction if none is stored."""
     info = read_prediction_info(adata, key)
     return key if info is None else info.key
 
@@ -83,11 +84,11 @@ class PredictedCells:
     predicted
         States after the treatment, shape ``(m, d)``.
     response
-        These minus the present states, shape ``(m, d)``.
+        Predicted minus present states, shape ``(m, d)``.
     effect
         Effect sizes, shape ``(m,)``.
     survival
-        Cells that are left of each, shape ``(m,)``; None where the response is balanced.
+        Expected number of survivors of each, shape ``(m,)``; None if the response is balanced.
     """
 
     rows: np.ndarray
@@ -96,23 +97,32 @@ class PredictedCells:
     effect: np.ndarray
     survival: np.ndarray | None
 
-    def take(self, chosen: np.ndarray) -> PredictedCells:
-        """Some of them, by a mask or positions."""
-        survival = None if self.survival is None else self.survival[chosen]
+    def take(self, selection: np.ndarray) -> PredictedCells:
+        """Select some of the cells by a mask or positions."""
+        survival = None if self.survival is None else self.survival[selection]
         return PredictedCells(
-            self.rows[chosen],
-            self.predicted[chosen],
-            self.response[chosen],
-            self.effect[chosen],
+            self.rows[selection],
+            self.predicted[selection],
+            self.response[selection],
+            self.effect[selection],
             survival,
         )
 
     def decode(self, space: GeneSpace) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Expression before and after the treatment, portion by portion, with its place among these cells."""
+        """Decode expression before and after the treatment, each ``(chunk, G)``, chunk by chunk.
+
+        Yields
+        ------
+        Slice of the chunk among these cells, expression before, and expression after.
+        """
         for start in range(0, len(self.rows), CHUNK_SIZE):
             part = slice(start, min(start + CHUNK_SIZE, len(self.rows)))
-            after = self.predicted[part]
-            yield part, space.decode(after - self.response[part]), space.decode(after)
+            treated_states = self.predicted[part]
+            yield (
+                part,
+                space.decode(treated_states - self.response[part]),
+                space.decode(treated_states),
+            )
 
 
 def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
@@ -125,21 +135,22 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
     """
     check_adata(adata)
     keys = Keys(key, "key")
-    lacking = [
+    missing = [
         f"obsm[{name!r}]" for name in (keys.response, keys.predicted) if name not in adata.obsm
     ]
-    lacking += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
-    if lacking:
-        before = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
+    missing += [] if keys.effect_size in adata.obs else [f"obs[{keys.effect_size!r}]"]
+    if missing:
+        first_step = "" if keys.response in adata.uns else "run scdiffot.tl.fit_response and then "
         raise KeyError(
-            f"`key` is {key!r}, but {', '.join(lacking)} is missing: {before or 'run '}"
+            f"`key` is {key!r}, but {', '.join(missing)} is missing: {first_step or 'run '}"
             f"scdiffot.tl.predict_response(adata, key={key!r}) first."
         )
     response = np.asarray(adata.obsm[keys.response], dtype=np.float64)
     rows = np.flatnonzero(np.isfinite(response).all(axis=1))
     if len(rows) == 0:
         raise KeyError(
-            f"`key` is {key!r}, but obsm[{keys.response!r}] is NaN in all cells: run scdiffot.tl.predict_response again."
+            f"`key` is {key!r}, but obsm[{keys.response!r}] is NaN in all cells: "
+            "run scdiffot.tl.predict_response again."
         )
     survival = (
         read_numbers(adata, keys.survival, "key").to_numpy()[rows]
@@ -158,7 +169,9 @@ def read_predicted(adata: AnnData | MuData, key: str) -> PredictedCells:
 def read_cell_groups(
     adata: AnnData | MuData, groupby: str, cells: PredictedCells
 ) -> tuple[np.ndarray, list[str]]:
-    """Group of every predicted cell, -1 where it has none, and the names of those that occur among them.
+    """Read the group of every predicted cell, -1 where it has none, and the names of the groups.
+
+    Only groups that occur among the predicted cells are included.
 
     Raises
     ------
@@ -169,17 +182,18 @@ def read_cell_groups(
     """
     codes, names = cell_labels(adata, groupby, argument="groupby")
     codes = codes[cells.rows]
-    seen = np.unique(codes[codes >= 0])
-    if len(seen) == 0:
+    present_codes = np.unique(codes[codes >= 0])
+    if len(present_codes) == 0:
         raise ValueError(
-            f"`groupby` {groupby!r} is empty for all cells whose response was predicted: name another."
+            f"`groupby` {groupby!r} is empty for all cells whose response was predicted: "
+            "name another."
         )
-    found = [names[i] for i in seen]
-    if ALL in found:
+    group_names = [names[i] for i in present_codes]
+    if ALL in group_names:
         raise ValueError(
             f"`groupby` {groupby!r} has a group {ALL!r}, which stands for all cells: rename it."
         )
-    return np.where(codes >= 0, np.searchsorted(seen, codes), -1), found
+    return np.where(codes >= 0, np.searchsorted(present_codes, codes), -1), group_names
 
 
 def write_subpopulations(
@@ -190,7 +204,7 @@ def write_subpopulations(
     groups: pd.DataFrame,
     features: pd.DataFrame | None,
 ) -> None:
-    """Write both tables, and the clusters if there are some; tables of earlier groups go."""
+    """Write both tables, and the clusters if there are any, and drop tables of earlier groups."""
     if clusters is not None:
         adata.obs[keys.response_cluster] = clusters
     adata.uns[keys.response_subpopulations] = groups
@@ -223,17 +237,17 @@ def read_response_table(
     check_adata(adata)
     if name not in adata.uns:
         suffix = name.removeprefix(key)
-        runs = [
+        run_names = [
             str(entry).removesuffix(suffix) for entry in adata.uns if str(entry).endswith(suffix)
         ]
-        hint = f" {suggest(key, runs)}" if runs else ""
+        hint = f" {suggest(key, run_names)}" if run_names else ""
         raise KeyError(
             f"`key` is {key!r}, but uns[{name!r}] is missing: run scdiffot.{source} first.{hint}"
         )
     layout = next(
         (layout for end, layout in RESPONSE_TABLES.items() if name.endswith(end)), Table({})
     )
-    # files number rows by strings
+    # Files store the numbers of rows as strings.
     table: pd.DataFrame = read(adata.uns[name], layout, f"adata.uns[{name!r}]").reset_index(
         drop=True
     )
@@ -241,7 +255,7 @@ def read_response_table(
 
 
 def find_group(table: pd.DataFrame, group: str | None) -> str:
-    """Name of a group in a table that has all of them; that of all cells for None.
+    """Check the name of a group of a table; None is the group of all cells.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a fit of responses and its predictions leave in an AnnData, and the states of cells."""
+"""Write a fit of responses into an AnnData, and read states of cells in its coordinates."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def response_params(
     mass: str | Mapping[str, float] | None,
     rng: int | np.random.Generator,
 ) -> dict[str, Any]:
-    """Collect what it takes to read the same cells again, as strings, numbers and arrays."""
+    """Collect the parameters that reproduce the cells of a fit, as strings, numbers and arrays."""
     targets = cells.targets
     return {
         "condition_key": condition_key,
@@ -76,7 +76,7 @@ def write_response(
     history: dict[str, Any],
     model: dict[str, Any],
 ) -> None:
-    """Write a fitted response, and drop what an earlier one of that name predicted."""
+    """Write a fitted response, and drop predictions of an earlier one of that name."""
     drop_predictions(adata, keys.uns)
     params = {**params, "decoder": write_fingerprints(adata, keys, RESPONSE, params)}
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
@@ -91,73 +91,77 @@ def check_response_free(adata: AnnData | MuData, keys: Keys) -> None:
     ValueError
         If `uns` holds something else under that name.
     """
-    found = adata.uns.get(keys.response)
-    if found is not None and not is_response(found):
+    entry = adata.uns.get(keys.response)
+    if entry is not None and not is_response(entry):
         raise ValueError(
-            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.response!r}] holds something that is not a response: "
-            "name another."
+            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.response!r}] holds something that "
+            "is not a response: name another."
         )
 
 
 def response_states(
     adata: AnnData | MuData, reference: AnnData | MuData, params: dict[str, Any]
 ) -> np.ndarray:
-    """States of the cells of an AnnData in the coordinates that a response was fitted in.
+    """Read the states of an AnnData in the coordinates of a response, shape ``(n, d)``.
 
     Raises
     ------
     KeyError
         If the representation, or one of its genes, is missing.
     ValueError
-        If the representation has other axes than that of the reference, or is expression on another scale.
+        If the representation has other axes than that of the reference, or is expression on
+        another scale.
     """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
-    own = _check_reference(reference, params)
+    reference_states = _check_reference(reference, params)
     if adata is reference:
-        return own
-    there = locate(reference, use_rep)
+        return reference_states
+    reference_location = locate(reference, use_rep)
     try:
-        found = locate(adata, use_rep)
+        location = locate(adata, use_rep)
     except KeyError as error:
         raise KeyError(
-            f"`adata` has no {use_rep!r}, in which the response was fitted: pass `project=True` to compute it from the genes "
-            "with the axes of `reference`, or embed the cells together with those of the reference."
+            f"`adata` has no {use_rep!r}, in which the response was fitted: pass `project=True` to "
+            "compute it from the genes with the axes of `reference`, or embed the cells together "
+            "with those of the reference."
         ) from error
-    if is_mudata(found.owner) or is_mudata(there.owner):
+    if is_mudata(location.owner) or is_mudata(reference_location.owner):
         return representation(adata, use_rep, n_dims=n_dims)[0]
-    if there.key not in there.owner.obsm:
-        # states are genes
-        names = there.owner.var_names[:n_dims]
-        columns = match_genes(found.owner, names)
+    if reference_location.key not in reference_location.owner.obsm:
+        # The states are expression, whose columns are matched by gene.
+        names = reference_location.owner.var_names[:n_dims]
+        columns = match_genes(location.owner, names)
         if (columns < 0).any():
             raise KeyError(
-                f"`adata` lacks the genes {some(names[columns < 0])}, which the response was fitted to."
+                f"`adata` lacks the genes {some(names[columns < 0])}, "
+                "which the response was fitted to."
             )
         states = representation(adata, use_rep)[0][:, columns]
-        fitted = representation(reference, use_rep, n_dims=n_dims)[0]
+        all_reference_states = representation(reference, use_rep, n_dims=n_dims)[0]
         check_scale(
-            states[_some_rows(len(states))],
+            states[_sample_rows(len(states))],
             genes_of(reference, params),
-            fitted,
-            name=f"`adata` {found.name!r}",
+            all_reference_states,
+            name=f"`adata` {location.name!r}",
         )
         return states
     states = representation(adata, use_rep, n_dims=n_dims)[0]
-    _check_axes(found.owner, there.owner, found.key, n_dims)
+    _check_axes(location.owner, reference_location.owner, location.key, n_dims)
     return states
 
 
 def project_states(
     adata: AnnData, reference: AnnData | MuData, params: dict[str, Any]
 ) -> np.ndarray:
-    """Encode the genes of an AnnData with the axes of a reference, matched by name.
+    """Encode the genes of an AnnData with the axes of a reference, matched by name, ``(n, d)``.
 
     Raises
     ------
     KeyError
         If a gene is missing.
     ValueError
-        If the representation of the reference has no encoder, or X is on another scale than its source.
+        If the representation of the reference has no encoder, or X is on another scale than its
+        source.
     """
     import torch
 
@@ -167,15 +171,17 @@ def project_states(
     if (columns < 0).any():
         missing = space.names[columns < 0]
         raise KeyError(
-            f"`adata` lacks {len(missing)} genes of the reference, for instance {some(missing[:3])}: add them."
+            f"`adata` lacks {len(missing)} genes of the reference, for instance "
+            f"{some(missing[:3])}: add them."
         )
     if adata.X is None:
         raise ValueError(
-            "`adata` has no X: put the expression there that the representation of the reference saw."
+            "`adata` has no X: "
+            "put the expression there that the representation of the reference saw."
         )
-    some_cells = dense(adata.X[_some_rows(adata.n_obs)])[:, columns]
-    fitted = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
-    check_scale(some_cells, space, fitted, name="`adata` X")
+    sample = dense(adata.X[_sample_rows(adata.n_obs)])[:, columns]
+    reference_states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    check_scale(sample, space, reference_states, name="`adata` X")
     parts = []
     for start in range(0, adata.n_obs, CHUNK_SIZE):
         x = torch.as_tensor(
@@ -186,8 +192,8 @@ def project_states(
     return np.concatenate(parts)
 
 
-def _some_rows(n: int) -> np.ndarray:
-    """Evenly spaced cells that show the scale of all."""
+def _sample_rows(n: int) -> np.ndarray:
+    """Positions of evenly spaced cells, from which the scale is estimated."""
     return np.unique(np.linspace(0, n - 1, min(n, N_COMPARED)).astype(int))
 
 
@@ -198,7 +204,10 @@ def genes_of(
     *,
     gene_symbols: str | None = None,
 ) -> GeneSpace:
-    """Decoder of the representation of a response; see :func:`~scdiffot._data.write.decoders.read_genes`."""
+    """Find the decoder of the representation of a response.
+
+    See :func:`~scdiffot._data.write.decoders.read_genes`.
+    """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
     space = gene_space(reference, use_rep, n_dims, decoder, gene_symbols=gene_symbols)
     if decoder is None:
@@ -210,24 +219,24 @@ def genes_of(
 
 
 def _check_reference(reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
-    """States of the cells with the response, which must be those that it was fitted to."""
+    """Read the states of the reference, and refuse them if they have changed since the fit."""
     states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
     check_states(reference, params["key"], RESPONSE, states, params["use_rep"])
     return states
 
 
 def _check_axes(owner: AnnData, reference: AnnData, key: str, n_dims: int) -> None:
-    """Refuse a PCA of its own, which gives other coordinates."""
+    """Refuse a PCA with other loadings than that of the reference."""
     name = "PCs" if key == "X_pca" else key
     if name not in owner.varm or name not in reference.varm:
         return
     loadings = np.asarray(reference.varm[name])[:, :n_dims]
     weighted = np.any(loadings != 0, axis=1)
     rows = match_genes(owner, reference.var_names[weighted])
-    own = np.asarray(owner.varm[name])
-    same = own.shape[1] >= n_dims and (rows >= 0).all()
-    if not same or not np.allclose(own[rows, :n_dims], loadings[weighted], atol=1e-4):
+    own_loadings = np.asarray(owner.varm[name])
+    complete = own_loadings.shape[1] >= n_dims and (rows >= 0).all()
+    if not complete or not np.allclose(own_loadings[rows, :n_dims], loadings[weighted], atol=1e-4):
         raise ValueError(
-            f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` to compute it with those of "
-            "the reference, or embed the cells together."
+            f"`adata` has a {key!r} with other axes than that of `reference`: pass `project=True` "
+            "to compute it with those of the reference, or embed the cells together."
         )

@@ -1,4 +1,4 @@
-"""Reading a fitted response back."""
+"""Read a fitted response."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> dict[str, Any]:
-    """Read a fitted response: ``params`` as they were given, ``history``, ``model``, and ``targets``.
+    """Read a fitted response: ``params`` as they were passed, ``history``, ``model``, ``targets``.
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no response of this name.
     StoredFitError
         If it is damaged, of a newer version, or something else.
     """
@@ -37,17 +37,18 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     keys = Keys(key, "key")
     entry = adata.uns.get(keys.response)
     place = f"adata.uns[{keys.response!r}]"
-    runs = [
+    run_names = [
         name.removesuffix("_response") for name, other in adata.uns.items() if is_response(other)
     ]
     if entry is None:
         raise KeyError(
-            f"`{argument}` has no response under {place}: run scdiffot.tl.fit_response first, or name "
-            f"another with `key`. {suggest(key, runs)}"
+            f"`{argument}` has no response under {place}: run scdiffot.tl.fit_response first, "
+            f"or name another with `key`. {suggest(key, run_names)}"
         )
     if not hasattr(entry, "keys"):
         raise StoredFitError(
-            f"{place} is something else, no response: name another with `key`. {suggest(key, runs)}"
+            f"{place} is something else, no response: name another with `key`. "
+            f"{suggest(key, run_names)}"
         )
     check_seal(entry, place, _keys.PARAMS, _keys.RESPONSE_MODEL)
     params: dict[str, Any] = read(
@@ -58,7 +59,7 @@ def read_response(adata: AnnData | MuData, key: str, argument: str = "key") -> d
     params["targets"], params["key"] = params["targets"].tolist(), key
     targets = Treatments(
         params["targets"],
-        _doses(params.pop("doses"), params["targets"], f"{place}[{_keys.PARAMS!r}]['doses']"),
+        _check_doses(params.pop("doses"), params["targets"], f"{place}[{_keys.PARAMS!r}]['doses']"),
         params.pop("embedding"),
         params["target_embedding"] or "",
         params.pop("embedding_shift"),
@@ -91,10 +92,12 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
             f"{place}[{_keys.PARAMS!r}]['n_dims']",
             f"is {params['n_dims']}, and the model has {model.n_dims} dimensions",
         )
-    expected = targets.conditions
+    conditions = targets.conditions
     for name in ("embedding", "strength"):
-        own, wanted = getattr(model.conditions, name), getattr(expected, name)
-        if own.shape != wanted.shape or not np.allclose(own, wanted):
+        stored_values, expected_values = getattr(model.conditions, name), getattr(conditions, name)
+        if stored_values.shape != expected_values.shape or not np.allclose(
+            stored_values, expected_values
+        ):
             raise damaged(
                 f"{place}[{_keys.RESPONSE_MODEL!r}][{name!r}]",
                 "is not that of the targets and doses",
@@ -102,8 +105,8 @@ def read_response_model(adata: AnnData | MuData, key: str) -> ResponseModel:
     return model
 
 
-def _doses(doses: list, targets: list[str], place: str) -> list[list[float]]:
-    """Increasing positive doses of every target."""
+def _check_doses(doses: list, targets: list[str], place: str) -> list[list[float]]:
+    """Check the doses of every target, which are positive and increasing."""
     flat = [d for part in doses if isinstance(part, list) for d in part]
     if len(doses) != len(targets) or not all(isinstance(part, list) for part in doses):
         raise damaged(place, f"holds no list for each of {len(targets)} targets")

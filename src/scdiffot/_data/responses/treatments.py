@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Treatments:
-    """Treatments by name, and the coordinates in which a model sees them.
+    """Treatments by name, and their coordinates in a model.
 
     Parameters
     ----------
     names
         The treatments.
     doses
-        Doses of each in increasing order; empty if doses were not given.
+        Doses of each in increasing order; empty without doses.
     embedding
         Coordinates of each, shape ``(K, e)``.
     embedding_key
-        Entry of `uns` that describes them; empty if a name is all there is.
+        Entry of `uns` with descriptors; empty if there are none.
     shift, scale
-        What standardised the descriptors, ``(e,)``.
+        Mean and standard deviation by which descriptors were standardised, shape ``(e,)``.
     """
 
     names: list[str]
@@ -63,7 +63,7 @@ class Treatments:
 
     @property
     def conditions(self) -> Conditions:
-        """The same for the core: doses on a logarithmic scale."""
+        """Conditions for the core, with doses on a logarithmic scale."""
         rows = [(i, d) for i, ds in enumerate(self.doses) for d in ds or [np.nan]]
         embedding = np.stack([self.embedding[i] for i, _ in rows])
         return Conditions(
@@ -71,14 +71,16 @@ class Treatments:
         )
 
     def strength(self, dose: float) -> float:
-        """Place of a dose between none (0) and the highest of all (1)."""
-        given = sorted({d for ds in self.doses for d in ds})
-        return float(np.log1p(dose / given[0]) / np.log1p(given[-1] / given[0]))
+        """Strength of a dose on a logarithmic scale, from 0 (none) to 1 (the highest of all)."""
+        all_doses = sorted({d for ds in self.doses for d in ds})
+        return float(np.log1p(dose / all_doses[0]) / np.log1p(all_doses[-1] / all_doses[0]))
 
     def find(
         self, adata: AnnData | MuData, target: str | None, dose: float | None
     ) -> tuple[np.ndarray, float, str, float]:
-        """Coordinates, strength, name and dose (NaN without doses) of a treatment, perhaps one known by its descriptors only.
+        """Coordinates, strength, name and dose (NaN without doses) of a treatment.
+
+        A treatment that was not fitted is found by its descriptors.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class Treatments:
         TypeError
             If the dose is not a number.
         ValueError
-            If the choice is not unique, or the dose is outside of those seen.
+            If the choice is not unique, or the dose is outside of the fitted range.
         """
         if target is None:
             if len(self.names) > 1:
@@ -99,17 +101,19 @@ class Treatments:
             embedding = self.embedding[self.names.index(target)]
             doses = self.doses[self.names.index(target)]
         elif self.embedding_key:
-            embedding = _descriptors(adata, self.embedding_key, [target])[0]
+            embedding = _read_descriptors(adata, self.embedding_key, [target])[0]
             embedding = (embedding - self.shift) / self.scale
             doses = sorted({d for ds in self.doses for d in ds})
         else:
             raise KeyError(
-                f"`target` is {target!r}, which the model was not fitted to. {suggest(target, self.names)}"
+                f"`target` is {target!r}, which the model was not fitted to. "
+                f"{suggest(target, self.names)}"
             )
         if not doses:
             if dose is not None:
                 raise ValueError(
-                    "`dose` was given, but the model knows no doses: leave it out, or fit with `dose_key`."
+                    "`dose` was given, but the model knows no doses: "
+                    "leave it out, or fit with `dose_key`."
                 )
             return embedding, 1.0, target, float("nan")
         if dose is None:
@@ -118,32 +122,36 @@ class Treatments:
             raise TypeError(f"`dose` is a {type(dose).__name__}: pass a number.")
         if not 0 <= float(dose) <= doses[-1]:
             raise ValueError(
-                f"`dose` is {dose}: {target!r} was seen at {some(doses)}; pass a dose from 0 to {number_text(doses[-1])}."
+                f"`dose` is {dose}: {target!r} was seen at {some(doses)}; "
+                f"pass a dose from 0 to {number_text(doses[-1])}."
             )
         return embedding, self.strength(float(dose)), target, float(dose)
 
 
 def read_doses(
-    adata: AnnData | MuData, dose_key: str | None, treated: list[np.ndarray]
+    adata: AnnData | MuData, dose_key: str | None, treated_masks: list[np.ndarray]
 ) -> tuple[list[list[float]], np.ndarray]:
-    """Doses of every treatment, and of every cell."""
+    """Read the doses of every treatment, and of every cell."""
     if dose_key is None:
-        return [[] for _ in treated], np.full(adata.n_obs, np.nan)
+        return [[] for _ in treated_masks], np.full(adata.n_obs, np.nan)
     column = read_column(adata, dose_key, "dose_key")
     values = numbers(column)
-    wrong = [
+    invalid_doses = [
         str(column.iloc[i])
-        for i in np.flatnonzero(np.any(treated, axis=0) & ~(np.isfinite(values) & (values > 0)))
-    ]
-    if wrong:
-        raise ValueError(
-            f"`dose_key` obs[{dose_key!r}] holds {some(sorted(set(wrong)))} in treated cells: doses must be positive numbers."
+        for i in np.flatnonzero(
+            np.any(treated_masks, axis=0) & ~(np.isfinite(values) & (values > 0))
         )
-    return [sorted(set(values[rows].tolist())) for rows in treated], values
+    ]
+    if invalid_doses:
+        raise ValueError(
+            f"`dose_key` obs[{dose_key!r}] holds {some(sorted(set(invalid_doses)))} in treated "
+            "cells: doses must be positive numbers."
+        )
+    return [sorted(set(values[rows].tolist())) for rows in treated_masks], values
 
 
 def numbers(column: pd.Series) -> np.ndarray:
-    """Values of a column of any type, NaN where they are not numbers."""
+    """Convert a column of any type to numbers, NaN where a value is no number."""
     import pandas as pd
 
     return np.asarray(pd.to_numeric(column.astype(object), errors="coerce"), dtype=np.float64)
@@ -152,17 +160,17 @@ def numbers(column: pd.Series) -> np.ndarray:
 def read_embedding(
     adata: AnnData | MuData, key: str | None, names: list[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised descriptors of the treatments, or one coordinate for each."""
+    """Read standardised descriptors of the treatments, or make one coordinate for each."""
     if key is None:
         size = len(names) if len(names) > 1 else 0
         return np.eye(len(names))[:, :size], np.zeros(size), np.ones(size)
-    values = _descriptors(adata, key, names)
+    values = _read_descriptors(adata, key, names)
     shift, scale = values.mean(axis=0), values.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     return (values - shift) / scale, shift, scale
 
 
-def _descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndarray:
+def _read_descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndarray:
     import pandas as pd
 
     if key not in adata.uns:
@@ -170,16 +178,16 @@ def _descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np.ndar
             f"`target_embedding` is {key!r}, which is no entry of uns. {suggest(key, adata.uns)}"
         )
     entry = adata.uns[key]
-    rows = {
+    descriptors = {
         str(k): v
         for k, v in (entry.T.items() if isinstance(entry, pd.DataFrame) else dict(entry).items())
     }
-    missing = [name for name in names if name not in rows]
+    missing = [name for name in names if name not in descriptors]
     if missing:
         raise KeyError(
             f"`target_embedding` uns[{key!r}] does not describe {some(missing)}: add them."
         )
-    values = np.array([np.asarray(rows[name], dtype=np.float64).ravel() for name in names])
+    values = np.array([np.asarray(descriptors[name], dtype=np.float64).ravel() for name in names])
     if not np.isfinite(values).all():
         raise ValueError(
             f"`target_embedding` uns[{key!r}] holds NaN or infinite values: fill them in."

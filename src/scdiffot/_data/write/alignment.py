@@ -1,4 +1,4 @@
-"""Motions that bring slices into one frame, and where they are in doubt."""
+"""Motions that bring slices into one frame, and warnings about ambiguous ones."""
 
 from __future__ import annotations
 
@@ -21,31 +21,46 @@ if TYPE_CHECKING:
     from scdiffot.core.spatial.align.pose import Pose
 
 
-# Agreement below which slices may have nothing in common.
+# Score below which slices may have nothing in common.
 LOW_SCORE = 0.3
-REMEDY = "a representation that differs between the sides of the tissue decides better (`use_rep`, `feature_weight`)"
+REMEDY = (
+    "a representation that differs between the sides of the tissue decides better "
+    "(`use_rep`, `feature_weight`)"
+)
 NO_MIRROR = "pass reflections=False if no slice lies upside down"
 
 
 @dataclass(frozen=True)
 class SliceAlignment:
-    """Motions of slices into the frame of one of them, as :func:`scdiffot.tl.align_slices` found them.
+    """Motions of slices into the frame of one of them: the result of `tl.align_slices`.
 
     Parameters
     ----------
     table
-        A row for every slice: ``slice``; ``reference``, the slice whose frame it is brought into; ``neighbor``, the slice it was aligned
-        with; ``angle`` of the rotation in degrees, counterclockwise; ``reflected``, whether the second axis was mirrored before;
-        ``shift_x`` and ``shift_y``, added after that; ``score`` and ``overlap`` with the neighbour; ``partial`` and ``deformed``. The
-        reference has score and overlap 1. Of the best pose of another kind (a mirror image, or another rotation):
-        ``runner_up_angle``, ``runner_up_reflected``, ``runner_up_score``; ``margin``, by which the chosen score exceeds it,
-        negative where a mirror image with a higher score lacks evidence; and ``min_margin``, which chance could give.
+        A row for every slice, with the columns
+
+        - ``slice``, ``reference`` (the slice whose frame it is brought into) and ``neighbor`` (the
+          slice it was aligned with),
+        - ``angle`` of the rotation in degrees, counterclockwise; ``reflected``, whether the second
+          axis was mirrored before; ``shift_x`` and ``shift_y``, added afterwards,
+        - ``score`` and ``overlap`` with the neighbour, which are 1 for the reference; ``partial``
+          and ``deformed``,
+        - ``runner_up_angle``, ``runner_up_reflected`` and ``runner_up_score`` of the best pose of
+          another kind (a mirror image, or another rotation),
+        - ``margin``, by which the score exceeds that of the runner-up, negative where a mirror
+          image with a higher score lacks evidence; and ``min_margin``, the largest margin that
+          chance gives.
     poses
         Rigid motion of every slice.
     warps
-        Deformation that follows it, onto the neighbour; None where there is none.
+        Deformation onto the neighbour, which follows the rigid motion; None if there is none.
     runner_ups
-        Rigid motion of every slice in the pose that came second; None where no other was considered.
+        Rigid motion of every slice in the runner-up pose; None if no other was considered.
+
+    See Also
+    --------
+    scdiffot.tl.align_slices : Align slices.
+    scdiffot.get.alignment : Read an alignment from an AnnData.
     """
 
     table: pd.DataFrame
@@ -54,16 +69,16 @@ class SliceAlignment:
     runner_ups: dict[str, Pose | None] = field(default_factory=dict)
 
     def warn(self, remedy: str = f"{REMEDY}; {NO_MIRROR}") -> None:
-        """Warn where slices hardly agree, and where another pose agrees nearly as well.
+        """Warn of slices with a low score, and of poses with a runner-up of nearly equal score.
 
         Parameters
         ----------
         remedy
-            What the user can do about a pose in doubt.
+            Advice about an ambiguous pose.
         """
         for row in self.table.to_dict("records"):
             name, neighbor = row["slice"], row["neighbor"]
-            # NaN is no agreement either
+            # A score of NaN raises the warning too.
             if not row["score"] >= LOW_SCORE:
                 logger.warning(
                     "Slices %r and %r hardly agree (score %.2f): look at where they lie.",
@@ -73,14 +88,15 @@ class SliceAlignment:
                 )
             if row["margin"] < row["min_margin"]:
                 logger.warning(
-                    "The pose of slice %r on %r is in doubt: %s has score %.2f, %s has %.2f, and chance gives differences up "
-                    "to %.2f. Compare both: scdiffot.get.alignment(adata).apply(points, %r, runner_up=True) places the slice "
-                    "in the second pose; %s.",
+                    "The pose of slice %r on %r is in doubt: %s has score %.2f, %s has %.2f, and "
+                    "chance gives differences up to %.2f. Compare both: "
+                    "scdiffot.get.alignment(adata).apply(points, %r, runner_up=True) places the "
+                    "slice in the second pose; %s.",
                     name,
                     neighbor,
-                    _words(row["angle"], row["reflected"]),
+                    _describe_pose(row["angle"], row["reflected"]),
                     row["score"],
-                    _words(row["runner_up_angle"], row["runner_up_reflected"]),
+                    _describe_pose(row["runner_up_angle"], row["runner_up_reflected"]),
                     row["runner_up_score"],
                     row["min_margin"],
                     name,
@@ -97,7 +113,7 @@ class SliceAlignment:
         slice
             Name of the slice.
         runner_up
-            Whether to place the slice in the pose that came second, without a deformation.
+            Whether to place the slice in the runner-up pose, without a deformation.
 
         Returns
         -------
@@ -109,22 +125,27 @@ class SliceAlignment:
             If there is no such slice.
         ValueError
             If points have the wrong shape, or no other pose of the slice was considered.
+
+        See Also
+        --------
+        SliceAlignment.invert : Map points back to the coordinates as measured.
         """
-        name, placed = self._checked(points, slice)
+        name, coordinates = self._check(points, slice)
         if runner_up:
-            second = self.runner_ups.get(name)
-            if second is None:
+            pose = self.runner_ups.get(name)
+            if pose is None:
                 raise ValueError(
-                    f"`runner_up` is True, but no second pose of slice {name!r} was considered: leave it out."
+                    f"`runner_up` is True, but no second pose of slice {name!r} was considered: "
+                    "leave it out."
                 )
-            return second.apply(placed)
-        placed = self.poses[name].apply(placed)
-        for warp in self._way(name):
-            placed = warp.apply(placed)
-        return placed
+            return pose.apply(coordinates)
+        coordinates = self.poses[name].apply(coordinates)
+        for warp in self._warps_to_reference(name):
+            coordinates = warp.apply(coordinates)
+        return coordinates
 
     def invert(self, points: np.ndarray, slice: str) -> np.ndarray:
-        """Bring points in the frame of the reference back to where a slice was measured.
+        """Map points from the frame of the reference back to the coordinates of a slice.
 
         Parameters
         ----------
@@ -143,40 +164,46 @@ class SliceAlignment:
             If there is no such slice.
         ValueError
             If points have the wrong shape.
-        """
-        name, placed = self._checked(points, slice)
-        for warp in reversed(self._way(name)):
-            placed = warp.invert(placed)
-        return self.poses[name].invert(placed)
 
-    def _checked(self, points: np.ndarray, name: str) -> tuple[str, np.ndarray]:
+        See Also
+        --------
+        SliceAlignment.apply : Map points into the frame of the reference.
+        """
+        name, coordinates = self._check(points, slice)
+        for warp in reversed(self._warps_to_reference(name)):
+            coordinates = warp.invert(coordinates)
+        return self.poses[name].invert(coordinates)
+
+    def _check(self, points: np.ndarray, name: str) -> tuple[str, np.ndarray]:
         if str(name) not in self.poses:
             raise KeyError(
                 f"`slice` is {name!r}, which was not aligned. {suggest(name, self.poses)}"
             )
-        placed = np.asarray(points, dtype=np.float64)
-        if placed.ndim != 2 or placed.shape[1] != 2:
+        coordinates = np.asarray(points, dtype=np.float64)
+        if coordinates.ndim != 2 or coordinates.shape[1] != 2:
             raise ValueError(
-                f"`points` has shape {placed.shape}: pass one row of two coordinates for every point."
+                f"`points` has shape {coordinates.shape}: "
+                "pass one row of two coordinates for every point."
             )
-        return str(name), placed
+        return str(name), coordinates
 
-    def _way(self, name: str) -> list[Warp]:
-        """Deformations from a slice over its neighbours to the reference."""
+    def _warps_to_reference(self, name: str) -> list[Warp]:
+        """Deformations of a slice and its successive neighbours, as far as the reference."""
         neighbors = dict(zip(self.table["slice"], self.table["neighbor"], strict=True))
-        way = []
+        warps = []
         while neighbors[name] != name:
             warp = self.warps[name]
             if warp is not None:
-                way.append(warp)
+                warps.append(warp)
             name = neighbors[name]
-        return way
+        return warps
 
 
 def slice_order(names: Sequence[str]) -> list[str]:
-    """Order of slices: numbers in names count as numbers, unless categories have an order of their own.
+    """Order slices by name, with numbers in names compared as numbers.
 
-    pandas sorts names as text, which puts 10 before 9.
+    pandas sorts names as text, which puts 10 before 9. Categories in any other order than that of
+    text are left as they are.
     """
     if list(names) != sorted(names):
         return list(names)
@@ -191,14 +218,14 @@ def slice_order(names: Sequence[str]) -> list[str]:
 def make_alignment(
     names: list[str], reference: str, chain: Chain, warps: Mapping[str, Warp | None]
 ) -> SliceAlignment:
-    """The alignment of a chain of slices."""
+    """Tabulate the alignment of a chain of slices."""
     import pandas as pd
 
     pairs = chain.pairs
-    seconds = [pair.runner_up if pair is not None else None for pair in pairs]
+    candidates = [pair.runner_up if pair is not None else None for pair in pairs]
     runner_ups = [
-        None if second is None else chain.poses[j].after(second.pose)
-        for second, j in zip(seconds, chain.neighbors, strict=True)
+        None if candidate is None else chain.poses[j].after(candidate.pose)
+        for candidate, j in zip(candidates, chain.neighbors, strict=True)
     ]
     table = pd.DataFrame(
         {
@@ -215,7 +242,9 @@ def make_alignment(
             "deformed": [warps.get(name) is not None for name in names],
             "runner_up_angle": [np.nan if pose is None else pose.angle for pose in runner_ups],
             "runner_up_reflected": [pose is not None and pose.reflected for pose in runner_ups],
-            "runner_up_score": [np.nan if second is None else second.score for second in seconds],
+            "runner_up_score": [
+                np.nan if candidate is None else candidate.score for candidate in candidates
+            ],
             "margin": [np.nan if pair is None else pair.margin for pair in pairs],
             "min_margin": [np.nan if pair is None else pair.min_margin for pair in pairs],
         }
@@ -228,6 +257,6 @@ def make_alignment(
     )
 
 
-def _words(angle: float, reflected: bool) -> str:
-    """A pose in words."""
+def _describe_pose(angle: float, reflected: bool) -> str:
+    """Describe a pose for a message."""
     return f"{'mirrored and ' if reflected else ''}turned by {angle:.0f} degrees"

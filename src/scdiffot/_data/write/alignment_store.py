@@ -1,4 +1,4 @@
-"""Storing an alignment of slices in an AnnData, and reading it back."""
+"""Write an alignment of slices into an AnnData, and read it back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from scdiffot.core.spatial.align.alignment import AlignConfig
 
-# Parts of the entry that results depend on, and those that may be missing.
+# Parts of the entry that the digest covers; entries of earlier versions lack the optional ones.
 OPTIONAL_PARTS = ("runner_up_rotation", "runner_up_shift", "warps")
 PARTS = ("params", "table", "rotation", "shift", *OPTIONAL_PARTS)
 
@@ -42,7 +42,7 @@ def alignment_params(
     reference: str,
     method: str = "rigid",
 ) -> dict[str, Any]:
-    """Collect how slices were aligned."""
+    """Collect the parameters of an alignment."""
     return {
         "library_key": library_key,
         "spatial_key": spatial_key,
@@ -65,21 +65,21 @@ def write_alignment(
     aligned: np.ndarray,
     params: dict[str, Any],
 ) -> None:
-    """Write aligned coordinates, and what it takes to align others."""
+    """Write aligned coordinates, and the motions that align further points."""
     names = list(alignment.poses)
-    seconds = [alignment.runner_ups.get(name) for name in names]
-    found = [alignment.warps[name] for name in names]
-    warps = [(i, warp) for i, warp in enumerate(found) if warp is not None]
+    runner_up_poses = [alignment.runner_ups.get(name) for name in names]
+    all_warps = [alignment.warps[name] for name in names]
+    warps = [(i, warp) for i, warp in enumerate(all_warps) if warp is not None]
     entry: dict[str, Any] = {
         "params": params,
         "table": alignment.table,
         "rotation": np.stack([pose.rotation for pose in alignment.poses.values()]),
         "shift": np.stack([pose.shift for pose in alignment.poses.values()]),
         "runner_up_rotation": np.stack(
-            [np.full((2, 2), np.nan) if p is None else p.rotation for p in seconds]
+            [np.full((2, 2), np.nan) if p is None else p.rotation for p in runner_up_poses]
         ),
         "runner_up_shift": np.stack(
-            [np.full(2, np.nan) if p is None else p.shift for p in seconds]
+            [np.full(2, np.nan) if p is None else p.shift for p in runner_up_poses]
         ),
     }
     if warps:
@@ -112,8 +112,8 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
     entry = adata.uns.get(name)
     if entry is None:
         raise KeyError(
-            f"`key` is {key!r}, but there is no adata.uns[{name!r}]: run scdiffot.tl.align_slices(adata, library_key) first, "
-            "or name another alignment."
+            f"`key` is {key!r}, but there is no adata.uns[{name!r}]: "
+            "run scdiffot.tl.align_slices(adata, library_key) first, or name another alignment."
         )
     place = f"adata.uns[{name!r}]"
     check_seal(
@@ -124,22 +124,22 @@ def read_alignment(adata: AnnData | MuData, key: str) -> SliceAlignment:
     stored = read(entry, ALIGNMENT, place)
     table = stored["table"]
     names = [str(n) for n in table["slice"]]
-    chain = dict(zip(names, map(str, table["neighbor"]), strict=True))
-    if len(chain) < len(names) or not all(_ends(n, chain) for n in names):
+    neighbor_of = dict(zip(names, map(str, table["neighbor"]), strict=True))
+    if len(neighbor_of) < len(names) or not all(_has_reference(n, neighbor_of) for n in names):
         raise damaged(f"{place}['table']", "has no way from every slice to the reference")
-    turns = stored["rotation"]
-    if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(2), atol=1e-6):
+    rotations = stored["rotation"]
+    if not np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(2), atol=1e-6):
         raise damaged(f"{place}['rotation']", "holds matrices that are no rotations")
-    poses = {n: Pose(r, s) for n, r, s in zip(names, turns, stored["shift"], strict=True)}
+    poses = {n: Pose(r, s) for n, r, s in zip(names, rotations, stored["shift"], strict=True)}
     _check_positions(adata, key, entry["params"])
     warps = dict.fromkeys(names) | (
-        _warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {}
+        _read_warps(stored["warps"], names, f"{place}['warps']") if "warps" in stored else {}
     )
-    return SliceAlignment(table, poses, warps, _runner_ups(stored, names))
+    return SliceAlignment(table, poses, warps, _read_runner_ups(stored, names))
 
 
-def _runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Pose | None]:
-    """Second poses; alignments of earlier versions have none."""
+def _read_runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Pose | None]:
+    """Read runner-up poses; alignments of earlier versions have none."""
     if "runner_up_rotation" not in stored:
         return {}
     pairs = zip(stored["runner_up_rotation"], stored["runner_up_shift"], strict=True)
@@ -150,27 +150,33 @@ def _runner_ups(stored: Mapping[str, np.ndarray], names: list[str]) -> dict[str,
 
 
 def _check_positions(adata: AnnData | MuData, key: str, params: Mapping[str, Any]) -> None:
-    """Refuse coordinates that have changed since they were aligned; without them there is nothing to compare."""
+    """Refuse coordinates that have changed since the alignment, if they are still stored."""
     name = str(params.get("spatial_key", ""))
     try:
         positions = read_positions(adata, name, allow_missing=True)[0]
     except KeyError:
         return
-    what, made = f"`spatial_key` {name!r}", f"adata.uns[{Keys(key, 'key').slices!r}]"
-    remedy = f"Run scdiffot.tl.align_slices again, or restore {name!r}."
-    check_fingerprint(adata, key, ALIGNED, positions, what=what, made=made, remedy=remedy)
+    check_fingerprint(
+        adata,
+        key,
+        ALIGNED,
+        positions,
+        what=f"`spatial_key` {name!r}",
+        made=f"adata.uns[{Keys(key, 'key').slices!r}]",
+        remedy=f"Run scdiffot.tl.align_slices again, or restore {name!r}.",
+    )
 
 
-def _ends(name: str, chain: Mapping[str, str]) -> bool:
-    """Whether the way over neighbours reaches a slice that is its own."""
-    for _ in chain:
-        if chain.get(name, name) == name:
-            return name in chain
-        name = chain[name]
+def _has_reference(name: str, neighbor_of: Mapping[str, str]) -> bool:
+    """Whether following neighbours leads to a slice that is its own neighbour, the reference."""
+    for _ in neighbor_of:
+        if neighbor_of.get(name, name) == name:
+            return name in neighbor_of
+        name = neighbor_of[name]
     return False
 
 
-def _warps(
+def _read_warps(
     stored: Mapping[str, np.ndarray], names: list[str], place: str
 ) -> dict[str, Warp | None]:
     slices, ends = stored["slice"], np.cumsum(stored["n_knots"])

@@ -1,4 +1,4 @@
-"""What an autoencoder leaves in an AnnData, and reading it back."""
+"""Write an autoencoder into an AnnData, and read it back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scdiffot._data.read.extract import Location
 
-# Of the entry in uns. The last two identify it, since a fit has the first two as well.
+# Names in the entry of uns. DECODER and GENES identify it, because a fit has the first two as well.
 PARAMS, HISTORY, DECODER, GENES = "params", "history", "decoder", "genes"
 
 
@@ -30,7 +30,7 @@ def is_autoencoder(entry: Any) -> bool:
 
 
 def check_free_autoencoder(adata: AnnData, key: str) -> None:
-    """Refuse to overwrite what is no autoencoder.
+    """Refuse to overwrite an entry that is no autoencoder.
 
     Raises
     ------
@@ -40,10 +40,11 @@ def check_free_autoencoder(adata: AnnData, key: str) -> None:
         If it is empty, contains a slash, or something else has it.
     """
     check_key(key, "key_added")
-    for place, there in (("uns", adata.uns), ("obsm", adata.obsm)):
-        if key in there and not is_autoencoder(adata.uns.get(key)):
+    for place, container in (("uns", adata.uns), ("obsm", adata.obsm)):
+        if key in container and not is_autoencoder(adata.uns.get(key)):
             raise ValueError(
-                f"`key_added` is {key!r}, but adata.{place}[{key!r}] holds something that is no autoencoder: name another."
+                f"`key_added` is {key!r}, but adata.{place}[{key!r}] holds something that is no "
+                "autoencoder: name another."
             )
 
 
@@ -68,20 +69,20 @@ def write_autoencoder(
     adata.uns[key] = seal(entry, PARAMS, DECODER, GENES)
 
 
-def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndarray]:
+def read_autoencoder(location: Location, n_dims: int) -> tuple[Autoencoder, np.ndarray]:
     """Read the autoencoder of a representation, and the positions of its genes.
 
     Raises
     ------
     ValueError
-        If the fit left dimensions out, or genes are gone.
+        If the fit left dimensions out, or genes are missing from `var_names`.
     StoredFitError
         If it is damaged, or of a newer version.
     """
-    owner = found.owner
-    place = f"adata.uns[{found.key!r}]"
-    check_seal(owner.uns[found.key], place, PARAMS, DECODER, GENES)
-    entry = read(owner.uns[found.key], AUTOENCODER, place)
+    owner = location.owner
+    place = f"adata.uns[{location.key!r}]"
+    check_seal(owner.uns[location.key], place, PARAMS, DECODER, GENES)
+    entry = read(owner.uns[location.key], AUTOENCODER, place)
     n_latent, genes = entry[PARAMS]["n_latent"], entry[GENES]
     model = Autoencoder.from_arrays(entry[DECODER], place=f"{place}[{DECODER!r}]")
     if (len(genes), n_latent) != (len(model.centre), len(model.shift)):
@@ -90,13 +91,15 @@ def read_autoencoder(found: Location, n_dims: int) -> tuple[Autoencoder, np.ndar
         )
     if n_dims != n_latent:
         raise ValueError(
-            f"`use_rep` {found.name!r} is an autoencoder of {n_latent} dimensions, of which this fit has the first {n_dims}: "
-            "they mean nothing without the others. Fit all of them, or compute one with fewer."
+            f"`use_rep` {location.name!r} is an autoencoder of {n_latent} dimensions, of which "
+            f"this fit has the first {n_dims}: they mean nothing without the others. "
+            "Fit all of them, or compute one with fewer."
         )
     columns = match_genes(owner, genes, argument="use_rep")
     if (columns < 0).any():
         raise ValueError(
-            f"`use_rep` {found.name!r} was computed from {len(genes)} genes, of which {(columns < 0).sum()} are gone from "
-            f"adata.var_names, for instance {some(genes[columns < 0][:3].tolist())}: keep them, or compute it again."
+            f"`use_rep` {location.name!r} was computed from {len(genes)} genes, of which "
+            f"{(columns < 0).sum()} are gone from adata.var_names, for instance "
+            f"{some(genes[columns < 0][:3].tolist())}: keep them, or compute it again."
         )
     return model, columns

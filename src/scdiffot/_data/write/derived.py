@@ -1,4 +1,4 @@
-"""What is derived from a fit, and goes with it."""
+"""Results derived from a fit, which become invalid with it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def fit_digest(adata: AnnData | MuData, key: str) -> str:
 
 
 def drop_derived(adata: AnnData | MuData, keys: Keys) -> None:
-    """Drop what an earlier fit of a name left, except what the next one overwrites."""
+    """Drop results of an earlier fit of that name, except those that the next fit overwrites."""
     drop_fingerprints(adata, keys)
     for name in (keys.migration, keys.fate, keys.fate_se, keys.fate_path, keys.ancestry):
         adata.obsm.pop(name, None)
-    # another run may have a name that begins like a projection
+    # A prefix alone would also match another run, whose name may begin with "{key}_velocity_".
     for name in [name.removeprefix("X_") for name in adata.obsm]:
         adata.obsm.pop(keys.projection(name), None)
     drop_columns(

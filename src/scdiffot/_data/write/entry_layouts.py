@@ -1,4 +1,4 @@
-"""Layouts of all entries of `uns`, but for the models, whose classes state their own."""
+"""Layouts of all entries of `uns` except models, whose classes define their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._utils import keys as _keys
-from scdiffot._utils.layouts import (
+from scdiffot._utils.layout_types import (
     FLAG,
     NUMBER,
     POSITIVE,
@@ -21,7 +21,7 @@ from scdiffot._utils.layouts import (
 )
 
 if TYPE_CHECKING:
-    from scdiffot._utils.layouts import Layout
+    from scdiffot._utils.layout_types import Layout
 
 TINY = float(np.nextafter(0, 1))
 _TIMES = Array(("T",), increasing=True)

@@ -1,4 +1,4 @@
-"""Tables of cells and classes, and what is stored with them."""
+"""Tables of cells by classes (fates and ancestors), and the entries of `uns` beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from scdiffot._data.read.labels import column_names
 from scdiffot._utils.errors import damaged
 from scdiffot._utils.keys import ANCESTRY, FATE, Keys
-from scdiffot._utils.layouts import Table, read
+from scdiffot._utils.layout_types import Table
+from scdiffot._utils.layouts import read
 
 from .store import read_table
 
@@ -30,10 +31,26 @@ def write_fate(
     columns: dict[str, np.ndarray],
     found: dict[str, Any],
 ) -> None:
-    """Write tables (cells x classes) and columns (cells), which are NaN for all but some cells, and the entry of `uns`."""
+    """Write the result of `tl.sta_forward`.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    keys
+        Names of the run.
+    cells
+        Positions of the cells with a fate, shape ``(m,)``; all other rows are NaN.
+    tables
+        Tables of `obsm` by name, each ``(m, C)``.
+    columns
+        Columns of `obs` by name, each ``(m,)``.
+    found
+        Entry of `uns`.
+    """
     adata.obsm.pop(keys.fate_path, None)
     for name, values in tables.items():
-        adata.obsm[name] = _table(adata, cells, values, found["classes"])
+        adata.obsm[name] = _make_table(adata, cells, values, found["classes"])
     for name, values in columns.items():
         column = np.full(adata.n_obs, np.nan)
         column[cells] = values
@@ -50,16 +67,34 @@ def write_ancestry(
     composition: np.ndarray,
     found: dict[str, Any],
 ) -> None:
-    """Write the density (cells x types of the descendants), its sums by type (types x earlier types), and the entry of `uns`."""
+    """Write the result of `tl.sta_backward`.
+
+    Parameters
+    ----------
+    adata
+        The data.
+    keys
+        Names of the run.
+    cells
+        Positions of the earlier cells, shape ``(m,)``; all other rows are NaN.
+    density
+        Density of the ancestors of every type, shape ``(m, D)``.
+    composition
+        Sums of the density by type of the earlier cells, shape ``(D, S)``.
+    found
+        Entry of `uns`, without the composition.
+    """
     import pandas as pd
 
-    adata.obsm[keys.ancestry] = _table(adata, cells, density, found["types"])
+    adata.obsm[keys.ancestry] = _make_table(adata, cells, density, found["types"])
     sums = pd.DataFrame(composition, found["types"].tolist(), column_names(found["source_types"]))
     adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
 
 
 def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """Read the entry of `uns`, and the tables ``fate``, ``fate_se`` and (if there) ``fate_path`` with the names of the classes.
+    """Read the entry of `uns`, and the tables of `obsm` with the names of the classes.
+
+    The tables are ``fate``, ``fate_se`` and, if it was computed, ``fate_path``.
 
     Raises
     ------
@@ -67,12 +102,14 @@ def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[s
         If fates have not been computed.
     """
     source = "tl.sta_forward(adata, cell_key)"
-    found: dict[str, Any] = read_table(adata, key, FATE, source=source)
+    entry: dict[str, Any] = read_table(adata, key, FATE, source=source)
     keys = Keys(key, "key")
-    stored = {"fate": keys.fate, "fate_se": keys.fate_se}
+    table_names = {"fate": keys.fate, "fate_se": keys.fate_se}
     if keys.fate_path in adata.obsm:
-        stored["fate_path"] = keys.fate_path
-    return found, {n: _stored(adata, k, found["classes"], source) for n, k in stored.items()}
+        table_names["fate_path"] = keys.fate_path
+    return entry, {
+        n: _read_obsm(adata, k, entry["classes"], source) for n, k in table_names.items()
+    }
 
 
 def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -84,13 +121,13 @@ def read_ancestry(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], pd
         If ancestors have not been computed.
     """
     source = "tl.sta_backward(adata, cell_key)"
-    found: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
+    entry: dict[str, Any] = read_table(adata, key, ANCESTRY, source=source)
     place = f"adata.uns[{key!r}][{ANCESTRY!r}]['composition']"
-    found["composition"] = _named(found["composition"], found["source_types"], place)
-    return found, _stored(adata, Keys(key, "key").ancestry, found["types"], source)
+    entry["composition"] = _label_columns(entry["composition"], entry["source_types"], place)
+    return entry, _read_obsm(adata, Keys(key, "key").ancestry, entry["types"], source)
 
 
-def _table(
+def _make_table(
     adata: AnnData | MuData, cells: np.ndarray, values: np.ndarray, names: Sequence[str]
 ) -> pd.DataFrame:
     import pandas as pd
@@ -100,15 +137,15 @@ def _table(
     return pd.DataFrame(full, index=adata.obs_names, columns=column_names(names))
 
 
-def _stored(
+def _read_obsm(
     adata: AnnData | MuData, name: str, classes: Sequence[str], source: str
 ) -> pd.DataFrame:
     if name not in adata.obsm:
         raise KeyError(f"adata.obsm[{name!r}] is missing: run scdiffot.{source} first.")
-    return _named(adata.obsm[name], classes, f"adata.obsm[{name!r}]")
+    return _label_columns(adata.obsm[name], classes, f"adata.obsm[{name!r}]")
 
 
-def _named(table: Any, names: Sequence[str], place: str) -> pd.DataFrame:
+def _label_columns(table: Any, names: Sequence[str], place: str) -> pd.DataFrame:
     frame: pd.DataFrame = read(table, Table(dict.fromkeys(column_names(names), "number")), place)
     if frame.shape[1] != len(names):
         raise damaged(place, f"has {frame.shape[1]} columns, not {len(names)}")

@@ -1,7 +1,8 @@
-"""Fingerprints of states, loadings and embeddings: a number a row, which shows that they have changed since.
+"""Fingerprints of states, loadings and embeddings: one number per row, which identifies changes.
 
-The number is a fixed linear function of the row. It travels with cells and genes through subsets, reordering, renaming,
-concatenation and files, and rows without one, such as new cells, have nothing to compare.
+The number is a fixed linear function of the row. It stays with cells and genes through subsets,
+reordering, renaming, concatenation and files. Rows without a fingerprint, such as new cells, are
+not compared.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from scdiffot._data.read.extract import Location
 
-# Columns of the table of a run: what a fit, its tissue, a response, a landscape and an alignment were made with
+# Columns of the table of a run: inputs of a fit, its tissue, a response, a landscape, an alignment.
 TIME, PRIOR = "time", "growth_prior"
 STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = (
     "state",
@@ -39,29 +40,30 @@ STATE, POSITION, RESPONSE, LANDSCAPE, ALIGNED = (
 ARROWS = "arrows_"
 # Fractional parts of multiples of the golden ratio: no two weights are close, and none is small.
 GOLDEN = (5**0.5 - 1) / 2
-# Of the size of a row, or of the mean row where that is larger. Single precision rounds at 1e-7.
+# Tolerance relative to the size of a row, or to the mean size if that is larger. The rounding of
+# single precision is 1e-7.
 TOLERANCE = 1e-5
 CHUNK_SIZE = 50_000
-# Where scanpy keeps the loadings of a representation, if not under its name.
+# Keys of loadings in `varm`, where they differ from the name of the representation.
 LOADINGS = {"X_pca": "PCs"}
 
 
 def write_fingerprint(
     mapping: MutableMapping[str, Any], index: pd.Index, keys: Keys, column: str, values: np.ndarray
 ) -> None:
-    """Write the fingerprint of rows into `obsm` or `varm`, beside those that are there."""
+    """Write the fingerprint of rows into `obsm` or `varm`, beside other fingerprints of the run."""
     import pandas as pd
 
-    table = _table(mapping, keys)
+    table = _read_table(mapping, keys)
     table = pd.DataFrame(index=index) if table is None else table.set_axis(index)
     mapping[keys.fingerprint] = table.assign(**{column: _project(values)[0].astype(np.float32)})
 
 
 def drop_fingerprints(adata: AnnData | MuData, keys: Keys) -> None:
-    """Drop the fingerprints of what was derived from an earlier fit."""
-    table = _table(adata.obsm, keys)
+    """Drop the fingerprints of an earlier fit and of the results derived from it."""
+    table = _read_table(adata.obsm, keys)
     arrows = [] if table is None else [c for c in table.columns if c.startswith(ARROWS)]
-    _drop(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
+    _drop_fingerprint_columns(adata.obsm, keys, (STATE, POSITION, TIME, PRIOR, LANDSCAPE, *arrows))
 
 
 def check_fingerprint(
@@ -85,58 +87,60 @@ def check_fingerprint(
     column
         Name of the fingerprint.
     values
-        The rows as they are now, shape ``(n, d)``.
+        The present rows, shape ``(n, d)``.
     what
-        The argument and name of the representation, for the message.
+        Argument and name of the representation, for the message.
     made
-        What was made with them.
+        Result that was computed from them, for the message.
     remedy
-        What to do.
+        Advice for the message.
 
     Returns
     -------
-    Whether there was something to compare.
+    Whether any row has a fingerprint.
 
     Raises
     ------
     StoredFitError
-        If some differ.
+        If rows differ from their fingerprints.
     """
-    differs, known = _compare(adata.obsm, Keys(key, "key"), column, values)
-    if differs.any():
+    is_changed, comparable = _compare(adata.obsm, Keys(key, "key"), column, values)
+    if is_changed.any():
         raise StoredFitError(
-            f"{what} is not what {made} was made with: it differs in {differs.sum()} of {known.sum()} cells, for instance "
-            f"{some(adata.obs_names[differs][:3])}. {remedy}"
+            f"{what} is not what {made} was made with: it differs in {is_changed.sum()} of "
+            f"{comparable.sum()} cells, for instance {some(adata.obs_names[is_changed][:3])}. "
+            f"{remedy}"
         )
-    return bool(known.any())
+    return bool(comparable.any())
 
 
 def check_states(
     adata: AnnData | MuData, key: str, column: str, values: np.ndarray, use_rep: str
 ) -> None:
     """Refuse states that are not those of a fit (:data:`STATE`) or response (:data:`RESPONSE`)."""
-    made, again = (
-        (f"the fit {key!r}", "fit")
-        if column == STATE
-        else (f"the response {key!r}", "fit_response")
-    )
-    known = check_fingerprint(
+    is_fit = column == STATE
+    result_name = f"the fit {key!r}" if is_fit else f"the response {key!r}"
+    function_name = "fit" if is_fit else "fit_response"
+    is_checked = check_fingerprint(
         adata,
         key,
         column,
         values,
         what=f"`use_rep` {use_rep!r}",
-        made=made,
+        made=result_name,
         remedy=(
-            f"Run scdiffot.tl.{again} again, or restore {use_rep!r} and give the new one another name. For other states of the "
-            f"same cells on purpose, delete adata.obsm[{Keys(key, 'key').fingerprint!r}]."
+            f"Run scdiffot.tl.{function_name} again, or restore {use_rep!r} and give the new one "
+            "another name. For other states of the same cells on purpose, delete "
+            f"adata.obsm[{Keys(key, 'key').fingerprint!r}]."
         ),
     )
-    sealed = "version" in adata.uns.get(key if column == STATE else Keys(key, "key").response, {})
-    if sealed and not known:
+    entry = adata.uns.get(key if is_fit else Keys(key, "key").response, {})
+    has_version = "version" in entry
+    if has_version and not is_checked:
         logger.warning(
-            "No cell has a fingerprint of %s in adata.obsm[%r], so whether %r is what it was made with cannot be checked.",
-            made,
+            "No cell has a fingerprint of %s in adata.obsm[%r], "
+            "so whether %r is what it was made with cannot be checked.",
+            result_name,
             Keys(key, "key").fingerprint,
             use_rep,
         )
@@ -144,9 +148,15 @@ def check_states(
 
 def check_positions(adata: AnnData | MuData, key: str, positions: np.ndarray, name: str) -> None:
     """Refuse positions of spots that are not those of a fit."""
-    what, made = f"`spatial_key` {name!r}", f"the fit {key!r}"
-    remedy = f"Run scdiffot.tl.fit again, or restore {name!r}."
-    check_fingerprint(adata, key, POSITION, positions, what=what, made=made, remedy=remedy)
+    check_fingerprint(
+        adata,
+        key,
+        POSITION,
+        positions,
+        what=f"`spatial_key` {name!r}",
+        made=f"the fit {key!r}",
+        remedy=f"Run scdiffot.tl.fit again, or restore {name!r}.",
+    )
 
 
 def write_fingerprints(
@@ -156,7 +166,7 @@ def write_fingerprints(
     params: dict[str, Any],
     positions: np.ndarray | None = None,
 ) -> str:
-    """Write the fingerprints of all that a fit or response was made with.
+    """Write the fingerprints of all inputs of a fit or response.
 
     Parameters
     ----------
@@ -165,11 +175,11 @@ def write_fingerprints(
     keys
         Names of the run.
     column
-        Which of the two it is.
+        :data:`STATE` for a fit, :data:`RESPONSE` for a response.
     params
-        Its parameters, of which `use_rep` and `n_dims` name the states.
+        Parameters of the run, of which `use_rep` and `n_dims` identify the states.
     positions
-        Positions of spots, if they took part.
+        Positions of spots, if they are part of the states.
 
     Returns
     -------
@@ -181,65 +191,68 @@ def write_fingerprints(
     if positions is not None:
         write_fingerprint(adata.obsm, adata.obs_names, keys, POSITION, positions)
     location = locate(adata, use_rep)
-    loadings = _loadings(location, n_dims)
+    loadings = _read_loadings(location, n_dims)
     if loadings is not None:
         write_fingerprint(location.owner.varm, location.owner.var_names, keys, column, loadings)
     elif not is_mudata(location.owner):
-        _drop(location.owner.varm, keys, (column,))
-    return _digest(location)
+        _drop_fingerprint_columns(location.owner.varm, keys, (column,))
+    return _read_digest(location)
 
 
 def check_decoder(
     adata: AnnData | MuData, key: str, column: str, *, use_rep: str, n_dims: int, digest: str | None
 ) -> None:
-    """Refuse loadings or an autoencoder that have been computed again since a fit.
+    """Refuse loadings or an autoencoder other than those of a fit or response.
 
     Raises
     ------
     StoredFitError
-        If they have.
+        If they have changed.
     """
     location = locate(adata, use_rep)
-    loadings = _loadings(location, n_dims)
-    again = "fit" if column == STATE else "fit_response"
-    changed = bool(digest) and _digest(location) != digest
+    loadings = _read_loadings(location, n_dims)
+    function_name = "fit" if column == STATE else "fit_response"
+    changed = bool(digest) and _read_digest(location) != digest
     if loadings is not None:
         changed |= bool(_compare(location.owner.varm, Keys(key, "key"), column, loadings)[0].any())
     if changed:
         raise StoredFitError(
-            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of scdiffot.tl.{again}, so genes cannot "
-            f"be computed: run it again, or restore {use_rep!r} and what was computed with it."
+            f"The loadings or networks behind `use_rep` {use_rep!r} are not those of the time of "
+            f"scdiffot.tl.{function_name}, so genes cannot be computed: run it again, or restore "
+            f"{use_rep!r} and what was computed with it."
         )
 
 
 def embedding_of(adata: AnnData | MuData, name: str) -> np.ndarray:
-    """All columns of an embedding."""
+    """Read all columns of an embedding."""
     return representation(adata, name, argument="basis")[0]
 
 
-def _drop(mapping: MutableMapping[str, Any], keys: Keys, columns: tuple[str, ...]) -> None:
-    table = _table(mapping, keys)
+def _drop_fingerprint_columns(
+    mapping: MutableMapping[str, Any], keys: Keys, columns: tuple[str, ...]
+) -> None:
+    table = _read_table(mapping, keys)
     if table is not None:
         mapping[keys.fingerprint] = table.drop(columns=list(columns), errors="ignore")
 
 
-def _loadings(location: Location, n_dims: int) -> np.ndarray | None:
+def _read_loadings(location: Location, n_dims: int) -> np.ndarray | None:
     owner = location.owner
     name = LOADINGS.get(location.key, location.key)
     if is_mudata(owner) or location.key not in owner.obsm or name not in owner.varm:
         return None
     loadings = np.asarray(owner.varm[name])
-    usable = loadings.ndim == 2 and loadings.shape[1] >= n_dims and loadings.dtype.kind == "f"
-    return np.nan_to_num(loadings[:, :n_dims]) if usable else None
+    is_usable = loadings.ndim == 2 and loadings.shape[1] >= n_dims and loadings.dtype.kind == "f"
+    return np.nan_to_num(loadings[:, :n_dims]) if is_usable else None
 
 
-def _digest(location: Location) -> str:
+def _read_digest(location: Location) -> str:
     entry = location.owner.uns.get(location.key)
     return str(entry.get("digest", "")) if is_autoencoder(entry) else ""
 
 
-def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None:
-    """The table of a run, in memory."""
+def _read_table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None:
+    """Read the fingerprints of a run into memory; None if there are none."""
     import pandas as pd
 
     table = mapping.get(keys.fingerprint)
@@ -247,7 +260,8 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
         return table
     if not hasattr(table, "columns"):
         raise StoredFitError(
-            f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: delete it, and fit again."
+            f"{keys.fingerprint!r} in obsm or varm is no table of fingerprints: "
+            "delete it, and fit again."
         )
     return pd.DataFrame(
         {name: np.asarray(table[name]) for name in table.columns},
@@ -258,21 +272,21 @@ def _table(mapping: MutableMapping[str, Any], keys: Keys) -> pd.DataFrame | None
 def _compare(
     mapping: MutableMapping[str, Any], keys: Keys, column: str, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows differ from their fingerprint, and which have one."""
-    table = _table(mapping, keys)
+    """Masks of the rows that differ from their fingerprint, and of those that have one."""
+    table = _read_table(mapping, keys)
     if table is None or column not in table.columns:
         return np.zeros(len(values), bool), np.zeros(len(values), bool)
     stored = np.asarray(table[column], dtype=np.float64)
-    known = np.isfinite(stored)
+    comparable = np.isfinite(stored)
     projected, size = _project(values)
-    complete = known & np.isfinite(size)
-    bound = TOLERANCE * np.maximum(size, size[complete].mean() if complete.any() else 0.0)
-    # a row that is NaN now differs
-    return known & ~(np.abs(stored - projected) <= bound), known
+    is_finite = comparable & np.isfinite(size)
+    bound = TOLERANCE * np.maximum(size, size[is_finite].mean() if is_finite.any() else 0.0)
+    # The comparison is negated so that a row that has become NaN differs.
+    return comparable & ~(np.abs(stored - projected) <= bound), comparable
 
 
 def _project(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A fixed linear function of every row, and the same of absolute values."""
+    """Fixed linear function of every row, and of its absolute values, each ``(n,)``."""
     weights = 0.5 + np.arange(1, values.shape[1] + 1) * GOLDEN % 1
     projected, size = np.empty((2, len(values)))
     for start in range(0, len(values), CHUNK_SIZE):

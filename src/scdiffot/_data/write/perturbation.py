@@ -1,4 +1,4 @@
-"""Perturbations that are stored with a fit."""
+"""Write perturbations and screens beside a fit, and read them back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 
 def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
-    """Name of an entry of a file, where slashes separate levels and long names are shortened.
+    """Convert the name of a perturbation to a key that files can hold.
+
+    Slashes, which separate levels in files, become ``|``, and long names are shortened.
 
     Raises
     ------
     TypeError
         If the name is not a string.
     ValueError
-        If files cannot hold it, or another perturbation has the same entry.
+        If files cannot hold it, or another perturbation has the same key.
     """
     if not isinstance(name, str):
         raise TypeError(
@@ -36,26 +38,28 @@ def entry_name(adata: AnnData | MuData, key: str, name: Any) -> str:
     if reason:
         raise ValueError(f"`name` is {name!r}, which {reason}: pass a name that files can hold.")
     stored = read_fit(adata, key).get(PERTURBATION, {})
-    there = read(stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]").get(entry)
-    if there is not None and there["name"] != name:
+    existing_entry = read(
+        stored, RESULTS[PERTURBATION], f"adata.uns[{key!r}][{PERTURBATION!r}]"
+    ).get(entry)
+    if existing_entry is not None and existing_entry["name"] != name:
         raise ValueError(
-            f"`name` is {name!r}, and {str(there['name'])!r} is there: files of AnnData have no '/' in names, and '|' stands for it. "
-            "Pass another name."
+            f"`name` is {name!r}, and {str(existing_entry['name'])!r} is there: "
+            "files of AnnData have no '/' in names, and '|' stands for it. Pass another name."
         )
     return entry
 
 
 def write_perturbation(
-    adata: AnnData | MuData, keys: Keys, entry: str, found: dict[str, Any]
+    adata: AnnData | MuData, keys: Keys, entry: str, perturbation: dict[str, Any]
 ) -> None:
-    """Write a perturbation beside the others."""
+    """Write a perturbation beside other perturbations of the fit."""
     stored = adata.uns[keys.uns].setdefault(PERTURBATION, {})
-    stored[entry] = found
+    stored[entry] = perturbation
 
 
-def write_screen(adata: AnnData | MuData, keys: Keys, found: dict[str, Any]) -> None:
-    """Write a screen."""
-    adata.uns[keys.uns][PERTURB_SCREEN] = found
+def write_screen(adata: AnnData | MuData, keys: Keys, screen: dict[str, Any]) -> None:
+    """Write the result of `tl.perturb_screen`."""
+    adata.uns[keys.uns][PERTURB_SCREEN] = screen
 
 
 def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> list[dict[str, Any]]:
@@ -69,12 +73,13 @@ def read_perturbations(adata: AnnData | MuData, key: str, name: str | None) -> l
     stored = read_table(adata, key, PERTURBATION, source="tl.perturb(adata, genes, cell_key)")
     if name is None:
         return list(stored.values())
-    names = [str(found["name"]) for found in stored.values()]
+    names = [str(perturbation["name"]) for perturbation in stored.values()]
     if not (isinstance(name, str) and name in names):
         raise KeyError(
-            f"`name` is {name!r}, which is no perturbation of the fit {key!r}. {suggest(name, names)}"
+            f"`name` is {name!r}, which is no perturbation of the fit {key!r}. "
+            f"{suggest(name, names)}"
         )
-    return [found for found in stored.values() if str(found["name"]) == name]
+    return [perturbation for perturbation in stored.values() if str(perturbation["name"]) == name]
 
 
 def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, Any]:
@@ -87,23 +92,22 @@ def read_one(adata: AnnData | MuData, key: str, name: str | None) -> dict[str, A
     ValueError
         If there are several, and no name.
     """
-    found = read_perturbations(adata, key, name)
-    if len(found) > 1:
-        raise ValueError(
-            f"`name` is missing, and there are several. {suggest('', [str(f['name']) for f in found])}"
-        )
-    return found[0]
+    perturbations = read_perturbations(adata, key, name)
+    if len(perturbations) > 1:
+        names = [str(perturbation["name"]) for perturbation in perturbations]
+        raise ValueError(f"`name` is missing, and there are several. {suggest('', names)}")
+    return perturbations[0]
 
 
 def read_screen(adata: AnnData | MuData, key: str) -> dict[str, Any]:
-    """Read a screen.
+    """Read the result of `tl.perturb_screen`.
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no fit, or no result.
     """
-    found: dict[str, Any] = read_table(
+    screen: dict[str, Any] = read_table(
         adata, key, PERTURB_SCREEN, source="tl.perturb_screen(adata, cell_key)"
     )
-    return found
+    return screen

@@ -1,4 +1,4 @@
-"""Regulation between genes, and of growth: what is stored, and reading it back."""
+"""Write regulation between genes and of growth, and read it back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class Regulations:
     groups, times
         Name of every group, and its time (NaN if it has cells of any time), shape ``(K,)``.
     mean, sd, stability
-        Of every derivative over the cells, shape ``(K, G, G)``, targets by regulators.
+        Mean, standard deviation and stability of every derivative over the cells, shape
+        ``(K, G, G)``, targets by regulators.
     threshold
-        Stability from which on an edge is kept.
+        Smallest stability of an edge that is kept.
     time_key
         Name of the column of times.
     """
@@ -51,7 +52,7 @@ class Regulations:
 
     @property
     def labels(self) -> list[str]:
-        """How to call every group in a figure."""
+        """Label of every group in a figure."""
         return labels(self.groups, self.times, self.time_key)
 
     def find(self, group: str | Iterable[str] | None, time: float | None = None) -> np.ndarray:
@@ -62,22 +63,27 @@ class Regulations:
         KeyError
             If there is no group of that name, or none of that time.
         """
-        found = find_groups(self.groups, group)
+        positions = find_groups(self.groups, group)
         if time is None:
-            return found
-        there = self.times[found]
-        observed = np.unique(there[np.isfinite(there)])
-        k = closest(observed, time)
-        found = found[there == observed[k]] if k is not None else found[:0]
-        if len(found) == 0:
-            own = f"of the times {some(observed)}" if len(observed) else "of no time of their own"
-            raise KeyError(
-                f"`time` is {number_text(time)}, but the groups are {own}: run tl.regulation with per_time=True."
+            return positions
+        group_times = self.times[positions]
+        observed_times = np.unique(group_times[np.isfinite(group_times)])
+        k = closest(observed_times, time)
+        positions = positions[group_times == observed_times[k]] if k is not None else positions[:0]
+        if len(positions) == 0:
+            time_names = (
+                f"of the times {some(observed_times)}"
+                if len(observed_times)
+                else "of no time of their own"
             )
-        return found
+            raise KeyError(
+                f"`time` is {number_text(time)}, but the groups are {time_names}: "
+                "run tl.regulation with per_time=True."
+            )
+        return positions
 
     def kept(self, k: int) -> np.ndarray:
-        """Which edges of a group are kept, shape ``(G, G)``."""
+        """Mask of the edges of a group that reach the threshold, shape ``(G, G)``."""
         return (self.stability[k] >= np.float32(self.threshold)) & (self.mean[k] != 0)
 
 
@@ -90,7 +96,7 @@ def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
 
 
 def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.ndarray:
-    """Positions of groups by name, in the order they were asked for; all of them for None.
+    """Positions of groups by name, in the order of the request; all of them for None.
 
     Raises
     ------
@@ -103,47 +109,47 @@ def find_groups(groups: np.ndarray, group: str | Iterable[str] | None) -> np.nda
     """
     if group is None:
         return np.arange(len(groups))
-    chosen = choose_names("group", group, groups)
-    return np.concatenate([np.flatnonzero(groups == name) for name in chosen])
+    group_names = choose_names("group", group, groups)
+    return np.concatenate([np.flatnonzero(groups == name) for name in group_names])
 
 
-def write_regulation(adata: AnnData | MuData, key: str, found: dict[str, Any]) -> None:
-    """Write the entry of `uns`."""
-    adata.uns[key][REGULATION] = found
+def write_regulation(adata: AnnData | MuData, key: str, entry: dict[str, Any]) -> None:
+    """Write the result of `tl.regulation`."""
+    adata.uns[key][REGULATION] = entry
 
 
 def read_regulation(adata: AnnData | MuData, key: str) -> Regulations:
-    """Read what `tl.regulation` has found.
+    """Read the result of `tl.regulation`.
 
     Raises
     ------
     KeyError
-        If there is no fit, or it has not been run.
+        If there is no fit, or no result.
     """
-    found = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
+    entry = read_table(adata, key, REGULATION, source="tl.regulation(adata, genes)")
     arrays = {
-        name: np.asarray(found[name])
+        name: np.asarray(entry[name])
         for name in ("genes", "groups", "times", "mean", "sd", "stability")
     }
     return Regulations(
-        **arrays, threshold=float(found["threshold"]), time_key=read_params(adata, key)["time_key"]
+        **arrays, threshold=float(entry["threshold"]), time_key=read_params(adata, key)["time_key"]
     )
 
 
 def write_growth_genes(adata: AnnData | MuData, key: str, table: pd.DataFrame) -> None:
-    """Write the table."""
+    """Write the result of `tl.growth_genes`."""
     adata.uns[key][GROWTH_GENES] = table
 
 
 def read_growth_genes(adata: AnnData | MuData, key: str) -> pd.DataFrame:
-    """Read what `tl.growth_genes` has found.
+    """Read the result of `tl.growth_genes`.
 
     Raises
     ------
     KeyError
-        If there is no fit, or it has not been run.
+        If there is no fit, or no result.
     """
-    # files number rows by strings
+    # Files store the numbers of rows as strings.
     return read_table(adata, key, GROWTH_GENES, source="tl.growth_genes(adata)").reset_index(
         drop=True
     )

@@ -1,4 +1,4 @@
-"""Version and digest of what is stored, so that a file of a newer package or a changed one is recognised."""
+"""Version and digest of a stored entry, which identify files of newer packages and changed ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._utils.errors import StoredFitError, damaged
-from scdiffot._utils.layouts import TEXT, Scalar, poses_as_many, read
+from scdiffot._utils.layout_types import TEXT, Scalar
+from scdiffot._utils.layouts import poses_as_many, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Entries without a version are of the first one, which had no digest; the rest of the layout is the same.
+# Entries without a version are of version 1, which had no digest and otherwise the same layout.
 VERSION = 2
 _VERSION, _DIGEST = "version", "digest"
-# Numbers that are converted at a time.
+# Numbers converted to float64 at a time, which bounds the memory.
 CHUNK_SIZE = 1_000_000
 
 
@@ -32,7 +33,7 @@ def check_seal(entry: Mapping[str, Any], place: str, *parts: str) -> None:
     Raises
     ------
     StoredFitError
-        If it is one.
+        If it is such an entry.
     """
     version = read(entry.get(_VERSION, 1), Scalar("whole", low=1), f"{place}['{_VERSION}']")
     if version > VERSION:
@@ -51,26 +52,29 @@ def check_seal(entry: Mapping[str, Any], place: str, *parts: str) -> None:
 
 
 def digest(value: Any) -> str:
-    """Fingerprint of nested dicts of arrays, numbers and text, the same in memory and read from any file."""
+    """Hash nested dicts of arrays, numbers and text, equally in memory and from any file."""
     code = sha256()
     try:
-        for part in _bytes(value):
+        for part in _serialise(value):
             code.update(part)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        # nothing that can be stored
+        # Files cannot hold such a value, so it is not what was stored.
         return ""
     return code.hexdigest()
 
 
-def _bytes(value: Any) -> Iterator[bytes]:
-    """Content without what files change: numbers are float64, and a single one is an array without dimensions."""
+def _serialise(value: Any) -> Iterator[bytes]:
+    """Serialise a value independently of the file format.
+
+    Numbers are converted to float64, and single numbers to arrays without dimensions.
+    """
     if hasattr(value, "columns") and hasattr(value, "iloc"):
         value = {str(name): value[name].to_numpy() for name in value.columns}
     if isinstance(value, Mapping):
         yield b"{"
         for name in sorted(value, key=str):
             yield str(name).encode() + b"\0"
-            yield from _bytes(value[name])
+            yield from _serialise(value[name])
         yield b"}"
         return
     array = np.asarray(value)

@@ -1,4 +1,4 @@
-"""What a fit leaves in an AnnData, and reading it back."""
+"""Write a fit into an AnnData, and read it back."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from scdiffot._data.read.cautions import implied_growth
 from scdiffot._data.read.checks import check_adata, suggest
 from scdiffot._data.read.extract import representation
 from scdiffot._data.read.snapshots import time_course
-from scdiffot._data.read.spatial_states import Tissue
 from scdiffot._utils import keys as _keys
 from scdiffot._utils.errors import StoredFitError, damaged
 from scdiffot._utils.keys import Keys
-from scdiffot._utils.layouts import Array, read
+from scdiffot._utils.layouts import read
 from scdiffot._utils.rng import rng_name
-from scdiffot._utils.stored_json import is_number
 from scdiffot.core.nets.model import RUOTModel
 
 from .derived import drop_derived
-from .entry_layouts import FIT_HISTORY, FIT_PARAMS, RESULTS
+from .entry_layouts import FIT_HISTORY, RESULTS
 from .fingerprints import STATE, check_positions, check_states, write_fingerprints
 from .seals import check_seal, seal
-from .stored_columns import check_prior, read_cell_times, with_times, write_columns
+from .stored_columns import check_prior, parse_params, read_cell_times, read_vectors, write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from scdiffot._data.read.snapshots import TimeSeries
+    from scdiffot._data.read.spatial_states import Tissue
     from scdiffot._data.read.times.columns import CellTimes, TimePoint
 
 _PARTS = (_keys.PARAMS, _keys.HISTORY, _keys.STATE)
@@ -47,43 +46,43 @@ def check_free(adata: AnnData | MuData, keys: Keys) -> None:
     ValueError
         If `uns` holds something else under the name of the run.
     """
-    found = adata.uns.get(keys.uns)
-    if found is not None and not _is_fit(found):
+    entry = adata.uns.get(keys.uns)
+    if entry is not None and not _is_fit(entry):
         raise ValueError(
-            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.uns!r}] holds something that is not a fit: name another."
+            f"`key_added` is {keys.uns!r}, but adata.uns[{keys.uns!r}] holds something that is not "
+            "a fit: name another."
         )
 
 
 def make_params(
-    course: TimeSeries,
+    series: TimeSeries,
     *,
     mass: str | Mapping[Any, float] | None,
     time_map: Mapping[Any, float] | str | None,
     growth_prior: str | None,
     rng: int | np.random.Generator,
 ) -> dict[str, Any]:
-    """Collect what it takes to read the same time course again, as strings, numbers and arrays.
+    """Collect the parameters that reproduce a time course, as strings, numbers and arrays.
 
-    Structures whose keys are the user's are stored as JSON: files of AnnData know string keys without slashes only.
+    Mappings with keys of the user are stored as JSON, because keys in files of AnnData are strings
+    without slashes.
     """
-    given = not (mass is None or isinstance(mass, str))
-    masses = {
-        course.times.label(t): m
-        for t, m in zip(course.snapshots.times, course.snapshots.masses, strict=True)
-    }
+    has_masses = not (mass is None or isinstance(mass, str))
+    labels = map(series.times.label, series.snapshots.times)
+    mass_by_label = dict(zip(labels, series.snapshots.masses, strict=True))
     return {
-        "time_key": course.times.column,
-        "use_rep": course.use_rep,
-        "n_dims": course.states.shape[1] if course.tissue is None else course.tissue.n_dims,
-        "spatial_key": "" if course.tissue is None else course.tissue.spatial_key,
-        "spatial_unit": 1.0 if course.tissue is None else course.tissue.unit,
-        "time_map": "" if time_map is None else json.dumps(course.times.labels),
-        "mass": json.dumps(masses) if given else mass or "equal",
+        "time_key": series.times.column,
+        "use_rep": series.use_rep,
+        "n_dims": series.states.shape[1] if series.tissue is None else series.tissue.n_dims,
+        "spatial_key": "" if series.tissue is None else series.tissue.spatial_key,
+        "spatial_unit": 1.0 if series.tissue is None else series.tissue.unit,
+        "time_map": "" if time_map is None else json.dumps(series.times.labels),
+        "mass": json.dumps(mass_by_label) if has_masses else mass or "equal",
         "growth_prior": growth_prior or "",
-        "held_out": np.array(course.held_out, dtype=np.float64),
-        "times": course.snapshots.times,
-        "masses": course.snapshots.masses,
-        **implied_growth(course),
+        "held_out": np.array(series.held_out, dtype=np.float64),
+        "times": series.snapshots.times,
+        "masses": series.snapshots.masses,
+        **implied_growth(series),
         "rng": rng_name(rng),
     }
 
@@ -100,7 +99,7 @@ def write_fit(
     tissue: Tissue | None,
     times: CellTimes,
 ) -> None:
-    """Write the fields of all cells and the entry of `uns`, and drop what was derived from an earlier fit of that name."""
+    """Write the fields of all cells and the entry of `uns`, and drop results of an earlier fit."""
     drop_derived(adata, keys)
     for name, field in ((keys.velocity, "drift"), (keys.flow, "flow"), (keys.score, "score")):
         adata.obsm[name] = fields[field] if tissue is None else tissue.split(fields[field])[0]
@@ -138,16 +137,17 @@ def read_fit(adata: AnnData | MuData, key: str) -> Mapping[str, Any]:
     entry = adata.uns.get(key)
     place = f"adata.uns[{key!r}]"
     if entry is None:
-        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        fit_names = [name for name, other in adata.uns.items() if _is_fit(other)]
         raise KeyError(
-            f"`key` is {key!r}, but a fit under {place} is missing: run scdiffot.tl.fit(adata, time_key, ...) first, "
-            f"or name another fit. {suggest(key, runs)}"
+            f"`key` is {key!r}, but a fit under {place} is missing: "
+            "run scdiffot.tl.fit(adata, time_key, ...) first, or name another fit. "
+            f"{suggest(key, fit_names)}"
         )
     if not hasattr(entry, "keys") or not set(_PARTS) & set(entry.keys()):
-        runs = [name for name, other in adata.uns.items() if _is_fit(other)]
+        fit_names = [name for name, other in adata.uns.items() if _is_fit(other)]
         raise StoredFitError(
-            f"`key` is {key!r}, but {place} is something else, no fit: name a fit, or another name for `key_added` of "
-            f"scdiffot.tl.fit. {suggest(key, runs)}"
+            f"`key` is {key!r}, but {place} is something else, no fit: name a fit, or another name "
+            f"for `key_added` of scdiffot.tl.fit. {suggest(key, fit_names)}"
         )
     check_seal(entry, place, *_PARTS)
     return entry
@@ -178,7 +178,7 @@ def read_model(adata: AnnData | MuData, key: str) -> RUOTModel:
 
 
 def read_history(adata: AnnData | MuData, key: str) -> dict[str, Any]:
-    """Read the losses of a fit, and how it reproduces the snapshots."""
+    """Read the losses of a fit, and the distances of its populations to the snapshots."""
     entry = read_fit(adata, key)
     place = f"adata.uns[{key!r}][{_keys.HISTORY!r}]"
     history: dict[str, Any] = read(entry[_keys.HISTORY], FIT_HISTORY, place)
@@ -186,49 +186,32 @@ def read_history(adata: AnnData | MuData, key: str) -> dict[str, Any]:
 
 
 def read_params(adata: AnnData | MuData, key: str) -> dict[str, Any]:
-    """Read the parameters of a fit as they were given."""
+    """Read the parameters of a fit, in the form in which the user passed them."""
     place = f"adata.uns[{key!r}][{_keys.PARAMS!r}]"
-    params: dict[str, Any] = read(read_fit(adata, key)[_keys.PARAMS], FIT_PARAMS, place)
-    params["mass"] = (
-        {"equal": None, "n_cells": "n_cells"}[params["mass"]]
-        if isinstance(params["mass"], str)
-        else params["mass"]
-    )
-    for name in ("mass", "time_map"):
-        if isinstance(params[name], dict) and not all(is_number(v) for v in params[name].values()):
-            raise damaged(f"{place}[{name!r}]", "holds values that are no numbers")
-    params["time_map"] = with_times(
-        params["time_map"] or {}, np.union1d(params["times"], params["held_out"])
-    )
-    params["growth_prior"] = params["growth_prior"] or None
-    spatial_key = params["spatial_key"]
-    params["tissue"] = (
-        Tissue(spatial_key, params["spatial_unit"], params["n_dims"]) if spatial_key else None
-    )
-    return params
+    return parse_params(read_fit(adata, key)[_keys.PARAMS], place)
 
 
 def read_times(adata: AnnData | MuData, key: str) -> CellTimes:
-    """Read the times of all cells, as the fit did."""
+    """Read the times of all cells as the fit read them."""
     return read_cell_times(adata, key, read_params(adata, key))
 
 
 def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
-    """Read the states of all cells, as the fit did.
+    """Read the states of all cells as the fit read them.
 
     Raises
     ------
     StoredFitError
-        If they are not those of the fit any more.
+        If they have changed since the fit.
     """
     params = read_params(adata, key)
     states = representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
     check_states(adata, key, STATE, states, params["use_rep"])
     tissue: Tissue | None = params["tissue"]
-    return states if tissue is None else tissue.join(states, _positions(adata, key, tissue))
+    return states if tissue is None else tissue.join(states, _read_positions(adata, key, tissue))
 
 
-def _positions(adata: AnnData | MuData, key: str, tissue: Tissue) -> np.ndarray:
+def _read_positions(adata: AnnData | MuData, key: str, tissue: Tissue) -> np.ndarray:
     positions = tissue.positions(adata)
     check_positions(adata, key, positions, tissue.spatial_key)
     return positions
@@ -246,22 +229,12 @@ def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
     """
     keys, params = Keys(key, "key"), read_params(adata, key)
     tissue: Tissue | None = params["tissue"]
-    velocities = _vectors(adata, keys.velocity, params["n_dims"])
+    velocities = read_vectors(adata, keys.velocity, params["n_dims"])
     if tissue is None:
         return velocities
     return tissue.join(
-        velocities, _vectors(adata, keys.migration, tissue.positions(adata).shape[1])
+        velocities, read_vectors(adata, keys.migration, tissue.positions(adata).shape[1])
     )
-
-
-def _vectors(adata: AnnData | MuData, name: str, n_dims: int) -> np.ndarray:
-    if name not in adata.obsm:
-        raise KeyError(
-            f"adata.obsm[{name!r}] is missing: run scdiffot.tl.fit again, which writes it."
-        )
-    layout = Array((adata.n_obs, n_dims), nan=True, infinite=True)
-    vectors: np.ndarray = read(np.asarray(adata.obsm[name]), layout, f"adata.obsm[{name!r}]")
-    return vectors
 
 
 def read_course(
@@ -271,7 +244,7 @@ def read_course(
     held_out: Iterable[TimePoint] | None = None,
     **changes: Any,
 ) -> TimeSeries:
-    """Read the time course of a fit again; by default without what the fit held out.
+    """Read the time course of a fit again, by default without the times that the fit held out.
 
     Parameters
     ----------
@@ -280,7 +253,7 @@ def read_course(
     key
         Name of the run.
     held_out
-        What to hold out instead.
+        Times to hold out instead.
     changes
         Other arguments of :func:`~scdiffot._data.read.snapshots.time_course` to replace.
     """
@@ -289,15 +262,17 @@ def read_course(
     check_prior(adata, key, params["growth_prior"])
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
-    held = params["held_out"].tolist() if held_out is None else held_out
-    course = time_course(adata, arguments.pop("time_key"), **arguments, held_out=held)
-    check_states(adata, key, STATE, course.states, course.use_rep)
+    excluded_times = params["held_out"].tolist() if held_out is None else held_out
+    series = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded_times)
+    check_states(adata, key, STATE, series.states, series.use_rep)
     tissue: Tissue | None = params["tissue"]
-    return course if tissue is None else course.in_tissue(tissue, _positions(adata, key, tissue))
+    return (
+        series if tissue is None else series.in_tissue(tissue, _read_positions(adata, key, tissue))
+    )
 
 
 def read_table(adata: AnnData | MuData, key: str, name: str, *, source: str) -> Any:
-    """Read a further result beside a fit.
+    """Read a result beside a fit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Times in labels: what is clear is read, what is not is refused with the reason."""
+"""Times in labels: clear labels are parsed, ambiguous ones are refused with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from scdiffot._utils.number_text import distinct_texts, number_text
         (["0.1h", "0.2h"], [0.1, 0.2], "hours"),
     ],
 )
-def test_clear_labels(labels, values, unit):
+def test_clear_labels_are_parsed(labels, values, unit):
     times = read_labels(labels)
     assert times.values == values
     assert times.unit == unit
@@ -63,7 +63,7 @@ def test_clear_labels(labels, values, unit):
         (["1 month", "3 days"], "months .* have no fixed number of days"),
     ],
 )
-def test_unclear_labels(labels, message):
+def test_ambiguous_labels_are_refused(labels, message):
     with pytest.raises(UnreadableLabels, match=message):
         read_labels(labels)
 
@@ -81,12 +81,12 @@ def test_unclear_labels(labels, message):
         (1.5, "1.5"),
     ],
 )
-def test_numbers_as_text(number, text):
+def test_text_of_numbers_is_exact(number, text):
     assert number_text(number) == text
     assert type(number)(text) == number
 
 
-def test_texts_tell_numbers_apart():
+def test_texts_of_different_numbers_differ():
     assert distinct_texts(np.array([0.1, 1 / 3, 2])) == ["0.1", "0.333333", "2"]
     assert distinct_texts(np.array([1e9 + 0.001, 1e9 + 0.002])) == [
         "1000000000.001",
@@ -94,7 +94,7 @@ def test_texts_tell_numbers_apart():
     ]
 
 
-def test_doses_that_differ_have_names_of_their_own():
+def test_names_of_different_doses_differ():
     flat = np.zeros((1, 1))
     treatments = Treatments(["drug"], [[20240101.0, 20240103.0]], flat, "", flat, flat)
     assert treatments.condition_names == ["drug at 20240101", "drug at 20240103"]

@@ -38,9 +38,9 @@ class CellTimes:
     values
         Time of every cell, shape ``(n,)``, float64.
     points
-        The times there are, increasing, shape ``(T,)``.
+        Distinct times, increasing, shape ``(T,)``.
     labels
-        Time of every label of the column; the numbers themselves where the column is numeric.
+        Time of every label of the column; labels of a numeric column are its numbers as text.
     """
 
     column: str
@@ -49,7 +49,7 @@ class CellTimes:
     labels: dict[str, float]
 
     def find(self, time: TimePoint, argument: str) -> float:
-        """The time point that a label or a number means; a label comes first.
+        """Find the time point of a label or a number; a label comes first.
 
         Raises
         ------
@@ -58,13 +58,14 @@ class CellTimes:
         TypeError
             If it is neither a label nor a number.
         """
-        value, label = self._value(time, argument)
+        value, label = self._parse_time(time, argument)
         k = None if value is None else self.nearest(value)
         if k is not None:
             return float(self.points[k])
         if label is not None:
             raise KeyError(
-                f"`{argument}` is {label!r}, no label of obs[{self.column!r}]. {suggest(label, self.labels)}"
+                f"`{argument}` is {label!r}, no label of obs[{self.column!r}]. "
+                f"{suggest(label, self.labels)}"
             )
         raise KeyError(
             f"`{argument}` is {time!r}, no time of obs[{self.column!r}]: pass one of "
@@ -72,7 +73,7 @@ class CellTimes:
         )
 
     def read(self, time: TimePoint, argument: str) -> float:
-        """Any time: a time point by its label or number, or a number between them.
+        """Read any time: a time point by its label or number, or a number between time points.
 
         Raises
         ------
@@ -83,7 +84,7 @@ class CellTimes:
         ValueError
             If it is NaN or infinite.
         """
-        value, _ = self._value(time, argument)
+        value, _ = self._parse_time(time, argument)
         if value is None:
             return self.find(time, argument)
         if not np.isfinite(value):
@@ -91,8 +92,8 @@ class CellTimes:
         k = self.nearest(value)
         return value if k is None else float(self.points[k])
 
-    def _value(self, time: Any, argument: str) -> tuple[float | None, str | None]:
-        """Number, if it is one, and text, if it is not."""
+    def _parse_time(self, time: Any, argument: str) -> tuple[float | None, str | None]:
+        """Parse a time into its number, None if it has none, and its text if it is no label."""
         if isinstance(time, np.ndarray) and time.ndim == 0:
             time = time.item()
         if isinstance(time, datetime.timedelta | np.timedelta64):
@@ -105,26 +106,27 @@ class CellTimes:
         if isinstance(time, Real) and not isinstance(time, bool):
             return time_value(time), None
         raise TypeError(
-            f"`{argument}` holds a {type(time).__name__}: pass a number or the label of a time point."
+            f"`{argument}` holds a {type(time).__name__}: "
+            "pass a number or the label of a time point."
         )
 
     def nearest(self, time: float) -> int | None:
-        """Index of the time point that equals a number, up to the digits that a user types."""
+        """Index of the time point that equals a number up to rounding; None if there is none."""
         return closest(self.points, time_value(time))
 
     def check_points(self, times: np.ndarray, key: str) -> None:
-        """Refuse to go on without cells of a time of a fit: snapshots are found by their place among these.
+        """Refuse data without cells of some time of a fit, because snapshots are found by rank.
 
         Raises
         ------
         KeyError
-            If there are none of a time.
+            If a time has no cells.
         """
         missing = [number_text(t) for t in times if self.nearest(float(t)) is None]
         if missing:
             raise KeyError(
-                f"`adata` has no cells of time {', '.join(missing)}, from which the fit {key!r} learned: pass all cells "
-                "of the fit, or fit again."
+                f"`adata` has no cells of time {', '.join(missing)}, from which the fit {key!r} "
+                "learned: pass all cells of the fit, or fit again."
             )
 
     def cells(self, time: float) -> np.ndarray:
@@ -132,7 +134,7 @@ class CellTimes:
         return np.flatnonzero(self.values == time)
 
     def label(self, time: float) -> str:
-        """How the user calls a time point."""
+        """Label of a time point in the column."""
         return next(
             (name for name, value in self.labels.items() if value == time), number_text(time)
         )
@@ -147,19 +149,20 @@ def cell_times(
 ) -> CellTimes:
     """Read the times of all cells.
 
-    Numbers of any precision mean their shortest decimal number, and times that are equal up to rounding are one.
+    Numbers of any precision are read as their shortest decimal number. Times that are equal up to
+    rounding are merged.
 
     Parameters
     ----------
     adata
         The data.
     time_key
-        Column of `obs`: numbers, durations (in days), or labels (strings, categories) that are plain numbers or that
-        `time_map` translates. For a MuData also `"modality:column"`.
+        Column of `obs`: numbers, durations (in days), or labels (strings, categories) that are
+        plain numbers or that `time_map` translates. For a MuData also `"modality:column"`.
     time_map
         Time of every label, or `"auto"` to read a common prefix and units.
     reference
-        Times of a fit, whose values are taken for times equal to them up to rounding.
+        Times of a fit, which replace times equal to them up to rounding.
 
     Raises
     ------
@@ -168,7 +171,8 @@ def cell_times(
     TypeError
         If the column holds neither numbers nor labels.
     ValueError
-        If times are missing or infinite, labels cannot be read as numbers, or ordered categories contradict them.
+        If times are missing or infinite, labels cannot be read as numbers, or ordered categories
+        contradict them.
     """
     column = read_column(adata, time_key, "time_key")
     name = f"obs[{time_key!r}]"
@@ -176,23 +180,25 @@ def cell_times(
     if missing.any():
         raise ValueError(
             f"`time_key` {name} is NaN in {missing.sum()} of {len(missing)} cells, for instance "
-            f"{some(adata.obs_names[missing][:3])}: remove these cells, adata = adata[adata.{name}.notna()].copy()."
+            f"{some(adata.obs_names[missing][:3])}: remove these cells, "
+            f"adata = adata[adata.{name}.notna()].copy()."
         )
-    present, codes = _levels(column, name)
-    check_whole(present, name)
-    numbers = np.array(label_times(present, time_map, name), dtype=np.float64)
+    levels, codes = _read_levels(column, name)
+    check_whole(levels, name)
+    numbers = np.array(label_times(levels, time_map, name), dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(
-            f"`time_key` {name} has infinite times: remove these cells, or give them a time in `time_map`."
+            f"`time_key` {name} has infinite times: "
+            "remove these cells, or give them a time in `time_map`."
         )
     precision = max(
-        (np.finfo(type(p)).eps for p in present if isinstance(p, np.floating)), default=0.0
+        (np.finfo(type(p)).eps for p in levels if isinstance(p, np.floating)), default=0.0
     )
     numbers = merge_equal(numbers, float(precision) if time_map is None else 0.0)
     if reference is not None:
-        known = [closest(reference, t) for t in numbers]
+        matches = [closest(reference, t) for t in numbers]
         numbers = np.array(
-            [t if k is None else reference[k] for t, k in zip(numbers, known, strict=True)]
+            [t if k is None else reference[k] for t, k in zip(numbers, matches, strict=True)]
         )
     if (
         getattr(column.dtype, "ordered", False)
@@ -200,25 +206,27 @@ def cell_times(
         and (np.diff(numbers) < 0).any()
     ):
         raise ValueError(
-            f"`time_key` {name} is an ordered categorical whose order, {some(present)}, is not that of its numbers: "
-            "pass `time_map`, or bring the categories in order with .cat.reorder_categories."
+            f"`time_key` {name} is an ordered categorical whose order, {some(levels)}, is not that "
+            "of its numbers: pass `time_map`, or bring the categories in order with "
+            ".cat.reorder_categories."
         )
     labels: dict[str, float] = {}
-    for text, number in zip(map(label_text, present), numbers.tolist(), strict=True):
+    for text, number in zip(map(label_text, levels), numbers.tolist(), strict=True):
         if labels.setdefault(text, number) != number:
             raise ValueError(
-                f"`time_key` {name} has two labels that read {text!r}, at different times: rename one."
+                f"`time_key` {name} has two labels that read {text!r}, at different times: "
+                "rename one."
             )
     return CellTimes(time_key, numbers[codes], np.unique(numbers), labels)
 
 
-def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
-    """The labels that occur, as scalars of their type, and which of them every cell has.
+def _read_levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
+    """Labels that occur, as scalars of their type, and the position of that of every cell.
 
     Raises
     ------
     TypeError
-        If they are truth values, dates, or complex.
+        If they are booleans, dates, or complex numbers.
     """
     import pandas as pd
 
@@ -231,15 +239,19 @@ def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
     kind = getattr(dtype, "kind", "O")
     if kind in "iuf":
         values = np.asarray(values, dtype=getattr(dtype, "numpy_dtype", dtype))
-    present = [pd.Timedelta(v) for v in values] if kind == "m" else list(values)
-    odd = [p for p in present if isinstance(p, bool | np.bool_ | complex | np.complexfloating)]
-    if odd:
+    levels = [pd.Timedelta(v) for v in values] if kind == "m" else list(values)
+    invalid_levels = [
+        p for p in levels if isinstance(p, bool | np.bool_ | complex | np.complexfloating)
+    ]
+    if invalid_levels:
         raise TypeError(
-            f"`time_key` {name} holds {dtype}, for instance {some(odd[:1])}: pass numbers or labels of time points; name another column."
+            f"`time_key` {name} holds {dtype}, for instance {some(invalid_levels[:1])}: "
+            "pass numbers or labels of time points; name another column."
         )
-    if kind == "M" or any(isinstance(p, datetime.date | np.datetime64) for p in present):
+    if kind == "M" or any(isinstance(p, datetime.date | np.datetime64) for p in levels):
         raise TypeError(
-            f"`time_key` {name} holds dates ({dtype}), which have no zero: take the difference to the first date, "
+            f"`time_key` {name} holds dates ({dtype}), which have no zero: "
+            "take the difference to the first date, "
             f"adata.{name} - adata.{name}.min(), which is read in days."
         )
     codes = (
@@ -247,4 +259,4 @@ def _levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
         if hasattr(column, "cat")
         else pd.factorize(column)[0]
     )
-    return present, np.asarray(codes, dtype=np.intp)
+    return levels, np.asarray(codes, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Times of labels: by a map of the user's, as numbers, or read from text."""
+"""Times of labels: from a map of the user, from numbers, or parsed from text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_EXAMPLES = 10
 
 
 def label_text(label: Any) -> str:
-    """A label as text, which is exact for numbers."""
+    """Convert a label to text; numbers keep all digits."""
     if isinstance(label, datetime.timedelta | np.timedelta64):
         import pandas as pd
 
@@ -33,11 +33,11 @@ def label_text(label: Any) -> str:
 
 
 def is_map(time_map: Any) -> bool:
-    """Whether it names the time of every label."""
+    """Whether `time_map` is a mapping, not None or `"auto"`."""
     return time_map is not None and not isinstance(time_map, str)
 
 
-def label_times(present: list[Any], time_map: Any, name: str) -> list[float]:
+def label_times(levels: list[Any], time_map: Any, name: str) -> list[float]:
     """Read the times of labels: numbers, durations in days, or text.
 
     Raises
@@ -47,24 +47,24 @@ def label_times(present: list[Any], time_map: Any, name: str) -> list[float]:
     TypeError
         If it is not a dict.
     ValueError
-        If a time is not clear.
+        If a time is ambiguous.
     """
     if isinstance(time_map, str) and time_map != AUTO:
         raise ValueError(f"`time_map` is {time_map!r}: pass a dict, label -> time, or 'auto'.")
     if is_map(time_map):
-        return _mapped(present, time_map, name)
-    if all(isinstance(p, Real) for p in present):
-        return [time_value(p) for p in present]
-    if all(isinstance(p, datetime.timedelta) for p in present):
+        return _translate(levels, time_map, name)
+    if all(isinstance(p, Real) for p in levels):
+        return [time_value(p) for p in levels]
+    if all(isinstance(p, datetime.timedelta) for p in levels):
         import pandas as pd
 
         logger.info("`time_key` %s holds durations: times are in days.", name)
-        return [float(pd.Timedelta(p) / pd.Timedelta(days=1)) for p in present]
-    return _parsed([label_text(p) for p in present], name, auto=time_map == AUTO)
+        return [float(pd.Timedelta(p) / pd.Timedelta(days=1)) for p in levels]
+    return _parse([label_text(p) for p in levels], name, auto=time_map == AUTO)
 
 
-def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> list[float]:
-    """Translate labels; numbers may be given as numbers or as text."""
+def _translate(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> list[float]:
+    """Translate labels by a map whose keys may be numbers or text."""
     if not hasattr(time_map, "keys"):
         raise TypeError(
             f"`time_map` is a {type(time_map).__name__}: pass a dict, label -> time, or 'auto'."
@@ -81,40 +81,40 @@ def _mapped(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) -> 
         (missing if value is missing else values).append(label if value is missing else value)
     if missing:
         raise KeyError(f"`time_map` has no time for {some(missing)} of {name}: add them.")
-    wrong = [
+    invalid_times = [
         v
         for v in values
         if isinstance(v, bool) or not isinstance(v, Real) or not np.isfinite(time_value(v))
     ]
-    if wrong:
-        raise ValueError(f"`time_map` holds {some(wrong)}: pass finite numbers.")
+    if invalid_times:
+        raise ValueError(f"`time_map` holds {some(invalid_times)}: pass finite numbers.")
     check_whole(values, name)
     return [time_value(v) for v in values]
 
 
 def plain_text(text: str) -> str:
-    """One text for all spellings of a number."""
+    """Normalise the spelling of a number; other text is unchanged."""
     return number_text(float(text)) if NUMBER.fullmatch(text.strip()) else text
 
 
-def _parsed(texts: list[str], name: str, *, auto: bool) -> list[float]:
-    """Read labels that all are plain numbers, or whatever is clear if asked to."""
+def _parse(texts: list[str], name: str, *, auto: bool) -> list[float]:
+    """Parse labels that are plain numbers; if `auto`, also labels with prefixes and units."""
     numbers = [text.strip() for text in texts]
-    unread = [text for text in numbers if NUMBER.fullmatch(text) is None]
-    if not unread:
+    text_labels = [text for text in numbers if NUMBER.fullmatch(text) is None]
+    if not text_labels:
         check_whole([int(text) for text in numbers if text.lstrip("+-").isdigit()], name)
         return [float(text) for text in numbers]
     try:
         times = read_labels(texts)
     except UnreadableLabels as error:
-        asked = (
+        reason = (
             "`time_map` 'auto' cannot read"
             if auto
             else "`time_key` holds labels that are no numbers in"
         )
         raise ValueError(
-            f"{asked} {name} ({some(unread)}): {error}. Pass `time_map`, a dict with the time of every label"
-            " (and remove cells without a time)."
+            f"{reason} {name} ({some(text_labels)}): {error}. Pass `time_map`, a dict with the "
+            "time of every label (and remove cells without a time)."
         ) from error
     order = sorted(zip(times.values, texts, strict=True))
     example = ", ".join(f"{text!r}: {number_text(value)}" for value, text in order[:N_EXAMPLES])
@@ -122,8 +122,9 @@ def _parsed(texts: list[str], name: str, *, auto: bool) -> list[float]:
     unit = f" in {times.unit}" if times.unit else ""
     if not auto:
         raise ValueError(
-            f"`time_key` {name} holds labels that are no numbers ({some(unread)}): pass `time_map`, for instance "
-            f"{example}{f' ({times.unit})' if unit else ''}, which is what time_map='auto' reads."
+            f"`time_key` {name} holds labels that are no numbers ({some(text_labels)}): "
+            f"pass `time_map`, for instance {example}{f' ({times.unit})' if unit else ''}, "
+            "as time_map='auto' reads them."
         )
     logger.info("`time_map` 'auto' reads %s%s as %s.", name, unit, example)
     return times.values

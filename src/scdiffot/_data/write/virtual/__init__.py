@@ -1,1 +1,1 @@
-"""An AnnData for cells and slices that were never measured."""
+"""AnnData objects of interpolated cells and slices."""

@@ -1,4 +1,4 @@
-"""An AnnData for cells that were never measured."""
+"""AnnData objects of predicted cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def virtual_adata(
     time: float,
     tissue: Tissue | None = None,
 ) -> AnnData:
-    """Store predicted states where those of the measured cells have their place.
+    """Store predicted states under the name of the representation of the measured cells.
 
     Parameters
     ----------
@@ -40,15 +40,16 @@ def virtual_adata(
     time
         Their time.
     tissue
-        How positions take part in the states, if they do.
+        How positions are joined to the states; None if they are not.
 
     Returns
     -------
-    An AnnData with ``X`` (and the names of the variables) for ``"X"`` and layers, and ``obsm`` otherwise; positions are in ``obsm``.
+    An AnnData with the states in ``X`` (and the names of the variables) if the representation is
+    ``"X"`` or a layer, and in ``obsm`` otherwise. Positions are in ``obsm``.
     """
     import pandas as pd
 
-    found = locate(adata, use_rep)
+    location = locate(adata, use_rep)
     obs = pd.DataFrame(
         {TIME: np.full(len(states), time), WEIGHT: weights},
         index=[f"virtual{i}" for i in range(len(states))],
@@ -56,11 +57,11 @@ def virtual_adata(
     obsm: dict[str, np.ndarray] = {}
     if tissue is not None:
         states, obsm[locate(adata, tissue.spatial_key).key] = tissue.split(states)
-    if found.key in found.owner.obsm:
-        return AnnData(obs=obs, obsm=obsm | {found.key: states})
+    if location.key in location.owner.obsm:
+        return AnnData(obs=obs, obsm=obsm | {location.key: states})
     return AnnData(
         X=states,
         obs=obs,
         obsm=obsm,
-        var=pd.DataFrame(index=found.owner.var_names[: states.shape[1]]),
+        var=pd.DataFrame(index=location.owner.var_names[: states.shape[1]]),
     )

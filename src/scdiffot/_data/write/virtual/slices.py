@@ -1,4 +1,4 @@
-"""An AnnData for a slice that was never cut."""
+"""AnnData objects of interpolated slices."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def virtual_slice_adata(
     adata
         The measured spots.
     virtual
-        What the virtual ones are made of.
+        Positions of the virtual spots, and the weights of the measured spots in them.
     rows
         Positions in `adata` of the spots of both slices.
     slices
@@ -50,17 +50,17 @@ def virtual_slice_adata(
     cell_keys, layers
         Columns of labels, and layers, to mix.
     labels_from
-        Whether labels are those of the ``"place"``, or mixed like expression, by ``"state"``.
+        ``"place"`` for labels of the nearest spots, ``"state"`` for labels mixed like expression.
     depth
         Depth of the slice.
     params
-        What is kept in `uns`.
+        Parameters of the interpolation, which are stored in `uns`.
     """
     import pandas as pd
 
     parts = [adata[r] for r in rows]
 
-    def mixed(layer: str | None) -> Any:
+    def mix_layer(layer: str | None) -> Any:
         first, second = (expression(part, layer, columns) for part in parts)
         values = virtual.mix(first, second)
         return values.astype(np.float32)
@@ -69,14 +69,14 @@ def virtual_slice_adata(
     obs = pd.DataFrame(
         {WEIGHT: virtual.weights, DEPTH: np.full(n, depth)}, index=[f"virtual{i}" for i in range(n)]
     )
-    chosen = [] if cell_keys is None else listed_names("cell_keys", cell_keys)
-    named = [] if layers is None else listed_names("layers", layers)
+    label_columns = [] if cell_keys is None else listed_names("cell_keys", cell_keys)
+    layer_names = [] if layers is None else listed_names("layers", layers)
     obsm: dict[str, Any] = {slices.spatial_key: virtual.positions}
     uns: dict[str, Any] = {INTERPOLATION: params}
-    found = locate(adata, slices.use_rep)
-    if found.key in adata.obsm and slices.states is not None:
-        obsm[found.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
-    for key in chosen:
+    location = locate(adata, slices.use_rep)
+    if location.key in adata.obsm and slices.states is not None:
+        obsm[location.key] = virtual.mix(slices.states[rows[0]], slices.states[rows[1]])
+    for key in label_columns:
         codes, names = cell_labels(adata, key, argument="cell_keys")
         check_names(names, f"obs[{key!r}]", argument="cell_keys", kind="labels", reserved=())
         indicators = [np.eye(len(names) + 1)[codes[r], :-1] for r in rows]
@@ -86,21 +86,21 @@ def virtual_slice_adata(
             shares = virtual.mix(*indicators)
         total = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
-        best = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
-        obs[key] = pd.Categorical.from_codes(best, pd.Index(names))
+        label_codes = np.where(total[:, 0] > 0, np.nan_to_num(shares).argmax(axis=1), -1)
+        obs[key] = pd.Categorical.from_codes(label_codes, pd.Index(names))
         obsm[f"{key}_probability"] = pd.DataFrame(
             shares, index=obs.index, columns=column_names(names)
         )
         if f"{key}_colors" in adata.uns:
             uns[f"{key}_colors"] = list(adata.uns[f"{key}_colors"])
-    made = AnnData(
-        X=None if adata.X is None else mixed(None),
+    result = AnnData(
+        X=None if adata.X is None else mix_layer(None),
         obs=obs,
         var=adata.var.iloc[columns].copy(),
         obsm=obsm,
         varm={key: np.asarray(adata.varm[key])[columns] for key in adata.varm},
         uns=uns,
     )
-    for name in named:
-        made.layers[name] = mixed(name)
-    return made
+    for name in layer_names:
+        result.layers[name] = mix_layer(name)
+    return result
