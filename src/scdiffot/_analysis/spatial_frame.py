@@ -53,7 +53,7 @@ class SpatialFrame:
             write_alignment(adata, keys, self.alignment, aligned=self.positions, params=self.params)
 
 
-def find_site(
+def read_frame(
     adata: AnnData | MuData,
     course: TimeSeries,
     keys: Keys,

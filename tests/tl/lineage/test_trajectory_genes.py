@@ -157,7 +157,7 @@ def test_one_fate_has_trends_but_no_differences(split, caplog):
     sdo.tl.trajectory_genes(split, "cell_type", "time == 1 and cell_type == 'up'", **QUIET)
     found = split.uns["scdiffot"]["trajectory_genes"]
     assert found["fates"].tolist() == ["up"]
-    assert "All paths lead to 'up'" in caplog.text
+    assert "All trajectories lead to 'up'" in caplog.text
     assert found["ranking"]["p_adjusted"].isna().all()
     assert found["ranking"]["gene"].tolist()[:1] == ["forward"]
     assert found["ranking"]["change"].notna().all()

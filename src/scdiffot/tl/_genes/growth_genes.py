@@ -67,9 +67,11 @@ def growth_genes(
     n_cells
         Largest number of cells of every group (and time), drawn at random; None takes all.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of such
+        functions, on tensors. By default the decoder that `adata` holds.
     rng
         Seed or generator of the choice of cells.
     key

@@ -103,11 +103,13 @@ def perturb_screen(
     n_steps
         Steps in an interval between snapshots, 10 by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what `adata` has.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of such
+        functions, on tensors. By default the decoder that `adata` holds.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy

@@ -124,13 +124,13 @@ def evaluate_response(
     n_steps, batch_size, learning_rate, n_hidden, n_layers, n_landmarks, smoothing
         See :func:`scdiffot.tl.fit_response`.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     device
         ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the evaluation, by itself or beside a response of that name, which it neither needs nor changes.
     show_progress
-        Whether to show a bar with the loss and the time left.
+        Whether to show a progress bar.
     copy
         Whether to return a copy instead of writing into `adata`.
 

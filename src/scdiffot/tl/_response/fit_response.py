@@ -133,13 +133,13 @@ def fit_response(
         Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension; more of it
         learns coarser responses, which carry over to other donors.
     rng
-        Seed or generator. Equal seeds give equal results on one machine.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     device
         ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
         Name of the response, and prefix of all that is read off it.
     show_progress
-        Whether to show a bar with the loss and the time left.
+        Whether to show a progress bar.
     copy
         Whether to return a copy instead of writing into `adata`.
 

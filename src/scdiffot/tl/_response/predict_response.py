@@ -66,7 +66,7 @@ def predict_response(
     genes
         Which genes to predict as well, by the decoder that the reference carries: names, or True for all it knows.
     gene_symbols
-        Column of `var` of `reference` with names of genes to use in place of `var_names`.
+        Column of `reference.var` with the gene names to use instead of `reference.var_names`.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
     key

@@ -77,7 +77,8 @@ def response_subpopulations(
     reference
         AnnData with the fit, if that is not `adata`.
     gene_symbols
-        Column of `var` with names of genes to use in place of `var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
         An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what the AnnData with the fit
         carries. Where there is none, genes are left out.

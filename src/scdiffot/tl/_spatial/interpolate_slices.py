@@ -102,7 +102,7 @@ def interpolate_slices(
     genes
         Genes of the virtual slice, each once, in this order; all by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `var_names`.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`.
     layers
         Layers to interpolate as well as ``X``.
 

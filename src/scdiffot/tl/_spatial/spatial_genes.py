@@ -56,7 +56,8 @@ def spatial_genes(
     genes
         Genes to test; all by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     domain_key
         Column of `adata.obs` with domains (or any groups) to find markers of. By default that of
         :func:`scdiffot.tl.spatial_domains` under the same name, if it is there.

@@ -57,7 +57,7 @@ def transfer_genes(
         Genes of the reference to predict, each once, in the order of the columns of the result. By default all that
         `adata` does not have.
     gene_symbols
-        Column of `reference.var` with names of genes to use in place of `var_names`.
+        Column of `reference.var` with the gene names to use instead of `reference.var_names`.
     layer
         Layer with logarithms of normalised expression in both, or None for ``X``.
     use_rep
