@@ -39,8 +39,8 @@ class StaInputs:
     times, states
         Times and states of all cells.
     cell_key, names, codes
-        Column of the types, their names, and the type of every cell: -1 if missing, or the type of the
-        name "unknown" if there is one.
+        Column of the types, their names, and the type of every cell: -1 if missing, or the type of
+        the name "unknown" if there is one.
     """
 
     model: RUOTModel
@@ -95,8 +95,10 @@ class StaInputs:
         single = np.flatnonzero(classifier.n_cells == 1)
         if len(single) and len(cells) > 1 and classifier.n_neighbors > 1:
             logger.warning(
-                "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its type "
-                "reaches, so a state next to it counts as this type only in part, from 1 / %d on, even "
+                "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its "
+                "type "
+                "reaches, so a state next to it counts as this type only in part, from 1 / %d on, "
+                "even "
                 "if the truth is 1. Merge such types with related ones, or pass `n_neighbors=1` to "
                 "take the type of the nearest cell.",
                 number_text(self.times.values[cells[0]]),
@@ -121,7 +123,8 @@ class StaInputs:
         n_untyped = int((self.codes[cells] < 0).sum())
         if n_untyped:
             logger.warning(
-                "%d of the %d cells of time %s have no type in obs[%r]: %.1f %% of the %s are among "
+                "%d of the %d cells of time %s have no type in obs[%r]: %.1f %% of the %s are "
+                "among "
                 "them and count as %r. Give these cells a type, or leave them out.",
                 n_untyped,
                 len(cells),
@@ -150,7 +153,8 @@ class StaInputs:
         if self.times.nearest(time) is None:
             position = "first" if time == self.model.times[0] else "last"
             raise KeyError(
-                f"`{argument}` is by default the {position} time of the fit, {number_text(time)}, of "
+                f"`{argument}` is by default the {position} time of the fit, {number_text(time)}, "
+                "of "
                 f"which `adata` has no cells: pass `{argument}` (there are cells of "
                 f"{some(self.times.points.tolist())}), or all cells of the fit."
             )
@@ -180,8 +184,10 @@ class StaInputs:
         )
         if len(cells) == 0:
             raise ValueError(
-                f"`source` is by default all cells before `target_time`, {number_text(target)}, and "
-                f"within the fit, which begins at {number_text(self.model.times[0])}: `adata` has none; "
+                f"`source` is by default all cells before `target_time`, {number_text(target)}, "
+                "and "
+                f"within the fit, which begins at {number_text(self.model.times[0])}: `adata` has "
+                "none; "
                 "pass a later `target_time`, or all cells of the fit."
             )
         return cells
@@ -193,7 +199,8 @@ class StaInputs:
         outside = values[(values < low) | (values > high)]
         if len(outside):
             raise ValueError(
-                f"`source` has cells of the times {some(outside.tolist())}: the fit covers the times "
+                f"`source` has cells of the times {some(outside.tolist())}: the fit covers the "
+                "times "
                 f"from {number_text(low)} to {number_text(high)}."
             )
         return values
@@ -203,7 +210,8 @@ class StaInputs:
         growth = None if growth is None else check_flag(argument, growth)
         if growth and not self.model.config.growth:
             raise ValueError(
-                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor die in "
+                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor "
+                "die in "
                 f"it: leave `{argument}` out, or fit with growth=True."
             )
         return self.model.config.growth if growth is None else growth

@@ -165,7 +165,7 @@ def perturb(
         rng=generator,
         key=key,
     )
-    setting = experiment.setting
+    setting = experiment.inputs
     if ALL in setting.names:
         raise ValueError(
             f"`cell_key` obs[{cell_key!r}] has a type {ALL!r}, which is the name for all cells: rename it."
@@ -191,7 +191,7 @@ def perturb(
     cells = found.compare()
     outside = experiment.outside_start(intervention)
     ends = (float(results["control"][-1, -1]), float(results["perturbed"][-1, -1]))
-    way = experiment.outside_course(intervention, generator)
+    way = experiment.outside_trajectories(intervention, generator)
     experiment.warn_untyped(results["control"][-1])
     experiment.warn_outside(name, outside, way, ends)
     write_perturbation(
@@ -209,8 +209,8 @@ def perturb(
             "target_time": experiment.target,
             "n_trajectories": n_trajectories,
             "growth": experiment.growth,
-            "accuracy": experiment.told.accuracy,
-            "accuracy_by_type": experiment.told.accuracy_table(setting.names),
+            "accuracy": experiment.classifier.accuracy,
+            "accuracy_by_type": experiment.classifier.accuracy_table(setting.names),
             "sources": np.array([*setting.classes[types], ALL]),
             "fates": np.array(experiment.fates),
             **results,

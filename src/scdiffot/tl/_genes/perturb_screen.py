@@ -230,8 +230,8 @@ def perturb_screen(
             "target_time": experiment.target,
             "n_cells": len(experiment.cells),
             "growth": experiment.growth,
-            "accuracy": experiment.told.accuracy,
-            "accuracy_by_type": experiment.told.accuracy_table(experiment.setting.names),
+            "accuracy": experiment.classifier.accuracy,
+            "accuracy_by_type": experiment.classifier.accuracy_table(experiment.inputs.names),
         },
     )
     return adata if copy else None

@@ -51,7 +51,8 @@ def sta_backward(
       undo proliferation.
 
     The mass of each trajectory is assigned to the observed cell nearest to its end. These masses,
-    corrected for the sampling density of cells, are then averaged over the neighbours of every cell.
+    corrected for the sampling density of cells, are then averaged over the neighbours of every
+    cell.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def sta_backward(
         Column of `adata.obs` with the cell types.
     source
         Cells to follow back, all of one time: a time (number) or its label, a query of `adata.obs`
-        (``"cell_type == 'neuron' and day == 6"``), names of cells, or a boolean mask. The cells of the
-        last time by default.
+        (``"cell_type == 'neuron' and day == 6"``), names of cells, or a boolean mask. The cells of
+        the last time by default.
     target_time
         Time of the ancestors (number or label), at which cells were observed; the first by default.
     weighted
@@ -70,8 +71,8 @@ def sta_backward(
     n_trajectories
         Number of trajectories of every cell.
     n_neighbors
-        Number of cells to average over, at most a tenth of the cells of the target time, and at most
-        the number of those of the same type.
+        Number of cells to average over, at most a tenth of the cells of the target time, and at
+        most the number of those of the same type.
     n_steps
         Steps in an interval between snapshots, 20 by default.
     rng
@@ -85,18 +86,19 @@ def sta_backward(
 
     Returns
     -------
-    None, or the copy. Sets the following fields. In column names, ``|`` stands for a ``/`` in the name
-    of a type, because files of AnnData refuse ``/``.
+    None, or the copy. Sets the following fields. In column names, ``|`` stands for a ``/`` in the
+    name of a type, because files of AnnData refuse ``/``.
 
     `adata.obsm["{key}_ancestry"]` : data frame of shape ``(n, types)``
-        For every type of the source cells, and ``"unknown"`` for those without one, the density of the
-        ancestors over the cells of the target time; NaN for other cells. Columns sum to one; with
-        `weighted` to the mass, relative to that of the first snapshot of the fit.
+        For every type of the source cells, and ``"unknown"`` for those without one, the density of
+        the ancestors over the cells of the target time; NaN for other cells. Columns sum to one;
+        with `weighted` to the mass, relative to that of the first snapshot of the fit.
     `adata.uns["{key}"]["ancestry"]`
         `cell_key`, `source_time`, `target_time`, `weighted`; `types` of the source cells,
         `source_types` of the cells of the target time; `composition`, data frame (types x source
-        types), the density summed over the types of the target time; `mass`, the sum of all weights;
-        and `outside`, the share of the ancestors of every type that are far from every observed cell.
+        types), the density summed over the types of the target time; `mass`, the sum of all
+        weights; and `outside`, the share of the ancestors of every type that are far from every
+        observed cell.
 
     Raises
     ------
@@ -106,9 +108,9 @@ def sta_backward(
         If an argument has the wrong type.
     ValueError
         If the source cells are of several times or without types, the target does not come before
-        them, lies outside the fit or has no cells with a type, no cell is selected, `weighted` is True
-        for a fit without growth, a number is out of range, or `adata` cannot be used. Nothing is
-        written then.
+        them, lies outside the fit or has no cells with a type, no cell is selected, `weighted` is
+        True for a fit without growth, a number is out of range, or `adata` cannot be used. Nothing
+        is written then.
 
     See Also
     --------
@@ -208,8 +210,8 @@ def _assign(
 
     Returns
     -------
-    Mass of every source type at every cell of `nearest`, shape ``(k, m)``, and the share of the mass
-    of every type that is far from all cells, shape ``(k,)``.
+    Mass of every source type at every cell of `nearest`, shape ``(k, m)``, and the share of the
+    mass of every type that is far from all cells, shape ``(k,)``.
     """
     types = inputs.class_codes(cells)
     type_rows = np.searchsorted(types, inputs.codes_with_unknown(cells))
@@ -236,9 +238,7 @@ def _total_masses(
     return mass.sum(axis=1) * (cell_mass / n_trajectories)
 
 
-def _warn_outside(
-    inputs: StaInputs, cells: np.ndarray, outside: np.ndarray, target: float
-) -> None:
+def _warn_outside(inputs: StaInputs, cells: np.ndarray, outside: np.ndarray, target: float) -> None:
     """Warn if many ancestors are far from every cell of the target time."""
     counts = np.unique(inputs.codes_with_unknown(cells), return_counts=True)[1]
     share = float(np.average(outside, weights=counts))

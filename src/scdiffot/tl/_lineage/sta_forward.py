@@ -44,10 +44,10 @@ def sta_forward(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Estimate fates, numbers of descendants and commitment by stochastic trajectory analysis (STA).
+    r"""Estimate fates, numbers of descendants and commitment times of cells.
 
-    From every cell :math:`(x, t)`, stochastic trajectories run to the target time :math:`T`, along
-    which cells multiply:
+    The method is forward stochastic trajectory analysis (STA). From every cell :math:`(x, t)`,
+    stochastic trajectories run to the target time :math:`T`, along which cells multiply:
 
     .. math::
         n(x, t) &= E\big[ e^{\int g} \,\big|\, X_t = x \big], \\
@@ -57,16 +57,17 @@ def sta_forward(
     Without the weights, the second is the probability that a *single* trajectory ends in A. That is
     not the composition of the descendants if types multiply at different rates; `path` adds it.
 
-    The types of the ends are predicted by a classifier of the cells observed at the target time. Its
-    probabilities are averaged, so that an ambiguous state contributes to several types. Descendants
-    far from every observed cell are ``"outside"`` and have no type: their distance is a quarter
-    larger than the 99.9 % quantile of the distances between nearest observed cells. Descendants
-    among cells without a type (NaN) are ``"unknown"``; this class exists only if some cells of the
-    target time have no type.
+    The types of the ends are predicted by a classifier of the cells observed at the target time.
+    Its probabilities are averaged, so that an ambiguous state contributes to several types.
+    Descendants far from every observed cell are ``"outside"`` and have no type: their distance is a
+    quarter larger than the 99.9 % quantile of the distances between nearest observed cells.
+    Descendants among cells without a type (NaN) are ``"unknown"``; this class exists only if some
+    cells of the target time have no type.
 
     A trajectory is *committed* from the time on at which the same classifier gives its last type at
-    least the probability `threshold` without interruption. The commitment time of a cell is the mean
-    over its trajectories, weighted by descendants; it is the start if all were committed before.
+    least the probability `threshold` without interruption. The commitment time of a cell is the
+    mean over its trajectories, weighted by descendants; it is the start if all were committed
+    before.
 
     Parameters
     ----------
@@ -75,9 +76,9 @@ def sta_forward(
     cell_key
         Column of `adata.obs` with the cell types.
     source
-        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'
-        and day < 4"``), names of cells, or a boolean mask. By default all cells before the target;
-        cells of a single time are faster. Every cell starts at its own time.
+        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
+        'stem' and day < 4"``), names of cells, or a boolean mask. By default all cells before the
+        target; cells of a single time are faster. Every cell starts at its own time.
     target_time
         Time of the fates (number or label), at which cells were observed; the last by default.
     n_trajectories
@@ -87,12 +88,12 @@ def sta_forward(
     path
         Whether to write the probabilities of single trajectories, too.
     classifier
-        Any classifier of scikit-learn with `predict_proba`, which is calibrated by cross-validation if
-        every type has ten cells or more. By default the shares of types among the nearest neighbours
-        of the cell nearest to the state.
+        Any classifier of scikit-learn with `predict_proba`, which is calibrated by cross-validation
+        if every type has ten cells or more. By default the shares of types among the nearest
+        neighbours of the cell nearest to the state.
     n_neighbors
-        Number of neighbours, at most a tenth of the cells. For types with fewer cells, smaller numbers
-        are used as far as they predict these types better.
+        Number of neighbours, at most a tenth of the cells. For types with fewer cells, smaller
+        numbers are used as far as they predict these types better.
     threshold
         Probability of a type from which on a trajectory is committed to it.
     n_steps
@@ -108,13 +109,13 @@ def sta_forward(
 
     Returns
     -------
-    None, or the copy. Sets the following fields, which are NaN for cells that are not in `source`. In
-    column names, ``|`` stands for a ``/`` in the name of a type, because files of AnnData refuse
+    None, or the copy. Sets the following fields, which are NaN for cells that are not in `source`.
+    In column names, ``|`` stands for a ``/`` in the name of a type, because files of AnnData refuse
     ``/``; :func:`scdiffot.get.fate` gives the original names.
 
     `adata.obsm["{key}_fate"]` : data frame of shape ``(n, classes)``
-        Shares of the types observed at the target time, of ``"unknown"`` if some cells there have no
-        type, and of ``"outside"``, among the descendants.
+        Shares of the types observed at the target time, of ``"unknown"`` if some cells there have
+        no type, and of ``"outside"``, among the descendants.
     `adata.obsm["{key}_fate_se"]` : data frame of shape ``(n, classes)``
         Their Monte-Carlo standard errors.
     `adata.obsm["{key}_fate_path"]` : data frame of shape ``(n, classes)``
@@ -141,9 +142,9 @@ def sta_forward(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the target does not come after all source cells, lies outside the fit or has no cells with a
-        type, no cell is selected, `growth` is True for a fit without it, a number is out of range, or
-        `adata` cannot be used. Nothing is written then.
+        If the target does not come after all source cells, lies outside the fit or has no cells
+        with a type, no cell is selected, `growth` is True for a fit without it, a number is out of
+        range, or `adata` cannot be used. Nothing is written then.
 
     See Also
     --------
@@ -206,9 +207,7 @@ def sta_forward(
     return adata if copy else None
 
 
-def _check_starts(
-    inputs: StaInputs, cells: np.ndarray, starts: np.ndarray, target: float
-) -> None:
+def _check_starts(inputs: StaInputs, cells: np.ndarray, starts: np.ndarray, target: float) -> None:
     """Refuse source cells that do not come before the target."""
     if starts[-1] >= target:
         n_late = int((inputs.times.values[cells] >= target).sum())

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
-from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
+from scdiffot._analysis.sta_inputs import StaInputs
 from scdiffot._data.read.checks import check_count, writable
 from scdiffot._data.write.decoders import read_genes
-from scdiffot._utils.keys import DEFAULT, OUTSIDE, TRAJECTORY_GENES, UNKNOWN, Keys
-from scdiffot._utils.logging import logger
+from scdiffot._utils.keys import DEFAULT, TRAJECTORY_GENES, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.genes.trends import follow, trends
+from scdiffot.core.genes.trends import follow
 from scdiffot.core.lineage.fate import N_STEPS
 
 from .trend_entries import trend_entries
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
-
-    from scdiffot._analysis.classifier import Classifier
-
-# Least share of the descendants, and least effective number of source cells, of a fate with trends.
-MIN_SHARE, MIN_CELLS = 0.01, 3
 
 
 def trajectory_genes(
@@ -58,21 +52,22 @@ def trajectory_genes(
     r"""Rank genes by how their expression along simulated trajectories differs between fates.
 
     From every source cell, stochastic trajectories run to the target time, as in
-    :func:`scdiffot.tl.sta_forward`, and are decoded. The fate of a trajectory is the cell type at its
-    end; trajectories that end among cells without a type, or far from all cells, have none. The trend
-    of a fate is the mean over the trajectories that end there. At all times, each trajectory is
-    weighted by the number of its descendants at the end: at the start, the trend is the expression of
-    the source cells of that fate.
+    :func:`scdiffot.tl.sta_forward`, and are decoded. The fate of a trajectory is the cell type at
+    its end; trajectories that end among cells without a type, or far from all cells, have none. The
+    trend of a fate is the mean over the trajectories that end there. At all times, each trajectory
+    is weighted by the number of its descendants at the end: at the start, the trend is the
+    expression of the source cells of that fate.
 
     Genes are ranked by the *effect*: the mean over time of the difference between a fate and all
-    others, divided by the standard deviation within them (Cohen's d, with the mean of both variances,
-    over time). To avoid pseudo-replication, the observations of its p value are the source cells and
-    not the trajectories; it is corrected over all genes and fates by the procedure of Benjamini and
-    Hochberg. A small p value excludes chance in the sampling of cells and in the noise of
-    trajectories, given the fit. It does not show causation: targets differ as much as regulators,
-    and types that were defined by genes differ in these (see :func:`scdiffot.tl.perturb_screen`).
-    Decoded expression has no measurement noise, so effects are larger than between measured cells,
-    most of all for genes that hardly vary: also check the `difference` itself.
+    others, divided by the standard deviation within them (Cohen's d, with the mean of both
+    variances, over time). To avoid pseudo-replication, the observations of its p value are the
+    source cells and not the trajectories; it is corrected over all genes and fates by the procedure
+    of Benjamini and Hochberg. A small p value excludes chance in the sampling of cells and in the
+    noise of trajectories, given the fit. It does not show causation: targets differ as much as
+    regulators, and types that were defined by genes differ in these (see
+    :func:`scdiffot.tl.perturb_screen`). Decoded expression has no measurement noise, so effects are
+    larger than between measured cells, most of all for genes that hardly vary: also check the
+    `difference` itself.
 
     Parameters
     ----------
@@ -81,8 +76,8 @@ def trajectory_genes(
     cell_key
         Column of `adata.obs` with the cell types.
     source
-        Cells to follow, of one time: that time (number) or its label, a query of `adata.obs`, names of
-        cells, or a boolean mask. The cells of the first time by default.
+        Cells to follow, of one time: that time (number) or its label, a query of `adata.obs`, names
+        of cells, or a boolean mask. The cells of the first time by default.
     genes
         Names of genes; by default all genes of the representation.
     target_time
@@ -98,8 +93,8 @@ def trajectory_genes(
     growth
         Whether cells divide and die along trajectories. By default if the fit has growth.
     classifier
-        Any classifier of scikit-learn with `predict_proba`. By default the shares of types among the
-        nearest neighbours.
+        Any classifier of scikit-learn with `predict_proba`. By default the shares of types among
+        the nearest neighbours.
     n_neighbors
         Number of neighbours, at most a tenth of the cells.
     n_steps
@@ -108,8 +103,8 @@ def trajectory_genes(
         Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
         the result.
     decoder
-        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of such
-        functions, on tensors. By default the decoder that `adata` holds.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that `adata` holds.
     rng
         Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
@@ -129,15 +124,15 @@ def trajectory_genes(
           ``n_effective``, the effective number of source cells of a fate, both of shape ``(F,)``;
         - ``mean``, ``low``, ``high`` of shape ``(F, S, G)``, in the unit of the expression that the
           representation was computed from;
-        - ``ranking``: data frame with a row for every gene and fate, by decreasing size of the effect:
-          ``gene``, ``fate``, ``effect``, ``difference`` from the other fates and its standard error
-          ``se``, ``p``, ``p_adjusted``, ``time`` from which on the difference is at least half its
-          maximum, ``change`` along the trajectories from start to end and its ``change_se``. If there
-          is a single fate, only ``change`` and ``change_se`` are known;
+        - ``ranking``: data frame with a row for every gene and fate, by decreasing size of the
+          effect: ``gene``, ``fate``, ``effect``, ``difference`` from the other fates and its
+          standard error ``se``, ``p``, ``p_adjusted``, ``time`` from which on the difference is at
+          least half its maximum, ``change`` along the trajectories from start to end and its
+          ``change_se``. If there is a single fate, only ``change`` and ``change_se`` are known;
         - ``accuracy`` and ``accuracy_by_type`` of the classifier, as in
           :func:`scdiffot.tl.sta_forward`;
-        - ``cell_key``, ``source_time``, ``target_time``, ``n_cells``, ``n_trajectories``, ``growth``,
-          ``band``.
+        - ``cell_key``, ``source_time``, ``target_time``, ``n_cells``, ``n_trajectories``,
+          ``growth``, ``band``.
 
     Raises
     ------
@@ -147,8 +142,8 @@ def trajectory_genes(
         If an argument has the wrong type.
     ValueError
         If the representation has no decoder, source cells are of several times, the target does not
-        come after them or has no cells with a type, `growth` is True for a fit without it, a number is
-        out of range, or no fate is reached. Nothing is written then.
+        come after them or has no cells with a type, `growth` is True for a fit without it, a number
+        is out of range, or no fate is reached. Nothing is written then.
 
     See Also
     --------
@@ -171,11 +166,9 @@ def trajectory_genes(
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     columns = space.named() if genes is None else space.find(genes)
     check_estimator(classifier)
-    counts = {"n_cells": n_cells, "n_trajectories": n_trajectories, "n_times": n_times}
-    for name, value in (counts | {"n_neighbors": n_neighbors}).items():
-        check_count(name, value, 2 if name in ("n_cells", "n_times") else 1)
+    _check_counts(n_cells, n_trajectories, n_times, n_neighbors)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
-    low, high = _check_band(band)
+    band = _check_band(band)
     growth = inputs.check_growth(growth, "growth")
     target = inputs.find_time(target_time, inputs.model.times[-1], "target_time")
     target_cells = inputs.typed_cells(target, "target_time")
@@ -196,14 +189,14 @@ def trajectory_genes(
             rng=generator,
             progress=progress,
         )
-    probability = _fates(classify, trajectories.states[-1])
-    classify.log_accuracy(inputs.names)
-    fates, share = _frequent_fates(probability, trajectories.log_w, inputs, target)
-    gene_trends = trends(
+    entries = trend_entries(
         trajectories,
-        probability[:, :, fates],
-        lambda z: space.decode(z)[:, columns],
-        band=(low, high),
+        classify,
+        inputs,
+        target=target,
+        genes=space.names[columns].astype(str),
+        decode=lambda z: space.decode(z)[:, columns],
+        band=band,
         rng=generator,
     )
     adata.uns[keys.uns][TRAJECTORY_GENES] = {
@@ -213,18 +206,17 @@ def trajectory_genes(
         "n_cells": len(cells),
         "n_trajectories": n_trajectories,
         "growth": growth,
-        "accuracy": classify.accuracy,
-        "accuracy_by_type": classify.accuracy_table(inputs.names),
-        "band": np.array([low, high]),
-        "times": trajectories.times,
-        **trend_entries(
-            gene_trends,
-            space.names[columns].astype(str),
-            np.array(inputs.names)[fates],
-            share=share[fates],
-        ),
+        **entries,
     }
     return adata if copy else None
+
+
+def _check_counts(n_cells: Any, n_trajectories: Any, n_times: Any, n_neighbors: Any) -> None:
+    """Refuse numbers that are too small; standard errors and trends need two cells and times."""
+    check_count("n_cells", n_cells, 2)
+    check_count("n_trajectories", n_trajectories, 1)
+    check_count("n_times", n_times, 2)
+    check_count("n_neighbors", n_neighbors, 1)
 
 
 def _source_cells(
@@ -235,7 +227,8 @@ def _source_cells(
     starts = inputs.times_of(cells)
     if len(starts) > 1:
         raise ValueError(
-            f"`source` has cells of the times {', '.join(number_text(t) for t in starts)}: trends need "
+            f"`source` has cells of the times {', '.join(number_text(t) for t in starts)}: trends "
+            "need "
             "one start, choose cells of one time."
         )
     start = float(starts[0])
@@ -262,51 +255,3 @@ def _check_band(band: Any) -> tuple[float, float]:
             f"`band` is {band!r}: pass two quantiles from 0 to 1 that increase, such as (0.1, 0.9)."
         )
     return low, high
-
-
-def _fates(classify: Classifier, ends: np.ndarray) -> np.ndarray:
-    """Probabilities of the types and of no type, shape ``(n, m, K + 1)``; zero far from all cells.
-
-    Parameters
-    ----------
-    classify
-        Classifier of the target time.
-    ends
-        Ends of the trajectories, shape ``(n, m, d)``.
-    """
-    probability, outside = classify(ends.reshape(-1, ends.shape[2]))
-    return np.where(outside[:, None], 0.0, probability).reshape(*ends.shape[:2], -1)
-
-
-def _frequent_fates(
-    probability: np.ndarray, log_w: np.ndarray, inputs: StaInputs, target: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the types that enough descendants reach, and the shares of all types."""
-    weights = np.exp(log_w.astype(np.float64) - log_w.max())
-    by_cell = np.einsum("nm,nmk->nk", weights, probability)
-    share = by_cell.sum(axis=0) / weights.sum()
-    outside, unknown = 1 - float(share.sum()), float(share[-1])
-    inputs.warn_untyped(target, unknown, "descendants")
-    by_cell, share = by_cell[:, :-1], share[:-1]
-    if outside > MAX_SHARE_OUTSIDE:
-        logger.warning(
-            "%.0f %% of the descendants end far from every cell of time %s, %r, and count for no fate.",
-            100 * outside,
-            number_text(target),
-            OUTSIDE,
-        )
-    effective = np.square(by_cell.sum(axis=0)) / np.maximum(np.square(by_cell).sum(axis=0), 1e-300)
-    fates = np.flatnonzero((share >= MIN_SHARE) & (effective >= min(MIN_CELLS, len(weights))))
-    if len(fates) == 0:
-        raise ValueError(
-            f"`source` leads to no fate at {number_text(target)}: all trajectories end {OUTSIDE!r}, far "
-            f"from every cell of that time, {UNKNOWN!r}, among cells without a type, or come from too "
-            "few cells. Select more cells, or another `target_time`."
-        )
-    if len(fates) == 1:
-        logger.warning(
-            "All trajectories lead to %r: there are trends, but no differences between fates to rank "
-            "genes by.",
-            inputs.names[fates[0]],
-        )
-    return fates, share

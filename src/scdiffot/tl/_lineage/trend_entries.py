@@ -1,4 +1,4 @@
-"""Trends of genes in the form in which they are stored."""
+"""Trends of genes along trajectories, in the form in which they are stored."""
 
 from __future__ import annotations
 
@@ -6,35 +6,74 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot.core.genes.trends import trends
 from scdiffot.core.scores.p_values import adjust_p_values
 
+from .trend_fates import fate_probabilities, frequent_fates
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-    from scdiffot.core.genes.trends import GeneTrends
+    from scdiffot._analysis.classifier import Classifier
+    from scdiffot._analysis.sta_inputs import StaInputs
+    from scdiffot.core.genes.trends import GeneTrends, TrajectorySample
 
 
 def trend_entries(
-    gene_trends: GeneTrends, genes: np.ndarray, fates: np.ndarray, *, share: np.ndarray
+    trajectories: TrajectorySample,
+    classify: Classifier,
+    inputs: StaInputs,
+    *,
+    target: float,
+    genes: np.ndarray,
+    decode: Callable[[np.ndarray], np.ndarray],
+    band: tuple[float, float],
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Collect the names, the trends and the ranking of genes.
+    """Compute the trends of ``G`` genes for ``F`` fates at ``S`` times.
 
     Parameters
     ----------
-    gene_trends
-        Trends of ``G`` genes for ``F`` fates at ``S`` times.
-    genes, fates
-        Their names, shapes ``(G,)`` and ``(F,)``.
-    share
-        Share of every fate in the descendants, shape ``(F,)``.
+    trajectories
+        Simulated trajectories from the source cells to the target time.
+    classify
+        Classifier of the target time.
+    inputs
+        The fit and its cells.
+    target
+        Time of the fates.
+    genes
+        Names of the genes, shape ``(G,)``.
+    decode
+        Maps states ``(n, d)`` to the expression ``(n, G)``.
+    band
+        Quantiles of the bands.
+    rng
+        Generator.
+
+    Raises
+    ------
+    ValueError
+        If no fate is reached.
     """
+    probability = fate_probabilities(classify, trajectories.states[-1])
+    classify.log_accuracy(inputs.names)
+    codes, share = frequent_fates(probability, trajectories.log_w, inputs, target)
+    gene_trends = trends(trajectories, probability[:, :, codes], decode, band=band, rng=rng)
+    fates = np.array(inputs.names)[codes]
     arrays = {
         name: getattr(gene_trends, name).astype(np.float32) for name in ("mean", "low", "high")
     }
     return {
+        "accuracy": classify.accuracy,
+        "accuracy_by_type": classify.accuracy_table(inputs.names),
+        "band": np.array(band),
+        "times": trajectories.times,
         "genes": genes,
         "fates": fates,
-        "share": share,
+        "share": share[codes],
         "n_effective": gene_trends.n_effective,
         **arrays,
         "ranking": _ranking(gene_trends, genes, fates),
