@@ -48,8 +48,7 @@ def perturb(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Change the expression of genes, and compare the fates of the cells with and without the
-    change.
+    r"""Change genes of cells, and compare the fates with and without the change.
 
     The expression of a cell in state :math:`z` is the decoded one, :math:`x = D(z)`: a gene that
     was merely not detected has the expression of similar cells. With the genes changed to

@@ -10,12 +10,11 @@ from scdiffot._analysis.perturbation_run import PerturbationRun
 from scdiffot._data.read.checks import check_count, suggest, writable
 from scdiffot._data.write.perturbation import write_screen
 from scdiffot._utils.keys import DEFAULT, Keys
-from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.lineage.contrasts import Comparison, two_sided
 from scdiffot.core.scores.p_values import adjust_p_values
 
 from .gene_combinations import gene_combinations
+from .screen_simulation import simulate_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from scdiffot._analysis.gene_edits import GeneEdits
-    from scdiffot.core.genes.perturbation import Intervention
 
 
 def perturb_screen(
@@ -188,7 +186,7 @@ def perturb_screen(
         )
     pairs = bool(pairs) if isinstance(pairs, np.bool_) else pairs
     edits, combinations = gene_combinations(run.expression, genes, pairs, kind, factor)
-    table = _simulate(
+    table = simulate_screen(
         run,
         [edits.intervention(list(rows)) for rows in combinations],
         n_trajectories=n_trajectories,
@@ -211,46 +209,6 @@ def perturb_screen(
     }
     write_screen(adata, keys, _ranked(run, table, edits, combinations) | params)
     return adata if copy else None
-
-
-def _simulate(
-    run: PerturbationRun,
-    interventions: list[Intervention],
-    *,
-    n_trajectories: int,
-    n_first: int,
-    n_refined: int,
-    fate: str | None,
-    rng: np.random.Generator,
-    show_progress: bool,
-) -> dict[str, np.ndarray]:
-    """Simulate all interventions in one or two passes, and collect their effects."""
-    column = None if fate is None else run.fates.index(fate)
-    n_all = len(interventions)
-    n_second = n_refined if n_all > n_refined else 0
-    table: dict[str, np.ndarray] = {}
-    n_total = (n_all + n_second) * len(run.cells)
-    with cell_bar("perturbations", n_total, show=show_progress) as progress:
-
-        def simulate(rows: np.ndarray, n_trajectories: int, n_steps: int) -> None:
-            contrasts = run.compare(
-                [interventions[i] for i in rows],
-                by_cell=False,
-                n_trajectories=n_trajectories,
-                n_steps=n_steps,
-                rng=rng,
-                progress=progress,
-            )
-            for name, values in _columns(contrasts.compare(), column, n_trajectories).items():
-                table.setdefault(name, values)[rows] = values
-
-        if n_second:
-            simulate(np.arange(n_all), n_first, -(-run.n_steps // 2))
-            largest = np.argsort(-np.abs(table["effect"]), kind="stable")[:n_second]
-            simulate(largest, n_trajectories, run.n_steps)
-        else:
-            simulate(np.arange(n_all), n_trajectories, run.n_steps)
-    return table
 
 
 def _ranked(
@@ -276,36 +234,4 @@ def _ranked(
         "control": table["control"][0],
         "accuracy": run.classifier.accuracy,
         "accuracy_by_type": run.classifier.accuracy_table(run.inputs.names),
-    }
-
-
-def _columns(
-    comparison: Comparison, column: int | None, n_trajectories: int
-) -> dict[str, np.ndarray]:
-    """Effects of every intervention, on the fate of `column` or on all fates."""
-    shift, se = comparison.shift[:, 0], comparison.se[:, 0]
-    if column is None:
-        signs = np.sign(shift)
-        effect = np.abs(shift).sum(axis=1) / 2
-        effect_se = (
-            np.sqrt(
-                np.maximum(np.einsum("ck,ckl,cl->c", signs, comparison.covariance[:, 0], signs), 0)
-            )
-            / 2
-        )
-        p = comparison.p_any()[:, 0]
-    else:
-        effect, effect_se = shift[:, column], se[:, column]
-        p = two_sided(effect, effect_se)
-    return {
-        "effect": effect.copy(),
-        "se": effect_se.copy(),
-        "p": p,
-        "mass_ratio": comparison.ratio[:, 0],
-        "mass_se": comparison.ratio_se[:, 0],
-        "mass_p": comparison.p_mass()[:, 0],
-        "n_trajectories": np.full(len(shift), n_trajectories),
-        "shift": shift.copy(),
-        "shift_se": se,
-        "control": comparison.control[:, 0],
     }
