@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scdiffot._data.read.checks import (
     check_count,
-    check_share,
     given_options,
-    listed_names,
-    some,
     writable,
 )
-from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.responses.evaluation import (
-    class_folds,
-    random_folds,
     read_truth,
     write_evaluation,
 )
 from scdiffot._data.responses.groups import read_groups
-from scdiffot._data.write.decoders import gene_space
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
@@ -29,6 +22,8 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
 from scdiffot.core.response import ResponseConfig
 from scdiffot.core.response.evaluation import evaluate_responses
+
+from .evaluation_options import check_split, make_folds, method_names, score_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -209,10 +204,9 @@ def evaluate_response(
         "smoothing": smoothing,
     }
     config = replace(config, **given_options(options))
-    configs = {name: replace(config, method=name) for name in _method_names(methods)}
-    n_boot = check_count("n_boot", n_boot, 2)
-    n_splits = check_count("n_splits", n_splits, 1)
-    _check_split(split, context, held_out, held_out_key, n_splits, test_size)
+    configs = {name: replace(config, method=name) for name in method_names(methods)}
+    n_boot, n_splits = check_count("n_boot", n_boot, 2), check_count("n_splits", n_splits, 1)
+    check_split(split, context, held_out, held_out_key, n_splits, test_size)
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     cells = read_groups(
@@ -227,106 +221,60 @@ def evaluate_response(
         target_embedding=target_embedding,
     )
     true_response = None if truth is None else read_truth(adata, truth, cells)
-    if split == "iid":
-        folds = random_folds(cells, n_splits, test_size, generator)
-    else:
-        argument, column = (
-            ("context", context) if split == "oos" else ("held_out_key", held_out_key)
-        )
-        codes, names = cell_labels(adata, str(column), argument=argument)
-        folds = class_folds(cells, codes, names, held_out=held_out, column=str(column))
-    decode = _decoder(adata, cells, genes)
+    column = context if split == "oos" else held_out_key
+    folds = make_folds(
+        adata, cells, split, held_out, column, n_splits=n_splits, test_size=test_size, rng=generator
+    )
+    decode = score_decoder(adata, cells, genes)
     masses = mass if unbalanced else None
     # All folds are checked before the first fit, because fits take time.
     parts = {
         fold.name: (fold.strata(cells, masses), fold.unseen(cells, true_response)) for fold in folds
     }
-    n_fits = len(folds) * len(configs)
-    with progress_bar("Evaluate response", show=show_progress, n_fits=n_fits) as callback:
-        rows = {
-            fold: evaluate_responses(
-                strata,
-                test_cells,
-                cells.targets.conditions,
-                configs,
-                decode=decode,
-                n_boot=n_boot,
-                rng=generator,
-                device=torch_device,
-                callback=callback,
-            )
-            for fold, (strata, test_cells) in parts.items()
-        }
+    rows = _evaluate_folds(
+        parts,
+        cells,
+        configs,
+        decode=decode,
+        n_boot=n_boot,
+        rng=generator,
+        device=torch_device,
+        show_progress=show_progress,
+    )
     table = _table(split, rows, cells)
     _log(table, list(configs))
     write_evaluation(adata, keys, table)
     return adata if copy else None
 
 
-def _method_names(methods: str | Iterable[str]) -> list[Literal["flow", "convex"]]:
-    """Methods to evaluate, each once."""
-    names: list[Any] = list(dict.fromkeys(listed_names("methods", methods)))
-    if not names or not set(names) <= {"flow", "convex"}:
-        raise ValueError(f"`methods` is {some(names) or 'empty'}: pass 'flow', 'convex' or both.")
-    return names
-
-
-def _check_split(
-    split: str,
-    context: str | None,
-    held_out: Any,
-    held_out_key: str | None,
-    n_splits: int,
-    test_size: float,
-) -> None:
-    """Refuse an unknown split, and arguments that belong to another split."""
-    if split not in ("iid", "oos", "ood"):
-        raise ValueError(f"`split` is {split!r}: pass 'iid', 'oos' or 'ood'.")
-    if split == "oos" and context is None:
-        raise ValueError(
-            "`context` is missing: split 'oos' holds out contexts; name their column, such as "
-            "that of "
-            "donors."
-        )
-    if split == "ood" and held_out_key is None:
-        raise ValueError(
-            "`held_out_key` is missing: split 'ood' holds out the classes of a column; name it."
-        )
-    if held_out_key is not None and split != "ood":
-        raise ValueError(
-            f"`held_out_key` was given, which split {split!r} does not know: leave it out, or pass "
-            "'ood'."
-        )
-    if held_out is not None and split == "iid":
-        raise ValueError(
-            f"`held_out` was given, which split {split!r} does not know: leave it out, or pass "
-            "'oos' "
-            "or 'ood'."
-        )
-    if split != "iid" and n_splits != 1:
-        raise ValueError(
-            f"`n_splits` is {n_splits}, but split {split!r} has one fold for each class: leave it "
-            "out."
-        )
-    if check_share("test_size", test_size) == 1:
-        raise ValueError(
-            "`test_size` is 1, which leaves nothing to train on: pass a number below 1."
-        )
-
-
-def _decoder(
-    adata: AnnData | MuData, cells: ResponseCells, genes: bool | None
-) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Decoder for the scores of genes; None, with a warning, if there is none."""
-    if genes is False:
-        return None
-    try:
-        return gene_space(adata, cells.use_rep, cells.states.shape[1]).decode
-    except ValueError as error:
-        if genes:
-            raise
-        logger.warning("All scores are of states, none of genes: %s", error)
-        return None
+def _evaluate_folds(
+    parts: Mapping[str, tuple[Any, Any]],
+    cells: ResponseCells,
+    configs: Mapping[str, ResponseConfig],
+    *,
+    decode: Callable[[np.ndarray], np.ndarray] | None,
+    n_boot: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    show_progress: bool,
+) -> dict[str, list[dict[str, Any]]]:
+    """Fit, predict and score every fold."""
+    n_fits = len(parts) * len(configs)
+    with progress_bar("Evaluate response", show=show_progress, n_fits=n_fits) as callback:
+        return {
+            fold: evaluate_responses(
+                training_pairs,
+                test_cells,
+                cells.targets.conditions,
+                configs,
+                decode=decode,
+                n_boot=n_boot,
+                rng=rng,
+                device=device,
+                callback=callback,
+            )
+            for fold, (training_pairs, test_cells) in parts.items()
+        }
 
 
 def _table(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._data.responses.groups import ResponseCells
+
 
 def fit_response(
     adata: AnnData | MuData,
@@ -219,12 +221,11 @@ def fit_response(
         dose_key=dose_key,
         target_embedding=target_embedding,
     )
-    strata = cells.strata(mass if unbalanced else None)
-    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
-    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+    pairs = cells.strata(mass if unbalanced else None)
+    _warn_unusual_cells(adata, cells)
     with progress_bar("Fit response", show=show_progress) as callback:
         model, history = fit_core(
-            strata,
+            pairs,
             cells.targets.conditions,
             config,
             rng=generator,
@@ -232,9 +233,8 @@ def fit_response(
             callback=callback,
         )
     if history["interrupted"]:
-        logger.warning(
-            "Interrupted after %d steps: the state reached is kept.", int(history["step"][-1])
-        )
+        n_done = int(history["step"][-1])
+        logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)
     params = response_params(
         cells,
         condition_key=condition_key,
@@ -246,3 +246,9 @@ def fit_response(
     )
     write_response(adata, keys, params=params, history=history, model=model.to_arrays())
     return adata if copy else None
+
+
+def _warn_unusual_cells(adata: AnnData | MuData, cells: ResponseCells) -> None:
+    """Warn of outliers and copies among untreated and among treated cells."""
+    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
+    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])

@@ -155,10 +155,10 @@ def predict_response(
     cells = _cells(
         adata, source, params, name if inverse else params["control"], dose if inverse else None
     )
-    space = (
-        None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
-    )
-    positions = None if space is None else space.named() if genes is True else space.find(genes)  # type: ignore[arg-type]
+    space, positions = None, None
+    if genes is not False:
+        space = genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+        positions = space.named() if genes is True else space.find(genes)
     model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
