@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._data.responses.evaluation import Fold
     from scdiffot._data.responses.groups import ResponseCells
 
 
@@ -226,15 +227,12 @@ def evaluate_response(
         adata, cells, split, held_out, column, n_splits=n_splits, test_size=test_size, rng=generator
     )
     decode = score_decoder(adata, cells, genes)
-    masses = mass if unbalanced else None
-    # All folds are checked before the first fit, because fits take time.
-    parts = {
-        fold.name: (fold.strata(cells, masses), fold.unseen(cells, true_response)) for fold in folds
-    }
     rows = _evaluate_folds(
-        parts,
+        folds,
         cells,
         configs,
+        masses=mass if unbalanced else None,
+        true_response=true_response,
         decode=decode,
         n_boot=n_boot,
         rng=generator,
@@ -248,10 +246,12 @@ def evaluate_response(
 
 
 def _evaluate_folds(
-    parts: Mapping[str, tuple[Any, Any]],
+    folds: list[Fold],
     cells: ResponseCells,
     configs: Mapping[str, ResponseConfig],
     *,
+    masses: Literal["n_cells"] | Mapping[str, float] | None,
+    true_response: np.ndarray | None,
     decode: Callable[[np.ndarray], np.ndarray] | None,
     n_boot: int,
     rng: np.random.Generator,
@@ -259,7 +259,11 @@ def _evaluate_folds(
     show_progress: bool,
 ) -> dict[str, list[dict[str, Any]]]:
     """Fit, predict and score every fold."""
-    n_fits = len(parts) * len(configs)
+    # All folds are checked before the first fit, because fits take time.
+    parts = {
+        fold.name: (fold.strata(cells, masses), fold.unseen(cells, true_response)) for fold in folds
+    }
+    n_fits = len(folds) * len(configs)
     with progress_bar("Evaluate response", show=show_progress, n_fits=n_fits) as callback:
         return {
             fold: evaluate_responses(

@@ -233,8 +233,8 @@ def fit_response(
             callback=callback,
         )
     if history["interrupted"]:
-        n_done = int(history["step"][-1])
-        logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)
+        n_steps = int(history["step"][-1])
+        logger.warning("Interrupted after %d steps: the state reached is kept.", n_steps)
     params = response_params(
         cells,
         condition_key=condition_key,

@@ -132,7 +132,7 @@ def response_subpopulations(
     --------
     scdiffot.tl.predict_response : Predict the response of each cell.
     scdiffot.get.response : Read the tables.
-    scdiffot.pl.response_groups : Plot the groups.
+    scdiffot.pl.response : Plot the response of groups and genes.
 
     Examples
     --------

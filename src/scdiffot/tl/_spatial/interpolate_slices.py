@@ -146,7 +146,6 @@ def interpolate_slices(
     --------
     scdiffot.tl.align_slices : Align slices in one frame.
     scdiffot.tl.interpolate : The population at any time between snapshots.
-    scdiffot.pl.tissue : Plot spots in the tissue.
 
     Examples
     --------

@@ -122,7 +122,6 @@ def spatial_domains(
     --------
     scdiffot.pp.spatial_embedding : The representation of the surroundings.
     scdiffot.tl.spatial_genes : Genes that mark domains.
-    scdiffot.pl.tissue : Plot domains in the tissue.
 
     Examples
     --------

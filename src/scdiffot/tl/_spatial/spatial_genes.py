@@ -109,7 +109,6 @@ def spatial_genes(
     --------
     scdiffot.tl.spatial_domains : Domains of a tissue.
     scdiffot.tl.transfer_genes : Predict genes that a slice lacks.
-    scdiffot.pl.tissue : Plot genes in the tissue.
 
     Examples
     --------
