@@ -209,7 +209,7 @@ def test_few_cells_are_sampled_and_weighted():
     ("n_neighbors", "low", "high"), [(30, 1 / 30, 0.5), (5, 1 / 5, 0.5), (1, 1.0, 1.0)]
 )
 def test_type_of_one_cell(n_neighbors, low, high):
-    """Among several neighbours its share is far below one, as the warning says; 1 for one neighbour."""
+    """Among several neighbours its share is far below one, as the warning says."""
     x = np.concatenate([np.random.default_rng(0).normal(size=(400, 2)), [[6.0, 0.0]]])
     codes = np.append(np.zeros(400, int), 1)
     classifier = Classifier(

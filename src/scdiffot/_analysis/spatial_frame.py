@@ -69,7 +69,7 @@ def read_frame(
     ----------
     adata
         The spots.
-    course
+    series
         Their times and states.
     keys
         Names of the fit.

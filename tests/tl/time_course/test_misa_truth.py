@@ -93,7 +93,7 @@ def test_more_cells_do_not_spoil_the_law() -> None:
 
 
 def agreement(adata) -> tuple[float, float, float]:
-    """Share of correct signs of strong regulations, and correlations of all and off-diagonal ones."""
+    """Share of correct signs of strong regulations; correlations of all and off-diagonal ones."""
     x = np.asarray(adata.X, dtype=float)
     step = 1e-5
     true = np.stack(

@@ -167,7 +167,7 @@ def test_bad_input(fitted, fingerprint, options, error, message):
 
 
 def test_slow_modes_are_slow_in_time():
-    """The relaxation rates of a stationary Ornstein-Uhlenbeck process are multiples of the first."""
+    """The relaxation rates of an Ornstein-Uhlenbeck process are multiples of the first."""
     rng = np.random.default_rng(0)
     # One side is sampled four times as densely.
     states = 0.5 * rng.normal(size=4000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from scdiffot._data.read.checks import (
     check_count,
@@ -16,26 +16,20 @@ from scdiffot._data.responses.evaluation import (
 )
 from scdiffot._data.responses.groups import read_groups
 from scdiffot._utils.keys import DEFAULT, Keys
-from scdiffot._utils.logging import logger
-from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
 from scdiffot.core.response import ResponseConfig
-from scdiffot.core.response.evaluation import evaluate_responses
 
 from .evaluation_options import check_split, make_folds, method_names, score_decoder
+from .fold_scores import evaluate_folds, log_scores, score_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
-    import pandas as pd
     import torch
     from anndata import AnnData
     from mudata import MuData
-
-    from scdiffot._data.responses.evaluation import Fold
-    from scdiffot._data.responses.groups import ResponseCells
 
 
 def evaluate_response(
@@ -227,7 +221,7 @@ def evaluate_response(
         adata, cells, split, held_out, column, n_splits=n_splits, test_size=test_size, rng=generator
     )
     decode = score_decoder(adata, cells, genes)
-    rows = _evaluate_folds(
+    rows = evaluate_folds(
         folds,
         cells,
         configs,
@@ -239,66 +233,7 @@ def evaluate_response(
         device=torch_device,
         show_progress=show_progress,
     )
-    table = _table(split, rows, cells)
-    _log(table, list(configs))
+    table = score_table(split, rows, cells)
+    log_scores(table, list(configs))
     write_evaluation(adata, keys, table)
     return adata if copy else None
-
-
-def _evaluate_folds(
-    folds: list[Fold],
-    cells: ResponseCells,
-    configs: Mapping[str, ResponseConfig],
-    *,
-    masses: Literal["n_cells"] | Mapping[str, float] | None,
-    true_response: np.ndarray | None,
-    decode: Callable[[np.ndarray], np.ndarray] | None,
-    n_boot: int,
-    rng: np.random.Generator,
-    device: torch.device,
-    show_progress: bool,
-) -> dict[str, list[dict[str, Any]]]:
-    """Fit, predict and score every fold."""
-    # All folds are checked before the first fit, because fits take time.
-    parts = {
-        fold.name: (fold.strata(cells, masses), fold.unseen(cells, true_response)) for fold in folds
-    }
-    n_fits = len(folds) * len(configs)
-    with progress_bar("Evaluate response", show=show_progress, n_fits=n_fits) as callback:
-        return {
-            fold: evaluate_responses(
-                training_pairs,
-                test_cells,
-                cells.targets.conditions,
-                configs,
-                decode=decode,
-                n_boot=n_boot,
-                rng=rng,
-                device=device,
-                callback=callback,
-            )
-            for fold, (training_pairs, test_cells) in parts.items()
-        }
-
-
-def _table(
-    split: str, rows: Mapping[str, list[dict[str, Any]]], cells: ResponseCells
-) -> pd.DataFrame:
-    """Join the scores of all folds."""
-    import pandas as pd
-
-    labels = cells.targets.condition_names
-    table = pd.DataFrame([{"fold": fold, **row} for fold, scores in rows.items() for row in scores])
-    table.insert(0, "split", split)
-    table.insert(2, "target", [labels[i] for i in table.pop("condition")])
-    return table
-
-
-def _log(table: pd.DataFrame, methods: list[str]) -> None:
-    """Log the mean energy distance of every method and baseline."""
-    distances = table[table["metric"] == "energy_distance"].groupby("method")["value"].mean()
-    names = [*methods, "gaussian", "mean_shift", "identity", "observed"]
-    text = ", ".join(f"{name} {distances[name]:.3g}" for name in names)
-    logger.info(
-        "Energy distance to the treated cells of %d folds: %s.", table["fold"].nunique(), text
-    )

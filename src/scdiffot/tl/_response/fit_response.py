@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -232,9 +232,7 @@ def fit_response(
             device=torch_device,
             callback=callback,
         )
-    if history["interrupted"]:
-        n_steps = int(history["step"][-1])
-        logger.warning("Interrupted after %d steps: the state reached is kept.", n_steps)
+    _warn_interrupted(history)
     params = response_params(
         cells,
         condition_key=condition_key,
@@ -252,3 +250,10 @@ def _warn_unusual_cells(adata: AnnData | MuData, cells: ResponseCells) -> None:
     """Warn of outliers and copies among untreated and among treated cells."""
     rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
     caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+
+
+def _warn_interrupted(history: dict[str, Any]) -> None:
+    """Warn if the fit was interrupted."""
+    if history["interrupted"]:
+        n_done = int(history["step"][-1])
+        logger.warning("Interrupted after %d steps: the state reached is kept.", n_done)
