@@ -129,15 +129,13 @@ def read_grouped(
         if len(positions) == 0:
             raise ValueError(
                 f"`source` selects cells among which no gene of {space.use_rep!r} varies: choose "
-                "more "
-                "cells."
+                "more cells."
             )
     elif not varies[positions].all():
         constant = space.names[positions[~varies[positions]]]
         raise ValueError(
             f"`genes` names {some(constant)}, which do not vary over the cells in "
-            f"{space.use_rep!r}, so "
-            "nothing was learned about them: leave them out."
+            f"{space.use_rep!r}, so nothing was learned about them: leave them out."
         )
     return GroupedCells(model, space, times, states, positions, spread[positions], groups)
 

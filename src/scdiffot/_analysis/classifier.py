@@ -123,8 +123,7 @@ class Classifier:
         by_type = [f"{name}: {row.accuracy:.2f} of {row.n_cells}" for name, row in table.iterrows()]
         logger.info(
             "The classifier predicts the types of held-out cells with an accuracy of %.2f (share "
-            "of the "
-            "cells of each type: %s).",
+            "of the cells of each type: %s).",
             self.accuracy,
             some(by_type),
         )
@@ -248,8 +247,7 @@ def check_estimator(estimator: Any) -> None:
     if estimator is not None and (absent or isinstance(estimator, type)):
         raise TypeError(
             "`classifier` is a "
-            f"{type(estimator).__name__}{f' without {some(absent)}' if absent else ''}: "
-            "pass an instance of a classifier of scikit-learn that has `predict_proba`, or None "
-            "for "
+            f"{type(estimator).__name__}{f' without {some(absent)}' if absent else ''}: pass an "
+            "instance of a classifier of scikit-learn that has `predict_proba`, or None for "
             "nearest neighbours."
         )

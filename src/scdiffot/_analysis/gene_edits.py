@@ -126,8 +126,7 @@ class Expression:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(
                 f"`genes` sets {name!r} to a {type(value).__name__}: pass a number, or None for "
-                "the value "
-                "of `kind`."
+                "the value of `kind`."
             )
         number = float(value)
         if not np.isfinite(number):
@@ -135,15 +134,13 @@ class Expression:
         if number < 0 and not self.signed[position]:
             raise ValueError(
                 f"`genes` sets {name!r} to {number:g}, but its expression is never below zero: "
-                "pass zero "
-                "or more."
+                "pass zero or more."
             )
         if abs(number) > MAX_EXPRESSION_FACTOR * self.top:
             raise ValueError(
                 f"`genes` sets {name!r} to {number:g}, but no gene is above {self.top:.3g} in the "
                 f"expression behind {self.space.use_rep!r}: pass a value in its unit "
-                "(log-normalised, "
-                "perhaps, not a count)."
+                "(log-normalised, perhaps, not a count)."
             )
         return number
 
@@ -151,8 +148,7 @@ class Expression:
         if len(names):
             raise ValueError(
                 f"`genes` names {some(names.tolist())}, which {self.space.use_rep!r} gives the "
-                "same "
-                "expression in all cells, so nothing was learned of them: leave them out."
+                "same expression in all cells, so nothing was learned of them: leave them out."
             )
 
     def _check_zero(self, names: np.ndarray, kind: str) -> None:

@@ -242,16 +242,15 @@ class PerturbationRun:
         if start > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: %.0f %% of the changed cells are farther from the cells of the fit than "
-                "these are "
-                "from each other, so that the result extrapolates.",
+                "these are from each other, so that the result extrapolates.",
                 name,
                 100 * start,
             )
         if trajectories[1] - trajectories[0] > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: for %.0f %% of their way (of the control: %.0f %%) changed cells are farther "
-                "from the "
-                "cells of the fit than these are from each other: the dynamics are extrapolated.",
+                "from the cells of the fit than these are from each other: the dynamics are "
+                "extrapolated.",
                 name,
                 100 * trajectories[1],
                 100 * trajectories[0],
@@ -259,8 +258,7 @@ class PerturbationRun:
         if ends[1] > MAX_SHARE_OUTSIDE:
             logger.warning(
                 "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell "
-                "of time "
-                "%s and count as %r.",
+                "of time %s and count as %r.",
                 name,
                 100 * ends[1],
                 100 * ends[0],

@@ -108,18 +108,15 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
             duplicates = data.var_names[data.var_names.duplicated()].unique()
             raise ValueError(
                 f"`{argument}` has duplicated var names, for instance {some(duplicates)}: make "
-                "them "
-                "unique."
+                "them unique."
             )
     names = adata.var_names[adata.var_names.isin(reference.var_names)]
     if len(names) < 3:
         hint = " Their letters differ in case only." if _differ_in_case(adata, reference) else ""
         raise ValueError(
             f"`adata` and `reference` share {len(names)} genes, at least 3 are needed: they are "
-            "matched by "
-            f"var_names, which are {some(adata.var_names[:3])} and "
-            f"{some(reference.var_names[:3])}.{hint} "
-            "Bring them to the same kind of names."
+            f"matched by var_names, which are {some(adata.var_names[:3])} and "
+            f"{some(reference.var_names[:3])}.{hint} Bring them to the same kind of names."
         )
     spots = expression(adata, layer, np.flatnonzero(adata.var_names.isin(names)))
     positions = reference.var_names.get_indexer(names)

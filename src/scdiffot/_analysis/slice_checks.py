@@ -58,10 +58,8 @@ def warn_units(parts: Mapping[str, np.ndarray], spatial_key: str) -> None:
         logger.warning(
             "Spots of slice %r are %.3g times as far apart as those of slice %r (%.3g and %.3g in "
             "`spatial_key` %r). If their units or scales differ, such as pixels and micrometres, "
-            "bring "
-            "them to one unit first: multiply the coordinates of %r by %.4g. If the density of "
-            "spots "
-            "differs, nothing needs to be done.",
+            "bring them to one unit first: multiply the coordinates of %r by %.4g. If the density "
+            "of spots differs, nothing needs to be done.",
             wide,
             ratio,
             narrow,

@@ -52,9 +52,8 @@ def read_depths(
     names = listed_names("between", between, numbers=True)
     if len(names) < 2:
         raise ValueError(
-            f"`between` names {len(names)} slice ({some(names)}): pass two of "
-            f"{some(slices.names)} or "
-            "more."
+            f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} "
+            "or more."
         )
     for name in names:
         if name not in slices.names:

@@ -101,8 +101,7 @@ def read_frame(
     if positions.shape[1] != 2:
         raise ValueError(
             f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are "
-            "found in "
-            "two dimensions only: align them before and pass spatial_align=False."
+            "found in two dimensions only: align them before and pass spatial_align=False."
         )
     # Growth of the tissue beyond its previous outline is not a partial overlap.
     config = AlignConfig(partial=False)
@@ -113,8 +112,7 @@ def read_frame(
     alignment = make_alignment(names, names[0], chain, {})
     alignment.warn(
         "to decide otherwise, run scdiffot.tl.align_slices first (reflections=False if no slice "
-        "lies "
-        f"upside down), and pass `spatial_key`={keys.aligned!r}"
+        f"lies upside down), and pass `spatial_key`={keys.aligned!r}"
     )
     placed = np.empty_like(positions)
     for label, cells in rows.items():

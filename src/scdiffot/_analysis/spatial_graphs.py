@@ -30,11 +30,9 @@ def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str
     unassigned = slices.codes < 0
     if unassigned.any():
         raise ValueError(
-            f"`library_key` obs[{library_key!r}] is NaN in {unassigned.sum()} of "
-            f"{len(unassigned)} spots, "
-            f"for instance {some(adata.obs_names[unassigned][:3])}: remove these spots, or name "
-            "their "
-            "slice."
+            f"`library_key` obs[{library_key!r}] is NaN in {unassigned.sum()} of {len(unassigned)} "
+            f"spots, for instance {some(adata.obs_names[unassigned][:3])}: remove these spots, or "
+            "name their slice."
         )
 
 

@@ -96,11 +96,9 @@ class StaInputs:
         if len(single) and len(cells) > 1 and classifier.n_neighbors > 1:
             logger.warning(
                 "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its "
-                "type "
-                "reaches, so a state next to it counts as this type only in part, from 1 / %d on, "
-                "even "
-                "if the truth is 1. Merge such types with related ones, or pass `n_neighbors=1` to "
-                "take the type of the nearest cell.",
+                "type reaches, so a state next to it counts as this type only in part, from 1 / "
+                "%d on, even if the truth is 1. Merge such types with related ones, or pass "
+                "`n_neighbors=1` to take the type of the nearest cell.",
                 number_text(self.times.values[cells[0]]),
                 some([self.names[code] for code in single]),
                 self.cell_key,
@@ -124,8 +122,7 @@ class StaInputs:
         if n_untyped:
             logger.warning(
                 "%d of the %d cells of time %s have no type in obs[%r]: %.1f %% of the %s are "
-                "among "
-                "them and count as %r. Give these cells a type, or leave them out.",
+                "among them and count as %r. Give these cells a type, or leave them out.",
                 n_untyped,
                 len(cells),
                 number_text(time),
@@ -154,8 +151,7 @@ class StaInputs:
             position = "first" if time == self.model.times[0] else "last"
             raise KeyError(
                 f"`{argument}` is by default the {position} time of the fit, {number_text(time)}, "
-                "of "
-                f"which `adata` has no cells: pass `{argument}` (there are cells of "
+                f"of which `adata` has no cells: pass `{argument}` (there are cells of "
                 f"{some(self.times.points.tolist())}), or all cells of the fit."
             )
 
@@ -185,10 +181,8 @@ class StaInputs:
         if len(cells) == 0:
             raise ValueError(
                 f"`source` is by default all cells before `target_time`, {number_text(target)}, "
-                "and "
-                f"within the fit, which begins at {number_text(self.model.times[0])}: `adata` has "
-                "none; "
-                "pass a later `target_time`, or all cells of the fit."
+                f"and within the fit, which begins at {number_text(self.model.times[0])}: `adata` "
+                "has none; pass a later `target_time`, or all cells of the fit."
             )
         return cells
 
@@ -200,8 +194,7 @@ class StaInputs:
         if len(outside):
             raise ValueError(
                 f"`source` has cells of the times {some(outside.tolist())}: the fit covers the "
-                "times "
-                f"from {number_text(low)} to {number_text(high)}."
+                f"times from {number_text(low)} to {number_text(high)}."
             )
         return values
 
@@ -210,8 +203,7 @@ class StaInputs:
         growth = None if growth is None else check_flag(argument, growth)
         if growth and not self.model.config.growth:
             raise ValueError(
-                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor "
-                "die in "
-                f"it: leave `{argument}` out, or fit with growth=True."
+                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor die "
+                f"in it: leave `{argument}` out, or fit with growth=True."
             )
         return self.model.config.growth if growth is None else growth

@@ -92,8 +92,7 @@ def gene_combinations(
     if len(single) + n_pairs > MAX_COMBINATIONS:
         raise ValueError(
             f"`pairs` of {len(single)} genes are {n_pairs}, more than {MAX_COMBINATIONS}: pass "
-            "fewer "
-            "`genes`, those that rank first alone, say."
+            "fewer `genes`, those that rank first alone, say."
         )
     partners = [name for pair in listed for name in pair]
     if partners:

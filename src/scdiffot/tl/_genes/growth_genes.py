@@ -144,16 +144,14 @@ def growth_genes(
     )
     if not grouped.model.config.growth:
         raise ValueError(
-            f"`key` is {key!r}, a fit without growth, so there is nothing that genes could "
-            "change: fit "
-            "with growth=True."
+            f"`key` is {key!r}, a fit without growth, so there is nothing that genes could change: "
+            "fit with growth=True."
         )
     if grouped.model.config.form == "gradient":
         logger.warning(
             "The drift of this fit is the gradient of its growth, up to a factor, so growth genes "
-            "are "
-            "those that rise. tl.fit(..., form='separate') or autonomous=True learns growth by "
-            "itself."
+            "are those that rise. tl.fit(..., form='separate') or autonomous=True learns growth "
+            "by itself."
         )
     tables = []
     n_total = sum(len(group.cells) for group in grouped.groups)

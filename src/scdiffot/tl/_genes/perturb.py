@@ -230,8 +230,7 @@ def _check_type_names(run: PerturbationRun) -> None:
     if ALL in run.inputs.names:
         raise ValueError(
             f"`cell_key` obs[{run.inputs.cell_key!r}] has a type {ALL!r}, which is the name for "
-            "all "
-            "cells: rename it."
+            "all cells: rename it."
         )
 
 

@@ -214,9 +214,8 @@ def _check_size(n_groups: int, n_genes: int) -> None:
         max_genes = int((MAX_BYTES / (12 * n_groups)) ** 0.5)
         raise ValueError(
             f"`genes` are {n_genes}, which makes {n_bytes / 1e9:.1f} GB for {n_groups} groups: "
-            "pass at "
-            f"most {max_genes} of them (highly variable ones, or transcription factors), or fewer "
-            "groups."
+            f"pass at most {max_genes} of them (highly variable ones, or transcription factors), "
+            "or fewer groups."
         )
 
 

@@ -228,8 +228,7 @@ def _source_cells(
     if len(starts) > 1:
         raise ValueError(
             f"`source` has cells of the times {', '.join(number_text(t) for t in starts)}: trends "
-            "need "
-            "one start, choose cells of one time."
+            "need one start, choose cells of one time."
         )
     start = float(starts[0])
     if start >= target:

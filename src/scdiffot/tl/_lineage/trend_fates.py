@@ -77,16 +77,13 @@ def frequent_fates(
     if len(fates) == 0:
         raise ValueError(
             f"`source` leads to no fate at {number_text(target)}: all trajectories end "
-            f"{OUTSIDE!r}, far "
-            f"from every cell of that time, {UNKNOWN!r}, among cells without a type, or come from "
-            "too "
-            "few cells. Select more cells, or another `target_time`."
+            f"{OUTSIDE!r}, far from every cell of that time, {UNKNOWN!r}, among cells without a "
+            "type, or come from too few cells. Select more cells, or another `target_time`."
         )
     if len(fates) == 1:
         logger.warning(
             "All trajectories lead to %r: there are trends, but no differences between fates to "
-            "rank "
-            "genes by.",
+            "rank genes by.",
             inputs.names[fates[0]],
         )
     return fates, share

@@ -43,8 +43,7 @@ def check_split(
     if split == "oos" and context is None:
         raise ValueError(
             "`context` is missing: split 'oos' holds out contexts; name their column, such as "
-            "that of "
-            "donors."
+            "that of donors."
         )
     if split == "ood" and held_out_key is None:
         raise ValueError(
@@ -58,8 +57,7 @@ def check_split(
     if held_out is not None and split == "iid":
         raise ValueError(
             f"`held_out` was given, which split {split!r} does not know: leave it out, or pass "
-            "'oos' "
-            "or 'ood'."
+            "'oos' or 'ood'."
         )
     if split != "iid" and n_splits != 1:
         raise ValueError(

@@ -194,8 +194,7 @@ def _check_domains(n_domains: int, n_spots: int) -> int:
     if n_domains > n_spots / MIN_SPOTS:
         raise ValueError(
             f"`n_domains` is {n_domains}, but there are {n_spots} spots: pass "
-            f"{n_spots // MIN_SPOTS} at "
-            "most."
+            f"{n_spots // MIN_SPOTS} at most."
         )
     return n_domains
 

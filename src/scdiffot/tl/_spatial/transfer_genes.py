@@ -181,8 +181,7 @@ def _target_columns(
     if len(columns) == 0:
         raise ValueError(
             f"`adata` has all {reference.n_vars} genes of `reference`: name those to predict "
-            "anyway with `genes`, "
-            "or exchange the two."
+            "anyway with `genes`, or exchange the two."
         )
     return columns
 
@@ -225,10 +224,8 @@ def _read_pair(
     )
     if spots.shape[1] != partners.shape[1]:
         raise ValueError(
-            f"`{argument}` {key!r} has {spots.shape[1]} columns in `adata` and "
-            f"{partners.shape[1]} in "
-            "`reference`: both must be "
-            "in one space."
+            f"`{argument}` {key!r} has {spots.shape[1]} columns in `adata` and {partners.shape[1]} "
+            "in `reference`: both must be in one space."
         )
     centre = partners.mean(axis=0)
     return spots - centre, partners - centre

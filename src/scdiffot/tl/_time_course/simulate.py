@@ -173,8 +173,7 @@ def _select_start(
         if k is None:
             raise ValueError(
                 f"`t0` is {number_text(start)}, where no cells were observed: name the cells to "
-                "start "
-                "from with `source`."
+                "start from with `source`."
             )
         return times.cells(times.points[k]), start
     cells = select_cells(adata, source, times)
@@ -183,8 +182,7 @@ def _select_start(
         if len(source_times) > 1:
             raise ValueError(
                 f"`source` has cells of the times {', '.join(map(number_text, source_times))}: "
-                "choose "
-                "cells of one, or pass `t0`."
+                "choose cells of one, or pass `t0`."
             )
         start = float(source_times[0])
     return cells, start
@@ -203,8 +201,7 @@ def _check_range(model: RUOTModel, start: float, end: float, direction: str) -> 
     if start == end or (start < end) != (direction == "forward"):
         raise ValueError(
             f"`t0` is {number_text(start)} and `t1` is {number_text(end)}: that is not "
-            f"{direction}; "
-            "swap them or the `direction`."
+            f"{direction}; swap them or the `direction`."
         )
 
 

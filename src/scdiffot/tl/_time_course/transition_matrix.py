@@ -112,8 +112,7 @@ def transition_matrix(
     if len(links):
         logger.warning(
             "The neighbours leave %d parts of the data unconnected, which were linked at their "
-            "nearest "
-            "cells: steps between them are no prediction of the fit. More neighbours than "
+            "nearest cells: steps between them are no prediction of the fit. More neighbours than "
             "`n_neighbors`=%d may connect them.",
             len(links) + 1,
             n_neighbors,

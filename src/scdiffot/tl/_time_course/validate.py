@@ -116,8 +116,7 @@ def validate(
     if not inner:
         raise ValueError(
             f"`adata` has {len(series.snapshots.times)} time points in this fit: leaving one out "
-            "takes "
-            "three."
+            "takes three."
         )
     outer = [t for t in left_out or [] if t not in inner]
     if outer:
