@@ -151,8 +151,7 @@ def _cells(adata: AnnData | MuData, source: Any, times: CellTimes, model: RUOTMo
         outside = np.unique(times.values[cells[~inside[cells]]])
         raise ValueError(
             f"`source` has cells of the times {some(outside.tolist())}: the fit covers the times "
-            "from "
-            f"{number_text(low)} to {number_text(high)}."
+            f"from {number_text(low)} to {number_text(high)}."
         )
     return cells
 

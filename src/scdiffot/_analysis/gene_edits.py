@@ -155,10 +155,8 @@ class Expression:
         if len(names):
             raise ValueError(
                 f"`kind` is {kind!r}, but the expression of {some(names.tolist())} goes below "
-                "zero (scaled, "
-                "perhaps), where zero does not mean off: pass values, genes={name: value}, or fit "
-                "a "
-                "representation of expression that is not scaled."
+                "zero (scaled, perhaps), where zero does not mean off: pass values, "
+                "genes={name: value}, or fit a representation of expression that is not scaled."
             )
 
 

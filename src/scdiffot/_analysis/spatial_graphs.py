@@ -100,8 +100,7 @@ def _read_links(adata: AnnData | MuData, slices: TissueSlices, key: str) -> csr_
         a, b = first[across][0], second[across][0]
         raise ValueError(
             f"`connectivity_key` {key!r} links {across.sum()} pairs of spots of different slices, "
-            "such as "
-            f"{adata.obs_names[a]!r} and {adata.obs_names[b]!r}: pass `library_key` to "
+            f"such as {adata.obs_names[a]!r} and {adata.obs_names[b]!r}: pass `library_key` to "
             "squidpy.gr.spatial_neighbors as well."
         )
     distinct = first != second
