@@ -81,8 +81,8 @@ def test_probabilities_are_calibrated(estimator, d):
 
 def test_missing_types_and_a_single_type():
     x, codes = cells(300, 2)
-    unknown = np.where(np.arange(300) < 100, -1, codes)
-    classifier = Classifier(x, unknown, n_types=4, rng=np.random.default_rng(0))
+    partial_codes = np.where(np.arange(300) < 100, -1, codes)
+    classifier = Classifier(x, partial_codes, n_types=4, rng=np.random.default_rng(0))
     probability, outside = classifier(x)
     assert probability.shape == (300, 5)
     assert not probability[:, 2:4].any()
@@ -90,15 +90,15 @@ def test_missing_types_and_a_single_type():
     assert classifier.n_cells.tolist() == [*np.bincount(codes[100:]), 0, 0]
     # Cells of unknown type are not outside.
     assert not outside.any()
-    alone = Classifier(
+    single_type = Classifier(
         x,
         np.zeros(300, int),
         n_types=2,
         estimator=LogisticRegression(),
         rng=np.random.default_rng(0),
     )
-    np.testing.assert_array_equal(alone(x)[0], np.tile([1.0, 0.0, 0.0], (300, 1)))
-    assert alone.accuracy == 1
+    np.testing.assert_array_equal(single_type(x)[0], np.tile([1.0, 0.0, 0.0], (300, 1)))
+    assert single_type.accuracy == 1
 
 
 @pytest.mark.parametrize(("n", "d"), [(600, 2), (3000, 10)], ids=["tree", "sample"])
@@ -143,8 +143,8 @@ def test_a_mixed_type_of_few_cells_is_calibrated(d):
         )(new)[0]
         # The shares of common types relative to each other do not change.
         log_loss = -np.log((probability[np.arange(2000), truth] + 0.01) / 1.03).mean()
-        without = -np.log((plain[np.arange(2000), truth] + 0.01) / 1.03).mean()
-        assert log_loss - without < 0.08
+        plain_loss = -np.log((plain[np.arange(2000), truth] + 0.01) / 1.03).mean()
+        assert log_loss - plain_loss < 0.08
     shares = np.concatenate(shares)
     assert shares.mean() == pytest.approx(20 / 620, abs=0.01)
     # Of 30 neighbours, more than five are rarely of the type.

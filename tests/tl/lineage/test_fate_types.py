@@ -53,8 +53,8 @@ def test_far_from_every_cell_is_outside(split, caplog):
 
 def test_missing_types(fitted):
     fitted.obs.loc[fitted.obs["time"] < 2, "cell_type"] = np.nan
-    some = fitted.obs_names[fitted.obs["time"] == 2][:10]
-    fitted.obs.loc[some, "cell_type"] = np.nan
+    untyped = fitted.obs_names[fitted.obs["time"] == 2][:10]
+    fitted.obs.loc[untyped, "cell_type"] = np.nan
     sdo.tl.sta_forward(fitted, "cell_type", 0, **QUIET)
     np.testing.assert_allclose(fitted.obsm["scdiffot_fate"].dropna().sum(axis=1), 1)
     result = fitted.uns["scdiffot"]["fate"]
@@ -77,17 +77,17 @@ def test_names_of_all_kinds_survive_a_file(fitted, tmp_path, suffix):
     assert list(fitted.obsm["scdiffot_fate"].columns) == ["β T-cell, naïve", "Prog|Mono", "outside"]
     path = tmp_path / f"fates.{suffix}"
     getattr(fitted, f"write_{suffix}")(path)
-    again = getattr(ad, f"read_{suffix}")(path)
+    restored = getattr(ad, f"read_{suffix}")(path)
     for name in ("fate", "fate_se", "ancestry"):
         pd.testing.assert_frame_equal(
-            again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
+            restored.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
         )
-    table = sdo.get.fate(again)
+    table = sdo.get.fate(restored)
     assert list(table["fate"].cat.categories) == ["β T-cell, naïve", "Prog/Mono", "outside"]
     pd.testing.assert_frame_equal(table, sdo.get.fate(fitted))
     # A fit that was read from a file can be used again.
-    sdo.tl.sta_forward(again, "kind of cell", **QUIET)
-    np.testing.assert_array_equal(again.obsm["scdiffot_fate"], fitted.obsm["scdiffot_fate"])
+    sdo.tl.sta_forward(restored, "kind of cell", **QUIET)
+    np.testing.assert_array_equal(restored.obsm["scdiffot_fate"], fitted.obsm["scdiffot_fate"])
 
 
 def test_types_of_one_cell_are_named(fitted, caplog):

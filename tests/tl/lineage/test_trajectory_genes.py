@@ -120,13 +120,13 @@ def test_the_gene_that_splits_comes_first(split):
     )
 
 
-def test_genes_can_be_chosen(split):
+def test_genes_can_be_selected(split):
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
-    every = split.uns["scdiffot"]["trajectory_genes"]
-    some = sdo.tl.trajectory_genes(split, "cell_type", genes=["flat", "side"], copy=True, **QUIET)
-    result = some.uns["scdiffot"]["trajectory_genes"]
+    all_genes = split.uns["scdiffot"]["trajectory_genes"]
+    subset = sdo.tl.trajectory_genes(split, "cell_type", genes=["flat", "side"], copy=True, **QUIET)
+    result = subset.uns["scdiffot"]["trajectory_genes"]
     assert result["genes"].tolist() == ["flat", "side"]
-    np.testing.assert_array_equal(result["mean"], every["mean"][:, :, [2, 1]])
+    np.testing.assert_array_equal(result["mean"], all_genes["mean"][:, :, [2, 1]])
     first = sdo.tl.trajectory_genes(split, "cell_type", genes="side", copy=True, **QUIET)
     assert first.uns["scdiffot"]["trajectory_genes"]["genes"].tolist() == ["side"]
 
@@ -197,14 +197,14 @@ def test_genes_of_a_pca(split):
 def test_round_trip(split, tmp_path):
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
     split.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
-    original, updated = (a.uns["scdiffot"]["trajectory_genes"] for a in (split, again))
+    restored = ad.read_h5ad(tmp_path / "a.h5ad")
+    original, updated = (a.uns["scdiffot"]["trajectory_genes"] for a in (split, restored))
     assert updated["fates"].tolist() == ["up", "Prog/down"]
     for name in ("times", "mean", "low", "high"):
         np.testing.assert_array_equal(updated[name], original[name])
     np.testing.assert_allclose(updated["ranking"]["effect"], original["ranking"]["effect"])
     assert updated["ranking"]["gene"].tolist() == original["ranking"]["gene"].tolist()
-    sdo.pl.trajectory_genes(again, show=False)
+    sdo.pl.trajectory_genes(restored, show=False)
 
 
 def test_a_new_fit_drops_them(split, quick):

@@ -150,13 +150,13 @@ def test_wells_of_untyped_cells(fork):
 def test_plots_show_the_class(fork, tmp_path):
     sdo.tl.sta_forward(fork, "cell_type", **QUIET)
     fork.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
+    restored = ad.read_h5ad(tmp_path / "a.h5ad")
     for kind in ("embedding", "composition", "alluvial"):
-        figure = sdo.pl.fate(again, kind=kind, return_fig=True)
+        figure = sdo.pl.fate(restored, kind=kind, return_fig=True)
         words = [t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text"))]
         assert "unknown" in words, kind
-    table = sdo.get.fate(again)
+    table = sdo.get.fate(restored)
     assert table["fate"].cat.categories[-2:].tolist() == ["unknown", "outside"]
-    paths = sdo.tl.simulate(again, source=0, n_particles=20)
-    figure = sdo.pl.trajectories(again, paths, by="fate", return_fig=True)
+    paths = sdo.tl.simulate(restored, source=0, n_particles=20)
+    figure = sdo.pl.trajectories(restored, paths, by="fate", return_fig=True)
     assert "unknown" in [t.get_text() for t in figure.axes[0].get_legend().get_texts()]

@@ -82,9 +82,9 @@ def test_copy(course, quick, fingerprint):
     assert fingerprint(course) == original
     assert "scdiffot" in copy.uns
     # A copy of a view is no view.
-    part = sdo.tl.fit(course[course.obs["time"] < 2], "time", copy=True, **quick)
-    assert part.n_obs < course.n_obs
-    assert "scdiffot_velocity" in part.obsm
+    subset = sdo.tl.fit(course[course.obs["time"] < 2], "time", copy=True, **quick)
+    assert subset.n_obs < course.n_obs
+    assert "scdiffot_velocity" in subset.obsm
 
 
 def test_held_out_cells_have_values_but_do_not_affect_training(course, quick):

@@ -159,47 +159,48 @@ def test_isolated_cells_change_nothing_for_others(value):
     """The masses are the same without the outliers, so that the fits agree to the last bit."""
     rng = np.random.default_rng(0)
     states = [rng.normal(size=(60, 3)) + [t, 0, 0] for t in (0.0, 1.0, 2.0)]
-    wild = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
+    with_outliers = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
     config = FitConfig(n_steps=30, n_corrections=1, n_correction_steps=10, sigma=0.2)
     first, other = (
-        fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0] for s in (states, wild)
+        fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0]
+        for s in (states, with_outliers)
     )
     np.testing.assert_array_equal(first.drift(states[1], 1.0), other.drift(states[1], 1.0))
-    assert np.isfinite(other.drift(wild[1], 1.0)).all()
+    assert np.isfinite(other.drift(with_outliers[1], 1.0)).all()
 
 
 def test_an_outlier_is_named_and_counts_in_the_mass(course, quick, caplog):
-    wild = course.copy()
-    wild.obsm["X_pca"][7] = [0, 1e6, 0]
+    with_outlier = course.copy()
+    with_outlier.obsm["X_pca"][7] = [0, 1e6, 0]
     sdo.tl.fit(course, "time", **quick)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit(wild, "time", **quick)
+        sdo.tl.fit(with_outlier, "time", **quick)
     assert "1 cells are far from all others" in caplog.text
-    assert repr(wild.obs_names[7]) in caplog.text
+    assert repr(with_outlier.obs_names[7]) in caplog.text
     remaining = np.arange(course.n_obs) != 7
-    cosines = _cosines(*(a.obsm["scdiffot_velocity"][remaining] for a in (course, wild)))
+    cosines = _cosines(*(a.obsm["scdiffot_velocity"][remaining] for a in (course, with_outlier)))
     assert cosines.mean() > 0.97
     for name in ("masses", "mass_folds"):
         np.testing.assert_array_equal(
-            wild.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
+            with_outlier.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
         )
 
 
 def test_an_outlier_does_not_change_responses(treated, brief, caplog):
-    wild = treated.copy()
+    with_outlier = treated.copy()
     row = int(np.flatnonzero(treated.obs["condition"] == "drug")[0])
     for name in ("X_pca",):
-        wild.obsm[name] = wild.obsm[name].copy()
-        wild.obsm[name][row] = 1e5
-    alone = treated[np.arange(treated.n_obs) != row].copy()
+        with_outlier.obsm[name] = with_outlier.obsm[name].copy()
+        with_outlier.obsm[name][row] = 1e5
+    without_outlier = treated[np.arange(treated.n_obs) != row].copy()
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit_response(wild, "condition", "control", "drug", **brief)
-    assert repr(wild.obs_names[row]) in caplog.text
-    sdo.tl.fit_response(alone, "condition", "control", "drug", **brief)
-    for adata in (wild, alone):
+        sdo.tl.fit_response(with_outlier, "condition", "control", "drug", **brief)
+    assert repr(with_outlier.obs_names[row]) in caplog.text
+    sdo.tl.fit_response(without_outlier, "condition", "control", "drug", **brief)
+    for adata in (with_outlier, without_outlier):
         sdo.tl.predict_response(adata)
-    controls = alone.obs_names[alone.obs["condition"] == "control"]
-    first, other = (a[controls].obsm["scdiffot_predicted"] for a in (wild, alone))
+    controls = without_outlier.obs_names[without_outlier.obs["condition"] == "control"]
+    first, other = (a[controls].obsm["scdiffot_predicted"] for a in (with_outlier, without_outlier))
     np.testing.assert_array_equal(first, other)
 
 
@@ -212,8 +213,8 @@ def test_populations_and_tails_are_not_isolated():
     zeros = rng.poisson(0.05, size=(1000, 20)).astype(float)
     counts = [int(isolated_cells([z])[0].sum()) for z in (x, rare, pair, tails, zeros, 0 * x)]
     assert counts == [0, 0, 2, 0, 0, 0]
-    together = isolated_cells([rare[:501], rare[501:]])
-    assert [mask.sum() for mask in together] == [0, 0]
+    masks = isolated_cells([rare[:501], rare[501:]])
+    assert [mask.sum() for mask in masks] == [0, 0]
 
 
 def _messages(adata: ad.AnnData, quick: dict, caplog, **options) -> str:

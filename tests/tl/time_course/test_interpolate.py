@@ -32,8 +32,8 @@ def test_equal_weights_on_request(fitted):
     assert sample.n_obs == 300
     assert sample.obs["weight"].nunique() == 1
     assert sample.obs["weight"].sum() == pytest.approx(whole.obs["weight"].sum(), rel=1e-5)
-    again = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
-    np.testing.assert_array_equal(sample.obsm["X_pca"], again.obsm["X_pca"])
+    repeated = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    np.testing.assert_array_equal(sample.obsm["X_pca"], repeated.obsm["X_pca"])
 
 
 def test_genes_come_back_as_genes(course, quick):

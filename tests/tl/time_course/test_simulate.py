@@ -67,12 +67,12 @@ def test_backward(fitted):
     # The states of the cells are changed on purpose; the fingerprint would refuse them.
     other.obsm["X_pca"][forward.origin] = states
     del other.obsm["scdiffot_fingerprint"]
-    back = sdo.tl.simulate(
+    backward = sdo.tl.simulate(
         other, other.obs_names[forward.origin], t0=2, t1=0, direction="backward", n_steps=100
     )
     # The error is that of midpoint steps in both directions, in float32.
-    np.testing.assert_allclose(back.states[-1], forward.states[0], atol=0.02)
-    np.testing.assert_allclose(back.log_weights[-1], -forward.log_weights[-1], atol=0.02)
+    np.testing.assert_allclose(backward.states[-1], forward.states[0], atol=0.02)
+    np.testing.assert_allclose(backward.log_weights[-1], -forward.log_weights[-1], atol=0.02)
     ancestors = sdo.tl.simulate(fitted, 2, direction="backward", kind="sde", weighted=False)
     assert not ancestors.log_weights.any()
 
@@ -83,8 +83,10 @@ def test_seeds_and_kinds(fitted):
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
-    still, again = (sdo.tl.simulate(fitted, 0, kind="ode", rng=rng).states for rng in (1, 2))
-    np.testing.assert_array_equal(still, again)
+    deterministic, repeated = (
+        sdo.tl.simulate(fitted, 0, kind="ode", rng=rng).states for rng in (1, 2)
+    )
+    np.testing.assert_array_equal(deterministic, repeated)
 
 
 def test_save_times(fitted):

@@ -102,8 +102,8 @@ def test_parts_are_linked_with_a_warning(course, quick, caplog, n_parts):
     chain = course.obsp["scdiffot_T_fwd"]
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
     assert connected_components(chain, connection="strong")[0] == 1
-    between = chain.tocoo()
-    crossing = part[between.row] != part[between.col]
+    links = chain.tocoo()
+    crossing = part[links.row] != part[links.col]
     assert crossing.sum() == 2 * (n_parts - 1)
 
 

@@ -176,8 +176,8 @@ def trajectory_genes(
     generator = as_generator(rng)
     if len(cells) > n_cells:
         cells = np.sort(generator.choice(cells, n_cells, replace=False))
-    classify = inputs.classifier(target_cells, classifier, n_neighbors, generator)
-    inputs.warn_single_cells(target_cells, classify)
+    type_classifier = inputs.classifier(target_cells, classifier, n_neighbors, generator)
+    inputs.warn_single_cells(target_cells, type_classifier)
     with cell_bar("Genes along trajectories", len(cells), show=show_progress) as progress:
         trajectories = follow(
             inputs.model,
@@ -191,7 +191,7 @@ def trajectory_genes(
         )
     entries = trend_entries(
         trajectories,
-        classify,
+        type_classifier,
         inputs,
         target=target,
         genes=space.names[columns].astype(str),

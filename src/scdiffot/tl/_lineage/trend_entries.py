@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def trend_entries(
     trajectories: TrajectorySample,
-    classify: Classifier,
+    type_classifier: Classifier,
     inputs: StaInputs,
     *,
     target: float,
@@ -38,7 +38,7 @@ def trend_entries(
     ----------
     trajectories
         Simulated trajectories from the source cells to the target time.
-    classify
+    type_classifier
         Classifier of the target time.
     inputs
         The fit and its cells.
@@ -58,8 +58,8 @@ def trend_entries(
     ValueError
         If no fate is reached.
     """
-    probability = fate_probabilities(classify, trajectories.states[-1])
-    classify.log_accuracy(inputs.names)
+    probability = fate_probabilities(type_classifier, trajectories.states[-1])
+    type_classifier.log_accuracy(inputs.names)
     codes, share = frequent_fates(probability, trajectories.log_w, inputs, target)
     gene_trends = trends(trajectories, probability[:, :, codes], decode, band=band, rng=rng)
     fates = np.array(inputs.names)[codes]
@@ -67,8 +67,8 @@ def trend_entries(
         name: getattr(gene_trends, name).astype(np.float32) for name in ("mean", "low", "high")
     }
     return {
-        "accuracy": classify.accuracy,
-        "accuracy_by_type": classify.accuracy_table(inputs.names),
+        "accuracy": type_classifier.accuracy,
+        "accuracy_by_type": type_classifier.accuracy_table(inputs.names),
         "band": np.array(band),
         "times": trajectories.times,
         "genes": genes,

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 MIN_SHARE, MIN_CELLS = 0.01, 3
 
 
-def fate_probabilities(classify: Classifier, ends: np.ndarray) -> np.ndarray:
+def fate_probabilities(type_classifier: Classifier, ends: np.ndarray) -> np.ndarray:
     """Probabilities of the types and of no type, shape ``(n, m, K + 1)``; zero far from all cells.
 
     Parameters
     ----------
-    classify
+    type_classifier
         Classifier of the target time.
     ends
         Ends of the trajectories, shape ``(n, m, d)``.
     """
-    probability, outside = classify(ends.reshape(-1, ends.shape[2]))
+    probability, outside = type_classifier(ends.reshape(-1, ends.shape[2]))
     return np.where(outside[:, None], 0.0, probability).reshape(*ends.shape[:2], -1)
 
 
