@@ -138,8 +138,8 @@ def perturb(
           `perturbed_se` and `se`, and `p` and `p_adjusted`, all of shape ``(S, K)``;
         - `n_descendants` of shape ``(S, 2)``, of a cell without and with the change; `mass_ratio`,
           the second divided by the first, with `mass_se` and `mass_p`, all of shape ``(S,)``;
-        - for every changed cell, its name in `cells`, `cell_shift` and `cell_se` of shape ``(n,
-          K)``, and `cell_ratio` of shape ``(n,)``;
+        - for every changed cell, its name in `cells`, `cell_shift` and `cell_se` of shape
+          ``(n, K)``, and `cell_ratio` of shape ``(n,)``;
         - `outside_start`, the share of the changed cells that are far from all cells of the fit;
           `outside_way` of shape ``(2,)``, the share of trajectories that is far from all of them,
           without and with the change (for up to 500 cells, one trajectory each); and `outside_end`

@@ -59,8 +59,8 @@ def sta_forward(
 
     The types of the ends are predicted by a classifier of the cells observed at the target time.
     Its probabilities are averaged, so that an ambiguous state contributes to several types.
-    Descendants far from every observed cell are ``"outside"`` and have no type: their distance is a
-    quarter larger than the 99.9 % quantile of the distances between nearest observed cells.
+    Descendants far from every observed cell are ``"outside"`` and have no type: their distance
+    exceeds 1.25 times the 99.9 % quantile of the distances between nearest observed cells.
     Descendants among cells without a type (NaN) are ``"unknown"``; this class exists only if some
     cells of the target time have no type.
 
