@@ -199,7 +199,9 @@ def evaluate_response(
         "smoothing": smoothing,
     }
     config = replace(config, **given_options(options))
-    configs = {name: replace(config, method=name) for name in method_names(methods)}
+    configs: dict[str, ResponseConfig] = {
+        name: replace(config, method=name) for name in method_names(methods)
+    }
     n_boot, n_splits = check_count("n_boot", n_boot, 2), check_count("n_splits", n_splits, 1)
     check_split(split, context, held_out, held_out_key, n_splits, test_size)
     generator, torch_device = as_generator(rng), resolve_device(device)

@@ -226,7 +226,7 @@ def _check_inputs(adata: Any, form: str, labels_from: str) -> None:
         raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
 
 
-def _check_smoothing(smoothing: Any) -> float:
+def _check_smoothing(smoothing: float) -> float:
     """Check the bandwidth of the expression."""
     if isinstance(smoothing, bool) or not isinstance(smoothing, Real):
         raise TypeError(
