@@ -6,7 +6,7 @@ from scdiffot._analysis.neighbors import embed, embed_vectors
 
 
 def _flow(n=2000, seed=0):
-    """Cells on a curved surface in ten dimensions, a rotation there, and both on a smooth embedding."""
+    """Cells on a plane in ten dimensions, a rotation, and both on a smooth embedding."""
     rng = np.random.default_rng(seed)
     z = rng.uniform(-1, 1, size=(n, 2))
     lift = rng.normal(size=(2, 10))
@@ -22,7 +22,7 @@ def test_points_land_among_their_neighbours():
     z, states, _, embedding, _ = _flow()
     placed = embed(states, states, embedding)
     inside = np.abs(z).max(axis=1) < 0.8
-    # the distance between neighbours is about 2 / sqrt(2000)
+    # The distance between neighbours is about 2 / sqrt(2000).
     assert np.abs(placed - embedding)[inside].max() < 0.1
 
 
@@ -36,22 +36,24 @@ def test_few_cells_are_enough():
 
 def test_vectors_follow_the_embedding():
     z, states, vectors, embedding, truth = _flow()
-    found = embed_vectors(vectors, states, embedding)
+    result = embed_vectors(vectors, states, embedding)
     inside = np.abs(z).max(axis=1) < 0.8
-    cosine = (found * truth).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(truth, axis=1)
+    cosine = (
+        (result * truth).sum(1) / np.linalg.norm(result, axis=1) / np.linalg.norm(truth, axis=1)
+    )
     assert np.median(cosine[inside]) > 0.99
-    lengths = np.linalg.norm(found, axis=1) / np.linalg.norm(truth, axis=1)
+    lengths = np.linalg.norm(result, axis=1) / np.linalg.norm(truth, axis=1)
     assert 0.85 < np.median(lengths[inside]) < 1.05
 
 
 def test_vectors_scale_and_vanish():
     _, states, vectors, embedding, _ = _flow(300)
     vectors[:3] = 0
-    found = embed_vectors(vectors, states, embedding)
-    assert not found[:3].any()
+    result = embed_vectors(vectors, states, embedding)
+    assert not result[:3].any()
     np.testing.assert_allclose(
-        embed_vectors(1e6 * vectors, states, embedding), 1e6 * found, rtol=1e-6
+        embed_vectors(1e6 * vectors, states, embedding), 1e6 * result, rtol=1e-6
     )
     np.testing.assert_allclose(
-        embed_vectors(vectors, states, 3 * embedding + 1), 3 * found, rtol=1e-6, atol=1e-9
+        embed_vectors(vectors, states, 3 * embedding + 1), 3 * result, rtol=1e-6, atol=1e-9
     )

@@ -1,4 +1,4 @@
-"""Coordinates in which the states of a fit are shown."""
+"""Coordinates in which the states of a fit are plotted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Basis:
-    """Two coordinates of every cell, or the only one of its state.
+    """Two coordinates of every cell, or one if the state has one dimension.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Basis:
     states
         States of the cells in the space of the fit, shape ``(n, d)``.
     first
-        The column of the states that is the first coordinate; None on an embedding.
+        Column of the states that is the first coordinate; None on an embedding.
     unit
         State per unit of these coordinates.
     """
@@ -46,19 +46,22 @@ class Basis:
         return self.first is not None
 
     def place(self, states: np.ndarray, *, n_neighbors: int = 30) -> np.ndarray:
-        """Coordinates (m, 2) of states (m, d); on an embedding, those of the nearest cells."""
+        """Coordinates ``(m, 2)`` of states ``(m, d)``; on an embedding, from the nearest cells."""
         if self.first is None:
             return embed(states, self.states, self.points, n_neighbors=n_neighbors)
         return self.columns(states)
 
     def columns(self, vectors: np.ndarray) -> np.ndarray:
-        """The columns (m, 2) of states or velocities (m, d) that are coordinates, in their unit."""
+        """Columns ``(m, 2)`` of vectors ``(m, d)`` that are coordinates, in their unit."""
         first = self.first or 0
         return vectors[:, first : first + self.points.shape[1]] / self.unit
 
 
 def first_column(name: str, n_columns: int) -> int:
-    """The first column of an embedding to draw: the second one of a diffusion map, whose first is trivial."""
+    """First column of an embedding to plot.
+
+    It is the second column of a diffusion map, whose first component is constant.
+    """
     return int(name.rpartition(":")[2] == "X_diffmap" and n_columns > 2)
 
 
@@ -70,8 +73,8 @@ def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis
     adata
         Cells with a fit.
     basis
-        Key of `obsm`; the representation of the fit if None. Its first two columns are taken, of ``X_diffmap`` those after the
-        trivial first one.
+        Key of `obsm`; the representation of the fit if None. Its first two columns are used, of
+        ``X_diffmap`` the second and the third, because the first is constant.
     key
         Name of the fit.
 

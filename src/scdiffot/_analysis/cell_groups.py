@@ -1,4 +1,4 @@
-"""Cells in groups, at which derivatives in the genes are taken."""
+"""Groups of cells over which derivatives with respect to genes are averaged."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from scdiffot._data.read.times.columns import CellTimes
     from scdiffot.core.nets.model import RUOTModel
 
-# Cells on which the spread of a gene is measured, and the share of the largest below which a gene does not vary.
-N_SPREAD, MIN_SPREAD = 5000, 1e-6
+# Number of cells on which the standard deviation of genes is measured.
+N_SPREAD = 5000
+# Standard deviation, relative to the largest of all genes, below which a gene is constant.
+MIN_SPREAD = 1e-6
+# Number of cells whose genes are decoded at a time.
+CHUNK_SIZE = 500
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some cells (positions) of a group, at a time, or at any (NaN)."""
+    """Positions of the cells of a group, at a time or at all times (NaN)."""
 
     name: str
     time: float
@@ -39,18 +43,18 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupedCells:
-    """A fit, its genes, and cells in groups.
+    """A fit, its genes, and groups of cells.
 
     Parameters
     ----------
     model, space, times, states
         The fit, its genes, and all cells.
     genes
-        Positions of the genes that were asked for, in the order of the decoder if none were.
+        Positions of the selected genes; by default all varying genes in the order of the decoder.
     spread
-        Their standard deviations over the cells, as the decoder gives them.
+        Their standard deviations in the decoded expression of the cells.
     groups
-        The groups that have cells.
+        The groups with cells.
     """
 
     model: RUOTModel
@@ -80,7 +84,7 @@ def read_grouped(
     rng: np.random.Generator,
     gene_symbols: str | None = None,
 ) -> GroupedCells:
-    """Read a fit, and the cells and genes that a user asks for.
+    """Read a fit and the selected cells and genes.
 
     Raises
     ------
@@ -89,7 +93,8 @@ def read_grouped(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If there is no decoder, a gene does not vary, no cell has a group, or cells lie outside the fit.
+        If there is no decoder, a gene does not vary, no cell has a group, or cells lie outside the
+        fit.
     """
     model = read_model(adata, key)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
@@ -109,55 +114,59 @@ def read_grouped(
         )
     groups = []
     for code, name in enumerate(names):
-        of_group = cells[codes[cells] == code]
-        at = times.values[of_group]
+        group_cells = cells[codes[cells] == code]
+        group_times = times.values[group_cells]
         parts = (
-            [(float(t), of_group[at == t]) for t in np.unique(at)]
+            [(float(t), group_cells[group_times == t]) for t in np.unique(group_times)]
             if per_time
-            else [(np.nan, of_group)]
+            else [(np.nan, group_cells)]
         )
-        groups += [Group(name, t, _some_of(part, n_cells, rng)) for t, part in parts if len(part)]
-    spread = _spread(space, states[_some_of(cells, N_SPREAD, rng)])
+        groups += [Group(name, t, _sample(part, n_cells, rng)) for t, part in parts if len(part)]
+    spread = _spread(space, states[_sample(cells, N_SPREAD, rng)])
     varies = spread > MIN_SPREAD * spread.max()
     if positions is None:
         positions = space.named(np.flatnonzero(varies))
         if len(positions) == 0:
             raise ValueError(
-                f"`source` selects cells among which no gene of {space.use_rep!r} varies: choose more cells."
+                f"`source` selects cells among which no gene of {space.use_rep!r} varies: choose "
+                "more cells."
             )
     elif not varies[positions].all():
-        flat = space.names[positions[~varies[positions]]]
+        constant = space.names[positions[~varies[positions]]]
         raise ValueError(
-            f"`genes` names {some(flat)}, which do not vary over the cells in {space.use_rep!r}, so nothing was learned about them: "
-            "leave them out."
+            f"`genes` names {some(constant)}, which do not vary over the cells in "
+            f"{space.use_rep!r}, so nothing was learned about them: leave them out."
         )
     return GroupedCells(model, space, times, states, positions, spread[positions], groups)
 
 
 def _cells(adata: AnnData | MuData, source: Any, times: CellTimes, model: RUOTModel) -> np.ndarray:
+    """Positions of the selected cells, by default all cells within the times of the fit."""
     low, high = model.times[[0, -1]]
     inside = (times.values >= low) & (times.values <= high)
     if source is None:
         return np.flatnonzero(inside)
     cells = np.unique(select_cells(adata, source, times))
     if not inside[cells].all():
-        wrong = np.unique(times.values[cells[~inside[cells]]])
+        outside = np.unique(times.values[cells[~inside[cells]]])
         raise ValueError(
-            f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+            f"`source` has cells of the times {some(outside.tolist())}: the fit covers the times "
+            f"from {number_text(low)} to {number_text(high)}."
         )
     return cells
 
 
-def _some_of(cells: np.ndarray, n: int | None, rng: np.random.Generator) -> np.ndarray:
+def _sample(cells: np.ndarray, n: int | None, rng: np.random.Generator) -> np.ndarray:
+    """At most `n` of the cells, at random and in their order."""
     return cells if n is None or len(cells) <= n else np.sort(rng.choice(cells, n, replace=False))
 
 
 def _spread(space: GeneSpace, states: np.ndarray) -> np.ndarray:
-    """Standard deviation of every gene over decoded states; expression of all at once would take much memory."""
+    """Standard deviation of every gene over decoded states, in chunks to save memory."""
     first = space.decode(states[:1]).astype(np.float64)
     total, squares = np.zeros((2, first.shape[1]))
-    for start in range(0, len(states), 500):
-        shifted = space.decode(states[start : start + 500]) - first
+    for start in range(0, len(states), CHUNK_SIZE):
+        shifted = space.decode(states[start : start + CHUNK_SIZE]) - first
         total += shifted.sum(axis=0)
         squares += (shifted**2).sum(axis=0)
     n = len(states)

@@ -1,4 +1,4 @@
-"""Telling cell types from states."""
+"""Classifier of cell types by states."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Share of the cells of every class on which a classifier is judged, and how many cells of each class calibration takes.
+# Share of the cells of every type that are held out to measure the accuracy.
 HELD_OUT = 0.2
+# Least number of cells of every type for calibration.
 N_CALIBRATION = 10
-# Cells on which neighbours are tested: in all, and at least of every type.
+# Number of cells on which neighbours are tested: in total, and at least of every type.
 N_TEST, N_TEST_TYPE = 5000, 100
 
 
 class Classifier:
-    """Tells types from states among the cells of one time.
+    """Predicts types from states by the cells of one time.
 
-    By default the types have the shares that they have among the nearest neighbours of the cell that is nearest: looked up
-    once for every cell, this takes a single nearest neighbour of a state. Types of few cells have a scale of their own
-    (:func:`~scdiffot.core.lineage.neighbor_shares.neighbor_shares`). Shares among neighbours are calibrated as they are. Another
-    classifier is calibrated by cross-validation where every type has enough cells.
+    By default, the probabilities at a state are the shares of the types among the neighbours of the
+    nearest cell. The shares are computed once for every cell, so that a state needs only its
+    nearest cell. The number of neighbours is smaller for types of few cells
+    (:func:`~scdiffot.core.lineage.neighbor_shares.neighbor_shares`). Shares among neighbours are
+    calibrated. Another classifier is calibrated by cross-validation if every type has enough cells.
 
-    Cells without a type are a class of their own, with the share that they have among the neighbours; another classifier
-    divides the rest.
+    Cells without a type are a class of their own, with their share among the neighbours; another
+    classifier divides the remaining probability among the types.
 
     Parameters
     ----------
     states
         Cells, shape ``(n, d)``.
     codes
-        Their types, shape ``(n,)``; -1 is unknown, and some must be known.
+        Their types, shape ``(n,)``; -1 is unknown, at least one must be known.
     n_types
-        Number of types, some of which these cells may not have.
+        Number of types, including those that do not occur among these cells.
     estimator
         Classifier of scikit-learn; None for the nearest neighbours.
     n_neighbors
@@ -53,14 +55,14 @@ class Classifier:
     Attributes
     ----------
     accuracy
-        Share of cells whose type is told from the others: of all (or 5000) for the neighbours, of a fifth held out for
-        another classifier.
+        Share of cells whose type is predicted correctly from other cells: of all (or 5000) for the
+        neighbours, of a held-out fifth for another classifier.
     accuracy_by_type
-        The same for the cells of every type, shape ``(n_types,)``; NaN without such a cell.
+        Accuracy on the cells of every type, shape ``(n_types,)``; NaN without such a cell.
     n_cells
         Number of cells of every type, shape ``(n_types,)``.
     n_neighbors
-        Number of neighbours among which shares are taken; 1 for another classifier.
+        Number of neighbours; 1 for another classifier.
     """
 
     def __init__(
@@ -73,30 +75,38 @@ class Classifier:
         n_neighbors: int = 30,
         rng: np.random.Generator,
     ) -> None:
-        known = np.flatnonzero(codes >= 0)
+        typed = np.flatnonzero(codes >= 0)
         self._n_types = n_types
         self._nearest = Nearest(states, rng, codes)
         self._estimator: Any = None
         self.accuracy, self.accuracy_by_type = 1.0, np.full(n_types, np.nan)
-        self.n_cells = np.bincount(codes[known], minlength=n_types)
+        self.n_cells = np.bincount(codes[typed], minlength=n_types)
         classes = np.where(codes < 0, n_types, codes)
         neighbors = _Neighbors(states, classes, n_classes=n_types + 1, n_neighbors=n_neighbors)
         self._shares = neighbors.shares(self._nearest.cells)
         self.n_neighbors = neighbors.n_neighbors if estimator is None else 1
-        if estimator is None or len(np.unique(codes[known])) == 1:
+        if estimator is None or len(np.unique(codes[typed])) == 1:
             if len(codes) > 1:
-                self._test_neighbors(neighbors, codes, known, rng)
+                self._test_neighbors(neighbors, codes, typed, rng)
         else:
-            self._fit_estimator(states[known], codes[known], estimator, rng)
+            self._fit_estimator(states[typed], codes[typed], estimator, rng)
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities of the types and last of none (N, n_types + 1), and which states are far from every cell (N,)."""
+        """Classify states of shape ``(m, d)``.
+
+        Returns
+        -------
+        Probabilities of the types and, last, of no type, shape ``(m, n_types + 1)``; and which
+        states are far from every cell, shape ``(m,)``.
+        """
         distance, index = self._nearest(x)
         probability = self._shares[index]
         if self._estimator is not None:
-            known = 1 - probability[:, -1:]
+            typed_share = 1 - probability[:, -1:]
             probability[:, :-1] = 0
-            probability[:, self._estimator.classes_] = known * self._estimator.predict_proba(x)
+            probability[:, self._estimator.classes_] = typed_share * self._estimator.predict_proba(
+                x
+            )
         return probability, distance > self._nearest.radius
 
     def accuracy_table(self, names: Sequence[str]) -> pd.DataFrame:
@@ -108,19 +118,21 @@ class Classifier:
         return pd.DataFrame(columns, index=np.array(names, dtype=object)[present])
 
     def log_accuracy(self, names: Sequence[str]) -> None:
-        """Log how well types are told from states, overall and by type, the worst first."""
+        """Log the accuracy in total and by type, the worst type first."""
         table = self.accuracy_table(names).sort_values("accuracy", kind="stable")
         by_type = [f"{name}: {row.accuracy:.2f} of {row.n_cells}" for name, row in table.iterrows()]
         logger.info(
-            "The classifier tells the types of unseen cells with an accuracy of %.2f (share of the cells of each type: %s).",
+            "The classifier predicts the types of held-out cells with an accuracy of %.2f (share "
+            "of the cells of each type: %s).",
             self.accuracy,
             some(by_type),
         )
 
     def _test_neighbors(
-        self, neighbors: _Neighbors, codes: np.ndarray, known: np.ndarray, rng: np.random.Generator
+        self, neighbors: _Neighbors, codes: np.ndarray, typed: np.ndarray, rng: np.random.Generator
     ) -> None:
-        random, rare = _test_rows(codes, known, rng)
+        """Measure the accuracy of the neighbours, without the cells themselves."""
+        random, rare = _test_rows(codes, typed, rng)
         rows = np.append(random, rare)
         shares = neighbors.shares(rows, leave_out=True)[:, :-1]
         correct = (shares.argmax(axis=1) == codes[rows]) & shares.any(axis=1)
@@ -129,20 +141,21 @@ class Classifier:
     def _fit_estimator(
         self, states: np.ndarray, codes: np.ndarray, estimator: Any, rng: np.random.Generator
     ) -> None:
+        """Measure the accuracy of a classifier on held-out cells, then fit it to all cells."""
         held_out = np.concatenate(
             [rng.permutation(rows)[: int(HELD_OUT * len(rows))] for rows in _rows_by_code(codes)]
         ).astype(np.intp)
-        kept = np.ones(len(codes), bool)
-        kept[held_out] = False
+        training = np.ones(len(codes), bool)
+        training[held_out] = False
         seed = int(rng.integers(2**31))
         if len(held_out):
-            judged = _calibrated(estimator, states[kept], codes[kept], seed)
-            correct = judged.predict(states[held_out]) == codes[held_out]
+            calibrated = _fit_calibrated(estimator, states[training], codes[training], seed)
+            correct = calibrated.predict(states[held_out]) == codes[held_out]
             self._set_accuracy(correct, codes[held_out], n_random=len(held_out))
-        self._estimator = _calibrated(estimator, states, codes, seed)
+        self._estimator = _fit_calibrated(estimator, states, codes, seed)
 
     def _set_accuracy(self, correct: np.ndarray, codes: np.ndarray, *, n_random: int) -> None:
-        """Set both accuracies; only the first cells are a random sample of all types."""
+        """Set both accuracies; only the first `n_random` cells are a random sample of all types."""
         self.accuracy = float(correct[:n_random].mean())
         counts = np.bincount(codes, minlength=self._n_types)
         hits = np.bincount(codes, correct, minlength=self._n_types)
@@ -150,7 +163,7 @@ class Classifier:
 
 
 class _Neighbors:
-    """Nearest neighbours of cells, and the shares of classes among them."""
+    """Shares of classes among the nearest neighbours of cells."""
 
     def __init__(
         self, states: np.ndarray, classes: np.ndarray, *, n_classes: int, n_neighbors: int
@@ -159,19 +172,19 @@ class _Neighbors:
 
         self._states, self._classes, self._n_classes = states, classes, n_classes
         self.n_neighbors = max(min(n_neighbors, len(states) // 10), 1)
-        # one more than neighbours to compare scales with, and the cell itself
+        # One more than the neighbours, to compare scales with, and the cell itself.
         self._index = NearestNeighbors(n_neighbors=min(self.n_neighbors + 2, len(states))).fit(
             states
         )
 
     def shares(self, rows: np.ndarray, *, leave_out: bool = False) -> np.ndarray:
-        """Shares of the classes around some cells, with or without the cells themselves."""
+        """Shares of the classes around some cells, shape ``(m, n_classes)``."""
         lists = self._index.kneighbors(self._states[rows], return_distance=False)
         if leave_out:
-            own = lists == rows[:, None]
-            # of many cells in one place, a cell may not be among its neighbours
-            own[~own.any(axis=1), -1] = True
-            lists = lists[~own].reshape(len(rows), -1)
+            is_self = lists == rows[:, None]
+            # If many cells coincide, a cell may not be among its neighbours.
+            is_self[~is_self.any(axis=1), -1] = True
+            lists = lists[~is_self].reshape(len(rows), -1)
         return neighbor_shares(
             self._states,
             self._classes,
@@ -182,35 +195,36 @@ class _Neighbors:
 
 
 def _test_rows(
-    codes: np.ndarray, known: np.ndarray, rng: np.random.Generator
+    codes: np.ndarray, typed: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cells on which to test a classifier: random ones, and more of the types of which these have few."""
-    if len(known) <= N_TEST:
-        return known, known[:0]
-    random = rng.choice(known, N_TEST, replace=False)
-    left = np.setdiff1d(known, random)
+    """Random cells on which to test a classifier, and extra cells of rare types."""
+    if len(typed) <= N_TEST:
+        return typed, typed[:0]
+    random = rng.choice(typed, N_TEST, replace=False)
+    untested = np.setdiff1d(typed, random)
     counts = np.bincount(codes[random], minlength=codes.max() + 1)
-    more = [
+    extra = [
         members[: max(N_TEST_TYPE - counts[codes[members[0]]], 0)]
-        for members in (left[r] for r in _rows_by_code(codes[left]))
+        for members in (untested[r] for r in _rows_by_code(codes[untested]))
     ]
-    return random, np.concatenate([*more, left[:0]])
+    return random, np.concatenate([*extra, untested[:0]])
 
 
-def _calibrated(estimator: Any, states: np.ndarray, codes: np.ndarray, seed: int) -> Any:
+def _fit_calibrated(estimator: Any, states: np.ndarray, codes: np.ndarray, seed: int) -> Any:
+    """Fit a copy of a classifier, calibrated if every type has enough cells."""
     from sklearn.base import clone
     from sklearn.calibration import CalibratedClassifierCV
 
-    fresh = clone(estimator)
-    unset = {
+    model = clone(estimator)
+    seeds = {
         name: seed
-        for name, v in fresh.get_params().items()
+        for name, v in model.get_params().items()
         if name.split("__")[-1] == "random_state" and v is None
     }
-    fresh.set_params(**unset)
+    model.set_params(**seeds)
     if min(len(rows) for rows in _rows_by_code(codes)) >= N_CALIBRATION:
-        fresh = CalibratedClassifierCV(fresh, ensemble=False)
-    return fresh.fit(states, codes)
+        model = CalibratedClassifierCV(model, ensemble=False)
+    return model.fit(states, codes)
 
 
 def _rows_by_code(codes: np.ndarray) -> list[np.ndarray]:
@@ -218,18 +232,22 @@ def _rows_by_code(codes: np.ndarray) -> list[np.ndarray]:
 
 
 def check_estimator(estimator: Any) -> None:
-    """Refuse what is no classifier with probabilities.
+    """Refuse an object that is no classifier with probabilities.
 
     Raises
     ------
     TypeError
-        If it lacks the methods of one.
+        If a method is missing.
     """
-    lacks = [
-        name for name in ("fit", "predict_proba", "get_params") if not hasattr(estimator, name)
+    absent = [
+        method
+        for method in ("fit", "predict_proba", "get_params")
+        if not hasattr(estimator, method)
     ]
-    if estimator is not None and (lacks or isinstance(estimator, type)):
+    if estimator is not None and (absent or isinstance(estimator, type)):
         raise TypeError(
-            f"`classifier` is a {type(estimator).__name__}{f' without {some(lacks)}' if lacks else ''}: pass an instance of a classifier "
-            "of scikit-learn that has `predict_proba`, or None for nearest neighbours."
+            "`classifier` is a "
+            f"{type(estimator).__name__}{f' without {some(absent)}' if absent else ''}: pass an "
+            "instance of a classifier of scikit-learn that has `predict_proba`, or None for "
+            "nearest neighbours."
         )

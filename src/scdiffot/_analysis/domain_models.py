@@ -14,17 +14,19 @@ from scdiffot._utils.rng import global_generators
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Spots on which starts compete. More make the winner no better, but every start slower.
+# Number of spots to which the mixtures of all starts are fitted. More spots do not improve the best
+# mixture, but slow down every start.
 MAX_START = 5000
-# To choose their number, fewer spots and starts will do.
+# Number of spots, and of starts, for the choice of the number of domains.
 MAX_CHOICE, CHOICE_INIT = 2000, 5
-# Numbers of domains without a gain after which no more are tried, and the largest.
+# Numbers of domains without a lower BIC after which the search stops, and the largest number.
 PATIENCE, MAX_ROUNDS = 2, 20
-# Single spots of a domain are more independent than the means of m spots, but not quite: n of them count as n / m^(2/3).
+# Single spots of a domain are less dependent than means of m spots, but not independent: n spots
+# are equivalent to n / m^(2/3) independent observations.
 DEPENDENCE = 2 / 3
-# Resolutions of leiden between which a number of domains is looked for, and how often.
+# Range of resolutions of leiden in which a number of domains is searched, and number of bisections.
 RESOLUTIONS, N_BISECTIONS = (1e-3, 10.0), 14
-# Neighbours in the representation, for leiden.
+# Number of neighbours in the representation, for leiden.
 N_NEIGHBORS = 15
 
 
@@ -37,33 +39,34 @@ def mixture(
     states: np.ndarray | None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fit a mixture of normal distributions of one covariance.
+    """Fit a mixture of normal distributions with a common covariance.
 
     Parameters
     ----------
     features
         Shape ``(n, d)``.
     n_domains
-        Number of domains; None for the least BIC.
+        Number of domains; None for the least Bayesian information criterion (BIC).
     n_init
-        Starts by k-means.
+        Number of starts by k-means.
     n_averaged
-        Spots that one independent observation amounts to, for the BIC.
+        Number of spots that are equivalent to one independent observation, for the BIC.
     states
-        States of the spots themselves, shape ``(n, q)``, that the features are means of; for the choice.
+        States of single spots, shape ``(n, q)``, of which the features are means; for the choice of
+        the number of domains.
     rng
         Generator of the starts.
 
     Returns
     -------
-    Probabilities, shape ``(n, k)``, and what to say about the fit: ``log_likelihood`` per spot, that of all starts, and
-    ``bic`` of the numbers that were tried, ``bic_spots`` with `states`.
+    Probabilities, shape ``(n, k)``, and a dict: ``log_likelihood`` per spot, ``log_likelihoods`` of
+    all starts, and ``bic`` of the numbers of domains compared, ``bic_spots`` with `states`.
     """
     scaled = features - features.mean(axis=0)
     scaled /= np.sqrt((scaled**2).mean()) or 1.0
     table: dict[str, Any] = {}
     if n_domains is None:
-        rows = _some(len(scaled), MAX_CHOICE, rng)
+        rows = _sample(len(scaled), MAX_CHOICE, rng)
         n_domains, table = _least_bic(
             scaled[rows],
             None if states is None else states[rows],
@@ -72,22 +75,24 @@ def mixture(
             n_init=min(n_init, CHOICE_INIT),
             rng=rng,
         )
-    runs = _starts(scaled[_some(len(scaled), MAX_START, rng)], n_domains, n_init, rng)
+    runs = _fit_starts(scaled[_sample(len(scaled), MAX_START, rng)], n_domains, n_init, rng)
     likelihoods = np.array([run.lower_bound_ for run in runs])
-    found = _all_spots(runs[int(likelihoods.argmax())], scaled)
+    model = _fit_all_spots(runs[int(likelihoods.argmax())], scaled)
     info = {
-        "log_likelihood": float(found.lower_bound_),
+        "log_likelihood": float(model.lower_bound_),
         "log_likelihoods": np.sort(likelihoods)[::-1],
         **table,
     }
-    return found.predict_proba(scaled), info
+    return model.predict_proba(scaled), info
 
 
-def _some(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+def _sample(n: int, maximum: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `maximum` of `n` positions, at random and in their order."""
+    return np.arange(n) if n <= maximum else np.sort(rng.choice(n, maximum, replace=False))
 
 
-def _starts(values: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> list[Any]:
+def _fit_starts(values: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> list[Any]:
+    """Fit mixtures from several starts."""
     from sklearn.mixture import GaussianMixture
 
     seeds = rng.integers(2**31, size=n_init)
@@ -97,8 +102,8 @@ def _starts(values: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -
     ]
 
 
-def _all_spots(start: Any, values: np.ndarray) -> Any:
-    """Go on with all spots from where the start was."""
+def _fit_all_spots(start: Any, values: np.ndarray) -> Any:
+    """Fit a mixture to all spots, from the parameters of the best start."""
     from sklearn.mixture import GaussianMixture
 
     model = GaussianMixture(
@@ -113,7 +118,7 @@ def _all_spots(start: Any, values: np.ndarray) -> Any:
 
 
 def _quiet_fit(model: Any, values: np.ndarray) -> Any:
-    """A start that has not settled after 100 steps is one among many."""
+    """Fit a mixture without a warning if it has not converged: starts compete anyway."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -134,8 +139,9 @@ def _least_bic(
 ) -> tuple[int, dict[str, Any]]:
     """Choose the number of domains.
 
-    Surroundings across a border lie between two domains, and a mixture spends domains of its own on them. Single spots do not:
-    given the domains, they tell how many there are. The smaller number of the two is chosen.
+    Mean states of surroundings across a border lie between two domains, and a mixture assigns
+    domains of their own to them. Single spots do not have this bias: given the domains, their BIC
+    is computed too. The smaller number of the two is chosen.
     """
     d = values.shape[1]
     n_means, n_single = (max(n_spots / n_averaged**power, 2.0) for power in (1, DEPENDENCE))
@@ -143,48 +149,55 @@ def _least_bic(
     spot_scores: list[float] = []
     for k in range(1, min(MAX_ROUNDS, len(values) // 2) + 1):
         best = max(
-            _starts(values, k, n_init if k > 1 else 1, rng), key=lambda run: run.lower_bound_
+            _fit_starts(values, k, n_init if k > 1 else 1, rng), key=lambda run: run.lower_bound_
         )
         n_parameters = k - 1 + k * d + d * (d + 1) / 2
         scores.append(float(n_parameters * np.log(n_means) - 2 * n_means * best.lower_bound_))
         if states is not None:
-            rest = _log_spread(states, best.predict(values))
-            spot_scores.append(float(k * states.shape[1] * np.log(n_single) + n_single * rest))
+            log_determinant = _log_determinant(states, best.predict(values))
+            spot_scores.append(
+                float(k * states.shape[1] * np.log(n_single) + n_single * log_determinant)
+            )
         leaders = [int(np.argmin(s)) for s in (scores, spot_scores) if s]
         if k - 1 - min(leaders) >= PATIENCE:
             break
-    chosen = min(leaders) + 1
-    logger.info("%d domains have the least BIC, of 1 to %d.", chosen, len(scores))
+    n_domains = min(leaders) + 1
+    logger.info("%d domains have the least BIC, of 1 to %d.", n_domains, len(scores))
     table = {"bic": np.array(scores)}
-    return chosen, table | ({"bic_spots": np.array(spot_scores)} if spot_scores else {})
+    return n_domains, table | ({"bic_spots": np.array(spot_scores)} if spot_scores else {})
 
 
-def _log_spread(states: np.ndarray, labels: np.ndarray) -> float:
+def _log_determinant(states: np.ndarray, labels: np.ndarray) -> float:
     """Logarithm of the determinant of the covariance within domains."""
     members = np.eye(labels.max() + 1)[labels]
     means = (members.T @ states) / np.maximum(members.sum(axis=0), 1)[:, None]
-    rest = states - means[labels]
+    residuals = states - means[labels]
     floor = 1e-9 * max(float(states.var(axis=0).max()), np.finfo(np.float64).tiny)
-    return float(np.linalg.slogdet(rest.T @ rest / len(rest) + floor * np.eye(states.shape[1]))[1])
+    return float(
+        np.linalg.slogdet(
+            residuals.T @ residuals / len(residuals) + floor * np.eye(states.shape[1])
+        )[1]
+    )
 
 
 def leiden(
     features: np.ndarray, n_domains: int | None, *, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Find communities among the neighbours in the representation.
+    """Find communities in the graph of neighbours in the representation.
 
     Parameters
     ----------
     features
         Shape ``(n, d)``.
     n_domains
-        Number of communities, for which a resolution is looked for; None for resolution 1.
+        Number of communities, for which a resolution is searched; None for resolution 1.
     rng
         Generator.
 
     Returns
     -------
-    Probabilities, shape ``(n, k)``: half a spot's own community, half those of its neighbours; and the ``resolution``.
+    Probabilities, shape ``(n, k)``: half for the community of the spot, half for those of its
+    neighbours; and a dict with the ``resolution``.
     """
     import pandas as pd
 
@@ -213,28 +226,30 @@ def leiden(
     resolution, labels = 1.0, communities(1.0)
     if n_domains is not None:
         resolution, labels = _bisect(communities, n_domains)
-    own = np.eye(labels.max() + 1)[labels]
-    around = graph.obsp["connectivities"] @ own
-    around /= np.maximum(around.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    # a little more than half, so that a spot stays in its community
-    probabilities = 0.501 * own + 0.499 * around
+    members = np.eye(labels.max() + 1)[labels]
+    neighbor_shares = graph.obsp["connectivities"] @ members
+    neighbor_shares /= np.maximum(
+        neighbor_shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny
+    )
+    # The share is slightly above one half, so that the community of the spot is the most probable.
+    probabilities = 0.501 * members + 0.499 * neighbor_shares
     return probabilities / probabilities.sum(axis=1, keepdims=True), {"resolution": resolution}
 
 
 def _bisect(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[float, np.ndarray]:
-    """Resolution with a number of communities, or the nearest number that comes up."""
+    """Resolution with a number of communities, or with the closest number that occurs."""
     low, high = np.log(RESOLUTIONS)
-    tried: list[tuple[int, float, np.ndarray]] = []
+    results: list[tuple[int, float, np.ndarray]] = []
     for _ in range(N_BISECTIONS):
         middle = (low + high) / 2
         labels = communities(float(np.exp(middle)))
-        found = int(labels.max()) + 1
-        tried.append((abs(found - n_domains), float(np.exp(middle)), labels))
-        if found == n_domains:
+        n_communities = int(labels.max()) + 1
+        results.append((abs(n_communities - n_domains), float(np.exp(middle)), labels))
+        if n_communities == n_domains:
             break
-        low, high = (middle, high) if found < n_domains else (low, middle)
-    miss, resolution, labels = min(tried, key=lambda entry: entry[0])
-    if miss:
+        low, high = (middle, high) if n_communities < n_domains else (low, middle)
+    error, resolution, labels = min(results, key=lambda entry: entry[0])
+    if error:
         logger.warning(
             "No resolution gives %d domains: %d were found.", n_domains, labels.max() + 1
         )

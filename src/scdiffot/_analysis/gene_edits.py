@@ -1,4 +1,4 @@
-"""To which values genes are set, after a look at the values that they have."""
+"""Values that genes are set to, checked against their expression."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ if TYPE_CHECKING:
     from scdiffot._data.write.decoders import GeneSpace
 
 KINDS = ("knockout", "knockdown", "overexpress")
-# What a knock-down leaves.
+# Share of the expression that remains after a knock-down.
 KNOCKDOWN_SHARE = 0.5
-# Over-expression is that of the cells with the most, but for one in a hundred.
-HIGH = 0.99
-# Cells that are looked at.
+# Quantile of the expression that over-expression sets a gene to.
+HIGH_QUANTILE = 0.99
+# Number of cells whose expression is read.
 N_CELLS = 2000
-# Below zero by this share of the range is no rounding; farther than this factor above all genes is another unit.
-BELOW, ABOVE = 0.05, 3.0
-# Spread, relative to the level of a gene or to the genes that vary most, of one that does not vary.
+# Share of the range of a gene; values farther below zero are not due to rounding.
+MAX_NEGATIVE_SHARE = 0.05
+# Factor times the largest expression of all genes; larger values are in another unit.
+MAX_EXPRESSION_FACTOR = 3.0
+# Standard deviation, relative to the level of a gene or to the largest standard deviation, below
+# which a gene is constant.
 MIN_SPREAD = 1e-5
 
 
 @dataclass(frozen=True)
 class Expression:
-    """The range of all genes over the cells of a fit, as the decoder gives them.
+    """Range of the decoded expression of all genes over the cells of a fit.
 
     Parameters
     ----------
     space
         The genes.
     high
-        The value that all but one in a hundred cells stay below, shape ``(G,)``.
+        99 % quantile of the expression, shape ``(G,)``.
     top
-        The largest value of any gene.
+        Largest value of any gene.
     constant
-        Which genes do not vary, shape ``(G,)``.
+        Whether a gene does not vary, shape ``(G,)``.
     signed
-        Which genes are below zero in some cells, so that zero does not mean off, shape ``(G,)``.
+        Whether a gene is below zero in some cells, so that zero does not mean off, shape ``(G,)``.
     """
 
     space: GeneSpace
@@ -58,23 +61,23 @@ class Expression:
 
     @classmethod
     def read(cls, space: GeneSpace, states: np.ndarray, cells: np.ndarray) -> Expression:
-        """Decode some cells of a fit, evenly chosen; ``states`` are those of all cells."""
-        # files are read in increasing order
-        chosen = np.sort(
+        """Decode an evenly spaced sample of `cells`; `states` are those of all cells."""
+        # Files are read in increasing order.
+        sample = np.sort(
             cells[np.linspace(0, len(cells) - 1, min(len(cells), N_CELLS)).astype(int)]
         )
-        decoded = space.decode(states[chosen])
+        decoded = space.decode(states[sample])
         spread, level = decoded.std(axis=0, dtype=np.float64), np.abs(decoded).max(axis=0)
         low, top = decoded.min(axis=0), decoded.max(axis=0)
-        seen = source_expression(space, states, chosen)
-        if seen is not None:
-            low, top = seen.min(axis=0), seen.max(axis=0)
+        measured = source_expression(space, states, sample)
+        if measured is not None:
+            low, top = measured.min(axis=0), measured.max(axis=0)
         return cls(
             space=space,
-            high=np.quantile(decoded, HIGH, axis=0),
+            high=np.quantile(decoded, HIGH_QUANTILE, axis=0),
             top=float(max(top.max(), decoded.max())),
             constant=(spread <= MIN_SPREAD * level) | (spread <= MIN_SPREAD * spread.max()),
-            signed=low < -BELOW * np.maximum(top - low, 1e-12),
+            signed=low < -MAX_NEGATIVE_SHARE * np.maximum(top - low, 1e-12),
         )
 
     def intervene(
@@ -83,7 +86,7 @@ class Expression:
         kind: str,
         factor: float | None,
     ) -> GeneEdits:
-        """Find the values to set genes to; those without a value of their own by the kind.
+        """Find the values to set genes to: those of `genes`, otherwise those of `kind`.
 
         Raises
         ------
@@ -92,16 +95,16 @@ class Expression:
         TypeError
             If names or values are of the wrong type.
         ValueError
-            If a gene does not vary, or a value makes no sense for it.
+            If a gene does not vary, or a value is impossible for it.
         """
         check_kind(kind, factor)
         positions = self.space.find(genes)
-        # in the order of the names, which may be written with a modality
-        given = list(genes.values()) if isinstance(genes, Mapping) else [None] * len(positions)
+        # Values are matched by order, because names may have a modality as prefix.
+        targets = list(genes.values()) if isinstance(genes, Mapping) else [None] * len(positions)
         names = self.space.names[positions]
         self._check_varying(names[self.constant[positions]])
         values = np.array(
-            [self._value(*entry) for entry in zip(names, given, positions, strict=True)]
+            [self._value(*entry) for entry in zip(names, targets, positions, strict=True)]
         )
         by_kind = np.isnan(values)
         if kind != "overexpress" or factor is not None:
@@ -122,51 +125,55 @@ class Expression:
             return float("nan")
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(
-                f"`genes` sets {name!r} to a {type(value).__name__}: pass a number, or None for what `kind` says."
+                f"`genes` sets {name!r} to a {type(value).__name__}: pass a number, or None for "
+                "the value of `kind`."
             )
         number = float(value)
         if not np.isfinite(number):
             raise ValueError(f"`genes` sets {name!r} to {number}: pass a finite number.")
         if number < 0 and not self.signed[position]:
             raise ValueError(
-                f"`genes` sets {name!r} to {number:g}, but its expression is never below zero: pass zero or more."
+                f"`genes` sets {name!r} to {number:g}, but its expression is never below zero: "
+                "pass zero or more."
             )
-        if abs(number) > ABOVE * self.top:
+        if abs(number) > MAX_EXPRESSION_FACTOR * self.top:
             raise ValueError(
-                f"`genes` sets {name!r} to {number:g}, but no gene is above {self.top:.3g} in the expression behind "
-                f"{self.space.use_rep!r}: pass a value in its unit (log-normalised, perhaps, not a count)."
+                f"`genes` sets {name!r} to {number:g}, but no gene is above {self.top:.3g} in the "
+                f"expression behind {self.space.use_rep!r}: pass a value in its unit "
+                "(log-normalised, perhaps, not a count)."
             )
         return number
 
     def _check_varying(self, names: np.ndarray) -> None:
         if len(names):
             raise ValueError(
-                f"`genes` names {some(names.tolist())}, which {self.space.use_rep!r} gives the same expression in all cells, so nothing "
-                "was learned of them: leave them out."
+                f"`genes` names {some(names.tolist())}, which {self.space.use_rep!r} gives the "
+                "same expression in all cells, so nothing was learned of them: leave them out."
             )
 
     def _check_zero(self, names: np.ndarray, kind: str) -> None:
         if len(names):
             raise ValueError(
-                f"`kind` is {kind!r}, but the expression of {some(names.tolist())} goes below zero (scaled, perhaps), where zero does not "
-                "mean off: pass values, genes={name: value}, or fit a representation of expression that is not scaled."
+                f"`kind` is {kind!r}, but the expression of {some(names.tolist())} goes below "
+                "zero (scaled, perhaps), where zero does not mean off: pass values, "
+                "genes={name: value}, or fit a representation of expression that is not scaled."
             )
 
 
 @dataclass(frozen=True)
 class GeneEdits:
-    """Genes and what they are set to: ``max(scale * expression + offset, floor)``.
+    """Genes and the values they are set to: ``max(scale * expression + offset, floor)``.
 
     Parameters
     ----------
     space
         The genes.
     positions
-        Which of them are set, shape ``(k,)``.
+        Positions of the genes that are set, shape ``(k,)``.
     values
-        The values that were given, NaN where the kind says it.
+        Values of the user, NaN where the kind determines the value, shape ``(k,)``.
     scale, offset, floor
-        Shape ``(k,)``.
+        Coefficients, each of shape ``(k,)``.
     """
 
     space: GeneSpace
@@ -182,7 +189,7 @@ class GeneEdits:
         return [str(name) for name in self.space.names[self.positions]]
 
     def intervention(self, rows: Sequence[int] | slice = slice(None)) -> Intervention:
-        """Set some of them together; all by default."""
+        """Intervention on some of the genes together; on all by default."""
         scale, offset, floor = (
             torch.as_tensor(v[rows], dtype=torch.float32)
             for v in (self.scale, self.offset, self.floor)
@@ -198,13 +205,14 @@ def check_kind(kind: str, factor: float | None) -> None:
     Raises
     ------
     TypeError
-        If the factor is no number.
+        If the factor is not a number.
     ValueError
-        If one of them makes no sense.
+        If the kind is unknown, or the factor is out of its range.
     """
     if kind not in KINDS:
         raise ValueError(
-            f"`kind` is {kind!r}: pass 'knockout', 'knockdown' or 'overexpress', or values for the genes."
+            f"`kind` is {kind!r}: pass 'knockout', 'knockdown' or 'overexpress', or values for the "
+            "genes."
         )
     if factor is None:
         return
@@ -214,7 +222,7 @@ def check_kind(kind: str, factor: float | None) -> None:
         raise ValueError(
             f"`factor` is {factor}, but a knock-out sets genes to zero: pass kind='knockdown'."
         )
-    fits = 0 <= factor < 1 if kind == "knockdown" else 1 < factor < np.inf
-    if not fits:
+    valid = 0 <= factor < 1 if kind == "knockdown" else 1 < factor < np.inf
+    if not valid:
         limits = "from 0 to below 1" if kind == "knockdown" else "above 1"
         raise ValueError(f"`factor` is {factor}: pass a number {limits} for kind={kind!r}.")

@@ -1,4 +1,4 @@
-"""The observed cell that is nearest to a point."""
+"""Observed cells nearest to states."""
 
 from __future__ import annotations
 
@@ -10,39 +10,43 @@ import torch
 if TYPE_CHECKING:
     from scipy import sparse
 
-# A tree finds neighbours in few dimensions; in more it compares with nearly all cells, and a matrix product is faster.
+# Largest number of dimensions for a tree. In more dimensions, a tree compares a state with nearly
+# all cells, and a matrix product is faster.
 MAX_TREE_DIMS = 6
-# In many dimensions, more cells bring the nearest hardly nearer.
+# Number of cells that are compared in many dimensions, where more cells hardly reduce the distance.
 MAX_COMPARED = 2000
-# Of every type, at least this many cells are compared with, or all that there are: a rare one would otherwise be missed.
+# Least number of compared cells of every type, so that rare types are represented.
 MIN_COMPARED = 30
-BLOCK = 256
-# Of new cells of the same population, fewer than one in a thousand (one in a hundred, where there are 60 cells) are farther from the
-# nearest cell than this quantile, times this factor.
+# Number of states that are compared at a time.
+CHUNK_SIZE = 256
+# The radius is this quantile of the distances to the nearest other cell, times this factor. Of new
+# cells of the same population, fewer than 0.1 % (1 % if there are 60 cells) are farther away.
 QUANTILE, FACTOR = 0.999, 1.25
 
 
 class Nearest:
-    """Looks up the nearest of some cells; above six dimensions, of 2000 of them and at least 30 of every type.
+    """Finds the cell nearest to a state.
+
+    Above six dimensions, states are compared with 2000 cells, and at least 30 of every type.
 
     Parameters
     ----------
     states
         Cells, shape ``(n, d)``.
     rng
-        Generator that draws the cells.
+        Generator of the sample of cells.
     codes
-        Their types, shape ``(n,)``, -1 for none; without them no type has a minimum.
+        Their types, shape ``(n,)``, -1 for none. If None, no type has a minimum number of cells.
 
     Attributes
     ----------
     cells
-        Positions of the cells that are compared with, shape ``(m,)``.
+        Positions of the compared cells, shape ``(m,)``.
     sampling
-        How much denser than on average the cells around each of them were drawn, shape ``(m,)``.
+        Sampling density of the type of each compared cell, relative to the mean, shape ``(m,)``.
     radius
-        Distance beyond which a point is far from every cell: a quarter more than the distance to the nearest other cell that all but
-        one in a thousand cells keep.
+        Distance beyond which a state is far from every cell: 1.25 times the 99.9 % quantile of the
+        distances of cells to the nearest other cell.
     """
 
     def __init__(
@@ -55,41 +59,52 @@ class Nearest:
         if self._tree is None and len(states) > MAX_COMPARED:
             self.cells, self.sampling = _sample(len(states), codes, rng)
         self._centre = states.mean(axis=0, dtype=np.float64)
-        # centred, so that squared norms cancel in single precision
+        # States are centred to limit the rounding of squared norms in single precision.
         self._points = (states[self.cells] - self._centre).astype(np.float32)
         self._transposed = torch.from_numpy(self._points).T
         self._half_squares = np.square(self._points).sum(axis=1) / 2
         self.radius = FACTOR * float(np.quantile(self._distances_among(states), QUANTILE)) or np.inf
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance to the nearest cell (N,), and which of `cells` it is (N,)."""
+        """Find the nearest cells of states of shape ``(m, d)``.
+
+        Returns
+        -------
+        Distance to the nearest cell, and its position in `cells`, both of shape ``(m,)``.
+        """
         if self._tree is not None:
             return self._tree.query(x)
         points = (x - self._centre).astype(np.float32)
         index = np.empty(len(x), dtype=np.intp)
-        for start in range(0, len(x), BLOCK):
-            part = slice(start, start + BLOCK)
-            # torch keeps to its threads, NumPy finds the least faster
-            products = (torch.from_numpy(points[part]) @ self._transposed).numpy()
-            index[part] = np.subtract(self._half_squares, products, out=products).argmin(axis=1)
+        for start in range(0, len(x), CHUNK_SIZE):
+            chunk = slice(start, start + CHUNK_SIZE)
+            # The product is by torch, which respects its number of threads; argmin is faster in
+            # NumPy.
+            products = (torch.from_numpy(points[chunk]) @ self._transposed).numpy()
+            index[chunk] = np.subtract(self._half_squares, products, out=products).argmin(axis=1)
         return np.linalg.norm(points - self._points[index], axis=1), index
 
     def smoothing(self, states: np.ndarray, n_neighbors: int | np.ndarray) -> sparse.csr_matrix:
-        """Weights (n, m), rows of sum one, that average over the cells nearest to each of `states`, by a Gaussian of the distance.
+        """Weights that average over the nearest cells of each state, by a Gaussian of distance.
 
-        The number of neighbours may differ from state to state.
+        Parameters
+        ----------
+        states
+            Shape ``(n, d)``.
+        n_neighbors
+            Number of neighbours, of all states or of each.
+
+        Returns
+        -------
+        Shape ``(n, m)`` for ``m`` compared cells, with row sums of one.
         """
         from scipy import sparse
         from sklearn.neighbors import NearestNeighbors
 
         counts = np.minimum(n_neighbors, len(self._points))
         k = int(counts.max())
-        found = (
-            NearestNeighbors(n_neighbors=k)
-            .fit(self._points)
-            .kneighbors((states - self._centre).astype(np.float32))
-        )
-        distance, index = found
+        neighbors = NearestNeighbors(n_neighbors=k).fit(self._points)
+        distance, index = neighbors.kneighbors((states - self._centre).astype(np.float32))
         last = np.broadcast_to(counts, len(states))[:, None] - 1
         width = np.maximum(
             np.take_along_axis(distance, last, axis=1) / 2, np.finfo(np.float32).tiny
@@ -102,7 +117,7 @@ class Nearest:
         )
 
     def _distances_among(self, states: np.ndarray) -> np.ndarray:
-        """Distance of cells to the nearest other one."""
+        """Distances of cells to the nearest other cell."""
         if self._tree is not None:
             return self._tree.query(states, k=[min(2, len(states))], workers=-1)[0][:, 0]
         from sklearn.neighbors import NearestNeighbors
@@ -114,15 +129,15 @@ class Nearest:
 def _sample(
     n: int, codes: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the cells to compare with, and how much denser than on average each was drawn."""
-    chosen = np.zeros(n, bool)
-    chosen[rng.choice(n, MAX_COMPARED, replace=False)] = True
+    """Positions of the cells to compare, and their sampling density relative to the mean."""
+    selected = np.zeros(n, bool)
+    selected[rng.choice(n, MAX_COMPARED, replace=False)] = True
     sampling = np.ones(n)
     for code in [] if codes is None else np.unique(codes):
         members = np.flatnonzero(codes == code)
-        n_missing = min(MIN_COMPARED, len(members)) - int(chosen[members].sum())
+        n_missing = min(MIN_COMPARED, len(members)) - int(selected[members].sum())
         if n_missing > 0:
-            chosen[rng.choice(members[~chosen[members]], n_missing, replace=False)] = True
-            sampling[members] = chosen[members].mean() * n / MAX_COMPARED
-    cells = np.flatnonzero(chosen)
+            selected[rng.choice(members[~selected[members]], n_missing, replace=False)] = True
+            sampling[members] = selected[members].mean() * n / MAX_COMPARED
+    cells = np.flatnonzero(selected)
     return cells, sampling[cells]

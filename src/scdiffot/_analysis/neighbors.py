@@ -1,4 +1,4 @@
-"""Carrying points of the state space onto an embedding of its cells."""
+"""Projection of states onto an embedding of their cells, and graphs of neighbours."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import numpy as np
 def embed(
     points: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30
 ) -> np.ndarray:
-    """Place points on an embedding: the mean of their nearest cells there, weighted by a Gaussian of the distance.
+    """Place states on an embedding, at the mean of their nearest cells.
+
+    The mean is weighted by a Gaussian of the distance in the state space.
 
     Parameters
     ----------
     points
-        Points in the state space, shape ``(m, d)``.
+        States, shape ``(m, d)``.
     states
         Cells in the same space, shape ``(n, d)``.
     embedding
         The same cells on the embedding, shape ``(n, e)``.
     n_neighbors
-        Number of cells to average over. The width of the Gaussian is half the distance to the last of them.
+        Number of cells to average over. The width of the Gaussian is half the distance to the
+        farthest of them.
 
     Returns
     -------
@@ -38,7 +41,10 @@ def embed(
 def embed_vectors(
     vectors: np.ndarray, states: np.ndarray, embedding: np.ndarray, *, n_neighbors: int = 30
 ) -> np.ndarray:
-    """Carry vectors at cells onto an embedding: the difference between both sides of the cell, displaced along its vector.
+    """Project vectors at cells onto an embedding.
+
+    Every cell is displaced along its vector, forwards and backwards. The projected vector is the
+    difference of both points on the embedding, divided by the displacement.
 
     Parameters
     ----------
@@ -49,7 +55,8 @@ def embed_vectors(
     embedding
         The same cells on the embedding, shape ``(n, e)``.
     n_neighbors
-        Number of cells to average over. A cell is displaced by the distance to the last of its own.
+        Number of cells to average over. A cell is displaced by the distance to the farthest of its
+        own neighbours.
 
     Returns
     -------
@@ -72,7 +79,7 @@ def embed_vectors(
 
 
 def neighbor_graph(states: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest cells of every cell, and what connects the parts into which they fall.
+    """Find the nearest cells of every cell, and links between unconnected parts of their graph.
 
     Parameters
     ----------
@@ -83,8 +90,9 @@ def neighbor_graph(states: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np
 
     Returns
     -------
-    Neighbours, nearest first, without the cell itself, shape ``(n, n_neighbors)``; and pairs of cells, shape ``(m, 2)``: the
-    smallest part is linked to the nearest cell outside it until one is left, so that there is one pair less than parts.
+    Neighbours, nearest first, without the cell itself, shape ``(n, n_neighbors)``; and linked pairs
+    of cells, shape ``(m, 2)``. The smallest part is linked to the nearest cell outside it until one
+    part remains, so that there is one pair less than parts.
     """
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components

@@ -1,4 +1,4 @@
-"""What one perturbation and a screen of many share: cells, fates, and how to compare them."""
+"""Cells and fates of perturbations, shared by single perturbations and screens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scdiffot.core.lineage.fate import N_STEPS
 from .classifier import check_estimator
 from .gene_edits import Expression
 from .nearest import Nearest
-from .sta_inputs import StaInputs
+from .sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,41 +31,39 @@ if TYPE_CHECKING:
 
     from .classifier import Classifier
 
-# Share of cells far from the data from which on the user is told.
-MAX_SHARE_OUTSIDE = 0.1
-# Cells whose course is compared with the data.
-N_COURSES = 500
+# Number of cells whose trajectories are compared with the data.
+N_TRAJECTORIES_COMPARED = 500
 
 
 @dataclass(frozen=True)
 class PerturbationRun:
-    """Cells that are followed, and the fates they may have.
+    """Source cells of a perturbation, and their possible fates.
 
     Parameters
     ----------
-    setting
+    inputs
         The fit.
     expression
-        What its cells express.
+        Expression of the cells of the fit.
     cells
-        Positions of the cells that are followed, in the order of `adata`.
+        Positions of the source cells, in the order of `adata`.
     target
         Time of the fates.
-    told
-        Tells the types at that time.
+    classifier
+        Classifier of the types at that time.
     columns
-        Types that occur there, and the class of cells without one if there are such.
+        Types that occur at that time, and the class of cells without a type if there are any.
     growth, sustained, n_steps
-        As the user asked.
+        Options of the user.
     nearest
-        The cells of the fit.
+        Search for the nearest cell of the fit.
     """
 
-    setting: StaInputs
+    inputs: StaInputs
     expression: Expression
     cells: np.ndarray
     target: float
-    told: Classifier
+    classifier: Classifier
     columns: np.ndarray
     growth: bool
     sustained: bool
@@ -90,41 +88,51 @@ class PerturbationRun:
         rng: np.random.Generator,
         key: str,
     ) -> PerturbationRun:
-        """Read and check everything but the genes."""
-        setting = StaInputs.read(adata, cell_key, key)
+        """Read and check all inputs except the genes."""
+        inputs = StaInputs.read(adata, cell_key, key)
         check_estimator(classifier)
         n_neighbors = check_count("n_neighbors", n_neighbors, 1)
         n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
         sustained = check_flag("sustained", sustained)
-        growth = setting.check_growth(growth, "growth")
-        target = setting.find_time(target_time, setting.model.times[-1], "target_time")
-        cells = setting.find_cells(adata, source, setting.model.times[0])
-        late = setting.times_of(cells)[-1]
+        growth = inputs.check_growth(growth, "growth")
+        target = inputs.find_time(target_time, inputs.model.times[-1], "target_time")
+        cells = inputs.find_cells(adata, source, inputs.model.times[0])
+        late = inputs.times_of(cells)[-1]
         if late >= target:
             raise ValueError(
-                f"`target_time` is {number_text(target)}, but `source` has cells of time {number_text(late)}: choose earlier cells, or a later target."
+                f"`target_time` is {number_text(target)}, but `source` has cells of time "
+                f"{number_text(late)}: choose earlier cells, or a later target."
             )
-        ends = setting.typed_cells(target, "target_time")
-        trained = np.concatenate([setting.times.cells(t) for t in setting.model.times])
+        ends = inputs.typed_cells(target, "target_time")
+        trained = np.concatenate([inputs.times.cells(t) for t in inputs.model.times])
         space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
-        expression = Expression.read(space, setting.states, trained)
-        told = setting.classifier(ends, classifier, n_neighbors, rng)
-        setting.warn_single_cells(ends, told)
+        expression = Expression.read(space, inputs.states, trained)
+        type_classifier = inputs.classifier(ends, classifier, n_neighbors, rng)
+        inputs.warn_single_cells(ends, type_classifier)
         nearest = Nearest(
-            setting.states[trained],
+            inputs.states[trained],
             np.random.default_rng(rng.integers(2**63)),
-            codes=setting.codes[trained],
+            codes=inputs.codes[trained],
         )
-        columns = setting.class_codes(ends)
-        told.log_accuracy(setting.names)
+        columns = inputs.class_codes(ends)
+        type_classifier.log_accuracy(inputs.names)
         return cls(
-            setting, expression, cells, target, told, columns, growth, sustained, n_steps, nearest
+            inputs=inputs,
+            expression=expression,
+            cells=cells,
+            target=target,
+            classifier=type_classifier,
+            columns=columns,
+            growth=growth,
+            sustained=sustained,
+            n_steps=n_steps,
+            nearest=nearest,
         )
 
     @property
     def fates(self) -> list[str]:
-        """Names of the classes, the last of which is outside."""
-        return [*self.setting.classes[self.columns].tolist(), OUTSIDE]
+        """Names of the classes, the last of which is ``"outside"``."""
+        return [*self.inputs.classes[self.columns].tolist(), OUTSIDE]
 
     def compare(
         self,
@@ -136,14 +144,14 @@ class PerturbationRun:
         rng: np.random.Generator,
         progress: Callable[[int], None] | None,
     ) -> Contrasts:
-        """Follow the cells with and without each intervention; every cell starts at its own time."""
-        times = self.setting.times.values[self.cells]
+        """Compare the fates with and without each intervention, from the time of each cell."""
+        times = self.inputs.times.values[self.cells]
         parts = []
         starts = np.unique(times)
         for start in starts:
             part = contrasts(
-                self.setting.model,
-                self.setting.states[self.cells[times == start]],
+                self.inputs.model,
+                self.inputs.states[self.cells[times == start]],
                 float(start),
                 interventions,
                 target=(self.target, self.classify),
@@ -156,73 +164,101 @@ class PerturbationRun:
                 progress=progress,
             )
             parts.append(part)
-        both = Contrasts.join(parts)
+        joined = Contrasts.join(parts)
         if not by_cell:
-            return both.pool(np.arange(len(starts)))
-        return both.take(np.argsort(np.argsort(times, kind="stable"), kind="stable"))
+            return joined.pool(np.arange(len(starts)))
+        return joined.take(np.argsort(np.argsort(times, kind="stable"), kind="stable"))
 
     def classify(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities of the classes that occur at the end, and which states are far from all cells there."""
-        probability, outside = self.told(x)
+        """Classify states of shape ``(m, d)`` at the target time.
+
+        Returns
+        -------
+        Probabilities of the classes in `columns`, shape ``(m, k)``; and which states are far from
+        all cells of that time, shape ``(m,)``.
+        """
+        probability, outside = self.classifier(x)
         return probability[:, self.columns], outside
 
     def outside_start(self, intervention: Intervention) -> float:
-        """Share of the cells that are far from all cells of the fit, once changed."""
-        distance, _ = self.nearest(intervention(self.setting.states[self.cells]))
+        """Share of the cells that the intervention moves far from all cells of the fit."""
+        distance, _ = self.nearest(intervention(self.inputs.states[self.cells]))
         return float((distance > self.nearest.radius).mean())
 
-    def outside_course(
+    def outside_trajectories(
         self, intervention: Intervention, rng: np.random.Generator
     ) -> tuple[float, float]:
-        """Share of their way that cells are far from all cells of the fit, without and with the change."""
-        cells = rng.permutation(self.cells)[:N_COURSES]
-        times = self.setting.times.values[cells]
+        """Share of trajectories that is far from all cells of the fit.
+
+        Returns
+        -------
+        The share without and with the intervention.
+        """
+        cells = rng.permutation(self.cells)[:N_TRAJECTORIES_COMPARED]
+        times = self.inputs.times.values[cells]
         seed = int(rng.integers(2**63))
         shares = []
-        for change in (None, intervention):
-            far = []
+        for edit in (None, intervention):
+            outside = []
             for start in np.unique(times):
                 states = course(
-                    self.setting.model,
-                    self.setting.states[cells[times == start]],
+                    self.inputs.model,
+                    self.inputs.states[cells[times == start]],
                     (float(start), self.target),
-                    change,
+                    edit,
                     sustained=self.sustained,
                     n_steps=self.n_steps,
                     rng=seed,
                 )
                 distance, _ = self.nearest(states.reshape(-1, states.shape[2]))
-                far.append((distance > self.nearest.radius).reshape(states.shape[:2]).mean(axis=0))
-            shares.append(float(np.concatenate(far).mean()))
+                is_outside = (distance > self.nearest.radius).reshape(states.shape[:2])
+                outside.append(is_outside.mean(axis=0))
+            shares.append(float(np.concatenate(outside).mean()))
         return shares[0], shares[1]
 
     def warn_untyped(self, control: np.ndarray) -> None:
-        """Warn if descendants of unchanged cells, with these shares of the fates, end among cells without a type."""
-        if self.columns[-1] == len(self.setting.names):
-            self.setting.warn_untyped(self.target, float(control[-2]), "descendants")
+        """Warn if descendants of the control, by its shares of fates, end among untyped cells."""
+        if self.columns[-1] == len(self.inputs.names):
+            self.inputs.warn_untyped(self.target, float(control[-2]), "descendants")
 
     def warn_outside(
-        self, name: str, start: float, way: tuple[float, float], ends: tuple[float, float]
+        self,
+        name: str,
+        start: float,
+        trajectories: tuple[float, float],
+        ends: tuple[float, float],
     ) -> None:
-        """Tell the user if changed cells leave the data, where the fit knows nothing."""
+        """Warn if changed cells leave the data, where the fit extrapolates.
+
+        Parameters
+        ----------
+        name
+            Name of the perturbation.
+        start
+            Share of the changed cells that start outside.
+        trajectories, ends
+            Shares of trajectories and of descendants outside, for the control and with the change.
+        """
         if start > MAX_SHARE_OUTSIDE:
             logger.warning(
-                "%s: %.0f %% of the changed cells are farther from the cells of the fit than these are from each other, so that the "
-                "result extrapolates.",
+                "%s: %.0f %% of the changed cells are farther from the cells of the fit than "
+                "these are from each other, so that the result extrapolates.",
                 name,
                 100 * start,
             )
-        if way[1] - way[0] > MAX_SHARE_OUTSIDE:
+        if trajectories[1] - trajectories[0] > MAX_SHARE_OUTSIDE:
             logger.warning(
-                "%s: for %.0f %% of their way (of the control: %.0f %%) changed cells are farther from the cells of the fit than these are "
-                "from each other, so that what happens there is extrapolated.",
+                "%s: for %.0f %% of their way (of the control: %.0f %%) changed cells are farther "
+                "from the cells of the fit than these are from each other: the dynamics are "
+                "extrapolated.",
                 name,
-                100 * way[1],
-                100 * way[0],
+                100 * trajectories[1],
+                100 * trajectories[0],
             )
         if ends[1] > MAX_SHARE_OUTSIDE:
             logger.warning(
-                "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell of time %s and count as %r.",
+                "%s: %.0f %% of the descendants (of the control: %.0f %%) end far from every cell "
+                "of time %s and count as %r.",
                 name,
                 100 * ends[1],
                 100 * ends[0],

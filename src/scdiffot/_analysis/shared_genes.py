@@ -1,4 +1,4 @@
-"""Genes that two platforms share, and a space that both have in common."""
+"""Genes that two platforms share, and principal components of both together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
-# More genes of little variance add noise to the space, and a square matrix of their number.
-_N_GENES = 2000
+# Largest number of genes of the principal components. More genes of little variance add noise, and
+# the cost grows with the square of their number.
+_MAX_GENES = 2000
+# Share of the mean square below which a variance is due to rounding.
+_MIN_VARIANCE = 1e-6
 _REMEDY = "compute it with sc.pp.normalize_total and sc.pp.log1p"
 
 
@@ -26,56 +29,57 @@ class SharedGenes:
     Parameters
     ----------
     names
-        Their names, in the order of the first.
-    own
+        Names of the genes, in the order of the spots.
+    spots
         Expression of the spots, shape ``(n, G)``.
-    other
+    reference
         Expression of the reference, shape ``(m, G)``.
     varying
-        Which of them vary on both platforms, shape ``(G,)``.
+        Whether a gene varies on both platforms, shape ``(G,)``.
     """
 
     names: np.ndarray
-    own: np.ndarray | csr_matrix
-    other: np.ndarray | csr_matrix
+    spots: np.ndarray | csr_matrix
+    reference: np.ndarray | csr_matrix
     varying: np.ndarray
 
     def values(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Dense expression of some of them on both sides."""
-        return _dense(self.own[:, columns]), _dense(self.other[:, columns])
+        """Dense expression of some of the genes on both platforms."""
+        return _dense(self.spots[:, columns]), _dense(self.reference[:, columns])
 
     def space(
         self, n_dims: int, without: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Principal components of both platforms together.
 
-        Every gene has mean 0 and the same variance on each: the root of the product of its standard deviations on both, so that
-        genes that vary more count more, but less so than they would without any scaling.
+        Every gene has mean 0 and the same variance on both platforms, the square root of the
+        product of its standard deviations. Genes with a larger variance weigh more, but less than
+        without scaling.
 
         Parameters
         ----------
         n_dims
-            Number of components, at most.
+            Largest number of components.
         without
             Genes to leave out.
 
         Returns
         -------
-        Coordinates of both, of shapes ``(n, d)`` and ``(m, d)``.
+        Coordinates of the spots and the reference, shapes ``(n, d)`` and ``(m, d)``.
         """
         from scipy.sparse.linalg import eigsh
 
-        used = self.varying.copy()
+        selected = self.varying.copy()
         if without is not None:
-            used[without] = False
-        columns = np.flatnonzero(used)
-        moments = [_moments(values) for values in (self.own, self.other)]
-        if len(columns) > _N_GENES:
+            selected[without] = False
+        columns = np.flatnonzero(selected)
+        moments = [_moments(values) for values in (self.spots, self.reference)]
+        if len(columns) > _MAX_GENES:
             ranks = sum(np.argsort(np.argsort(-variance[columns])) for _, variance in moments)
-            columns = np.sort(columns[np.argsort(ranks, kind="stable")[:_N_GENES]])
+            columns = np.sort(columns[np.argsort(ranks, kind="stable")[:_MAX_GENES]])
         sides = [
             (values[:, columns], mean[columns], np.sqrt(variance[columns]))
-            for values, (mean, variance) in zip((self.own, self.other), moments, strict=True)
+            for values, (mean, variance) in zip((self.spots, self.reference), moments, strict=True)
         ]
         weights = (sides[0][2] * sides[1][2]) ** 0.25
         correlations = sum(_correlations(*side) for side in sides) * np.outer(weights, weights)
@@ -94,38 +98,43 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
     Raises
     ------
     KeyError
-        If one has no such layer.
+        If one platform has no such layer.
     ValueError
-        If names are not unique, fewer than three genes are shared or vary, or expression holds counts or NaN.
+        If names are not unique, fewer than three genes are shared or vary, or expression holds
+        counts or NaN.
     """
     for argument, data in (("adata", adata), ("reference", reference)):
         if not data.var_names.is_unique:
-            twice = data.var_names[data.var_names.duplicated()].unique()
+            duplicates = data.var_names[data.var_names.duplicated()].unique()
             raise ValueError(
-                f"`{argument}` has duplicated var names, for instance {some(twice)}: make them unique."
+                f"`{argument}` has duplicated var names, for instance {some(duplicates)}: make "
+                "them unique."
             )
     names = adata.var_names[adata.var_names.isin(reference.var_names)]
     if len(names) < 3:
-        hint = " Their letters differ in case only." if _same_but_case(adata, reference) else ""
+        hint = " Their letters differ in case only." if _differ_in_case(adata, reference) else ""
         raise ValueError(
-            f"`adata` and `reference` share {len(names)} genes, at least 3 are needed: they are matched by var_names, which are "
-            f"{some(adata.var_names[:3])} and {some(reference.var_names[:3])}.{hint} Bring them to the same kind of names."
+            f"`adata` and `reference` share {len(names)} genes, at least 3 are needed: they are "
+            f"matched by var_names, which are {some(adata.var_names[:3])} and "
+            f"{some(reference.var_names[:3])}.{hint} Bring them to the same kind of names."
         )
-    own = expression(adata, layer, np.flatnonzero(adata.var_names.isin(names)))
-    there = reference.var_names.get_indexer(names)
-    order = np.argsort(there)
-    other = expression(reference, layer, there[order])[:, np.argsort(order)]
-    check_counts(adata, own, layer, wanted=False, remedy=_REMEDY)
-    check_counts(reference, other, layer, wanted=False, remedy=_REMEDY)
-    varying = (_moments(own)[1] > 0) & (_moments(other)[1] > 0)
+    spots = expression(adata, layer, np.flatnonzero(adata.var_names.isin(names)))
+    positions = reference.var_names.get_indexer(names)
+    order = np.argsort(positions)
+    reference_values = expression(reference, layer, positions[order])[:, np.argsort(order)]
+    check_counts(adata, spots, layer, wanted=False, remedy=_REMEDY)
+    check_counts(reference, reference_values, layer, wanted=False, remedy=_REMEDY)
+    varying = (_moments(spots)[1] > 0) & (_moments(reference_values)[1] > 0)
     if varying.sum() < 3:
         raise ValueError(
-            f"Only {varying.sum()} of {len(names)} shared genes vary in both `adata` and `reference`."
+            f"Only {varying.sum()} of {len(names)} shared genes vary in both `adata` and "
+            "`reference`."
         )
-    return SharedGenes(names.to_numpy(), own, other, varying)
+    return SharedGenes(names.to_numpy(), spots, reference_values, varying)
 
 
-def _same_but_case(adata: AnnData, reference: AnnData) -> bool:
+def _differ_in_case(adata: AnnData, reference: AnnData) -> bool:
+    """Whether some genes are shared if the case of their names is ignored."""
     return bool(adata.var_names.str.lower().isin(reference.var_names.str.lower()).any())
 
 
@@ -134,14 +143,15 @@ def _dense(values: Any) -> np.ndarray:
 
 
 def _moments(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances of the columns; a variance of rounding alone is zero."""
+    """Means and variances of the columns; a variance due to rounding is zero."""
     squares = values.multiply(values) if hasattr(values, "tocsr") else values**2
     mean = np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
     square = np.asarray(squares.mean(axis=0, dtype=np.float64)).ravel()
     variance = square - mean**2
-    return mean, np.where(variance > 1e-6 * square, variance, 0.0)
+    return mean, np.where(variance > _MIN_VARIANCE * square, variance, 0.0)
 
 
 def _correlations(values: Any, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Correlations of the columns."""
     products = _dense(values.T @ values) / values.shape[0]
     return (products - np.outer(mean, mean)) / np.outer(scale, scale)

@@ -1,4 +1,4 @@
-"""What is odd about slices, yet may be meant: their units, and slices that nobody named."""
+"""Warnings about slices: different units, and slices that the user has not named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Ratio of the spot distances of two slices from which on they may have other units.
+# Ratio of the spot distances of two slices above which they may have different units.
 MAX_RATIO = 1.1
 # Words in the names of columns of `obs` that hold slices.
 SLICE_WORDS = {
@@ -34,12 +34,12 @@ SLICE_WORDS = {
     "timepoint",
     "stage",
 }
-# Neighbours that are counted, and the share of them in other slices from which on slices overlap.
-N_NEIGHBORS, MIN_SHARE = 6, 0.1
+# Number of neighbours of a spot, and share of them in other slices above which slices overlap.
+N_NEIGHBORS, MAX_SHARE = 6, 0.1
 
 
 def warn_units(parts: Mapping[str, np.ndarray], spatial_key: str) -> None:
-    """Warn where the spots of one slice are farther apart than those of another.
+    """Warn if the spots of one slice are farther apart than those of another.
 
     Parameters
     ----------
@@ -56,9 +56,10 @@ def warn_units(parts: Mapping[str, np.ndarray], spatial_key: str) -> None:
     ratio = distances[wide] / distances[narrow]
     if ratio > MAX_RATIO:
         logger.warning(
-            "Spots of slice %r are %.3g times as far apart as those of slice %r (%.3g and %.3g in `spatial_key` %r). If their units "
-            "or scales differ, such as pixels and micrometres, bring them to one unit first: multiply the coordinates of %r by %.4g. "
-            "If the density of spots differs, nothing needs to be done.",
+            "Spots of slice %r are %.3g times as far apart as those of slice %r (%.3g and %.3g in "
+            "`spatial_key` %r). If their units or scales differ, such as pixels and micrometres, "
+            "bring them to one unit first: multiply the coordinates of %r by %.4g. If the density "
+            "of spots differs, nothing needs to be done.",
             wide,
             ratio,
             narrow,
@@ -71,7 +72,7 @@ def warn_units(parts: Mapping[str, np.ndarray], spatial_key: str) -> None:
 
 
 def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_key: str) -> None:
-    """Warn where spots that are taken as one slice come from several.
+    """Warn if spots that are used as one slice seem to come from several.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
     """
     owners = [adata, locate(adata, spatial_key, argument="spatial_key").owner]
     libraries = next(
-        (entry for entry in (owner.uns.get("spatial") for owner in owners) if _several(entry)), None
+        (entry for entry in (owner.uns.get("spatial") for owner in owners) if _has_several(entry)),
+        None,
     )
     column = next(
         (
@@ -101,10 +103,12 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
         reasons.append(f"adata.uns['spatial'] has the libraries {some(libraries)}")
     if column is not None:
         reasons.append(
-            f"spots of different obs[{column!r}] lie among each other in `spatial_key` {spatial_key!r}"
+            f"spots of different obs[{column!r}] lie among each other in `spatial_key` "
+            f"{spatial_key!r}"
         )
     logger.warning(
-        "All spots are taken as one slice, but %s: neighbours across slices would be linked. Pass `library_key`%s.",
+        "All spots are taken as one slice, but %s: neighbours across slices would be linked. Pass "
+        "`library_key`%s.",
         " and ".join(reasons),
         f"={column!r}"
         if column is not None
@@ -112,12 +116,12 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
     )
 
 
-def _several(entry: Any) -> bool:
+def _has_several(entry: Any) -> bool:
     return hasattr(entry, "keys") and len(entry) > 1
 
 
 def _slice_columns(adata: AnnData | MuData) -> Iterable[str]:
-    """Columns of `obs` that hold slices, by their names and the number of their values."""
+    """Columns of `obs` that may hold slices, by their names and numbers of values."""
     for name in list_columns(adata):
         words = set(re.split(r"[^a-z]+", name.rpartition(":")[2].lower()))
         if words & SLICE_WORDS:
@@ -132,5 +136,5 @@ def _overlap(labels: Any, positions: np.ndarray) -> bool:
 
     codes = labels.astype("category").cat.codes.to_numpy()
     k = min(N_NEIGHBORS, len(positions) - 1)
-    near = cKDTree(positions).query(positions, k=k + 1)[1]
-    return bool((codes[near[:, 1:]] != codes[:, None]).mean() > MIN_SHARE)
+    neighbors = cKDTree(positions).query(positions, k=k + 1)[1]
+    return bool((codes[neighbors[:, 1:]] != codes[:, None]).mean() > MAX_SHARE)

@@ -25,7 +25,7 @@ def read_depths(
     between: Iterable[str],
     depth: str | Mapping[str, float] | None,
 ) -> dict[str, float]:
-    """Depths of the slices named, increasing.
+    """Read the depths of the named slices, in increasing order.
 
     Parameters
     ----------
@@ -36,21 +36,24 @@ def read_depths(
     between
         Names of at least two slices.
     depth
-        A dict (name -> number), a numeric column of `obs` that is constant in every slice, or None for 0, 1, 2, ...
+        A dict (name -> number), a numeric column of `obs` that is constant in every slice, or None
+        for 0, 1, 2, ...
 
     Raises
     ------
     KeyError
         If a slice, its depth or the column does not exist.
     TypeError
-        If a depth is no number.
+        If a depth is not a number.
     ValueError
-        If fewer than two slices are named, one is named twice, or depths vary within slices or coincide.
+        If fewer than two slices are named, one is named twice, depths vary within a slice, or
+        depths coincide.
     """
     names = listed_names("between", between, numbers=True)
     if len(names) < 2:
         raise ValueError(
-            f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} or more."
+            f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} "
+            "or more."
         )
     for name in names:
         if name not in slices.names:
@@ -62,29 +65,30 @@ def read_depths(
     if depth is None:
         return {name: float(k) for k, name in enumerate(names)}
     if isinstance(depth, str):
-        found = {name: _depth_in_column(adata, slices, name, depth) for name in names}
+        depths = {name: _depth_in_column(adata, slices, name, depth) for name in names}
     else:
-        found = _numbers("depth", depth, names)
-    found = dict(sorted(found.items(), key=lambda item: item[1]))
-    values = list(found.values())
+        depths = _numbers("depth", depth, names)
+    depths = dict(sorted(depths.items(), key=lambda item: item[1]))
+    values = list(depths.values())
     if len(set(values)) < len(values):
         raise ValueError(
-            f"`depth` gives two slices the same depth ({some(f'{k}: {number_text(v)}' for k, v in found.items())})."
+            "`depth` gives two slices the same depth "
+            f"({some(f'{k}: {number_text(v)}' for k, v in depths.items())})."
         )
-    return found
+    return depths
 
 
 def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, float]:
-    """Total masses of the slices named: numbers of spots, those given, or one each.
+    """Read the total masses of the named slices: numbers of spots, values of a dict, or one each.
 
     Raises
     ------
     KeyError
-        If the mass of a slice is not given.
+        If the mass of a slice is missing.
     TypeError
-        If it is no number.
+        If a mass is not a number.
     ValueError
-        If it is not positive, or `mass` is another string.
+        If a mass is not positive, or `mass` is another string.
     """
     if mass is None:
         return dict.fromkeys(names, 1.0)
@@ -94,11 +98,11 @@ def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, 
                 f"`mass` is {mass!r}: pass 'n_spots', a dict (slice -> number), or None."
             )
         return {name: float(len(slices.rows(name))) for name in names}
-    found = _numbers("mass", mass, names)
-    wrong = [name for name, value in found.items() if value <= 0]
-    if wrong:
-        raise ValueError(f"`mass` of {some(wrong)} is not positive: pass positive numbers.")
-    return found
+    masses = _numbers("mass", mass, names)
+    nonpositive = [name for name, value in masses.items() if value <= 0]
+    if nonpositive:
+        raise ValueError(f"`mass` of {some(nonpositive)} is not positive: pass positive numbers.")
+    return masses
 
 
 def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: str) -> float:
@@ -107,22 +111,24 @@ def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: st
         raise TypeError(
             f"`depth` obs[{column!r}] holds {values.dtype}: pass a column of numbers, or a dict."
         )
-    here = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
-    if len(here) != 1 or not np.isfinite(here[0]):
+    unique = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
+    if len(unique) != 1 or not np.isfinite(unique[0]):
         raise ValueError(
-            f"`depth` obs[{column!r}] is {some(here)} in slice {name!r}: it must be one number."
+            f"`depth` obs[{column!r}] is {some(unique)} in slice {name!r}: it must be one number."
         )
-    return float(here[0])
+    return float(unique[0])
 
 
-def _numbers(argument: str, given: Any, names: list[str]) -> dict[str, float]:
-    if not hasattr(given, "keys"):
-        raise TypeError(f"`{argument}` is a {type(given).__name__}: pass a dict (slice -> number).")
-    texts = {str(key): value for key, value in given.items()}
-    missing = [name for name in names if name not in texts]
-    if missing:
+def _numbers(argument: str, numbers: Any, names: list[str]) -> dict[str, float]:
+    if not hasattr(numbers, "keys"):
+        raise TypeError(
+            f"`{argument}` is a {type(numbers).__name__}: pass a dict (slice -> number)."
+        )
+    texts = {str(key): value for key, value in numbers.items()}
+    absent = [name for name in names if name not in texts]
+    if absent:
         raise KeyError(
-            f"`{argument}` has no entry for {some(missing)}: give one for every slice of `between`."
+            f"`{argument}` has no entry for {some(absent)}: give one for every slice of `between`."
         )
     for name in names:
         value = texts[name]

@@ -1,4 +1,4 @@
-"""Positions of spots of several times in one frame."""
+"""Positions of the spots of all times in one frame."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class SpatialFrame:
     tissue
         How positions take part in the state.
     positions
-        Coordinates of all cells in one frame, shape ``(n, 2)`` or ``(n, 3)``.
+        Coordinates of all spots in one frame, shape ``(n, 2)`` or ``(n, 3)``.
     alignment
-        The motions there; None where there were none.
+        Motions of the slices into this frame; None if they were not aligned.
     params
-        How they were found.
+        Options of the alignment.
     """
 
     tissue: Tissue
@@ -48,14 +48,14 @@ class SpatialFrame:
     params: dict[str, Any]
 
     def write(self, adata: AnnData | MuData, keys: Keys) -> None:
-        """Write what was aligned."""
+        """Write the aligned positions and the motions, if there was an alignment."""
         if self.alignment is not None:
             write_alignment(adata, keys, self.alignment, aligned=self.positions, params=self.params)
 
 
-def find_site(
+def read_frame(
     adata: AnnData | MuData,
-    course: TimeSeries,
+    series: TimeSeries,
     keys: Keys,
     *,
     spatial_key: str,
@@ -63,13 +63,13 @@ def find_site(
     align: Any,
     show_progress: bool,
 ) -> SpatialFrame:
-    """Read positions, and take out the motion of every time point as a whole.
+    """Read positions, and remove the motion of every slice as a whole.
 
     Parameters
     ----------
     adata
         The spots.
-    course
+    series
         Their times and states.
     keys
         Names of the fit.
@@ -78,9 +78,9 @@ def find_site(
     weight
         Share of the positions in the variance of the state.
     align
-        Whether to align; what comes from an alignment is left as it is.
+        Whether to align; coordinates that an alignment wrote are not aligned again.
     show_progress
-        Whether to show a bar meanwhile.
+        Whether to show a progress bar.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def find_site(
         If positions or arguments cannot be used.
     """
     weight = check_weight(weight)
-    states, times = course.states, course.times
+    states, times = series.states, series.times
     positions, name = read_positions(adata, spatial_key)
     if not isinstance(align, bool | np.bool_):
         raise TypeError(f"`spatial_align` is a {type(align).__name__}: pass True or False.")
@@ -100,10 +100,10 @@ def find_site(
         return SpatialFrame(make_tissue(states, positions, name, weight), positions, None, {})
     if positions.shape[1] != 2:
         raise ValueError(
-            f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are found in two dimensions only: align "
-            "them before and pass spatial_align=False."
+            f"`spatial_key` {name!r} has {positions.shape[1]} columns, and motions of slices are "
+            "found in two dimensions only: align them before and pass spatial_align=False."
         )
-    # Tissue may grow beyond the outline that it had before, which is no partial overlap.
+    # Growth of the tissue beyond its previous outline is not a partial overlap.
     config = AlignConfig(partial=False)
     names = list(rows)
     parts = [(positions[cells], states[cells].astype(np.float64)) for cells in rows.values()]
@@ -111,14 +111,14 @@ def find_site(
         chain = align_chain(parts, config=config, progress=progress)
     alignment = make_alignment(names, names[0], chain, {})
     alignment.warn(
-        "to decide otherwise, run scdiffot.tl.align_slices first (reflections=False if no slice lies upside down), and pass "
-        f"`spatial_key`={keys.aligned!r}"
+        "to decide otherwise, run scdiffot.tl.align_slices first (reflections=False if no slice "
+        f"lies upside down), and pass `spatial_key`={keys.aligned!r}"
     )
     placed = np.empty_like(positions)
     for label, cells in rows.items():
         placed[cells] = alignment.apply(positions[cells], label)
     params = alignment_params(
-        config, times.column, name, course.use_rep, states.shape[1], reference=names[0]
+        config, times.column, name, series.use_rep, states.shape[1], reference=names[0]
     )
     return SpatialFrame(
         make_tissue(states, placed, keys.aligned, weight), placed, alignment, params

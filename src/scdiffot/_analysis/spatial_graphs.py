@@ -25,13 +25,14 @@ def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str
     Raises
     ------
     ValueError
-        If there are any.
+        If a spot has no slice.
     """
-    without = slices.codes < 0
-    if without.any():
+    unassigned = slices.codes < 0
+    if unassigned.any():
         raise ValueError(
-            f"`library_key` obs[{library_key!r}] is NaN in {without.sum()} of {len(without)} spots, for instance "
-            f"{some(adata.obs_names[without][:3])}: remove these spots, or name their slice."
+            f"`library_key` obs[{library_key!r}] is NaN in {unassigned.sum()} of {len(unassigned)} "
+            f"spots, for instance {some(adata.obs_names[unassigned][:3])}: remove these spots, or "
+            "name their slice."
         )
 
 
@@ -42,9 +43,9 @@ def link_spots(
     n_neighbors: int,
     connectivity_key: str | None = None,
 ) -> csr_array:
-    """Link the spots of every slice with their nearest ones, or as a graph of squidpy says.
+    """Link the spots of every slice with their nearest spots, or read a graph of squidpy.
 
-    A warning is logged if all spots are taken as one slice, but seem to come from several.
+    A warning is logged if all spots are used as one slice, but seem to come from several.
 
     Parameters
     ----------
@@ -53,13 +54,13 @@ def link_spots(
     slices
         Their slices.
     n_neighbors
-        Nearest spots to link with.
+        Number of nearest spots to link.
     connectivity_key
-        Entry of `obsp` to read instead.
+        Entry of `obsp` with a graph to read instead.
 
     Returns
     -------
-    1 where spots are linked, symmetric, without a diagonal, shape ``(n, n)``.
+    Symmetric matrix without a diagonal, 1 for linked spots, shape ``(n, n)``.
 
     Raises
     ------
@@ -85,24 +86,28 @@ def link_spots(
 
 
 def _read_links(adata: AnnData | MuData, slices: TissueSlices, key: str) -> csr_array:
+    """Read a graph of `obsp`, made symmetric and without weights."""
     from scipy import sparse
 
     if key not in adata.obsp:
         raise KeyError(
-            f"`connectivity_key` is {key!r}, which is no key of obsp: run squidpy.gr.spatial_neighbors(adata) first. "
-            f"{suggest(key, adata.obsp)}"
+            f"`connectivity_key` is {key!r}, which is no key of obsp: run "
+            f"squidpy.gr.spatial_neighbors(adata) first. {suggest(key, adata.obsp)}"
         )
     first, second = sparse.csr_array(adata.obsp[key]).nonzero()
-    apart = slices.codes[first] != slices.codes[second]
-    if apart.any():
-        a, b = first[apart][0], second[apart][0]
+    across = slices.codes[first] != slices.codes[second]
+    if across.any():
+        a, b = first[across][0], second[across][0]
         raise ValueError(
-            f"`connectivity_key` {key!r} links {apart.sum()} pairs of spots of different slices, such as {adata.obs_names[a]!r} and "
-            f"{adata.obs_names[b]!r}: pass `library_key` to squidpy.gr.spatial_neighbors as well."
+            f"`connectivity_key` {key!r} links {across.sum()} pairs of spots of different slices, "
+            f"such as {adata.obs_names[a]!r} and {adata.obs_names[b]!r}: pass `library_key` to "
+            "squidpy.gr.spatial_neighbors as well."
         )
-    other = first != second
+    distinct = first != second
     n = len(slices.positions)
-    links = sparse.csr_array((np.ones(other.sum()), (first[other], second[other])), shape=(n, n))
+    links = sparse.csr_array(
+        (np.ones(distinct.sum()), (first[distinct], second[distinct])), shape=(n, n)
+    )
     links = sparse.csr_array(links.maximum(links.T))
     links.data[:] = 1
     return links

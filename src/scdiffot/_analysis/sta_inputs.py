@@ -1,4 +1,4 @@
-"""What both directions of stochastic trajectory analysis read and check."""
+"""Inputs of stochastic trajectory analysis in both directions, and their checks."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ if TYPE_CHECKING:
     from scdiffot._data.read.times.columns import CellTimes
     from scdiffot.core import RUOTModel
 
+# Share of trajectories that end far from every cell above which a warning is logged.
+MAX_SHARE_OUTSIDE = 0.1
+
 
 @dataclass(frozen=True)
 class StaInputs:
-    """A fit and the cells it is asked about.
+    """A fit and its cells.
 
     Parameters
     ----------
     model
         The fit.
     times, states
-        Of all cells.
+        Times and states of all cells.
     cell_key, names, codes
-        Column of the types, their names, and the type of every cell (-1 if missing, which a type of the name "unknown"
-        takes over).
+        Column of the types, their names, and the type of every cell: -1 if missing, or the type of
+        the name "unknown" if there is one.
     """
 
     model: RUOTModel
@@ -59,18 +62,25 @@ class StaInputs:
 
     @property
     def classes(self) -> np.ndarray:
-        """Names of the types and of the classes of cells without a type and of what is far from every cell."""
+        """Names of the types, of the class without a type, and of the class far from every cell."""
         return np.array([*self.names, UNKNOWN, OUTSIDE])
 
     def class_codes(self, cells: np.ndarray) -> np.ndarray:
-        """Types that some cells have; if some have none, then the class of these."""
+        """Codes of the classes that occur among some cells."""
+        return np.unique(self.codes_with_unknown(cells))
+
+    def codes_with_unknown(self, cells: np.ndarray) -> np.ndarray:
+        """Codes of some cells, where those without a type are a class after the last type."""
         codes = self.codes[cells]
-        return np.unique(np.where(codes < 0, len(self.names), codes))
+        return np.where(codes < 0, len(self.names), codes)
 
     def classifier(
         self, cells: np.ndarray, estimator: Any, n_neighbors: int, rng: np.random.Generator
     ) -> Classifier:
-        """Classifier of the types of some cells, with a generator of its own: the paths do not depend on it."""
+        """Classifier of the types of some cells.
+
+        It has a generator of its own, so that trajectories do not depend on the classifier.
+        """
         return Classifier(
             self.states[cells],
             self.codes[cells],
@@ -81,33 +91,44 @@ class StaInputs:
         )
 
     def warn_single_cells(self, cells: np.ndarray, classifier: Classifier) -> None:
-        """Warn of types with one of some cells, whose shares among neighbours are too small."""
+        """Warn of types with a single cell, whose shares among neighbours are too small."""
         single = np.flatnonzero(classifier.n_cells == 1)
         if len(single) and len(cells) > 1 and classifier.n_neighbors > 1:
             logger.warning(
-                "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its type reaches, so a state beside "
-                "it counts as this type in part only, from 1 / %d on, even where the truth is 1. Merge such types with related "
-                "ones, or pass `n_neighbors=1` to take the type of the nearest cell.",
+                "At time %s, %s of obs[%r] have a single cell: one cell does not show how far its "
+                "type reaches, so a state next to it counts as this type only in part, from 1 / "
+                "%d on, even if the truth is 1. Merge such types with related ones, or pass "
+                "`n_neighbors=1` to take the type of the nearest cell.",
                 number_text(self.times.values[cells[0]]),
                 some([self.names[code] for code in single]),
                 self.cell_key,
                 classifier.n_neighbors,
             )
 
-    def warn_untyped(self, time: float, share: float, what: str) -> None:
-        """Warn that some cells of a time have no type, and how many of the descendants or ancestors are among them."""
+    def warn_untyped(self, time: float, share: float, relation: str) -> None:
+        """Warn of cells of a time without a type.
+
+        Parameters
+        ----------
+        time
+            Time of the cells.
+        share
+            Share of the descendants or ancestors that are among them.
+        relation
+            ``"descendants"`` or ``"ancestors"``.
+        """
         cells = self.times.cells(time)
         n_untyped = int((self.codes[cells] < 0).sum())
         if n_untyped:
             logger.warning(
-                "%d of the %d cells of time %s have no type in obs[%r]: %.1f %% of the %s are among them and count as %r. "
-                "Give these cells a type, or leave them out.",
+                "%d of the %d cells of time %s have no type in obs[%r]: %.1f %% of the %s are "
+                "among them and count as %r. Give these cells a type, or leave them out.",
                 n_untyped,
                 len(cells),
                 number_text(time),
                 self.cell_key,
                 100 * share,
-                what,
+                relation,
                 UNKNOWN,
             )
 
@@ -115,41 +136,43 @@ class StaInputs:
         """Time at which cells were observed, within the fit."""
         if time is None:
             self._check_default(default, argument)
-        found = self.times.find(default if time is None else time, argument)
+        value = self.times.find(default if time is None else time, argument)
         low, high = self.model.times[[0, -1]]
-        if not low <= found <= high:
+        if not low <= value <= high:
             raise ValueError(
-                f"`{argument}` is {number_text(found)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+                f"`{argument}` is {number_text(value)}: the fit covers the times from "
+                f"{number_text(low)} to {number_text(high)}."
             )
-        return found
+        return value
 
     def _check_default(self, time: float, argument: str) -> None:
-        """Refuse a time of the fit that no cell has, as in a subset of its cells."""
+        """Refuse a time of the fit without cells, which a subset of the cells may have."""
         if self.times.nearest(time) is None:
-            which = "first" if time == self.model.times[0] else "last"
+            position = "first" if time == self.model.times[0] else "last"
             raise KeyError(
-                f"`{argument}` is by default the {which} time of the fit, {number_text(time)}, of which `adata` has no cells: pass "
-                f"`{argument}` (there are cells of {some(self.times.points.tolist())}), or all cells of the fit."
+                f"`{argument}` is by default the {position} time of the fit, {number_text(time)}, "
+                f"of which `adata` has no cells: pass `{argument}` (there are cells of "
+                f"{some(self.times.points.tolist())}), or all cells of the fit."
             )
 
     def typed_cells(self, time: float, argument: str) -> np.ndarray:
-        """Cells of a time, of which some must have a type."""
+        """Cells of a time, at least one of which must have a type."""
         cells = self.times.cells(time)
         if not (self.codes[cells] >= 0).any():
             raise ValueError(
-                f"`{argument}` is {number_text(time)}, but no cell of that time has a type in obs[{self.cell_key!r}]: name another time, "
-                "or another `cell_key`."
+                f"`{argument}` is {number_text(time)}, but no cell of that time has a type in "
+                f"obs[{self.cell_key!r}]: name another time, or another `cell_key`."
             )
         return cells
 
     def find_cells(self, adata: AnnData | MuData, source: Any, default: float) -> np.ndarray:
-        """Cells that a selection names, each once, in the order of `adata`; all of a time by default."""
+        """Unique cells of a selection, in the order of `adata`; all cells of a time by default."""
         if source is None:
             self._check_default(default, "source")
         return np.unique(select_cells(adata, default if source is None else source, self.times))
 
     def find_earlier_cells(self, adata: AnnData | MuData, source: Any, target: float) -> np.ndarray:
-        """The same; by default all cells from the first time of the fit to before the target."""
+        """Unique cells of a selection; by default all cells of the fit before the target."""
         if source is not None:
             return self.find_cells(adata, source, target)
         cells = np.flatnonzero(
@@ -157,29 +180,30 @@ class StaInputs:
         )
         if len(cells) == 0:
             raise ValueError(
-                f"`source` is by default all cells before `target_time`, {number_text(target)}, and within the fit, which begins at "
-                f"{number_text(self.model.times[0])}: `adata` has none; pass a later `target_time`, or all cells of the fit."
+                f"`source` is by default all cells before `target_time`, {number_text(target)}, "
+                f"and within the fit, which begins at {number_text(self.model.times[0])}: `adata` "
+                "has none; pass a later `target_time`, or all cells of the fit."
             )
         return cells
 
     def times_of(self, cells: np.ndarray) -> np.ndarray:
         """Times of some cells, which must lie within the fit."""
-        found = np.unique(self.times.values[cells])
+        values = np.unique(self.times.values[cells])
         low, high = self.model.times[[0, -1]]
-        wrong = found[(found < low) | (found > high)]
-        if len(wrong):
+        outside = values[(values < low) | (values > high)]
+        if len(outside):
             raise ValueError(
-                f"`source` has cells of the times {some(wrong.tolist())}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+                f"`source` has cells of the times {some(outside.tolist())}: the fit covers the "
+                f"times from {number_text(low)} to {number_text(high)}."
             )
-        return found
+        return values
 
-    def check_growth(self, asked: bool | None, argument: str) -> bool:
-        """Whether to weight by growth."""
-        asked = None if asked is None else check_flag(argument, asked)
-        there = self.model.config.growth
-        if asked and not there:
+    def check_growth(self, growth: bool | None, argument: str) -> bool:
+        """Whether to weight by growth; by default if the fit has growth."""
+        growth = None if growth is None else check_flag(argument, growth)
+        if growth and not self.model.config.growth:
             raise ValueError(
-                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor die in it: "
-                f"leave `{argument}` out, or fit with growth=True."
+                f"`{argument}` is True, but the fit has no growth, so cells neither divide nor die "
+                f"in it: leave `{argument}` out, or fit with growth=True."
             )
-        return there if asked is None else asked
+        return self.model.config.growth if growth is None else growth

@@ -12,7 +12,7 @@ QUIET = {"n_trajectories": 10, "show_progress": False}
 
 @pytest.fixture(scope="session")
 def _lanes_once() -> ad.AnnData:
-    """Two types in lanes of their own, far apart; the first triples from time to time, the second stays as it is."""
+    """Two distant types; the first triples between the times, the second does not grow."""
     rng = np.random.default_rng(0)
     counts = [(100, 200), (300, 200)]
     parts = [
@@ -49,38 +49,38 @@ def test_what_is_written(fitted):
     np.testing.assert_array_equal(table.notna().all(axis=1), fitted.obs["time"] == 1)
     np.testing.assert_allclose(table.sum(), 1)
     assert (table.min() >= 0).all()
-    found = fitted.uns["scdiffot"]["ancestry"]
-    assert (found["cell_key"], found["source_time"], found["target_time"]) == (
+    result = fitted.uns["scdiffot"]["ancestry"]
+    assert (result["cell_key"], result["source_time"], result["target_time"]) == (
         "cell_type",
         2.0,
         1.0,
     )
-    assert (found["weighted"], found["mass"]) == (False, 1.0)
+    assert (result["weighted"], result["mass"]) == (False, 1.0)
     by_type = table.groupby(fitted.obs["cell_type"], observed=True).sum().T
-    np.testing.assert_allclose(found["composition"], by_type)
-    assert list(found["composition"].index) == list(found["composition"].columns) == ["A", "B"]
+    np.testing.assert_allclose(result["composition"], by_type)
+    assert list(result["composition"].index) == list(result["composition"].columns) == ["A", "B"]
 
 
 def test_ancestors_in_lanes(lanes):
     sdo.tl.sta_backward(lanes, "cell_type", **QUIET)
     composition = lanes.uns["scdiffot"]["ancestry"]["composition"]
     np.testing.assert_allclose(composition, np.eye(2), atol=0.02)
-    # within a lane ancestors were anywhere
+    # Within a lane, every cell may be an ancestor.
     density = lanes.obsm["scdiffot_ancestry"]["slow"].dropna()[100:]
     assert 1 / (density**2).sum() > 150
 
 
 def test_weighted_ancestors_are_the_earlier_population(lanes):
     sdo.tl.sta_backward(lanes, "cell_type", weighted=True, **QUIET)
-    found = lanes.uns["scdiffot"]["ancestry"]
-    # of the mass one at the start a third is fast, though three fifths of the later cells are
-    assert found["mass"] == pytest.approx(1, abs=0.05)
-    np.testing.assert_allclose(found["composition"], np.diag([1 / 3, 2 / 3]), atol=0.05)
+    result = lanes.uns["scdiffot"]["ancestry"]
+    # A third of the initial mass of one is fast, although three fifths of the later cells are.
+    assert result["mass"] == pytest.approx(1, abs=0.05)
+    np.testing.assert_allclose(result["composition"], np.diag([1 / 3, 2 / 3]), atol=0.05)
     np.testing.assert_allclose(
-        lanes.obsm["scdiffot_ancestry"].sum(), np.diag(found["composition"]), atol=0.02
+        lanes.obsm["scdiffot_ancestry"].sum(), np.diag(result["composition"]), atol=0.02
     )
     total = lanes.obsm["scdiffot_ancestry"].sum(axis=1)[:300]
-    # each of the 300 cells has its share again, up to the smoothing
+    # Each of the 300 cells has the same share, up to the smoothing.
     assert np.abs(total / total.sum() - 1 / 300).sum() / 2 < 0.15
 
 
@@ -92,18 +92,18 @@ def test_agrees_with_fates(lanes):
     x = lanes.obsm["X_pca"][:300]
     for name in ("fast", "slow"):
         lane = (lanes.obs["cell_type"] == name).to_numpy()[:300]
-        # thirds of the lane, to the fifth of a standard deviation of each
+        # Shares of the thirds of each lane.
         part = np.digitize(x[:, 0], np.quantile(x[lane, 0], [1 / 3, 2 / 3])) + 3 * lane
-        one, two = (
+        first, second = (
             np.bincount(part, values[name], 6) / values[name].sum()
             for values in (forward, ancestry)
         )
-        assert np.abs(one - two).sum() / 2 < 0.05
+        assert np.abs(first - second).sum() / 2 < 0.05
 
 
 def test_sources(fitted):
-    chosen = (fitted.obs["time"] == 1) & (fitted.obs["cell_type"] == "A")
-    for source in (chosen, "time == 1 and cell_type == 'A'", list(fitted.obs_names[chosen])):
+    selected = (fitted.obs["time"] == 1) & (fitted.obs["cell_type"] == "A")
+    for source in (selected, "time == 1 and cell_type == 'A'", list(fitted.obs_names[selected])):
         sdo.tl.sta_backward(fitted, "cell_type", source, **QUIET)
         assert list(fitted.obsm["scdiffot_ancestry"].columns) == ["A"]
         np.testing.assert_array_equal(
@@ -131,12 +131,12 @@ def test_cells_without_a_type(fitted):
     composition = fitted.uns["scdiffot"]["ancestry"]["composition"]
     assert list(composition.index) == list(composition.columns) == ["A", "B", "unknown"]
     np.testing.assert_allclose(composition.sum(axis=1), 1)
-    # half of the early cells have no type, wherever they are
+    # Half of the early cells have no type, at random positions.
     np.testing.assert_allclose(composition["unknown"], 0.5, atol=0.2)
 
 
 def test_far_from_every_cell(lanes, caplog):
-    # without the early cells of a lane, its ancestors are nowhere near
+    # Without the early cells of a lane, its ancestors are far from every cell.
     lanes = lanes[~((lanes.obs["time"] == 0) & (lanes.obs["cell_type"] == "fast"))].copy()
     sdo.tl.sta_backward(lanes, "cell_type", **QUIET)
     outside = lanes.uns["scdiffot"]["ancestry"]["outside"]
@@ -146,13 +146,13 @@ def test_far_from_every_cell(lanes, caplog):
 
 
 def test_seeds_and_copies(fitted, fingerprint):
-    before = fingerprint(fitted)
-    one, two, other = (
+    original = fingerprint(fitted)
+    first, second, other = (
         sdo.tl.sta_backward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
     )
-    assert fingerprint(fitted) == before
-    assert fingerprint(one) == fingerprint(two)
-    assert not one.obsm["scdiffot_ancestry"].equals(other.obsm["scdiffot_ancestry"])
+    assert fingerprint(fitted) == original
+    assert fingerprint(first) == fingerprint(second)
+    assert not first.obsm["scdiffot_ancestry"].equals(other.obsm["scdiffot_ancestry"])
 
 
 @pytest.mark.parametrize(
@@ -187,16 +187,16 @@ def test_seeds_and_copies(fitted, fingerprint):
 def test_bad_input_leaves_adata_alone(fitted, fingerprint, options, error, message):
     fitted.obs["early"] = fitted.obs["cell_type"].where(fitted.obs["time"] < 2)
     fitted.obs["late"] = fitted.obs["cell_type"].where(fitted.obs["time"] > 0)
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     with pytest.raises(error, match=message):
         sdo.tl.sta_backward(fitted, **{"cell_key": "cell_type", **QUIET, **options})
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
 
 
 def test_a_fit_without_growth_has_no_weights(course, quick, fingerprint):
     sdo.tl.fit(course, "time", growth=False, **quick)
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(ValueError, match="`weighted` is True, but the fit has no growth"):
         sdo.tl.sta_backward(course, "cell_type", weighted=True, **QUIET)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
     sdo.tl.sta_backward(course, "cell_type", **QUIET)

@@ -14,7 +14,7 @@ GENES = ["forward", "side", "flat"]
 
 @pytest.fixture(scope="session")
 def _split_genes_once() -> ad.AnnData:
-    """Cells that move along a first gene and split in a second; a third does nothing."""
+    """Cells that move along the first gene and split in the second; the third is constant."""
     rng = np.random.default_rng(0)
     parts, times, types = [], [], []
     for t, (n_up, n_down) in enumerate(((0, 0), (150, 100), (225, 150))):
@@ -53,25 +53,25 @@ def split(_split_genes_once):
 
 
 def test_what_is_written(split, fingerprint):
-    before = split.copy()
+    original = split.copy()
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
-    found = split.uns["scdiffot"].pop("trajectory_genes")
-    assert fingerprint(split) == fingerprint(before)
-    assert found["genes"].tolist() == GENES
-    assert found["fates"].tolist() == ["up", "Prog/down"]
-    np.testing.assert_allclose(found["times"], [0, 0.5, 1, 1.5, 2])
+    result = split.uns["scdiffot"].pop("trajectory_genes")
+    assert fingerprint(split) == fingerprint(original)
+    assert result["genes"].tolist() == GENES
+    assert result["fates"].tolist() == ["up", "Prog/down"]
+    np.testing.assert_allclose(result["times"], [0, 0.5, 1, 1.5, 2])
     for name in ("mean", "low", "high"):
-        assert found[name].shape == (2, 5, 3)
-    assert (found["low"] < found["mean"]).all()
-    assert (found["mean"] < found["high"]).all()
-    assert (found["cell_key"], found["source_time"], found["target_time"]) == (
+        assert result[name].shape == (2, 5, 3)
+    assert (result["low"] < result["mean"]).all()
+    assert (result["mean"] < result["high"]).all()
+    assert (result["cell_key"], result["source_time"], result["target_time"]) == (
         "cell_type",
         0.0,
         2.0,
     )
-    assert (found["n_cells"], found["n_trajectories"], found["growth"]) == (200, 8, True)
-    assert 0.9 < found["share"].sum() <= 1
-    ranking = found["ranking"]
+    assert (result["n_cells"], result["n_trajectories"], result["growth"]) == (200, 8, True)
+    assert 0.9 < result["share"].sum() <= 1
+    ranking = result["ranking"]
     assert list(ranking.columns) == [
         "gene",
         "fate",
@@ -91,44 +91,44 @@ def test_what_is_written(split, fingerprint):
 
 def test_the_gene_that_splits_comes_first(split):
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET | {"n_trajectories": 40})
-    found = split.uns["scdiffot"]["trajectory_genes"]
-    ranking = found["ranking"].set_index(["gene", "fate"])
-    assert found["ranking"]["gene"].tolist()[:2] == ["side", "side"]
+    result = split.uns["scdiffot"]["trajectory_genes"]
+    ranking = result["ranking"].set_index(["gene", "fate"])
+    assert result["ranking"]["gene"].tolist()[:2] == ["side", "side"]
     assert ranking.loc[("side", "up"), "effect"] > 2
     assert ranking.loc[("side", "Prog/down"), "effect"] < -2
     assert (ranking.loc["side", "p_adjusted"] < 1e-10).all()
-    # all move forward, by three units; the fates part at once
+    # All cells move forward by three units; the fates separate from the start.
     np.testing.assert_allclose(ranking.loc["forward", "change"], 3, atol=0.2)
     np.testing.assert_allclose(
         ranking.loc[("side", ["up", "Prog/down"]), "change"], [2, -2], atol=0.3
     )
     assert (ranking.loc["side", "change"].abs() > 20 * ranking.loc["side", "change_se"]).all()
-    # the ends of the trends are the cells of that type at that time
+    # The trends end at the observed cells of that type.
     last = split[split.obs["time"] == 2]
-    for k, fate in enumerate(found["fates"]):
+    for k, fate in enumerate(result["fates"]):
         observed = np.asarray(last[last.obs["cell_type"] == fate].X)
-        np.testing.assert_allclose(found["mean"][k, -1], observed.mean(axis=0), atol=0.15)
+        np.testing.assert_allclose(result["mean"][k, -1], observed.mean(axis=0), atol=0.15)
         np.testing.assert_allclose(
-            found["low"][k, -1], np.quantile(observed, 0.1, axis=0), atol=0.2
+            result["low"][k, -1], np.quantile(observed, 0.1, axis=0), atol=0.2
         )
         np.testing.assert_allclose(
-            found["high"][k, -1], np.quantile(observed, 0.9, axis=0), atol=0.2
+            result["high"][k, -1], np.quantile(observed, 0.9, axis=0), atol=0.2
         )
     start = np.asarray(split[split.obs["time"] == 0].X).mean(axis=0)
     np.testing.assert_allclose(
-        np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.02
+        np.average(result["mean"][:, 0], axis=0, weights=result["share"]), start, atol=0.02
     )
 
 
-def test_genes_can_be_chosen(split):
+def test_genes_can_be_selected(split):
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
-    every = split.uns["scdiffot"]["trajectory_genes"]
-    some = sdo.tl.trajectory_genes(split, "cell_type", genes=["flat", "side"], copy=True, **QUIET)
-    found = some.uns["scdiffot"]["trajectory_genes"]
-    assert found["genes"].tolist() == ["flat", "side"]
-    np.testing.assert_array_equal(found["mean"], every["mean"][:, :, [2, 1]])
-    one = sdo.tl.trajectory_genes(split, "cell_type", genes="side", copy=True, **QUIET)
-    assert one.uns["scdiffot"]["trajectory_genes"]["genes"].tolist() == ["side"]
+    all_genes = split.uns["scdiffot"]["trajectory_genes"]
+    subset = sdo.tl.trajectory_genes(split, "cell_type", genes=["flat", "side"], copy=True, **QUIET)
+    result = subset.uns["scdiffot"]["trajectory_genes"]
+    assert result["genes"].tolist() == ["flat", "side"]
+    np.testing.assert_array_equal(result["mean"], all_genes["mean"][:, :, [2, 1]])
+    first = sdo.tl.trajectory_genes(split, "cell_type", genes="side", copy=True, **QUIET)
+    assert first.uns["scdiffot"]["trajectory_genes"]["genes"].tolist() == ["side"]
 
 
 def test_another_decoder_decodes_the_same_paths(split):
@@ -136,31 +136,31 @@ def test_another_decoder_decodes_the_same_paths(split):
     plain = split.uns["scdiffot"]["trajectory_genes"]
     pair = (lambda x: torch.log(x), lambda z: torch.exp(z))
     sdo.tl.trajectory_genes(split, "cell_type", decoder=pair, **QUIET)
-    found = split.uns["scdiffot"]["trajectory_genes"]
-    # quantiles go through a monotonous function, up to the interpolation between draws
-    np.testing.assert_allclose(found["low"], np.exp(plain["low"]), rtol=0.03)
-    # a mean of exponentials is more than the exponential of the mean
-    assert (found["mean"] > np.exp(plain["mean"])).all()
+    result = split.uns["scdiffot"]["trajectory_genes"]
+    # Quantiles commute with a monotonic function, up to the interpolation between samples.
+    np.testing.assert_allclose(result["low"], np.exp(plain["low"]), rtol=0.03)
+    # By Jensen's inequality, the mean of exponentials exceeds the exponential of the mean.
+    assert (result["mean"] > np.exp(plain["mean"])).all()
 
 
 def test_source_and_target(split):
     sdo.tl.trajectory_genes(split, "cell_type", 1, target_time=2, **QUIET)
-    found = split.uns["scdiffot"]["trajectory_genes"]
-    assert (found["source_time"], found["target_time"], found["n_cells"]) == (1.0, 2.0, 250)
+    result = split.uns["scdiffot"]["trajectory_genes"]
+    assert (result["source_time"], result["target_time"], result["n_cells"]) == (1.0, 2.0, 250)
     sdo.tl.trajectory_genes(split, "cell_type", target_time=1, n_cells=30, growth=False, **QUIET)
-    found = split.uns["scdiffot"]["trajectory_genes"]
-    assert (found["target_time"], found["n_cells"], found["growth"]) == (1.0, 30, False)
-    assert found["n_effective"].max() <= 30
+    result = split.uns["scdiffot"]["trajectory_genes"]
+    assert (result["target_time"], result["n_cells"], result["growth"]) == (1.0, 30, False)
+    assert result["n_effective"].max() <= 30
 
 
 def test_one_fate_has_trends_but_no_differences(split, caplog):
     sdo.tl.trajectory_genes(split, "cell_type", "time == 1 and cell_type == 'up'", **QUIET)
-    found = split.uns["scdiffot"]["trajectory_genes"]
-    assert found["fates"].tolist() == ["up"]
-    assert "All paths lead to 'up'" in caplog.text
-    assert found["ranking"]["p_adjusted"].isna().all()
-    assert found["ranking"]["gene"].tolist()[:1] == ["forward"]
-    assert found["ranking"]["change"].notna().all()
+    result = split.uns["scdiffot"]["trajectory_genes"]
+    assert result["fates"].tolist() == ["up"]
+    assert "All trajectories lead to 'up'" in caplog.text
+    assert result["ranking"]["p_adjusted"].isna().all()
+    assert result["ranking"]["gene"].tolist()[:1] == ["forward"]
+    assert result["ranking"]["change"].notna().all()
 
 
 def test_equal_seeds_give_equal_results(split):
@@ -174,7 +174,7 @@ def test_equal_seeds_give_equal_results(split):
 
 
 def test_genes_of_a_pca(split):
-    """States are the components: what is decoded is what they hold of expression."""
+    """States are principal components, from which expression is decoded."""
     import scanpy as sc
 
     x = np.asarray(split.X)
@@ -185,26 +185,26 @@ def test_genes_of_a_pca(split):
         genes, "time", sigma=0.3, n_steps=200, n_corrections=0, n_landmarks=200, show_progress=False
     )
     sdo.tl.trajectory_genes(genes, "cell_type", **QUIET)
-    found = genes.uns["scdiffot"]["trajectory_genes"]
+    result = genes.uns["scdiffot"]["trajectory_genes"]
     start = np.asarray(genes[genes.obs["time"] == 0].X).mean(axis=0)
     np.testing.assert_allclose(
-        np.average(found["mean"][:, 0], axis=0, weights=found["share"]), start, atol=0.12
+        np.average(result["mean"][:, 0], axis=0, weights=result["share"]), start, atol=0.12
     )
-    up = found["mean"][0, -1] - found["mean"][1, -1]
+    up = result["mean"][0, -1] - result["mean"][1, -1]
     np.testing.assert_allclose(up / mixing[1], 4, rtol=0.3)
 
 
 def test_round_trip(split, tmp_path):
     sdo.tl.trajectory_genes(split, "cell_type", **QUIET)
     split.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
-    before, after = (a.uns["scdiffot"]["trajectory_genes"] for a in (split, again))
-    assert after["fates"].tolist() == ["up", "Prog/down"]
+    restored = ad.read_h5ad(tmp_path / "a.h5ad")
+    original, updated = (a.uns["scdiffot"]["trajectory_genes"] for a in (split, restored))
+    assert updated["fates"].tolist() == ["up", "Prog/down"]
     for name in ("times", "mean", "low", "high"):
-        np.testing.assert_array_equal(after[name], before[name])
-    np.testing.assert_allclose(after["ranking"]["effect"], before["ranking"]["effect"])
-    assert after["ranking"]["gene"].tolist() == before["ranking"]["gene"].tolist()
-    sdo.pl.trajectory_genes(again, show=False)
+        np.testing.assert_array_equal(updated[name], original[name])
+    np.testing.assert_allclose(updated["ranking"]["effect"], original["ranking"]["effect"])
+    assert updated["ranking"]["gene"].tolist() == original["ranking"]["gene"].tolist()
+    sdo.pl.trajectory_genes(restored, show=False)
 
 
 def test_a_new_fit_drops_them(split, quick):
@@ -234,10 +234,10 @@ def test_a_new_fit_drops_them(split, quick):
     ],
 )
 def test_wrong_input_is_named_and_nothing_written(split, fingerprint, arguments, error, match):
-    before = fingerprint(split)
+    original = fingerprint(split)
     with pytest.raises(error, match=match):
         sdo.tl.trajectory_genes(split, "cell_type", **QUIET | arguments)
-    assert fingerprint(split) == before
+    assert fingerprint(split) == original
 
 
 def test_a_representation_without_decoder_is_refused(fitted):
@@ -246,7 +246,7 @@ def test_a_representation_without_decoder_is_refused(fitted):
 
 
 def test_cells_that_leave_the_data_are_no_fate(split):
-    # late cells are where no path goes; that they are not those of the fit is on purpose
+    # No trajectory reaches the displaced late cells; the fingerprint would refuse them.
     split.X[(split.obs["time"] == 2).to_numpy()] += 50
     del split.obsm["scdiffot_fingerprint"]
     with pytest.raises(ValueError, match="`source` leads to no fate at 2"):

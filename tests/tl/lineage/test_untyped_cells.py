@@ -1,4 +1,4 @@
-"""A cloud that splits into two equal, separate clusters, one of which nobody annotated; and a third that is rare."""
+"""Fates among a typed cluster, an untyped cluster and a rare type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ N, N_RARE = 150, 5
 
 @pytest.fixture(scope="session")
 def _fork_once() -> ad.AnnData:
-    """Stem cells become 75 cells "up" and 75 without a type; 5 rare cells stay where they are, far from all others."""
+    """Stem cells become 75 cells "up" and 75 without a type; 5 distant rare cells do not move."""
     rng = np.random.default_rng(0)
     parts, types = [], []
     for t in (0.0, 1.0):
@@ -49,11 +49,11 @@ def fork(_fork_once):
     return _fork_once.copy()
 
 
-@pytest.mark.parametrize("missing", ["none", "category"])
-def test_descendants_among_untyped_cells_are_unknown(fork, caplog, missing):
-    """Truth: half of the descendants of stem cells are of no known type, also if the user has a type of that name."""
-    if missing == "category":
-        # some untyped cells are called so
+@pytest.mark.parametrize("unknown_label", ["none", "category"])
+def test_descendants_among_untyped_cells_are_unknown(fork, caplog, unknown_label):
+    """Half of the descendants have no known type, also if the user has a type "unknown"."""
+    if unknown_label == "category":
+        # Some of the untyped cells have the type "unknown".
         fork.obs["cell_type"] = fork.obs["cell_type"].cat.add_categories("unknown")
         fork.obs.loc[fork.obs_names[fork.obs["cell_type"].isna()][:30], "cell_type"] = "unknown"
     sdo.tl.sta_forward(fork, "cell_type", **QUIET)
@@ -63,15 +63,15 @@ def test_descendants_among_untyped_cells_are_unknown(fork, caplog, missing):
     stem = table[:N].mean()
     assert stem["up"] == pytest.approx(0.5, abs=0.05)
     assert stem["unknown"] == pytest.approx(0.5, abs=0.05)
-    if missing == "none":
+    if unknown_label == "none":
         assert "75 of the 155 cells of time 1 have no type in obs['cell_type']" in caplog.text
-    # the same in the flows, from and to
-    found = fork.uns["scdiffot"]["fate"]
-    flows = pd.DataFrame(found["flows"][0], found["flow_classes"], found["flow_classes"])
+    # The flows have the same shares.
+    result = fork.uns["scdiffot"]["fate"]
+    flows = pd.DataFrame(result["flows"][0], result["flow_classes"], result["flow_classes"])
     assert flows.loc["stem", "unknown"] == pytest.approx(0.5 * N / (N + N_RARE), abs=0.05)
 
 
-def test_an_estimator_knows_no_more_of_untyped_cells(fork):
+def test_an_estimator_has_the_same_share_of_untyped_cells(fork):
     from sklearn.linear_model import LogisticRegression
 
     sdo.tl.sta_forward(fork, "cell_type", classifier=LogisticRegression(), **QUIET)
@@ -81,13 +81,13 @@ def test_an_estimator_knows_no_more_of_untyped_cells(fork):
 
 
 def test_a_separate_rare_type_has_the_whole_share(fork):
-    """Of 15 neighbours of a rare cell, 10 are others; the share was a third."""
+    """Of 15 neighbours of a rare cell, 10 are of other types, which gave a share of a third."""
     sdo.tl.sta_forward(fork, "cell_type", **QUIET)
     fate = fork.obsm["scdiffot_fate"][N : N + N_RARE].mean()
     assert fate["rare"] > 0.9
     accuracy = fork.uns["scdiffot"]["fate"]["accuracy_by_type"]
     assert accuracy.loc["rare"].tolist() == [1.0, N_RARE]
-    # its ancestors were no others
+    # Its ancestors are rare cells, too.
     sdo.tl.sta_backward(fork, "cell_type", **QUIET)
     composition = fork.uns["scdiffot"]["ancestry"]["composition"]
     assert composition.loc["rare", "rare"] > 0.9
@@ -107,23 +107,23 @@ def test_ancestors_of_and_among_untyped_cells(fork, caplog):
 
 
 def test_perturbed_cells_among_untyped_ones(fork, caplog):
-    """With the gene of the direction set to the side of the untyped cells, all descendants are there."""
+    """With the gene set to the value of the untyped cells, all descendants are among these."""
     sdo.tl.perturb(
         fork, {"G1": 3.5}, "cell_type", source="cell_type == 'stem'", name="down", **QUIET
     )
-    found = fork.uns["scdiffot"]["perturbation"]["down"]
-    assert found["fates"].tolist() == ["rare", "up", "unknown", "outside"]
-    assert found["control"][-1, 2] == pytest.approx(0.5, abs=0.05)
-    assert found["perturbed"][-1, 1] < 0.1
-    assert found["perturbed"][-1, 2:].sum() > 0.9
+    result = fork.uns["scdiffot"]["perturbation"]["down"]
+    assert result["fates"].tolist() == ["rare", "up", "unknown", "outside"]
+    assert result["control"][-1, 2] == pytest.approx(0.5, abs=0.05)
+    assert result["perturbed"][-1, 1] < 0.1
+    assert result["perturbed"][-1, 2:].sum() > 0.9
     assert "have no type in obs['cell_type']" in caplog.text
     table = sdo.get.perturbation(fork)
     assert "unknown" in table["fate"].tolist()
     fork.obs.loc[fork.obs_names[:50], "cell_type"] = np.nan
     sdo.tl.perturb(fork, {"G1": 3.5}, "cell_type", source=0, name="down", **QUIET)
-    found = fork.uns["scdiffot"]["perturbation"]["down"]
-    assert found["sources"].tolist() == ["rare", "stem", "unknown", "all"]
-    assert found["n_cells"].tolist() == [5, 100, 50, 155]
+    result = fork.uns["scdiffot"]["perturbation"]["down"]
+    assert result["sources"].tolist() == ["rare", "stem", "unknown", "all"]
+    assert result["n_cells"].tolist() == [5, 100, 50, 155]
     sdo.tl.perturb_screen(fork, "cell_type", **QUIET)
     screen = fork.uns["scdiffot"]["perturb_screen"]
     assert screen["fates"].tolist() == ["rare", "up", "unknown", "outside"]
@@ -132,11 +132,11 @@ def test_perturbed_cells_among_untyped_ones(fork, caplog):
 
 def test_genes_along_paths_to_untyped_cells(fork, caplog):
     sdo.tl.trajectory_genes(fork, "cell_type", **QUIET)
-    found = fork.uns["scdiffot"]["trajectory_genes"]
-    assert found["fates"].tolist() == ["rare", "up"]
-    assert found["share"][1] == pytest.approx(0.5 * N / (N + N_RARE), abs=0.05)
-    # at the end, the mean is that of the typed cells alone
-    assert found["mean"][1, -1, 1] == pytest.approx(8, abs=0.2)
+    result = fork.uns["scdiffot"]["trajectory_genes"]
+    assert result["fates"].tolist() == ["rare", "up"]
+    assert result["share"][1] == pytest.approx(0.5 * N / (N + N_RARE), abs=0.05)
+    # At the end, the mean is that of the typed cells alone.
+    assert result["mean"][1, -1, 1] == pytest.approx(8, abs=0.2)
     assert "75 of the 155 cells of time 1 have no type" in caplog.text
 
 
@@ -150,13 +150,13 @@ def test_wells_of_untyped_cells(fork):
 def test_plots_show_the_class(fork, tmp_path):
     sdo.tl.sta_forward(fork, "cell_type", **QUIET)
     fork.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
+    restored = ad.read_h5ad(tmp_path / "a.h5ad")
     for kind in ("embedding", "composition", "alluvial"):
-        figure = sdo.pl.fate(again, kind=kind, return_fig=True)
+        figure = sdo.pl.fate(restored, kind=kind, return_fig=True)
         words = [t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text"))]
         assert "unknown" in words, kind
-    table = sdo.get.fate(again)
+    table = sdo.get.fate(restored)
     assert table["fate"].cat.categories[-2:].tolist() == ["unknown", "outside"]
-    paths = sdo.tl.simulate(again, source=0, n_particles=20)
-    figure = sdo.pl.trajectories(again, paths, by="fate", return_fig=True)
+    paths = sdo.tl.simulate(restored, source=0, n_particles=20)
+    figure = sdo.pl.trajectories(restored, paths, by="fate", return_fig=True)
     assert "unknown" in [t.get_text() for t in figure.axes[0].get_legend().get_texts()]

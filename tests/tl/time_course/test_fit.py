@@ -14,33 +14,33 @@ from scdiffot.core import fit as fit_core
 FIELDS = ("velocity", "flow", "score")
 
 
-def test_writes_what_it_says_and_nothing_else(course, quick, fingerprint):
-    before = fingerprint(course)
+def test_writes_the_documented_fields_only(course, quick, fingerprint):
+    original = fingerprint(course)
     assert sdo.tl.fit(course, "time", **quick) is None
     assert set(course.obsm) == {
         "X_pca",
         "scdiffot_fingerprint",
         *(f"scdiffot_{name}" for name in FIELDS),
     }
-    assert set(course.obs) - set(before["columns"]) == {"scdiffot_growth", "scdiffot_potential"}
+    assert set(course.obs) - set(original["columns"]) == {"scdiffot_growth", "scdiffot_potential"}
     assert set(course.uns) == {"scdiffot"}
     assert {"params", "history", "state", "version", "digest"} == set(course.uns["scdiffot"])
     for name in FIELDS:
         assert course.obsm[f"scdiffot_{name}"].shape == (course.n_obs, 3)
         assert np.isfinite(course.obsm[f"scdiffot_{name}"]).all()
     assert np.isfinite(course.obs[["scdiffot_growth", "scdiffot_potential"]]).all(axis=None)
-    after = fingerprint(course)
-    assert after["X"] == before["X"]
-    assert after["obsm"]["X_pca"] == before["obsm"]["X_pca"]
+    updated = fingerprint(course)
+    assert updated["X"] == original["X"]
+    assert updated["obsm"]["X_pca"] == original["obsm"]["X_pca"]
 
 
-def test_velocity_points_where_cells_go(course, quick):
+def test_velocity_points_along_the_motion(course, quick):
     sdo.tl.fit(course, "time", **quick | {"n_steps": 300})
-    # the clouds move by one unit of the first axis per unit of time
+    # The clouds move by one unit of the first axis per unit of time,
     mean = course.obsm["scdiffot_velocity"].mean(axis=0)
     assert mean[0] > 0.5
     assert np.abs(mean[1:]).max() < 0.4 * mean[0]
-    # and grow by a tenth
+    # and grow by a tenth.
     assert 0 < course.obs["scdiffot_growth"].mean() < 0.3
 
 
@@ -52,7 +52,7 @@ def test_model_and_columns_agree(course, quick):
     np.testing.assert_array_equal(fields["potential"], course.obs["scdiffot_potential"])
 
 
-def test_order_of_cells_does_not_matter_to_where_results_go(course, quick):
+def test_results_belong_to_their_cells(course, quick):
     sdo.tl.fit(course, "time", **quick)
     model = sdo.get.model(course)
     name = course.obs_names[7]
@@ -69,34 +69,34 @@ def test_two_fits_side_by_side(course, quick, fingerprint):
     sdo.tl.fit(course, "time", **quick)
     first = fingerprint(course)
     sdo.tl.fit(course, "time", key_added="second", growth=False, rng=1, **quick)
-    both = fingerprint(course)
-    assert both["uns"]["scdiffot"] == first["uns"]["scdiffot"]
-    assert both["obsm"]["scdiffot_velocity"] == first["obsm"]["scdiffot_velocity"]
+    combined = fingerprint(course)
+    assert combined["uns"]["scdiffot"] == first["uns"]["scdiffot"]
+    assert combined["obsm"]["scdiffot_velocity"] == first["obsm"]["scdiffot_velocity"]
     assert not course.obs["second_growth"].any()
     assert not np.allclose(course.obsm["second_velocity"], course.obsm["scdiffot_velocity"])
 
 
 def test_copy(course, quick, fingerprint):
-    before = fingerprint(course)
+    original = fingerprint(course)
     copy = sdo.tl.fit(course, "time", copy=True, **quick)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
     assert "scdiffot" in copy.uns
-    # a copy of a view is no view
-    part = sdo.tl.fit(course[course.obs["time"] < 2], "time", copy=True, **quick)
-    assert part.n_obs < course.n_obs
-    assert "scdiffot_velocity" in part.obsm
+    # A copy of a view is no view.
+    subset = sdo.tl.fit(course[course.obs["time"] < 2], "time", copy=True, **quick)
+    assert subset.n_obs < course.n_obs
+    assert "scdiffot_velocity" in subset.obsm
 
 
-def test_held_out_cells_get_values_but_teach_nothing(course, quick):
+def test_held_out_cells_have_values_but_do_not_affect_training(course, quick):
     sdo.tl.fit(course, "time", held_out=1, **quick)
     assert np.isfinite(course.obsm["scdiffot_velocity"]).all()
     np.testing.assert_array_equal(sdo.get.model(course).times, [0, 2])
     changed = course.copy()
     changed.obsm["X_pca"][changed.obs["time"] == 1] += 100
     sdo.tl.fit(changed, "time", held_out=1, **quick)
-    kept = course.obs["time"] != 1
+    is_training = course.obs["time"] != 1
     np.testing.assert_array_equal(
-        changed.obsm["scdiffot_flow"][kept], course.obsm["scdiffot_flow"][kept]
+        changed.obsm["scdiffot_flow"][is_training], course.obsm["scdiffot_flow"][is_training]
     )
 
 
@@ -119,11 +119,11 @@ def test_equivariance(course, quick, scale, unit):
     other.obsm["X_pca"] = scale * (course.obsm["X_pca"] + 2.0)
     other.obs["time"] = unit * (course.obs["time"] + 3.0)
     sdo.tl.fit(other, "time", **options | {"sigma": 0.3 * scale / unit**0.5, "alpha": scale**2})
-    # the arithmetic is that of float32, through forty steps of training
+    # The error is that of float32 through forty steps of training.
     tolerance = {"rtol": 2e-2, "atol": 2e-2}
     for name in ("velocity", "flow"):
-        found = other.obsm[f"scdiffot_{name}"] * unit / scale
-        np.testing.assert_allclose(found, course.obsm[f"scdiffot_{name}"], **tolerance)
+        result = other.obsm[f"scdiffot_{name}"] * unit / scale
+        np.testing.assert_allclose(result, course.obsm[f"scdiffot_{name}"], **tolerance)
     np.testing.assert_allclose(
         other.obsm["scdiffot_score"] * scale, course.obsm["scdiffot_score"], **tolerance
     )
@@ -138,7 +138,7 @@ def test_equivariance(course, quick, scale, unit):
     )
 
 
-def test_equivariance_with_everything_chosen(course, quick):
+def test_equivariance_with_automatic_options(course, quick):
     options = {k: v for k, v in quick.items() if k != "sigma"}
     sdo.tl.fit(course, "time", **options)
     other = course.copy()
@@ -182,8 +182,8 @@ def test_containers_do_not_matter(course, quick):
         adata = _as(course.copy(), kind)
         sdo.tl.fit(adata, "time", **quick)
         runs[kind] = adata.obsm["scdiffot_velocity"]
-    for kind, found in runs.items():
-        np.testing.assert_array_equal(found, runs["numpy"], err_msg=kind)
+    for kind, result in runs.items():
+        np.testing.assert_array_equal(result, runs["numpy"], err_msg=kind)
 
 
 def test_backed(course, quick, tmp_path):
@@ -268,7 +268,7 @@ def test_interruption_before_the_first_step_writes_nothing(course, quick, finger
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("scdiffot.tl._time_course.fit.fit_core", interrupted_fit)
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(KeyboardInterrupt):
         sdo.tl.fit(course, "time", **quick)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original

@@ -117,19 +117,19 @@ def test_bad_input_leaves_everything_untouched(
 ):
     course.uns["pca"] = {"variance": np.ones(3)}
     spoil(course)
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(error, match=message):
         sdo.tl.fit(course, time_key, **quick | options)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
 
 
 def test_views_and_empty_and_wrong_objects(course, quick, fingerprint):
-    before = fingerprint(course)
+    original = fingerprint(course)
     view = course[course.obs["time"] < 2]
     with pytest.raises(ValueError, match=r"`adata` is a view .* adata = adata\[...\].copy\(\)"):
         sdo.tl.fit(view, "time", **quick)
     assert view.is_view
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
     with pytest.raises(ValueError, match="`adata` has no cells"):
         sdo.tl.fit(course[:0].copy(), "time", **quick)
     with pytest.raises(TypeError, match="`adata` is a DataFrame: pass an AnnData or a MuData"):

@@ -1,4 +1,4 @@
-"""Options, wild cells and masses: what a fit refuses, leaves out, or warns of."""
+"""Options, outliers and masses that a fit refuses, excludes, or warns of."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def test_scalars_of_numpy_are_numbers(course, quick):
     plain = {name: value.item() for name, value in SCALARS.items()}
-    one, other = (
+    first, other = (
         sdo.tl.fit(course, "time", **quick | options, copy=True) for options in (SCALARS, plain)
     )
-    np.testing.assert_array_equal(one.obsm["scdiffot_velocity"], other.obsm["scdiffot_velocity"])
-    assert one.uns["scdiffot"]["state"]["config"] == other.uns["scdiffot"]["state"]["config"]
+    np.testing.assert_array_equal(first.obsm["scdiffot_velocity"], other.obsm["scdiffot_velocity"])
+    assert first.uns["scdiffot"]["state"]["config"] == other.uns["scdiffot"]["state"]["config"]
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_scalars_of_numpy_are_numbers(course, quick):
     ids=str,
 )
 def test_wrong_options_are_refused_at_once(course, quick, fingerprint, options, error, message):
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(error, match=message):
         sdo.tl.fit(course, "time", **quick | options)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", torch.device("meta")], ids=str)
 def test_all_functions_with_a_device_refuse_others(device, treated, fingerprint):
-    before = fingerprint(treated)
+    original = fingerprint(treated)
     calls = [
         lambda: sdo.tl.fit_response(treated, "condition", "control", "drug", device=device),
         lambda: sdo.tl.evaluate_response(
@@ -98,15 +98,15 @@ def test_all_functions_with_a_device_refuse_others(device, treated, fingerprint)
     for call in calls:
         with pytest.raises(ValueError, match="`device` is"):
             call()
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == original
 
 
 def test_device_of_torch_is_the_same(course, quick):
-    one, other = (
+    first, other = (
         sdo.tl.fit(course, "time", **quick, device=device, copy=True).obsm["scdiffot_velocity"]
         for device in ("cpu", torch.device("cpu", 0))
     )
-    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(first, other)
 
 
 @pytest.mark.parametrize("options", [{"eps": np.nan}, {"eps": 0.0}, {"far": np.inf}], ids=str)
@@ -119,15 +119,15 @@ def test_sinkhorn_ends_without_finite_numbers(options):
 
 def test_states_beyond_single_precision_are_refused(course, quick, fingerprint):
     course.obsm["X_pca"][3, 1] = 1e160
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(ValueError, match=f"values up to 1e\\+160.*{course.obs_names[3]}"):
         sdo.tl.fit(course, "time", **quick)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
 
 
 @pytest.mark.parametrize("spoil", [np.nan, 1e30])
 def test_diverged_training_is_an_error(course, quick, fingerprint, monkeypatch, spoil):
-    """Networks that are spoilt in the middle of the training, as a far too large step does."""
+    """Networks are spoilt in the middle of the training, as by a far too large step."""
     from scdiffot.core.nets.optimizer import Soap
 
     step = Soap.step
@@ -138,69 +138,70 @@ def test_diverged_training_is_an_error(course, quick, fingerprint, monkeypatch, 
             self._vector.data.add_(spoil)
 
     monkeypatch.setattr(Soap, "step", leap)
-    before = fingerprint(course)
+    original = fingerprint(course)
     with pytest.raises(DivergenceError, match=r"Training diverged.*Nothing was written"):
         sdo.tl.fit(course, "time", **quick)
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
 
 
 def test_diverged_response_is_an_error(treated, fingerprint, monkeypatch):
     from scdiffot.core.nets.optimizer import Soap
 
     monkeypatch.setattr(Soap, "step", lambda self, rate: self._vector.data.fill_(np.nan))
-    before = fingerprint(treated)
+    original = fingerprint(treated)
     with pytest.raises(DivergenceError, match="Training diverged"):
         sdo.tl.fit_response(treated, "condition", "control", "drug", n_steps=5, show_progress=False)
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == original
 
 
 @pytest.mark.parametrize("value", [1e2, 1e4, 1e8])
 def test_isolated_cells_change_nothing_for_others(value):
-    """Without the wild cells the masses are the same here, so that the fits agree to the last bit."""
+    """The masses are the same without the outliers, so that the fits agree to the last bit."""
     rng = np.random.default_rng(0)
     states = [rng.normal(size=(60, 3)) + [t, 0, 0] for t in (0.0, 1.0, 2.0)]
-    wild = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
+    with_outliers = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
     config = FitConfig(n_steps=30, n_corrections=1, n_correction_steps=10, sigma=0.2)
-    one, other = (
-        fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0] for s in (states, wild)
+    first, other = (
+        fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0]
+        for s in (states, with_outliers)
     )
-    np.testing.assert_array_equal(one.drift(states[1], 1.0), other.drift(states[1], 1.0))
-    assert np.isfinite(other.drift(wild[1], 1.0)).all()
+    np.testing.assert_array_equal(first.drift(states[1], 1.0), other.drift(states[1], 1.0))
+    assert np.isfinite(other.drift(with_outliers[1], 1.0)).all()
 
 
-def test_wild_cell_is_named_and_counts_in_the_mass(course, quick, caplog):
-    wild = course.copy()
-    wild.obsm["X_pca"][7] = [0, 1e6, 0]
+def test_an_outlier_is_named_and_counts_in_the_mass(course, quick, caplog):
+    with_outlier = course.copy()
+    with_outlier.obsm["X_pca"][7] = [0, 1e6, 0]
     sdo.tl.fit(course, "time", **quick)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit(wild, "time", **quick)
+        sdo.tl.fit(with_outlier, "time", **quick)
     assert "1 cells are far from all others" in caplog.text
-    assert repr(wild.obs_names[7]) in caplog.text
-    others = np.arange(course.n_obs) != 7
-    cosines = _cosines(*(a.obsm["scdiffot_velocity"][others] for a in (course, wild)))
+    assert repr(with_outlier.obs_names[7]) in caplog.text
+    remaining = np.arange(course.n_obs) != 7
+    cosines = _cosines(*(a.obsm["scdiffot_velocity"][remaining] for a in (course, with_outlier)))
     assert cosines.mean() > 0.97
     for name in ("masses", "mass_folds"):
         np.testing.assert_array_equal(
-            wild.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
+            with_outlier.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
         )
 
 
-def test_wild_cell_does_not_move_responses(treated, brief, caplog):
-    wild = treated.copy()
+def test_an_outlier_does_not_change_responses(treated, brief, caplog):
+    with_outlier = treated.copy()
     row = int(np.flatnonzero(treated.obs["condition"] == "drug")[0])
     for name in ("X_pca",):
-        wild.obsm[name] = wild.obsm[name].copy()
-        wild.obsm[name][row] = 1e5
-    alone = treated[np.arange(treated.n_obs) != row].copy()
+        with_outlier.obsm[name] = with_outlier.obsm[name].copy()
+        with_outlier.obsm[name][row] = 1e5
+    without_outlier = treated[np.arange(treated.n_obs) != row].copy()
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit_response(wild, "condition", "control", "drug", **brief)
-    assert repr(wild.obs_names[row]) in caplog.text
-    sdo.tl.fit_response(alone, "condition", "control", "drug", **brief)
-    for adata in (wild, alone):
+        sdo.tl.fit_response(with_outlier, "condition", "control", "drug", **brief)
+    assert repr(with_outlier.obs_names[row]) in caplog.text
+    sdo.tl.fit_response(without_outlier, "condition", "control", "drug", **brief)
+    for adata in (with_outlier, without_outlier):
         sdo.tl.predict_response(adata)
-    controls = alone.obs_names[alone.obs["condition"] == "control"]
-    one, other = (a[controls].obsm["scdiffot_predicted"] for a in (wild, alone))
-    np.testing.assert_array_equal(one, other)
+    controls = without_outlier.obs_names[without_outlier.obs["condition"] == "control"]
+    first, other = (a[controls].obsm["scdiffot_predicted"] for a in (with_outlier, without_outlier))
+    np.testing.assert_array_equal(first, other)
 
 
 def test_populations_and_tails_are_not_isolated():
@@ -212,8 +213,8 @@ def test_populations_and_tails_are_not_isolated():
     zeros = rng.poisson(0.05, size=(1000, 20)).astype(float)
     counts = [int(isolated_cells([z])[0].sum()) for z in (x, rare, pair, tails, zeros, 0 * x)]
     assert counts == [0, 0, 2, 0, 0, 0]
-    together = isolated_cells([rare[:501], rare[501:]])
-    assert [mask.sum() for mask in together] == [0, 0]
+    masks = isolated_cells([rare[:501], rare[501:]])
+    assert [mask.sum() for mask in masks] == [0, 0]
 
 
 def _messages(adata: ad.AnnData, quick: dict, caplog, **options) -> str:
@@ -240,7 +241,7 @@ def test_snapshots_of_one_population_are_named(course, quick, caplog):
     assert "displacement between times 1 and 2 is within sampling noise" in text
 
 
-def test_masses_say_what_growth_they_imply(course, quick, caplog):
+def test_the_growth_that_masses_imply_is_logged(course, quick, caplog):
     text = _messages(course, quick, caplog, mass={0: 1, 1: 2, 2: 40})
     assert "as passed in `mass`" in text
     assert "a 2-fold change from time 0 to 1, a mean net growth rate of 0.693" in text
@@ -252,18 +253,18 @@ def test_masses_say_what_growth_they_imply(course, quick, caplog):
 
 
 def test_common_factor_of_masses_changes_nothing(course):
-    one, other = (
+    first, other = (
         time_course(course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}).snapshots
         for f in (1.0, 2.0**-900)
     )
-    np.testing.assert_array_equal(one.masses, other.masses)
+    np.testing.assert_array_equal(first.masses, other.masses)
 
 
-@pytest.mark.parametrize(("rate", "overruled"), [(0.5, True), (0.1, False)])
-def test_prior_that_the_masses_overrule(course, quick, caplog, rate, overruled):
+@pytest.mark.parametrize(("rate", "is_overruled"), [(0.5, True), (0.1, False)])
+def test_prior_that_the_masses_overrule(course, quick, caplog, rate, is_overruled):
     course.obs["prior"] = rate
     masses = {t: np.exp(0.1 * t) for t in (0, 1, 2)}
     text = _messages(course, quick, caplog, growth_prior="prior", mass=masses)
-    assert ("masses overrule the level of `growth_prior`" in text) == overruled
-    if overruled:
+    assert ("masses overrule the level of `growth_prior`" in text) == is_overruled
+    if is_overruled:
         assert f"0 to 1 ({np.exp(0.5):.3g}-fold expected, masses {np.exp(0.1):.3g}-fold)" in text

@@ -1,4 +1,4 @@
-"""Times of a fit: where they begin and in what unit they are does not matter; all functions look them up alike."""
+"""The origin and the unit of time do not matter, and all functions read times equally."""
 
 from __future__ import annotations
 
@@ -34,39 +34,40 @@ def _results(adata):
 )
 def test_the_origin_of_time_does_not_matter(quick, start):
     steps = [0.0, 1.0, 2.5]
-    near, far = (_fit(quick, [origin + s for s in steps]) for origin in (0, start))
-    for name, expected in _results(near).items():
-        np.testing.assert_array_equal(_results(far)[name], expected, err_msg=name)
-    params = far.uns["scdiffot"]["params"]
+    reference, shifted = (_fit(quick, [origin + s for s in steps]) for origin in (0, start))
+    for name, expected in _results(reference).items():
+        np.testing.assert_array_equal(_results(shifted)[name], expected, err_msg=name)
+    params = shifted.uns["scdiffot"]["params"]
     np.testing.assert_array_equal(params["times"], [start + s for s in steps])
-    np.testing.assert_array_equal(params["masses"], near.uns["scdiffot"]["params"]["masses"])
-    for adata, origin in ((near, 0), (far, start)):
+    np.testing.assert_array_equal(params["masses"], reference.uns["scdiffot"]["params"]["masses"])
+    for adata, origin in ((reference, 0), (shifted, start)):
         sdo.tl.sta_forward(adata, CELLS, source=origin, n_trajectories=20, show_progress=False)
         sdo.tl.landscape(adata, times=[origin + 0.5, origin + 2.5], n_grid=10)
         sdo.tl.regulation(adata, per_time=True, decoder=(lambda x: x, lambda z: z))
         sdo.tl.validate(adata, times=origin + 1, show_progress=False)
-    np.testing.assert_array_equal(far.obsm["scdiffot_fate"], near.obsm["scdiffot_fate"])
-    mid = [
-        sdo.tl.interpolate(a, origin + 0.5).obsm["X_pca"] for a, origin in ((near, 0), (far, start))
+    np.testing.assert_array_equal(shifted.obsm["scdiffot_fate"], reference.obsm["scdiffot_fate"])
+    middle_states = [
+        sdo.tl.interpolate(a, origin + 0.5).obsm["X_pca"]
+        for a, origin in ((reference, 0), (shifted, start))
     ]
-    np.testing.assert_array_equal(mid[1], mid[0])
+    np.testing.assert_array_equal(middle_states[1], middle_states[0])
     validations = [
         a.uns["scdiffot"]["validation"].drop(columns="time").reset_index(drop=True)
-        for a in (near, far)
+        for a in (reference, shifted)
     ]
     pd.testing.assert_frame_equal(validations[1], validations[0])
-    # times are compared by their intervals, not by their size
-    assert set(sdo.get.regulation(far, time=start + 1, all=True)["time"]) == {start + 1}
-    sdo.pl.landscape(far, times=[start + 2.5], show=False)
+    # Times are compared relative to their intervals, not to their size.
+    assert set(sdo.get.regulation(shifted, time=start + 1, all=True)["time"]) == {start + 1}
+    sdo.pl.landscape(shifted, times=[start + 2.5], show=False)
     with pytest.raises(KeyError, match="at which there is no landscape"):
-        sdo.pl.landscape(far, times=[start + 1], show=False)
-    paths = sdo.tl.simulate(far, start, t1=start + 2.5)
+        sdo.pl.landscape(shifted, times=[start + 1], show=False)
+    paths = sdo.tl.simulate(shifted, start, t1=start + 2.5)
     assert paths.times[0] == start
     assert paths.times[-1] == start + 2.5
 
 
 def test_the_unit_of_time_scales_the_rates(quick):
-    # sigma is per square root of time; alpha is a squared state
+    # The unit of sigma is state per square root of time; that of alpha is squared state.
     days = _results(_fit(quick, [0, 1, 2.5], alpha=1.0))
     hours = _results(_fit(quick | {"sigma": quick["sigma"] / 24**0.5}, [0, 24, 60], alpha=1.0))
     for name, unit in (("velocity", 24), ("flow", 24), ("growth", 24), ("score", 1)):

@@ -1,4 +1,4 @@
-"""Fits in a tissue: positions are part of the state, and every tool that reads the fit knows it."""
+"""Fits in a tissue: positions are part of the state, and every tool uses them."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def test_states_and_positions_share_the_variance():
         joint = tissue.join(states, positions)
         total = joint.var(axis=0)
         assert total[4:].sum() / total.sum() == pytest.approx(weight)
-        back, where = tissue.split(joint)
-        assert np.array_equal(back, states)
-        assert np.allclose(where, positions, rtol=1e-12)
+        states_again, positions_again = tissue.split(joint)
+        assert np.array_equal(states_again, states)
+        assert np.allclose(positions_again, positions, rtol=1e-12)
 
 
 def test_the_fit_writes_both_parts_of_the_drift(fitted):
@@ -61,15 +61,15 @@ def test_the_fit_writes_both_parts_of_the_drift(fitted):
 def test_the_frame_is_that_of_the_first_time(fitted):
     first = (fitted.obs["time"] == 0).to_numpy()
     assert np.allclose(fitted.obsm["scdiffot_aligned"][first], fitted.obsm["spatial"][first])
-    found = sdo.get.alignment(fitted)
-    for name in found.poses:
+    result = sdo.get.alignment(fitted)
+    for name in result.poses:
         rows = (fitted.obs["time"] == float(name)).to_numpy()
         assert np.allclose(
-            found.apply(fitted.obsm["spatial"][rows], name), fitted.obsm["scdiffot_aligned"][rows]
+            result.apply(fitted.obsm["spatial"][rows], name), fitted.obsm["scdiffot_aligned"][rows]
         )
 
 
-def test_aligned_coordinates_are_left_as_they_are(slices, quick):
+def test_aligned_coordinates_are_not_aligned_again(slices, quick):
     sdo.tl.align_slices(slices, "slice", key_added="mine", show_progress=False)
     sdo.tl.fit(slices, "time", spatial_key="mine_aligned", **quick)
     assert "scdiffot_aligned" not in slices.obsm
@@ -96,10 +96,10 @@ def test_the_unit_of_the_coordinates_does_not_matter(slices, quick):
 
 @pytest.mark.parametrize("reflected", [False, True])
 def test_fit_and_align_slices_mirror_alike(slices, quick, caplog, reflected):
-    """A slice upside down is turned back by both; a tissue whose halves are alike is left as it lies by both, with a warning."""
+    """Both reverse a reflected slice; both keep a symmetric tissue, with a warning."""
     last = (slices.obs["time"] == slices.obs["time"].max()).to_numpy()
     if reflected:
-        # a pattern that differs between the sides
+        # The pattern differs between the sides.
         slices.obsm["X_pca"] = np.tanh(
             slices.obsm["spatial_true"] @ [[1, 0, 0.5], [0, 1, 1]] / 300
         ).astype(np.float32)
@@ -178,10 +178,13 @@ def test_genes_are_read_from_the_state_alone(fitted, simulated, quick):
 def test_arrows_in_the_tissue_are_the_migration(fitted):
     sdo.pl.velocity(fitted, basis="scdiffot_aligned", kind="cells", show=False)
     arrows = [c for c in plt.gca().collections if hasattr(c, "U")][0]
-    drawn = np.column_stack([arrows.U, arrows.V])
-    assert len(drawn) > 0
+    arrow_vectors = np.column_stack([arrows.U, arrows.V])
+    assert len(arrow_vectors) > 0
     assert (
-        np.abs(drawn[:, None] - fitted.obsm["scdiffot_migration"]).sum(axis=2).min(axis=1).max()
+        np.abs(arrow_vectors[:, None] - fitted.obsm["scdiffot_migration"])
+        .sum(axis=2)
+        .min(axis=1)
+        .max()
         < 1e-3
     )
     sdo.pl.growth(fitted, basis="scdiffot_aligned", show=False)
@@ -195,9 +198,9 @@ def test_arrows_in_the_tissue_are_the_migration(fitted):
 def test_files_keep_the_tissue(fitted, tmp_path, suffix):
     path = tmp_path / f"fitted.{suffix}"
     getattr(fitted, f"write_{suffix}")(path)
-    back = ad.read_h5ad(path) if suffix == "h5ad" else ad.read_zarr(path)
+    restored = ad.read_h5ad(path) if suffix == "h5ad" else ad.read_zarr(path)
     paths = [
-        sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions for adata in (fitted, back)
+        sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions for adata in (fitted, restored)
     ]
     assert np.array_equal(*paths)
 
@@ -238,24 +241,24 @@ def _missing(adata):
         (None, {"spatial_align": "yes"}, TypeError, "`spatial_align` is a str"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_written(
+def test_bad_input_is_refused_before_anything_is_written(
     slices, quick, fingerprint, change, options, error, message
 ):
     if change is not None:
         change(slices)
-    before = fingerprint(slices)
+    original = fingerprint(slices)
     with pytest.raises(error, match=message):
         sdo.tl.fit(slices, "time", **{"spatial_key": "spatial"} | options, **quick)
-    assert fingerprint(slices) == before
+    assert fingerprint(slices) == original
 
 
 @pytest.mark.slow
 def test_truth_of_a_simulated_tissue():
-    """From slices in poses of their own; the tolerance of the growth is the sampling error of a thousand cells a slice."""
+    """Slices have random poses; the tolerance of growth is the sampling error of 1000 cells."""
     adata = sdo.datasets.spatial_slices(1000, n_paths=10, rng=1)
     sdo.tl.fit(adata, "time", spatial_key="spatial", autonomous=True, show_progress=False)
     steps = np.diff(sdo.get.alignment(adata).table["angle"].to_numpy())
-    # the tissue itself is not round, and moves
+    # The tissue is not round and moves, so that angles are not exact.
     assert np.abs(steps + 8).max() < 5
     velocity, migration = (adata.obsm[f"scdiffot_{name}"] for name in ("velocity", "migration"))
     assert _cosine(velocity, adata.obsm["true_velocity"]) > 0.93
@@ -263,5 +266,5 @@ def test_truth_of_a_simulated_tissue():
     assert np.corrcoef(adata.obs["scdiffot_growth"], adata.obs["true_growth"])[0, 1] > 0.85
 
 
-def _cosine(found: np.ndarray, true: np.ndarray) -> float:
-    return float((found * true).sum() / np.sqrt((found**2).sum() * (true**2).sum()))
+def _cosine(estimate: np.ndarray, truth: np.ndarray) -> float:
+    return float((estimate * truth).sum() / np.sqrt((estimate**2).sum() * (truth**2).sum()))

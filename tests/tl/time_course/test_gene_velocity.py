@@ -11,7 +11,7 @@ from scdiffot._data.write.decoders import read_genes
 
 @pytest.fixture
 def genes(fitted):
-    """The fit of three dimensions, and twelve genes of which these are components; the last two are not in them."""
+    """A fit in three components of ten genes; two more genes are not in the components."""
     rng = np.random.default_rng(0)
     loadings = np.zeros((12, 3))
     loadings[:10] = np.linalg.qr(rng.normal(size=(10, 3)))[0]
@@ -24,48 +24,49 @@ def genes(fitted):
     adata.varm["PCs"] = loadings
     adata.var["used"] = np.arange(12) < 11
     adata.uns["pca"] = {"params": {"zero_center": True, "mask_var": "used"}}
-    # the mean of these cells is not zero, so that of the expression is what the components leave of it
+    # The mean of the cells is not zero: the offset of the expression is not in the components.
     return adata
 
 
-def _bent(adata):
+def _nonlinear_decoder(adata):
     loadings = torch.as_tensor(adata.varm["PCs"], dtype=torch.float32)
     return (lambda x: torch.asinh(x) @ loadings, lambda z: torch.sinh(z @ loadings.T / 4))
 
 
 def test_components_carry_the_drift(genes):
     assert sdo.tl.gene_velocity(genes) is None
-    found = genes.layers["scdiffot_velocity"]
-    assert found.dtype == np.float32
+    result = genes.layers["scdiffot_velocity"]
+    assert result.dtype == np.float32
     expected = genes.obsm["scdiffot_velocity"] @ genes.varm["PCs"].T
-    np.testing.assert_allclose(found[:, :11], expected[:, :11], atol=1e-5)
-    # known, but without weight; and outside of the mask
-    assert (found[:, 10] == 0).all()
-    assert np.isnan(found[:, 11]).all()
+    np.testing.assert_allclose(result[:, :11], expected[:, :11], atol=1e-5)
+    # One gene is in the mask but has no weight; the other is outside the mask.
+    assert (result[:, 10] == 0).all()
+    assert np.isnan(result[:, 11]).all()
 
 
-@pytest.mark.parametrize("bent", [False, True])
-def test_it_is_the_slope_of_expression_along_the_drift(genes, bent):
-    decoder = _bent(genes) if bent else None
+@pytest.mark.parametrize("nonlinear", [False, True])
+def test_it_is_the_slope_of_expression_along_the_drift(genes, nonlinear):
+    decoder = _nonlinear_decoder(genes) if nonlinear else None
     sdo.tl.gene_velocity(genes, decoder=decoder)
     space = read_genes(genes, "scdiffot", decoder)
     states, drift = genes.obsm["X_pca"], genes.obsm["scdiffot_velocity"]
     step = 1e-2
     slope = (space.decode(states + step * drift) - space.decode(states - step * drift)) / (2 * step)
-    # float32 over a step of a hundredth, and a third derivative times the square of the step
-    found = genes.layers["scdiffot_velocity"][:, space.columns]
-    np.testing.assert_allclose(found, slope, atol=2e-3 * np.abs(slope).max())
+    # Errors are float32 rounding over the step, and the third derivative times its square.
+    result = genes.layers["scdiffot_velocity"][:, space.columns]
+    np.testing.assert_allclose(result, slope, atol=2e-3 * np.abs(slope).max())
 
 
 def test_named_genes_copies_and_other_fits(genes, fingerprint):
-    before = fingerprint(genes)
+    original = fingerprint(genes)
     copy = sdo.tl.gene_velocity(genes, genes=["Gene7", "Gene2"], copy=True)
-    assert fingerprint(genes) == before
-    known = np.isfinite(copy.layers["scdiffot_velocity"]).all(axis=0)
-    assert list(copy.var_names[known]) == ["Gene2", "Gene7"]
+    assert fingerprint(genes) == original
+    computed = np.isfinite(copy.layers["scdiffot_velocity"]).all(axis=0)
+    assert list(copy.var_names[computed]) == ["Gene2", "Gene7"]
     sdo.tl.gene_velocity(genes)
     np.testing.assert_array_equal(
-        copy.layers["scdiffot_velocity"][:, known], genes.layers["scdiffot_velocity"][:, known]
+        copy.layers["scdiffot_velocity"][:, computed],
+        genes.layers["scdiffot_velocity"][:, computed],
     )
 
 
@@ -73,7 +74,7 @@ def test_expression_itself(fitted, quick):
     sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(fitted, key="x")
     np.testing.assert_array_equal(fitted.layers["x_velocity"], fitted.obsm["x_velocity"])
-    # a new fit of that name takes its genes along
+    # A new fit of that name removes its gene velocities.
     sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
     assert "x_velocity" not in fitted.layers
 
@@ -103,7 +104,7 @@ def test_files(genes, tmp_path):
 
 
 def test_bad_input(genes, fitted, course, fingerprint):
-    before = fingerprint(genes)
+    original = fingerprint(genes)
     with pytest.raises(KeyError, match="'Gene11', which 'X_pca' was computed without"):
         sdo.tl.gene_velocity(genes, genes=["Gene11"])
     with pytest.raises(KeyError, match="Did you mean 'Gene1'"):
@@ -116,7 +117,7 @@ def test_bad_input(genes, fitted, course, fingerprint):
         sdo.tl.gene_velocity(genes, decoder=3)
     with pytest.raises(ValueError, match="is a view"):
         sdo.tl.gene_velocity(genes[:20])
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == original
     with pytest.raises(ValueError, match="'X_pca' has no decoder"):
         sdo.tl.gene_velocity(fitted)
     with pytest.raises(KeyError, match="run scdiffot.tl.fit"):

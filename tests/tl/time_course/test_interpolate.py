@@ -12,23 +12,28 @@ def test_between_and_at_snapshots(fitted):
     assert (virtual.obs["time"] == 0.5).all()
     masses = sdo.get.model(fitted).masses
     assert masses[0] < virtual.obs["weight"].sum() < masses[1]
-    at = sdo.tl.interpolate(fitted, 1)
-    seen = fitted[fitted.obs["time"] == 1]
+    snapshot = sdo.tl.interpolate(fitted, 1)
+    observed = fitted[fitted.obs["time"] == 1]
     np.testing.assert_allclose(
-        np.sort(at.obsm["X_pca"], axis=0), np.sort(seen.obsm["X_pca"], axis=0), rtol=1e-4, atol=1e-5
+        np.sort(snapshot.obsm["X_pca"], axis=0),
+        np.sort(observed.obsm["X_pca"], axis=0),
+        rtol=1e-4,
+        atol=1e-5,
     )
-    assert at.obs["weight"].sum() == pytest.approx(masses[1], rel=1e-5)
-    np.testing.assert_array_equal(sdo.tl.interpolate(fitted, "1").obsm["X_pca"], at.obsm["X_pca"])
+    assert snapshot.obs["weight"].sum() == pytest.approx(masses[1], rel=1e-5)
+    np.testing.assert_array_equal(
+        sdo.tl.interpolate(fitted, "1").obsm["X_pca"], snapshot.obsm["X_pca"]
+    )
 
 
 def test_equal_weights_on_request(fitted):
     whole = sdo.tl.interpolate(fitted, 0.5)
-    drawn = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
-    assert drawn.n_obs == 300
-    assert drawn.obs["weight"].nunique() == 1
-    assert drawn.obs["weight"].sum() == pytest.approx(whole.obs["weight"].sum(), rel=1e-5)
-    again = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
-    np.testing.assert_array_equal(drawn.obsm["X_pca"], again.obsm["X_pca"])
+    sample = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    assert sample.n_obs == 300
+    assert sample.obs["weight"].nunique() == 1
+    assert sample.obs["weight"].sum() == pytest.approx(whole.obs["weight"].sum(), rel=1e-5)
+    repeated = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    np.testing.assert_array_equal(sample.obsm["X_pca"], repeated.obsm["X_pca"])
 
 
 def test_genes_come_back_as_genes(course, quick):

@@ -18,95 +18,97 @@ def planar(course, quick):
     return course
 
 
-def _found(adata, key="scdiffot"):
+def _landscape(adata, key="scdiffot"):
     return adata.uns[key]["landscape"]
 
 
-def test_the_space_of_a_fit_shows_its_own_density(course, quick):
+def test_the_space_of_a_fit_has_the_density_of_the_fit(course, quick):
     planar = course
-    # snapshots so far apart that no cell of one is near the others
+    # The snapshots are so far apart that no cell of one is near the others.
     planar.obsm["X_pca"][:, 0] += 20 * planar.obs["time"]
     sdo.tl.fit(planar, "time", n_dims=2, **quick)
     assert sdo.tl.landscape(planar, n_grid=40) is None
-    found = _found(planar)
-    assert set(found) == {"basis", "times", "x", "y", "potential", "lambda"}
-    assert found["basis"] == "X_pca"
-    np.testing.assert_array_equal(found["times"], [0, 1, 2])
-    assert found["potential"].shape == found["lambda"].shape == (3, 40, 40)
+    result = _landscape(planar)
+    assert set(result) == {"basis", "times", "x", "y", "potential", "lambda"}
+    assert result["basis"] == "X_pca"
+    np.testing.assert_array_equal(result["times"], [0, 1, 2])
+    assert result["potential"].shape == result["lambda"].shape == (3, 40, 40)
     model = sdo.get.model(planar)
-    xx, yy = np.meshgrid(found["x"], found["y"])
-    there = np.isfinite(found["potential"][1])
-    grid = np.column_stack([xx[there], yy[there]])
+    xx, yy = np.meshgrid(result["x"], result["y"])
+    is_near = np.isfinite(result["potential"][1])
+    grid = np.column_stack([xx[is_near], yy[is_near]])
     np.testing.assert_allclose(
-        found["potential"][1][there], model.potential(grid, 1.0), rtol=1e-5, atol=1e-5
+        result["potential"][1][is_near], model.potential(grid, 1.0), rtol=1e-5, atol=1e-5
     )
     np.testing.assert_allclose(
-        found["lambda"][1][there], model.alpha * model.growth(grid, 1.0), rtol=1e-4, atol=1e-6
+        result["lambda"][1][is_near], model.alpha * model.growth(grid, 1.0), rtol=1e-4, atol=1e-6
     )
     # cells of the second snapshot lie around 21, within 3
-    assert np.abs(found["x"][there.any(axis=0)] - 21).max() < 10
+    assert np.abs(result["x"][is_near.any(axis=0)] - 21).max() < 10
     cells = planar.obsm["X_pca"][:, :2]
-    assert found["x"][0] < cells[:, 0].min()
-    assert found["x"][-1] > cells[:, 0].max()
+    assert result["x"][0] < cells[:, 0].min()
+    assert result["x"][-1] > cells[:, 0].max()
 
 
 def test_times_between_snapshots_and_labels(planar):
     sdo.tl.landscape(planar, None, [1.5, "0"], n_grid=20)
-    np.testing.assert_array_equal(_found(planar)["times"], [0, 1.5])
+    np.testing.assert_array_equal(_landscape(planar)["times"], [0, 1.5])
     sdo.tl.landscape(planar, times=1, n_grid=20)
-    np.testing.assert_array_equal(_found(planar)["times"], [1])
+    np.testing.assert_array_equal(_landscape(planar)["times"], [1])
 
 
-def test_an_embedding_shows_the_carried_cells(course, quick):
+def test_an_embedding_has_the_density_of_carried_cells(course, quick):
     sdo.tl.fit(course, "time", **quick)
-    # turned and twice as large: what was at x is at 2 y
+    # The embedding swaps the axes and doubles the scale.
     course.obsm["X_umap"] = 2 * course.obsm["X_pca"][:, [1, 0]]
     sdo.tl.landscape(course, times=[0, 1.5], n_grid=60)
-    plain = _found(course)
+    plain = _landscape(course)
     sdo.tl.landscape(course, "umap", [0, 1.5], n_grid=60)
-    found = _found(course)
-    assert found["basis"] == "X_umap"
+    result = _landscape(course)
+    assert result["basis"] == "X_umap"
     model = sdo.get.model(course)
     for k, time in enumerate((0.0, 1.5)):
         mass = (
-            np.nansum(np.exp(-found["potential"][k]))
-            * np.diff(found["x"])[0]
-            * np.diff(found["y"])[0]
+            np.nansum(np.exp(-result["potential"][k]))
+            * np.diff(result["x"])[0]
+            * np.diff(result["y"])[0]
         )
         expected = sdo.tl.interpolate(course, time).obs["weight"].sum()
         assert mass == pytest.approx(expected, rel=0.03)
-        price = np.exp(-found["potential"][k]) * found["lambda"][k]
+        cost = np.exp(-result["potential"][k]) * result["lambda"][k]
         virtual = sdo.tl.interpolate(course, time)
         growth = model.growth(virtual.obsm["X_pca"], time)
-        mean = np.nansum(price) * np.diff(found["x"])[0] * np.diff(found["y"])[0]
+        mean = np.nansum(cost) * np.diff(result["x"])[0] * np.diff(result["y"])[0]
         assert mean == pytest.approx(model.alpha * (virtual.obs["weight"] * growth).sum(), rel=0.05)
-        # the population is at the same place in both
-        one, two = (np.exp(-np.nan_to_num(f["potential"][k], nan=np.inf)) for f in (plain, found))
+        # The population has the same mean in both.
+        first, second = (
+            np.exp(-np.nan_to_num(f["potential"][k], nan=np.inf)) for f in (plain, result)
+        )
         means = [
             (f.sum(0) @ g["x"] / f.sum(), f.sum(1) @ g["y"] / f.sum())
-            for f, g in ((one, plain), (two, found))
+            for f, g in ((first, plain), (second, result))
         ]
         np.testing.assert_allclose(np.array(means[1]), 2 * np.array(means[0])[::-1], atol=0.25)
 
 
-def test_wells_and_passes(planar):
+def test_wells_and_barriers(planar):
     sdo.tl.landscape(planar, cell_key="cell_type", n_grid=50)
-    found = _found(planar)
-    assert found["cell_key"] == "cell_type"
-    basins, barriers = found["basins"], found["barriers"]
+    result = _landscape(planar)
+    assert result["cell_key"] == "cell_type"
+    basins, barriers = result["basins"], result["barriers"]
     assert basins.columns.tolist() == ["time", "type", "x", "y", "depth"]
     assert barriers.columns.tolist() == ["time", "from", "to", "barrier"]
     assert len(basins) == len(barriers) == 6
     for row in basins.itertuples():
-        k = int(np.flatnonzero(found["times"] == row.time)[0])
+        k = int(np.flatnonzero(result["times"] == row.time)[0])
         i, j = (
-            int(np.argmin(np.abs(found["y"] - row.y))),
-            int(np.argmin(np.abs(found["x"] - row.x))),
+            int(np.argmin(np.abs(result["y"] - row.y))),
+            int(np.argmin(np.abs(result["x"] - row.x))),
         )
-        assert found["potential"][k, i, j] == pytest.approx(row.depth)
-        # types are the sign of the second dimension; the border is uncertain by the distance of neighbours
+        assert result["potential"][k, i, j] == pytest.approx(row.depth)
+        # Types are the sign of the second dimension, up to the distance of neighbours.
         assert (row.y > -0.3) if row.type == "Prog/Mono" else (row.y < 0.3)
-    # there and back differ by the depths of the wells
+    # The barriers of both directions differ by the depths of the wells.
     for time, part in barriers.groupby("time"):
         depth = basins[basins["time"] == time].set_index("type")["depth"]
         heights = part["barrier"] + part["from"].map(depth)
@@ -114,21 +116,21 @@ def test_wells_and_passes(planar):
         assert (part["barrier"] >= 0).all()
 
 
-def test_one_type_has_no_passes_and_files_keep_everything(planar, tmp_path):
+def test_one_type_has_no_barriers_and_files_keep_everything(planar, tmp_path):
     planar.obs["all"] = "every/where"
     sdo.tl.landscape(planar, cell_key="all", n_grid=20)
-    assert len(_found(planar)["barriers"]) == 0
+    assert len(_landscape(planar)["barriers"]) == 0
     planar.write_h5ad(tmp_path / "one.h5ad")
-    assert len(_found(ad.read_h5ad(tmp_path / "one.h5ad"))["barriers"]) == 0
+    assert len(_landscape(ad.read_h5ad(tmp_path / "one.h5ad"))["barriers"]) == 0
     sdo.tl.landscape(planar, cell_key="cell_type", n_grid=20)
     planar.write_h5ad(tmp_path / "two.h5ad")
-    found, read = _found(planar), _found(ad.read_h5ad(tmp_path / "two.h5ad"))
-    assert set(read) == set(found)
-    np.testing.assert_array_equal(read["potential"], found["potential"])
+    result, read = _landscape(planar), _landscape(ad.read_h5ad(tmp_path / "two.h5ad"))
+    assert set(read) == set(result)
+    np.testing.assert_array_equal(read["potential"], result["potential"])
     for name in ("basins", "barriers"):
         pd.testing.assert_frame_equal(
             read[name].astype({"time": float}),
-            found[name],
+            result[name],
             check_dtype=False,
             check_index_type=False,
         )
@@ -137,32 +139,32 @@ def test_one_type_has_no_passes_and_files_keep_everything(planar, tmp_path):
 def test_without_growth_there_is_no_lambda(course, quick):
     sdo.tl.fit(course, "time", n_dims=2, growth=False, **quick)
     sdo.tl.landscape(course, n_grid=20)
-    assert "lambda" not in _found(course)
+    assert "lambda" not in _landscape(course)
     course.obsm["X_umap"] = course.obsm["X_pca"][:, :2]
     sdo.tl.landscape(course, "umap", n_grid=20)
-    assert "lambda" not in _found(course)
+    assert "lambda" not in _landscape(course)
 
 
 def test_basins_of_cells_without_a_type_are_unknown(planar):
     planar.obs["cell_type"] = planar.obs["cell_type"].where(planar.obs["time"] > 0)
     sdo.tl.landscape(planar, cell_key="cell_type", n_grid=20)
-    # the only cells near some of the basins have no type
-    assert set(_found(planar)["basins"]["type"]) == {"Prog/Mono", "Früh & spät", "unknown"}
+    # The only cells near some of the basins have no type.
+    assert set(_landscape(planar)["basins"]["type"]) == {"Prog/Mono", "Früh & spät", "unknown"}
 
 
 def test_copy_and_seed(course, quick, fingerprint):
     sdo.tl.fit(course, "time", **quick)
-    before = fingerprint(course)
+    original = fingerprint(course)
     first, second = (sdo.tl.landscape(course, rng=3, n_grid=20, copy=True) for _ in range(2))
-    assert fingerprint(course) == before
+    assert fingerprint(course) == original
     assert fingerprint(first) == fingerprint(second)
 
 
 def test_mudata(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", n_dims=2, **quick)
     sdo.tl.landscape(mdata, cell_key="rna:cell_type", n_grid=20)
-    assert _found(mdata)["basis"] == "rna:X_pca"
-    assert set(_found(mdata)["basins"]["type"]) == {"A", "B"}
+    assert _landscape(mdata)["basis"] == "rna:X_pca"
+    assert set(_landscape(mdata)["basins"]["type"]) == {"A", "B"}
 
 
 @pytest.mark.parametrize(
@@ -189,10 +191,10 @@ def test_mudata(mdata, quick):
     ],
 )
 def test_bad_input(fitted, fingerprint, options, error, message):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     with pytest.raises(error, match=message):
         sdo.tl.landscape(fitted, **options)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
 
 
 def test_one_dimension_is_no_plane(course, quick):

@@ -6,30 +6,30 @@ import pytest
 import scdiffot as sdo
 
 
-def test_defaults_follow_the_whole_course(fitted):
+def test_defaults_follow_all_times(fitted):
     paths = sdo.tl.simulate(fitted)
     first = np.flatnonzero(fitted.obs["time"] == 0)
     assert (paths.times[0], paths.times[-1]) == (0, 2)
     np.testing.assert_array_equal(paths.origin, first)
     np.testing.assert_allclose(paths.states[0], fitted.obsm["X_pca"][first], rtol=1e-4, atol=1e-5)
     assert not paths.log_weights[0].any()
-    # the clouds move by two units of the first axis
+    # The clouds move by two units along the first axis.
     assert (paths.states[-1] - paths.states[0]).mean(axis=0)[0] > 0.5
 
 
 def test_sources(fitted):
     start = fitted.obs["time"] == 0
-    both = start & (fitted.obs["cell_type"] == "A")
+    selected = start & (fitted.obs["cell_type"] == "A")
     sources = {
-        "mask": both.to_numpy(),
-        "series": both,
+        "mask": selected.to_numpy(),
+        "series": selected,
         "query": "time == 0 and cell_type == 'A'",
-        "names": fitted.obs_names[both],
-        "list": list(fitted.obs_names[both]),
+        "names": fitted.obs_names[selected],
+        "list": list(fitted.obs_names[selected]),
     }
     for kind, source in sources.items():
         origin = sdo.tl.simulate(fitted, source, t1=1).origin
-        np.testing.assert_array_equal(origin, np.flatnonzero(both), err_msg=kind)
+        np.testing.assert_array_equal(origin, np.flatnonzero(selected), err_msg=kind)
     for source in (0, 0.0, "0"):
         np.testing.assert_array_equal(
             sdo.tl.simulate(fitted, source, t1=1).origin, np.flatnonzero(start)
@@ -64,25 +64,29 @@ def test_backward(fitted):
     assert sdo.tl.simulate(fitted, direction="backward").times[0] == 2
     states = forward.states[-1]
     other = fitted.copy()
-    # other states of the same cells, on purpose
+    # The states of the cells are changed on purpose; the fingerprint would refuse them.
     other.obsm["X_pca"][forward.origin] = states
     del other.obsm["scdiffot_fingerprint"]
-    back = sdo.tl.simulate(
+    backward = sdo.tl.simulate(
         other, other.obs_names[forward.origin], t0=2, t1=0, direction="backward", n_steps=100
     )
-    # midpoint steps there and back, in float32
-    np.testing.assert_allclose(back.states[-1], forward.states[0], atol=0.02)
-    np.testing.assert_allclose(back.log_weights[-1], -forward.log_weights[-1], atol=0.02)
+    # The error is that of midpoint steps in both directions, in float32.
+    np.testing.assert_allclose(backward.states[-1], forward.states[0], atol=0.02)
+    np.testing.assert_allclose(backward.log_weights[-1], -forward.log_weights[-1], atol=0.02)
     ancestors = sdo.tl.simulate(fitted, 2, direction="backward", kind="sde", weighted=False)
     assert not ancestors.log_weights.any()
 
 
 def test_seeds_and_kinds(fitted):
-    one, two, other = (sdo.tl.simulate(fitted, 0, kind="sde", rng=rng).states for rng in (1, 1, 2))
-    np.testing.assert_array_equal(one, two)
-    assert not np.array_equal(one, other)
-    still, again = (sdo.tl.simulate(fitted, 0, kind="ode", rng=rng).states for rng in (1, 2))
-    np.testing.assert_array_equal(still, again)
+    first, second, other = (
+        sdo.tl.simulate(fitted, 0, kind="sde", rng=rng).states for rng in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+    deterministic, repeated = (
+        sdo.tl.simulate(fitted, 0, kind="ode", rng=rng).states for rng in (1, 2)
+    )
+    np.testing.assert_array_equal(deterministic, repeated)
 
 
 def test_save_times(fitted):
@@ -91,10 +95,10 @@ def test_save_times(fitted):
 
 
 def test_writes_nothing(fitted, fingerprint):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     sdo.tl.simulate(fitted, 0, kind="sde")
     sdo.tl.interpolate(fitted, 0.5)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from scdiffot.core.lineage.transitions import transition_matrix
 
 
 def _double_well(n_dims: int, n: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Cells of a double well in the first dimension, most of them on the left, where nothing in the drift puts them."""
+    """Cells of a double well; most are sampled on the left, independently of the drift."""
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(n) < 0.6, rng.normal(-0.8, 0.4, n), rng.normal(0.6, 0.6, n))
     first = first[np.abs(first) < 1.6]
@@ -23,7 +23,7 @@ def _double_well(n_dims: int, n: int = 2000, seed: int = 0) -> tuple[np.ndarray,
 
 
 def _right_first(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Probability to reach 1 before -1 in the well: the scale function, by quadrature."""
+    """Probability to reach 1 before -1 in the well, by quadrature of the scale function."""
     grid = np.linspace(-1, 1, 4001)
     well = 0.5 * (grid**2 - 1) ** 2 - 0.3 * grid
     scale = np.exp(2 * well / sigma**2)
@@ -31,18 +31,20 @@ def _right_first(x: np.ndarray, sigma: float) -> np.ndarray:
     return np.interp(x, grid, integral / integral[-1])
 
 
-def _absorbed(chain: sparse.csr_matrix, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+def _absorbed(chain: sparse.csr_matrix, target: np.ndarray, avoided: np.ndarray) -> np.ndarray:
     """Probability of every cell to enter `there` before `elsewhere`."""
-    found = there.astype(float)
-    free = np.flatnonzero(~(there | elsewhere))
-    leave = np.asarray(chain[free][:, np.flatnonzero(there)].sum(axis=1)).ravel()
-    found[free] = spsolve(
-        sparse.identity(len(free), format="csc") - chain[free][:, free].tocsc(), leave
+    probability = target.astype(float)
+    transient = np.flatnonzero(~(target | avoided))
+    entry = np.asarray(chain[transient][:, np.flatnonzero(target)].sum(axis=1)).ravel()
+    probability[transient] = spsolve(
+        sparse.identity(len(transient), format="csc") - chain[transient][:, transient].tocsc(),
+        entry,
     )
-    return found
+    return probability
 
 
-# Left uncorrected, the density of the sample alone shifts these probabilities by 0.05 to 0.17 (root mean square).
+# Without the correction, the sampling density shifts these probabilities by 0.05 to 0.17 (root mean
+# square).
 @pytest.mark.parametrize(
     ("n_dims", "sigma", "error"), [(1, 0.7, 0.035), (2, 0.3, 0.02), (2, 1.2, 0.03), (5, 0.7, 0.045)]
 )
@@ -52,11 +54,11 @@ def test_absorption_is_that_of_the_diffusion_whatever_the_sample(n_dims, sigma, 
     chain = transition_matrix(
         states, drift, sigma, neighbors=neighbors, links=links, connectivity_weight=0.2
     )
-    right, left = states[:, 0] > 1, states[:, 0] < -1
-    between = ~(right | left)
-    found = _absorbed(chain, right, left)[between]
+    in_right, in_left = states[:, 0] > 1, states[:, 0] < -1
+    between = ~(in_right | in_left)
+    result = _absorbed(chain, in_right, in_left)[between]
     truth = _right_first(states[between, 0], sigma)
-    assert np.sqrt(np.mean((found - truth) ** 2)) < error
+    assert np.sqrt(np.mean((result - truth) ** 2)) < error
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.05])
@@ -73,14 +75,14 @@ def test_without_noise_cells_step_along_the_drift(sigma):
     cosine = (
         (step * drift).sum(axis=1) / np.linalg.norm(step, axis=1) / np.linalg.norm(drift, axis=1)
     )
-    # five neighbours stand for the end of a step, so it misses the drift by a few degrees
+    # A step ends at the mean of five neighbours, which deviates from the drift by a few degrees.
     assert np.quantile(cosine[inside], 0.1) > 0.95
 
 
 def test_a_chain_that_reaches_every_cell(fitted):
-    before = set(fitted.obsp)
+    original = set(fitted.obsp)
     assert sdo.tl.transition_matrix(fitted, n_neighbors=10) is None
-    assert set(fitted.obsp) - before == {"scdiffot_T_fwd"}
+    assert set(fitted.obsp) - original == {"scdiffot_T_fwd"}
     chain = fitted.obsp["scdiffot_T_fwd"]
     assert chain.format == "csr"
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
@@ -100,8 +102,8 @@ def test_parts_are_linked_with_a_warning(course, quick, caplog, n_parts):
     chain = course.obsp["scdiffot_T_fwd"]
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
     assert connected_components(chain, connection="strong")[0] == 1
-    between = chain.tocoo()
-    crossing = part[between.row] != part[between.col]
+    links = chain.tocoo()
+    crossing = part[links.row] != part[links.col]
     assert crossing.sum() == 2 * (n_parts - 1)
 
 
@@ -119,7 +121,7 @@ def test_units_of_state_and_time_do_not_matter():
     states, drift = _double_well(2, n=300)
     neighbors, links = neighbor_graph(states, 12)
     chain = transition_matrix(states, drift, 0.7, neighbors=neighbors, links=links)
-    # states 1e-3 as large and times 50 times as long
+    # States are scaled by 1e-3 and times by 50.
     other = transition_matrix(
         1e-3 * states + 5, 1e-3 / 50 * drift, 1e-3 * 0.7 / 50**0.5, neighbors=neighbors, links=links
     )
@@ -127,9 +129,9 @@ def test_units_of_state_and_time_do_not_matter():
 
 
 def test_copy_and_key(fitted, fingerprint):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     copy = sdo.tl.transition_matrix(fitted, copy=True)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
     assert set(copy.obsp) == {"scdiffot_T_fwd"}
 
 
@@ -156,18 +158,18 @@ def test_mudata(mdata, quick):
     ],
 )
 def test_bad_input(fitted, fingerprint, options, error, message):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     with pytest.raises(error, match=message):
         sdo.tl.transition_matrix(fitted, **options)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
     with pytest.raises(ValueError, match="is a view"):
         sdo.tl.transition_matrix(fitted[:50])
 
 
 def test_slow_modes_are_slow_in_time():
-    """An Ornstein-Uhlenbeck process at rest: the relaxation rates are multiples of that of the mean."""
+    """The relaxation rates of an Ornstein-Uhlenbeck process are multiples of the first."""
     rng = np.random.default_rng(0)
-    # sampled four times as densely on one side
+    # One side is sampled four times as densely.
     states = 0.5 * rng.normal(size=4000)
     states = np.sort(states[(states < 0) | (rng.random(4000) < 0.25)])[:, None]
     neighbors, links = neighbor_graph(states, 30)
@@ -176,5 +178,5 @@ def test_slow_modes_are_slow_in_time():
     )
     values = np.sort(np.linalg.eigvals(chain.toarray()).real)[::-1]
     rates = (1 - values[1:4]) / (1 - values[1])
-    # if every step of every cell took a beat of the chain, these would be 1, 3.2 and 5.9
+    # If every cell made a whole step at a time, the rates would be 1, 3.2 and 5.9.
     np.testing.assert_allclose(rates, [1, 2, 3], rtol=0.22)

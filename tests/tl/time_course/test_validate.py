@@ -20,31 +20,31 @@ COLUMNS = [
 
 
 def test_one_row_for_every_inner_time(fitted, tmp_path, fingerprint):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     assert sdo.tl.validate(fitted, "time", show_progress=False) is None
     table = fitted.uns["scdiffot"]["validation"]
     assert table["time"].tolist() == [1.0]
     assert set(COLUMNS) <= set(table.columns)
     assert np.isfinite(table).all(axis=None)
-    # the clouds are one unit apart, and the one in the middle is half way
+    # The clouds are one unit apart, and the middle one lies half way.
     assert table["w1"].iloc[0] < table["w1_previous"].iloc[0] * 1.2
-    after = fingerprint(fitted)
-    assert after["obsm"] == before["obsm"]
-    assert after["obs"] == before["obs"]
+    updated = fingerprint(fitted)
+    assert updated["obsm"] == original["obsm"]
+    assert updated["obs"] == original["obs"]
     fitted.write_h5ad(tmp_path / "validated.h5ad")
-    found = ad.read_h5ad(tmp_path / "validated.h5ad").uns["scdiffot"]["validation"]
-    np.testing.assert_allclose(found[COLUMNS], table[COLUMNS])
-    assert found.index.tolist() == table.index.tolist()
+    result = ad.read_h5ad(tmp_path / "validated.h5ad").uns["scdiffot"]["validation"]
+    np.testing.assert_allclose(result[COLUMNS], table[COLUMNS])
+    assert result.index.tolist() == table.index.tolist()
 
 
 def test_seeds_and_copy(fitted, fingerprint):
-    before = fingerprint(fitted)
+    original = fingerprint(fitted)
     first, second = (
         sdo.tl.validate(fitted, copy=True, rng=5, show_progress=False).uns["scdiffot"]["validation"]
         for _ in range(2)
     )
     assert first.equals(second)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == original
 
 
 def test_times_to_leave_out(course, quick):
@@ -52,7 +52,7 @@ def test_times_to_leave_out(course, quick):
     sdo.tl.fit(course, "time", held_out=2, **quick)
     sdo.tl.validate(course, show_progress=False)
     assert course.uns["scdiffot"]["validation"]["time"].tolist() == [1.0]
-    # what the fit held out can be asked for
+    # Snapshots that the fit held out can be left out, too.
     sdo.tl.validate(course, times=[2], show_progress=False)
     assert course.uns["scdiffot"]["validation"]["time"].tolist() == [2.0]
     with pytest.raises(
@@ -66,12 +66,12 @@ def test_times_to_leave_out(course, quick):
 def test_two_snapshots_are_too_few(course, quick, fingerprint):
     adata = course[course.obs["time"] < 2].copy()
     sdo.tl.fit(adata, "time", **quick)
-    before = fingerprint(adata)
+    original = fingerprint(adata)
     with pytest.raises(
         ValueError, match="has 2 time points in this fit: leaving one out takes three"
     ):
         sdo.tl.validate(adata, "time", show_progress=False)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == original
 
 
 def test_without_a_fit(course):

@@ -1,4 +1,4 @@
-"""Which genes go with growth."""
+"""Genes on which growth depends."""
 
 from __future__ import annotations
 
@@ -41,37 +41,49 @@ def growth_genes(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Find the genes that growth depends on: its gradient in the genes, averaged over cells.
+    r"""Find the genes on which growth depends, by the gradient of growth averaged over cells.
 
-    At a cell with state :math:`z` and time :math:`t`, :math:`\partial g / \partial x_j = \sum_l \partial_l g(z, t) \, \partial z_l /
-    \partial x_j`, with the growth :math:`g` of the fit and the encoder, as in :cite:p:`Sha2024`: by how much more a cell divides (or
-    less dies) if gene j is raised. The *effect* is the mean of it times the standard deviation of the gene over all chosen cells, by
-    which genes compare.
+    At a cell with state :math:`z` and time :math:`t`, with the growth :math:`g` of the fit and the
+    encoder, as in :cite:p:`Sha2024`,
 
-    With ``form="gradient"``, the default of `tl.fit`, the drift is :math:`\alpha \nabla g`: the gradient says no more than the velocity of the
-    genes, and a warning says so. Fit with ``form="separate"`` or ``autonomous=True`` to learn growth by itself. Where the fit holds the growth within the rates that were seen, the gradient is zero.
+    .. math::
+        \frac{\partial g}{\partial x_j}
+        = \sum_l \frac{\partial g(z, t)}{\partial z_l} \, \frac{\partial z_l}{\partial x_j}
+
+    is the increase of the net growth rate of the cell per increase of gene j. The *effect* is its
+    mean, multiplied by the standard deviation of the gene over all selected cells, so that genes
+    can be compared.
+
+    With ``form="gradient"``, the default of `tl.fit`, the drift is :math:`\alpha \nabla g`: the
+    gradient contains no more information than the velocity of the genes, and a warning is logged.
+    Fit with ``form="separate"`` or ``autonomous=True`` to learn growth separately. If the fit clips
+    the growth to the range of the observed rates, the gradient is zero.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     genes
-        Genes; by default all that the decoder knows and that vary.
+        Names of genes; by default all genes of the decoder that vary.
     groupby
-        Column of `adata.obs` with groups to average over, such as cell types. By default all cells are one group, ``"all"``.
+        Column of `adata.obs` with groups to average over, such as cell types. By default all cells
+        are one group, ``"all"``.
     source
-        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of cells, or a
-        boolean mask. By default all cells within the times of the fit. Every cell counts the same, at its own time.
+        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
+        'stem'"``), names of cells, or a boolean mask. By default all cells within the times of the
+        fit. Every cell weighs the same, at its own time.
     per_time
-        Whether to average over the cells of every time by themselves.
+        Whether to average over the cells of every time separately.
     n_cells
-        Largest number of cells of every group (and time), drawn at random; None takes all.
+        Largest number of cells of every group (and time), sampled at random; None uses all.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that `adata` holds.
     rng
-        Seed or generator of the choice of cells.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -81,12 +93,13 @@ def growth_genes(
 
     Returns
     -------
-    None, or the copy. Sets the following field.
+    None, or the copy. Sets the following field:
 
     `adata.uns["{key}"]["growth_genes"]` : data frame
-        A row for every group (and time) and gene, the largest effects of a group first: ``gene``, ``group``, ``time`` (NaN unless
-        `per_time`), ``mean`` and ``sd`` over the cells (per time and unit of expression), ``stability`` (share of cells with the sign of
-        the mean), ``effect`` (per time).
+        A row for every group (and time) and gene, the largest effects of a group first: ``gene``,
+        ``group``, ``time`` (NaN unless `per_time`), ``mean`` and ``sd`` over the cells (per time
+        and unit of expression), ``stability`` (share of cells with the sign of the mean),
+        ``effect`` (per time).
 
     Raises
     ------
@@ -95,8 +108,15 @@ def growth_genes(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the fit has no growth, the representation has no decoder, a gene does not vary, no cell is selected or cells lie outside
-        the fit, a number is out of range, or `adata` cannot be used. Nothing is written then.
+        If the fit has no growth, the representation has no decoder, a gene does not vary, no cell
+        is selected or cells lie outside the fit, a number is out of range, or `adata` cannot be
+        used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.regulation : Effects of genes on each other.
+    scdiffot.tl.gene_velocity : Velocities of genes.
+    scdiffot.pl.growth_genes : Plot the effects.
 
     Examples
     --------
@@ -124,19 +144,20 @@ def growth_genes(
     )
     if not grouped.model.config.growth:
         raise ValueError(
-            f"`key` is {key!r}, a fit without growth, so there is nothing that genes could change: fit with growth=True."
+            f"`key` is {key!r}, a fit without growth, so there is nothing that genes could change: "
+            "fit with growth=True."
         )
     if grouped.model.config.form == "gradient":
         logger.warning(
-            "The drift of this fit is the gradient of its growth, up to a factor, so growth genes are those that rise. "
-            "tl.fit(..., form='separate') or autonomous=True learns growth by itself."
+            "The drift of this fit is the gradient of its growth, up to a factor, so growth genes "
+            "are those that rise. tl.fit(..., form='separate') or autonomous=True learns growth "
+            "by itself."
         )
     tables = []
-    with cell_bar(
-        "growth genes", sum(len(group.cells) for group in grouped.groups), show=show_progress
-    ) as progress:
+    n_total = sum(len(group.cells) for group in grouped.groups)
+    with cell_bar("growth genes", n_total, show=show_progress) as progress:
         for group in grouped.groups:
-            found = growth_regulation(
+            gradient = growth_regulation(
                 grouped.model,
                 grouped.space.decoder,
                 grouped.states[group.cells],
@@ -144,18 +165,23 @@ def growth_genes(
                 genes=grouped.genes,
                 progress=progress,
             )
-            tables.append(_ranked(grouped, group, found))
+            tables.append(_ranked(grouped, group, gradient))
     write_growth_genes(adata, key, pd.concat(tables, ignore_index=True))
     return adata if copy else None
 
 
-def _ranked(grouped: GroupedCells, group: Group, found: Spread) -> pd.DataFrame:
+def _ranked(grouped: GroupedCells, group: Group, gradient: Spread) -> pd.DataFrame:
+    """Table of the genes of a group, the largest effects first."""
     import pandas as pd
 
-    effect = found.mean * grouped.spread
-    order = np.argsort(-np.abs(effect), kind="stable")
-    columns = {"mean": found.mean, "sd": found.sd, "stability": found.stability, "effect": effect}
+    values = {
+        "mean": gradient.mean,
+        "sd": gradient.sd,
+        "stability": gradient.stability,
+        "effect": gradient.mean * grouped.spread,
+    }
+    order = np.argsort(-np.abs(values["effect"]), kind="stable")
     return pd.DataFrame(
         {"gene": grouped.names[order], "group": group.name, "time": group.time}
-        | {name: values[order].astype(np.float64) for name, values in columns.items()}
+        | {name: column[order].astype(np.float64) for name, column in values.items()}
     )

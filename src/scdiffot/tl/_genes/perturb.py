@@ -1,4 +1,4 @@
-"""What becomes of cells whose genes are changed."""
+"""Fates of cells with changed genes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._analysis.gene_edits import GeneEdits
     from scdiffot.core.lineage.contrasts import Contrasts
 
 
@@ -47,63 +48,75 @@ def perturb(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Change genes of cells, and compare what becomes of them with what becomes of the same cells unchanged.
+    r"""Change genes of cells, and compare the fates with and without the change.
 
-    The expression of a cell in the state :math:`z` is what the decoder makes of it, :math:`x = D(z)`, so that a gene that was only
-    not detected counts as it is in cells like this one. With the genes changed to :math:`x'`, the state is
+    The expression of a cell in state :math:`z` is the decoded one, :math:`x = D(z)`: a gene that
+    was merely not detected has the expression of similar cells. With the genes changed to
+    :math:`x'`, the state is
 
     .. math:: E(z) = z + \text{encode}(x') - \text{encode}(x).
 
-    A change *at the start* moves the cell there, from where everything takes its course; the gene may come back. A *sustained*
-    one holds the gene: at every time drift and growth are those at :math:`E(Z)`, and the type at the end is that of
-    :math:`E(Z)`, too, while :math:`Z` itself goes on without the change, which therefore does not pile up. As the held genes take cells away from
-    all others by design, the type is then that of the nearest cell however far it is. Where states are
-    expression itself, this is exactly the system with these genes as constants. A representation of few dimensions sees a single
-    gene by the weight that it has there: effects are those of the part of the change that the components can show.
+    A change *at the start* moves the cell to this state; afterwards the dynamics are unchanged, and
+    the gene may recover. A *sustained* change holds the gene: at all times, drift and growth are
+    those at :math:`E(Z)`, and the type at the end is that of :math:`E(Z)`, while :math:`Z` itself
+    moves without the change, so that changes do not accumulate. Held genes move cells away from all
+    observed cells by design; the type is then that of the nearest cell at any distance. If states
+    are expression itself, this is exactly the system with these genes as constants. A
+    representation of few dimensions represents a single gene only by its loadings: effects are
+    those of the part of the change that the components can represent.
 
-    Each path of a changed cell has a partner without the change that meets the same noise (common random numbers
-    :cite:p:`Glasserman1992`), so their difference has a far smaller error than two runs. Compositions are those of all descendants of
-    the cells of a type; a cell with more of them counts for more. Standard errors are those of the simulation, by the delta
-    method from the pairs, and at least about the weight of one pair; they do not contain the error of the fit.
-    P values (two-sided z tests) are corrected for the number of fates and types :cite:p:`Benjamini1995`.
+    Each trajectory of a changed cell has a control trajectory with the same noise (common random
+    numbers :cite:p:`Glasserman1992`), so that their difference has a much smaller error than that
+    of two independent runs. Compositions are those of all descendants of the cells of a type: a
+    cell weighs in proportion to its number of descendants. Standard errors are those of the
+    simulation, by the delta method from the pairs, and at least about the weight of one pair; they
+    do not contain the error of the fit. P values (two-sided z tests) are corrected for the number
+    of fates and types :cite:p:`Benjamini1995`.
 
     Parameters
     ----------
     adata
-        Cells with a fit whose representation has a decoder: a PCA of scanpy, an autoencoder of `pp.autoencoder`, or expression itself.
+        Cells with a fit whose representation has a decoder: a principal component analysis (PCA) of
+        scanpy, an autoencoder of `pp.autoencoder`, or expression itself.
     genes
-        The genes that are changed together: names, or a dict from names to values in the unit of the expression that the
-        representation was computed from. None as a value leaves it to `kind`.
+        Genes that are changed together: names, or a dict from names to values in the unit of the
+        expression that the representation was computed from. If a value is None, `kind` determines
+        it.
     cell_key
         Column of `adata.obs` with the cell types.
     kind
-        What happens to genes without a value. ``"knockout"`` sets them to zero; ``"knockdown"`` to half of what the cell has;
-        ``"overexpress"`` to what only one in a hundred cells of the fit exceeds, or to what the cell has if that is more.
+        Change of the genes without a value. ``"knockout"`` sets them to zero; ``"knockdown"`` to
+        half of the expression of the cell; ``"overexpress"`` to the 99 % quantile of the cells of
+        the fit, or to the expression of the cell if that is larger.
     factor
-        For a knock-down, the share that is left; for over-expression, by how much the gene of a cell is multiplied instead.
+        For a knock-down, the share that remains; for over-expression, the factor by which the
+        expression of the cell is multiplied instead.
     sustained
-        Whether genes are held along the whole way. Otherwise they are set at the start only.
+        Whether genes are held along the whole trajectory. Otherwise they are set at the start only.
     source
-        Cells to change: a time (number) or its label, a query of `adata.obs`, names of cells, or a boolean mask. The cells of the first
-        time by default. Every cell starts at its own time.
+        Cells to change: a time (number) or its label, a query of `adata.obs`, names of cells, or a
+        boolean mask. The cells of the first time by default. Every cell starts at its own time.
     target_time
         Time of the fates (number or label), at which cells were observed; the last by default.
     n_trajectories
-        Paths of every cell.
+        Number of trajectories of every cell.
     growth
-        Whether to count that cells divide and die. By default, if the fit knows it.
+        Whether cells divide and die along trajectories. By default if the fit has growth.
     classifier, n_neighbors
-        How types are told at the end; see :func:`scdiffot.tl.sta_forward`.
+        Classifier of the types at the end; see :func:`scdiffot.tl.sta_forward`.
     n_steps
         Steps in an interval between snapshots, 10 by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what `adata` has.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that `adata` holds.
     name
-        Name under which the result is stored; several may lie side by side. By default the names of the genes, joined by ``+``.
+        Name under which the result is stored; results of several names coexist. By default the
+        names of the genes, joined by ``+``.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -113,27 +126,46 @@ def perturb(
 
     Returns
     -------
-    None, or the copy. :func:`scdiffot.get.perturbation` gives the result as a table, :func:`scdiffot.pl.perturb` draws it. Sets
+    None, or the copy. Sets the following field; :func:`scdiffot.get.perturbation` gives it as a
+    table, :func:`scdiffot.pl.perturb` plots it:
 
     `adata.uns["{key}"]["perturbation"]["{name}"]` (with ``|`` for ``/``)
-        `sources` (S), the types of the changed cells (``"unknown"`` for those without one) and last ``"all"``, and `fates`
-        (K), the types observed at the target time, ``"unknown"`` if cells there have none, and ``"outside"``; `control`, `perturbed`, their difference `shift`, with standard errors `control_se`, `perturbed_se` and
-        `se`, and `p` and `p_adjusted`, all (S, K). `n_descendants` (S, 2), of a cell without and with the change;
-        `mass_ratio`, the second over the first, with `mass_se` and `mass_p` (S). For every cell in `cells` (n) `cell_shift` and
-        `cell_se` (n, K) and `cell_ratio` (n). `outside_start`, the share of the changed cells that are far from all cells of
-        the fit; `outside_way` (2), the share of their way for which cells are far from all of them, without and with the change (for up
-        to 500 cells, a path each); and `outside_end` (2), the share of the descendants far from the cells of the target time. Besides, what was asked for: `name`, `genes`, `values` (NaN: by kind), `kind`, `sustained`, `target_time` and others.
+        - `sources` of shape ``(S,)``, the types of the changed cells (``"unknown"`` for those
+          without one) and, last, ``"all"``;
+        - `fates` of shape ``(K,)``, the types observed at the target time, ``"unknown"`` if some
+          cells of that time have none, and ``"outside"``;
+        - `control`, `perturbed`, their difference `shift`, with standard errors `control_se`,
+          `perturbed_se` and `se`, and `p` and `p_adjusted`, all of shape ``(S, K)``;
+        - `n_descendants` of shape ``(S, 2)``, of a cell without and with the change; `mass_ratio`,
+          the second divided by the first, with `mass_se` and `mass_p`, all of shape ``(S,)``;
+        - for every changed cell, its name in `cells`, `cell_shift` and `cell_se` of shape
+          ``(n, K)``, and `cell_ratio` of shape ``(n,)``;
+        - `outside_start`, the share of the changed cells that are far from all cells of the fit;
+          `outside_way` of shape ``(2,)``, the share of trajectories that is far from all of them,
+          without and with the change (for up to 500 cells, one trajectory each); and `outside_end`
+          of shape ``(2,)``, the share of the descendants far from the cells of the target time;
+        - the arguments: `name`, `genes`, `values` (NaN if determined by `kind`), `kind`,
+          `sustained`, `target_time` and others.
 
     Raises
     ------
     KeyError
-        If there is no fit, column, time, cell or gene of that name, or the representation was computed without a gene.
+        If there is no fit, column, time, cell or gene of that name, or the representation was
+        computed without a gene.
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the representation has no decoder, a gene has the same expression in all cells, a value is negative where
-        expression is not or of another unit, a kind makes no sense for a gene that goes below zero, the target does not
-        come after all source cells, or a number is out of range. Nothing is written then.
+        If the representation has no decoder, a gene has the same expression in all cells, a value
+        is negative although expression is not or is of another unit, a kind is undefined for a gene
+        that goes below zero, the target does not come after all source cells, or a number is out of
+        range. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.perturb_screen : Rank many genes by the effects of changing them.
+    scdiffot.tl.sta_forward : Fates without a change.
+    scdiffot.tl.regulation : Effects of genes on each other.
+    scdiffot.pl.perturb : Plot the result.
 
     Examples
     --------
@@ -148,7 +180,7 @@ def perturb(
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
-    experiment = PerturbationRun.read(
+    run = PerturbationRun.read(
         adata,
         cell_key,
         source,
@@ -163,75 +195,87 @@ def perturb(
         rng=generator,
         key=key,
     )
-    setting = experiment.setting
-    if ALL in setting.names:
-        raise ValueError(
-            f"`cell_key` obs[{cell_key!r}] has a type {ALL!r}, which is the name for all cells: rename it."
-        )
-    targets = experiment.expression.intervene(genes, kind, factor)
-    name = "+".join(targets.names) if name is None else name
+    _check_type_names(run)
+    edits = run.expression.intervene(genes, kind, factor)
+    name = "+".join(edits.names) if name is None else name
     entry = entry_name(adata, key, name)
-    intervention = targets.intervention()
-    with cell_bar(f"perturbation {name}", len(experiment.cells), show=show_progress) as progress:
-        found = experiment.compare(
-            [intervention],
+    with cell_bar(f"perturbation {name}", len(run.cells), show=show_progress) as progress:
+        contrasts = run.compare(
+            [edits.intervention()],
             by_cell=True,
             n_trajectories=n_trajectories,
             rng=generator,
             progress=progress,
         )
-    codes = setting.codes[experiment.cells]
-    types = setting.class_codes(experiment.cells)
-    codes = np.where(codes < 0, len(setting.names), codes)
-    results = _by_source(
-        found, [*(np.flatnonzero(codes == c) for c in types), np.arange(len(codes))]
-    )
-    cells = found.compare()
-    outside = experiment.outside_start(intervention)
-    ends = (float(results["control"][-1, -1]), float(results["perturbed"][-1, -1]))
-    way = experiment.outside_course(intervention, generator)
-    experiment.warn_untyped(results["control"][-1])
-    experiment.warn_outside(name, outside, way, ends)
-    write_perturbation(
-        adata,
-        keys,
-        entry,
-        {
-            "name": name,
-            "genes": np.array(targets.names),
-            "values": targets.values,
-            "kind": kind,
-            "factor": float("nan") if factor is None else float(factor),
-            "sustained": bool(sustained),
-            "cell_key": cell_key,
-            "target_time": experiment.target,
-            "n_trajectories": n_trajectories,
-            "growth": experiment.growth,
-            "accuracy": experiment.told.accuracy,
-            "accuracy_by_type": experiment.told.accuracy_table(setting.names),
-            "sources": np.array([*setting.classes[types], ALL]),
-            "fates": np.array(experiment.fates),
-            **results,
-            "outside_start": outside,
-            "outside_way": np.array(way),
-            "outside_end": np.array(ends),
-            "cells": adata.obs_names[experiment.cells].to_numpy().astype(str),
-            "cell_shift": cells.shift[0],
-            "cell_se": cells.se[0],
-            "cell_ratio": cells.ratio[0],
-        },
-    )
+    effects = _effects(run, contrasts, edits, name, generator)
+    params = {
+        "name": name,
+        "genes": np.array(edits.names),
+        "values": edits.values,
+        "kind": kind,
+        "factor": float("nan") if factor is None else float(factor),
+        "sustained": bool(sustained),
+        "cell_key": cell_key,
+        "target_time": run.target,
+        "n_trajectories": n_trajectories,
+        "growth": run.growth,
+        "cells": adata.obs_names[run.cells].to_numpy().astype(str),
+    }
+    write_perturbation(adata, keys, entry, params | effects)
     return adata if copy else None
 
 
-def _by_source(found: Contrasts, groups: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Sums over groups of cells, of which the last has all."""
-    pooled = [found.pool(rows).compare() for rows in groups]
+def _check_type_names(run: PerturbationRun) -> None:
+    """Refuse a cell type with the name of the row for all cells."""
+    if ALL in run.inputs.names:
+        raise ValueError(
+            f"`cell_key` obs[{run.inputs.cell_key!r}] has a type {ALL!r}, which is the name for "
+            "all cells: rename it."
+        )
+
+
+def _effects(
+    run: PerturbationRun,
+    contrasts: Contrasts,
+    edits: GeneEdits,
+    name: str,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Effects by source type and by cell, and the shares outside; warn if these are large."""
+    codes = run.inputs.codes_with_unknown(run.cells)
+    types = run.inputs.class_codes(run.cells)
+    groups = [*(np.flatnonzero(codes == c) for c in types), np.arange(len(codes))]
+    by_source = _by_source(contrasts, groups)
+    by_cell = contrasts.compare()
+    intervention = edits.intervention()
+    start = run.outside_start(intervention)
+    ends = (float(by_source["control"][-1, -1]), float(by_source["perturbed"][-1, -1]))
+    trajectories = run.outside_trajectories(intervention, rng)
+    run.warn_untyped(by_source["control"][-1])
+    run.warn_outside(name, start, trajectories, ends)
+    return {
+        "accuracy": run.classifier.accuracy,
+        "accuracy_by_type": run.classifier.accuracy_table(run.inputs.names),
+        "sources": np.array([*run.inputs.classes[types], ALL]),
+        "fates": np.array(run.fates),
+        **by_source,
+        "outside_start": start,
+        "outside_way": np.array(trajectories),
+        "outside_end": np.array(ends),
+        "cell_shift": by_cell.shift[0],
+        "cell_se": by_cell.se[0],
+        "cell_ratio": by_cell.ratio[0],
+    }
+
+
+def _by_source(contrasts: Contrasts, groups: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Effects on groups of cells, the last of which contains all cells."""
+    pooled = [contrasts.pool(rows).compare() for rows in groups]
     names = ("control", "control_se", "perturbed", "perturbed_se", "shift", "se")
     results = {name: np.stack([getattr(c, name)[0, 0] for c in pooled]) for name in names}
     sizes = np.array([len(rows) for rows in groups])
     p = two_sided(results["shift"], results["se"])
-    # all cells are no further test: they are the same cells again
+    # The row of all cells repeats the same cells, so it is corrected separately.
     adjusted = [adjust_p_values(part) for part in (p[:-1], p[-1:])]
     return {
         **results,

@@ -1,22 +1,20 @@
-"""What becomes of cells when each gene in turn is changed."""
+"""Ranks of genes by the effects of changing them."""
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from scdiffot._analysis.perturbation_run import PerturbationRun
-from scdiffot._data.read.checks import check_count, some, suggest, writable
-from scdiffot._data.read.gene_names import listed_genes
+from scdiffot._data.read.checks import check_count, suggest, writable
 from scdiffot._data.write.perturbation import write_screen
 from scdiffot._utils.keys import DEFAULT, Keys
-from scdiffot._utils.logging import logger
-from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.lineage.contrasts import Comparison, two_sided
 from scdiffot.core.scores.p_values import adjust_p_values
+
+from .gene_combinations import gene_combinations
+from .screen_simulation import simulate_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from scdiffot._analysis.gene_edits import GeneEdits
-
-# More combinations than anybody waits for.
-MAX_COMBINATIONS = 50_000
 
 
 def perturb_screen(
@@ -56,19 +51,21 @@ def perturb_screen(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Change many genes, one after the other, and rank them by what they do to the fates of cells.
+    r"""Change many genes one by one, and rank them by their effects on the fates of cells.
 
-    Each gene is changed as by :func:`scdiffot.tl.perturb`, in the same cells, and all share one control with the noise of its
-    paths. Two passes save time: the first follows `n_first` paths of every cell for all genes, in half the steps; the second follows
-    `n_trajectories` for the `n_refined` genes with the largest effects in the first, by fresh noise, so that their numbers do
-    not suffer from having been selected. Both simulate the changed cells themselves, without an approximation, and every gene has its own
-    standard error; `n_trajectories` of a gene tells which pass it is from. A gene of the first pass that does not stand out from its error
-    is not shown to do nothing.
+    Each gene is changed as by :func:`scdiffot.tl.perturb`, in the same cells; all genes share one
+    control with the same noise. Two passes save time. The first simulates `n_first` trajectories of
+    every cell for all genes, in half the steps; the second simulates `n_trajectories` for the
+    `n_refined` genes with the largest effects in the first, with fresh noise, so that their effects
+    have no selection bias. Both passes simulate the changed cells themselves, without an
+    approximation, and every gene has its own standard error; `n_trajectories` of a gene identifies
+    its pass. A gene of the first pass without a significant effect may still have one.
 
-    By default the effect of a gene is the total variation distance between the compositions of the descendants of all cells,
-    :math:`\frac12 \sum_A |\Delta \text{fate}_A|`, the share of descendants that end as something else. It is not negative, so
-    without any effect it is about as large as its error; its p value is that of a Wald test that no fate changes. P values
-    are corrected for the number of genes :cite:p:`Benjamini1995`.
+    By default, the effect of a gene is the total variation distance between the compositions of the
+    descendants of all cells, :math:`\frac12 \sum_A |\Delta \text{fate}_A|`: the share of
+    descendants with another fate. It is not negative, so that without any effect it is about as
+    large as its error; its p value is that of a Wald test that no fate changes. P values are
+    corrected for the number of genes :cite:p:`Benjamini1995`.
 
     Parameters
     ----------
@@ -77,37 +74,42 @@ def perturb_screen(
     cell_key
         Column of `adata.obs` with the cell types.
     genes
-        Genes to change; by default all that the decoder knows and that vary.
+        Genes to change; by default all genes of the decoder that vary.
     kind, factor
-        What happens to them; see :func:`scdiffot.tl.perturb`.
+        Change of the genes; see :func:`scdiffot.tl.perturb`.
     pairs
         Whether to change all pairs of the genes, too, or a list of pairs.
     fate
-        A fate (a type, ``"unknown"`` or ``"outside"``) whose change is the effect, with its sign; ranks are by size.
+        A fate (a type, ``"unknown"`` or ``"outside"``) whose change is the effect, with its sign;
+        genes are ranked by its size.
     sustained
-        Whether genes are held along the whole way.
+        Whether genes are held along the whole trajectory. Otherwise they are set at the start only.
     source
-        Cells to change, those of the first time by default; see :func:`scdiffot.tl.sta_forward`. A few hundred are enough.
+        Cells to change, those of the first time by default; see :func:`scdiffot.tl.sta_forward`. A
+        few hundred are enough.
     target_time
-        Time of the fates, at which cells were observed; the last by default.
+        Time of the fates (number or label), at which cells were observed; the last by default.
     n_trajectories
-        Paths of every cell in the second pass.
+        Number of trajectories of every cell in the second pass.
     n_first
-        Paths of every cell in the first pass.
+        Number of trajectories of every cell in the first pass.
     n_refined
-        Number of genes (or pairs) in the second pass; if there are no more than that, there is no first one.
+        Number of genes (or pairs) in the second pass; if there are no more genes, there is no first
+        pass.
     growth
-        Whether to count that cells divide and die. By default, if the fit knows it.
+        Whether cells divide and die along trajectories. By default if the fit has growth.
     classifier, n_neighbors
-        How types are told at the end; see :func:`scdiffot.tl.sta_forward`.
+        Classifier of the types at the end; see :func:`scdiffot.tl.sta_forward`.
     n_steps
         Steps in an interval between snapshots, 10 by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what `adata` has.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that `adata` holds.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -117,25 +119,36 @@ def perturb_screen(
 
     Returns
     -------
-    None, or the copy. :func:`scdiffot.get.perturb_screen` gives the result as a table, :func:`scdiffot.pl.perturb_screen` draws it. Sets
+    None, or the copy. Sets the following field; :func:`scdiffot.get.perturb_screen` gives it as a
+    table, :func:`scdiffot.pl.perturb_screen` plots it:
 
     `adata.uns["{key}"]["perturb_screen"]`
-        In the order of the ranks (those of the second pass first), arrays of one value for every gene: `gene`, and `partner` in a
-        pair; `effect`, its standard error `se`, `p` and `p_adjusted`; `mass_ratio` with `mass_se` and `mass_p`, the number of
-        descendants with the change over that without; `outside`, the share of the changed cells that are far from all cells of
-        the fit; `n_trajectories`. Besides `fates` (K), the change `shift` of each, and `shift_se` (genes, K); `control` (K), the
-        composition without a change; and what was asked for.
+        - in the order of the ranks (those of the second pass first), arrays of one value for every
+          gene: `gene`, and `partner` in a pair; `effect`, its standard error `se`, `p` and
+          `p_adjusted`; `mass_ratio` with `mass_se` and `mass_p`, the number of descendants with the
+          change divided by that without; `outside`, the share of the changed cells that are far
+          from all cells of the fit; `n_trajectories`;
+        - `fates` of shape ``(K,)``, the change `shift` of each fate, and `shift_se`, of shape
+          ``(genes, K)``; `control` of shape ``(K,)``, the composition without a change;
+        - the arguments.
 
     Raises
     ------
     KeyError
-        If there is no fit, column, time, cell, fate or gene of that name, or the representation was computed without a gene.
+        If there is no fit, column, time, cell, fate or gene of that name, or the representation was
+        computed without a gene.
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the representation has no decoder, a gene has the same expression in all cells, a kind makes no sense for a gene
-        that goes below zero, there are too many pairs, the target does not come after all source cells, or a number is out of
-        range. Nothing is written then.
+        If the representation has no decoder, a gene has the same expression in all cells, a kind is
+        undefined for a gene that goes below zero, there are too many pairs, the target does not
+        come after all source cells, or a number is out of range. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.perturb : The effect of one change, by cell type and by cell.
+    scdiffot.tl.trajectory_genes : Genes that differ between fates.
+    scdiffot.pl.perturb_screen : Plot the ranks.
 
     Examples
     --------
@@ -152,7 +165,7 @@ def perturb_screen(
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_first = check_count("n_first", n_first, 2)
     n_refined = check_count("n_refined", n_refined, 1)
-    experiment = PerturbationRun.read(
+    run = PerturbationRun.read(
         adata,
         cell_key,
         source,
@@ -167,161 +180,58 @@ def perturb_screen(
         rng=generator,
         key=key,
     )
-    if fate is not None and fate not in experiment.fates:
+    if fate is not None and fate not in run.fates:
         raise KeyError(
-            f"`fate` is {fate!r}, which no cell has at the end. {suggest(fate, experiment.fates)}"
+            f"`fate` is {fate!r}, which no cell has at the end. {suggest(fate, run.fates)}"
         )
     pairs = bool(pairs) if isinstance(pairs, np.bool_) else pairs
-    targets, chosen = _combinations(experiment, genes, pairs, kind, factor)
-    interventions = [targets.intervention(list(rows)) for rows in chosen]
-    at = None if fate is None else experiment.fates.index(fate)
-    n_second = n_refined if len(chosen) > n_refined else 0
-    table: dict[str, np.ndarray] = {}
-    with cell_bar(
-        "perturbations", (len(chosen) + n_second) * len(experiment.cells), show=show_progress
-    ) as progress:
-
-        def follow(rows: np.ndarray, n_paths: int, n_steps: int) -> None:
-            found = experiment.compare(
-                [interventions[i] for i in rows],
-                by_cell=False,
-                n_trajectories=n_paths,
-                n_steps=n_steps,
-                rng=generator,
-                progress=progress,
-            )
-            for name, values in _columns(found.compare(), at, n_paths).items():
-                table.setdefault(name, values)[rows] = values
-
-        if n_second:
-            follow(np.arange(len(chosen)), n_first, -(-experiment.n_steps // 2))
-            follow(
-                np.argsort(-np.abs(table["effect"]), kind="stable")[:n_second],
-                n_trajectories,
-                experiment.n_steps,
-            )
-        else:
-            follow(np.arange(len(chosen)), n_trajectories, experiment.n_steps)
-    order = np.lexsort([-np.abs(table["effect"]), -table["n_trajectories"]])
-    names = np.array([[targets.names[i] for i in (*rows, *rows)[:2]] for rows in chosen])
-    partner = np.array(
-        ["" if len(rows) == 1 else pair[1] for rows, pair in zip(chosen, names, strict=True)]
+    edits, combinations = gene_combinations(run.expression, genes, pairs, kind, factor)
+    table = simulate_screen(
+        run,
+        [edits.intervention(list(rows)) for rows in combinations],
+        n_trajectories=n_trajectories,
+        n_first=n_first,
+        n_refined=n_refined,
+        fate=fate,
+        rng=generator,
+        show_progress=show_progress,
     )
-    experiment.warn_untyped(table["control"][0])
-    outside = np.array([experiment.outside_start(intervention) for intervention in interventions])
-    write_screen(
-        adata,
-        keys,
-        {
-            "gene": names[order, 0],
-            "partner": partner[order],
-            **{name: values[order] for name, values in table.items() if name != "control"},
-            "p_adjusted": adjust_p_values(table["p"])[order],
-            "outside": outside[order],
-            "fates": np.array(experiment.fates),
-            "control": table["control"][0],
-            "fate": fate or "",
-            "kind": kind,
-            "factor": float("nan") if factor is None else float(factor),
-            "sustained": bool(sustained),
-            "cell_key": cell_key,
-            "target_time": experiment.target,
-            "n_cells": len(experiment.cells),
-            "growth": experiment.growth,
-            "accuracy": experiment.told.accuracy,
-            "accuracy_by_type": experiment.told.accuracy_table(experiment.setting.names),
-        },
-    )
+    run.warn_untyped(table["control"][0])
+    params = {
+        "fate": fate or "",
+        "kind": kind,
+        "factor": float("nan") if factor is None else float(factor),
+        "sustained": bool(sustained),
+        "cell_key": cell_key,
+        "target_time": run.target,
+        "n_cells": len(run.cells),
+        "growth": run.growth,
+    }
+    write_screen(adata, keys, _ranked(run, table, edits, combinations) | params)
     return adata if copy else None
 
 
-def _listed_pairs(pairs: Any) -> list[tuple[str, ...]]:
-    """Pairs by name; none if all or no pairs are asked for."""
-    if isinstance(pairs, bool):
-        return []
-    if isinstance(pairs, str) or not hasattr(pairs, "__iter__"):
-        raise TypeError(
-            f"`pairs` is a {type(pairs).__name__}: pass True, False, or pairs of names of genes."
-        )
-    listed = list(pairs)
-    wrong = [pair for pair in listed if isinstance(pair, str) or not hasattr(pair, "__iter__")]
-    if wrong:
-        raise TypeError(
-            f"`pairs` holds {some(wrong)}: pass True, False, or pairs of names of genes."
-        )
-    return [tuple(pair) for pair in listed]
-
-
-def _combinations(
-    experiment: PerturbationRun,
-    genes: Iterable[str] | None,
-    pairs: Any,
-    kind: str,
-    factor: float | None,
-) -> tuple[GeneEdits, list[tuple[int, ...]]]:
-    """All genes that take part, and which of them are changed together."""
-    expression = experiment.expression
-    listed = _listed_pairs(pairs)
-    wrong = [pair for pair in listed if len(pair) != 2 or pair[0] == pair[1]]
-    if wrong:
-        raise ValueError(
-            f"`pairs` holds {some(wrong)}: pass True, or pairs of two different genes."
-        )
-    if isinstance(genes, str):
-        raise TypeError(
-            "`genes` is a single name: pass a list of names, or use tl.perturb for one gene."
-        )
-    if genes is None:
-        varying = expression.space.named(np.flatnonzero(~expression.constant))
-        single = [str(name) for name in expression.space.names[varying]]
-        logger.info(
-            "The screen leaves out %d genes that do not vary.", int(expression.constant.sum())
-        )
-    else:
-        single = listed_genes(genes)
-    n_pairs = len(single) * (len(single) - 1) // 2 if pairs is True else len(listed)
-    if len(single) + n_pairs > MAX_COMBINATIONS:
-        raise ValueError(
-            f"`pairs` of {len(single)} genes are {n_pairs}, more than {MAX_COMBINATIONS}: pass fewer `genes`, those that rank first alone, say."
-        )
-    partners = [name for pair in listed for name in pair]
-    if partners:
-        expression.space.find(list(dict.fromkeys(partners)), "pairs")
-    targets = expression.intervene(
-        [*single, *(n for n in dict.fromkeys(partners) if n not in set(single))], kind, factor
+def _ranked(
+    run: PerturbationRun,
+    table: dict[str, np.ndarray],
+    edits: GeneEdits,
+    combinations: list[tuple[int, ...]],
+) -> dict[str, Any]:
+    """Order the effects by their size, those of the second pass first."""
+    order = np.lexsort([-np.abs(table["effect"]), -table["n_trajectories"]])
+    names = np.array([[edits.names[i] for i in (*rows, *rows)[:2]] for rows in combinations])
+    partner = np.array(
+        ["" if len(rows) == 1 else pair[1] for rows, pair in zip(combinations, names, strict=True)]
     )
-    rows = {name: i for i, name in enumerate(targets.names)}
-    together = (
-        list(combinations(range(len(single)), 2))
-        if pairs is True
-        else [(rows[a], rows[b]) for a, b in listed]
-    )
-    return targets, [*((i,) for i in range(len(single))), *together]
-
-
-def _columns(found: Comparison, at: int | None, n_paths: int) -> dict[str, np.ndarray]:
-    """A value, or one of every fate, for every intervention."""
-    shift, se = found.shift[:, 0], found.se[:, 0]
-    if at is None:
-        signs = np.sign(shift)
-        effect = np.abs(shift).sum(axis=1) / 2
-        effect_se = (
-            np.sqrt(np.maximum(np.einsum("ck,ckl,cl->c", signs, found.covariance[:, 0], signs), 0))
-            / 2
-        )
-        p = found.p_any()[:, 0]
-    else:
-        effect, effect_se = shift[:, at], se[:, at]
-        p = two_sided(effect, effect_se)
+    outside = np.array([run.outside_start(edits.intervention(list(rows))) for rows in combinations])
     return {
-        "effect": effect.copy(),
-        "se": effect_se.copy(),
-        "p": p,
-        "mass_ratio": found.ratio[:, 0],
-        "mass_se": found.ratio_se[:, 0],
-        "mass_p": found.p_mass()[:, 0],
-        "n_trajectories": np.full(len(shift), n_paths),
-        "shift": shift.copy(),
-        "shift_se": se,
-        "control": found.control[:, 0],
+        "gene": names[order, 0],
+        "partner": partner[order],
+        **{name: values[order] for name, values in table.items() if name != "control"},
+        "p_adjusted": adjust_p_values(table["p"])[order],
+        "outside": outside[order],
+        "fates": np.array(run.fates),
+        "control": table["control"][0],
+        "accuracy": run.classifier.accuracy,
+        "accuracy_by_type": run.classifier.accuracy_table(run.inputs.names),
     }

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Bytes of the largest result.
+    from scdiffot._analysis.cell_groups import GroupedCells
+
+# Largest size of the result, in bytes.
 MAX_BYTES = 4e9
-# Largest rate of decay that single precision holds with the edges.
+# Largest decay rate that single precision can add to the edges.
 MAX_DECAY = 1e30
 
 
@@ -45,7 +47,7 @@ def regulation(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Find how genes act on each other: the Jacobian of the gene velocity, averaged over cells.
+    r"""Find how genes act on each other, by the Jacobian of the gene velocity averaged over cells.
 
     At a cell with state :math:`z` and time :math:`t`,
 
@@ -54,46 +56,56 @@ def regulation(
         = \sum_{kl} \frac{\partial x_i}{\partial z_k} \, \frac{\partial b_k(z, t)}{\partial z_l} \,
         \frac{\partial z_l}{\partial x_j},
 
-    with the drift :math:`b` of the fit, the decoder (outer left) and the encoder (outer right): by how much gene i changes faster if
-    gene j is raised, per time. Positive entries activate, negative ones repress; the diagonal holds self-activation less decay.
-    The derivatives are exact (automatic differentiation), as in :cite:p:`Qiu2022` and :cite:p:`Sha2024`.
+    with the drift :math:`b` of the fit, the decoder (left factor) and the encoder (right factor):
+    the increase of the velocity of gene i per increase of gene j, per time. Positive entries
+    activate, negative entries repress; the diagonal holds self-activation minus decay. The
+    derivatives are exact (automatic differentiation), as in :cite:p:`Qiu2022` and
+    :cite:p:`Sha2024`.
 
-    An edge is kept by its *stability*, the share of cells in which it has the sign of its mean, not by its size, for which there
-    is no natural threshold. Stability is about cells, not about the error of the fit: fit again with another `rng` to see that.
-    With ``form="gradient"``, the default of `tl.fit`, the drift has a potential, so :math:`\partial b_k / \partial z_l` is symmetric, and
-    through a PCA every gene acts on another as that acts on it: signs and sizes are learned, directions are not, and a warning says
-    so. Fit with ``form="separate"`` or ``autonomous=True`` to tell regulators from targets.
+    Edges are selected by *stability*, the share of cells in which an edge has the sign of its mean,
+    and not by size, for which there is no natural threshold. Stability describes the variation
+    between cells, not the error of the fit: fit again with another `rng` to estimate that error.
+    With ``form="gradient"``, the default of `tl.fit`, the drift has a potential, so that
+    :math:`\partial b_k / \partial z_l` is symmetric. Through a principal component analysis (PCA),
+    two genes then act on each other equally: signs and sizes are learned, directions are not, and a
+    warning is logged. Fit with ``form="separate"`` or ``autonomous=True`` to distinguish regulators
+    from targets.
 
-    Through a PCA, a gene acts only through the components: genes with similar loadings have similar edges, and what is not in the
-    components is not seen.
+    Through a PCA, a gene acts only through the components: genes with similar loadings have similar
+    edges, and effects outside the components are invisible.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     genes
-        Genes that are targets and regulators; by default all that the decoder knows and that vary.
+        Genes that are targets and regulators; by default all genes of the decoder that vary.
     groupby
-        Column of `adata.obs` with groups to average over, such as cell types. By default all cells are one group, ``"all"``.
+        Column of `adata.obs` with groups to average over, such as cell types. By default all cells
+        are one group, ``"all"``.
     source
-        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of cells, or a
-        boolean mask. By default all cells within the times of the fit. Every cell counts the same, at its own time.
+        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
+        'stem'"``), names of cells, or a boolean mask. By default all cells within the times of the
+        fit. Every cell weighs the same, at its own time.
     per_time
-        Whether to average over the cells of every time by themselves.
+        Whether to average over the cells of every time separately.
     stability
-        Share of cells that must agree on the sign of an edge for it to be kept.
+        Share of cells that must agree on the sign of an edge.
     decay
-        Rate at which all genes decay, per time, that is left out of the edges. Through a PCA the decay of genes leaks to pairs with
-        similar loadings, which look as if they repressed each other: without it, true edges are far easier to find. ``"auto"`` takes
-        the rate of the fastest relaxation, of the mean Jacobian over all cells.
+        Common decay rate of all genes, per time, to exclude from the edges. Through a PCA, the
+        decay of genes leaks to pairs with similar loadings, which then seem to repress each other:
+        true edges are much easier to find without it. ``"auto"`` uses the rate of the fastest
+        relaxation of the mean Jacobian over all cells.
     n_cells
-        Largest number of cells of every group (and time), drawn at random; None takes all.
+        Largest number of cells of every group (and time), sampled at random; None uses all.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; needed where `adata` carries no decoder.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that `adata` holds.
     rng
-        Seed or generator of the choice of cells.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -103,11 +115,13 @@ def regulation(
 
     Returns
     -------
-    None, or the copy. Sets the following field, which :func:`scdiffot.get.regulation` gives as a table or a graph.
+    None, or the copy. Sets the following field, which :func:`scdiffot.get.regulation` gives as a
+    table or a graph:
 
     `adata.uns["{key}"]["regulation"]`
-        `genes` (G), `groups` and `times` (K; NaN unless `per_time`), `n_cells` (K); `mean`, `sd` and `stability` over the cells, shape
-        ``(K, G, G)``, **targets by regulators**, per time; and the `threshold` and the `decay`.
+        `genes` of shape ``(G,)``; `groups`, `times` (NaN unless `per_time`) and `n_cells` of shape
+        ``(K,)``; `mean`, `sd` and `stability` over the cells, of shape ``(K, G, G)``, **targets by
+        regulators**, per time; the `threshold` and the `decay`.
 
     Raises
     ------
@@ -116,8 +130,16 @@ def regulation(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the representation has no decoder, a gene does not vary, no cell is selected or cells lie outside the fit, a number is out
-        of range, the result would be too large, or `adata` cannot be used. Nothing is written then.
+        If the representation has no decoder, a gene does not vary, no cell is selected or cells lie
+        outside the fit, a number is out of range, the result would be too large, or `adata` cannot
+        be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.growth_genes : Genes on which growth depends.
+    scdiffot.tl.perturb : Effects of changing genes on fates.
+    scdiffot.get.regulation : Read the edges.
+    scdiffot.pl.regulation : Plot the edges.
 
     Examples
     --------
@@ -146,30 +168,67 @@ def regulation(
         rng=as_generator(rng),
         gene_symbols=gene_symbols,
     )
-    if grouped.model.config.form == "gradient":
-        logger.warning(
-            "The drift of this fit has a potential, so that its Jacobian is symmetric: it does not tell regulators from targets. "
-            "tl.fit(..., form='separate') or autonomous=True does."
-        )
-    groups, n_genes = grouped.groups, len(grouped.genes)
-    n_bytes = 3 * 4 * len(groups) * n_genes**2
-    if n_bytes > MAX_BYTES:
-        most = int((MAX_BYTES / (12 * len(groups))) ** 0.5)
-        raise ValueError(
-            f"`genes` are {n_genes}, which makes {n_bytes / 1e9:.1f} GB for {len(groups)} groups: pass at most {most} of them "
-            "(highly variable ones, or transcription factors), or fewer groups."
-        )
+    _warn_symmetric(grouped)
+    groups = grouped.groups
+    _check_size(len(groups), len(grouped.genes))
     if decay == "auto":
         cells = np.unique(np.concatenate([group.cells for group in groups]))
         decay = fastest_relaxation(
             grouped.model, grouped.states[cells], grouped.times.values[cells]
         )
-    mean, sd, stable = np.empty((3, len(groups), n_genes, n_genes), np.float32)
-    with cell_bar(
-        "regulation", sum(len(group.cells) for group in groups), show=show_progress
-    ) as progress:
-        for k, group in enumerate(groups):
-            found = core_regulation(
+    jacobians = _jacobians(grouped, float(decay), show_progress=show_progress)
+    shares = (jacobians["stability"] >= np.float32(threshold)).mean(axis=(1, 2))
+    logger.info(
+        "From %.0f %% to %.0f %% of the edges have one sign in %.0f %% of the cells of a group.",
+        100 * shares.min(),
+        100 * shares.max(),
+        100 * threshold,
+    )
+    result = {
+        "genes": grouped.names,
+        "groups": np.array([group.name for group in groups]),
+        "times": np.array([group.time for group in groups]),
+        "n_cells": np.array([len(group.cells) for group in groups]),
+        "groupby": groupby or "",
+        **jacobians,
+        "threshold": threshold,
+        "decay": float(decay),
+    }
+    write_regulation(adata, key, result)
+    return adata if copy else None
+
+
+def _warn_symmetric(grouped: GroupedCells) -> None:
+    """Warn if the drift has a potential, so that the Jacobian is symmetric."""
+    if grouped.model.config.form == "gradient":
+        logger.warning(
+            "The drift of this fit has a potential, so that its Jacobian is symmetric: it does not "
+            "tell regulators from targets. tl.fit(..., form='separate') or autonomous=True does."
+        )
+
+
+def _check_size(n_groups: int, n_genes: int) -> None:
+    """Refuse a result that would be too large."""
+    n_bytes = 3 * 4 * n_groups * n_genes**2
+    if n_bytes > MAX_BYTES:
+        max_genes = int((MAX_BYTES / (12 * n_groups)) ** 0.5)
+        raise ValueError(
+            f"`genes` are {n_genes}, which makes {n_bytes / 1e9:.1f} GB for {n_groups} groups: "
+            f"pass at most {max_genes} of them (highly variable ones, or transcription factors), "
+            "or fewer groups."
+        )
+
+
+def _jacobians(
+    grouped: GroupedCells, decay: float, *, show_progress: bool
+) -> dict[str, np.ndarray]:
+    """Mean, standard deviation and stability of the Jacobian, each of shape ``(K, G, G)``."""
+    n_groups, n_genes = len(grouped.groups), len(grouped.genes)
+    mean, sd, stability = np.empty((3, n_groups, n_genes, n_genes), np.float32)
+    n_total = sum(len(group.cells) for group in grouped.groups)
+    with cell_bar("regulation", n_total, show=show_progress) as progress:
+        for k, group in enumerate(grouped.groups):
+            jacobian = core_regulation(
                 grouped.model,
                 grouped.space.decoder,
                 grouped.states[group.cells],
@@ -178,28 +237,5 @@ def regulation(
                 decay=decay,
                 progress=progress,
             )
-            mean[k], sd[k], stable[k] = found.mean, found.sd, found.stability
-    kept = (stable >= np.float32(threshold)).mean(axis=(1, 2))
-    logger.info(
-        "From %.0f %% to %.0f %% of the edges have one sign in %.0f %% of the cells of a group.",
-        100 * kept.min(),
-        100 * kept.max(),
-        100 * threshold,
-    )
-    write_regulation(
-        adata,
-        key,
-        {
-            "genes": grouped.names,
-            "groups": np.array([group.name for group in groups]),
-            "times": np.array([group.time for group in groups]),
-            "n_cells": np.array([len(group.cells) for group in groups]),
-            "groupby": groupby or "",
-            "mean": mean,
-            "sd": sd,
-            "stability": stable,
-            "threshold": threshold,
-            "decay": float(decay),
-        },
-    )
-    return adata if copy else None
+            mean[k], sd[k], stability[k] = jacobian.mean, jacobian.sd, jacobian.stability
+    return {"mean": mean, "sd": sd, "stability": stability}

@@ -1,4 +1,4 @@
-"""What cells become."""
+"""Fates of cells by forward stochastic trajectory analysis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
-from scdiffot._analysis.sta_inputs import StaInputs
+from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
 from scdiffot._data.read.checks import check_count, check_flag, check_share, writable
 from scdiffot._data.write.fate_tables import write_fate
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, Keys
@@ -15,16 +15,15 @@ from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.lineage.fate import N_STEPS, FateEstimate, descend
+from scdiffot.core.lineage.fate import N_STEPS
+
+from .fate_run import FateRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anndata import AnnData
     from mudata import MuData
-
-# Share of descendants that end outside from which on the user is told.
-MANY_OUTSIDE = 0.1
 
 
 def sta_forward(
@@ -45,27 +44,30 @@ def sta_forward(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Follow cells to what they become: fates, numbers of descendants, and when the fate is decided.
+    r"""Estimate fates, numbers of descendants and commitment times of cells.
 
-    From every cell :math:`(x, t)` stochastic paths run to the target time :math:`T`, along which cells multiply:
+    The method is forward stochastic trajectory analysis (STA). From every cell :math:`(x, t)`,
+    stochastic trajectories run to the target time :math:`T`, along which cells multiply:
 
     .. math::
-        n(x, t) = E\big[ e^{\int g} \,\big|\, X_t = x \big], \qquad
-        \text{fate}_A(x, t) = E\big[ e^{\int g} \, 1_A(X_T) \,\big|\, X_t = x \big] / n(x, t),
+        n(x, t) &= E\big[ e^{\int g} \,\big|\, X_t = x \big], \\
+        \text{fate}_A(x, t) &= E\big[ e^{\int g} \, 1_A(X_T) \,\big|\, X_t = x \big] / n(x, t),
 
-    the expected number of descendants (the size of the clone) and the share of type A among them. Without the weights it is the
-    probability that a *single* path ends in A, which is not the composition of the descendants where types multiply at different
-    rates; `path` adds it.
+    the expected number of descendants (the size of the clone) and the share of type A among them.
+    Without the weights, the second is the probability that a *single* trajectory ends in A. That is
+    not the composition of the descendants if types multiply at different rates; `path` adds it.
 
-    Types at the end are told from the state by a classifier of the cells observed at the target time. Its probabilities are
-    averaged, so that an undecided state counts for several types with the shares that such states have. Descendants far from
-    every observed cell (a quarter farther than all but one in a thousand of these are from the nearest other one) are of no
-    type, but ``"outside"``. Those among cells that have no type (NaN) are ``"unknown"``; there is no such class where all
-    cells of the target time have one.
+    The types of the ends are predicted by a classifier of the cells observed at the target time.
+    Its probabilities are averaged, so that an ambiguous state contributes to several types.
+    Descendants far from every observed cell are ``"outside"`` and have no type: their distance
+    exceeds 1.25 times the 99.9 % quantile of the distances between nearest observed cells.
+    Descendants among cells without a type (NaN) are ``"unknown"``; this class exists only if some
+    cells of the target time have no type.
 
-    A trajectory is *committed* from the time on from which the same classifier gives its last type at least the probability
-    `threshold` without interruption. The commitment time of a cell is the mean over its trajectories, weighted by descendants;
-    the start if all were decided before.
+    A trajectory is *committed* from the time on at which the same classifier gives its last type at
+    least the probability `threshold` without interruption. The commitment time of a cell is the
+    mean over its trajectories, weighted by descendants; it is the start if all were committed
+    before.
 
     Parameters
     ----------
@@ -74,29 +76,30 @@ def sta_forward(
     cell_key
         Column of `adata.obs` with the cell types.
     source
-        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem' and day < 4"``), names
-        of cells, or a boolean mask. By default all cells before the target; naming those of one time takes less time. Every
-        cell starts at its own time.
+        Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
+        'stem' and day < 4"``), names of cells, or a boolean mask. By default all cells before the
+        target; cells of a single time are faster. Every cell starts at its own time.
     target_time
         Time of the fates (number or label), at which cells were observed; the last by default.
     n_trajectories
-        Paths of every cell. Standard errors fall with the root of it.
+        Number of trajectories of every cell. Standard errors fall with its square root.
     growth
-        Whether to count that cells divide and die. By default, if the fit knows it.
+        Whether cells divide and die along trajectories. By default if the fit has growth.
     path
-        Whether to write the probabilities of single paths, too.
+        Whether to write the probabilities of single trajectories, too.
     classifier
-        Any classifier of scikit-learn with `predict_proba`, which is calibrated by cross-validation if every type has ten cells or
-        more. By default the shares of types among the nearest neighbours (of the cell nearest to the state).
+        Any classifier of scikit-learn with `predict_proba`, which is calibrated by cross-validation
+        if every type has ten cells or more. By default the shares of types among the nearest
+        neighbours of the cell nearest to the state.
     n_neighbors
-        Number of neighbours, at most a tenth of the cells. For types with fewer cells, smaller numbers take part as far as
-        they predict these types better.
+        Number of neighbours, at most a tenth of the cells. For types with fewer cells, smaller
+        numbers are used as far as they predict these types better.
     threshold
         Probability of a type from which on a trajectory is committed to it.
     n_steps
         Steps in an interval between snapshots, 10 by default.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -106,29 +109,31 @@ def sta_forward(
 
     Returns
     -------
-    None, or the copy. Sets the following fields, which are NaN for cells that were not followed. In column names, ``|`` stands for a
-    ``/`` in the name of a type, which files of AnnData refuse; :func:`scdiffot.get.fate` gives the names as they are.
+    None, or the copy. Sets the following fields, which are NaN for cells that are not in `source`.
+    In column names, ``|`` stands for a ``/`` in the name of a type, because files of AnnData refuse
+    ``/``; :func:`scdiffot.get.fate` gives the original names.
 
     `adata.obsm["{key}_fate"]` : data frame of shape ``(n, classes)``
-        Shares of the types observed at the target time, of ``"unknown"`` if some cells there have no type, and of
-        ``"outside"``, among the descendants.
+        Shares of the types observed at the target time, of ``"unknown"`` if some cells there have
+        no type, and of ``"outside"``, among the descendants.
     `adata.obsm["{key}_fate_se"]` : data frame of shape ``(n, classes)``
         Their Monte-Carlo standard errors.
     `adata.obsm["{key}_fate_path"]` : data frame of shape ``(n, classes)``
-        Probabilities of a single path, if `path`.
+        Probabilities of a single trajectory, if `path`.
     `adata.obs["{key}_n_descendants"]`, `adata.obs["{key}_n_descendants_se"]`
         Expected number of descendants, and its standard error.
     `adata.obs["{key}_fate_ess"]`
-        Effective number of independent trajectories.
+        Effective number of independent trajectories (effective sample size).
     `adata.obs["{key}_commitment_time"]`
         Time at which the fate is decided.
     `adata.uns["{key}"]["fate"]`
-        `cell_key`, `target_time`, `classes`; `accuracy` of the classifier on cells it has not seen, and
-        `accuracy_by_type`, a data frame with the `accuracy` on the cells of every type and their number `n_cells`;
-        `n_trajectories`, `growth`; and the flow of mass between types: `flow_times` (S), `flow_classes` (K), `flow_masses`
-        (S x K) of every type per followed cell, and `flows` (S - 1 x K x K), from type to type as large as it is on arrival.
-        A cell of `source` that starts later joins `flow_masses` at its time; by default the flow is that of the cells of the
-        first time alone.
+        `cell_key`, `target_time`, `classes`; `accuracy` of the classifier on held-out cells, and
+        `accuracy_by_type`, a data frame with the `accuracy` on the cells of every type and their
+        number `n_cells`; `n_trajectories`, `growth`; and the flow of mass between types:
+        `flow_times` of shape ``(S,)``, `flow_classes` of shape ``(K,)``, `flow_masses` of shape
+        ``(S, K)``, the mass of every type per source cell, and `flows` of shape ``(S - 1, K, K)``,
+        the mass from type to type on arrival. A cell of `source` that starts later joins
+        `flow_masses` at its time; by default the flow is that of the cells of the first time alone.
 
     Raises
     ------
@@ -137,9 +142,16 @@ def sta_forward(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the target does not come after all source cells, lies outside the fit or has no cells with a type, no cell is
-        selected, `growth` is asked of a fit without it, a number is out of range, or `adata` cannot be used. Nothing is
-        written then.
+        If the target does not come after all source cells, lies outside the fit or has no cells
+        with a type, no cell is selected, `growth` is True for a fit without it, a number is out of
+        range, or `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.sta_backward : Ancestors of cells.
+    scdiffot.tl.trajectory_genes : Gene expression along the trajectories to every fate.
+    scdiffot.get.fate : Read the fates.
+    scdiffot.pl.fate : Plot the fates.
 
     Examples
     --------
@@ -152,25 +164,20 @@ def sta_forward(
     """
     keys = Keys(key, "key")
     adata = writable(adata, copy=copy)
-    setting = StaInputs.read(adata, cell_key, key)
+    inputs = StaInputs.read(adata, cell_key, key)
     check_estimator(classifier)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
     threshold, path = check_share("threshold", threshold), check_flag("path", path)
-    growth = setting.check_growth(growth, "growth")
-    target = setting.find_time(target_time, setting.model.times[-1], "target_time")
-    cells = setting.find_earlier_cells(adata, source, target)
-    starts = setting.times_of(cells)
-    if starts[-1] >= target:
-        late = int((setting.times.values[cells] >= target).sum())
-        raise ValueError(
-            f"`target_time` is {number_text(target)}, but {late} of the {len(cells)} cells of `source` are of that time or later "
-            f"(up to {number_text(starts[-1])}): choose earlier cells, or a later target."
-        )
-    setting.typed_cells(target, "target_time")
+    growth = inputs.check_growth(growth, "growth")
+    target = inputs.find_time(target_time, inputs.model.times[-1], "target_time")
+    cells = inputs.find_earlier_cells(adata, source, target)
+    starts = inputs.times_of(cells)
+    _check_starts(inputs, cells, starts, target)
+    inputs.typed_cells(target, "target_time")
     generator = as_generator(rng)
-    course = _FateRun(setting, starts[0], target, classifier, n_neighbors, generator)
+    run = FateRun(inputs, starts[0], target, classifier, n_neighbors, generator)
     with cell_bar("fates", len(cells), show=show_progress) as progress:
         options = {
             "n_trajectories": n_trajectories,
@@ -182,18 +189,43 @@ def sta_forward(
             "progress": progress,
         }
         for t in starts:
-            course.descend(
-                cells[setting.times.values[cells] == t],
-                t,
-                options,
-                flow=source is not None or t == starts[0],
-            )
-    _warn_ends(course)
-    course.classifier.log_accuracy(setting.names)
+            start_cells = cells[inputs.times.values[cells] == t]
+            run.follow(start_cells, t, options, flow=source is not None or t == starts[0])
+    _warn_ends(run)
+    run.classifier.log_accuracy(inputs.names)
+    params = {
+        "cell_key": cell_key,
+        "target_time": target,
+        "classes": inputs.classes[run.columns],
+        "accuracy": run.classifier.accuracy,
+        "accuracy_by_type": run.classifier.accuracy_table(inputs.names),
+        "n_trajectories": n_trajectories,
+        "growth": growth,
+        **run.flows(),
+    }
+    _write(adata, keys, run, params, path=path)
+    return adata if copy else None
+
+
+def _check_starts(inputs: StaInputs, cells: np.ndarray, starts: np.ndarray, target: float) -> None:
+    """Refuse source cells that do not come before the target."""
+    if starts[-1] >= target:
+        n_late = int((inputs.times.values[cells] >= target).sum())
+        raise ValueError(
+            f"`target_time` is {number_text(target)}, but {n_late} of the {len(cells)} cells of "
+            f"`source` are of that time or later (up to {number_text(starts[-1])}): choose earlier "
+            "cells, or a later target."
+        )
+
+
+def _write(
+    adata: AnnData | MuData, keys: Keys, run: FateRun, params: dict[str, Any], *, path: bool
+) -> None:
+    """Write the fates of the source cells; probabilities of single trajectories if `path`."""
     tables = {keys.fate: "fate", keys.fate_se: "fate_se"} | (
         {keys.fate_path: "path"} if path else {}
     )
-    numbers = {
+    columns = {
         keys.n_descendants: "n_descendants",
         keys.n_descendants_se: "n_descendants_se",
         keys.fate_ess: "ess",
@@ -202,105 +234,23 @@ def sta_forward(
     write_fate(
         adata,
         keys,
-        course.cells,
-        tables={name: course.join(field)[:, course.columns] for name, field in tables.items()},
-        columns={name: course.join(field) for name, field in numbers.items()},
-        found={
-            "cell_key": cell_key,
-            "target_time": target,
-            "classes": setting.classes[course.columns],
-            "accuracy": course.classifier.accuracy,
-            "accuracy_by_type": course.classifier.accuracy_table(setting.names),
-            "n_trajectories": n_trajectories,
-            "growth": growth,
-            **course.flows(),
-        },
+        run.cells,
+        tables={name: run.join(field)[:, run.columns] for name, field in tables.items()},
+        columns={name: run.join(field) for name, field in columns.items()},
+        found=params,
     )
-    return adata if copy else None
 
 
-def _warn_ends(course: _FateRun) -> None:
-    """Warn where descendants end among cells without a type, or far from all."""
-    shares = np.average(course.join("fate"), axis=0, weights=course.join("n_descendants"))
-    course.setting.warn_single_cells(course.setting.times.cells(course.target), course.classifier)
-    course.setting.warn_untyped(course.target, float(shares[-2]), "descendants")
-    if shares[-1] > MANY_OUTSIDE:
+def _warn_ends(run: FateRun) -> None:
+    """Warn if descendants end among cells without a type, or far from all cells."""
+    inputs, target = run.inputs, run.target
+    shares = np.average(run.join("fate"), axis=0, weights=run.join("n_descendants"))
+    inputs.warn_single_cells(inputs.times.cells(target), run.classifier)
+    inputs.warn_untyped(target, float(shares[-2]), "descendants")
+    if shares[-1] > MAX_SHARE_OUTSIDE:
         logger.warning(
             "%.0f %% of the descendants end far from every cell of time %s and count as %r.",
             100 * shares[-1],
-            number_text(course.target),
+            number_text(target),
             OUTSIDE,
         )
-
-
-class _FateRun:
-    """Times at which types are told, what was followed, and the mass that flows between the classes."""
-
-    def __init__(
-        self,
-        setting: StaInputs,
-        start: float,
-        target: float,
-        classifier: Any,
-        n_neighbors: int,
-        rng: np.random.Generator,
-    ) -> None:
-        self.setting, self.target = setting, target
-        codes, points = setting.codes, setting.times.points
-        low, high = setting.model.times[[0, -1]]
-        points = points[(points >= max(start, low)) & (points <= min(target, high))]
-        self.times = np.array(
-            [t for t in points if t == start or (codes[setting.times.cells(t)] >= 0).any()]
-        )
-        self.stages = [
-            (float(t), setting.classifier(setting.times.cells(t), classifier, n_neighbors, rng))
-            for t in self.times[1:]
-        ]
-        self.classifier = self.stages[-1][1]
-        n_classes = len(setting.classes)
-        self.columns = np.append(setting.class_codes(setting.times.cells(target)), n_classes - 1)
-        self._parts: list[tuple[np.ndarray, FateEstimate]] = []
-        self._masses = np.zeros((len(self.times), n_classes))
-        self._flows = np.zeros((len(self.stages), n_classes, n_classes))
-        self._n_flowing = 0
-
-    @property
-    def cells(self) -> np.ndarray:
-        """Cells that were followed."""
-        return np.concatenate([cells for cells, _ in self._parts])
-
-    def join(self, name: str) -> np.ndarray:
-        """A field of the descendants of all cells that were followed."""
-        return np.concatenate([getattr(part, name) for _, part in self._parts])
-
-    def descend(self, cells: np.ndarray, t: float, options: dict[str, Any], *, flow: bool) -> None:
-        """Follow the cells of a time, and add to the flows if they take part in these."""
-        first = int(np.flatnonzero(self.times >= t)[0])
-        stages = [stage for stage in self.stages if stage[0] > t]
-        codes = self.setting.codes[cells]
-        classes = np.where(codes < 0, len(self.setting.names), codes)
-        found = descend(
-            self.setting.model,
-            self.setting.states[cells],
-            t,
-            stages=stages,
-            classes=classes,
-            **options,
-        )
-        self._parts.append((cells, found))
-        if flow:
-            self._n_flowing += len(cells)
-            self._masses[first] += np.bincount(classes, minlength=self._masses.shape[1])
-            offset = len(self.stages) - len(stages)
-            self._flows[offset:] += found.flows
-            self._masses[offset + 1 :] += found.flows.sum(axis=1)
-
-    def flows(self) -> dict[str, np.ndarray]:
-        """Flows between the classes that occur, per cell that takes part in them."""
-        occur = np.union1d(np.flatnonzero(self._masses.any(axis=0)), self.columns)
-        return {
-            "flow_times": self.times,
-            "flow_classes": self.setting.classes[occur],
-            "flow_masses": self._masses[:, occur] / self._n_flowing,
-            "flows": self._flows[:, occur][:, :, occur] / self._n_flowing,
-        }

@@ -1,4 +1,4 @@
-"""Fit the response of cells to treatments."""
+"""Learn the response of cells to treatments."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._data.responses.groups import ResponseCells
+
 
 def fit_response(
     adata: AnnData | MuData,
@@ -59,22 +61,23 @@ def fit_response(
     show_progress: bool = True,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Learn what treatments do to single cells, from untreated and treated populations.
+    r"""Learn the response of single cells to treatments, from untreated and treated populations.
 
-    Sequencing kills the cell, so nobody sees the same cell with and without treatment. Untreated and treated cells of the same
-    context are coupled by entropic optimal transport, and a flow is regressed on the straight paths between coupled cells
-    :cite:p:`Lipman2023,Tong2024a`. The flow is linear but for what a network adds: exact between Gaussians, and close to the
-    optimal linear map where there is little data.
+    Sequencing destroys the cell, so that the same cell is never observed with and without
+    treatment. Untreated and treated cells of the same context are coupled by entropic optimal
+    transport, and a flow is regressed on the straight paths between coupled cells
+    :cite:p:`Lipman2023,Tong2024a`. The flow is the sum of a linear map and a network: it is exact
+    between Gaussians, and close to the optimal linear map for small data.
 
-    In the Euclidean metric, an effect that differs between subpopulations is mistaken for a change of their composition.
-    The metric that is learned instead lets the treatment displace cells in as few directions as can be: of all couplings
-    :math:`P`, it looks for one with the least
+    In the Euclidean metric, a response that differs between subpopulations is mistaken for a change
+    of their composition. The learned metric instead assumes that the treatment displaces cells in
+    few directions: of all couplings :math:`P`, it searches the one with the least
 
     .. math::
         \log \det \sum_{ij} P_{ij} (y_j - x_i)(y_j - x_i)^T,
 
-    which depends neither on the units of the coordinates nor on their rotation. Directions that the treatment leaves alone
-    then tell which cell is which.
+    which depends neither on the units nor on the rotation of the coordinates. The directions that
+    the treatment leaves unchanged then identify the cells.
 
     Parameters
     ----------
@@ -83,42 +86,48 @@ def fit_response(
     condition_key
         Column of `adata.obs` with the treatment of every cell.
     control
-        Its value in untreated cells.
+        Value of `condition_key` for untreated cells.
     target
-        Its value in treated cells; several for one model of several treatments.
+        Value of `condition_key` for treated cells; several for one model of several treatments.
     use_rep
-        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
-        ``"modality:key"`` of a MuData. Treatment and control must share it.
+        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a
+        layer, or ``"modality:key"`` of a MuData. Treatment and control must share it.
     n_dims
         Number of its columns to use, from the first. All by default.
     context
-        Column of `adata.obs` with the donor, species or cell line. Cells are compared within a context only, and the response
-        is the same function of the state in all of them. A context with fewer than 20 treated cells takes the response of the
-        others, with a warning; if numbers of cells count (`unbalanced`, ``mass="n_cells"``), its survival is the ratio of its
-        numbers, close to 0 where no treated cell is left. Leave the cells of a context that was never treated out then.
+        Column of `adata.obs` with the donor, species or cell line. Cells are compared within a
+        context only, and the response is the same function of the state in all of them. A context
+        with fewer than 20 treated cells uses the response of the others, with a warning; if numbers
+        of cells matter (`unbalanced`, ``mass="n_cells"``), its survival is the ratio of its
+        numbers, close to 0 if no treated cell is left. Therefore exclude the cells of contexts that
+        were never treated.
     dose_key
-        Column of `adata.obs` with positive doses of treated cells. Between doses, responses are interpolated on a logarithmic
-        scale, and a dose of 0 does nothing.
+        Column of `adata.obs` with positive doses of treated cells. Between doses, responses are
+        interpolated on a logarithmic scale; a dose of 0 has no effect.
     target_embedding
-        Entry of `adata.uns` (a DataFrame with a row, or a dict with an array, for every treatment) with descriptors, from which
-        the response to a treatment without cells can be predicted. By default treatments are told apart by name.
+        Entry of `adata.uns` (a DataFrame with a row, or a dict with an array, for every treatment)
+        with descriptors, from which the response to a treatment without cells can be predicted. By
+        default treatments are distinguished by name.
     unbalanced
-        Whether cells die or divide under the treatment: untreated cells may send on less, or more, than themselves. In a
-        balanced fit, untreated cells without any treated counterpart (2 % of them or more) are not coupled, with a warning:
-        they take the mean response of the others.
+        Whether cells die or divide under the treatment: the mass of an untreated cell may decrease
+        or increase. In a balanced fit, untreated cells without any treated counterpart (2 % of them
+        or more) are not coupled, with a warning: they have the mean response of the others.
     mass
-        Treated cells for every untreated one, if `unbalanced`: ``"n_cells"`` takes the numbers of cells of every context, a dict
-        (treatment -> number) what was measured otherwise, None says that numbers mean nothing: survival is then relative
-        to the average cell.
+        Number of treated cells per untreated cell, if `unbalanced`: ``"n_cells"`` takes the numbers
+        of cells of every context, a dict (treatment -> number) takes independent measurements, None
+        ignores numbers: survival is then relative to the average cell.
     method
-        ``"flow"``; or ``"convex"``, the gradient of an input-convex network as in CellOT :cite:p:`Bunne2023b`, for one map per
-        treatment and dose, in the Euclidean metric: at first the optimal map between Gaussians :cite:p:`Bunne2022`. Cells set
-        aside from the training choose the state that is kept.
+        ``"flow"``; or ``"convex"``, the gradient of an input-convex network as in CellOT
+        :cite:p:`Bunne2023b`, with one map per treatment and dose, in the Euclidean metric,
+        initialised by the optimal map between Gaussians :cite:p:`Bunne2022`. The state with the
+        least loss on held-out cells is kept.
     metric
-        In which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is learned unless all groups
-        of cells are normal: the optimal map is then linear, and known in closed form.
+        Metric in which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is
+        learned unless all groups of cells are normal: the optimal map is then linear, and known in
+        closed form.
     n_steps
-        Optimisation steps. This and the six options below have defaults that were measured.
+        Optimisation steps. The defaults of this and of the next six options were chosen by
+        benchmarks.
     batch_size
         Pairs of cells in every step.
     learning_rate
@@ -128,34 +137,37 @@ def fit_response(
     n_layers
         Depth of its network.
     n_landmarks
-        Cells of a group that are coupled at a time.
+        Number of cells of a group that are coupled at a time.
     smoothing
-        Width by which cells are smoothed, in distances to the fifth neighbour over the root of the dimension; more of it
-        learns coarser responses, which carry over to other donors.
+        Bandwidth by which cells are smoothed, in distances to the fifth neighbour divided by the
+        square root of the dimension. A larger bandwidth learns coarser responses, which generalise
+        better to other donors.
     rng
-        Seed or generator. Equal seeds give equal results on one machine.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     device
         ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
-        Name of the response, and prefix of all that is read off it.
+        Name of the response, and prefix of all names that are derived from it.
     show_progress
-        Whether to show a bar with the loss and the time left.
+        Whether to show a progress bar.
     copy
         Whether to return a copy instead of writing into `adata`.
 
     Returns
     -------
-    None, or the copy. Sets the following field, and drops what an earlier response of that name predicted:
+    None, or the copy. Sets the following field, and removes the predictions of an earlier response
+    of that name:
 
     `adata.uns["{key_added}_response"]` : dict
-        ``params``, ``history`` (``step``, ``loss`` on cells that were set aside, the ``metric`` that was used, the ``smoothing``
-        in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings and numbers only. :func:`scdiffot.tl.predict_response` reads it.
+        ``params``, ``history`` (``step``, ``loss`` on held-out cells, the ``metric`` that was used,
+        the ``smoothing`` in the unit of the state, CPU ``seconds``) and ``model``: arrays, strings
+        and numbers only. :func:`scdiffot.tl.predict_response` reads it.
 
-    A cell whose states are ten times as far from all other cells but one as these are from their median is left out of the
-    training, and named in a warning; so are many copies of cells.
+    Outliers are excluded from training: cells whose distance to all other cells but one is ten
+    times the distance of these from their median. A warning names them, and many copies of cells.
 
-    Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises KeyboardInterrupt and
-    writes nothing.
+    If the fit is interrupted (Ctrl-C), the best state so far is kept and a warning is logged;
+    before the first steps, KeyboardInterrupt is raised and nothing is written.
 
     Raises
     ------
@@ -164,8 +176,15 @@ def fit_response(
     TypeError
         If an argument or an array has the wrong type.
     ValueError
-        If the data or an option cannot be used: a target that is the control, a context without controls, fewer than 20 cells
-        in a group, doses that are not positive, missing or infinite values, a view; or if the training diverges. Nothing is written then.
+        If the data or an option cannot be used: a target that is the control, a context without
+        controls, fewer than 20 cells in a group, doses that are not positive, missing or infinite
+        values, a view; or if the training diverges. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.predict_response : Predict the response of each cell.
+    scdiffot.tl.evaluate_response : Score predictions on held-out cells.
+    scdiffot.tl.response_subpopulations : Subpopulations and genes that respond most.
 
     Examples
     --------
@@ -177,7 +196,7 @@ def fit_response(
     (600, 10)
     """
     keys = Keys(key_added)
-    options: dict[str, Any] = {
+    options = {
         "n_steps": n_steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -188,7 +207,7 @@ def fit_response(
     }
     config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
     config = replace(config, **given_options(options))
-    generator, where = as_generator(rng), resolve_device(device)
+    generator, torch_device = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_response_free(adata, keys)
     cells = read_groups(
@@ -202,17 +221,18 @@ def fit_response(
         dose_key=dose_key,
         target_embedding=target_embedding,
     )
-    strata = cells.strata(mass if unbalanced else None)
-    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
-    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+    pairs = cells.strata(mass if unbalanced else None)
+    _warn_unusual_cells(adata, cells)
     with progress_bar("Fit response", show=show_progress) as callback:
         model, history = fit_core(
-            strata, cells.targets.conditions, config, rng=generator, device=where, callback=callback
+            pairs,
+            cells.targets.conditions,
+            config,
+            rng=generator,
+            device=torch_device,
+            callback=callback,
         )
-    if history["interrupted"]:
-        logger.warning(
-            "Interrupted after %d steps: the state reached is kept.", int(history["step"][-1])
-        )
+    _warn_interrupted(history)
     params = response_params(
         cells,
         condition_key=condition_key,
@@ -224,3 +244,16 @@ def fit_response(
     )
     write_response(adata, keys, params=params, history=history, model=model.to_arrays())
     return adata if copy else None
+
+
+def _warn_unusual_cells(adata: AnnData | MuData, cells: ResponseCells) -> None:
+    """Warn of outliers and copies among untreated and among treated cells."""
+    rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
+    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+
+
+def _warn_interrupted(history: dict[str, Any]) -> None:
+    """Warn if the fit was interrupted."""
+    if history["interrupted"]:
+        n_done = int(history["step"][-1])
+        logger.warning("Interrupted after %d steps: the state reached is kept.", n_done)

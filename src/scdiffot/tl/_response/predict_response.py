@@ -40,64 +40,70 @@ def predict_response(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Predict what a treatment does to each cell, or what a treated cell was before.
+    """Predict the state of each cell after a treatment, or of treated cells without it.
 
-    Cells move along the fitted flow; backward, the flow is undone. Where cells die, the prediction of a population is that
-    of its cells weighted by their survival.
+    Cells move along the fitted flow, with `inverse` in reverse. If cells die, the prediction of a
+    population is that of its cells weighted by their survival.
 
     Parameters
     ----------
     adata
         Cells to predict for: those of the fit or others.
     target
-        Treatment; may be left out if the model knows one only. One that it was not fitted to needs `target_embedding`.
+        Treatment; may be omitted if the model has only one. A treatment that it was not fitted to
+        needs `target_embedding`.
     dose
-        Dose, from 0 to the highest that was seen; the highest by default.
+        Dose, from 0 to the highest of the fit; the highest by default.
     source
-        Cells: a query of `adata.obs`, their names, or a boolean mask. By default the untreated cells of the fit (`inverse`: the
-        cells treated with `target`, at `dose` if it is given), and all cells of other data.
+        Cells: a query of `adata.obs`, their names, or a boolean mask. By default the untreated
+        cells of the fit (with `inverse`, the cells treated with `target`, at `dose` if it is
+        given), and all cells of other data.
     reference
         Cells with the response, if `adata` has none.
     project
-        Compute the states from the genes in `adata.X` with the axes of the reference, matched by name. They are kept under the
-        name of the representation, if `adata` has none of that name.
+        Whether to compute the states from the genes in `adata.X` with the axes of the reference,
+        matched by name. They are stored under the name of the representation, if `adata` has none
+        of that name.
     inverse
         Whether to undo the treatment.
     genes
-        Which genes to predict as well, by the decoder that the reference carries: names, or True for all it knows.
+        Genes to predict as well, by the decoder of the reference: names, or True for all genes of
+        the decoder.
     gene_symbols
-        Column of `var` of `reference` with names of genes to use in place of `var_names`.
+        Column of `reference.var` with the gene names to use instead of `reference.var_names`.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that decoder.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that the reference holds.
     key
         Name of the response.
     key_added
-        Name of the prediction, and prefix of all that it writes; `key` by default, where the next prediction replaces it.
-        With names of their own, predictions of several targets, doses or cells stand side by side; plots and tables read
-        them by ``key=key_added``.
+        Name of the prediction, and prefix of all names that it writes; `key` by default, where the
+        next prediction replaces it. Predictions of several targets, doses or cells coexist under
+        names of their own; plots and tables read them by ``key=key_added``.
     copy
         Whether to return a copy instead of writing into `adata`.
 
     Returns
     -------
-    None, or the copy. Sets the following fields, NaN for other cells, where ``key`` is `key_added` if that is given; ``d`` is
-    the dimension of the state:
+    None, or the copy. Sets the following fields, NaN for other cells, where ``key`` is `key_added`
+    if that is given; ``d`` is the dimension of the state:
 
     `adata.uns["{key}_prediction"]` : dict
-        ``key`` of the response, ``target`` and ``dose`` (NaN without doses), with which plots compare.
+        ``key`` of the response, ``target`` and ``dose`` (NaN without doses), to which plots refer.
     `adata.obsm["{key}_predicted"]` : array of shape ``(n, d)``
         State after the treatment.
     `adata.obsm["{key}_response"]` : array of shape ``(n, d)``
-        Its difference to the present state.
+        Difference between the predicted and the present state.
     `adata.obs["{key}_effect_size"]` : column
-        Transport cost of the response: half its squared length, or more where the way is bent; in squared state.
+        Transport cost of the response: half its squared length, or more if the path is curved; in
+        squared state.
     `adata.obs["{key}_survival"]` : column
-        Expected number of cells left of each, if the fit was unbalanced.
+        Expected number of surviving cells per cell, if the fit was unbalanced.
     `adata.layers["{key}_predicted"]` : array
-        Expression after the treatment, if `genes` are asked for.
+        Expression after the treatment, if `genes` is given.
     `adata.obsm["{key}_untreated"]` : array of shape ``(n, d)``
-        State without the treatment: with `inverse`, this is set in place of all others, and the treatment is in
-        ``adata.uns["{key}_untreated"]``.
+        State without the treatment. With `inverse`, this is set instead of all other fields, and
+        the treatment is in ``adata.uns["{key}_untreated"]``.
 
     Raises
     ------
@@ -106,8 +112,17 @@ def predict_response(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the treatment or dose is not covered by the fit, no cell is selected, the representation has other axes than that
-        of the reference or no decoder, expression is on another scale (counts, if it was fitted on logarithms), `key_added` is the name of another response, or `adata` is a view. Nothing is written then.
+        If the treatment or dose is not covered by the fit, no cell is selected, the representation
+        has other axes than that of the reference or no decoder, expression is on another scale
+        (counts, if it was fitted on logarithms), `key_added` is the name of another response, or
+        `adata` is a view. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.fit_response : Learn the response.
+    scdiffot.tl.response_subpopulations : Subpopulations and genes that respond most.
+    scdiffot.tl.evaluate_response : Score predictions on held-out cells.
+    scdiffot.pl.response : Plot the predicted response.
 
     Examples
     --------
@@ -121,9 +136,11 @@ def predict_response(
     project, inverse = check_flag("project", project), check_flag("inverse", inverse)
     keys = Keys(key, "key") if key_added is None else Keys(key_added)
     adata = writable(adata, copy=copy)
-    found = read_response(*((adata, key) if reference is None else (reference, key, "reference")))
+    response = read_response(
+        *((adata, key) if reference is None else (reference, key, "reference"))
+    )
     reference = adata if reference is None else reference
-    params, targets = found["params"], found["targets"]
+    params, targets = response["params"], response["targets"]
     check_prediction_free(adata, keys, key)
     embedding, strength, name, used_dose = targets.find(reference, target, dose)
     genes = bool(genes) if isinstance(genes, np.bool_) else genes
@@ -138,10 +155,10 @@ def predict_response(
     cells = _cells(
         adata, source, params, name if inverse else params["control"], dose if inverse else None
     )
-    space = (
-        None if genes is False else genes_of(reference, params, decoder, gene_symbols=gene_symbols)
-    )
-    positions = None if space is None else space.named() if genes is True else space.find(genes)  # type: ignore[arg-type]
+    space, positions = None, None
+    if genes is not False:
+        space = genes_of(reference, params, decoder, gene_symbols=gene_symbols)
+        positions = space.named() if genes is True else space.find(genes)
     model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
@@ -164,7 +181,7 @@ def predict_response(
 def _cells(
     adata: AnnData | MuData, source: Any, params: dict[str, Any], condition: str, dose: float | None
 ) -> np.ndarray:
-    """Positions of the cells that are asked for."""
+    """Positions of the selected cells, by default those with the condition."""
     if source is not None:
         return select_cells(adata, source, None)
     try:
@@ -173,11 +190,12 @@ def _cells(
         return np.arange(adata.n_obs)
     if condition not in names:
         return np.arange(adata.n_obs)
-    chosen = codes == names.index(condition)
+    selected = codes == names.index(condition)
     if dose is not None and params["dose_key"] in list_columns(adata):
-        chosen &= numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
-        if not chosen.any():
+        selected &= numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
+        if not selected.any():
             raise ValueError(
-                f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with `source`."
+                f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with "
+                "`source`."
             )
-    return np.flatnonzero(chosen)
+    return np.flatnonzero(selected)

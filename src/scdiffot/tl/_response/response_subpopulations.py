@@ -1,4 +1,4 @@
-"""Which cells respond alike, who responds most, and in which genes."""
+"""Subpopulations and genes that respond most."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 
     from scdiffot._data.write.decoders import GeneSpace
 
-# Most clusters that are tried, and cells that a cluster needs on average
+# Largest number of clusters, and least mean number of cells of a cluster.
 MAX_CLUSTERS, CLUSTER_SIZE = 10, 20
-# Components in which responses are clustered: as many as hold this share of their variance, at most so many
-SHARE, MAX_COMPONENTS = 0.9, 10
-# Cells that the mixture is fitted to; the others are only assigned
+# Share of the variance in the components in which responses are clustered, and their largest
+# number.
+VARIANCE_SHARE, MAX_COMPONENTS = 0.9, 10
+# Largest number of cells that the mixture is fitted to; the other cells are only assigned.
 N_FITTED = 5000
+# Number of bootstrap resamples, and confidence level of the intervals.
 N_BOOT, LEVEL = 1000, 0.95
 
 
@@ -52,58 +54,69 @@ def response_subpopulations(
     key: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Find the subpopulations that respond alike, rank them by sensitivity, and the genes by how much their response differs.
+    r"""Rank subpopulations by the size of their response, and genes by its heterogeneity.
 
-    Without `groupby` the response vectors of all predicted cells are clustered by a mixture of Gaussians on their leading
-    principal components (those that hold 90 % of the variance, at most ten). The number of clusters is that with the least BIC
-    :cite:p:`Schwarz1978`. Clusters are numbered by their mean effect size, ``"1"`` has the largest. They are clusters of
-    *responses*: cells of one type may lie in several, and cells of several types in one.
+    Without `groupby`, the response vectors of all predicted cells are clustered by a mixture of
+    Gaussians on their leading principal components (those that hold 90 % of the variance, at most
+    ten). The number of clusters has the least Bayesian information criterion (BIC)
+    :cite:p:`Schwarz1978`. Clusters are numbered by their mean effect size, ``"1"`` has the largest.
+    They are clusters of *responses*: cells of one type may belong to several clusters, and a
+    cluster may contain several types.
 
-    The *heterogeneity* of a gene is the share :math:`\eta^2` of the variance of its response over cells that lies between the
-    groups: 1 if all cells of a group respond the same. It says nothing about the size of the response, for which there is `mean`.
+    The *heterogeneity* of a gene is the share :math:`\eta^2` of the variance of its response over
+    cells that lies between the groups: 1 if all cells of a group respond equally. It does not
+    describe the size of the response, which is `mean`.
 
-    Nothing here is a test. Cells of one fit are no replicates: thousands of them narrow an interval over cells, but not the
-    error that the fit, the numbers of cells that were sequenced and the choice of donors leave. To compare groups, fit and
-    predict every donor by itself and compare the donors.
+    None of the results is a test. Cells of one fit are not replicates (pseudo-replication):
+    thousands of cells narrow an interval over cells, but not the error due to the fit, the numbers
+    of sequenced cells and the choice of donors. To compare groups, fit and predict every donor
+    separately and compare the donors.
 
     Parameters
     ----------
     adata
         Cells whose response was predicted by :func:`scdiffot.tl.predict_response`.
     groupby
-        Column of `adata.obs` with groups, such as cell types; cells without one are left out. By default responses are clustered.
+        Column of `adata.obs` with groups, such as cell types; cells without a group are excluded.
+        By default responses are clustered.
     n_clusters
-        Number of clusters. By default it is chosen, from one to ten.
+        Number of clusters. By default it is selected, from one to ten.
     reference
         AnnData with the fit, if that is not `adata`.
     gene_symbols
-        Column of `var` with names of genes to use in place of `var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors; by default what the AnnData with the fit
-        carries. Where there is none, genes are left out.
+        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
+        such functions, on tensors. By default the decoder that the AnnData with the fit holds;
+        without a decoder, genes are omitted.
     rng
-        Seed or generator of the clustering and the resampled cells.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
-        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
+        Name of the response, or of a prediction of it (`key_added` of
+        :func:`scdiffot.tl.predict_response`).
     copy
         Whether to return a copy instead of writing into `adata`.
 
     Returns
     -------
-    None, or the copy. Sets the following fields; :func:`scdiffot.get.response` returns the tables.
+    None, or the copy. Sets the following fields; :func:`scdiffot.get.response` returns the tables:
 
     `adata.obs["{key}_response_cluster"]` : categorical
         Cluster of every predicted cell, without `groupby`.
     `adata.uns["{key}_response_subpopulations"]` : data frame
-        A row for every group, the most sensitive first: ``group``, ``groupby``, ``rank``, ``n_cells``; mean ``effect_size`` (half
-        a squared distance in the representation) with the ends ``effect_low`` and ``effect_high`` of its 95 % bootstrap interval
-        over the cells, the fitted response taken as exact; ``response_length``, that of the mean response, and ``coherence``,
-        this over the mean length (1 if all cells go the same way). If the response is unbalanced, the mean ``survival`` and its
-        standard deviation over cells ``survival_sd``: how much cells differ, not how well the mean is known.
+        A row for every group, the most sensitive first: ``group``, ``groupby``, ``rank``,
+        ``n_cells``; mean ``effect_size`` (half a squared distance in the representation) with the
+        ends ``effect_low`` and ``effect_high`` of its 95 % bootstrap interval over the cells, given
+        the fitted response; ``response_length``, the length of the mean response, and
+        ``coherence``, this length divided by the mean length (1 if all cells move in the same
+        direction). If the response is unbalanced, the mean ``survival`` and its standard deviation
+        over cells ``survival_sd``, which is the variation between cells and not the error of the
+        mean.
     `adata.uns["{key}_response_features"]` : data frame
-        If there is a decoder, a row for every group (and ``"all"`` cells, first) and gene, the most heterogeneous first: ``group``,
-        ``gene``, ``mean`` and ``sd`` of the response over cells (in the unit of the expression) and ``heterogeneity`` (the same in
-        all groups).
+        If there is a decoder, a row for every group (and ``"all"`` cells, first) and gene, the most
+        heterogeneous first: ``group``, ``gene``, ``mean`` and ``sd`` of the response over cells (in
+        the unit of the expression) and ``heterogeneity`` (the same in all groups).
 
     Raises
     ------
@@ -112,8 +125,14 @@ def response_subpopulations(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `groupby` and `n_clusters` are both given, there are fewer cells than clusters, no cell has a group, or `adata` cannot be
-        used. Nothing is written then.
+        If `groupby` and `n_clusters` are both given, there are fewer cells than clusters, no cell
+        has a group, or `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.predict_response : Predict the response of each cell.
+    scdiffot.get.response : Read the tables.
+    scdiffot.pl.response : Plot the response of groups and genes.
 
     Examples
     --------
@@ -155,6 +174,7 @@ def response_subpopulations(
 def _decoder(
     owner: AnnData | MuData, params: dict[str, Any], decoder: Any, gene_symbols: str | None
 ) -> GeneSpace | None:
+    """Genes of a decoder; None, with a warning, if there is no decoder."""
     if decoder is not None:
         return genes_of(owner, params, decoder, gene_symbols=gene_symbols)
     try:
@@ -175,48 +195,50 @@ def _cluster(
         n_clusters = check_count("n_clusters", n_clusters, 1)
         if n_clusters > n:
             raise ValueError(
-                f"`n_clusters` is {n_clusters}, but only {n} cells have a predicted response: pass fewer."
+                f"`n_clusters` is {n_clusters}, but only {n} cells have a predicted response: pass "
+                "fewer."
             )
     scores = _components(cells.response)
-    tried = (
+    counts = (
         [n_clusters]
         if n_clusters is not None
         else range(1, min(MAX_CLUSTERS, max(n // CLUSTER_SIZE, 1)) + 1)
     )
-    chosen = rng.permutation(n)[: max(N_FITTED, n_clusters or 0)]
-    found = _mixture(scores, chosen, tried, int(rng.integers(2**31)))
-    # a component may win no cell
-    occupied, codes = np.unique(found, return_inverse=True)
+    sample = rng.permutation(n)[: max(N_FITTED, n_clusters or 0)]
+    components = _mixture(scores, sample, counts, int(rng.integers(2**31)))
+    # Components without a cell are no clusters.
+    occupied, codes = np.unique(components, return_inverse=True)
     effect = np.bincount(codes, cells.effect) / np.bincount(codes)
-    place = np.empty(len(occupied), dtype=np.intp)
-    place[np.argsort(-effect, kind="stable")] = np.arange(len(occupied))
-    return place[codes], [str(i + 1) for i in range(len(occupied))]
+    rank = np.empty(len(occupied), dtype=np.intp)
+    rank[np.argsort(-effect, kind="stable")] = np.arange(len(occupied))
+    return rank[codes], [str(i + 1) for i in range(len(occupied))]
 
 
 def _components(response: np.ndarray) -> np.ndarray:
-    """Leading principal components of responses, in units of the first one's standard deviation."""
+    """Leading principal components of responses, scaled to unit variance of the first."""
     centred = response - response.mean(axis=0)
     variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     variance, axes = np.maximum(variance[::-1], 0), axes[:, ::-1]
     if variance[0] <= 1e-12 * max((response**2).mean(), np.finfo(np.float64).tiny):
         return np.zeros((len(response), 1))
     share = np.cumsum(variance) / variance.sum()
-    n_components = min(int(np.searchsorted(share, SHARE)) + 1, MAX_COMPONENTS)
+    n_components = min(int(np.searchsorted(share, VARIANCE_SHARE)) + 1, MAX_COMPONENTS)
     scores: np.ndarray = centred @ axes[:, :n_components] / np.sqrt(variance[0])
     return scores
 
 
-def _mixture(scores: np.ndarray, chosen: np.ndarray, tried: Any, seed: int) -> np.ndarray:
+def _mixture(scores: np.ndarray, sample: np.ndarray, counts: Any, seed: int) -> np.ndarray:
+    """Component of every cell in the mixture with the least BIC, fitted to a sample."""
     from sklearn.mixture import GaussianMixture
 
     if not scores.any():
         return np.zeros(len(scores), dtype=np.intp)
     fits = [
-        GaussianMixture(k, reg_covar=1e-4, n_init=2, random_state=seed).fit(scores[chosen])
-        for k in tried
-        if k <= len(chosen)
+        GaussianMixture(k, reg_covar=1e-4, n_init=2, random_state=seed).fit(scores[sample])
+        for k in counts
+        if k <= len(sample)
     ]
-    best = min(fits, key=lambda fit: fit.bic(scores[chosen]))
+    best = min(fits, key=lambda fit: fit.bic(scores[sample]))
     labels: np.ndarray = best.predict(scores)
     return labels
 
@@ -224,11 +246,12 @@ def _mixture(scores: np.ndarray, chosen: np.ndarray, tried: Any, seed: int) -> n
 def _categories(
     adata: AnnData | MuData, cells: PredictedCells, codes: np.ndarray, names: list[str]
 ) -> pd.Categorical[Any]:
+    """Clusters of all cells of `adata`, missing for those without a prediction."""
     import pandas as pd
 
-    of_cell = np.full(adata.n_obs, -1)
-    of_cell[cells.rows] = codes
-    return pd.Categorical.from_codes(of_cell, pd.Index(names))
+    all_codes = np.full(adata.n_obs, -1)
+    all_codes[cells.rows] = codes
+    return pd.Categorical.from_codes(all_codes, pd.Index(names))
 
 
 def _rank(
@@ -238,35 +261,37 @@ def _rank(
     groupby: str,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
+    """Table of the groups, the most sensitive first."""
     import pandas as pd
 
-    found = summarise_groups(
+    summary = summarise_groups(
         cells.response, cells.effect, cells.survival, codes, n_boot=N_BOOT, level=LEVEL, rng=rng
     )
-    table = pd.DataFrame({"group": names, "groupby": groupby, **found})
+    table = pd.DataFrame({"group": names, "groupby": groupby, **summary})
     return table.sort_values("rank", ignore_index=True)
 
 
 def _features(
     cells: PredictedCells, codes: np.ndarray, names: list[str], space: GeneSpace
 ) -> pd.DataFrame:
+    """Table of the genes in every group, the most heterogeneous first."""
     import pandas as pd
 
-    def portions() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for part, before, after in cells.decode(space):
-            yield after - before, codes[part]
+    def gene_responses() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for chunk, untreated, treated in cells.decode(space):
+            yield treated - untreated, codes[chunk]
 
     named = space.named()
-    found = summarise_features(portions(), len(names))
-    order = named[np.argsort(-found["heterogeneity"][named], kind="stable")]
+    summary = summarise_features(gene_responses(), len(names))
+    order = named[np.argsort(-summary["heterogeneity"][named], kind="stable")]
     n = len(order)
     rows = [len(names), *range(len(names))]
     return pd.DataFrame(
         {
             "group": np.repeat(np.array([ALL, *names], dtype=object), n),
             "gene": np.tile(space.names[order].astype(object), len(rows)),
-            "mean": found["mean"][rows][:, order].ravel(),
-            "sd": found["sd"][rows][:, order].ravel(),
-            "heterogeneity": np.tile(found["heterogeneity"][order], len(rows)),
+            "mean": summary["mean"][rows][:, order].ravel(),
+            "sd": summary["sd"][rows][:, order].ravel(),
+            "heterogeneity": np.tile(summary["heterogeneity"][order], len(rows)),
         }
     )

@@ -1,4 +1,4 @@
-"""Slices of a tissue in one frame."""
+"""Alignment of the slices of a tissue."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from scdiffot._data.read.slices import TissueSlices
+
 METHODS = ("rigid", "nonrigid")
 
 
@@ -41,53 +43,58 @@ def align_slices(
     copy: bool = False,
     show_progress: bool = True,
 ) -> AnnData | MuData | None:
-    r"""Bring slices of a tissue into one frame: serial sections, or stages of its development.
+    r"""Align slices of a tissue in one frame: serial sections, or stages of development.
 
-    Neighbouring slices are aligned by optimal transport: a coupling of their spots, which costs distance in the tissue and
-    difference in state, alternates with the rotation and shift that fit it best :cite:p:`Umeyama1991`, ever more sharply. It starts
-    from many angles, either side up, at a low resolution. With `partial`, couplings that leave out what only one of the slices
-    has compete with those that do not. What agrees best wins: a spot on the other slice is compared with the state there, and
-    the correlation, times the share of spots that lie on the other slice, is the score.
+    Neighbouring slices are aligned by optimal transport. A coupling of their spots, whose cost
+    combines distance in the tissue and difference in state, alternates with the rotation and shift
+    that fit it best :cite:p:`Umeyama1991`, while the coupling becomes sharper. The alternation
+    starts from many angles, and from mirror images, at a low resolution. If `partial`,
+    partial-overlap couplings are also tried; the alignment with the highest score is kept. The
+    score compares each spot with the state of the other slice at its position: it is the
+    correlation times the share of spots that lie on the other slice.
 
-    A mirror image is accepted only if its score exceeds that of the best pose without one by a margin that chance would not give:
-    three standard errors of a jackknife over parts of the tissue, at least 0.03 and at most 0.12 (0.26 at 60 spots). The best pose of another kind, a mirror image or
-    a rotation that differs by 30 degrees or more, is stored as well, and a pose that is not better by this margin is logged as a
-    warning: symmetric sections have several poses that agree equally well, and no score can decide between them.
+    A mirror image is accepted only if its score exceeds that of the best pose without reflection by
+    a significant margin: three standard errors of a jackknife over parts of the tissue, at least
+    0.03 and at most 0.12 (0.26 at 60 spots). The best pose of another kind, a mirror image or a
+    rotation that differs by 30 degrees or more, is stored as well. If the pose is not better by
+    this margin, a warning is logged: symmetric sections have several poses of equal score, and no
+    score can decide between them.
 
-    Motions are composed along the row of slices up to the reference. Then slices two apart are aligned as well, and all motions
-    adjusted to all these links by least squares, so that errors do not add up.
+    Motions are composed along the row of slices up to the reference. Then slices at distance two
+    are aligned as well, and all motions are adjusted to all these links by least squares, so that
+    errors do not accumulate.
 
-    The result depends neither on the poses that slices come in (but for which side is up where mirror images agree equally
-    well) nor on units, which must be the same in all slices. There is nothing
-    random. Slices of more than 800 spots are coupled through the means of groups of neighbouring spots: time and memory grow in
-    proportion to their number.
+    The result does not depend on the initial poses of the slices (except on the reflection, if
+    mirror images have equal scores) nor on units, which must be the same in all slices. The method
+    is deterministic. Slices of more than 800 spots are coupled through the means of groups of
+    neighbouring spots: time and memory grow linearly with the number of spots.
 
     Parameters
     ----------
     adata
         Spots of at least two slices.
     library_key
-        Column of `adata.obs` with the slice of every spot. Slices are neighbours in the order of the categories; where this is that
-        of the alphabet, numbers in the names are put in the order of numbers.
+        Column of `adata.obs` with the slice of every spot. Slices are neighbours in the order of
+        the categories; if that is alphabetical, numbers in the names are ordered as numbers.
     reference
         Slice whose frame is used. The middle one by default.
     method
-        ``"nonrigid"`` adds a smooth deformation onto the neighbour, a thin-plate spline :cite:p:`Duchon1977`, where it makes
-        spots agree better that it was not fitted to.
+        ``"nonrigid"`` adds a smooth deformation onto the neighbour, a thin-plate spline
+        :cite:p:`Duchon1977`, if it improves the agreement of held-out spots.
     partial
         Whether neighbouring slices may overlap partly.
     reflections
-        Whether slices may lie upside down, where the scores leave no doubt; False for none.
+        Whether slices may be reflected, if the scores are unambiguous.
     use_rep
         Representation of the state, common to all slices.
     n_dims
-        Number of its columns. All by default.
+        Number of its columns to use, from the first. All by default.
     spatial_key
         Key of `adata.obsm` with the coordinates, shape ``(n, 2)``.
     feature_weight
         Share of the state in the cost of a coupling, above 0 and at most 1.
     n_starts
-        Number of angles to start from, at least 4.
+        Number of initial angles, at least 4.
     key_added
         Name of the alignment.
     copy
@@ -97,13 +104,14 @@ def align_slices(
 
     Returns
     -------
-    None, or the copy. Sets the following fields, which :func:`scdiffot.get.alignment` reads.
+    None, or the copy. Sets the following fields, which :func:`scdiffot.get.alignment` reads:
 
     `adata.obsm["{key_added}_aligned"]` : array of shape ``(n, 2)``
-        Coordinates in the frame and unit of the reference; NaN for spots of no slice.
+        Coordinates in the frame and unit of the reference; NaN for spots without a slice.
     `adata.uns["{key_added}_slices"]`
-        `table` (a row for every slice), `rotation` and `shift` of every slice, the same of the pose that came second
-        (`runner_up_rotation`, `runner_up_shift`), `warps` if there are any, and `params`.
+        `table` (a row for every slice), `rotation` and `shift` of every slice, the same of the
+        second best pose (`runner_up_rotation`, `runner_up_shift`), `warps` if there are any, and
+        `params`.
 
     Raises
     ------
@@ -112,8 +120,15 @@ def align_slices(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If there is one slice only, coordinates are not two-dimensional or not finite, a slice has too few spots, or an argument is
-        out of range. Nothing is written then.
+        If there is only one slice, coordinates are not two-dimensional or not finite, a slice has
+        too few spots, or an argument is out of range. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.interpolate_slices : Virtual slices between aligned slices.
+    scdiffot.tl.fit : Dynamics of tissues, which aligns time points.
+    scdiffot.get.alignment : Read the motions.
+    scdiffot.pl.slices : Plot the slices.
 
     Examples
     --------
@@ -151,36 +166,23 @@ def align_slices(
     centre = names[(len(names) - 1) // 2] if reference is None else str(reference)
     if centre not in names:
         raise KeyError(
-            f"`reference` is {reference!r}, which is no slice of {library_key!r}. {suggest(centre, names)}"
+            f"`reference` is {reference!r}, which is no slice of {library_key!r}. "
+            f"{suggest(centre, names)}"
         )
-    rows = {name: slices.rows(name) for name in names}
-    parts = [
-        (slices.positions[rows[name]], slices.states[rows[name]].astype(np.float64))
-        for name in names
-    ]
-    warn_units({name: slices.positions[rows[name]] for name in names}, slices.spatial_key)
-    n_steps = n_links(len(names)) + (len(names) - 1 if method == "nonrigid" else 0)
-    with cell_bar("pairs of slices", n_steps, show=show_progress) as progress:
-        chain = align_chain(parts, names.index(centre), config=config, progress=progress)
-        warps: dict[str, Warp | None] = {}
-        if method == "nonrigid":
-            for i, name in enumerate(names):
-                if name != centre:
-                    warps[name] = _warp(parts, chain, i, config)
-                    if progress is not None:
-                        progress(1)
+    warn_units({name: slices.positions[slices.rows(name)] for name in names}, slices.spatial_key)
+    chain, warps = _align(slices, names, centre, config, method, show_progress=show_progress)
     alignment = make_alignment(names, centre, chain, warps)
     alignment.warn()
     aligned = np.full((adata.n_obs, 2), np.nan)
     for name in names:
-        aligned[rows[name]] = alignment.apply(slices.positions[rows[name]], name)
-    n_used = slices.states.shape[1]
+        rows = slices.rows(name)
+        aligned[rows] = alignment.apply(slices.positions[rows], name)
     params = alignment_params(
         config,
         library_key,
         slices.spatial_key,
         slices.use_rep,
-        n_used,
+        slices.states.shape[1],
         reference=centre,
         method=method,
     )
@@ -188,7 +190,34 @@ def align_slices(
     return adata if copy else None
 
 
+def _align(
+    slices: TissueSlices,
+    names: list[str],
+    centre: str,
+    config: AlignConfig,
+    method: str,
+    *,
+    show_progress: bool,
+) -> tuple[Chain, dict[str, Warp | None]]:
+    """Align all slices with the slice `centre`, and fit their deformations."""
+    assert slices.states is not None
+    rows = [slices.rows(name) for name in names]
+    parts = [(slices.positions[r], slices.states[r].astype(np.float64)) for r in rows]
+    n_steps = n_links(len(names)) + (len(names) - 1 if method == "nonrigid" else 0)
+    warps: dict[str, Warp | None] = {}
+    with cell_bar("pairs of slices", n_steps, show=show_progress) as progress:
+        chain = align_chain(parts, names.index(centre), config=config, progress=progress)
+        if method == "nonrigid":
+            for i, name in enumerate(names):
+                if name != centre:
+                    warps[name] = _warp(parts, chain, i, config)
+                    if progress is not None:
+                        progress(1)
+    return chain, warps
+
+
 def _flag(name: str, value: bool) -> bool:
+    """Check a flag."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` is a {type(value).__name__}: pass True or False.")
     return bool(value)
@@ -198,7 +227,14 @@ def _warp(
     parts: list[tuple[np.ndarray, np.ndarray]], chain: Chain, i: int, config: AlignConfig
 ) -> Warp | None:
     """Deformation of a slice onto its neighbour, both in the frame of the reference."""
-    near, pair = chain.neighbors[i], chain.pairs[i]
+    neighbor, pair = chain.neighbors[i], chain.pairs[i]
     assert pair is not None
-    fixed, moving = chain.poses[near].apply(parts[near][0]), chain.poses[i].apply(parts[i][0])
-    return fit_warp(fixed, parts[near][1], moving, parts[i][1], partial=pair.partial, config=config)
+    (fixed, fixed_states), (moving, moving_states) = parts[neighbor], parts[i]
+    return fit_warp(
+        chain.poses[neighbor].apply(fixed),
+        fixed_states,
+        chain.poses[i].apply(moving),
+        moving_states,
+        partial=pair.partial,
+        config=config,
+    )

@@ -22,6 +22,8 @@ from scdiffot.core.spatial.between.slice_coupling import couple_slices
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+# Coupled share of the slices below which a warning is logged.
+MIN_COUPLED = 0.5
 FORMS = ("displacement", "barycentric")
 SOURCES = ("place", "state")
 
@@ -48,14 +50,15 @@ def interpolate_slices(
     gene_symbols: str | None = None,
     layers: str | Iterable[str] | None = None,
 ) -> AnnData:
-    r"""Make a virtual slice at any depth or time between slices of a tissue.
+    r"""Predict a virtual slice at any depth or time between slices of a tissue.
 
-    The slices right before and after `at` are coupled by optimal transport under a cost of distance in the tissue and in
-    the representation. Coupled spots then move along straight lines :cite:p:`McCann1997`; tissue that only one of both has stays in
-    its place and fades. Number of spots and total mass lie between those of the slices.
+    The slices next to `at` are coupled by optimal transport. The cost combines distances in the
+    tissue and in the representation. Coupled spots move along straight lines :cite:p:`McCann1997`;
+    tissue of only one of the slices stays in place and fades. Number of spots and total mass lie
+    between those of the slices.
 
-    Slices must be in one frame: align them first. A shift of the whole representation between slices, as between batches,
-    does not affect the coupling, but is interpolated like the rest.
+    Slices must be in one frame: align them first. A shift of the whole representation between
+    slices, as between batches, does not affect the coupling, but is interpolated as well.
 
     Parameters
     ----------
@@ -64,54 +67,60 @@ def interpolate_slices(
     between
         Names of two slices or more.
     at
-        Where to make the slice, in the unit of `depth`. At a slice that was measured, that slice is returned.
+        Depth of the virtual slice, in the unit of `depth`. At the depth of a measured slice, that
+        slice is returned.
     library_key
         Column of `adata.obs` with the slice of every spot.
     spatial_key
         Key of `adata.obsm` with coordinates in one frame, in two or three dimensions.
     use_rep
-        Representation in which expression is compared: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, or a layer.
+        Representation in which expression is compared: a key of `adata.obsm` (with or without its
+        ``X_``), ``"X"``, or a layer.
     n_dims
         Number of its columns to use, from the first. All by default.
     depth
-        Depth or time of the slices: a dict (name -> number), or a numeric column of `adata.obs`. By default the slices of
-        `between` are at 0, 1, 2, ..., as they are listed.
+        Depth or time of the slices: a dict (name -> number), or a numeric column of `adata.obs`. By
+        default the slices of `between` are at 0, 1, 2, ..., in their order.
     form
-        ``"displacement"``: a virtual spot lies between two that are coupled. ``"barycentric"``: it is a spot of either slice on
-        its way to the mean of its partners, which evens out local differences of density.
+        ``"displacement"``: a virtual spot lies between two coupled spots. ``"barycentric"``: it is
+        a spot of either slice, displaced towards the mean of its partners, which evens out local
+        differences of density.
     spatial_weight
-        Weight of the distance in the tissue, above 0 and up to 1; the rest is that of the representation.
+        Weight of the distance in the tissue, above 0 and up to 1; the representation has the
+        remaining weight.
     partial
-        Whether tissue may lie in one slice only. Otherwise all spots are coupled.
+        Whether tissue may exist in one slice only (partial transport). Otherwise all spots are
+        coupled.
     smoothing
-        Width, in distances between neighbouring spots, of the Gaussian kernel over place and state by which the expression
-        of a virtual spot is averaged with its neighbours; where their states differ much, it reaches the nearest of them. 0 keeps
-        the noise of single spots.
+        Bandwidth, in distances between neighbouring spots, of the Gaussian kernel over position and
+        state by which the expression of a virtual spot is averaged with its neighbours; if their
+        states differ much, it extends to the nearest of them. 0 keeps the noise of single spots.
     mass
-        Total mass of each slice: ``"n_spots"`` takes their numbers of spots, a dict (name -> number) what was measured otherwise,
-        and None the same for all.
+        Total mass of each slice: ``"n_spots"`` takes the numbers of spots, a dict (name -> number)
+        takes independent measurements, None takes equal masses.
     n_obs
         Number of virtual spots. By default it lies between the numbers of spots of the slices.
     cell_keys
         Columns of `adata.obs` with labels to transfer.
     labels_from
-        ``"place"``: the labels that are common where a virtual spot lies, with the width by which spots of the two slices, each
-        left out in turn, are told best by the others. This is right for most spots where labels are domains or clusters of spots.
-        ``"state"``: the labels of the spots that its expression is a mean of. This keeps how many cells are of each type where
-        types are intermingled, so that the most common one would be the label everywhere.
+        ``"place"``: the most frequent labels at the position of a virtual spot, with the bandwidth
+        by which spots of the two slices, left out in turn, are best predicted by the others. It is
+        correct for most spots if labels are domains or clusters of spots. ``"state"``: the labels
+        of the spots whose expression was averaged. It preserves the frequencies of cell types that
+        are intermingled, where otherwise the most common type would be the label everywhere.
     genes
         Genes of the virtual slice, each once, in this order; all by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `var_names`.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`.
     layers
-        Layers to interpolate as well as ``X``.
+        Layers to interpolate in addition to ``X``.
 
     Returns
     -------
-    An AnnData of its own, without expression if `adata.X` is None:
+    A new AnnData, without expression if `adata.X` is None:
 
     `X`, `layers[...]` : arrays
-        Expression, a mean over the spots that a virtual one is made of.
+        Expression, a mean over the spots that contribute to a virtual spot.
     `obsm[spatial_key]`, `obsm[use_rep]` : arrays
         Coordinates, in the frame and unit of `adata`, and representation.
     `obs["weight"]` : column
@@ -119,9 +128,9 @@ def interpolate_slices(
     `obs["depth"]` : column
         The depth `at`.
     `obs[cell_key]`, `obsm["{cell_key}_probability"]` : column, DataFrame
-        The most likely label, and the probabilities of all.
+        The most likely label, and the probabilities of all labels.
     `uns["interpolation"]` : dict
-        The two slices, `at`, and the shares of both that were ``coupled``.
+        The two slices, `at`, and the ``coupled`` share of both.
 
     Raises
     ------
@@ -130,8 +139,13 @@ def interpolate_slices(
     TypeError
         If an argument or array has the wrong type.
     ValueError
-        If `at` lies outside the slices, fewer than two are named, depths coincide, coordinates are missing or not in two or
-        three dimensions, or an option is out of range.
+        If `at` lies outside the slices, fewer than two are named, depths coincide, coordinates are
+        missing or not in two or three dimensions, or an option is out of range.
+
+    See Also
+    --------
+    scdiffot.tl.align_slices : Align slices in one frame.
+    scdiffot.tl.interpolate : The population at any time between snapshots.
 
     Examples
     --------
@@ -150,54 +164,41 @@ def interpolate_slices(
     >>> float(virtual.obs["weight"].sum())
     45.0
     """
-    check_adata(adata)
-    if not isinstance(adata, AnnData):
-        raise TypeError(
-            "`adata` is a MuData: pass the modality with the genes, for instance mdata['rna']."
-        )
-    if form not in FORMS:
-        raise ValueError(f"`form` is {form!r}: pass {some(FORMS)}.")
-    if labels_from not in SOURCES:
-        raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
+    _check_inputs(adata, form, labels_from)
     spatial_weight = check_share("spatial_weight", spatial_weight)
-    if isinstance(smoothing, bool) or not isinstance(smoothing, Real):
-        raise TypeError(
-            f"`smoothing` is a {type(smoothing).__name__}: pass a number of spot distances."
-        )
-    if not 0 <= smoothing < np.inf:
-        raise ValueError(
-            f"`smoothing` is {smoothing}: pass a number of spot distances, 0 for none."
-        )
+    smoothing = _check_smoothing(smoothing)
     if n_obs is not None:
         n_obs = check_count("n_obs", n_obs, 1)
     slices = read_slices(
         adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, n_least=2
     )
     depths = read_depths(adata, slices, between, depth)
-    totals = read_masses(slices, list(depths), mass)
-    before, after, t = _bracket(depths, at)
+    masses = read_masses(slices, list(depths), mass)
+    previous, following, fraction = _bracket(depths, at)
+    rows = slices.rows(previous), slices.rows(following)
     warn_units(
-        {name: slices.positions[slices.rows(name)] for name in (before, after)}, slices.spatial_key
+        {n: slices.positions[r] for n, r in zip((previous, following), rows, strict=True)},
+        slices.spatial_key,
     )
     columns = gene_columns(adata, genes, gene_symbols=gene_symbols)
-    rows = slices.rows(before), slices.rows(after)
-    if t == 0:
+    if fraction == 0:
         virtual = whole_slice(
-            slices.positions[rows[0]], len(rows[1]), mass=totals[before], n_obs=n_obs
+            slices.positions[rows[0]], len(rows[1]), mass=masses[previous], n_obs=n_obs
         )
         coupled = 1.0
     else:
-        virtual, coupled = _make(
+        virtual, coupled = _interpolate(
             slices,
             rows,
-            t,
-            masses=(totals[before], totals[after]),
+            fraction,
+            masses=(masses[previous], masses[following]),
             n_obs=n_obs,
             form=form,
-            smoothing=float(smoothing),
+            smoothing=smoothing,
             spatial_weight=spatial_weight,
             partial=bool(partial),
         )
+    params = {"between": [previous, following], "at": float(at), "form": form, "coupled": coupled}
     return virtual_slice_adata(
         adata,
         virtual,
@@ -208,42 +209,71 @@ def interpolate_slices(
         labels_from=labels_from,
         layers=layers,
         depth=float(at),
-        params={"between": [before, after], "at": float(at), "form": form, "coupled": coupled},
+        params=params,
     )
 
 
-def _bracket(depths: dict[str, float], at: Any) -> tuple[str, str, float]:
-    """The slices around a depth, and where between them it is."""
-    if isinstance(at, bool) or not isinstance(at, Real):
-        raise TypeError(f"`at` is a {type(at).__name__}: pass a number, in the unit of `depth`.")
-    names, values = list(depths), np.array(list(depths.values()))
-    if not values[0] <= at <= values[-1]:
-        raise ValueError(
-            f"`at` is {number_text(at)}: the slices {some(names)} cover depths from {number_text(values[0])} to {number_text(values[-1])}."
+def _check_inputs(adata: Any, form: str, labels_from: str) -> None:
+    """Refuse data of another class, and unknown options."""
+    check_adata(adata)
+    if not isinstance(adata, AnnData):
+        raise TypeError(
+            "`adata` is a MuData: pass the modality with the genes, for instance mdata['rna']."
         )
-    k = int(np.searchsorted(values, float(at), side="right")) - 1
+    if form not in FORMS:
+        raise ValueError(f"`form` is {form!r}: pass {some(FORMS)}.")
+    if labels_from not in SOURCES:
+        raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
+
+
+def _check_smoothing(smoothing: float) -> float:
+    """Check the bandwidth of the expression."""
+    if isinstance(smoothing, bool) or not isinstance(smoothing, Real):
+        raise TypeError(
+            f"`smoothing` is a {type(smoothing).__name__}: pass a number of spot distances."
+        )
+    if not 0 <= smoothing < np.inf:
+        raise ValueError(
+            f"`smoothing` is {smoothing}: pass a number of spot distances, 0 for none."
+        )
+    return float(smoothing)
+
+
+def _bracket(depths: dict[str, float], depth: Any) -> tuple[str, str, float]:
+    """The slices next to a depth, and its relative position between them."""
+    if isinstance(depth, bool) or not isinstance(depth, Real):
+        raise TypeError(f"`at` is a {type(depth).__name__}: pass a number, in the unit of `depth`.")
+    names, values = list(depths), np.array(list(depths.values()))
+    if not values[0] <= depth <= values[-1]:
+        raise ValueError(
+            f"`at` is {number_text(depth)}: the slices {some(names)} cover depths from "
+            f"{number_text(values[0])} to {number_text(values[-1])}."
+        )
+    k = int(np.searchsorted(values, float(depth), side="right")) - 1
     if k == len(names) - 1:
         return names[k], names[k - 1], 0.0
-    return names[k], names[k + 1], float((float(at) - values[k]) / (values[k + 1] - values[k]))
+    return names[k], names[k + 1], float((float(depth) - values[k]) / (values[k + 1] - values[k]))
 
 
-def _make(
+def _interpolate(
     slices: TissueSlices,
     rows: tuple[np.ndarray, np.ndarray],
-    t: float,
+    fraction: float,
     *,
     spatial_weight: float,
     partial: bool,
     **options: Any,
 ) -> tuple[VirtualSlice, float]:
+    """Virtual slice between two slices, and the share of them that is coupled."""
     assert slices.states is not None
     x, y = slices.positions[rows[0]], slices.positions[rows[1]]
     fx, fy = (slices.states[r].astype(np.float64) for r in rows)
     coupling = couple_slices(x, fx, y, fy, spatial_weight=spatial_weight, partial=partial)
     coupled = float(coupling.shares.sum())
-    if coupled < 0.5:
+    if coupled < MIN_COUPLED:
         logger.warning(
-            "Only %.0f %% of the slices are coupled: check that `spatial_key` %r has both in one frame.",
+            "Only %.0f %% of the slices are coupled: check that `spatial_key` %r has both in one "
+            "frame.",
             100 * coupled,
             slices.spatial_key,
         )
@@ -252,7 +282,7 @@ def _make(
         fx,
         y,
         fy,
-        t,
+        fraction,
         spatial_weight=spatial_weight,
         partial=partial,
         coupling=coupling,

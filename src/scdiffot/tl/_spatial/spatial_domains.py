@@ -1,4 +1,4 @@
-"""Parts of a tissue whose surroundings are alike."""
+"""Domains of a tissue with similar surroundings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 EMBEDDING = "X_spatial"
-# Spots for every domain that is asked for.
-N_LEAST = 2
+# Least mean number of spots of a domain.
+MIN_SPOTS = 2
 
 
 def spatial_domains(
@@ -41,47 +41,54 @@ def spatial_domains(
     key_added: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Divide a tissue into domains, by the surroundings of its spots.
+    r"""Divide a tissue into domains by the surroundings of its spots.
 
-    With ``method="mixture"``, spots of domain k are normal around its mean, with one covariance for all domains: the best fit by
-    expectation maximisation from many starts by k-means. All slices are divided at once, so a domain has the same name in all of
-    them. Slices of different platforms need ``batch_correction`` in :func:`scdiffot.pp.spatial_embedding` for that.
+    With ``method="mixture"``, the spots of domain k are normally distributed around its mean, with
+    one covariance for all domains: the best fit by expectation maximisation from many starts by
+    k-means. All slices are divided together, so that a domain has the same name in all of them. For
+    slices of different platforms, this needs ``batch_correction`` in
+    :func:`scdiffot.pp.spatial_embedding`.
 
-    Without a number of domains the Bayesian information criterion :cite:p:`Schwarz1978` chooses it. Means of overlapping
-    surroundings are not independent: n spots count as :math:`n / m` observations, with m the number of independent spots a mean
-    amounts to. Surroundings across a border lie between two domains and may look like one more, so the number must
-    also suit the states of single spots given their domains, of which n count as :math:`n / m^{2/3}`: the smaller of the two numbers
-    is taken.
+    By default the Bayesian information criterion (BIC) :cite:p:`Schwarz1978` selects the number of
+    domains. Means of overlapping surroundings are not independent: n spots are equivalent to
+    :math:`n / m` observations, where m is the number of independent spots in a mean. Surroundings
+    across a border lie between two domains and may resemble a domain of their own. Therefore the
+    number must also fit the states of single spots given their domains, where n spots are
+    equivalent to :math:`n / m^{2/3}` observations: the smaller of the two numbers is used.
 
     Parameters
     ----------
     adata
         Spots, with the result of :func:`scdiffot.pp.spatial_embedding`.
     n_domains
-        Number of domains. By default as many as the BIC says (``"mixture"``), or leiden at resolution 1 finds.
+        Number of domains. By default that of the least BIC (``"mixture"``), or that of leiden at
+        resolution 1.
     use_rep
         Representation of the surroundings.
     n_dims
         Number of its columns to use, from the first. All by default.
     method
-        ``"mixture"``; or ``"leiden"`` :cite:p:`Traag2019`, communities of the graph of neighbours in the representation, by scanpy.
+        ``"mixture"``; or ``"leiden"`` :cite:p:`Traag2019`, communities of the graph of neighbours
+        in the representation, by scanpy.
     n_init
-        Starts of a mixture.
+        Number of starts of a mixture.
     refine
-        How many times to average the probabilities over a spot and those around it, which removes single spots. The surroundings
-        that the representation has seen usually suffice.
+        Number of times to average the probabilities over a spot and its neighbours, which removes
+        single spots. The surroundings in the representation are usually sufficient.
     n_neighbors
-        Nearest spots that `refine` averages over.
+        Number of nearest spots over which `refine` averages.
     spatial_key
         Key of `adata.obsm` with the coordinates, for `refine`.
     library_key
-        Column of `adata.obs` with the slice of every spot, for `refine`; by default all spots are one slice.
+        Column of `adata.obs` with the slice of every spot, for `refine`; by default all spots are
+        one slice.
     connectivity_key
-        Entry of `adata.obsp` with links for `refine` to use instead, such as ``"spatial_connectivities"`` by squidpy.
+        Entry of `adata.obsp` with links for `refine` to use instead, such as
+        ``"spatial_connectivities"`` by squidpy.
     rng
-        Seed or generator of the starts.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key_added
-        Prefix of what is written.
+        Prefix of all names that are written.
     copy
         Whether to return a copy instead of writing into `adata`.
 
@@ -90,23 +97,31 @@ def spatial_domains(
     None, or the copy. Sets the following fields:
 
     `adata.obs["{key_added}_domain"]` : categorical column
-        The likeliest domain: ``"0"`` has most spots, ``"1"`` the second most.
+        The most likely domain: ``"0"`` has the most spots, ``"1"`` the second most.
     `adata.obsm["{key_added}_domain_probability"]` : DataFrame of shape ``(n, k)``
-        Probabilities of all domains. For leiden, half of it is the spot's own community, half those of its neighbours.
+        Probabilities of all domains. For leiden, half of the probability belongs to the community
+        of the spot, half to those of its neighbours.
     `adata.uns["{key_added}_domains"]` : dict
-        ``params``; of a mixture, ``log_likelihood`` per spot, ``log_likelihoods`` that the starts reached, and, where it chose,
-        ``bic`` and ``bic_spots`` of 1, 2, ... domains; of leiden, the ``resolution``.
+        ``params``; for a mixture, ``log_likelihood`` per spot, ``log_likelihoods`` of all starts,
+        and, if the number was selected, ``bic`` and ``bic_spots`` of 1, 2, ... domains; for leiden,
+        the ``resolution``.
 
     Raises
     ------
     ImportError
-        If leiden is asked for, and scanpy or igraph is not installed.
+        If `method` is leiden, and scanpy or igraph is not installed.
     KeyError
         If a key does not exist.
     TypeError
         If an argument or an array has the wrong type.
     ValueError
-        If a number is out of range, or representation or coordinates cannot be used. Nothing is written then.
+        If a number is out of range, or representation or coordinates cannot be used. Nothing is
+        written then.
+
+    See Also
+    --------
+    scdiffot.pp.spatial_embedding : The representation of the surroundings.
+    scdiffot.tl.spatial_genes : Genes that mark domains.
 
     Examples
     --------
@@ -132,16 +147,12 @@ def spatial_domains(
     adata = writable(adata, copy=copy)
     if use_rep == EMBEDDING and EMBEDDING not in adata.obsm:
         raise KeyError(
-            f"`use_rep` is {use_rep!r}, which is no key of obsm: run scdiffot.pp.spatial_embedding(adata) first, "
-            "or name another representation."
+            f"`use_rep` is {use_rep!r}, which is no key of obsm: run "
+            "scdiffot.pp.spatial_embedding(adata) first, or name another representation."
         )
     features, name = representation(adata, use_rep, n_dims=n_dims)
     if n_domains is not None:
-        n_domains = check_count("n_domains", n_domains, 1)
-        if n_domains > len(features) / N_LEAST:
-            raise ValueError(
-                f"`n_domains` is {n_domains}, but there are {len(features)} spots: pass {len(features) // N_LEAST} at most."
-            )
+        n_domains = _check_domains(n_domains, len(features))
     links = None
     if refine:
         slices = read_slices(adata, library_key, spatial_key=spatial_key)
@@ -152,9 +163,9 @@ def spatial_domains(
     features = features.astype(np.float64)
     info: dict[str, Any]
     if method == "mixture":
-        averaged, states = _behind(adata, name)
+        n_averaged, states = _averaged_states(adata, name)
         probabilities, info = mixture(
-            features, n_domains, n_init=n_init, n_averaged=averaged, states=states, rng=generator
+            features, n_domains, n_init=n_init, n_averaged=n_averaged, states=states, rng=generator
         )
     else:
         probabilities, info = leiden(features, n_domains, rng=generator)
@@ -177,29 +188,41 @@ def spatial_domains(
     return adata if copy else None
 
 
-def _behind(adata: AnnData | MuData, name: str) -> tuple[float, np.ndarray | None]:
-    """Spots that one independent observation of a representation amounts to, and the states of which it is the mean.
+def _check_domains(n_domains: int, n_spots: int) -> int:
+    """Check the number of domains."""
+    n_domains = check_count("n_domains", n_domains, 1)
+    if n_domains > n_spots / MIN_SPOTS:
+        raise ValueError(
+            f"`n_domains` is {n_domains}, but there are {n_spots} spots: pass "
+            f"{n_spots // MIN_SPOTS} at most."
+        )
+    return n_domains
 
-    What is no spatial embedding has neither; states that Harmony has changed are not kept.
+
+def _averaged_states(adata: AnnData | MuData, name: str) -> tuple[float, np.ndarray | None]:
+    """Number of spots per independent observation of a spatial embedding, and its averaged states.
+
+    Other representations are not averages: the number is 1. There are no states either if Harmony
+    has changed them.
     """
     entry = adata.uns.get(name)
     if not (hasattr(entry, "keys") and "n_averaged" in entry):
         return 1.0, None
-    averaged, params = float(entry["n_averaged"]), entry["params"]
+    n_averaged, params = float(entry["n_averaged"]), entry["params"]
     try:
-        states = representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))[
-            0
-        ].astype(np.float64)
+        states, _ = representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))
     except KeyError:
-        return averaged, None
+        return n_averaged, None
     if params["batch_correction"]:
-        return averaged, None
-    return averaged, states @ entry["loadings"] if "loadings" in entry else states
+        return n_averaged, None
+    states = states.astype(np.float64)
+    return n_averaged, states @ entry["loadings"] if "loadings" in entry else states
 
 
 def _write(
     adata: AnnData | MuData, keys: Keys, probabilities: np.ndarray, entry: dict[str, Any]
 ) -> None:
+    """Write the domains in the order of their sizes."""
     import pandas as pd
 
     probabilities = probabilities[:, order_by_size(probabilities)]
@@ -211,5 +234,5 @@ def _write(
         probabilities, index=adata.obs_names, columns=names
     )
     adata.uns[keys.domains] = entry
-    # colours of the domains that were there before
+    # Colours of earlier domains do not apply to the new ones.
     adata.uns.pop(f"{keys.domain}_colors", None)

@@ -1,4 +1,4 @@
-"""Genes whose expression depends on the place."""
+"""Genes whose expression varies in space."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ def spatial_genes(
     key_added: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | None:
-    r"""Find the genes whose expression varies in space, and those that mark domains.
+    r"""Find genes whose expression varies in space, and genes that mark domains.
 
-    Moran's I :cite:p:`Moran1950` of a gene is the correlation between a spot and the mean of its neighbours: 0 without a pattern, towards 1 for
-    smooth ones. It is computed slice by slice, by scanpy, as in squidpy :cite:p:`Palla2022`, with one-sided p-values under normality. The z-scores of slices are added up
-    and divided by the root of their number :cite:p:`Stouffer1949`; p-values are adjusted over the genes :cite:p:`Benjamini1995`.
-    Markers compare the spots of a domain with all others, by ``scanpy.tl.rank_genes_groups``.
+    Moran's I :cite:p:`Moran1950` of a gene is the correlation between a spot and the mean of its
+    neighbours: 0 without a pattern, close to 1 for smooth patterns. It is computed slice by slice,
+    by scanpy, as in squidpy :cite:p:`Palla2022`, with one-sided p-values under normality. The
+    z-scores of the slices are summed and divided by the square root of their number
+    :cite:p:`Stouffer1949`; p-values are adjusted over the genes :cite:p:`Benjamini1995`. Markers
+    compare the spots of a domain with all others, by ``scanpy.tl.rank_genes_groups``.
 
     Parameters
     ----------
@@ -56,25 +58,27 @@ def spatial_genes(
     genes
         Genes to test; all by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`, here and in the result.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
+        the result.
     domain_key
         Column of `adata.obs` with domains (or any groups) to find markers of. By default that of
-        :func:`scdiffot.tl.spatial_domains` under the same name, if it is there.
+        :func:`scdiffot.tl.spatial_domains` under the same name, if it exists.
     layer
         Layer with log-normalised expression; X by default.
     method
         Test of the markers.
     n_neighbors
-        Nearest spots that a spot is compared with. Spots as far as the last one are neighbours too.
+        Number of nearest spots with which a spot is compared. Spots at the same distance as the
+        last one are neighbours too.
     spatial_key
-        Key of `adata.obsm` with coordinates, two or three.
+        Key of `adata.obsm` with coordinates, in two or three dimensions.
     library_key
         Column of `adata.obs` with the slice of every spot; by default all spots are one slice.
     connectivity_key
         Entry of `adata.obsp` with links to use instead, such as ``"spatial_connectivities"`` by
         ``squidpy.gr.spatial_neighbors``.
     key_added
-        Prefix of what is written.
+        Prefix of all names that are written.
     copy
         Whether to return a copy instead of writing into `adata`.
 
@@ -83,9 +87,11 @@ def spatial_genes(
     None, or the copy. Sets the following field:
 
     `adata.uns["{key_added}_spatial_genes"]` : DataFrame
-        A row per gene, the most spatial first: ``gene``; ``moran_i``, the mean over slices; ``pval`` and ``pval_adj``; with several
-        slices, ``moran_i_{slice}`` (with ``|`` for ``/`` in the name), NaN where the gene is the same in all spots. With domains, the ``domain`` in which the gene
-        stands out most, with its ``marker_score``, ``logfoldchange`` (to base 2) and ``marker_pval_adj``.
+        A row for every gene, the largest Moran's I first: ``gene``; ``moran_i``, the mean over
+        slices; ``pval`` and ``pval_adj``; with several slices, ``moran_i_{slice}`` (with ``|`` for
+        ``/`` in the name), NaN if the gene is constant in the slice. With domains, the ``domain``
+        in which the gene has the highest score, with its ``marker_score``, ``logfoldchange`` (to
+        base 2) and ``marker_pval_adj``.
 
     Raises
     ------
@@ -96,8 +102,13 @@ def spatial_genes(
     TypeError
         If an argument has the wrong type, or `adata` is no AnnData.
     ValueError
-        If expression is raw counts, no gene varies, coordinates are NaN or coincide for most spots, or a number is out of
-        range. Nothing is written then.
+        If expression is raw counts, no gene varies, coordinates are NaN or coincide for most spots,
+        or a number is out of range. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.spatial_domains : Domains of a tissue.
+    scdiffot.tl.transfer_genes : Predict genes that a slice lacks.
 
     Examples
     --------
@@ -118,7 +129,8 @@ def spatial_genes(
     keys = Keys(key_added)
     if is_mudata(adata):
         raise TypeError(
-            f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}]."
+            "`adata` is a MuData: pass one modality, such as "
+            f"mdata[{next(iter(adata.mod), 'rna')!r}]."
         )
     if method not in ("t-test", "wilcoxon"):
         raise ValueError(f"`method` is {method!r}: pass 't-test' or 'wilcoxon'.")
@@ -152,32 +164,32 @@ def spatial_genes(
 def _moran(
     scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index
 ) -> pd.DataFrame:
-    """Moran's I of every gene in every slice, and what they say together."""
+    """Moran's I of every gene in every slice, and the combined test."""
     import pandas as pd
     from scipy import sparse, stats
 
     per_slice, scores = [], []
     for name in slices.names:
         rows = slices.rows(name)
-        own = values[rows].astype(np.float64)
-        varies = _varies(own)
+        slice_values = values[rows].astype(np.float64)
+        varies = _varies(slice_values)
         graph = sparse.csr_matrix(links[rows][:, rows])
         graph = sparse.csr_matrix(sparse.diags(1 / np.maximum(graph.sum(axis=1).A1, 1)) @ graph)
         moran = np.full(len(names), np.nan)
         if varies.any():
-            kept = own[:, varies].T
+            genes = slice_values[:, varies].T
             moran[varies] = scanpy.metrics.morans_i(
-                graph, kept.tocsr() if sparse.issparse(kept) else np.ascontiguousarray(kept)
+                graph, genes.tocsr() if sparse.issparse(genes) else np.ascontiguousarray(genes)
             )
         per_slice.append(moran)
         scores.append(moran_z(moran, graph))
     z = np.array(scores)
-    known = np.isfinite(z)
-    if not known.any():
+    finite = np.isfinite(z)
+    if not finite.any():
         raise ValueError("`adata` has no gene that varies within a slice: check the layer.")
     with np.errstate(invalid="ignore"):
-        total = np.where(known, z, 0).sum(axis=0) / np.sqrt(known.sum(axis=0))
-        mean = np.where(known, per_slice, 0).sum(axis=0) / known.sum(axis=0)
+        total = np.where(finite, z, 0).sum(axis=0) / np.sqrt(finite.sum(axis=0))
+        mean = np.where(finite, per_slice, 0).sum(axis=0) / finite.sum(axis=0)
     table = {"gene": names.to_numpy(dtype=object), "moran_i": mean, "pval": stats.norm.sf(total)}
     table["pval_adj"] = adjust_p_values(table["pval"])
     if len(slices.names) > 1:
@@ -190,17 +202,17 @@ def _moran(
 
 
 def _varies(values: Any) -> np.ndarray:
-    """Genes that differ between spots."""
-    most, least = values.max(axis=0), values.min(axis=0)
-    if hasattr(most, "toarray"):
-        most, least = most.toarray(), least.toarray()
-    return np.asarray(most != least).ravel()
+    """Whether the genes differ between spots."""
+    high, low = values.max(axis=0), values.min(axis=0)
+    if hasattr(high, "toarray"):
+        high, low = high.toarray(), low.toarray()
+    return np.asarray(high != low).ravel()
 
 
 def _markers(
     scanpy: Any, values: Any, codes: np.ndarray, domains: list[str], names: pd.Index, method: str
 ) -> pd.DataFrame:
-    """The domain in which every gene stands out most, by gene."""
+    """The domain in which every gene has the highest score, by gene."""
     import pandas as pd
 
     sizes = np.bincount(codes[codes >= 0], minlength=len(domains))
@@ -209,15 +221,15 @@ def _markers(
         raise ValueError(
             f"`domain_key` has {len(groups)} domain of two spots or more: markers need two domains."
         )
-    kept = codes >= 0
+    assigned = codes >= 0
     obs = pd.DataFrame(
-        {"domain": pd.Categorical.from_codes(codes[kept], pd.Index(domains))}
-    ).set_axis(np.arange(kept.sum()).astype(str))
-    companion = AnnData(values[kept], obs=obs, var=pd.DataFrame(index=names))
+        {"domain": pd.Categorical.from_codes(codes[assigned], pd.Index(domains))}
+    ).set_axis(np.arange(assigned.sum()).astype(str))
+    companion = AnnData(values[assigned], obs=obs, var=pd.DataFrame(index=names))
     scanpy.tl.rank_genes_groups(companion, "domain", groups=groups, method=method, use_raw=False)
-    found = scanpy.get.rank_genes_groups_df(companion, group=groups)
+    table = scanpy.get.rank_genes_groups_df(companion, group=groups)
     best = (
-        found.sort_values("scores", ascending=False, kind="stable")
+        table.sort_values("scores", ascending=False, kind="stable")
         .drop_duplicates("names")
         .set_index("names")
     )

@@ -1,4 +1,4 @@
-"""Genes of one slice for another that did not measure them."""
+"""Transfer of genes from a reference to a slice that lacks them."""
 
 from __future__ import annotations
 
@@ -41,41 +41,43 @@ def transfer_genes(
     key_added: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | None:
-    """Predict genes that a slice lacks from one of another platform that measured them.
+    """Predict genes that a slice lacks from a reference of another platform that measured them.
 
-    Genes that both platforms measured are standardised on each, and brought to principal components of both together. There, spots are coupled with those of the reference by unbalanced entropic optimal transport :cite:p:`Chizat2018`, and
-    a missing gene is the mean over the partners of a spot. Some shared genes are held out of a second coupling, and predicted
-    like the missing ones: how well that works is what can be expected of the others.
+    Genes that both platforms measured are standardised on each, and reduced to principal components
+    of both together. In this space, spots are coupled with those of the reference by unbalanced
+    entropic optimal transport :cite:p:`Chizat2018`. A missing gene is the mean over the partners of
+    a spot. Some shared genes are held out of a second coupling, and predicted like the missing
+    genes: their scores estimate the accuracy for the missing genes.
 
     Parameters
     ----------
     adata
         Spots that lack genes.
     reference
-        Spots, or single cells, that have them.
+        Spots, or single cells, with these genes.
     genes
-        Genes of the reference to predict, each once, in the order of the columns of the result. By default all that
-        `adata` does not have.
+        Genes of the reference to predict, each once, in the order of the columns of the result. By
+        default all genes that `adata` does not have.
     gene_symbols
-        Column of `reference.var` with names of genes to use in place of `var_names`.
+        Column of `reference.var` with the gene names to use instead of `reference.var_names`.
     layer
         Layer with logarithms of normalised expression in both, or None for ``X``.
     use_rep
-        Representation that both already have in common, corrected for the platform, to use in place of shared genes. If it was computed
-        from the genes that are held out, their scores are too high.
+        Common representation of both, corrected for the platform, to use instead of shared genes.
+        If it was computed from the held-out genes, their scores are too high.
     n_dims
         Number of principal components.
     spatial_key
-        Key of `obsm` with coordinates, in one frame, in both: spots are then compared by place as well. None for expression
-        alone.
+        Key of `obsm` with coordinates of both in one frame: spots are then compared by position as
+        well. None for expression alone.
     spatial_weight
-        Weight of the place then, above 0 and below 1.
+        Weight of the position, above 0 and below 1.
     n_neighbors
-        Spots of the reference that are considered for a spot.
+        Number of spots of the reference that are candidate partners of a spot.
     n_held_out
-        Number of shared genes to hold out; at most a fifth of them are. 0 for no scores.
+        Number of shared genes to hold out, at most a fifth of them. 0 for no scores.
     rng
-        Seed or generator of the choice of these genes.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key_added
         Name of the result.
     copy
@@ -86,12 +88,14 @@ def transfer_genes(
     None, or the copy. Sets the following fields:
 
     `adata.obsm["{key_added}_transferred"]` : DataFrame of shape ``(n, G)``
-        Predicted expression, in the unit of the reference. It is dense: name `genes` if there are many spots. Columns have the
-        names of the genes, with ``|`` for slashes, which files of AnnData cannot hold there.
+        Predicted expression, in the unit of the reference. It is dense: name `genes` if there are
+        many spots. Columns have the names of the genes, with ``|`` for slashes, because files of
+        AnnData refuse slashes.
     `adata.uns["{key_added}_transfer"]` : dict
-        ``params``; ``genes``, the names of the genes; and ``scores``, a DataFrame of the genes held out: ``gene``, ``correlation`` over spots with what was measured, ``error``
-        (root mean squared, both platforms standardised: predicting the mean has error 1), and the same of the nearest
-        reference spot, ``correlation_nearest`` and ``error_nearest``.
+        ``params``; ``genes``, the names of the genes; and ``scores``, a DataFrame of the held-out
+        genes: ``gene``, ``correlation`` over spots with the measured expression, ``error`` (root
+        mean squared, both platforms standardised: the mean as prediction has error 1), and the same
+        for the nearest reference spot, ``correlation_nearest`` and ``error_nearest``.
 
     Raises
     ------
@@ -100,8 +104,14 @@ def transfer_genes(
     TypeError
         If an argument or array has the wrong type.
     ValueError
-        If fewer than three genes are shared, no gene is missing, expression holds counts, or an option is out of range. Nothing
-        is written then.
+        If fewer than three genes are shared, no gene is missing, expression holds counts, or an
+        option is out of range. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.align_slices : Align slices in one frame.
+    scdiffot.tl.spatial_genes : Genes that vary in space.
+    scdiffot.tl.interpolate_slices : Virtual slices between slices.
 
     Examples
     --------
@@ -113,22 +123,15 @@ def transfer_genes(
     True
     """
     keys = Keys(key_added)
-    for argument, data in (("adata", adata), ("reference", reference)):
-        check_adata(data, argument)
-        if not isinstance(data, AnnData):
-            raise TypeError(
-                f"`{argument}` is a MuData: pass the modality with the genes, for instance mdata['rna']."
-            )
-    n_dims, n_neighbors = (
-        check_count("n_dims", n_dims, 2),
-        check_count("n_neighbors", n_neighbors, 1),
-    )
+    _check_inputs(adata, reference)
+    n_dims = check_count("n_dims", n_dims, 2)
+    n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     n_held_out = check_count("n_held_out", n_held_out, 0)
     if check_share("spatial_weight", spatial_weight) == 1:
         raise ValueError("`spatial_weight` is 1: pass less, or copy the nearest spots instead.")
     generator = as_generator(rng)
     adata = writable(adata, copy=copy)
-    columns = _wanted(adata, reference, genes, gene_symbols)
+    columns = _target_columns(adata, reference, genes, gene_symbols)
     names = gene_names(reference, gene_symbols)[columns].tolist()
     check_names(
         names,
@@ -149,34 +152,36 @@ def transfer_genes(
     weights = transfer_weights(*points, n_neighbors=n_neighbors)
     values = weights @ expression(reference, layer, columns)
     candidates = np.flatnonzero(shared.varying)
-    held_out = generator.permutation(candidates)[
-        : min(n_held_out, len(candidates) // 5, len(candidates) - 3)
-    ]
-    scores = _scores(
-        adata, reference, shared, np.sort(held_out), n_neighbors=n_neighbors, **options
-    )
-    _write(
-        adata,
-        keys,
-        names,
-        values,
-        scores,
-        options | {"n_neighbors": n_neighbors},
-    )
+    n_scored = min(n_held_out, len(candidates) // 5, len(candidates) - 3)
+    held_out = np.sort(generator.permutation(candidates)[:n_scored])
+    scores = _scores(adata, reference, shared, held_out, n_neighbors=n_neighbors, **options)
+    _write(adata, keys, names, values, scores, options | {"n_neighbors": n_neighbors})
     return adata if copy else None
 
 
-def _wanted(
+def _check_inputs(adata: Any, reference: Any) -> None:
+    """Refuse data of another class."""
+    for argument, data in (("adata", adata), ("reference", reference)):
+        check_adata(data, argument)
+        if not isinstance(data, AnnData):
+            raise TypeError(
+                f"`{argument}` is a MuData: pass the modality with the genes, for instance "
+                "mdata['rna']."
+            )
+
+
+def _target_columns(
     adata: AnnData, reference: AnnData, genes: Iterable[str] | None, gene_symbols: str | None
 ) -> np.ndarray:
+    """Columns of the reference to predict."""
     if genes is not None:
         return gene_columns(reference, genes, gene_symbols=gene_symbols)
     columns = gene_columns(reference, gene_symbols=gene_symbols)
     columns = columns[~reference.var_names[columns].isin(adata.var_names)]
     if len(columns) == 0:
         raise ValueError(
-            f"`adata` has all {reference.n_vars} genes of `reference`: name those to predict anyway with `genes`, "
-            "or exchange the two."
+            f"`adata` has all {reference.n_vars} genes of `reference`: name those to predict "
+            "anyway with `genes`, or exchange the two."
         )
     return columns
 
@@ -185,44 +190,45 @@ def _common_space(
     adata: AnnData,
     reference: AnnData,
     shared: SharedGenes,
-    without: np.ndarray | None,
+    held_out: np.ndarray | None,
     *,
     n_dims: int,
     use_rep: str | None,
     spatial_key: str | None,
     spatial_weight: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """States, and places where they are asked for, of both in one space."""
+    """States, and positions if `spatial_key` is given, of both platforms in one space."""
     states = (
-        shared.space(n_dims, without)
+        shared.space(n_dims, held_out)
         if use_rep is None
-        else _both(adata, reference, use_rep, "use_rep")
+        else _read_pair(adata, reference, use_rep, "use_rep")
     )
     if spatial_key is None:
         return states
-    places = _both(adata, reference, spatial_key, "spatial_key")
-    parts = ((places, np.sqrt(spatial_weight)), (states, np.sqrt(1 - spatial_weight)))
-    own, other = (
+    positions = _read_pair(adata, reference, spatial_key, "spatial_key")
+    parts = ((positions, np.sqrt(spatial_weight)), (states, np.sqrt(1 - spatial_weight)))
+    spots, partners = (
         np.hstack([pair[side] * (factor / scale_of(*pair)) for pair, factor in parts])
         for side in (0, 1)
     )
-    return own, other
+    return spots, partners
 
 
-def _both(
+def _read_pair(
     adata: AnnData, reference: AnnData, key: str, argument: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    own, other = (
+    """Representations of both platforms, relative to the mean of the reference."""
+    spots, partners = (
         representation(data, key, argument=argument)[0].astype(np.float64)
         for data in (adata, reference)
     )
-    if own.shape[1] != other.shape[1]:
+    if spots.shape[1] != partners.shape[1]:
         raise ValueError(
-            f"`{argument}` {key!r} has {own.shape[1]} columns in `adata` and {other.shape[1]} in `reference`: both must be "
-            "in one space."
+            f"`{argument}` {key!r} has {spots.shape[1]} columns in `adata` and {partners.shape[1]} "
+            "in `reference`: both must be in one space."
         )
-    centre = other.mean(axis=0)
-    return own - centre, other - centre
+    centre = partners.mean(axis=0)
+    return spots - centre, partners - centre
 
 
 def _scores(
@@ -234,7 +240,7 @@ def _scores(
     n_neighbors: int,
     **options: Any,
 ) -> pd.DataFrame:
-    """How well genes are predicted that did not take part."""
+    """Accuracy of the prediction of held-out genes."""
     import pandas as pd
 
     columns: dict[str, Any] = {"gene": shared.names[held_out].astype(str)}
@@ -242,14 +248,14 @@ def _scores(
     if len(held_out) == 0:
         return pd.DataFrame(columns | {name: np.empty(0) for name in names})
     points = _common_space(adata, reference, shared, held_out, **options)
-    measured, there = shared.values(held_out)
+    measured, reference_values = shared.values(held_out)
     partner = nearest(*points, 1)[0][:, 0]
     for suffix, predicted in (
-        ("", transfer_weights(*points, n_neighbors=n_neighbors) @ there),
-        ("_nearest", there[partner]),
+        ("", transfer_weights(*points, n_neighbors=n_neighbors) @ reference_values),
+        ("_nearest", reference_values[partner]),
     ):
         columns[f"correlation{suffix}"], columns[f"error{suffix}"] = agreement(
-            measured, predicted, there
+            measured, predicted, reference_values
         )
     return pd.DataFrame(columns)
 
@@ -262,6 +268,7 @@ def _write(
     scores: pd.DataFrame,
     options: dict[str, Any],
 ) -> None:
+    """Write the predicted genes, their scores and the options."""
     import pandas as pd
 
     dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)

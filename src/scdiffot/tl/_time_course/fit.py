@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from scdiffot._analysis.spatial_frame import find_site
+from scdiffot._analysis.spatial_frame import read_frame
 from scdiffot._data.read.cautions import caution_course
 from scdiffot._data.read.checks import given_options, writable
 from scdiffot._data.read.snapshots import time_course
-from scdiffot._data.write.store import check_free, make_params, write_fit
+from scdiffot._data.write.store import check_free
 from scdiffot._utils.keys import DEFAULT, Keys
-from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
 from scdiffot.core import FitConfig
 from scdiffot.core import fit as fit_core
 from scdiffot.core.nets.devices import resolve_device
 
+from .store_fit import store_fit
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
     import torch
     from anndata import AnnData
     from mudata import MuData
@@ -63,76 +63,90 @@ def fit(
 ) -> AnnData | MuData | None:
     r"""Learn drift, growth and density of a population from its snapshots.
 
-    Regularised unbalanced optimal transport :cite:p:`Zhang2025`: of all densities :math:`p`, drifts :math:`b` and
-    growth rates :math:`g` that pass through every snapshot with
+    The method is regularised unbalanced optimal transport (RUOT) :cite:p:`Zhang2025`. Among all
+    densities :math:`p`, drifts :math:`b` and growth rates :math:`g` that pass through every
+    snapshot with
 
     .. math::
         \partial_t p = - \nabla \cdot (p b) + \tfrac{\sigma^2}{2} \Delta p + g p,
 
-    those of least action :math:`\iint (|b|^2 + \alpha g^2) \, p / 2`. Consecutive snapshots are coupled by entropic
-    unbalanced optimal transport, and networks regress on the bridges between the coupled cells; no training goes through a
-    simulation, but for the last part of autonomous fits. Results do not depend on the units of states and times.
-    Where several cells sit exactly at the least or largest value of a column, as at zero expression, no path goes beyond it.
+    it finds those of least action :math:`\iint (|b|^2 + \alpha g^2) \, p / 2`. Consecutive
+    snapshots are coupled by entropic unbalanced optimal transport, and networks regress on the
+    bridges between the coupled cells. Training does not differentiate through a simulation, except
+    in the last stage of autonomous fits. Results do not depend on the units of states and times. If
+    several cells lie exactly at the minimum or maximum of a dimension (for example zero
+    expression), that value is a reflecting boundary.
 
     Parameters
     ----------
     adata
         Cells of all snapshots.
     time_key
-        Column of `adata.obs` with the time of every cell: numbers, durations (timedeltas, which are read in days), or
-        labels that are plain numbers or that `time_map` translates. Times that are equal up to rounding are one.
+        Column of `adata.obs` with the time of every cell: numbers, durations (timedeltas, which are
+        read in days), or labels that are plain numbers or that `time_map` translates. Times that
+        are equal up to rounding are one time point.
     use_rep
-        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a layer, or
-        ``"modality:key"`` of a MuData.
+        Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a
+        layer, or ``"modality:key"`` of a MuData.
     n_dims
         Number of its columns to use, from the first. All by default.
     time_map
-        Time of every label in `time_key`, as a dict; labels with equal times are one time point. ``"auto"`` reads a
-        common prefix (``day7``, ``E9.5``) and units (``6h``, ``1d``, ``week 3``, ``24hpf``), of which the smallest is
-        the unit of time, and logs the result. Labels that are not clear, such as ``unassigned`` or ``E18`` beside
-        ``P0``, are refused.
+        Time of every label in `time_key`, as a dict; labels with equal times are one time point.
+        ``"auto"`` reads a common prefix (``day7``, ``E9.5``) and units (``6h``, ``1d``, ``week 3``,
+        ``24hpf``), of which the smallest is the unit of time, and logs the result. Ambiguous
+        labels, such as ``unassigned``, or ``E18`` together with ``P0``, are refused.
     mass
-        Mass of every snapshot, up to a common factor: ``"n_cells"`` takes the number of cells, a dict (time or label ->
-        mass) what was measured otherwise, None the same mass everywhere.
+        Mass of every snapshot, up to a common factor: ``"n_cells"`` takes the number of cells, a
+        dict (time or label -> mass) takes independent measurements, None takes equal masses.
     growth
         Whether cells divide and die. Without growth, masses are ignored.
     sigma
-        Diffusion, in state per square root of time; 0 is deterministic transport. ``"auto"`` takes the largest value that
-        does not worsen the prediction of left-out snapshots: an upper bound, which is all that snapshots can tell. Autonomous
-        fields cannot explain everything, and it is refined to the value at which they explain most.
+        Diffusion, in state per square root of time; 0 is deterministic transport. ``"auto"`` takes
+        the largest value that does not worsen the prediction of left-out snapshots. This value is
+        an upper bound, because snapshots do not identify more. For autonomous fields, which cannot
+        explain every change, it is refined to the value at which they explain most.
     alpha
-        Price of growth against motion, in squared state. ``"auto"`` reads it off the distances between snapshots.
+        Cost of growth relative to motion, in squared state. ``"auto"`` derives it from the
+        distances between snapshots.
     form
-        Drift and growth from one potential (``"gradient"``), as least action demands, or ``"separate"``. ``"auto"`` is
-        ``"gradient"``, unless `autonomous` or `growth_prior` ask for more than least action.
+        ``"gradient"`` derives drift and growth from one potential, as least action requires;
+        ``"separate"`` learns them separately. ``"auto"`` is ``"gradient"``, unless `autonomous` or
+        `growth_prior` require more than least action.
     path
-        How paired cells travel: along the ``"geodesic"`` of least action, or ``"straight"`` at constant speed and growth
-        rate. ``"auto"`` is the geodesic, unless straight paths predict left-out snapshots better.
+        Path between paired cells: the ``"geodesic"`` of least action, or ``"straight"`` at constant
+        speed and growth rate. ``"auto"`` is the geodesic, unless straight paths predict left-out
+        snapshots better.
     autonomous
-        Drift and growth that depend on the state only, not on time, such as those of a gene network. Where that holds, growth is
-        found much better, since all intervals tell of one law: simulated populations are matched to all snapshots at once, and
-        the growth is as close to a linear function of the state as they allow.
+        Whether drift and growth depend on the state only, not on time, as in a gene network. If
+        this holds, growth is better identified, because all intervals constrain the same function:
+        simulated populations are matched to all snapshots at once, and the growth is as close to a
+        linear function of the state as the snapshots allow.
     growth_prior
-        Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an array of shape ``(n,)``.
+        Expected net growth rate of every cell, per unit of time: a column of `adata.obs` or an
+        array of shape ``(n,)``.
     held_out
-        Times (numbers) or labels (strings) of snapshots to leave out of the training. Here as everywhere, a label comes
-        before a number that is written as text.
+        Times (numbers) or labels (strings) of snapshots to exclude from training. In every
+        argument, a label takes precedence over a number that is written as text.
     spatial_key
-        Key of `adata.obsm` with the positions of spots in a tissue. Expression and position then make up the state together, so
-        that growth and drift are local, and the drift has a second part, the migration.
+        Key of `adata.obsm` with the positions of spots in a tissue. Expression and position then
+        form the state together: growth and drift are local, and the drift has a second part, the
+        migration.
     spatial_weight
         Share of the positions in the variance of that state, between 0 and 1.
     spatial_align
-        Whether to take out the rotation and the shift of each time point against the one before, which are those of the slide and
-        not of cells, as :func:`scdiffot.tl.align_slices` does, mirror images included where the scores leave no doubt. What
-        that has aligned is left as it is.
+        Whether to remove the rotation and the shift of each time point relative to the previous
+        one, which belong to the slide and not to the cells, as :func:`scdiffot.tl.align_slices`
+        does. Mirror images are reversed where the scores are unambiguous. Coordinates that
+        :func:`~scdiffot.tl.align_slices` wrote are not aligned again.
     n_steps
-        Optimisation steps before the corrections. This and the seven options below have defaults that were measured.
+        Optimisation steps before the corrections. The defaults of this and of the next seven
+        options were chosen by benchmarks.
     n_corrections
-        Rounds in which the particles of the model itself are coupled with the snapshots, and trained on. Two snapshots need none, and
-        have some only if `autonomous`.
+        Rounds in which simulated particles of the model are coupled with the snapshots and used for
+        training. Two snapshots need none, and have some only if `autonomous`.
     n_matching_steps
-        Steps in which simulated populations are matched to the snapshots, if `autonomous`; 0 leaves that out.
+        Steps in which simulated populations are matched to the snapshots, if `autonomous`; 0 skips
+        this stage.
     batch_size
         Points of bridges in every step.
     learning_rate
@@ -142,29 +156,31 @@ def fit(
     n_layers
         Depth of the networks.
     n_landmarks
-        Cells of a snapshot that take part in a coupling.
+        Number of cells of a snapshot that are used in a coupling.
     rng
-        Seed or generator. Equal seeds give equal results on one machine.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     device
         ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
     key_added
-        Name of the fit, and prefix of all that it writes.
+        Name of the fit, and prefix of all names that it writes.
     show_progress
-        Whether to show a bar with the loss and the time left.
+        Whether to show a progress bar.
     copy
         Whether to return a copy instead of writing into `adata`.
 
     Returns
     -------
-    None, or the copy. Sets the following fields, for all cells, held-out ones too; ``d`` is the dimension of the state:
+    None, or the copy. Sets the following fields for all cells, including held-out ones;
+    ``d`` is the dimension of the state:
 
     `adata.obsm["{key_added}_velocity"]` : array of shape ``(n, d)``
         Drift: mean displacement of a cell per unit of time.
     `adata.obsm["{key_added}_migration"]` : array of shape ``(n, 2)``
-        With `spatial_key`: the part of the drift that moves a cell in the tissue, in its coordinates per unit of time.
+        With `spatial_key`: the part of the drift that moves a cell in the tissue, in its
+        coordinates per unit of time.
     `adata.obsm["{key_added}_aligned"]`, `adata.uns["{key_added}_slices"]`
-        With `spatial_align`: coordinates in the frame of the first time point, in which the migration is, and the motions there,
-        as from :func:`scdiffot.tl.align_slices`.
+        With `spatial_align`: coordinates in the frame of the first time point, which is the frame
+        of the migration, and the motions, as from :func:`scdiffot.tl.align_slices`.
     `adata.obsm["{key_added}_flow"]` : array of shape ``(n, d)``
         Velocity of the probability flow, which moves the density without noise; state per time.
     `adata.obsm["{key_added}_score"]` : array of shape ``(n, d)``
@@ -174,16 +190,19 @@ def fit(
     `adata.obs["{key_added}_potential"]` : column
         Negative log-density, in nats: low where cells are.
     `adata.uns["{key_added}"]` : dict
-        ``params``, ``history`` (losses; distance to every snapshot beside its sampling noise, error of the mass) and
-        ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and numbers only.
+        ``params``, ``history`` (losses; distance to every snapshot and its sampling noise; error of
+        the mass) and ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and
+        numbers only.
 
-    A cell whose states are ten times as far from all other cells but one as these are from their median is left out of the
-    training, though it counts in the masses, and named in a warning. Warnings also name snapshots that could be samples of one
-    population, masses that jump more than tenfold, many copies of cells, and a `growth_prior` that the masses overrule; the growth
-    that the masses imply is logged, and stored in ``params`` as ``mass_folds`` and ``mass_rates``, for every interval.
+    Outliers are excluded from training: cells whose distance to all other cells but one is ten
+    times the distance of these from their median. They count in the masses, and a warning names
+    them. Warnings also name snapshots that could be samples of one population, masses that jump
+    more than tenfold, many copies of cells, and a `growth_prior` that the masses contradict. The
+    growth that the masses imply in every interval is logged, and stored in ``params`` as
+    ``mass_folds`` and ``mass_rates``.
 
-    Interrupted (Ctrl-C), it keeps the best state so far and logs a warning; before the first steps it raises
-    KeyboardInterrupt and writes nothing.
+    If the fit is interrupted (Ctrl-C), the best state so far is kept and a warning is logged;
+    before the first steps, KeyboardInterrupt is raised and nothing is written.
 
     Raises
     ------
@@ -192,8 +211,16 @@ def fit(
     TypeError
         If an argument or an array has the wrong type.
     ValueError
-        If the data or an option cannot be used: too few cells or times, missing or infinite values, labels without a
-        time, masses that are not positive, duplicated names, a view; or if the training diverges. Nothing is written then.
+        If the data or an option cannot be used: too few cells or times, missing or infinite values,
+        labels without a time, masses that are not positive, duplicated names, a view; or if the
+        training diverges. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.validate : Test the predictions of left-out snapshots.
+    scdiffot.tl.sta_forward : Fates and numbers of descendants of cells.
+    scdiffot.tl.sta_backward : Ancestors of cells.
+    scdiffot.tl.simulate : Trajectories of particles that start at cells.
 
     Examples
     --------
@@ -204,7 +231,7 @@ def fit(
     True
     """
     keys = Keys(key_added)
-    options: dict[str, Any] = {
+    options = {
         "n_steps": n_steps,
         "n_corrections": n_corrections,
         "n_matching_steps": n_matching_steps,
@@ -217,13 +244,12 @@ def fit(
     config = FitConfig(
         growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous
     )
-    # Expression and position diffuse differently: misfit in one of them would count as diffusion of both.
-    config = replace(config, search_sigma=spatial_key is None)
-    config = replace(config, **given_options(options))
-    generator, where = as_generator(rng), resolve_device(device)
+    # Expression and position diffuse differently: a misfit of one would count as diffusion of both.
+    config = replace(config, search_sigma=spatial_key is None, **given_options(options))
+    generator, torch_device = as_generator(rng), resolve_device(device)
     adata = writable(adata, copy=copy)
     check_free(adata, keys)
-    course = time_course(
+    series = time_course(
         adata,
         time_key,
         use_rep=use_rep,
@@ -233,43 +259,25 @@ def fit(
         growth_prior=growth_prior,
         held_out=held_out,
     )
-    site = None
+    frame = None
     if spatial_key is not None:
-        site = find_site(
+        frame = read_frame(
             adata,
-            course,
+            series,
             keys,
             spatial_key=spatial_key,
             weight=spatial_weight,
             align=spatial_align,
             show_progress=show_progress,
         )
-        course = course.in_tissue(site.tissue, site.positions)
-    caution_course(course, adata.obs_names, mass=mass, growth=config.growth)
+        series = series.in_tissue(frame.tissue, frame.positions)
+    caution_course(series, adata.obs_names, mass=mass, growth=config.growth)
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(
-            course.snapshots, config, rng=generator, device=where, callback=callback
+            series.snapshots, config, rng=generator, device=torch_device, callback=callback
         )
-    if history["interrupted"]:
-        n_done = int(np.asarray(history["step"])[-1])
-        logger.warning("Interrupted after %d steps: the best state so far is kept.", n_done)
-    prior_key: str | None = keys.growth_prior
-    prior = None
-    if growth_prior is None or isinstance(growth_prior, str):
-        prior_key = growth_prior
-    else:
-        prior = np.asarray(growth_prior)
-    if site is not None:
-        site.write(adata, keys)
-    write_fit(
-        adata,
-        keys,
-        fields=model.fields(course.states, course.times.values),
-        params=make_params(course, mass=mass, time_map=time_map, growth_prior=prior_key, rng=rng),
-        history=history,
-        state=model.to_arrays(),
-        growth_prior=prior,
-        tissue=course.tissue,
-        times=course.times,
-    )
+    if frame is not None:
+        frame.write(adata, keys)
+    arguments = {"mass": mass, "time_map": time_map, "growth_prior": growth_prior, "rng": rng}
+    store_fit(adata, keys, series, model=model, history=history, arguments=arguments)
     return adata if copy else None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# Cells of which all genes are decoded at a time.
-PORTION = 1024
+# Number of cells whose genes are decoded at a time.
+CHUNK_SIZE = 1024
 
 
 def gene_velocity(
@@ -32,28 +32,33 @@ def gene_velocity(
     key: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Turn the velocities of a fit into those of genes.
+    r"""Convert the velocities of a fit into velocities of genes.
 
-    With the drift :math:`b` of a fit in a representation from which the decoder :math:`D` gives expression, a gene changes at
+    If :math:`b` is the drift of a fit in a representation and the decoder :math:`D` maps states to
+    expression, a gene changes at the rate
 
     .. math::
         \frac{d D(x_t)}{dt} = \frac{\partial D}{\partial x}(x) \, b(x, t),
 
-    by forward differentiation; for a PCA that is :math:`b` times the loadings. It is the change of the mean expression of a
-    cell, without what diffusion adds to a decoder that bends.
+    computed by forward differentiation. For a principal component analysis (PCA), it is :math:`b`
+    times the loadings. It is the change of the mean expression of a cell, without the contribution
+    of diffusion through a non-linear decoder.
 
     Parameters
     ----------
     adata
-        Cells with a fit. Of a MuData, the representation is one of a modality (``"rna:X_pca"``).
+        Cells with a fit. In a MuData, the representation must belong to a modality
+        (``"rna:X_pca"``).
     genes
-        Genes to compute; all that the representation knows by default.
+        Genes to compute; all genes of the representation by default.
     gene_symbols
-        Column of `adata.var` with names of genes to use in place of `adata.var_names`.
+        Column of `adata.var` with the gene names to use instead of `adata.var_names`.
     decoder
-        An object with methods ``encode`` (expression (n, G) to states (n, d)) and ``decode`` (back), or a pair of such functions, of
-        tensors, with all of `adata.var_names` as G; see the notes. By default what the data carry: the loadings of a PCA by
-        scanpy, the networks of :func:`scdiffot.pp.autoencoder`; states that are expression need none.
+        Decoder of the representation: an object with methods ``encode`` (expression ``(n, G)`` to
+        states ``(n, d)``) and ``decode`` (the inverse), or a pair of such functions, on tensors,
+        where the ``G`` genes are all of `adata.var_names`; see the notes. By default the decoder
+        that `adata` holds: the loadings of a PCA by scanpy or the networks of
+        :func:`scdiffot.pp.autoencoder`; states that are expression need none.
     key
         Name of the fit.
     copy
@@ -61,11 +66,12 @@ def gene_velocity(
 
     Returns
     -------
-    None, or the copy. Sets the following field, of the modality in a MuData:
+    None, or the copy. Sets the following field, in a MuData that of the modality:
 
     `adata.layers["{key}_velocity"]` : array of shape ``(n, n_vars)``
-        Velocity of every gene, in the unit of the expression behind the representation (log-normalised, mostly) per unit of time.
-        NaN for genes that were not asked for, or that the representation was computed without.
+        Velocity of every gene, in the unit of the expression behind the representation (usually
+        log-normalised) per unit of time. NaN for genes that are not in `genes`, or that the
+        representation was computed without.
 
     Raises
     ------
@@ -74,14 +80,22 @@ def gene_velocity(
     TypeError
         If `genes` are not names, or `decoder` is not a decoder.
     ValueError
-        If the representation has no decoder or does not fit the expression, a gene in `genes` is constant there, or `adata` cannot be
-        used. Nothing is written then.
+        If the representation has no decoder or does not fit the expression, a gene in `genes` is
+        constant there, or `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Learn the drift.
+    scdiffot.tl.project : Velocities on an embedding.
+    scdiffot.tl.growth_genes : Genes on which growth depends.
+    scdiffot.pp.autoencoder : A representation with a decoder.
 
     Notes
     -----
-    A model of scvi-tools :cite:p:`Lopez2018` becomes a decoder by two methods; expression is then log1p of counts at a total of
-    10,000. With a batch key, it is the mean over the batches, so that velocities along the latent space are not those of one
-    batch. A model with further covariates needs them after the batch in both calls::
+    Two methods turn a model of scvi-tools :cite:p:`Lopez2018` into a decoder; expression is
+    then log1p of counts at a total of 10,000. With a batch key, it is the mean over the batches, so
+    that velocities do not depend on the batch. A model with further covariates needs them after the
+    batch in both calls::
 
         class Decoder:
             def __init__(self, model):
@@ -121,24 +135,26 @@ def gene_velocity(
     adata = writable(adata, copy=copy)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     owner = space.owner
-    wanted = np.arange(len(space.columns)) if genes is None else space.find(genes)
+    positions = np.arange(len(space.columns)) if genes is None else space.find(genes)
     states = torch.as_tensor(read_states(adata, key), dtype=torch.float32)
     drift = torch.as_tensor(read_velocities(adata, key), dtype=torch.float32)
-    # the cells of a modality may be in another order
+    # The cells of a modality may be in another order.
     rows = owner.obs_names.get_indexer(adata.obs_names)
-    columns = space.columns[wanted]
+    columns = space.columns[positions]
     layer = np.full(owner.shape, np.nan, np.float32)
-    for start in range(0, len(states), PORTION):
-        part = slice(start, start + PORTION)
+    for start in range(0, len(states), CHUNK_SIZE):
+        chunk = slice(start, start + CHUNK_SIZE)
         with torch.no_grad():
-            found = decoded_velocity(space.decoder, states[part], drift[part])
-        layer[np.ix_(rows[part], columns)] = found[:, wanted].numpy()
+            velocity = decoded_velocity(space.decoder, states[chunk], drift[chunk])
+        layer[np.ix_(rows[chunk], columns)] = velocity[:, positions].numpy()
     if genes is not None:
-        still = ~layer[:, columns].any(axis=0)
-        if still.any():
+        constant = ~layer[:, columns].any(axis=0)
+        if constant.any():
             raise ValueError(
-                f"`genes` names {some(space.names[wanted][still].tolist())}, constant wherever {space.use_rep!r} is decoded: the expression "
-                "it was computed from does not vary between cells. Leave them out."
+                f"`genes` names {some(space.names[positions][constant].tolist())}, constant "
+                "wherever "
+                f"{space.use_rep!r} is decoded: the expression it was computed from does not vary "
+                "between cells. Leave them out."
             )
     owner.layers[keys.velocity] = layer
     return adata if copy else None

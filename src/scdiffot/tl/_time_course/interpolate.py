@@ -30,8 +30,9 @@ def interpolate(
 ) -> AnnData:
     """Predict the population at any time between the first snapshot and the last.
 
-    Cells of the snapshots before and after are carried to `time`, along the flow or, where the fields are autonomous, by
-    the stochastic dynamics, and count the more the nearer their snapshot is.
+    Cells of the previous and the next snapshot are carried to `time` and pooled: along the flow, or
+    by the stochastic dynamics if the fields are autonomous. The nearer a snapshot is in time, the
+    more its cells weigh.
 
     Parameters
     ----------
@@ -40,18 +41,19 @@ def interpolate(
     time
         A time, or the label of a time point (at which the snapshot itself is returned).
     n_obs
-        Draw this many cells in proportion to their weights, so that all weigh the same. By default all cells are
-        returned, each with its weight.
+        Number of cells to draw in proportion to their weights; all drawn cells weigh the same. By
+        default all cells are returned, each with its weight.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
 
     Returns
     -------
-    An AnnData of its own, with the representation of the fit under the same name: ``obsm[use_rep]``, or ``X`` where that
-    was fitted; after a fit in a tissue, with the coordinates as well. ``obs["weight"]`` is the mass of a cell, relative to the
-    whole first snapshot; the sum is the relative mass of the population. ``obs["time"]`` is the time.
+    A new AnnData with the representation of the fit under the same name: ``obsm[use_rep]``,
+    or ``X`` if that was fitted; after a fit in a tissue, also the coordinates. ``obs["weight"]`` is
+    the mass of a cell relative to the whole first snapshot; the sum is the relative mass of the
+    population. ``obs["time"]`` is the time.
 
     Raises
     ------
@@ -59,6 +61,12 @@ def interpolate(
         If there is no fit, or no such label.
     ValueError
         If `time` lies outside the fit, or `n_obs` is not positive.
+
+    See Also
+    --------
+    scdiffot.tl.simulate : Trajectories of particles that start at cells.
+    scdiffot.tl.validate : Test the predictions of left-out snapshots.
+    scdiffot.tl.landscape : The density at any time.
 
     Examples
     --------
@@ -73,17 +81,18 @@ def interpolate(
     low, high = model.times[[0, -1]]
     if not low <= time <= high:
         raise ValueError(
-            f"`time` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+            f"`time` is {number_text(time)}: the fit covers the times from {number_text(low)} to "
+            f"{number_text(high)}."
         )
     if n_obs is not None:
         n_obs = check_count("n_obs", n_obs, 1, MAX_PARTICLES)
     generator = as_generator(rng)
-    course = read_course(adata, key)
-    states, weights = interpolate_core(model, course.snapshots, time, rng=generator)
+    series = read_course(adata, key)
+    states, weights = interpolate_core(model, series.snapshots, time, rng=generator)
     if n_obs is not None:
         total = weights.sum()
-        drawn = generator.choice(len(weights), n_obs, p=weights / total)
-        states, weights = states[drawn], np.full(n_obs, total / n_obs)
+        sample = generator.choice(len(weights), n_obs, p=weights / total)
+        states, weights = states[sample], np.full(n_obs, total / n_obs)
     return virtual_adata(
-        adata, course.use_rep, states, weights=weights, time=float(time), tissue=course.tissue
+        adata, series.use_rep, states, weights=weights, time=float(time), tissue=series.tissue
     )

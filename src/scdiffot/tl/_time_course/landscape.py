@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 
     from scdiffot.core import RUOTModel
 
-# The type of a place is that of most of its nearest cells.
+# Number of nearest cells whose most frequent type is the type of a grid point.
 N_VOTES = 15
-# Few cells place a particle: the mean of many would draw it inward, and the kernel smoothes anyway.
+# Number of cells that place a particle. The mean of more cells would draw it inward, and the kernel
+# smooths anyway.
 N_PLACED = 5
+# Margin of the grid around the cells, as a share of their range.
+GRID_MARGIN = 0.05
 
 
 def landscape(
@@ -46,30 +49,34 @@ def landscape(
     key: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    r"""Compute the landscape :math:`U = -\log p` of the population over time, its wells and the passes between them.
+    r"""Compute the landscape of a population over time, its wells and the barriers between them.
 
-    In the space of a fit of two dimensions, `p` is the density of the fit itself. In more dimensions, and on an embedding, cells of the
-    snapshots are carried to each time along the flow (:func:`scdiffot.tl.interpolate`), placed on the embedding among their nearest
-    cells, and `p` is their weighted kernel density estimate there, whose kernel flattens what is narrower than itself. Either
-    way `p` integrates to the mass of the population relative to the first snapshot.
+    The landscape is the potential :math:`U = -\log p`. If the fit has two dimensions and `basis` is
+    its space, :math:`p` is the density of the fit itself. In more dimensions, and on an embedding,
+    cells of the snapshots are carried to each time along the flow (:func:`scdiffot.tl.interpolate`)
+    and placed on the embedding among their nearest cells; :math:`p` is their weighted kernel
+    density estimate, which smooths out features that are narrower than its kernel. In both cases
+    :math:`p` integrates to the mass of the population relative to the first snapshot.
 
-    With growth there is a second landscape: :math:`\lambda = \alpha g`, the price at the optimum of the mass that a place yields.
+    With growth there is a second landscape: :math:`\lambda = \alpha g`, the marginal cost, at the
+    optimum, of the mass that is gained at a state.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     basis
-        Embedding of two dimensions, a key of `adata.obsm` with or without its ``X_``; of more dimensions the first two are taken.
-        The representation of the fit by default.
+        Embedding, a key of `adata.obsm` with or without its ``X_``; of more than two dimensions,
+        the first two are used. The representation of the fit by default.
     times
-        Times (numbers, or labels of time points) from the first to the last of the fit; those of the fit by default.
+        Times (numbers, or labels of time points) from the first to the last of the fit; those of
+        the fit by default.
     cell_key
-        Column of `adata.obs` with types of cells, for wells and passes.
+        Column of `adata.obs` with cell types, for wells and barriers.
     n_grid
         Number of grid points along either axis.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
     copy
@@ -80,12 +87,19 @@ def landscape(
     None, or the copy. Sets the following field:
 
     `adata.uns["{key}"]["landscape"]` : dict
-        ``basis``; ``times`` (T,); the axes of the grid ``x`` and ``y``, both (n_grid,); ``potential`` (T, n_grid, n_grid) in nats, with
-        one row for every y, NaN far from all cells; ``lambda``, alike, if cells grow.
-        With `cell_key`, under that name: ``cell_key``, and two DataFrames. ``basins``, a row for every time and type: ``time``,
-        ``type``, the lowest point ``x``, ``y`` of the region of the type (where most of the nearest cells, of whatever time, are
-        of it; ``"unknown"`` where most have no type) and ``depth``, the potential there. ``barriers``, a row for every time and pair of types: ``time``, ``from``, ``to`` and ``barrier``,
-        how far the path that has to climb least goes up from one well to reach the other; infinite if all paths leave the cells.
+        - ``basis``; ``times`` of shape ``(T,)``; the axes of the grid ``x`` and ``y``, both of
+          shape ``(n_grid,)``;
+        - ``potential`` of shape ``(T, n_grid, n_grid)`` in nats, with one row for every y, NaN far
+          from all cells;
+        - ``lambda`` of the same shape, if cells grow;
+        - with `cell_key`, ``cell_key`` and two DataFrames, ``basins`` and ``barriers``.
+
+        ``basins`` has a row for every time and type: ``time``, ``type``, the lowest point ``x``,
+        ``y`` of the region of the type, and ``depth``, the potential there. A grid point belongs to
+        the type of most of its nearest cells, of all times; ``"unknown"`` if most have no type.
+        ``barriers`` has a row for every time and pair of types: ``time``, ``from``, ``to`` and
+        ``barrier``, the least climb on a path from one well to the other; infinite if every path
+        leaves the cells.
 
     Raises
     ------
@@ -94,8 +108,14 @@ def landscape(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the plane has one dimension, a time lies outside the fit, the grid is too coarse, or `adata` cannot be used. Nothing is
-        written then.
+        If the plane has one dimension, a time lies outside the fit, the grid is too coarse, or
+        `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.pl.landscape : Plot the landscape.
+    scdiffot.tl.interpolate : The population at any time.
+    scdiffot.tl.sta_forward : Fates of cells.
 
     Examples
     --------
@@ -108,75 +128,87 @@ def landscape(
     """
     adata = writable(adata, copy=copy)
     model = read_model(adata, key)
-    chosen = _times(adata, times, model, key)
+    selected_times = _times(adata, times, model, key)
     n_grid = check_count("n_grid", n_grid, 10, MAX_GRID)
     generator = as_generator(rng)
-    shown = read_basis(adata, basis, key=key)
-    plane = shown.points.astype(np.float64)
+    coordinates = read_basis(adata, basis, key=key)
+    plane = coordinates.points.astype(np.float64)
     if plane.shape[1] < 2:
-        raise ValueError(f"`basis` {shown.name!r} has one dimension: pass an embedding of two.")
+        raise ValueError(
+            f"`basis` {coordinates.name!r} has one dimension: pass an embedding of two."
+        )
     labels = None if cell_key is None else cell_labels(adata, cell_key)
-    course = read_course(adata, key)
-    low, high = plane.min(axis=0), plane.max(axis=0)
-    margin = 0.05 * np.where(high > low, high - low, 1.0)
-    x, y = (np.linspace(a, b, n_grid) for a, b in zip(low - margin, high + margin, strict=True))
-    potentials, prices = [], []
-    for time in chosen:
-        particles, weights = interpolate(model, course.snapshots, time, rng=generator)
-        placed = shown.place(particles, n_neighbors=N_PLACED).astype(np.float64)
-        if shown.exact and model.n_dims == 2:
-            potential, price = model_landscape(model, x, y, time)
+    snapshots = read_course(adata, key).snapshots
+    x, y = _axes(plane, n_grid)
+    potentials, costs = [], []
+    for time in selected_times:
+        particles, weights = interpolate(model, snapshots, time, rng=generator)
+        points = coordinates.place(particles, n_neighbors=N_PLACED).astype(np.float64)
+        if coordinates.exact and model.n_dims == 2:
+            potential, cost = model_landscape(model, x, y, time)
         else:
-            values = (
-                model.alpha * model.growth(particles, time)
-                if model.config.growth
-                else np.zeros(len(particles))
+            values = _mass_costs(model, particles, time)
+            potential, cost = particle_landscape(
+                points, weights, x, y=y, values=values, rng=generator
             )
-            potential, price = particle_landscape(
-                placed, weights, x, y=y, values=values, rng=generator
-            )
-        away = ~near_points(placed, x, y) | ~np.isfinite(potential)
-        potentials.append(np.where(away, np.nan, potential))
-        if price is not None and model.config.growth:
-            prices.append(np.where(away, np.nan, price))
-    found: dict[str, Any] = {
-        "basis": shown.name,
-        "times": chosen,
+        distant = ~near_points(points, x, y) | ~np.isfinite(potential)
+        potentials.append(np.where(distant, np.nan, potential))
+        if cost is not None and model.config.growth:
+            costs.append(np.where(distant, np.nan, cost))
+    result: dict[str, Any] = {
+        "basis": coordinates.name,
+        "times": selected_times,
         "x": x,
         "y": y,
         "potential": np.stack(potentials),
     }
-    if prices:
-        found["lambda"] = np.stack(prices)
+    if costs:
+        result["lambda"] = np.stack(costs)
     if labels is not None:
-        found["cell_key"] = cell_key
-        # places among cells without a type are the region of none
-        region = _regions(plane, np.where(labels[0] < 0, len(labels[1]), labels[0]), x, y)
-        found |= _tables(chosen, potentials, region, names=[*labels[1], UNKNOWN], axes=(x, y))
-    adata.uns[Keys(key, "key").uns][LANDSCAPE] = found
-    write_fingerprint(
-        adata.obsm, adata.obs_names, Keys(key, "key"), fingerprints.LANDSCAPE, shown.points
-    )
+        codes, names = labels
+        result["cell_key"] = cell_key
+        # Cells without a type form a region of their own.
+        regions = _regions(plane, np.where(codes < 0, len(names), codes), x, y)
+        result |= _tables(selected_times, potentials, regions, names=[*names, UNKNOWN], axes=(x, y))
+    keys = Keys(key, "key")
+    adata.uns[keys.uns][LANDSCAPE] = result
+    write_fingerprint(adata.obsm, adata.obs_names, keys, fingerprints.LANDSCAPE, coordinates.points)
     return adata if copy else None
+
+
+def _mass_costs(model: RUOTModel, particles: np.ndarray, time: float) -> np.ndarray:
+    """Marginal cost of mass at the particles; zero without growth."""
+    if not model.config.growth:
+        return np.zeros(len(particles))
+    return model.alpha * model.growth(particles, time)
+
+
+def _axes(plane: np.ndarray, n_grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grid points along both axes, around all cells."""
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    margin = GRID_MARGIN * np.where(high > low, high - low, 1.0)
+    x, y = (np.linspace(a, b, n_grid) for a, b in zip(low - margin, high + margin, strict=True))
+    return x, y
 
 
 def _times(adata: AnnData | MuData, times: Any, model: RUOTModel, key: str) -> np.ndarray:
     """Increasing times, within those of the fit."""
     if times is None:
         return model.times.copy()
-    known = read_times(adata, key)
-    found = set()
+    cell_times = read_times(adata, key)
+    values = set()
     low, high = model.times[[0, -1]]
     for time in several(times):
-        value = known.read(time, "times")
+        value = cell_times.read(time, "times")
         if not low <= value <= high:
             raise ValueError(
-                f"`times` holds {time!r}: the fit covers the times from {number_text(low)} to {number_text(high)}."
+                f"`times` holds {time!r}: the fit covers the times from {number_text(low)} to "
+                f"{number_text(high)}."
             )
-        found.add(value)
-    if not found:
+        values.add(value)
+    if not values:
         raise ValueError("`times` is empty: pass some times, or None for those of the fit.")
-    return np.array(sorted(found))
+    return np.array(sorted(values))
 
 
 def _regions(plane: np.ndarray, codes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -191,12 +223,12 @@ def _regions(plane: np.ndarray, codes: np.ndarray, x: np.ndarray, y: np.ndarray)
 def _tables(
     times: np.ndarray,
     potentials: list[np.ndarray],
-    region: np.ndarray,
+    regions: np.ndarray,
     *,
     names: list[str],
     axes: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, pd.DataFrame]:
-    """Wells of the types, and what separates them, at every time."""
+    """Wells of the types, and the barriers between them, at every time."""
     import pandas as pd
 
     basins: list[tuple[float, str, float, float, float]] = []
@@ -204,7 +236,7 @@ def _tables(
     for time, potential in zip(times.tolist(), potentials, strict=True):
         types, wells = [], []
         for code, name in enumerate(names):
-            heights = np.where(region == code, potential, np.nan)
+            heights = np.where(regions == code, potential, np.nan)
             if np.isfinite(heights).any():
                 types.append(name)
                 wells.append(int(np.nanargmin(heights)))
@@ -216,7 +248,9 @@ def _tables(
                 (time, name, float(axes[0][columns[i]]), float(axes[1][rows[i]]), float(depths[i]))
             )
             barriers += [
-                (time, name, other, float(climbs[i, j])) for j, other in enumerate(types) if j != i
+                (time, name, target, float(climbs[i, j]))
+                for j, target in enumerate(types)
+                if j != i
             ]
     numbers = {
         "time": np.float64,
@@ -229,7 +263,7 @@ def _tables(
         "basins": pd.DataFrame(basins, columns=["time", "type", "x", "y", "depth"]),
         "barriers": pd.DataFrame(barriers, columns=["time", "from", "to", "barrier"]),
     }
-    # without rows the columns would not know what they hold
+    # Without rows, pandas cannot infer the types of the columns.
     return {
         name: table.astype({c: numbers[c] for c in table if c in numbers})
         for name, table in tables.items()

@@ -26,10 +26,11 @@ def project(
     key: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Carry the velocities of a fit onto an embedding, for the arrows of a plot.
+    """Project the velocities of a fit onto an embedding, for the arrows of a plot.
 
-    A cell is displaced along its velocity, forth and back, as far as its neighbours reach in the space of the fit; both points are
-    placed on the embedding among their own neighbours, and their difference over the time it takes is the velocity there.
+    A cell is displaced along its velocity, forwards and backwards, by the distance of its
+    neighbours in the space of the fit. Both points are placed on the embedding among their own
+    neighbours; their difference divided by the time of the displacement is the projected velocity.
 
     Parameters
     ----------
@@ -48,9 +49,9 @@ def project(
     -------
     None, or the copy. Sets the following field:
 
-    `adata.obsm["{key}_velocity_{basis}"]` : array of shape ``(n, d)`` of the embedding
-        Velocity, in units of the embedding per unit of time. scVelo finds it too:
-        ``scv.pl.velocity_embedding_stream(adata, vkey="{key}_velocity", basis="{basis}")``.
+    `adata.obsm["{key}_velocity_{basis}"]` : array of shape ``(n, e)``
+        Velocity, in units of the embedding, of ``e`` dimensions, per unit of time. scVelo reads it
+        too: ``scv.pl.velocity_embedding_stream(adata, vkey="{key}_velocity", basis="{basis}")``.
 
     Raises
     ------
@@ -58,6 +59,12 @@ def project(
         If there is no fit, or no such embedding.
     ValueError
         If there are fewer than two neighbours, or `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Learn the velocities.
+    scdiffot.tl.gene_velocity : Velocities of genes.
+    scdiffot.tl.transition_matrix : Transition probabilities between cells, for CellRank.
 
     Examples
     --------

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from scdiffot.core import Trajectories
+    from scdiffot._data.read.times.columns import CellTimes
+    from scdiffot.core import RUOTModel, Trajectories
 
 
 def simulate(
@@ -42,49 +43,58 @@ def simulate(
     rng: int | np.random.Generator = 0,
     key: str = DEFAULT,
 ) -> Trajectories:
-    r"""Simulate weighted particles that start at cells.
+    r"""Simulate trajectories of weighted particles that start at cells.
 
     .. math::
-        \text{ode: } dx = v \, dt, \qquad \text{sde: } dX = b \, dt + \sigma \, dW, \qquad d \log w = g \, dt
+        \text{ode: } & dx = v \, dt, \\
+        \text{sde: } & dX = b \, dt + \sigma \, dW, \\
+        & d \log w = g \, dt
 
-    with flow :math:`v`, drift :math:`b` and growth :math:`g` of the fit. Backward, the ODE is followed in reverse, and the
-    SDE is replaced by its time reversal :cite:p:`Anderson1982`.
+    with flow :math:`v`, drift :math:`b` and growth :math:`g` of the fit. The flow is an ordinary
+    differential equation (ODE), the dynamics of single cells are a stochastic differential equation
+    (SDE). Backward, the ODE is integrated in reverse, and the SDE is replaced by its time reversal
+    :cite:p:`Anderson1982`.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     source
-        Where particles start: a time (number) or its label, a query of `adata.obs` (``"cell_type == 'stem'"``), names of
-        cells, or a boolean mask. The cells of time `t0` by default.
+        Cells where particles start: a time (number) or its label, a query of `adata.obs`
+        (``"cell_type == 'stem'"``), names of cells, or a boolean mask. The cells of time `t0` by
+        default.
     t0
-        Start. By default the time of the source cells, or without `source` the first time (the last one backward).
+        Start. By default the time of the source cells, or without `source` the first time (the last
+        one backward).
     t1
         End. By default the last time (the first one backward).
     n_particles
-        Number of particles. One per source cell by default; cells are drawn without replacement if there are enough of
-        them, else with replacement.
+        Number of particles; one per source cell by default. Cells are drawn without replacement if
+        there are enough of them, otherwise with replacement.
     kind
-        Deterministic flow (``"ode"``) or stochastic paths of single cells (``"sde"``).
+        Deterministic flow (``"ode"``) or stochastic trajectories of single cells (``"sde"``).
     direction
         ``"forward"`` or ``"backward"`` in time.
     weighted
-        Whether weights follow the growth. Backward and unweighted, paths are those of the ancestors of the cells, of whom
-        each has one; backward and weighted, they reconstruct the earlier population.
+        Whether weights follow the growth. Backward without weights, trajectories are those of the
+        ancestors of the cells, of which each cell has one; backward with weights, they reconstruct
+        the earlier population.
     n_steps
         Steps in an interval between snapshots: 20 for the ODE, 60 for the SDE by default.
     save_times
-        Times to keep; by default 20 in every interval, besides start and end.
+        Times to save; by default 20 in every interval, and start and end.
     rng
-        Seed or generator of the choice of cells and of the noise.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
         Name of the fit.
 
     Returns
     -------
-    :class:`~scdiffot.core.Trajectories`: ``times`` (S,), ``states`` (S, N, d), ``log_weights`` (S, N), which start at zero,
-    and ``origin`` (N,), the position in `adata` of the cell each particle starts at. In a tissue, ``positions`` (S, N, 2) as well, which the
-    last columns of ``states`` hold in the unit of the state. Writes nothing.
+    :class:`~scdiffot.core.Trajectories`: ``times`` of shape ``(S,)``, ``states`` of shape
+    ``(S, N, d)``, ``log_weights`` of shape ``(S, N)``, which start at zero, and ``origin`` of shape
+    ``(N,)``, the position in `adata` of the cell at which each particle starts. In a tissue also
+    ``positions`` of shape ``(S, N, 2)``, which the last columns of ``states`` hold in the unit of
+    the state. Writes nothing.
 
     Raises
     ------
@@ -93,8 +103,15 @@ def simulate(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If no cell is selected, cells of several times are and `t0` is not given, a time lies outside those of the fit, or
-        `t1` lies on the wrong side of `t0`.
+        If no cell is selected, cells of several times are selected and `t0` is missing, a time lies
+        outside those of the fit, or `t1` lies on the wrong side of `t0`.
+
+    See Also
+    --------
+    scdiffot.tl.interpolate : The population at any time.
+    scdiffot.tl.sta_forward : Fates of cells.
+    scdiffot.tl.sta_backward : Ancestors of cells.
+    scdiffot.pl.trajectories : Plot trajectories.
 
     Examples
     --------
@@ -116,41 +133,15 @@ def simulate(
     first, last = (
         float(t) for t in (model.times[[0, -1]] if direction == "forward" else model.times[[-1, 0]])
     )
-    start = _time(times, t0, "t0")
-    if source is None:
-        at = first if start is None else start
-        k = times.nearest(at)
-        if k is None:
-            raise ValueError(
-                f"`t0` is {number_text(at)}, where no cells were observed: name the cells to start from with `source`."
-            )
-        cells = times.cells(times.points[k])
-    else:
-        cells = select_cells(adata, source, times)
-    if start is None:
-        there = np.unique(times.values[cells])
-        if len(there) > 1:
-            raise ValueError(
-                f"`source` has cells of the times {', '.join(map(number_text, there))}: choose cells of one, or pass `t0`."
-            )
-        start = float(there[0])
+    cells, start = _select_start(adata, source, _time(times, t0, "t0"), times, first)
     end = _time(times, t1, "t1")
     end = last if end is None else end
-    low, high = model.times[0], model.times[-1]
-    for name, time in (("t0", start), ("t1", end)):
-        if not low <= time <= high:
-            raise ValueError(
-                f"`{name}` is {number_text(time)}: the fit covers the times from {number_text(low)} to {number_text(high)}."
-            )
-    if start == end or (start < end) != (direction == "forward"):
-        raise ValueError(
-            f"`t0` is {number_text(start)} and `t1` is {number_text(end)}: that is not {direction}; swap them or the `direction`."
-        )
+    _check_range(model, start, end, direction)
     generator = as_generator(rng)
     if n_particles is not None:
         cells = generator.choice(cells, n_particles, replace=n_particles > len(cells))
     states = read_states(adata, key)[cells]
-    paths = simulate_core(
+    trajectories = simulate_core(
         model,
         states,
         start,
@@ -163,11 +154,57 @@ def simulate(
         weighted=weighted,
         rng=generator,
     )
-    paths = replace(paths, origin=cells[paths.origin], fit=fit_digest(adata, key))
+    trajectories = replace(
+        trajectories, origin=cells[trajectories.origin], fit=fit_digest(adata, key)
+    )
     tissue = read_params(adata, key)["tissue"]
-    return paths if tissue is None else replace(paths, n_dims=tissue.n_dims, unit=tissue.unit)
+    if tissue is None:
+        return trajectories
+    return replace(trajectories, n_dims=tissue.n_dims, unit=tissue.unit)
 
 
-def _time(times: Any, value: float | str | None, argument: str) -> float | None:
-    """A time, unless it is left out."""
+def _select_start(
+    adata: AnnData | MuData, source: Any, start: float | None, times: CellTimes, default: float
+) -> tuple[np.ndarray, float]:
+    """Cells where particles start, and their time."""
+    if source is None:
+        start = default if start is None else start
+        k = times.nearest(start)
+        if k is None:
+            raise ValueError(
+                f"`t0` is {number_text(start)}, where no cells were observed: name the cells to "
+                "start from with `source`."
+            )
+        return times.cells(times.points[k]), start
+    cells = select_cells(adata, source, times)
+    if start is None:
+        source_times = np.unique(times.values[cells])
+        if len(source_times) > 1:
+            raise ValueError(
+                f"`source` has cells of the times {', '.join(map(number_text, source_times))}: "
+                "choose cells of one, or pass `t0`."
+            )
+        start = float(source_times[0])
+    return cells, start
+
+
+def _check_range(model: RUOTModel, start: float, end: float, direction: str) -> None:
+    """Refuse times outside the fit, or in the wrong order."""
+    low, high = model.times[0], model.times[-1]
+    for name, time in (("t0", start), ("t1", end)):
+        if not low <= time <= high:
+            raise ValueError(
+                f"`{name}` is {number_text(time)}: the fit covers the times from "
+                f"{number_text(low)} to "
+                f"{number_text(high)}."
+            )
+    if start == end or (start < end) != (direction == "forward"):
+        raise ValueError(
+            f"`t0` is {number_text(start)} and `t1` is {number_text(end)}: that is not "
+            f"{direction}; swap them or the `direction`."
+        )
+
+
+def _time(times: CellTimes, value: float | str | None, argument: str) -> float | None:
+    """Read a time, unless it is None."""
     return None if value is None else times.read(value, argument)

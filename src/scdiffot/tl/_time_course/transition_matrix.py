@@ -26,22 +26,26 @@ def transition_matrix(
 ) -> AnnData | MuData | None:
     r"""Compute transition probabilities between cells from the drift and the noise of a fit.
 
-    Cells are the states of a Markov chain. Each steps to itself or one of its nearest neighbours in the space of the fit, with
-    the weights of the step that its stochastic differential equation takes,
+    Cells are the states of a Markov chain. From cell :math:`i`, the chain steps to the cell itself
+    or to one of its nearest neighbours in the space of the fit. The weights are those of a step of
+    the stochastic differential equation of the fit,
 
     .. math::
         w_{ij} \propto \exp\Big( -\frac{\|x_j - x_i\|^2}{2 \sigma^2 \tau_i}
-        + (x_j - x_i) \cdot \Big( \frac{b_i}{\sigma^2} - \frac{m_i}{c_i} \Big) \Big),
+        + (x_j - x_i) \cdot \Big( \frac{b_i}{\sigma^2} - \frac{m_i}{c_i} \Big) \Big).
 
-    which is the Gaussian around :math:`x_i + b_i \tau_i`, with :math:`\tau_i` such that the step is as long (in the root mean
-    square) as the way to the neighbours. The mean :math:`m_i` of the neighbours under the weights without drift, over their
-    variance :math:`c_i` per dimension, is taken out: a walk among cells is otherwise drawn to where many of them were sampled.
-    Where the drift takes a cell to its neighbours before noise can spread over five of them, :math:`\sigma^2 \tau_i` is widened
-    to that. A step of the chain takes every cell the same time, the lower quartile of :math:`\tau`: where its own is longer, a cell
-    stays the longer. Row sums are one: a chain of cells that neither divide nor die.
+    Without the last term, this is the Gaussian around :math:`x_i + b_i \tau_i`. The duration
+    :math:`\tau_i` is such that the root mean square length of the step equals the distance to the
+    neighbours. The last term removes the sampling density, which would otherwise attract the walk:
+    :math:`m_i` is the mean of the neighbours under the weights without drift, :math:`c_i` their
+    variance per dimension. If the drift reaches the neighbours before noise can spread over five of
+    them, :math:`\sigma^2 \tau_i` is widened to that spread. A step of the chain takes every cell
+    the same time, the lower quartile of :math:`\tau`: a cell whose own duration is longer stays
+    longer. Row sums are one: cells of the chain neither divide nor die.
 
-    The drift is that at the time of the cell, and cells of all times are neighbours: the chain tells where cells go,
-    step by step, and not when. For fates at a time, with growth, follow the equation itself (:func:`scdiffot.tl.sta_forward`).
+    The drift is that at the time of the cell, and cells of all times are neighbours: the chain
+    shows where cells go, step by step, and not when. For fates at a time, with growth, use
+    :func:`scdiffot.tl.sta_forward`, which follows the equation itself.
 
     Parameters
     ----------
@@ -50,7 +54,8 @@ def transition_matrix(
     n_neighbors
         Number of neighbours.
     connectivity_weight
-        Share of symmetric connectivities of the neighbours, by which every cell can be reached from every other.
+        Share of symmetric connectivities of the neighbours in the probabilities. It makes every
+        cell reachable from every other.
     key
         Name of the fit.
     copy
@@ -61,9 +66,10 @@ def transition_matrix(
     None, or the copy. Sets the following field:
 
     `adata.obsp["{key}_T_fwd"]` : sparse matrix of shape ``(n, n)``
-        Row i holds the probabilities of the next state of cell i. The chain is irreducible and aperiodic; where the
-        neighbours leave parts of the data unconnected, the nearest pairs of cells are linked (and a warning is logged).
-        For CellRank :cite:p:`Weiler2024`: ``cellrank.kernels.PrecomputedKernel("{key}_T_fwd", adata=adata)``.
+        Row i holds the probabilities of the next state of cell i. The chain is irreducible and
+        aperiodic; if the neighbours leave parts of the data unconnected, the nearest pairs of cells
+        are linked (and a warning is logged). For CellRank :cite:p:`Weiler2024`:
+        ``cellrank.kernels.PrecomputedKernel("{key}_T_fwd", adata=adata)``.
 
     Raises
     ------
@@ -72,8 +78,14 @@ def transition_matrix(
     TypeError
         If a number is not one.
     ValueError
-        If there are fewer than two neighbours or as many as cells, the weight does not lie between 0 (not included) and 1, or
-        `adata` cannot be used. Nothing is written then.
+        If there are fewer than two neighbours or as many as cells, the weight does not lie between
+        0 (not included) and 1, or `adata` cannot be used. Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Learn the drift and the noise.
+    scdiffot.tl.sta_forward : Fates at a time, with growth.
+    scdiffot.tl.project : Velocities on an embedding.
 
     Examples
     --------
@@ -90,16 +102,18 @@ def transition_matrix(
     n_neighbors = check_count("n_neighbors", n_neighbors, 2)
     if n_neighbors >= adata.n_obs:
         raise ValueError(
-            f"`n_neighbors` is {n_neighbors}: pass at least 2 and less than the number of cells, {adata.n_obs}."
+            f"`n_neighbors` is {n_neighbors}: pass at least 2 and less than the number of cells, "
+            f"{adata.n_obs}."
         )
-    # at 0 some parts of the data would never be left again
+    # Without connectivities, the chain could not leave some parts of the data.
     connectivity_weight = check_share("connectivity_weight", connectivity_weight)
     states = read_states(adata, key)
     neighbors, links = neighbor_graph(states, n_neighbors)
     if len(links):
         logger.warning(
-            "The neighbours leave %d parts of the data unconnected, which were linked at their nearest cells: steps between them "
-            "are no prediction of the fit. More neighbours than `n_neighbors`=%d may connect them.",
+            "The neighbours leave %d parts of the data unconnected, which were linked at their "
+            "nearest cells: steps between them are no prediction of the fit. More neighbours than "
+            "`n_neighbors`=%d may connect them.",
             len(links) + 1,
             n_neighbors,
         )

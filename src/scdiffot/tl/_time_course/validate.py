@@ -1,4 +1,4 @@
-"""Predict snapshots that training did not see."""
+"""Predict snapshots that were left out of the training."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def validate(
     show_progress: bool = True,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Leave inner time points out in turn, fit the others with the same options, and predict what was left out.
+    """Leave out inner time points in turn, fit the others, and predict the left-out snapshots.
 
-    Each prediction stands beside predictions that need no model (copies of the snapshots before and after, their mixture,
-    and exact optimal transport between them, :cite:p:`McCann1997`) and beside the sampling noise of the data: the distance between
-    random halves of the snapshot, below which no prediction can be told from the truth.
+    Every fit has the options of the fit `key`. Its prediction is compared with predictions that
+    need no model (copies of the previous and the next snapshot, their mixture, and exact optimal
+    transport between them, :cite:p:`McCann1997`) and with the sampling noise of the data: the
+    distance between random halves of the snapshot. No prediction can be distinguished from the
+    truth below this noise.
 
     Parameters
     ----------
@@ -50,14 +52,14 @@ def validate(
     time_key
         Column of `adata.obs` with the times; that of the fit by default.
     times
-        Times (numbers) or labels (strings) to leave out in turn, those that the fit held out among them if wanted. All inner
-        times of the fit by default.
+        Times (numbers) or labels (strings) to leave out in turn, which may include those that the
+        fit held out. All inner times of the fit by default.
     rng
-        Seed or generator.
+        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
     key
-        Name of the fit whose options are taken.
+        Name of the fit whose options are used.
     show_progress
-        Whether to show a bar with the loss and the time left.
+        Whether to show a progress bar.
     copy
         Whether to return a copy instead of writing into `adata`.
 
@@ -65,17 +67,25 @@ def validate(
     -------
     None, or the copy. Sets the following field:
 
-    `adata.uns["{key}"]["validation"]` : DataFrame, one row for every time left out
-        ``time``; ``w1``, ``w2`` (in the unit of the state) and ``mmd`` between prediction and snapshot; ``mass_error``, relative;
-        ``w1`` of the predictions without a model: ``w1_previous``, ``w1_next``, ``w1_pooled``, ``w1_mccann``; ``w1_floor``, the
-        sampling noise.
+    `adata.uns["{key}"]["validation"]` : DataFrame, one row for every left-out time
+        ``time``; ``w1``, ``w2`` (Wasserstein distances, in the unit of the state) and ``mmd``
+        (maximum mean discrepancy) between prediction and snapshot; ``mass_error``, relative; ``w1``
+        of the predictions without a model: ``w1_previous``, ``w1_next``, ``w1_pooled``,
+        ``w1_mccann``; ``w1_floor``, the sampling noise.
 
     Raises
     ------
     KeyError
         If there is no fit, or a time does not exist.
     ValueError
-        If there are fewer than three time points, or a time to leave out is the first or the last. Nothing is written then.
+        If there are fewer than three time points, or a time to leave out is the first or the last.
+        Nothing is written then.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Learn the dynamics, with snapshots held out.
+    scdiffot.tl.interpolate : The population at any time.
+    scdiffot.pl.validation : Plot the errors of the predictions.
 
     Examples
     --------
@@ -91,36 +101,38 @@ def validate(
     adata = writable(adata, copy=copy)
     model = read_model(adata, key)
     params = read_params(adata, key)
-    known = read_times(adata, key)
-    left_out = None if times is None else sorted({known.find(t, "times") for t in several(times)})
+    fit_times = read_times(adata, key)
+    left_out = (
+        None if times is None else sorted({fit_times.find(t, "times") for t in several(times)})
+    )
     if left_out == []:
         raise ValueError("`times` is empty: pass some times, or None for all inner time points.")
     held_out = [
         float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out
     ]
     changes = {} if time_key is None else {"time_key": time_key}
-    course = read_course(adata, key, held_out=held_out, **changes)
-    inner = course.snapshots.times[1:-1].tolist()
+    series = read_course(adata, key, held_out=held_out, **changes)
+    inner = series.snapshots.times[1:-1].tolist()
     if not inner:
         raise ValueError(
-            f"`adata` has {len(course.snapshots.times)} time points in this fit: leaving one out takes three."
+            f"`adata` has {len(series.snapshots.times)} time points in this fit: leaving one out "
+            "takes three."
         )
-    wrong = [t for t in left_out or [] if t not in inner]
-    if wrong:
+    outer = [t for t in left_out or [] if t not in inner]
+    if outer:
         raise ValueError(
-            f"`times` holds {some(wrong)}: only inner time points can be left out, {some(inner)}."
+            f"`times` holds {some(outer)}: only inner time points can be left out, {some(inner)}."
         )
-    chosen = inner if left_out is None else left_out
-    with progress_bar("Validate", show=show_progress, n_fits=len(chosen)) as callback:
+    validation_times = inner if left_out is None else left_out
+    with progress_bar("Validate", show=show_progress, n_fits=len(validation_times)) as callback:
         rows = leave_one_out(
-            course.snapshots,
+            series.snapshots,
             model.config,
-            times=np.array(chosen),
+            times=np.array(validation_times),
             rng=as_generator(rng),
             callback=callback,
         )
-    table = pd.DataFrame(
-        rows, index=pd.Index([course.times.label(row["time"]) for row in rows], name="label")
-    )
+    labels = [series.times.label(row["time"]) for row in rows]
+    table = pd.DataFrame(rows, index=pd.Index(labels, name="label"))
     write_validation(adata, Keys(key, "key"), table)
     return adata if copy else None
