@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._errors import BadInput, text_of
 from ._lists import FORMATS
-from ._places import TABLES, Place, check_places, check_source
+from ._places import TABLES, Destination, check_places, check_source
 
 if TYPE_CHECKING:
     import argparse
@@ -63,9 +63,9 @@ class Job:
 
         source, out, table = self.arguments.file, self.arguments.out, self.arguments.table
         check_source(source, FORMATS)
-        places = [Place("--out", out, FORMATS)]
+        places = [Destination("--out", out, FORMATS)]
         if table is not None:
-            places.append(Place("--table", table, TABLES))
+            places.append(Destination("--table", table, TABLES))
         check_places(places, source, overwrite=self.arguments.overwrite, keep_source=not same_cells)
         try:
             content = content_of(source)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".json")
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """A name that an option gives to a result."""
 
     option: str
@@ -41,7 +41,7 @@ def check_source(source: Path, suffixes: tuple[str, ...]) -> None:
         raise BadInput(f"{source} cannot be read: {text_of(error)}") from error
 
 
-def check_places(places: list[Place], source: Path, *, overwrite: bool, keep_source: bool) -> None:
+def check_places(places: list[Destination], source: Path, *, overwrite: bool, keep_source: bool) -> None:
     """Refuse places where nothing can be written, or something would be lost.
 
     Parameters
@@ -78,7 +78,7 @@ def check_places(places: list[Place], source: Path, *, overwrite: bool, keep_sou
             ) from error
 
 
-def _check_others(place: Place, final: Path, source: Path, protected: list[Path]) -> None:
+def _check_others(place: Destination, final: Path, source: Path, protected: list[Path]) -> None:
     for other in protected:
         if final == other.resolve() or _is_same(final, other):
             raise BadInput(f"{place.option} is {place.path}, which is {other}: name another place")
@@ -87,7 +87,7 @@ def _check_others(place: Place, final: Path, source: Path, protected: list[Path]
         raise BadInput(f"{place.option} is {place.path}, in one place with {source}: name another")
 
 
-def _check_existing(place: Place, final: Path, source: Path, *, overwrite: bool) -> None:
+def _check_existing(place: Destination, final: Path, source: Path, *, overwrite: bool) -> None:
     if not os.path.lexists(final):
         return
     what = f"{place.option} is {place.path}, which"
@@ -107,7 +107,7 @@ def _check_existing(place: Place, final: Path, source: Path, *, overwrite: bool)
             raise BadInput(f"{what} is a folder of something else, and is not replaced")
 
 
-def _check_folder(place: Place, final: Path) -> None:
+def _check_folder(place: Destination, final: Path) -> None:
     from scdiffot._data.files.atomic import check_folder
 
     if not final.parent.is_dir():

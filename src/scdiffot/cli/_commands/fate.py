@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scdiffot.cli._job import Job
 
-N_NAMED = 4
+MAX_FATES = 4
 
 
 def add_fate(commands: Any) -> None:
@@ -73,7 +73,7 @@ def _summary(adata: AnnData | MuData, key: str) -> Any:
     for name, members in table.groupby(types, observed=True):
         shares = members.mean().sort_values(ascending=False)
         largest = ", ".join(
-            f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items()
+            f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:MAX_FATES].items()
         )
         n_descendants = f"{numbers[members.index].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))

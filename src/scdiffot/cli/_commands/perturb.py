@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scdiffot.cli._job import Job
 
-N_NAMED = 4
+MAX_FATES = 4
 
 
 def add_perturb(commands: Any) -> None:
@@ -96,7 +96,7 @@ def _summary(adata: AnnData | MuData, name: str, key: str) -> Any:
     rows = []
     for source, part in table.groupby("source", sort=False):
         largest = part.reindex(part["shift"].abs().sort_values(ascending=False).index)
-        largest = largest[largest["shift"].abs() >= 0.005].head(N_NAMED)
+        largest = largest[largest["shift"].abs() >= 0.005].head(MAX_FATES)
         shifts = ", ".join(
             f"{row.fate} {row.shift:+.2f} ± {row.se:.2f}" for row in largest.itertuples()
         )
