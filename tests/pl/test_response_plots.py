@@ -11,7 +11,7 @@ from matplotlib.quiver import Quiver
 
 import scdiffot as sdo
 from scdiffot._data.write.seals import seal
-from scdiffot.pl._response.response_cells import COLORS
+from scdiffot.pl._response.cell_panels import COLORS
 
 mpl.use("agg")
 

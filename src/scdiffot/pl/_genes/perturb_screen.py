@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,20 +104,8 @@ def perturb_screen(
         rows = np.argsort(-np.abs(effect), kind="stable")[:n_genes]
     figure, axes = make_axes(ax, width=1.2, height=0.35 + 0.045 * len(rows))
     gains = shift[rows].argmax(axis=1)
-    axes[0].axvline(0, color="#808080", lw=0.8, zorder=0)
-    for y, (row, gain) in enumerate(zip(rows, gains, strict=True)):
-        color = colors[fates[gain]]
-        axes[0].plot([0, effect[row]], [-y, -y], color=color, lw=1.2, alpha=0.5, zorder=1)
-        axes[0].errorbar(
-            effect[row],
-            -y,
-            xerr=Z_95 * se[row],
-            fmt="o",
-            ms=5.5,
-            color=color,
-            mfc=color if significant[row] else background(),
-            lw=1.2,
-        )
+    shades = [colors[fates[gain]] for gain in gains]
+    _draw_effects(axes[0], effect[rows], se[rows], significant[rows], shades)
     axes[0].set_yticks(-np.arange(len(rows)), [_label(result, row) for row in rows])
     axes[0].set_ylim(-len(rows) + 0.4, 0.6)
     kind_texts = {
@@ -137,6 +125,25 @@ def perturb_screen(
     axes[0].tick_params(axis="y", length=0)
     draw_legend(axes[0], "gains most", {fates[k]: colors[fates[k]] for k in np.unique(gains)})
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
+
+
+def _draw_effects(
+    ax: Axes, effect: np.ndarray, se: np.ndarray, significant: np.ndarray, colors: list[Any]
+) -> None:
+    """Draw effects with 95 % confidence intervals, from top to bottom."""
+    ax.axvline(0, color="#808080", lw=0.8, zorder=0)
+    for i, color in enumerate(colors):
+        ax.plot([0, effect[i]], [-i, -i], color=color, lw=1.2, alpha=0.5, zorder=1)
+        ax.errorbar(
+            effect[i],
+            -i,
+            xerr=Z_95 * se[i],
+            fmt="o",
+            ms=5.5,
+            color=color,
+            mfc=color if significant[i] else background(),
+            lw=1.2,
+        )
 
 
 def _label(result: dict, row: int) -> str:

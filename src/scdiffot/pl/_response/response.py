@@ -9,7 +9,8 @@ from scdiffot._data.responses.predictions import read_predicted
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, make_axes
 
-from .response_cells import draw_embedding, draw_genes, read_view
+from .cell_panels import draw_embedding, draw_genes
+from .response_cells import read_view
 from .response_groups import draw_effect, draw_features, draw_survival, feature_table, group_view
 
 if TYPE_CHECKING:

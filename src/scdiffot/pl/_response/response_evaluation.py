@@ -153,7 +153,8 @@ def _colors(series: list[str]) -> dict[str, Any]:
     if len(series) == 1:
         return {series[0]: MODEL_COLOR}
     if len(series) <= 10:
-        return dict(zip(series, mpl.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
+        colors = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+        return dict(zip(series, colors, strict=False))
     return dict(
         zip(series, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(series))), strict=True)
     )

@@ -14,15 +14,14 @@ from scdiffot._data.read.checks import (
     listed_names,
     suggest,
 )
-from scdiffot._data.read.extract import MAX_VALUE, locate
 from scdiffot._data.read.slices import read_slices
 from scdiffot._utils.logging import logger
-from scdiffot.pl._base.field import grid_field
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import axis_names
-from scdiffot.pl._base.points import random_subset
 
-from .tissue import add_color_key, draw_spots, find_colors, neighbor_distances, slice_windows
+from .slice_vectors import draw_vectors, read_vectors
+from .spot_colors import find_colors
+from .tissue import add_color_key, draw_spots, neighbor_distances, slice_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-ARROW_COLOR = "#222222"
-# length of the 90 % quantile of vectors, as a fraction of the window
-ARROW_LENGTH = 0.07
-# density of streamlines, and the window size (inches) below which it is reduced
-STREAM_DENSITY, REFERENCE_WINDOW = 1.1, 4.0
 # width of a legend or a colour bar (inches)
 LEGEND_WIDTH = 1.5
 # relative diameter of spots in an overlay
@@ -142,14 +136,8 @@ def slices(
     ... )
     """
     kind = check_choice("kind", kind, ("stream", "grid", "cells"))
-    n_grid, n_max, ncols = (
-        check_count(name, value, minimum)
-        for name, value, minimum in (
-            ("n_grid", n_grid, 2),
-            ("n_max", n_max, 1),
-            ("ncols", ncols, 1),
-        )
-    )
+    n_grid, n_max = check_count("n_grid", n_grid, 2), check_count("n_max", n_max, 1)
+    ncols = check_count("ncols", ncols, 1)
     size, overlay = check_number("size", size, 0, above=True), check_flag("overlay", overlay)
     alpha = None if alpha is None else check_number("alpha", alpha, 0, 1)
     tissue = read_slices(adata, library_key, spatial_key=spatial_key, incomplete=True)
@@ -159,21 +147,14 @@ def slices(
         {name: tissue.rows(name) for name in names}, positions, tissue.spatial_key
     )
     colors = find_colors(adata, color, library_key, gene_symbols)
-    vectors = None if arrows is None else _vectors(adata, arrows)
-    # slices may differ in the distance between neighbours
-    diameters = np.empty(len(positions))
-    for rows, distance in zip(
-        panels.values(), neighbor_distances([positions[r] for r in panels.values()]), strict=True
-    ):
-        diameters[rows] = 0.9 * size * distance
-    if overlay and len(panels) > 1:
-        diameters *= OVERLAY_SCALE
+    vectors = None if arrows is None else read_vectors(adata, arrows)
+    parts = list(panels.values())
+    diameters = _spot_diameters(positions, parts, size=size, overlay=overlay)
+    visible_rows = np.concatenate(parts)
     if overlay:
-        panels = {"": np.concatenate(list(panels.values()))}
-    visible_rows = np.concatenate(list(panels.values()))
-    edges = slice_windows(
-        [positions[rows] for rows in panels.values()], 1.5 * diameters[visible_rows].max()
-    )
+        panels, parts = {"": visible_rows}, [visible_rows]
+    margin = 1.5 * diameters[visible_rows].max()
+    edges = slice_windows([positions[rows] for rows in parts], margin)
     extent = np.diff(edges[0], axis=0)[0]
     n_rows = -(-len(panels) // ncols)
     n_columns = -(-len(panels) // n_rows)
@@ -188,33 +169,21 @@ def slices(
     if alpha is None:
         alpha = 1.0 if arrows is None and not overlay else 0.5
     mappable = None
-    labels = axis_names(adata, tissue.spatial_key)
-    for i, (panel, (name, rows), window) in enumerate(
-        zip(axes, panels.items(), edges, strict=True)
-    ):
+    for panel, rows in zip(axes, parts, strict=True):
         if len(rows):
             mappable = draw_spots(panel, positions, colors, rows, diameters=diameters, alpha=alpha)
-        _format_panel(panel, window, name if library_key is not None else "")
-        # only the outer panels of a grid have labels
-        panel.set_xlabel(labels[0] if ax is not None or i + n_columns >= len(panels) else "")
-        panel.set_ylabel(labels[1] if ax is not None or i % n_columns == 0 else "")
+    titles = list(panels) if library_key is not None else [""] * len(panels)
+    labels = axis_names(adata, tissue.spatial_key)
+    _format_panels(axes, edges, titles, labels, n_columns=None if ax is not None else n_columns)
     if vectors is not None:
-        _draw_vectors(
-            axes,
-            positions,
-            vectors,
-            list(panels.values()),
-            kind,
-            float(extent.max()),
-            n_grid,
-            n_max,
-        )
+        scale = float(extent.max())
+        draw_vectors(axes, positions, vectors, parts, kind, scale, n_grid, n_max)
     add_color_key(figure, axes, mappable, colors, external=ax is not None)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _selected_names(available: list[str], slices: Sequence[str] | None) -> list[str]:
-    """Names of the slices to draw."""
+    """Return the names of the slices to draw."""
     if slices is None:
         return available
     names = list(dict.fromkeys(listed_names("slices", slices, numbers=True)))
@@ -248,26 +217,6 @@ def _select_located(
     return located
 
 
-def _vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:
-    """Return vectors of the spots, shape ``(n, 2)``; NaN where there are none."""
-    vectors = np.asarray(locate(adata, arrows, argument="arrows").array)
-    if vectors.ndim != 2 or vectors.shape[1] < 2 or vectors.dtype.kind not in "iuf":
-        raise ValueError(
-            f"`arrows` {arrows!r} has shape {vectors.shape}: pass numbers in two columns, one row "
-            "per spot."
-        )
-    vectors = vectors[:, :2].astype(np.float64)
-    finite_vectors = vectors[np.isfinite(vectors).all(axis=1)]
-    if len(finite_vectors) == 0:
-        raise ValueError(f"`arrows` {arrows!r} is NaN in all spots: name other vectors.")
-    if np.abs(finite_vectors).max() > MAX_VALUE:
-        raise ValueError(
-            f"`arrows` {arrows!r} has values up to {np.abs(finite_vectors).max():.3g}: rescale it "
-            f"below {MAX_VALUE:g}."
-        )
-    return vectors
-
-
 def _panel_size(
     extent: np.ndarray, n_columns: int, n_rows: int, *, has_key: bool
 ) -> tuple[float, float]:
@@ -285,71 +234,36 @@ def _panel_size(
     return (side * shape + key_width) / width / scale, (side / shape + 0.45) / height / scale
 
 
-def _format_panel(ax: Axes, window: np.ndarray, title: str) -> None:
-    ax.set_xlim(*window[:, 0])
-    ax.set_ylim(*window[:, 1])
-    ax.set_aspect("equal", adjustable="box")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_title(title)
+def _spot_diameters(
+    positions: np.ndarray, parts: list[np.ndarray], *, size: float, overlay: bool
+) -> np.ndarray:
+    """Return the diameters of spots, relative to the distance between neighbours in a slice."""
+    diameters = np.empty(len(positions))
+    distances = neighbor_distances([positions[rows] for rows in parts])
+    for rows, distance in zip(parts, distances, strict=True):
+        diameters[rows] = 0.9 * size * distance
+    if overlay and len(parts) > 1:
+        diameters *= OVERLAY_SCALE
+    return diameters
 
 
-def _draw_vectors(
+def _format_panels(
     axes: Sequence[Axes],
-    positions: np.ndarray,
-    vectors: np.ndarray,
-    panels: list[np.ndarray],
-    kind: str,
-    extent: float,
-    n_grid: int,
-    n_max: int,
+    edges: np.ndarray,
+    titles: Sequence[str],
+    labels: tuple[str, str],
+    *,
+    n_columns: int | None,
 ) -> None:
-    """Draw vectors on all panels, on a common scale."""
-    finite = np.isfinite(vectors).all(axis=1)
-    rows = [part[finite[part]] for part in panels]
-    speed = np.linalg.norm(vectors[np.concatenate(rows)], axis=1)
-    typical = float(np.quantile(speed, 0.9)) if len(speed) else 0.0
-    for ax, part in zip(axes, rows, strict=True):
-        if len(part) < 2 or typical == 0:
-            continue
-        if kind == "cells":
-            part = part[random_subset(len(part), n_max)]
-            points, drawn_vectors = positions[part], vectors[part]
-        else:
-            x, y, u, v = grid_field(positions[part], vectors[part], n_grid)
-            if kind == "stream":
-                width = 0.4 + 1.2 * np.nan_to_num(np.hypot(u, v) / typical).clip(0, 1)
-                # the distance between streamlines in inches does not depend on the size of panels
-                size_factor = min(
-                    1.0, max(ax.get_window_extent().size) / ax.figure.dpi / REFERENCE_WINDOW
-                )
-                density = max(
-                    STREAM_DENSITY * size_factor * max(np.ptp(x), np.ptp(y)) / extent, 0.1
-                )
-                arrow_size = 0.9 * size_factor**0.5
-                ax.streamplot(
-                    x,
-                    y,
-                    u,
-                    v,
-                    density=density,
-                    color=ARROW_COLOR,
-                    linewidth=width * size_factor**0.5,
-                    arrowsize=arrow_size,
-                )
-                continue
-            xx, yy = np.meshgrid(x, y)
-            occupied = np.isfinite(u)
-            points, drawn_vectors = (
-                np.c_[xx[occupied], yy[occupied]],
-                np.c_[u[occupied], v[occupied]],
-            )
-        ax.quiver(
-            *points.T,
-            *drawn_vectors.T,
-            angles="xy",
-            scale_units="xy",
-            scale=typical / (ARROW_LENGTH * extent),
-            width=0.004,
-            color=ARROW_COLOR,
-        )
+    """Set windows, titles and labels; in a grid of panels, only the outer ones have labels."""
+    for i, (panel, window, title) in enumerate(zip(axes, edges, titles, strict=True)):
+        panel.set_xlim(*window[:, 0])
+        panel.set_ylim(*window[:, 1])
+        panel.set_aspect("equal", adjustable="box")
+        panel.set_xticks([])
+        panel.set_yticks([])
+        panel.set_title(title)
+        is_bottom = n_columns is None or i + n_columns >= len(axes)
+        is_left = n_columns is None or i % n_columns == 0
+        panel.set_xlabel(labels[0] if is_bottom else "")
+        panel.set_ylabel(labels[1] if is_left else "")

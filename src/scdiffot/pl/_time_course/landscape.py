@@ -104,9 +104,6 @@ def landscape(
     >>> sdo.tl.landscape(adata)
     >>> figure = sdo.pl.landscape(adata, return_fig=True)
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     check_choice("kind", kind, ("contour", "surface"))
     check_choice("quantity", quantity, ("potential", "lambda"))
     check_count("n_max", n_max, 1)
@@ -116,16 +113,7 @@ def landscape(
             f"`quantity` is {quantity!r}, which a fit without growth does not have: "
             "draw the 'potential'."
         )
-    plane = find_plane(adata, str(result["basis"]), key=key)
-    check_fingerprint(
-        adata,
-        key,
-        fingerprints.LANDSCAPE,
-        plane.basis.points,
-        what=f"`basis` {result['basis']!r}",
-        made="the landscape",
-        remedy=f"Run scdiffot.tl.landscape(adata, basis={result['basis']!r}, key={key!r}) again.",
-    )
+    plane = _read_plane(adata, result, key)
     if paths is not None:
         check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     indices = _time_indices(result["times"], times, plane)
@@ -152,25 +140,57 @@ def landscape(
         lines = (
             None if paths is None else _trajectory_lines(plane, paths, previous_time, time, n_max)
         )
-        relief = Relief(
-            result["x"],
-            result["y"],
-            height,
-            scale,
-            cmap,
-            lines,
-            _basin_marks(result, time, max_potential, colors),
-        )
-        (draw_contours if flat else draw_surface)(ax_, relief)
-        # the grid sets the limits, since trajectories may leave it
-        if flat:
-            ax_.dataLim.set_points(np.column_stack([relief.x[[0, -1]], relief.y[[0, -1]]]))
-            plane.label_axes(ax_)
-        else:
-            ax_.set(xlim=(relief.x[0], relief.x[-1]), ylim=(relief.y[0], relief.y[-1]))
-        ax_.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
-        ax_.set_title(f"{plane.times.column} {plane.times.label(time)}")
+        marks = _basin_marks(result, time, max_potential, colors)
+        relief = Relief(result["x"], result["y"], height, scale, cmap, lines, marks)
+        _draw_panel(ax_, plane, relief, time, flat=flat)
         previous_time = time
+    _add_colorbar(figure, axes, scale, cmap, label, flat=flat)
+    if colors:
+        parent = figure if ax is None else axes[-1]
+        draw_legend(parent, str(result["cell_key"]), colors, n_rows=10 if flat else 16)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
+
+
+def _read_plane(adata: AnnData | MuData, result: Any, key: str) -> Plane:
+    """Read the plane of a landscape, which must not have changed since."""
+    plane = find_plane(adata, str(result["basis"]), key=key)
+    check_fingerprint(
+        adata,
+        key,
+        fingerprints.LANDSCAPE,
+        plane.basis.points,
+        what=f"`basis` {result['basis']!r}",
+        made="the landscape",
+        remedy=f"Run scdiffot.tl.landscape(adata, basis={result['basis']!r}, key={key!r}) again.",
+    )
+    return plane
+
+
+def _draw_panel(ax: Any, plane: Plane, relief: Relief, time: float, *, flat: bool) -> None:
+    (draw_contours if flat else draw_surface)(ax, relief)
+    # the grid sets the limits, since trajectories may leave it
+    if flat:
+        ax.dataLim.set_points(np.column_stack([relief.x[[0, -1]], relief.y[[0, -1]]]))
+        plane.label_axes(ax)
+    else:
+        ax.set(xlim=(relief.x[0], relief.x[-1]), ylim=(relief.y[0], relief.y[-1]))
+    ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
+    ax.set_title(f"{plane.times.column} {plane.times.label(time)}")
+
+
+def _add_colorbar(
+    figure: Figure,
+    axes: list[Axes],
+    scale: tuple[float, float],
+    cmap: str,
+    label: str,
+    *,
+    flat: bool,
+) -> None:
+    """Add one colour bar for all panels."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     figure.colorbar(
         ScalarMappable(Normalize(*scale), cmap),
         ax=axes,
@@ -179,14 +199,6 @@ def landscape(
         aspect=25,
         pad=0.02 if flat else 0.08,
     )
-    if colors:
-        draw_legend(
-            figure if ax is None else axes[-1],
-            str(result["cell_key"]),
-            colors,
-            n_rows=10 if flat else 16,
-        )
-    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _time_indices(
@@ -221,7 +233,10 @@ def _scale(values: np.ndarray, quantity: str) -> tuple[np.ndarray, tuple[float, 
 def _trajectory_lines(
     plane: Plane, paths: Trajectories, previous_time: float, time: float, n_max: int
 ) -> np.ndarray | None:
-    """Return trajectories between two times, shape ``(n_times, n, 2)``, or None before their start."""
+    """Return trajectories between two times, shape ``(n_times, n, 2)``.
+
+    The result is None if no trajectory has started.
+    """
     order = np.argsort(paths.times)
     # saved times are rounded when converted from the unit of the solver
     tolerance = 1e-6 * float(np.ptp(plane.times.points))
