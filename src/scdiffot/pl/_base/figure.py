@@ -119,7 +119,7 @@ def finish(
         The figure.
     axes
         Axes of the figure that have been drawn on.
-    given
+    external
         Whether the user passed the axes. The figure is not shown in that case.
     show
         Choice of the user; None for scanpy's `settings.autoshow`, which is True without scanpy.
