@@ -31,10 +31,10 @@ BAD_INPUT = 2
 # exit code of a process ended by signal n, as shells report it: 128 + n
 SIGNAL_OFFSET = 128
 
-EPILOG = """exit codes: 0; 2 for bad input and for files that cannot be read or written, with one line
-on the standard error; 130 after Ctrl-C. Results are written to a file .scdiffot-*.tmp beside OUT and
-renamed when they are complete, so OUT is never an incomplete file. A command that is killed leaves the
-temporary file, which can be removed."""
+EPILOG = """exit codes: 0; 2 for bad input and for files that cannot be read or written, with one
+line on the standard error; 130 after Ctrl-C. Results are written to a file .scdiffot-*.tmp beside
+OUT and renamed when they are complete, so OUT is never an incomplete file. A command that is killed
+leaves the temporary file, which can be removed."""
 
 
 class _Parser(argparse.ArgumentParser):

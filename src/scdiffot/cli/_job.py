@@ -6,9 +6,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ._destinations import TABLES, Destination, check_destinations, check_source
 from ._errors import BadInput, text_of
 from ._lists import FORMATS
-from ._destinations import TABLES, Destination, check_destinations, check_source
 
 if TYPE_CHECKING:
     import argparse

@@ -21,8 +21,8 @@ def add_fate(commands: Any) -> None:
     fate = commands.add_parser(
         "fate",
         help="follow the cells of a fit to their fates",
-        description="Follow the cells of a fit, and write them, with the fates and numbers of their "
-        "descendants, to another file. See scdiffot.tl.sta_forward for the options.",
+        description="Follow the cells of a fit, and write them, with the fates and numbers of "
+        "their descendants, to another file. See scdiffot.tl.sta_forward for the options.",
     )
     add_files(fate, "cells with a fit, as `scdiffot fit` writes them", "the fates of every cell")
     add_paths(fate, "follow", default="all before the target")

@@ -19,8 +19,8 @@ def add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit the time course in a file",
-        description="Fit the time course in a file and write it, with velocities, growth and the model, "
-        "to another. See scdiffot.tl.fit for the options.",
+        description="Fit the time course in a file and write it, with velocities, growth and the "
+        "model, to another. See scdiffot.tl.fit for the options.",
     )
     add_files(fit, "cells of all snapshots", "the accuracy at every snapshot")
     _add_data_options(fit)

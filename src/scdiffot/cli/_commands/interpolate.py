@@ -16,8 +16,8 @@ def add_interpolate(commands: Any) -> None:
     interpolate = commands.add_parser(
         "interpolate",
         help="predict the cells of any time of a fit",
-        description="Predict the population at any time between the first and the last snapshot of a "
-        "fit, and write its cells to another file. See scdiffot.tl.interpolate for the options.",
+        description="Predict the population at any time between the first and the last snapshot of "
+        "a fit, and write its cells to another file. See scdiffot.tl.interpolate for the options.",
     )
     add_files(interpolate, "cells with a fit, as `scdiffot fit` writes them", None)
     interpolate.add_argument(

@@ -90,7 +90,7 @@ def _perturb(job: Job) -> int:
 
 
 def _summary(adata: AnnData | MuData, name: str, key: str) -> Any:
-    """Make a table with the fates that change most, with a row for each type of the source cells."""
+    """Make a table of the fates that change most, with a row for each type of source cells."""
     from scdiffot import get
 
     table = get.perturbation(adata, name, key=key)

@@ -27,8 +27,8 @@ def add_validate(commands: Any) -> None:
     validate = commands.add_parser(
         "validate",
         help="predict snapshots of a fit that training did not see",
-        description="Leave inner snapshots of a fit out in turn, fit the others with the same options, "
-        "predict those left out, and write the cells with the result to another file. See "
+        description="Leave inner snapshots of a fit out in turn, fit the others with the same "
+        "options, predict those left out, and write the cells with the result to another file. See "
         "scdiffot.tl.validate for the options.",
     )
     add_files(
