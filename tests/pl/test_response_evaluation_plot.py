@@ -1,4 +1,4 @@
-"""Every score is drawn where it belongs."""
+"""The plot of an evaluation shows every score and interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from _evaluated import VALUES, give_evaluation
+from _stored_results import SCORES, give_evaluation
 from matplotlib.colors import to_hex
 
 import scdiffot as sdo
@@ -21,7 +21,7 @@ def evaluated():
 
 
 def _points(ax):
-    """Score and height of every point, in the order of drawing."""
+    """Return score and height of all points, in the order of drawing."""
     points = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
     return np.concatenate(points)
 
@@ -34,11 +34,11 @@ def _intervals(ax):
 
 def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
     ax = sdo.pl.response_evaluation(evaluated, "energy_distance", show=False)
-    methods = [m for m in VALUES if m != "observed"]
-    expected = [VALUES[m] + shift for m in methods for shift in (0, 0.1)]
+    methods = [m for m in SCORES if m != "observed"]
+    expected = [SCORES[m] + shift for m in methods for shift in (0, 0.1)]
     points = _points(ax)
     np.testing.assert_allclose(points[:, 0], expected)
-    # two folds around the tick of their method, the first above
+    # the two folds of a method surround its tick, with the first above
     np.testing.assert_allclose(points[:, 1].reshape(-1, 2).mean(axis=1), ax.get_yticks())
     assert (points[::2, 1] > points[1::2, 1]).all()
     labels = [label.get_text() for label in ax.get_yticklabels()]
@@ -59,13 +59,13 @@ def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
 
 def test_panels_and_methods(evaluated):
     axes = sdo.pl.response_evaluation(evaluated, methods=["flow", "copy"], show=False)
-    # in the order in which they are read, not that of the table
+    # the order is that of the constant METRICS, not that of the table
     assert [ax.get_xlabel().split(" (")[0] for ax in axes] == [
         "unexplained response of cells",
         "energy distance",
     ]
     assert axes[0].get_xlim()[0] == 0
-    # copies have no cells of their own, and no floor
+    # the metric has no scores of copies and no floor
     np.testing.assert_allclose(_points(axes[0])[:, 0], [0.2, 0.3])
     assert len(axes[0].patches) == 0
     np.testing.assert_allclose(_points(axes[1])[:, 0], [0.2, 0.3, 0.6, 0.7])
@@ -91,15 +91,15 @@ def test_series(evaluated, folds, targets, names):
     assert len(set(colors)) == len(names) or colors == ["#2166ac"] + ["#8c8c8c"] * 4
 
 
-def test_what_a_file_gives_back(evaluated, tmp_path):
+def test_evaluation_read_from_a_file_is_drawn_equally(evaluated, tmp_path):
     evaluated.write_h5ad(tmp_path / "evaluated.h5ad")
-    found = ad.read_h5ad(tmp_path / "evaluated.h5ad")
+    loaded = ad.read_h5ad(tmp_path / "evaluated.h5ad")
     columns = ["split", "fold", "target", "method", "metric"]
-    table = found.uns["scdiffot_response_evaluation"]
-    found.uns["scdiffot_response_evaluation"] = table.astype(dict.fromkeys(columns, "category"))
+    table = loaded.uns["scdiffot_response_evaluation"]
+    loaded.uns["scdiffot_response_evaluation"] = table.astype(dict.fromkeys(columns, "category"))
     points = [
         _points(sdo.pl.response_evaluation(a, "energy_distance", show=False))
-        for a in (evaluated, found)
+        for a in (evaluated, loaded)
     ]
     np.testing.assert_array_equal(*points)
 
