@@ -205,8 +205,8 @@ def test_entries_that_anndata_writes_only_on_request(fitted, tmp_path):
     with ad.settings.override(allow_write_nullable_strings=True):
         fitted.write_h5ad(tmp_path / "cells.h5ad")
     assert run("fate", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FATE) == 0
-    saved = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
-    assert saved.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
+    saved_table = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
+    assert saved_table.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
 
 
 def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
@@ -216,11 +216,11 @@ def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
     assert "which is the input" in refusal(capsys, "fate", out, "-o", out, *FATE)
     previous = set(tmp_path.iterdir())
     assert run("fate", out, "-o", out, *FATE, "--overwrite", "--rng", "1") == 0
-    updated = ad.read_zarr(out)
+    updated_data = ad.read_zarr(out)
     assert set(tmp_path.iterdir()) == previous
-    np.testing.assert_array_equal(updated.X, fitted.X)
+    np.testing.assert_array_equal(updated_data.X, fitted.X)
     assert not np.array_equal(
-        updated.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
+        updated_data.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
     )
 
 
@@ -272,5 +272,7 @@ def test_table_equals_the_results_of_the_functions(path, fitted, tmp_path):
     assert run("validate", path, "-o", tmp_path / "v.h5ad", "--table", csv, "--quiet") == 0
     validation = ad.read_h5ad(tmp_path / "v.h5ad").uns["scdiffot"]["validation"]
     # pandas 2 rounds when it parses numbers, so they are read as text
-    saved = pd.read_csv(csv, index_col="label", dtype=str).astype(float)
-    np.testing.assert_array_equal(saved.to_numpy(), validation[saved.columns].to_numpy())
+    saved_table = pd.read_csv(csv, index_col="label", dtype=str).astype(float)
+    np.testing.assert_array_equal(
+        saved_table.to_numpy(), validation[saved_table.columns].to_numpy()
+    )

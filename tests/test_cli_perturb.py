@@ -35,9 +35,9 @@ def test_perturb_writes_the_results_of_the_function(path, tmp_path, capsys):
         adata, genes, "cell_type", sustained=True, n_trajectories=20, rng=3, show_progress=False
     )
     expected = adata.uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
-    stored = ad.read_h5ad(out).uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
-    np.testing.assert_array_equal(stored["shift"], expected["shift"])
-    np.testing.assert_array_equal(stored["values"], [5, np.nan, 7.5])
+    stored_entry = ad.read_h5ad(out).uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
+    np.testing.assert_array_equal(stored_entry["shift"], expected["shift"])
+    np.testing.assert_array_equal(stored_entry["values"], [5, np.nan, 7.5])
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,9 @@ def test_a_summary_that_cannot_be_printed(path, tmp_path, capsys, monkeypatch):
 def test_a_closed_pipe_is_not_an_error(path, tmp_path, capsys, monkeypatch):
     import os
 
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as pipe:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         assert run("fate", path, "-o", tmp_path / "out.h5ad", *FATE) == 0
     assert capsys.readouterr().err == ""

@@ -284,11 +284,11 @@ def test_trajectories_by_fate_need_fates_and_target_cells(ready, paths):
         match="`adata` has no cells of the time .*pass all cells of the fit, or by='time'",
     ):
         sdo.pl.trajectories(early_cells, paths, by="fate")
-    untyped = ready.copy()
-    untyped.obs["cell_type"] = (
-        untyped.obs["cell_type"].astype(object).where(untyped.obs["time"] < 2)
+    untyped_cells = ready.copy()
+    untyped_cells.obs["cell_type"] = (
+        untyped_cells.obs["cell_type"].astype(object).where(untyped_cells.obs["time"] < 2)
     )
-    ax = sdo.pl.trajectories(untyped, paths, by="fate", show=False)
+    ax = sdo.pl.trajectories(untyped_cells, paths, by="fate", show=False)
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"unknown"}
     del ready.uns["scdiffot"]["fate"]
     with pytest.raises(KeyError, match=r"run scdiffot.tl.sta_forward\(adata, cell_key\) first"):

@@ -26,7 +26,7 @@ def ready(fitted):
 
 
 @pytest.fixture
-def many(fitted):
+def many_types(fitted):
     """Fifteen types, some with awkward names."""
     names = ["Prog/Mono", "Ccr7⁺ DC", "HSC", *(f"type {i}" for i in range(12))]
     codes = np.random.default_rng(0).integers(15, size=fitted.n_obs)
@@ -65,8 +65,8 @@ def test_fates_are_drawn_in_the_requested_order(ready):
     axes = sdo.pl.fate(ready, fates=["outside", "B"], show=False)
     assert [ax.get_title() for ax in axes] == ["outside", "B"]
     assert _cell_values(axes[0])[1].max() == 0
-    one = sdo.pl.fate(ready, fates=["B"], basis="umap", show=False)
-    assert (one.get_title(), one.get_xlabel()) == ("B", "UMAP 1")
+    single_panel = sdo.pl.fate(ready, fates=["B"], basis="umap", show=False)
+    assert (single_panel.get_title(), single_panel.get_xlabel()) == ("B", "UMAP 1")
 
 
 def test_one_panel_has_the_colours_of_the_types(ready):
@@ -188,11 +188,11 @@ def test_trajectories_lie_on_the_surface(ready):
         ready, kind="surface", times=[2], paths=replace(paths, states=states), show=False
     )
     x, y, z = (np.asarray(v) for v in ax.lines[0].get_data_3d())
-    inside = np.isfinite(z)
-    assert inside[-1]
+    is_inside = np.isfinite(z)
+    assert is_inside[-1]
     np.testing.assert_allclose(y, 0)
     # lines are lifted by 0.01 of the scale (8 nats); the grid spacing of 0.25 limits interpolation
-    np.testing.assert_allclose(z[inside], (x[inside] - 2) ** 2 + 0.08, atol=0.25**2)
+    np.testing.assert_allclose(z[is_inside], (x[is_inside] - 2) ** 2 + 0.08, atol=0.25**2)
 
 
 def test_contours_are_limited_to_the_scale(ready):
@@ -241,7 +241,7 @@ def _draw_all(adata):
     }
 
 
-@pytest.mark.parametrize("fixture_name", ["ready", "many"])
+@pytest.mark.parametrize("fixture_name", ["ready", "many_types"])
 def test_all_artists_are_inside_the_figure(fixture_name, request):
     for name, figure in _draw_all(request.getfixturevalue(fixture_name)).items():
         figure.canvas.draw()
@@ -259,12 +259,12 @@ def test_all_artists_are_inside_the_figure(fixture_name, request):
             assert box.y1 <= page.y1 + 1, (name, artist)
 
 
-def test_fifteen_types_have_fifteen_colours(many):
-    ax = sdo.pl.fate(many, kind="alluvial", show=False)
+def test_fifteen_types_have_fifteen_colours(many_types):
+    ax = sdo.pl.fate(many_types, kind="alluvial", show=False)
     legend = ax.get_legend()
     assert len(legend.get_texts()) == len({h.get_color() for h in legend.legend_handles}) == 15
     assert "Prog/Mono" in [t.get_text() for t in legend.get_texts()]
-    assert len(sdo.pl.fate(many, show=False)) == 15
+    assert len(sdo.pl.fate(many_types, show=False)) == 15
 
 
 def test_types_of_a_modality(mdata, quick):

@@ -23,9 +23,9 @@ def ready(fitted):
 def test_composition_shows_control_and_perturbed_shares(ready):
     ax = sdo.pl.perturb(ready, show=False)
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 2, 3)
-    stored = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
-    np.testing.assert_allclose(widths[:, 0], stored["control"])
-    np.testing.assert_allclose(widths[:, 1], stored["perturbed"])
+    stored_entry = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
+    np.testing.assert_allclose(widths[:, 0], stored_entry["control"])
+    np.testing.assert_allclose(widths[:, 1], stored_entry["perturbed"])
     assert [to_rgb(bar.get_facecolor()) for bar in ax.patches[:2]] == [
         to_rgb(c) for c in COLORS.values()
     ]
@@ -45,8 +45,8 @@ def test_significant_shifts_are_filled(ready):
     ax = sdo.pl.perturb(ready, kind="shift", sources=["B"], show=False)
     points = [line for line in ax.lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in points] == [-0.25, 0.15, 0.1]
-    filled = [line.get_markerfacecolor() != "white" for line in points]
-    assert filled == [True, False, False]
+    is_filled = [line.get_markerfacecolor() != "white" for line in points]
+    assert is_filled == [True, False, False]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["B"]
 
 
@@ -90,9 +90,9 @@ def test_errors(ready, plot, arguments, error, message):
 
 
 def test_several_perturbations_need_a_name(ready):
-    stored = ready.uns["scdiffot"][PERTURBATION]
-    stored["Spi1"] = {
-        **stored["Gata1"],
+    stored_entry = ready.uns["scdiffot"][PERTURBATION]
+    stored_entry["Spi1"] = {
+        **stored_entry["Gata1"],
         "name": "Spi1",
         "values": np.array([1.0]),
         "sustained": False,

@@ -151,10 +151,10 @@ def test_grid_averages_velocities():
     assert u.shape == v.shape == (len(y), len(x))
     assert len(x) == 21
     xx, yy = np.meshgrid(x, y)
-    inside = (np.abs(xx) < 1.6) & (np.abs(yy) < 0.6)
+    is_inside = (np.abs(xx) < 1.6) & (np.abs(yy) < 0.6)
     # standard error of a mean over about 20 cells with a standard deviation of 0.1
-    np.testing.assert_allclose(u[inside], -yy[inside], atol=0.06)
-    np.testing.assert_allclose(v[inside], xx[inside], atol=0.06)
+    np.testing.assert_allclose(u[is_inside], -yy[is_inside], atol=0.06)
+    np.testing.assert_allclose(v[is_inside], xx[is_inside], atol=0.06)
     assert np.isnan(grid_field(np.r_[points, [[50, 0]]], np.zeros((5001, 2)), 21)[2]).any()
 
 

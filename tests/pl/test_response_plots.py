@@ -17,7 +17,7 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def grouped(responded):
+def grouped_response(responded):
     sdo.tl.response_subpopulations(responded, groupby="cell_type")
     responded.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
     return responded
@@ -58,15 +58,15 @@ def test_genes_of_three_kinds_of_cells(responded):
 def test_genes_of_a_layer_are_stored_expression(responded):
     responded.layers["twice"] = 2 * responded.X
     names = ["2", "0"]
-    decoded = _medians(sdo.pl.response(responded, genes=names, show=False))
+    decoded_medians = _medians(sdo.pl.response(responded, genes=names, show=False))
     ax = sdo.pl.response(responded, genes=names, layer="twice", show=False)
-    measured = _medians(ax)
+    layer_medians = _medians(ax)
     assert [text.get_text() for text in ax.get_xticklabels()] == names
-    np.testing.assert_allclose(measured["control"], 2 * decoded["control"], atol=1e-5)
-    np.testing.assert_allclose(measured["treated"], 2 * decoded["treated"], atol=1e-5)
-    np.testing.assert_array_equal(measured["predicted"], decoded["predicted"])
+    np.testing.assert_allclose(layer_medians["control"], 2 * decoded_medians["control"], atol=1e-5)
+    np.testing.assert_allclose(layer_medians["treated"], 2 * decoded_medians["treated"], atol=1e-5)
+    np.testing.assert_array_equal(layer_medians["predicted"], decoded_medians["predicted"])
     as_x = _medians(sdo.pl.response(responded, genes=names, layer="X", show=False))
-    np.testing.assert_allclose(as_x["treated"], decoded["treated"], atol=1e-5)
+    np.testing.assert_allclose(as_x["treated"], decoded_medians["treated"], atol=1e-5)
 
 
 def test_counts_cannot_be_compared_with_logarithms(responded):
@@ -127,10 +127,10 @@ def test_predicted_cells_lie_among_treated_ones_on_an_embedding(responded):
     assert len(grey.get_offsets()) == 1
 
 
-def test_effect_by_group(grouped):
-    ax = sdo.pl.response(grouped, "effect", show=False)
-    effect = grouped.obs["scdiffot_effect_size"].dropna()
-    by_type = effect.groupby(grouped.obs["cell_type"], observed=True)
+def test_effect_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "effect", show=False)
+    effect = grouped_response.obs["scdiffot_effect_size"].dropna()
+    by_type = effect.groupby(grouped_response.obs["cell_type"], observed=True)
     assert _labels(ax) == [f"{name}  ({n})" for name, n in by_type.size().items()]
     assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#ff0000", "#0000ff"]
     np.testing.assert_allclose(
@@ -152,15 +152,15 @@ def test_groups_are_the_subpopulations_or_a_column(responded):
     assert ax.get_ylabel() == "cluster of the response (cells)"
 
 
-def test_survival_by_group(grouped):
-    ax = sdo.pl.response(grouped, "survival", show=False)
-    table = sdo.get.response(grouped, "subpopulations").set_index("group")
+def test_survival_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "survival", show=False)
+    table = sdo.get.response(grouped_response, "subpopulations").set_index("group")
     assert [label[0] for label in _labels(ax)] == ["B", "A"]
     points = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(points, table.loc[["B", "A"], "survival"], rtol=1e-6)
     # whiskers and boxes are quantiles of cells, not errors of the mean
-    survival = grouped.obs["scdiffot_survival"].dropna()
-    by_type = survival.groupby(grouped.obs["cell_type"], observed=True)
+    survival = grouped_response.obs["scdiffot_survival"].dropna()
+    by_type = survival.groupby(grouped_response.obs["cell_type"], observed=True)
     ends = [c.get_segments()[0][:, 0] for c in ax.collections if isinstance(c, LineCollection)]
     expected = by_type.quantile([0.05, 0.95]).unstack().loc[["B", "A"]]
     np.testing.assert_allclose(ends, expected, rtol=1e-5)
@@ -169,14 +169,14 @@ def test_survival_by_group(grouped):
     )
 
 
-def test_features_by_group(grouped):
-    ax = sdo.pl.response(grouped, "features", n_genes=2, show=False)
+def test_features_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "features", n_genes=2, show=False)
     values = np.asarray(ax.images[0].get_array())
     np.testing.assert_allclose(values, [[2, 0], [0, -1]], atol=0.1)
     assert [label.split()[0] for label in _labels(ax)] == ["0", "1"]
     low, high = ax.images[0].get_clim()
     assert low == -high
-    ax = sdo.pl.response(grouped, "features", genes=["2"], show=False)
+    ax = sdo.pl.response(grouped_response, "features", genes=["2"], show=False)
     assert [label.split()[0] for label in _labels(ax)] == ["2"]
 
 
@@ -249,11 +249,11 @@ def test_modalities(mdata, give_response):
             np.testing.assert_allclose(mudata_medians[kind], adata_medians[kind])
 
 
-def test_nothing_is_changed(grouped, fingerprint):
-    previous = fingerprint(grouped)
+def test_nothing_is_changed(grouped_response, fingerprint):
+    previous = fingerprint(grouped_response)
     for kind in ("genes", "embedding", "effect", "survival", "features"):
-        sdo.pl.response(grouped, kind, show=False)
-    assert fingerprint(grouped) == previous
+        sdo.pl.response(grouped_response, kind, show=False)
+    assert fingerprint(grouped_response) == previous
 
 
 @pytest.mark.parametrize(
@@ -282,8 +282,8 @@ def test_balanced_responses_have_no_survival(responded):
         sdo.pl.response(responded, "survival")
 
 
-def test_features_of_unknown_or_no_genes_are_an_error(grouped):
+def test_features_of_unknown_or_no_genes_are_an_error(grouped_response):
     with pytest.raises(KeyError, match="`genes` has 'x', which is not in the table"):
-        sdo.pl.response(grouped, "features", genes=["x"])
+        sdo.pl.response(grouped_response, "features", genes=["x"])
     with pytest.raises(ValueError, match="`genes` names no gene"):
-        sdo.pl.response(grouped, "features", genes=[])
+        sdo.pl.response(grouped_response, "features", genes=[])

@@ -124,8 +124,8 @@ def test_signed_numbers_are_symmetric_and_nan_is_grey(tissue):
     values = tissue.obs["true_growth"] - 0.2
     values.iloc[:7] = np.nan
     ax = sdo.pl.slices(tissue, color=values.rename("growth"), show=False)
-    grey, colored = spot_collections(ax)
-    low, high = colored.get_clim()
+    grey, colored_spots = spot_collections(ax)
+    low, high = colored_spots.get_clim()
     assert low == -high
     assert len(grey.get_offsets()) == 7
     assert ax.figure.axes[1].get_ylabel() == "growth"
@@ -200,14 +200,14 @@ def test_genes_and_columns_of_modalities(tissue):
     for key in list(rna.obsm):
         del rna.obsm[key]
     with mudata.set_options(pull_on_update=False) if hasattr(mudata, "set_options") else plt.ioff():
-        both = mudata.MuData({"rna": rna[::-1].copy()})
-    both.obsm["spatial"] = tissue[both.obs_names].obsm["spatial"]
-    actual = spot_collections(sdo.pl.slices(both, color="rna:gene_2", show=False))[0]
+        mdata = mudata.MuData({"rna": rna[::-1].copy()})
+    mdata.obsm["spatial"] = tissue[mdata.obs_names].obsm["spatial"]
+    actual = spot_collections(sdo.pl.slices(mdata, color="rna:gene_2", show=False))[0]
     expected = spot_collections(
-        sdo.pl.slices(tissue[both.obs_names].copy(), color="gene_2", show=False)
+        sdo.pl.slices(tissue[mdata.obs_names].copy(), color="gene_2", show=False)
     )[0]
     np.testing.assert_allclose(actual.get_array(), expected.get_array())
-    figure = sdo.pl.slices(both, color="rna:cell_type", return_fig=True)
+    figure = sdo.pl.slices(mdata, color="rna:cell_type", return_fig=True)
     assert len(figure.axes[0].get_legend().get_texts()) == 3
 
 

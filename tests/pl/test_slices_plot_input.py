@@ -15,24 +15,24 @@ mpl.use("agg")
 
 def test_spots_without_a_position_are_not_drawn(tissue, caplog):
     tissue.obsm["spatial"][::7] = np.nan
-    missing = np.zeros(tissue.n_obs, dtype=bool)
-    missing[::7] = True
+    is_missing = np.zeros(tissue.n_obs, dtype=bool)
+    is_missing[::7] = True
     rows = (tissue.obs["slice"] == "t1").to_numpy()
     tissue.obsm["spatial"][rows] = np.nan
     with caplog.at_level("INFO", logger="scdiffot"):
         axes = sdo.pl.slices(
             tissue, "slice", color="gene_2", arrows="true_migration", kind="cells", show=False
         )
-    assert f"{(missing | rows).sum()} of {tissue.n_obs} spots have no position" in caplog.text
+    assert f"{(is_missing | rows).sum()} of {tissue.n_obs} spots have no position" in caplog.text
     assert [ax.get_title() for ax in axes] == ["t0", "t1", "t2"]
     assert not spot_collections(axes[1])
     for ax in (axes[0], axes[2]):
-        has_position = (tissue.obs["slice"] == ax.get_title()).to_numpy() & ~missing
+        has_position = (tissue.obs["slice"] == ax.get_title()).to_numpy() & ~is_missing
         np.testing.assert_allclose(
             sort_points(spot_centers(ax)), sort_points(tissue.obsm["spatial"][has_position])
         )
     overlay = sdo.pl.slices(tissue, "slice", overlay=True, show=False)
-    assert len(spot_centers(overlay)) == (~missing & ~rows).sum()
+    assert len(spot_centers(overlay)) == (~is_missing & ~rows).sum()
     with pytest.raises(
         ValueError, match=r"`spatial_key` 'spatial' is NaN or infinite in all \d+ spots to draw"
     ):

@@ -22,7 +22,7 @@ def ready(fitted):
 
 
 @pytest.fixture
-def many(fitted):
+def many_types(fitted):
     """Fifteen types with long names."""
     names = ["Prog/Mono", *(f"T-cell, naive CD{i}+ subset" for i in range(14))]
     codes = np.random.default_rng(0).integers(15, size=fitted.n_obs)
@@ -32,15 +32,18 @@ def many(fitted):
 
 def test_lines_are_means_and_bands_are_quantiles(ready):
     ax = sdo.pl.trajectory_genes(ready, "g3", show=False)
-    stored = ready.uns["scdiffot"]["trajectory_genes"]
+    stored_entry = ready.uns["scdiffot"]["trajectory_genes"]
     assert ax.get_title() == "g3"
     assert [to_rgb(line.get_color()) for line in ax.lines] == [(1, 0, 0), (0, 0, 1)]
     for k, (line, band) in enumerate(zip(ax.lines, ax.collections, strict=True)):
         np.testing.assert_allclose(
-            line.get_xydata(), np.stack([stored["times"], stored["mean"][k, :, 3]], 1)
+            line.get_xydata(), np.stack([stored_entry["times"], stored_entry["mean"][k, :, 3]], 1)
         )
         y = band.get_paths()[0].vertices[:, 1]
-        assert (y.min(), y.max()) == (stored["low"][k, :, 3].min(), stored["high"][k, :, 3].max())
+        assert (y.min(), y.max()) == (
+            stored_entry["low"][k, :, 3].min(),
+            stored_entry["high"][k, :, 3].max(),
+        )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "expression")
 
 
@@ -61,17 +64,17 @@ def test_number_of_axes_sets_the_number_of_genes(ready):
         sdo.pl.trajectory_genes(ready, ["g0", "g1", "g2"], ax=axes)
 
 
-def test_many_fates_have_bands_only_on_request(many):
-    axes = sdo.pl.trajectory_genes(many, n_genes=2, show=False)
+def test_many_fates_have_bands_only_on_request(many_types):
+    axes = sdo.pl.trajectory_genes(many_types, n_genes=2, show=False)
     assert [(len(ax.lines), len(ax.collections)) for ax in axes] == [(15, 0)] * 2
-    axes = sdo.pl.trajectory_genes(many, n_genes=2, bands=True, show=False)
+    axes = sdo.pl.trajectory_genes(many_types, n_genes=2, bands=True, show=False)
     assert [len(ax.collections) for ax in axes] == [15, 15]
 
 
-def test_every_fate_is_in_the_legend(many):
-    figure = sdo.pl.trajectory_genes(many, return_fig=True)
+def test_every_fate_is_in_the_legend(many_types):
+    figure = sdo.pl.trajectory_genes(many_types, return_fig=True)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == list(many.obs["cell_type"].cat.categories)
+    assert labels == list(many_types.obs["cell_type"].cat.categories)
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert box.x1 <= figure.bbox.x1 + 1

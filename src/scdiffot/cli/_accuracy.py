@@ -84,11 +84,11 @@ def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
 def _cosine(adata: AnnData | MuData, key: str) -> float:
     import numpy as np
 
-    estimated, true = (
+    velocity, drift = (
         np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift")
     )
-    lengths = np.linalg.norm(estimated, axis=1) * np.linalg.norm(true, axis=1)
-    return float(((estimated * true).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
+    lengths = np.linalg.norm(velocity, axis=1) * np.linalg.norm(drift, axis=1)
+    return float(((velocity * drift).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
 
 
 def _correlation(adata: AnnData | MuData, key: str) -> float:

@@ -92,10 +92,10 @@ def check_destinations(
 def _check_protected(
     destination: Destination, final: Path, source: Path, protected: list[Path]
 ) -> None:
-    for other in protected:
-        if final == other.resolve() or _is_same(final, other):
+    for path in protected:
+        if final == path.resolve() or _is_same(final, path):
             raise BadInput(
-                f"{destination.option} is {destination.path}, which is {other}: name another place"
+                f"{destination.option} is {destination.path}, which is {path}: name another place"
             )
     source_path = source.resolve()
     if final != source_path and (

@@ -28,8 +28,8 @@ def add_response(commands: Any) -> None:
     response = commands.add_parser(
         "response",
         help="learn the response of cells to a treatment, and predict it for each untreated cell",
-        description="Learn the response to a treatment from treated and untreated cells, predict it "
-        "for the untreated, and write the cells with the result to another file. See "
+        description="Learn the response to a treatment from treated and untreated cells, predict "
+        "it for the untreated, and write the cells with the result to another file. See "
         "scdiffot.tl.fit_response and predict_response for the options.",
     )
     add_files(response, "treated and untreated cells", "the response of every cell")

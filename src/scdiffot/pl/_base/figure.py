@@ -71,8 +71,8 @@ def make_axes(
         subplot_kw={"projection": projection},
     )
     axes = grid.ravel().tolist()
-    for unused in axes[n_panels:]:
-        unused.remove()
+    for ax_ in axes[n_panels:]:
+        ax_.remove()
     return figure, axes[:n_panels]
 
 

@@ -110,14 +110,16 @@ def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane
 
 def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
     """Return the names of the first two dimensions of a representation."""
-    short = name.rpartition(":")[2]
-    if short == "X":
+    short_name = name.rpartition(":")[2]
+    if short_name == "X":
         variables = (
             adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
         )
         return str(variables[0]), str(variables[min(1, len(variables) - 1)])
-    short = short.removeprefix("X_")
-    if short == "diffmap":
+    short_name = short_name.removeprefix("X_")
+    if short_name == "diffmap":
         return "DC1", "DC2"
-    display_name = short.upper() if short.lower() in {"ae", "pca", "tsne", "umap"} else short
+    display_name = (
+        short_name.upper() if short_name.lower() in {"ae", "pca", "tsne", "umap"} else short_name
+    )
     return f"{display_name} 1", f"{display_name} 2"

@@ -40,12 +40,14 @@ def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -
     if cell_key in adata.obs.columns or ":" in cell_key:
         holder, column = find_column(adata, cell_key, "cell_key")
         table |= palette(holder, column, read_groups(holder, column, "cell_key"))
-    missing = [name for name in names if name not in table]
-    used = set(table.values())
+    missing_names = [name for name in names if name not in table]
+    used_colors = set(table.values())
     unused_colors = [
-        color for color in default_colors(len(table) + len(missing)) if color not in used
+        color
+        for color in default_colors(len(table) + len(missing_names))
+        if color not in used_colors
     ]
-    table |= dict(zip(missing, unused_colors, strict=False))
+    table |= dict(zip(missing_names, unused_colors, strict=False))
     return {name: table[name] for name in names}
 
 
@@ -152,8 +154,8 @@ def draw_bars(
     ax.set_xlim(0, max(float(left.max()), 1e-12))
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    used = {name: colors[name] for name in shares.columns if (shares[name] > 0).any()}
-    draw_legend(ax, title, used)
+    used_colors = {name: colors[name] for name in shares.columns if (shares[name] > 0).any()}
+    draw_legend(ax, title, used_colors)
 
 
 def _color_ramp(color: Any) -> Any:

@@ -97,11 +97,11 @@ def perturb(
     result = read_one(adata, key, name)
     available = [str(source) for source in result["sources"]]
     if sources is not None:
-        selected = choose_names("sources", sources, available)
+        selected_sources = choose_names("sources", sources, available)
     else:
         # with a single type, it equals all cells
-        selected = available if len(available) > 2 else available[:1]
-    rows = [available.index(source) for source in selected]
+        selected_sources = available if len(available) > 2 else available[:1]
+    rows = [available.index(source) for source in selected_sources]
     colors = class_colors(adata, str(result["cell_key"]), [str(fate) for fate in result["fates"]])
     figure, axes = make_axes(ax, height=0.3 + 0.2 * len(rows), width=1.3)
     draw = _draw_composition if kind == "composition" else _draw_shift

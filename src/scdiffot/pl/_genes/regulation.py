@@ -145,8 +145,10 @@ def _genes_of_largest_edges(weights: np.ndarray, n_edges: int) -> np.ndarray:
 
 def _gene_indices(result: Regulations, genes: str | Sequence[str]) -> np.ndarray:
     indices = {str(name): i for i, name in enumerate(result.genes)}
-    selected = choose_names("genes", genes, indices, reason="which tl.regulation was run without")
-    return np.array([indices[gene] for gene in selected], dtype=np.intp)
+    selected_genes = choose_names(
+        "genes", genes, indices, reason="which tl.regulation was run without"
+    )
+    return np.array([indices[gene] for gene in selected_genes], dtype=np.intp)
 
 
 def _draw_heatmaps(

@@ -40,7 +40,7 @@ def draw_alluvial(
         Colour of each class, in the order of the classes.
     """
     shades = list(colors.values())
-    half = COLUMN_WIDTH * float(np.diff(times).min()) / 2
+    half_width = COLUMN_WIDTH * float(np.diff(times).min()) / 2
     ease = np.linspace(0, 1, N_POINTS)
     ease = ease**2 * (3 - 2 * ease)
     for s, flow in enumerate(flows):
@@ -52,7 +52,7 @@ def draw_alluvial(
         # reduces crossings
         start_top = np.cumsum(starts.ravel()).reshape(flow.shape)
         end_top = np.cumsum(flow.T.ravel()).reshape(flow.shape).T
-        x = np.linspace(times[s] + half, times[s + 1] - half, N_POINTS)
+        x = np.linspace(times[s] + half_width, times[s + 1] - half_width, N_POINTS)
         for i, j in zip(*np.nonzero(flow > 0), strict=True):
             top = start_top[i, j] + ease * (end_top[i, j] - start_top[i, j])
             width = starts[i, j] + ease * (flow[i, j] - starts[i, j])
@@ -63,24 +63,24 @@ def draw_alluvial(
         ax.bar(
             np.full(present.sum(), time),
             column[present],
-            width=2 * half,
+            width=2 * half_width,
             bottom=bottom[present],
             color=[shade for shade, flag in zip(shades, present, strict=True) if flag],
             edgecolor=background(),
             linewidth=0.6,
         )
     ax.set_xticks(times, distinct_texts(times))
-    ax.set_xlim(times[0] - 2 * half, times[-1] + 2 * half)
+    ax.set_xlim(times[0] - 2 * half_width, times[-1] + 2 * half_width)
     ax.set_ylim(0, 1.02 * masses.sum(axis=1).max())
     ax.spines[["top", "right"]].set_visible(False)
-    used = masses.sum(axis=0) > 0
+    is_used = masses.sum(axis=0) > 0
     # the legend is reversed, since the first class is at the bottom
     draw_legend(
         ax,
         "",
         {
             name: c
-            for (name, c), flag in reversed([*zip(colors.items(), used, strict=True)])
+            for (name, c), flag in reversed([*zip(colors.items(), is_used, strict=True)])
             if flag
         },
     )

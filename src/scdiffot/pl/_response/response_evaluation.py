@@ -105,21 +105,21 @@ def response_evaluation(
     """
     table = read_evaluation(adata, key)
     available = table["metric"].astype(str).unique().tolist()
-    selected = [m for m in METRICS if m in available]
+    selected_metrics = [m for m in METRICS if m in available]
     if metrics is not None:
-        selected = choose_names("metrics", metrics, available)
+        selected_metrics = choose_names("metrics", metrics, available)
     rows = [m for m in table["method"].astype(str).unique() if m != FLOOR]
     if methods is not None:
         rows = choose_names("methods", methods, rows)
     table = table.assign(series=_series(table))
     colors = _colors(table["series"].unique().tolist())
-    figure, axes = make_axes(ax, len(selected), n_columns=3, height=0.3 + 0.11 * len(rows))
-    if len(axes) != len(selected):
+    figure, axes = make_axes(ax, len(selected_metrics), n_columns=3, height=0.3 + 0.11 * len(rows))
+    if len(axes) != len(selected_metrics):
         raise ValueError(
-            f"`ax` holds {len(axes)} axes for {len(selected)} metrics: pass one for each, or "
+            f"`ax` holds {len(axes)} axes for {len(selected_metrics)} metrics: pass one for each, or "
             "fewer `metrics`."
         )
-    for panel, metric in zip(axes, selected, strict=True):
+    for panel, metric in zip(axes, selected_metrics, strict=True):
         _draw_metric(panel, table[table["metric"] == metric], rows, colors)
         if metric in ZERO_BASED_METRICS:
             panel.set_xlim(left=0)

@@ -97,12 +97,14 @@ def draw_effect(ax: Axes, view: GroupView) -> None:
     """Draw quartile boxes with 5 %-95 % whiskers, one for each group, from top to bottom."""
     positions = -np.arange(len(view.names))
     for y, values, color in zip(positions, view.values, view.colors, strict=True):
-        low, first, median, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+        low, first_quartile, median, third_quartile, high = np.quantile(
+            values, [0.05, 0.25, 0.5, 0.75, 0.95]
+        )
         ax.hlines(y, low, high, color=foreground(), lw=1, zorder=1)
         ax.barh(
             y,
-            third - first,
-            left=first,
+            third_quartile - first_quartile,
+            left=first_quartile,
             height=0.65,
             color=color,
             edgecolor=foreground(),
@@ -120,9 +122,16 @@ def draw_survival(ax: Axes, view: GroupView) -> None:
         float(np.concatenate(view.values).mean()), color="#808080", lw=0.8, ls="--", zorder=0
     )
     for y, values, color in zip(positions, view.values, view.colors, strict=True):
-        low, first, third, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
+        low, first_quartile, third_quartile, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
         ax.hlines(y, low, high, color=color, lw=1, zorder=1)
-        ax.barh(y, third - first, left=first, height=0.5, color=color, alpha=0.35)
+        ax.barh(
+            y,
+            third_quartile - first_quartile,
+            left=first_quartile,
+            height=0.5,
+            color=color,
+            alpha=0.35,
+        )
         ax.plot(values.mean(), y, "o", ms=6, color=color, mec=foreground(), mew=0.8)
     _label_groups(ax, view, positions)
     ax.set_xlim(left=0)

@@ -200,8 +200,10 @@ def _select_located(
 ) -> dict[str, np.ndarray]:
     """Select the spots of each panel that have a position."""
     finite = np.isfinite(positions).all(axis=1)
-    located = {name: rows[finite[rows]] for name, rows in panels.items()}
-    n_all, n_located = (sum(len(rows) for rows in part.values()) for part in (panels, located))
+    located_panels = {name: rows[finite[rows]] for name, rows in panels.items()}
+    n_all, n_located = (
+        sum(len(rows) for rows in part.values()) for part in (panels, located_panels)
+    )
     if n_located == 0:
         raise ValueError(
             f"`spatial_key` {spatial_key!r} is NaN or infinite in all {n_all} spots to draw: name "
@@ -214,7 +216,7 @@ def _select_located(
             n_all,
             spatial_key,
         )
-    return located
+    return located_panels
 
 
 def _panel_size(

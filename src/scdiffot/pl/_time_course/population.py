@@ -98,29 +98,29 @@ def population(
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     low, high = np.sort(paths.times[[0, -1]])
-    covered = [t for t in plane.times.points if low <= t <= high]
-    if not covered:
+    snapshot_times = [t for t in plane.times.points if low <= t <= high]
+    if not snapshot_times:
         raise ValueError(
             f"`paths` covers the times from {number_text(low)} to {number_text(high)}, where "
             "there is no snapshot: simulate longer."
         )
-    figure, axes = make_axes(ax, len(covered) + 1)
-    if len(axes) not in (1, len(covered), len(covered) + 1):
+    figure, axes = make_axes(ax, len(snapshot_times) + 1)
+    if len(axes) not in (1, len(snapshot_times), len(snapshot_times) + 1):
         raise ValueError(
-            f"`ax` has {len(axes)} axes: pass 1, {len(covered)} (snapshots) or {len(covered) + 1} "
+            f"`ax` has {len(axes)} axes: pass 1, {len(snapshot_times)} (snapshots) or {len(snapshot_times) + 1} "
             "(with the mass)."
         )
     if len(axes) == 1:
-        for i, t in enumerate(covered):
+        for i, t in enumerate(snapshot_times):
             _draw_overlay(axes[0], plane, paths, t, n_max, first=i == 0)
         plane.label_axes(axes[0])
     else:
         limits = _limits(plane)
-        for i, (ax_, t) in enumerate(zip(axes, covered, strict=False)):
+        for i, (ax_, t) in enumerate(zip(axes, snapshot_times, strict=False)):
             _draw_snapshot(ax_, plane, paths, t, n_max, first=i == 0)
             if not plane.over_time:
                 ax_.set(xlim=limits[0], ylim=limits[1])
-        for ax_ in axes[len(covered) :]:
+        for ax_ in axes[len(snapshot_times) :]:
             _draw_mass(ax_, plane, paths, model.times, model.masses)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
@@ -134,10 +134,10 @@ def _sample_populations(
     states, weights = paths.at(time)
     n = min(n_max, len(states))
     # systematic resampling: a particle occurs in proportion to its weight, up to rounding
-    resampled = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(
+    indices = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(
         0, len(states) - 1
     )
-    return plane.points[cells], plane.place(states[resampled], np.full(n, time))
+    return plane.points[cells], plane.place(states[indices], np.full(n, time))
 
 
 def _draw_snapshot(
