@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# thresholds for a panel: the maximum share over cells of a type, and the mean share of ``unknown``
-# or
-# ``outside``
-MIN_MAX_SHARE, MIN_MEAN_SHARE = 0.1, 0.01
+# a type has a panel if its maximum share over cells is at least this
+MIN_MAX_SHARE = 0.1
+# `unknown` and `outside` have a panel if their mean share is at least this
+MIN_MEAN_SHARE = 0.01
 
 
 def fate(
@@ -189,8 +189,7 @@ def _draw_composition(
         ).fillna(UNKNOWN)
     by_group = tables["fate"][has_fate].groupby(groups, observed=True)
     means, counts = by_group.mean(), by_group.size()
-    # the spread of cells includes the noise of trajectories; a group of one cell has only the
-    # latter
+    # a group of one cell has no spread between cells, only the error of its trajectories
     trajectory_errors = tables["fate_se"][has_fate].groupby(groups, observed=True).mean()
     errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(trajectory_errors)
     n_descendants = (

@@ -116,8 +116,8 @@ def response_evaluation(
     figure, axes = make_axes(ax, len(selected_metrics), n_columns=3, height=0.3 + 0.11 * len(rows))
     if len(axes) != len(selected_metrics):
         raise ValueError(
-            f"`ax` holds {len(axes)} axes for {len(selected_metrics)} metrics: pass one for each, or "
-            "fewer `metrics`."
+            f"`ax` holds {len(axes)} axes for {len(selected_metrics)} metrics: pass one for each, "
+            "or fewer `metrics`."
         )
     for panel, metric in zip(axes, selected_metrics, strict=True):
         _draw_metric(panel, table[table["metric"] == metric], rows, colors)

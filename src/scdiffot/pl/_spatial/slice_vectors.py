@@ -58,17 +58,17 @@ def draw_vectors(
     finite = np.isfinite(vectors).all(axis=1)
     rows = [part[finite[part]] for part in panels]
     speed = np.linalg.norm(vectors[np.concatenate(rows)], axis=1)
-    typical = float(np.quantile(speed, 0.9)) if len(speed) else 0.0
+    typical_speed = float(np.quantile(speed, 0.9)) if len(speed) else 0.0
     for ax, part in zip(axes, rows, strict=True):
-        if len(part) < 2 or typical == 0:
+        if len(part) < 2 or typical_speed == 0:
             continue
         if kind == "cells":
             part = part[random_subset(len(part), n_max)]
-            points, drawn_vectors = positions[part], vectors[part]
+            points, arrow_vectors = positions[part], vectors[part]
         else:
             x, y, u, v = grid_field(positions[part], vectors[part], n_grid)
             if kind == "stream":
-                width = 0.4 + 1.2 * np.nan_to_num(np.hypot(u, v) / typical).clip(0, 1)
+                width = 0.4 + 1.2 * np.nan_to_num(np.hypot(u, v) / typical_speed).clip(0, 1)
                 # the distance between streamlines in inches does not depend on the size of panels
                 size_factor = min(
                     1.0, max(ax.get_window_extent().size) / ax.figure.dpi / REFERENCE_WINDOW
@@ -90,16 +90,16 @@ def draw_vectors(
                 continue
             xx, yy = np.meshgrid(x, y)
             occupied = np.isfinite(u)
-            points, drawn_vectors = (
+            points, arrow_vectors = (
                 np.c_[xx[occupied], yy[occupied]],
                 np.c_[u[occupied], v[occupied]],
             )
         ax.quiver(
             *points.T,
-            *drawn_vectors.T,
+            *arrow_vectors.T,
             angles="xy",
             scale_units="xy",
-            scale=typical / (ARROW_LENGTH * extent),
+            scale=typical_speed / (ARROW_LENGTH * extent),
             width=0.004,
             color=ARROW_COLOR,
         )

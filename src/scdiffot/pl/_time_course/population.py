@@ -104,11 +104,12 @@ def population(
             f"`paths` covers the times from {number_text(low)} to {number_text(high)}, where "
             "there is no snapshot: simulate longer."
         )
-    figure, axes = make_axes(ax, len(snapshot_times) + 1)
-    if len(axes) not in (1, len(snapshot_times), len(snapshot_times) + 1):
+    n_snapshots = len(snapshot_times)
+    figure, axes = make_axes(ax, n_snapshots + 1)
+    if len(axes) not in (1, n_snapshots, n_snapshots + 1):
         raise ValueError(
-            f"`ax` has {len(axes)} axes: pass 1, {len(snapshot_times)} (snapshots) or {len(snapshot_times) + 1} "
-            "(with the mass)."
+            f"`ax` has {len(axes)} axes: pass 1, {n_snapshots} (snapshots) or {n_snapshots + 1} (with "
+            "the mass)."
         )
     if len(axes) == 1:
         for i, t in enumerate(snapshot_times):
@@ -120,7 +121,7 @@ def population(
             _draw_snapshot(ax_, plane, paths, t, n_max, first=i == 0)
             if not plane.over_time:
                 ax_.set(xlim=limits[0], ylim=limits[1])
-        for ax_ in axes[len(snapshot_times) :]:
+        for ax_ in axes[n_snapshots:]:
             _draw_mass(ax_, plane, paths, model.times, model.masses)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 

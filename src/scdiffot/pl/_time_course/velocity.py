@@ -164,20 +164,20 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
 def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray) -> None:
     """Draw arrows and a reference arrow of known length."""
     speed = np.linalg.norm(vectors, axis=1)
-    typical = float(np.quantile(speed, 0.9)) or 1.0
+    typical_speed = float(np.quantile(speed, 0.9)) or 1.0
     span = float(np.ptp(plane.points, axis=0).max())
     arrows = ax.quiver(
         *points.T,
         *vectors.T,
         angles="xy",
         scale_units="xy",
-        scale=typical / (0.06 * span),
+        scale=typical_speed / (0.06 * span),
         width=0.0025,
         color=foreground(),
     )
     # a blank title reserves space for the reference arrow
     ax.set_title(" ", loc="right")
-    reference_speed = float(f"{typical:.1g}")
+    reference_speed = float(f"{typical_speed:.1g}")
     label = f"{reference_speed:g} per {plane.times.column}"
     ax.quiverkey(arrows, 0.93, 1.04, reference_speed, label, labelpos="W", coordinates="axes")
 
