@@ -67,7 +67,7 @@ def _demo(job: Job) -> int:
     adata = datasets.misa(rng=rng)
     times = ", ".join(adata.obs["time_label"].cat.categories)
     job.report(f"Fitting {adata.n_obs} cells at the times {times}")
-    # the gene network is autonomous; with the default number of steps the demo takes too long
+    # the gene network is autonomous; fewer steps than by default limit the demo to about a minute
     options: dict[str, Any] = {"autonomous": True, "n_steps": 400, "n_corrections": 4}
     tl.fit(adata, "time", use_rep="X", rng=rng, show_progress=job.show_progress, **options)
     if adata.uns["scdiffot"]["history"]["interrupted"]:

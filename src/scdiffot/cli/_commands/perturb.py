@@ -42,7 +42,7 @@ def add_perturb(commands: Any) -> None:
         "--kind",
         choices=("knockout", "knockdown", "overexpress"),
         default="knockout",
-        help="what happens to genes without a value (%(default)s)",
+        help="perturbation of genes without a value (%(default)s)",
     )
     perturb.add_argument(
         "--factor", type=float, metavar="X", help="factor of a knock-down or over-expression"

@@ -169,7 +169,7 @@ def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
     """
     if not hasattr(paths, "log_weights"):
         raise TypeError(
-            f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned."
+            f"`paths` is a {type(paths).__name__}: pass the result of scdiffot.tl.simulate."
         )
     if paths.states.shape[2] != n_dims:
         raise ValueError(

@@ -108,8 +108,8 @@ def population(
     figure, axes = make_axes(ax, n_snapshots + 1)
     if len(axes) not in (1, n_snapshots, n_snapshots + 1):
         raise ValueError(
-            f"`ax` has {len(axes)} axes: pass 1, {n_snapshots} (snapshots) or {n_snapshots + 1} (with "
-            "the mass)."
+            f"`ax` has {len(axes)} axes: pass 1, {n_snapshots} (snapshots) or {n_snapshots + 1} "
+            "(with the mass)."
         )
     if len(axes) == 1:
         for i, t in enumerate(snapshot_times):
