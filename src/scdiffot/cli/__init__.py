@@ -52,8 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         Arguments; those of the process by default.
 
-    Returns ------- The exit code: 0; 2 for bad input, after one line on the standard error; 130 if
-    interrupted; or 128 plus the number of another signal that ended the command.
+    Returns
+    -------
+    The exit code: 0; 2 for bad input, after one line on the standard error; 130 if interrupted; or
+    128 plus the number of another signal that ended the command.
+
+    See Also
+    --------
+    scdiffot.tl.fit : function behind ``scdiffot fit``.
+    scdiffot.tl.sta_forward : function behind ``scdiffot fate``.
     """
     words = [str(word) for word in (sys.argv[1:] if argv is None else argv)]
     arguments = _parser().parse_args(separate_lists(words))

@@ -72,12 +72,12 @@ def check_destinations(
             )
         try:
             final = destination.path.resolve()
-            protected = [source] if keep_source or i > 0 else []
+            protected_paths = [source] if keep_source or i > 0 else []
             _check_protected(
                 destination,
                 final,
                 source,
-                protected + [previous.path for previous in destinations[:i]],
+                protected_paths + [previous.path for previous in destinations[:i]],
             )
             _check_existing(destination, final, source, overwrite=overwrite)
             _check_folder(destination, final)
@@ -90,9 +90,9 @@ def check_destinations(
 
 
 def _check_protected(
-    destination: Destination, final: Path, source: Path, protected: list[Path]
+    destination: Destination, final: Path, source: Path, protected_paths: list[Path]
 ) -> None:
-    for path in protected:
+    for path in protected_paths:
         if final == path.resolve() or _is_same(final, path):
             raise BadInput(
                 f"{destination.option} is {destination.path}, which is {path}: name another place"

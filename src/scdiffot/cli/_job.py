@@ -145,8 +145,8 @@ class Job:
             self.commit(results, interrupted=interrupted)
         if interrupted:
             sys.stderr.write(
-                f"scdiffot {self.arguments.command}: interrupted: the best state so far is in "
-                f"{out}\n"
+                f"scdiffot {self.arguments.command}: interrupted: the best state "
+                f"so far is in {out}\n"
             )
         if text is not None:
             print_summary(

@@ -37,8 +37,7 @@ def add_demo(commands: Any) -> None:
         help="simulate cells with known dynamics, fit them, and report the accuracy",
         description="Simulate two genes that inhibit each other, fit the snapshots, leave one out, "
         "follow cells to their fates and back to their ancestors, draw all figures, and print a "
-        "table "
-        "of accuracies. Takes a minute or two.",
+        "table of accuracies. Takes a minute or two.",
     )
     demo.add_argument(
         "--out",

@@ -199,8 +199,7 @@ def _reached_types(
     if len(cells) == 0:
         raise ValueError(
             f"`adata` has no cells of the time {number_text(time)}, whose types paths are "
-            "coloured by: "
-            "pass all cells of the fit, or by='time'."
+            "coloured by: pass all cells of the fit, or by='time'."
         )
     codes, names = cell_labels(adata, str(params["cell_key"]))
     # code -1 (no cell type) selects the last row of the identity matrix

@@ -163,10 +163,9 @@ class ResponseView:
         else:
             raise ValueError(
                 f"`basis` {name!r} has no treated cells, beside which the predicted ones could be "
-                "placed: "
-                "leave it out."
+                "placed: leave it out."
             )
-        background_points = np.setdiff1d(
+        background_rows = np.setdiff1d(
             np.arange(len(points)), np.concatenate([cells.rows, self.treated])
         )
         coordinates = {
@@ -177,7 +176,7 @@ class ResponseView:
         subset = random_subset(len(predicted), N_ARROWS)
         endpoints = (points[cells.rows][subset], predicted[subset]) if arrows else None
         return EmbeddingView(
-            coordinates, points[background_points], axis_names(self.adata, name), endpoints
+            coordinates, points[background_rows], axis_names(self.adata, name), endpoints
         )
 
     def _states(self) -> np.ndarray:
@@ -214,8 +213,7 @@ def read_view(
         raise ValueError(
             f"The prediction under `key` {key!r} is that of {info.label}, which cannot be compared "
             "with cells of another target or dose: leave `target` and `dose` out, or predict them "
-            "with "
-            "tl.predict_response(..., key_added=...)."
+            "with tl.predict_response(..., key_added=...)."
         )
     codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
     treated = codes == names.index(target) if target in names else np.zeros(adata.n_obs, bool)
@@ -224,8 +222,7 @@ def read_view(
             raise KeyError(
                 f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: "
                 f"add it, so that the prediction at {number_text(dose)} is compared with cells of "
-                "that "
-                "dose."
+                "that dose."
             )
         treated &= np.isclose(numbers(read_column(adata, params["dose_key"], "dose_key")), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))

@@ -139,8 +139,8 @@ def _array_values(adata: AnnData | MuData, values: Any) -> Any:
         )
     if np.ndim(values) != 1 or len(values) != adata.n_obs:
         raise ValueError(
-            f"`color` has shape {np.shape(values)}: pass one value for each of the {adata.n_obs} "
-            "spots."
+            f"`color` has shape {np.shape(values)}: pass one value for each of the "
+            f"{adata.n_obs} spots."
         )
     return np.asarray(values)
 
