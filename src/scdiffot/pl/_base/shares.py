@@ -162,10 +162,12 @@ def _color_ramp(color: Any) -> Any:
     """Return a colour map from near the background through a colour towards the foreground."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
-    light, dark, middle = (np.array(to_rgb(c)) for c in (background(), foreground(), color))
+    background_rgb, foreground_rgb, middle = (
+        np.array(to_rgb(c)) for c in (background(), foreground(), color)
+    )
     shades = [
-        tuple(light + PALE_FRACTION * (middle - light)),
+        tuple(background_rgb + PALE_FRACTION * (middle - background_rgb)),
         tuple(middle),
-        tuple(dark + DARK_FRACTION * (middle - dark)),
+        tuple(foreground_rgb + DARK_FRACTION * (middle - foreground_rgb)),
     ]
     return LinearSegmentedColormap.from_list("shares", shades)
