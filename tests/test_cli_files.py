@@ -1,11 +1,9 @@
-"""Files in and out of the commands: nothing that existed is lost, nothing half stands under a final name."""
+"""Input and output files of the commands: nothing is lost, and no output is incomplete."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-from contextlib import contextmanager
 
 import anndata as ad
 import numpy as np
@@ -26,7 +24,7 @@ def path(fitted, tmp_path):
 
 
 def run(*words):
-    """The exit code; argparse ends a process by itself."""
+    """Return the exit code, also of argparse."""
     try:
         return cli.main([str(word) for word in words])
     except SystemExit as stop:
@@ -34,7 +32,7 @@ def run(*words):
 
 
 def refusal(capsys, *words):
-    """The one line of a command that refuses."""
+    """Return the single line on the standard error of a command that fails."""
     assert run(*words) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -43,7 +41,7 @@ def refusal(capsys, *words):
 
 
 def contents(folder):
-    """The names and bytes of all files below a folder."""
+    """Return the names and bytes of all files in a folder."""
     return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
@@ -74,16 +72,16 @@ def _detour(path):
 @pytest.mark.parametrize("name", [_same, _symlink, _hard_link, _detour])
 def test_output_is_the_input(path, capsys, name):
     out = name(path)
-    before = contents(path.parent)
+    previous = contents(path.parent)
     assert "which is the input: name another, or pass --overwrite" in refusal(
         capsys, "fate", path, "-o", out, *FATE
     )
-    assert contents(path.parent) == before
+    assert contents(path.parent) == previous
     assert run("fate", path, "-o", out, *FATE, "--overwrite") == 0
     assert has_fates(out)
-    # the other name of a hard link still has the old data
+    # the other name of a hard link keeps the old data
     assert has_fates(path) == (name is not _hard_link)
-    assert set(contents(path.parent)) == set(before)
+    assert set(contents(path.parent)) == set(previous)
     assert out.is_symlink() == (name is _symlink)
 
 
@@ -104,7 +102,7 @@ def test_existing_output(path, tmp_path, capsys):
     assert table.stat().st_mode & 0o777 == 0o640
 
 
-def test_link_to_a_place_that_is_empty(path, tmp_path):
+def test_link_to_a_missing_file_is_kept(path, tmp_path):
     (tmp_path / "store").mkdir()
     link = tmp_path / "out.h5ad"
     link.symlink_to(tmp_path / "store" / "data.h5ad")
@@ -113,7 +111,7 @@ def test_link_to_a_place_that_is_empty(path, tmp_path):
     assert has_fates(tmp_path / "store" / "data.h5ad")
 
 
-def test_places_where_nothing_can_be_written(path, tmp_path, capsys):
+def test_destinations_that_cannot_be_written(path, tmp_path, capsys):
     (tmp_path / "folder.h5ad").mkdir()
     (tmp_path / "file.zarr").write_text("text")
     (tmp_path / "notes.zarr").mkdir()
@@ -132,10 +130,10 @@ def test_places_where_nothing_can_be_written(path, tmp_path, capsys):
         "out.txt": "name a file that ends with .h5ad, .zarr or .h5mu",
         "out.h5mu": "an AnnData cannot be written as .h5mu",
     }
-    before = contents(tmp_path / "notes.zarr")
+    previous = contents(tmp_path / "notes.zarr")
     for name, message in cases.items():
         assert message in refusal(capsys, "fate", path, "-o", tmp_path / name, *FATE, "--overwrite")
-    assert contents(tmp_path / "notes.zarr") == before
+    assert contents(tmp_path / "notes.zarr") == previous
     line = refusal(
         capsys, "fate", path, "-o", tmp_path / "out.h5ad", *FATE, "--table", tmp_path / "t.xlsx"
     )
@@ -151,13 +149,13 @@ def test_places_where_nothing_can_be_written(path, tmp_path, capsys):
 
 
 def test_inputs_that_cannot_be_read(path, tmp_path, capsys):
-    whole = path.read_bytes()
-    (tmp_path / "half.h5ad").write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    (tmp_path / "half.h5ad").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.h5ad").write_text("no HDF5")
     (tmp_path / "empty.h5ad").write_bytes(b"")
     (tmp_path / "folder.h5ad").mkdir()
     (tmp_path / "empty.zarr").mkdir()
-    (tmp_path / "cells.txt").write_bytes(whole)
+    (tmp_path / "cells.txt").write_bytes(content)
     (tmp_path / "text.h5mu").write_text("no HDF5")
     _without_obs(path, tmp_path / "bare.h5ad")
     cases = {
@@ -185,9 +183,11 @@ def _without_obs(path, target):
         del file["obs/_index"]
 
 
-def test_entries_that_cannot_be_written_show_before_the_work(path, tmp_path, capsys, monkeypatch):
+def test_entries_that_cannot_be_written_are_reported_before_the_computation(
+    path, tmp_path, capsys, monkeypatch
+):
     h5py = pytest.importorskip("h5py")
-    # a reference to another place in the file, which means nothing outside of it
+    # an HDF5 object reference is invalid outside its file
     with h5py.File(path, "r+") as file:
         file["uns"].create_dataset("place", data=file["X"].ref, dtype=h5py.ref_dtype)
     calls = []
@@ -199,14 +199,14 @@ def test_entries_that_cannot_be_written_show_before_the_work(path, tmp_path, cap
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_entries_that_anndata_writes_on_request_only(fitted, tmp_path):
+def test_entries_that_anndata_writes_only_on_request(fitted, tmp_path):
     notes = pd.array([None, *map(str, range(1, fitted.n_obs))], dtype="string")
     fitted.obsm["notes"] = pd.DataFrame({"note": notes}, index=fitted.obs_names)
     with ad.settings.override(allow_write_nullable_strings=True):
         fitted.write_h5ad(tmp_path / "cells.h5ad")
     assert run("fate", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FATE) == 0
-    saved = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
-    assert saved.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
+    saved_table = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
+    assert saved_table.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
 
 
 def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
@@ -214,14 +214,13 @@ def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
     assert run("fate", path, "-o", out, *FATE) == 0
     from_h5ad = ad.read_zarr(out)
     assert "which is the input" in refusal(capsys, "fate", out, "-o", out, *FATE)
-    # onto itself
-    before = set(tmp_path.iterdir())
+    previous = set(tmp_path.iterdir())
     assert run("fate", out, "-o", out, *FATE, "--overwrite", "--rng", "1") == 0
-    again = ad.read_zarr(out)
-    assert set(tmp_path.iterdir()) == before
-    np.testing.assert_array_equal(again.X, fitted.X)
+    updated_data = ad.read_zarr(out)
+    assert set(tmp_path.iterdir()) == previous
+    np.testing.assert_array_equal(updated_data.X, fitted.X)
     assert not np.array_equal(
-        again.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
+        updated_data.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
     )
 
 
@@ -238,7 +237,7 @@ def test_mudata_in_and_out(mdata, quick, tmp_path, capsys):
     assert list(second.mod) == ["rna", "atac"]
     pd.testing.assert_frame_equal(first.obsm["scdiffot_fate"], second.obsm["scdiffot_fate"])
     np.testing.assert_array_equal(second["rna"].X, mdata["rna"].X)
-    # a MuData under the name of an AnnData would lose its modalities
+    # a MuData with the suffix of an AnnData would lose its modalities
     (tmp_path / "cells.h5mu").rename(tmp_path / "cells.h5ad")
     line = refusal(
         capsys, "fate", tmp_path / "cells.h5ad", "-o", tmp_path / "cells.h5ad", *FATE, "--overwrite"
@@ -246,7 +245,7 @@ def test_mudata_in_and_out(mdata, quick, tmp_path, capsys):
     assert "holds a MuData" in line
 
 
-def test_an_output_that_appears_meanwhile_is_left_alone(path, tmp_path, capsys, monkeypatch):
+def test_an_output_that_appears_during_the_command_is_kept(path, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out.h5ad"
     follow = sdo.tl.sta_forward
 
@@ -257,88 +256,12 @@ def test_an_output_that_appears_meanwhile_is_left_alone(path, tmp_path, capsys, 
     monkeypatch.setattr(sdo.tl, "sta_forward", slow)
     line = refusal(capsys, "fate", path, "-o", out, *FATE)
     assert out.read_text() == "precious"
-    (rest,) = tmp_path.glob(".scdiffot-*.tmp")
-    assert f"has appeared meanwhile and is left alone: the result is in {rest}" in line
-    assert has_fates(rest)
+    (temporary,) = tmp_path.glob(".scdiffot-*.tmp")
+    assert f"has appeared meanwhile and is left alone: the result is in {temporary}" in line
+    assert has_fates(temporary)
 
 
-@pytest.fixture
-def default_signals():
-    """What a terminal gives a command; a job in the background ignores interrupts."""
-    defaults = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-@pytest.mark.parametrize("overwrite", [True, False])
-def test_signals_leave_what_was_there(path, tmp_path, capsys, monkeypatch, number, code, overwrite):
-    """While the result is being written: after that it is complete, and before there is none."""
-    out = path if overwrite else tmp_path / "out.h5ad"
-    before = contents(tmp_path)
-    handler = signal.getsignal(number)
-    write = ad.io.write_elem
-
-    def interrupted(file, name, value):
-        write(file, name, value)
-        if "scdiffot_fate" in getattr(value, "obsm", ()):
-            assert list(tmp_path.glob(".scdiffot-*"))
-            os.kill(os.getpid(), number)
-
-    monkeypatch.setattr(ad.io, "write_elem", interrupted)
-    assert run("fate", path, "-o", out, *FATE, *(["--overwrite"] if overwrite else [])) == code
-    captured = capsys.readouterr()
-    assert "nothing is written" in captured.err
-    assert captured.err.count("\n") == 1
-    assert contents(tmp_path) == before
-    assert signal.getsignal(number) is handler
-
-
-FIT = ("--time-key", "time", "--sigma", "0.3", "--n-steps", "40", "--quiet")
-
-
-@pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize("keep", [True, False])
-def test_interrupted_fit(course, tmp_path, capsys, monkeypatch, keep):
-    """The fit catches Ctrl-C to keep its best state; the command writes that only if asked to."""
-    from scdiffot.tl._time_course import fit as _fit
-
-    @contextmanager
-    def interrupting_bar(*args, **options):
-        def callback(progress):
-            if progress.step == 25:
-                os.kill(os.getpid(), signal.SIGINT)
-
-        yield callback
-
-    monkeypatch.setattr(_fit, "progress_bar", interrupting_bar)
-    course.write_h5ad(tmp_path / "cells.h5ad")
-    out = tmp_path / "out.h5ad"
-    options = ("--validate", "--keep-interrupted") if keep else ()
-    assert run("fit", tmp_path / "cells.h5ad", "-o", out, *FIT, *options) == 130
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert out.exists() == keep
-    if keep:
-        assert f"the best state so far is in {out}" in error
-        history = ad.read_h5ad(out).uns["scdiffot"]["history"]
-        assert history["interrupted"]
-        assert history["step"][-1] < 40
-    else:
-        assert "interrupted, and nothing is written" in error
-        assert [p.name for p in tmp_path.iterdir()] == ["cells.h5ad"]
-
-
-def test_table_has_what_the_functions_return(path, fitted, tmp_path):
+def test_table_equals_the_results_of_the_functions(path, fitted, tmp_path):
     out, table = tmp_path / "out.h5ad", tmp_path / "out.json"
     assert run("fate", path, "-o", out, "--table", table, *FATE) == 0
     expected = sdo.get.fate(ad.read_h5ad(out))
@@ -348,6 +271,8 @@ def test_table_has_what_the_functions_return(path, fitted, tmp_path):
     csv = tmp_path / "out.csv"
     assert run("validate", path, "-o", tmp_path / "v.h5ad", "--table", csv, "--quiet") == 0
     validation = ad.read_h5ad(tmp_path / "v.h5ad").uns["scdiffot"]["validation"]
-    # as text first: the reader of numbers of pandas 2 rounds
-    saved = pd.read_csv(csv, index_col="label", dtype=str).astype(float)
-    np.testing.assert_array_equal(saved.to_numpy(), validation[saved.columns].to_numpy())
+    # pandas 2 rounds when it parses numbers, so they are read as text
+    saved_table = pd.read_csv(csv, index_col="label", dtype=str).astype(float)
+    np.testing.assert_array_equal(
+        saved_table.to_numpy(), validation[saved_table.columns].to_numpy()
+    )

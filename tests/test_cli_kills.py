@@ -1,4 +1,4 @@
-"""Commands that are killed, or run out of space, at any moment: what was there stays, and nothing is half."""
+"""Commands that are killed or run out of disk space leave existing files and no incomplete ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from scdiffot._data.files.atomic import PREFIX, remove
 
-# Imports everything once, then runs each command in a child, and says when a result is about to be written.
+# imports all packages once, forks a child for each command, and announces writes of results
 ZYGOTE = """
 import json, os, sys
 import anndata, h5py, pandas, rich.console, sklearn.ensemble, torch, zarr
@@ -50,12 +50,12 @@ COMMANDS = {
     "perturb": ("--cell-key", "cell_type", "--n-trajectories", "2", "--genes", "0=1"),
 }
 OUTPUTS = ("new.h5ad", "old.h5ad", "input.h5ad", "new.zarr", "old.zarr", "input.zarr")
-PAGE = 4096  # the least that a file takes of a disk in memory
-N_KILLS = 6  # of every command and output, half of them while it writes
+PAGE_SIZE = 4096  # minimum size of a file on a tmpfs (bytes)
+N_KILLS = 6  # for each command and output, half of them during writing
 
 
 class Zygote:
-    """A process from which commands start at once."""
+    """Process with all packages imported, which forks commands."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -67,26 +67,26 @@ class Zygote:
         )
 
     def start(self, words):
-        """The id of the process."""
+        """Return the process id and the number of announcements read before it."""
         self.process.stdin.write(json.dumps([str(word) for word in words]) + "\n")
         lines = iter(self.process.stdout.readline, "")
-        # the child may write before its parent does
-        early = 0
+        # the child may announce a write before the parent reports its id
+        n_early = 0
         for line in lines:
             if line.strip().isdecimal():
-                return int(line), early
-            early += 1
+                return int(line), n_early
+            n_early += 1
         raise AssertionError("the process has ended")
 
     def wait_for_writing(self, n):
-        """Wait for the n-th announcement from now; False if the command ends before."""
+        """Wait for n announcements; return False if the command ends first."""
         for _ in range(n):
             if self.process.stdout.readline() != "add\n":
                 return False
         return True
 
     def wait(self):
-        """The status of the command."""
+        """Return the exit status of the command."""
         for line in iter(self.process.stdout.readline, ""):
             if line.startswith("end "):
                 return int(line.split()[1])
@@ -119,14 +119,14 @@ def read(path):
 
 
 def contents(path):
-    """All bytes of a file or folder."""
+    """Return all bytes of a file or folder, or None if it does not exist."""
     if not path.is_dir():
         return path.read_bytes() if path.exists() else None
     return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
-def place(cells, folder, output):
-    """The input and the output of a command; what exists of the output is an older result."""
+def write_files(cells, folder, output):
+    """Write the input of a command, and an older result if the output is to exist."""
     suffix = output[output.index(".") :]
     source, out = folder / f"input{suffix}", folder / output
     if suffix == ".zarr":
@@ -139,7 +139,7 @@ def place(cells, folder, output):
 
 
 def is_complete(command, path, cells):
-    """Whether a file can be read and holds all data and the result of the command."""
+    """Return whether a file contains all data and the result of the command."""
     result = read(path)
     np.testing.assert_array_equal(result.X, cells.X)
     assert list(result.obs_names) == list(cells.obs_names)
@@ -157,48 +157,48 @@ def is_complete(command, path, cells):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_kill_loses_nothing(zygote, cells, tmp_path, command, output):
     rng = np.random.default_rng(OUTPUTS.index(output))
-    source, out = place(cells, tmp_path, output)
+    source, out = write_files(cells, tmp_path, output)
     words = (command, source, "-o", out, *COMMANDS[command], "--quiet", "--overwrite")
-    before_source, before_out = contents(source), contents(out)
+    source_content, out_content = contents(source), contents(out)
     shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-backup"))
     for _ in range(2):
-        # the first run loads what the second finds in memory
+        # the first run fills the file cache, and the second measures durations
         start = time.monotonic()
-        _, early = zygote.start(words)
-        assert zygote.wait_for_writing(2 - early)
-        writing = time.monotonic()
+        _, n_early = zygote.start(words)
+        assert zygote.wait_for_writing(2 - n_early)
+        writing_start = time.monotonic()
         assert zygote.wait() == 0
-        whole, rest = time.monotonic() - start, time.monotonic() - writing
+        total_time, writing_time = time.monotonic() - start, time.monotonic() - writing_start
     assert is_complete(command, out, cells)
     n_killed = 0
     while n_killed < N_KILLS:
         for path in tmp_path.iterdir():
             remove(path)
         shutil.copytree(tmp_path.with_name(f"{tmp_path.name}-backup"), tmp_path, dirs_exist_ok=True)
-        child, early = zygote.start(words)
+        child, n_early = zygote.start(words)
         if n_killed % 2:
-            zygote.wait_for_writing(2 - early)
-            time.sleep(rng.uniform(0, rest))
+            zygote.wait_for_writing(2 - n_early)
+            time.sleep(rng.uniform(0, writing_time))
         else:
-            time.sleep(rng.uniform(0, whole))
-        # the command may have ended, on a machine that is faster now
+            time.sleep(rng.uniform(0, total_time))
+        # the command may have ended already
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         if zygote.wait() == signal.SIGKILL:
             n_killed += 1
         else:
-            whole, rest = 0.9 * whole, 0.9 * rest
+            total_time, writing_time = 0.9 * total_time, 0.9 * writing_time
         if out != source:
-            assert contents(source) == before_source
-        if contents(out) != before_out:
+            assert contents(source) == source_content
+        if contents(out) != out_content:
             assert is_complete(command, out, cells)
-        others = {path.name for path in tmp_path.iterdir() if path not in (source, out)}
-        assert all(name.startswith(PREFIX) for name in others)
+        other_names = {path.name for path in tmp_path.iterdir() if path not in (source, out)}
+        assert all(name.startswith(PREFIX) for name in other_names)
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A function that makes an empty disk of some bytes; only root may."""
+    """Function that mounts an empty disk with a size in bytes; this requires root."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -223,18 +223,18 @@ def test_a_full_disk_loses_nothing(cells, small_disk, tmp_path, capfd, suffix):
     from scdiffot import cli
 
     (tmp_path / "work").mkdir()
-    source, _ = place(cells, tmp_path / "work", f"new{suffix}")
+    source, _ = write_files(cells, tmp_path / "work", f"new{suffix}")
     words = ("fate", source, *map(str, COMMANDS["fate"]), "--quiet", "--overwrite")
     assert cli.main([*map(str, words), "-o", str(tmp_path / "work" / f"whole{suffix}")]) == 0
     files = contents(source).values() if suffix == ".zarr" else [contents(source)]
-    size = sum(PAGE * -(-len(file) // PAGE) for file in files)
-    # the disk holds the input, and some of the output
+    size = sum(PAGE_SIZE * -(-len(file) // PAGE_SIZE) for file in files)
+    # the disk has space for the input and a share of the output
     codes = []
     for share in (0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1, 20):
-        disk = small_disk(int(size * (1 + share)) + PAGE)
+        disk = small_disk(int(size * (1 + share)) + PAGE_SIZE)
         old = disk / source.name
         shutil.copytree(source, old) if suffix == ".zarr" else shutil.copy(source, old)
-        before = contents(old)
+        previous = contents(old)
         capfd.readouterr()
         code = cli.main(
             ["fate", str(old), "-o", str(old), *COMMANDS["fate"], "--quiet", "--overwrite"]
@@ -246,7 +246,7 @@ def test_a_full_disk_loses_nothing(cells, small_disk, tmp_path, capfd, suffix):
             assert is_complete("fate", old, cells)
         else:
             assert code == 2
-            assert contents(old) == before
+            assert contents(old) == previous
             assert error.count("\n") == 1
             assert "No space left on device" in error
     assert codes[0] == 2

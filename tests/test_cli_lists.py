@@ -29,13 +29,13 @@ def parse(words):
             "b",
             "cells.h5ad",
         ],
-        # as it was written before
+        # older syntax with several values after an option
         ["cells.h5ad", "--time-map", "a=0", "b=1", "--held-out", "a", "b"],
         ["--held-out", "a", "b", "--time-map", "a=0", "b=1", "cells.h5ad"],
         ["--time-map", "a=0", "b=1", "cells.h5ad", "--held-out", "a", "b"],
     ],
 )
-def test_no_option_takes_the_file(words):
+def test_no_option_consumes_the_file(words):
     for arguments in (parse([*FIT, *words]), parse([FIT[0], *words, *FIT[1:]])):
         assert str(arguments.file) == "cells.h5ad"
         assert dict(pair for part in arguments.time_map for pair in part) == {"a": 0, "b": 1}
@@ -85,7 +85,7 @@ def test_labels_with_commas_and_equals_signs():
 
 
 @pytest.mark.parametrize("text", ["a", "a=", "a=x", "a=1,b", "cells.h5ad"])
-def test_maps_that_are_none(text, capsys):
+def test_invalid_time_maps_are_an_error(text, capsys):
     with pytest.raises(SystemExit):
         parse([*FIT, "cells.h5ad", "--time-map", text])
     assert "is neither LABEL=TIME with a number nor 'auto'" in capsys.readouterr().err

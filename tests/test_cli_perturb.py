@@ -17,7 +17,7 @@ def path(course, quick, tmp_path):
     return tmp_path / "fitted.h5ad"
 
 
-def test_perturb_writes_what_the_function_writes(path, tmp_path, capsys):
+def test_perturb_writes_the_results_of_the_function(path, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     options = ["--cell-key", "cell_type", "--n-trajectories", "20", "--rng", "3", "--sustained"]
     assert (
@@ -26,18 +26,18 @@ def test_perturb_writes_what_the_function_writes(path, tmp_path, capsys):
         )
         == 0
     )
-    shown = capsys.readouterr().out
-    assert "Change of the fates: Gata1+Spi1+Cebpa" in shown
-    assert "all" in shown
+    output = capsys.readouterr().out
+    assert "Change of the fates: Gata1+Spi1+Cebpa" in output
+    assert "all" in output
     adata = ad.read_h5ad(path)
     genes = {"Gata1": 5.0, "Spi1": None, "Cebpa": 7.5}
     sdo.tl.perturb(
         adata, genes, "cell_type", sustained=True, n_trajectories=20, rng=3, show_progress=False
     )
     expected = adata.uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
-    found = ad.read_h5ad(out).uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
-    np.testing.assert_array_equal(found["shift"], expected["shift"])
-    np.testing.assert_array_equal(found["values"], [5, np.nan, 7.5])
+    stored_entry = ad.read_h5ad(out).uns["scdiffot"]["perturbation"]["Gata1+Spi1+Cebpa"]
+    np.testing.assert_array_equal(stored_entry["shift"], expected["shift"])
+    np.testing.assert_array_equal(stored_entry["values"], [5, np.nan, 7.5])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The commands that write new results, and what they say."""
+"""Results, summaries and warnings of the commands."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_fit_has_a_table_of_snapshots(course, tmp_path):
         == 0
     )
     entry = ad.read_h5ad(out).uns["scdiffot"]
-    # the reader of numbers of pandas 2 rounds
+    # pandas 2 rounds when it parses numbers, so they are also read as text
     rows, texts = pd.read_csv(table), pd.read_csv(table, dtype=str)
     assert rows["label"].tolist() == ["day1", "day2"]
     assert rows["time"].tolist() == [1.0, 2.0]
@@ -69,7 +69,7 @@ def test_fit_has_a_table_of_snapshots(course, tmp_path):
     assert rows["left_out_w1"][0] == entry["validation"]["w1"].iloc[0]
 
 
-def test_validate_writes_what_the_function_writes(path, fitted, tmp_path, capsys):
+def test_validate_writes_the_results_of_the_function(path, fitted, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert run("validate", path, "-o", out, "--times", "7") == 2
     assert "`times` is '7', no label" in capsys.readouterr().err
@@ -83,7 +83,7 @@ def test_validate_writes_what_the_function_writes(path, fitted, tmp_path, capsys
     assert f"{expected['w1'].iloc[0]:.3g}" in text
 
 
-def test_interpolate_writes_what_the_function_returns(path, fitted, tmp_path, capsys):
+def test_interpolate_writes_the_result_of_the_function(path, fitted, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert run("interpolate", path, "--time", "0.5", "--n-obs", "30", "--rng", "3", "-o", out) == 0
     assert "30 cells at 0.5" in capsys.readouterr().out
@@ -96,12 +96,12 @@ def test_interpolate_writes_what_the_function_returns(path, fitted, tmp_path, ca
     ):
         assert run("interpolate", path, "--time", time, "-o", tmp_path / "other.h5ad") == 2
         assert message in capsys.readouterr().err
-    # the cells of another time would replace all data
+    # an interpolation must not replace the input, which has other cells
     assert run("interpolate", path, "--time", "1", "-o", path, "--overwrite") == 2
     assert "name another place" in capsys.readouterr().err
 
 
-def test_response_writes_what_the_functions_write(tmp_path, capsys):
+def test_response_writes_the_results_of_the_functions(tmp_path, capsys):
     adata = sdo.datasets.perturbation_response(400, n_dims=6)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     out, table = tmp_path / "out.zarr", tmp_path / "table.csv"
@@ -115,9 +115,12 @@ def test_response_writes_what_the_functions_write(tmp_path, capsys):
         "--context",
         "donor",
     )
-    more = ("--n-steps", "20", "--rng", "1", "--use-rep", "X_pca")
+    fit_options = ("--n-steps", "20", "--rng", "1", "--use-rep", "X_pca")
     assert (
-        run("response", *options, tmp_path / "cells.h5ad", *more, "-o", out, "--table", table) == 0
+        run(
+            "response", *options, tmp_path / "cells.h5ad", *fit_options, "-o", out, "--table", table
+        )
+        == 0
     )
     assert "Response to drug" in capsys.readouterr().out
     sdo.tl.fit_response(
@@ -145,7 +148,7 @@ def test_response_writes_what_the_functions_write(tmp_path, capsys):
             *options,
             "--predict",
             "drog",
-            *more,
+            *fit_options,
             "-o",
             tmp_path / "o.h5ad",
         )
@@ -164,12 +167,12 @@ def test_a_summary_that_cannot_be_printed(path, tmp_path, capsys, monkeypatch):
     assert "scdiffot_fate" in ad.read_h5ad(out).obsm
 
 
-def test_who_stops_to_listen_is_no_error(path, tmp_path, capsys, monkeypatch):
+def test_a_closed_pipe_is_not_an_error(path, tmp_path, capsys, monkeypatch):
     import os
 
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as pipe:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         assert run("fate", path, "-o", tmp_path / "out.h5ad", *FATE) == 0
     assert capsys.readouterr().err == ""
@@ -177,14 +180,14 @@ def test_who_stops_to_listen_is_no_error(path, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files grow without a limit elsewhere")
 @pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
-def test_files_that_may_not_grow(path, tmp_path, capsys, suffix):
-    """Like a full disk: from some size on, every write fails."""
+def test_a_file_size_limit_loses_nothing(path, tmp_path, capsys, suffix):
+    """A limit of the file size makes writes fail, as on a full disk."""
     import resource
 
     out = tmp_path / f"out{suffix}"
-    before = path.read_bytes()
+    content = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    largest = len(before)
+    largest = len(content)
     for limit in (0, 1000, 70_000, largest // 2, largest - 5000):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
@@ -200,7 +203,7 @@ def test_files_that_may_not_grow(path, tmp_path, capsys, suffix):
         assert code == 2
         assert error.count("\n") == 1
         assert "File too large" in error
-        assert path.read_bytes() == before
+        assert path.read_bytes() == content
         assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
@@ -212,7 +215,7 @@ def test_read_only_folder(path, capsys):
     assert error.count("\n") == 1
 
 
-def test_demo_replaces_nothing(tmp_path, capsys):
+def test_demo_replaces_no_files(tmp_path, capsys):
     (tmp_path / "fate.png").write_text("precious")
     assert run("demo", "--out", tmp_path) == 2
     assert (
@@ -254,14 +257,14 @@ def error_of(call):
 
 
 def test_bugs_keep_their_traceback(fitted):
-    own = error_of(lambda: sdo.tl.validate(fitted, times=7))
-    assert is_own(own)
-    # of NumPy, of Python in our own code, of another module
-    foreign = error_of(lambda: np.zeros(2) + np.zeros(3))
-    inside = error_of(lambda: sdo.core.snapshots.Snapshots(None, None, None))
-    assert not is_own(foreign)
-    assert not is_own(inside)
-    with pytest.raises(type(inside)), bad_input():
-        raise inside
+    own_error = error_of(lambda: sdo.tl.validate(fitted, times=7))
+    assert is_own(own_error)
+    # errors raised by NumPy, and by the interpreter in scdiffot
+    numpy_error = error_of(lambda: np.zeros(2) + np.zeros(3))
+    interpreter_error = error_of(lambda: sdo.core.snapshots.Snapshots(None, None, None))
+    assert not is_own(numpy_error)
+    assert not is_own(interpreter_error)
+    with pytest.raises(type(interpreter_error)), bad_input():
+        raise interpreter_error
     with pytest.raises(cli.BadInput, match="no time of obs"), bad_input():
         sdo.tl.validate(fitted, times=7)

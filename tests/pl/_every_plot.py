@@ -1,12 +1,15 @@
-"""Every plot by its name, called with nothing but what it needs."""
+"""All plots by name, called with required arguments only, and helpers to inspect axes."""
 
 from __future__ import annotations
+
+import numpy as np
+from matplotlib.collections import EllipseCollection
 
 import scdiffot as sdo
 
 
 def every_plot(paths):
-    """Functions of the data and further options, by name."""
+    """Return functions of the data and further options, by name."""
     return {
         "history": lambda a, **o: sdo.pl.history(a, **o),
         "population": lambda a, **o: sdo.pl.population(a, paths, **o),
@@ -29,5 +32,20 @@ def every_plot(paths):
 
 
 def count_artists(ax):
-    """Number of lines, collections, patches and images on axes."""
+    """Count lines, collections, patches and images on axes."""
     return len(ax.lines) + len(ax.collections) + len(ax.patches) + len(ax.images)
+
+
+def spot_collections(ax):
+    """Return the collections of spots of a tissue on axes."""
+    return [c for c in ax.collections if isinstance(c, EllipseCollection)]
+
+
+def spot_centers(ax):
+    """Return the centres of all spots on axes, shape ``(n, 2)``."""
+    return np.concatenate([np.asarray(c.get_offsets()) for c in spot_collections(ax)])
+
+
+def sort_points(points):
+    """Sort points lexicographically, for comparisons that ignore the order."""
+    return points[np.lexsort(points.T)]

@@ -1,4 +1,4 @@
-"""Regulation made by hand, so that what a table or a plot must show is known exactly."""
+"""Artificial regulation in the stored layout, so that the expected tables and plots are exact."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ GENES = ["Alpha", "Beta", "ENSMUSG00000064351.1-antisense", "Delta"]
 def give_regulation(
     adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False
 ) -> AnnData:
-    """Alpha activates Beta, Beta represses Delta, Alpha activates itself; an edge from Delta to Alpha is not stable.
+    """Store stable edges Alpha to Beta (2), Beta to Delta (-4) and Alpha to itself (1).
 
-    In every further group (or time) all are half as large.
+    The edge from Delta to Alpha is unstable. Each further group (or time) halves all weights.
     """
     pairs = [(name, t) for name in groups for t in ((0.0, 1.0) if per_time else (np.nan,))]
     mean = np.zeros((4, 4), np.float32)
@@ -51,7 +51,7 @@ def give_regulation(
 def give_growth_genes(
     adata: AnnData, groups: tuple[str, ...] = ("A/1", "B"), *, per_time: bool = False
 ) -> AnnData:
-    """In the first group Delta lowers growth most; in every further one the genes move up by one."""
+    """Store effects on growth; each further group shifts the effects by one gene."""
     pairs = [(name, t) for name in groups for t in ((0.0, 1.0) if per_time else (np.nan,))]
     tables = []
     for k, (name, t) in enumerate(pairs):

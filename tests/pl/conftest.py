@@ -1,4 +1,4 @@
-"""Modules that are not tests lie beside them; data with all results that plots draw."""
+"""Fixtures with all results that plots need; the folder is importable for helper modules."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def ready(fitted, give_response):
-    """A fit with all results that a plot draws, an embedding and velocities there."""
+    """A fit with all results that plots need, and an embedding with projected velocities."""
     import pandas as pd
-    from _evaluated import give_evaluation
-    from _followed import give_ancestry, give_fates, give_landscape, give_trends
-    from _perturbed import give_perturbations
     from _regulated import give_growth_genes, give_regulation
+    from _stored_results import (
+        give_ancestry,
+        give_evaluation,
+        give_fates,
+        give_landscape,
+        give_perturbations,
+        give_trends,
+    )
 
     columns = ["w1", "w1_previous", "w1_next", "w1_pooled", "w1_mccann", "w1_floor"]
     table = pd.DataFrame([[1.0, 3.0, 2.0, 1.8, 1.2, 0.4]], columns=columns, index=["1"]).assign(
@@ -38,7 +43,7 @@ def ready(fitted, give_response):
         give_response,
     ):
         give(fitted)
-    # one group, for one axes
+    # a single group needs a single axis
     for give in (give_regulation, give_growth_genes):
         give(fitted, ("A",))
     give_evaluation(fitted)
@@ -49,3 +54,14 @@ def ready(fitted, give_response):
 def paths(ready):
     """Trajectories from all cells of the first time."""
     return sdo.tl.simulate(ready, 0)
+
+
+@pytest.fixture(scope="session")
+def _simulated_tissue():
+    return sdo.datasets.spatial_slices(60, n_times=3, n_genes=8, n_paths=1)
+
+
+@pytest.fixture
+def tissue(_simulated_tissue):
+    """Three small slices of a simulated tissue."""
+    return _simulated_tissue.copy()

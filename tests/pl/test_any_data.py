@@ -1,4 +1,4 @@
-"""Plots of data that have changed since, in any style, on any axes and in any colours."""
+"""Plots of subset or modified data, in any style, on any axes and in any colours."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _no_figures_left():
 
 @each_plot
 @pytest.mark.parametrize("change", ["followed cells", "one time", "new name", "no types"])
-def test_results_outlive_what_they_were_computed_on(ready, paths, name, change):
+def test_results_are_drawn_for_subset_or_renamed_data(ready, paths, name, change):
     if change == "followed cells":
         adata = ready[(ready.obs["time"] == 0) & (ready.obs["cell_type"] == "A")].copy()
     elif change == "one time":
@@ -47,7 +47,7 @@ def test_results_outlive_what_they_were_computed_on(ready, paths, name, change):
 
 
 @pytest.mark.parametrize("change", ["followed cells", "new name"])
-def test_fates_of_types_that_are_gone_have_colours_of_their_own(ready, change):
+def test_fates_of_missing_types_have_distinct_colours(ready, change):
     ready.uns["cell_type_colors"] = ["#1f77b4", "#0000ff"]
     if change == "new name":
         ready.obs["cell_type"] = ready.obs["cell_type"].cat.rename_categories({"A": "alpha"})
@@ -74,16 +74,16 @@ def test_dark_backgrounds(ready, paths, name):
 
 
 @each_plot
-def test_style_and_figures_are_left_alone(ready, paths, name):
-    before, n_open = dict(plt.rcParams), len(plt.get_fignums())
+def test_style_and_other_figures_are_unchanged(ready, paths, name):
+    previous, n_open = dict(plt.rcParams), len(plt.get_fignums())
     _, ax = plt.subplots()
     every_plot(paths)[name](ready, ax=ax)
-    assert dict(plt.rcParams) == before
+    assert dict(plt.rcParams) == previous
     assert len(plt.get_fignums()) == n_open + 1
 
 
 @each_plot
-def test_axes_are_axes(ready, paths, name):
+def test_other_objects_than_axes_are_an_error(ready, paths, name):
     for wrong, error, message in [
         ("left", TypeError, "`ax` is a str: pass axes"),
         ([], ValueError, "`ax` is empty"),
@@ -138,9 +138,9 @@ def test_any_form_of_colours(ready, colors):
 @pytest.mark.parametrize("colors", [["#ff0000"], {"A": "red"}, "red", ["none of", "them"], None])
 def test_colours_that_are_incomplete_or_none(ready, colors):
     ready.uns["cell_type_colors"] = colors
-    found = class_colors(ready, "cell_type", ["A", "B"])
-    assert all(is_color_like(c) for c in found.values())
-    assert found["A"] != found["B"]
+    colors_of_types = class_colors(ready, "cell_type", ["A", "B"])
+    assert all(is_color_like(c) for c in colors_of_types.values())
+    assert colors_of_types["A"] != colors_of_types["B"]
 
 
 def test_missing_values_are_grey(ready):
@@ -158,7 +158,7 @@ def test_missing_values_are_grey(ready):
         assert colors.count(GREY) == n_grey
 
 
-def test_growth_that_is_not_known(ready):
+def test_growth_with_missing_values(ready):
     ready.obs.loc[ready.obs["cell_type"] == "A", "scdiffot_growth"] = np.nan
     figure = sdo.pl.growth(ready, return_fig=True)
     low, high = figure.axes[0].collections[0].get_clim()
@@ -179,7 +179,7 @@ def test_growth_that_is_not_known(ready):
         (["time", "cell_type"], TypeError, "`color` is a list: pass the name of a column"),
     ],
 )
-def test_what_cells_cannot_be_coloured_by(ready, paths, color, error, message):
+def test_invalid_colours_of_cells_are_an_error(ready, paths, color, error, message):
     for plot in (sdo.pl.velocity, partial(sdo.pl.trajectories, paths=paths)):
         with pytest.raises(error, match=message):
             plot(ready, color=color)
@@ -218,7 +218,7 @@ COLUMN_PLOTS = {
 
 @pytest.mark.parametrize("plot", COLUMN_PLOTS)
 @pytest.mark.parametrize("value", [["T cell"], {"type": "T cell"}, {"T cell"}, np.ones(2)])
-def test_columns_of_lists_are_named(ready, plot, value):
+def test_columns_of_lists_are_an_error_that_names_them(ready, plot, value):
     ready.obs["many"] = pd.Series([value] * ready.n_obs, index=ready.obs_names, dtype=object)
     with pytest.raises(TypeError, match=r"`\w+` .*'?many'?.* holds .*: pass labels"):
         COLUMN_PLOTS[plot](ready, "many")
@@ -257,38 +257,38 @@ def test_colours_of_extreme_numbers(ready, plot, value):
 @pytest.mark.parametrize("basis", [None, "umap"])
 def test_cells_without_a_velocity_have_no_arrow(ready, kind, basis):
     name = "scdiffot_velocity" if basis is None else "scdiffot_velocity_umap"
-    rest = ready.copy()
-    rest.obsm[name][::3] = np.nan
-    figure = sdo.pl.velocity(rest, basis=basis, kind=kind, return_fig=True)
+    adata = ready.copy()
+    adata.obsm[name][::3] = np.nan
+    figure = sdo.pl.velocity(adata, basis=basis, kind=kind, return_fig=True)
     figure.canvas.draw()
     vectors = figure.axes[0].collections[-1]
     if kind == "cells":
-        assert len(vectors.U) == ready.n_obs - len(rest.obsm[name][::3])
+        assert len(vectors.U) == ready.n_obs - len(adata.obsm[name][::3])
     if kind != "stream":
         assert np.isfinite(vectors.U).all()
-    rest.obsm[name][:] = np.nan
+    adata.obsm[name][:] = np.nan
     with pytest.raises(ValueError, match="`adata` has no finite velocities"):
-        sdo.pl.velocity(rest, basis=basis, kind=kind)
+        sdo.pl.velocity(adata, basis=basis, kind=kind)
 
 
 @pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
-def test_cells_that_do_not_move(ready, kind):
+def test_zero_velocities_are_drawn(ready, kind):
     ready.obsm["scdiffot_velocity"][:] = 0
     sdo.pl.velocity(ready, kind=kind, return_fig=True).canvas.draw()
 
 
-def test_paths_by_fate_without_fates_or_target_cells(ready, paths):
-    early = ready[ready.obs["time"] < ready.obs["time"].max()].copy()
+def test_trajectories_by_fate_need_fates_and_target_cells(ready, paths):
+    early_cells = ready[ready.obs["time"] < ready.obs["time"].max()].copy()
     with pytest.raises(
         ValueError,
         match="`adata` has no cells of the time .*pass all cells of the fit, or by='time'",
     ):
-        sdo.pl.trajectories(early, paths, by="fate")
-    untyped = ready.copy()
-    untyped.obs["cell_type"] = (
-        untyped.obs["cell_type"].astype(object).where(untyped.obs["time"] < 2)
+        sdo.pl.trajectories(early_cells, paths, by="fate")
+    untyped_cells = ready.copy()
+    untyped_cells.obs["cell_type"] = (
+        untyped_cells.obs["cell_type"].astype(object).where(untyped_cells.obs["time"] < 2)
     )
-    ax = sdo.pl.trajectories(untyped, paths, by="fate", show=False)
+    ax = sdo.pl.trajectories(untyped_cells, paths, by="fate", show=False)
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"unknown"}
     del ready.uns["scdiffot"]["fate"]
     with pytest.raises(KeyError, match=r"run scdiffot.tl.sta_forward\(adata, cell_key\) first"):

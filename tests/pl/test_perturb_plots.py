@@ -1,4 +1,4 @@
-"""What the plots of perturbations show, for results made by hand."""
+"""Plots of perturbations show the stored values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from _perturbed import COLORS, give_perturbations
+from _stored_results import COLORS, give_perturbations
 from matplotlib.colors import to_rgb
 
 import scdiffot as sdo
@@ -20,12 +20,12 @@ def ready(fitted):
     return give_perturbations(fitted)
 
 
-def test_composition_without_and_with_the_change(ready):
+def test_composition_shows_control_and_perturbed_shares(ready):
     ax = sdo.pl.perturb(ready, show=False)
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 2, 3)
-    found = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
-    np.testing.assert_allclose(widths[:, 0], found["control"])
-    np.testing.assert_allclose(widths[:, 1], found["perturbed"])
+    stored_entry = ready.uns["scdiffot"][PERTURBATION]["Gata1"]
+    np.testing.assert_allclose(widths[:, 0], stored_entry["control"])
+    np.testing.assert_allclose(widths[:, 1], stored_entry["perturbed"])
     assert [to_rgb(bar.get_facecolor()) for bar in ax.patches[:2]] == [
         to_rgb(c) for c in COLORS.values()
     ]
@@ -33,7 +33,7 @@ def test_composition_without_and_with_the_change(ready):
     assert labels[:2] == ["A   control", "× 0.50   changed"]
     assert labels[-2:] == ["all cells   control", "× 0.75   changed"]
     assert ax.get_title() == "Gata1 knocked out, sustained"
-    # 95 % intervals, of shares that can be seen
+    # 95 % intervals of shares above the threshold
     lengths = [np.ptp(c.get_segments()[0][:, 0]) for c in ax.collections]
     assert len(lengths) == 15
     np.testing.assert_allclose(
@@ -41,16 +41,16 @@ def test_composition_without_and_with_the_change(ready):
     )
 
 
-def test_shift_is_filled_where_certain(ready):
+def test_significant_shifts_are_filled(ready):
     ax = sdo.pl.perturb(ready, kind="shift", sources=["B"], show=False)
     points = [line for line in ax.lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in points] == [-0.25, 0.15, 0.1]
-    filled = [line.get_markerfacecolor() != "white" for line in points]
-    assert filled == [True, False, False]
+    is_filled = [line.get_markerfacecolor() != "white" for line in points]
+    assert is_filled == [True, False, False]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["B"]
 
 
-def test_screen(ready):
+def test_screen_shows_ranked_effects(ready):
     ax = sdo.pl.perturb_screen(ready, show=False)
     points = [line for line in ax.lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in points] == [0.3, 0.2, 0.1]
@@ -62,12 +62,12 @@ def test_screen(ready):
     assert ax.get_xlabel() == "change of the share of B"
 
 
-def test_axes_of_the_user_and_nothing_changed(ready, fingerprint):
-    before = fingerprint(ready)
+def test_plots_use_the_axes_of_the_user_and_change_nothing(ready, fingerprint):
+    previous = fingerprint(ready)
     _, axes = plt.subplots(2)
     assert sdo.pl.perturb(ready, ax=axes[0]) is axes[0]
     assert sdo.pl.perturb_screen(ready, ax=axes[1]) is axes[1]
-    assert fingerprint(ready) == before
+    assert fingerprint(ready) == previous
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_errors(ready, plot, arguments, error, message):
         getattr(sdo.pl, plot)(ready, **arguments)
 
 
-def test_several_need_a_name(ready):
-    stored = ready.uns["scdiffot"][PERTURBATION]
-    stored["Spi1"] = {
-        **stored["Gata1"],
+def test_several_perturbations_need_a_name(ready):
+    stored_entry = ready.uns["scdiffot"][PERTURBATION]
+    stored_entry["Spi1"] = {
+        **stored_entry["Gata1"],
         "name": "Spi1",
         "values": np.array([1.0]),
         "sustained": False,

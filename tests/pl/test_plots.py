@@ -1,4 +1,4 @@
-"""What all plots have in common, and what each shows."""
+"""Properties of all plots, and the content of plots of a time course."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ each_plot = pytest.mark.parametrize("name", sdo.pl.__all__)
 
 
 @each_plot
-def test_draws_on_given_axes_and_shows_nothing(ready, paths, name, monkeypatch):
+def test_draws_on_the_axes_of_the_user_and_shows_nothing(ready, paths, name, monkeypatch):
     def show(*_, **__):
         raise AssertionError("plt.show was called")
 
@@ -42,47 +42,47 @@ def test_draws_on_given_axes_and_shows_nothing(ready, paths, name, monkeypatch):
 
 @each_plot
 def test_returns_figure_or_axes_or_nothing(ready, paths, name, monkeypatch):
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda *_, **__: shown.append(1))
+    calls = []
+    monkeypatch.setattr(plt, "show", lambda *_, **__: calls.append(1))
     monkeypatch.setattr(plt, "get_backend", lambda: "tkagg")
     plot = every_plot(paths)[name]
     assert isinstance(plot(ready, return_fig=True), Figure)
     axes = plot(ready, show=False)
     assert all(isinstance(ax, Axes) for ax in (axes if isinstance(axes, list) else [axes]))
-    assert not shown
+    assert not calls
     assert plot(ready, show=True) is None
-    assert shown == [1]
+    assert calls == [1]
 
 
 @each_plot
 def test_honours_autoshow_of_scanpy(ready, paths, name, monkeypatch):
     scanpy = pytest.importorskip("scanpy")
     monkeypatch.setattr(plt, "get_backend", lambda: "tkagg")
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda *_, **__: shown.append(1))
-    before = scanpy.settings.autoshow
+    calls = []
+    monkeypatch.setattr(plt, "show", lambda *_, **__: calls.append(1))
+    previous = scanpy.settings.autoshow
     try:
         for autoshow in (True, False):
             scanpy.settings.autoshow = autoshow
             assert (every_plot(paths)[name](ready) is None) == autoshow
     finally:
-        scanpy.settings.autoshow = before
-    assert shown == [1]
+        scanpy.settings.autoshow = previous
+    assert calls == [1]
     monkeypatch.delitem(sys.modules, "scanpy")
     assert every_plot(paths)[name](ready) is None
 
 
 @each_plot
 def test_changes_nothing_and_draws(ready, paths, name, fingerprint, tmp_path):
-    before = fingerprint(ready)
+    previous = fingerprint(ready)
     figure = every_plot(paths)[name](ready, return_fig=True)
     figure.savefig(tmp_path / "plot.png")
-    assert fingerprint(ready) == before
-    # not a blank page
+    assert fingerprint(ready) == previous
+    # the figure is not blank
     assert plt.imread(tmp_path / "plot.png")[..., :3].std() > 0.02
 
 
-# a tissue can be drawn before anything is computed from it
+# slices of a tissue need no result
 @pytest.mark.parametrize("name", sorted(set(sdo.pl.__all__) - {"slices"}))
 def test_without_a_fit(course, paths, name):
     with pytest.raises(KeyError, match=r"run scdiffot\.tl\.(fit|evaluate_response)"):
@@ -119,7 +119,7 @@ def test_embedding(ready, paths, kind):
     ax = sdo.pl.trajectories(ready, paths, basis="umap", show=False)
     lines = next(c for c in ax.collections if isinstance(c, LineCollection))
     points = np.concatenate(lines.get_segments())
-    # on an embedding, paths stay among the cells
+    # on an embedding, trajectories stay within the range of the cells
     assert (points >= low - 1e-6).all()
     assert (points <= high + 1e-6).all()
     assert len(sdo.pl.population(ready, paths, basis="X_umap", show=False)) == 4
@@ -151,10 +151,10 @@ def test_grid_averages_velocities():
     assert u.shape == v.shape == (len(y), len(x))
     assert len(x) == 21
     xx, yy = np.meshgrid(x, y)
-    inside = (np.abs(xx) < 1.6) & (np.abs(yy) < 0.6)
-    # noise of a mean over some twenty cells that differ by a tenth
-    np.testing.assert_allclose(u[inside], -yy[inside], atol=0.06)
-    np.testing.assert_allclose(v[inside], xx[inside], atol=0.06)
+    is_inside = (np.abs(xx) < 1.6) & (np.abs(yy) < 0.6)
+    # standard error of a mean over about 20 cells with a standard deviation of 0.1
+    np.testing.assert_allclose(u[is_inside], -yy[is_inside], atol=0.06)
+    np.testing.assert_allclose(v[is_inside], xx[is_inside], atol=0.06)
     assert np.isnan(grid_field(np.r_[points, [[50, 0]]], np.zeros((5001, 2)), 21)[2]).any()
 
 
@@ -176,7 +176,7 @@ def test_colours_of_cell_types(ready):
 
 
 @pytest.mark.parametrize("n_types", [2, 11, 25])
-def test_many_types_have_colours_of_their_own(ready, n_types):
+def test_many_types_have_distinct_colours(ready, n_types):
     ready.obs["many"] = [f"type{i % n_types}" for i in range(ready.n_obs)]
     ax = sdo.pl.velocity(ready, color="many", show=False)
     assert len(ax.get_legend().get_texts()) == n_types
@@ -191,21 +191,21 @@ def test_numeric_colours_get_a_bar(ready):
     assert figure.axes[1].get_ylabel() == "net growth rate (1 / time)"
 
 
-def test_growth_is_white_at_zero(ready):
+def test_growth_scale_is_symmetric(ready):
     ready.obs["scdiffot_growth"] = np.linspace(-1, 3, ready.n_obs)
     ax = sdo.pl.growth(ready, show=False)
     low, high = ax.collections[0].get_clim()
     assert low == -high
 
 
-def test_population_draws_by_weight(ready):
+def test_population_is_resampled_by_weight(ready):
     paths = sdo.tl.simulate(ready, 0)
     paths.log_weights[:] = -50
     paths.log_weights[:, 3] = 0
     figure, axes = plt.subplots(1, 3)
     sdo.pl.population(ready, paths, ax=axes)
-    drawn = axes[2].collections[1].get_offsets()
-    np.testing.assert_allclose(drawn, np.broadcast_to(paths.states[-1, 3, :2], drawn.shape))
+    points = axes[2].collections[1].get_offsets()
+    np.testing.assert_allclose(points, np.broadcast_to(paths.states[-1, 3, :2], points.shape))
 
 
 def test_population_mass_curve(ready, paths):
@@ -268,13 +268,13 @@ def test_validation_must_have_been_run(fitted):
         sdo.pl.validation(fitted)
 
 
-def test_paths_of_another_space(ready, course, quick):
+def test_trajectories_of_another_dimension_are_an_error(ready, course, quick):
     adata, paths = _dimensions(course, quick, 2)
     with pytest.raises(ValueError, match="`paths` has 2 dimensions and the fit 3"):
         sdo.pl.trajectories(ready, paths)
 
 
-def test_growth_rates_that_are_gone_or_text_are_an_error(ready):
+def test_growth_rates_that_are_missing_or_text_are_an_error(ready):
     adata = ready.copy()
     adata.obs["scdiffot_growth"] = "high"
     with pytest.raises(ValueError, match="`key` needs numbers in obs\\['scdiffot_growth'\\]"):

@@ -1,4 +1,4 @@
-"""What the plots of regulation and growth genes show."""
+"""Plots of regulation and growth genes show the stored values."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def _texts(labels):
     return [label.get_text() for label in labels]
 
 
-def test_heatmap_shows_kept_edges(ready):
+def test_heatmap_shows_stable_edges(ready):
     axes = sdo.pl.regulation(ready, show=False)
     assert [ax.get_title() for ax in axes] == ["A/1", "B"]
     for k, ax in enumerate(axes):
         targets, regulators = _texts(ax.get_yticklabels()), _texts(ax.get_xticklabels())
-        # the gene without edges is left out
+        # a gene without stable edges is not drawn
         assert set(targets) == set(regulators) == {"Alpha", "Beta", "Delta"}
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("regulator", "target")
         values = ax.images[0].get_array()
@@ -42,11 +42,11 @@ def test_heatmap_shows_kept_edges(ready):
         }
         expected = {("Beta", "Delta"): -4, ("Alpha", "Beta"): 2, ("Alpha", "Alpha"): 1}
         assert edges == {edge: weight / 2**k for edge, weight in expected.items()}
-        # groups compare, and zero is in the middle
+        # all groups have the same scale, symmetric around zero
         assert ax.images[0].get_clim() == (-4, 4)
 
 
-def test_heatmap_of_chosen_genes_keeps_their_order(ready):
+def test_heatmap_of_requested_genes_keeps_their_order(ready):
     ax = sdo.pl.regulation(ready, group="B", genes=["Delta", "Beta", GENES[2]], show=False)
     assert _texts(ax.get_xticklabels()) == ["Delta", "Beta", GENES[2]]
     values = np.ma.masked_invalid(ax.images[0].get_array())
@@ -54,7 +54,7 @@ def test_heatmap_of_chosen_genes_keeps_their_order(ready):
     assert values[0, 1] == -2
 
 
-def test_few_edges_choose_the_genes(ready):
+def test_genes_are_those_of_the_largest_edges(ready):
     ax = sdo.pl.regulation(ready, group="A/1", n_edges=1, show=False)
     assert set(_texts(ax.get_xticklabels())) == {"Beta", "Delta"}
 
@@ -69,13 +69,13 @@ def test_network_has_signed_edges(ready):
         assert set(widths) == {RED, BLUE}
         assert widths[BLUE] > widths[RED]
         assert set(_texts(ax.texts)) == {"Alpha", "Beta", "Delta"}
-    places = [{t.get_text(): t.get_position() for t in ax.texts} for ax in axes]
-    for gene, place in places[0].items():
-        np.testing.assert_allclose(places[1][gene], place)
+    layouts = [{t.get_text(): t.get_position() for t in ax.texts} for ax in axes]
+    for gene, position in layouts[0].items():
+        np.testing.assert_allclose(layouts[1][gene], position)
     assert _texts(axes[0].get_legend().get_texts()) == ["activates", "represses"]
 
 
-def test_network_has_its_number_of_edges(ready):
+def test_network_has_at_most_n_edges(ready):
     ax = sdo.pl.regulation(ready, kind="network", group="A/1", n_edges=1, show=False)
     assert len([patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]) == 1
 
@@ -90,7 +90,7 @@ def test_bars_of_one_group(ready):
     assert _texts(ax.get_yticklabels()) == [GENES[2], "Beta", "Alpha", "Delta"]
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [0.3, 0.2, 0.1, -0.4])
     assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [RED, RED, RED, BLUE]
-    # the spread of the gradient, in units of the effect
+    # whiskers are standard deviations, in units of the effect
     (segments,) = [c.get_segments() for c in ax.collections if hasattr(c, "get_segments")]
     np.testing.assert_allclose([np.ptp(s[:, 0]) / 2 for s in segments], 0.25)
     assert ax.get_title() == "A/1"
@@ -98,7 +98,7 @@ def test_bars_of_one_group(ready):
 
 def test_dots_of_several_groups(ready):
     ax = sdo.pl.growth_genes(ready, n_genes=3, show=False)
-    # the first of both groups, then the second of the first
+    # the top gene of each group, then the second gene of the first group
     genes = _texts(ax.get_yticklabels())
     assert set(genes) == {"Delta", GENES[2], "Beta"} or set(genes) == {"Delta", GENES[2], "Alpha"}
     assert _texts(ax.get_xticklabels()) == ["A/1", "B"]
@@ -110,7 +110,7 @@ def test_dots_of_several_groups(ready):
     assert dots.get_clim() == (-0.4, 0.4)
 
 
-def test_chosen_growth_genes_and_times(fitted):
+def test_requested_growth_genes_and_times(fitted):
     give_growth_genes(fitted, per_time=True)
     ax = sdo.pl.growth_genes(fitted, genes=["Beta", "Alpha"], group="B", show=False)
     assert _texts(ax.get_yticklabels()) == ["Beta", "Alpha"]
@@ -122,7 +122,7 @@ def test_chosen_growth_genes_and_times(fitted):
 
 @pytest.mark.parametrize("groups", [("all",), ("A/1", "B"), FIFTEEN])
 @pytest.mark.parametrize("plot", ["heatmap", "network", "growth"])
-def test_nothing_leaves_the_page(fitted, groups, plot):
+def test_all_artists_are_inside_the_figure(fitted, groups, plot):
     give_growth_genes(give_regulation(fitted, groups), groups)
     if plot == "growth":
         figure = sdo.pl.growth_genes(fitted, return_fig=True)
@@ -134,7 +134,7 @@ def test_nothing_leaves_the_page(fitted, groups, plot):
         artists = [ax.title, ax.xaxis.label, ax.yaxis.label]
         artists += [ax.get_legend()] if ax.get_legend() else []
         if ax.axison:
-            # without those of ticks beyond the limits, which are not drawn
+            # ticks outside the limits are not drawn
             low, high = sorted(ax.get_xlim())
             artists += [
                 label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high
@@ -150,7 +150,7 @@ def test_nothing_leaves_the_page(fitted, groups, plot):
 
 
 def test_plots_change_nothing(ready, fingerprint):
-    before = fingerprint(ready)
+    previous = fingerprint(ready)
     for figure in (
         sdo.pl.regulation(ready, return_fig=True),
         sdo.pl.regulation(ready, kind="network", return_fig=True),
@@ -161,7 +161,7 @@ def test_plots_change_nothing(ready, fingerprint):
     assert sdo.pl.regulation(ready, ax=axes) == list(axes)
     _, ax = plt.subplots()
     assert sdo.pl.growth_genes(ready, ax=ax) is ax
-    assert fingerprint(ready) == before
+    assert fingerprint(ready) == previous
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_bad_input(ready, plot, error, message):
 
 
 @pytest.mark.parametrize("name", ["regulation", "growth_genes"])
-def test_what_must_have_been_run(fitted, name):
+def test_missing_results_name_the_function_to_run(fitted, name):
     with pytest.raises(KeyError, match=f"has no '{name}': run scdiffot.tl.{name}"):
         getattr(sdo.pl, name)(fitted)

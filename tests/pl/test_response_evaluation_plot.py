@@ -1,4 +1,4 @@
-"""Every score is drawn where it belongs."""
+"""The plot of an evaluation shows every score and interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from _evaluated import VALUES, give_evaluation
+from _stored_results import SCORES, give_evaluation
 from matplotlib.colors import to_hex
 
 import scdiffot as sdo
@@ -16,12 +16,12 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def evaluated():
+def evaluation_data():
     return give_evaluation(ad.AnnData(np.zeros((3, 2))))
 
 
 def _points(ax):
-    """Score and height of every point, in the order of drawing."""
+    """Return score and height of all points, in the order of drawing."""
     points = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
     return np.concatenate(points)
 
@@ -32,13 +32,13 @@ def _intervals(ax):
     )
 
 
-def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
-    ax = sdo.pl.response_evaluation(evaluated, "energy_distance", show=False)
-    methods = [m for m in VALUES if m != "observed"]
-    expected = [VALUES[m] + shift for m in methods for shift in (0, 0.1)]
+def test_one_row_for_every_method_and_one_point_for_every_fold(evaluation_data):
+    ax = sdo.pl.response_evaluation(evaluation_data, "energy_distance", show=False)
+    methods = [m for m in SCORES if m != "observed"]
+    expected = [SCORES[m] + shift for m in methods for shift in (0, 0.1)]
     points = _points(ax)
     np.testing.assert_allclose(points[:, 0], expected)
-    # two folds around the tick of their method, the first above
+    # the two folds of a method surround its tick, with the first above
     np.testing.assert_allclose(points[:, 1].reshape(-1, 2).mean(axis=1), ax.get_yticks())
     assert (points[::2, 1] > points[1::2, 1]).all()
     labels = [label.get_text() for label in ax.get_yticklabels()]
@@ -57,15 +57,15 @@ def test_one_row_for_every_method_and_one_point_for_every_fold(evaluated):
     assert colors == colors[:2] * len(methods)
 
 
-def test_panels_and_methods(evaluated):
-    axes = sdo.pl.response_evaluation(evaluated, methods=["flow", "copy"], show=False)
-    # in the order in which they are read, not that of the table
+def test_panels_and_methods(evaluation_data):
+    axes = sdo.pl.response_evaluation(evaluation_data, methods=["flow", "copy"], show=False)
+    # the order is that of the constant METRICS, not that of the table
     assert [ax.get_xlabel().split(" (")[0] for ax in axes] == [
         "unexplained response of cells",
         "energy distance",
     ]
     assert axes[0].get_xlim()[0] == 0
-    # copies have no cells of their own, and no floor
+    # the metric has no scores of copies and no floor
     np.testing.assert_allclose(_points(axes[0])[:, 0], [0.2, 0.3])
     assert len(axes[0].patches) == 0
     np.testing.assert_allclose(_points(axes[1])[:, 0], [0.2, 0.3, 0.6, 0.7])
@@ -81,9 +81,9 @@ def test_panels_and_methods(evaluated):
         (tuple("abcdefghijkl"), ("drug",), list("abcdefghijkl")),
     ],
 )
-def test_series(evaluated, folds, targets, names):
-    give_evaluation(evaluated, folds, targets)
-    ax = sdo.pl.response_evaluation(evaluated, ["energy_distance"], show=False)
+def test_series(evaluation_data, folds, targets, names):
+    give_evaluation(evaluation_data, folds, targets)
+    ax = sdo.pl.response_evaluation(evaluation_data, ["energy_distance"], show=False)
     legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == names if names else legend is None
     assert len(_points(ax)) == 5 * max(len(names), 1)
@@ -91,35 +91,37 @@ def test_series(evaluated, folds, targets, names):
     assert len(set(colors)) == len(names) or colors == ["#2166ac"] + ["#8c8c8c"] * 4
 
 
-def test_what_a_file_gives_back(evaluated, tmp_path):
-    evaluated.write_h5ad(tmp_path / "evaluated.h5ad")
-    found = ad.read_h5ad(tmp_path / "evaluated.h5ad")
+def test_evaluation_read_from_a_file_is_drawn_equally(evaluation_data, tmp_path):
+    evaluation_data.write_h5ad(tmp_path / "evaluated.h5ad")
+    loaded_data = ad.read_h5ad(tmp_path / "evaluated.h5ad")
     columns = ["split", "fold", "target", "method", "metric"]
-    table = found.uns["scdiffot_response_evaluation"]
-    found.uns["scdiffot_response_evaluation"] = table.astype(dict.fromkeys(columns, "category"))
+    table = loaded_data.uns["scdiffot_response_evaluation"]
+    loaded_data.uns["scdiffot_response_evaluation"] = table.astype(
+        dict.fromkeys(columns, "category")
+    )
     points = [
         _points(sdo.pl.response_evaluation(a, "energy_distance", show=False))
-        for a in (evaluated, found)
+        for a in (evaluation_data, loaded_data)
     ]
     np.testing.assert_array_equal(*points)
 
 
-def test_errors(evaluated):
+def test_errors(evaluation_data):
     with pytest.raises(
         KeyError, match=r"`metrics` has 'energydistance', .* mean 'energy_distance'"
     ):
-        sdo.pl.response_evaluation(evaluated, "energydistance")
+        sdo.pl.response_evaluation(evaluation_data, "energydistance")
     with pytest.raises(KeyError, match="`methods` has 'observed', which is none of them"):
-        sdo.pl.response_evaluation(evaluated, methods=["observed"])
+        sdo.pl.response_evaluation(evaluation_data, methods=["observed"])
     with pytest.raises(ValueError, match="`metrics` is empty"):
-        sdo.pl.response_evaluation(evaluated, [])
+        sdo.pl.response_evaluation(evaluation_data, [])
     with pytest.raises(TypeError, match="`metrics` is a int: pass a name, or a list of names"):
-        sdo.pl.response_evaluation(evaluated, 3)
+        sdo.pl.response_evaluation(evaluation_data, 3)
     _, ax = plt.subplots()
     with pytest.raises(ValueError, match="`ax` holds 1 axes for 2 metrics"):
-        sdo.pl.response_evaluation(evaluated, ax=ax)
+        sdo.pl.response_evaluation(evaluation_data, ax=ax)
     with pytest.raises(
         KeyError,
         match=r"`key` is 'other', .*: run scdiffot.tl.evaluate_response.* There is 'scdiffot'",
     ):
-        sdo.pl.response_evaluation(evaluated, key="other")
+        sdo.pl.response_evaluation(evaluation_data, key="other")

@@ -1,4 +1,4 @@
-"""What the plots of responses show, for a response made by hand."""
+"""Plots of responses show the stored values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matplotlib.quiver import Quiver
 
 import scdiffot as sdo
 from scdiffot._data.write.seals import seal
-from scdiffot.pl._response.response_cells import COLORS
+from scdiffot.pl._response.cell_panels import COLORS
 
 mpl.use("agg")
 
 
 @pytest.fixture
-def grouped(responded):
+def grouped_response(responded):
     sdo.tl.response_subpopulations(responded, groupby="cell_type")
     responded.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
     return responded
@@ -28,7 +28,7 @@ def _labels(ax):
 
 
 def _medians(ax):
-    """Median of every gene in the three kinds of cells."""
+    """Return the median of each gene in the three kinds of cells."""
     points = [c.get_offsets()[:, 1] for c in ax.collections if isinstance(c, PathCollection)]
     return dict(zip(COLORS, points, strict=True))
 
@@ -43,67 +43,70 @@ def test_genes_of_three_kinds_of_cells(responded):
         "treated",
     ]
     medians = _medians(ax)
-    predicted = responded.obs["scdiffot_effect_size"].notna().to_numpy()
+    has_prediction = responded.obs["scdiffot_effect_size"].notna().to_numpy()
     treated = (responded.obs["treatment"] == "drug").to_numpy()
     np.testing.assert_allclose(
-        medians["control"], np.median(responded.X[predicted], axis=0), atol=1e-5
+        medians["control"], np.median(responded.X[has_prediction], axis=0), atol=1e-5
     )
     np.testing.assert_allclose(
         medians["treated"], np.median(responded.X[treated], axis=0), atol=1e-5
     )
-    after = responded.obsm["scdiffot_predicted"][predicted]
-    np.testing.assert_allclose(medians["predicted"], np.median(after, axis=0), atol=1e-5)
+    prediction = responded.obsm["scdiffot_predicted"][has_prediction]
+    np.testing.assert_allclose(medians["predicted"], np.median(prediction, axis=0), atol=1e-5)
 
 
-def test_genes_as_they_were_measured(responded):
+def test_genes_of_a_layer_are_stored_expression(responded):
     responded.layers["twice"] = 2 * responded.X
     names = ["2", "0"]
-    decoded = _medians(sdo.pl.response(responded, genes=names, show=False))
+    decoded_medians = _medians(sdo.pl.response(responded, genes=names, show=False))
     ax = sdo.pl.response(responded, genes=names, layer="twice", show=False)
-    measured = _medians(ax)
+    layer_medians = _medians(ax)
     assert [text.get_text() for text in ax.get_xticklabels()] == names
-    np.testing.assert_allclose(measured["control"], 2 * decoded["control"], atol=1e-5)
-    np.testing.assert_allclose(measured["treated"], 2 * decoded["treated"], atol=1e-5)
-    np.testing.assert_array_equal(measured["predicted"], decoded["predicted"])
+    np.testing.assert_allclose(layer_medians["control"], 2 * decoded_medians["control"], atol=1e-5)
+    np.testing.assert_allclose(layer_medians["treated"], 2 * decoded_medians["treated"], atol=1e-5)
+    np.testing.assert_array_equal(layer_medians["predicted"], decoded_medians["predicted"])
     as_x = _medians(sdo.pl.response(responded, genes=names, layer="X", show=False))
-    np.testing.assert_allclose(as_x["treated"], decoded["treated"], atol=1e-5)
+    np.testing.assert_allclose(as_x["treated"], decoded_medians["treated"], atol=1e-5)
 
 
-def test_counts_are_not_drawn_beside_logarithms(responded):
+def test_counts_cannot_be_compared_with_logarithms(responded):
     responded.layers["counts"] = np.rint(np.exp(3 + responded.X))
     with pytest.raises(ValueError, match="`layer` 'counts' holds counts .* on another scale"):
         sdo.pl.response(responded, layer="counts")
 
 
 def test_cells_that_die_are_not_drawn(responded):
-    lost = (responded.obs["cell_type"] == "A").to_numpy()
-    responded.obs.loc[lost, "scdiffot_survival"] *= 0
-    after = responded.obsm["scdiffot_predicted"][~lost]
+    is_dead = (responded.obs["cell_type"] == "A").to_numpy()
+    responded.obs.loc[is_dead, "scdiffot_survival"] *= 0
+    prediction = responded.obsm["scdiffot_predicted"][~is_dead]
     medians = _medians(sdo.pl.response(responded, genes=["1"], show=False))
-    assert np.nanmin(after[:, 1]) <= medians["predicted"][0] <= np.nanmax(after[:, 1])
+    assert np.nanmin(prediction[:, 1]) <= medians["predicted"][0] <= np.nanmax(prediction[:, 1])
     ax = sdo.pl.response(responded, "embedding", show=False)
-    places, colors = _points(ax)
-    drawn = places[colors == COLORS["predicted"]]
-    assert all(np.isclose(after[:, :2], point, atol=1e-5).all(axis=1).any() for point in drawn)
+    coordinates, colors = _points(ax)
+    predicted_points = coordinates[colors == COLORS["predicted"]]
+    assert all(
+        np.isclose(prediction[:, :2], point, atol=1e-5).all(axis=1).any()
+        for point in predicted_points
+    )
 
 
 def _points(ax):
-    """Places of all cells but the grey ones, and their colours."""
+    """Return coordinates and colours of all cells except the grey ones."""
     points = [c for c in ax.collections if isinstance(c, PathCollection)][-1]
     return np.asarray(points.get_offsets()), np.array([to_hex(c) for c in points.get_facecolor()])
 
 
-def test_cells_over_each_other(responded):
+def test_embedding_shows_cells_and_responses(responded):
     ax = sdo.pl.response(responded, "embedding", arrows=True, show=False)
-    places, colors = _points(ax)
+    coordinates, colors = _points(ax)
     treated = (responded.obs["treatment"] == "drug").to_numpy()
-    found = places[colors == COLORS["treated"]]
+    points = coordinates[colors == COLORS["treated"]]
     np.testing.assert_allclose(
-        np.sort(found, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6
+        np.sort(points, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6
     )
     arrows = next(c for c in ax.collections if isinstance(c, Quiver))
     ends = np.c_[arrows.U, arrows.V]
-    # every arrow is a response: up in the first gene, or down in the second
+    # responses increase the first gene or decrease the second
     assert (
         np.isclose(ends[:, 1], 0, atol=1e-5) & (ends[:, 0] > 1.7)
         | np.isclose(ends[:, 0], 0, atol=1e-5)
@@ -114,20 +117,20 @@ def test_cells_over_each_other(responded):
 def test_predicted_cells_lie_among_treated_ones_on_an_embedding(responded):
     responded.obsm["X_umap"] = np.arctan(responded.X[:, :2])
     ax = sdo.pl.response(responded, "embedding", basis="umap", show=False)
-    places, colors = _points(ax)
-    treated, predicted = (places[colors == COLORS[kind]] for kind in ("treated", "predicted"))
+    coordinates, colors = _points(ax)
+    treated, predicted = (coordinates[colors == COLORS[kind]] for kind in ("treated", "predicted"))
     assert (predicted >= treated.min(axis=0)).all()
     assert (predicted <= treated.max(axis=0)).all()
     assert ax.get_xlabel() == "UMAP 1"
-    # the first control was not predicted, so it lies beneath, in grey
+    # the first control cell has no prediction and is grey
     grey = [c for c in ax.collections if isinstance(c, PathCollection)][0]
     assert len(grey.get_offsets()) == 1
 
 
-def test_effect_by_group(grouped):
-    ax = sdo.pl.response(grouped, "effect", show=False)
-    effect = grouped.obs["scdiffot_effect_size"].dropna()
-    by_type = effect.groupby(grouped.obs["cell_type"], observed=True)
+def test_effect_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "effect", show=False)
+    effect = grouped_response.obs["scdiffot_effect_size"].dropna()
+    by_type = effect.groupby(grouped_response.obs["cell_type"], observed=True)
     assert _labels(ax) == [f"{name}  ({n})" for name, n in by_type.size().items()]
     assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#ff0000", "#0000ff"]
     np.testing.assert_allclose(
@@ -136,11 +139,11 @@ def test_effect_by_group(grouped):
     lines = [c.get_segments()[0] for c in ax.collections if isinstance(c, LineCollection)]
     medians = [line[0, 0] for line in lines if line[0, 0] == line[1, 0]]
     np.testing.assert_allclose(medians, by_type.median(), rtol=1e-5)
-    # the largest is on top
+    # the group with the largest effect is on top
     assert ax.patches[0].get_y() > ax.patches[1].get_y()
 
 
-def test_groups_are_those_that_were_asked_for(responded):
+def test_groups_are_the_subpopulations_or_a_column(responded):
     assert _labels(sdo.pl.response(responded, "effect", show=False))[0].startswith("all cells")
     assert len(_labels(sdo.pl.response(responded, "effect", groupby="label", show=False))) == 3
     sdo.tl.response_subpopulations(responded)
@@ -149,15 +152,15 @@ def test_groups_are_those_that_were_asked_for(responded):
     assert ax.get_ylabel() == "cluster of the response (cells)"
 
 
-def test_survival_by_group(grouped):
-    ax = sdo.pl.response(grouped, "survival", show=False)
-    table = sdo.get.response(grouped, "subpopulations").set_index("group")
+def test_survival_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "survival", show=False)
+    table = sdo.get.response(grouped_response, "subpopulations").set_index("group")
     assert [label[0] for label in _labels(ax)] == ["B", "A"]
     points = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(points, table.loc[["B", "A"], "survival"], rtol=1e-6)
-    # whiskers and boxes are of cells: with more cells they do not shrink
-    survival = grouped.obs["scdiffot_survival"].dropna()
-    by_type = survival.groupby(grouped.obs["cell_type"], observed=True)
+    # whiskers and boxes are quantiles of cells, not errors of the mean
+    survival = grouped_response.obs["scdiffot_survival"].dropna()
+    by_type = survival.groupby(grouped_response.obs["cell_type"], observed=True)
     ends = [c.get_segments()[0][:, 0] for c in ax.collections if isinstance(c, LineCollection)]
     expected = by_type.quantile([0.05, 0.95]).unstack().loc[["B", "A"]]
     np.testing.assert_allclose(ends, expected, rtol=1e-5)
@@ -166,14 +169,14 @@ def test_survival_by_group(grouped):
     )
 
 
-def test_features_by_group(grouped):
-    ax = sdo.pl.response(grouped, "features", n_genes=2, show=False)
-    drawn = np.asarray(ax.images[0].get_array())
-    np.testing.assert_allclose(drawn, [[2, 0], [0, -1]], atol=0.1)
+def test_features_by_group(grouped_response):
+    ax = sdo.pl.response(grouped_response, "features", n_genes=2, show=False)
+    values = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(values, [[2, 0], [0, -1]], atol=0.1)
     assert [label.split()[0] for label in _labels(ax)] == ["0", "1"]
     low, high = ax.images[0].get_clim()
     assert low == -high
-    ax = sdo.pl.response(grouped, "features", genes=["2"], show=False)
+    ax = sdo.pl.response(grouped_response, "features", genes=["2"], show=False)
     assert [label.split()[0] for label in _labels(ax)] == ["2"]
 
 
@@ -181,7 +184,7 @@ def test_fit_in_another_anndata(responded):
     new = responded[responded.obs["treatment"] == "none"].copy()
     del new.uns["scdiffot_response"]
     ax = sdo.pl.response(new, reference=responded, show=False)
-    # there are no treated cells to compare with
+    # the data contain no treated cells
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["control", "predicted"]
     with pytest.raises(KeyError, match="`key` has no response.*run scdiffot.tl.fit_response"):
         sdo.pl.response(new)
@@ -204,17 +207,17 @@ def test_treated_cells_are_of_one_treatment_and_dose():
     sdo.tl.predict_response(adata, target="b", dose=0.1, key_added="low")
     for key, expected in [("scdiffot", 1.0), ("low", 0.1)]:
         ax = sdo.pl.response(adata, "embedding", key=key, show=False)
-        places, colors = _points(ax)
+        coordinates, colors = _points(ax)
         treated = ((adata.obs["condition"] == "b") & (adata.obs["dose"] == expected)).to_numpy()
-        found = places[colors == COLORS["treated"]]
+        points = coordinates[colors == COLORS["treated"]]
         np.testing.assert_allclose(
-            np.sort(found, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6
+            np.sort(points, axis=0), np.sort(adata.obsm["X_pca"][treated, :2], axis=0), rtol=1e-6
         )
-    # a prediction is compared with nothing else
-    for other in ({"target": "a"}, {"dose": 1.0}):
+    # another target or dose than that of the prediction is an error
+    for options in ({"target": "a"}, {"dose": 1.0}):
         with pytest.raises(ValueError, match="prediction under `key` 'low' is that of 'b' at 0.1"):
-            sdo.pl.response(adata, key="low", **other)
-    # of a dose between those that were seen, there are only predicted cells
+            sdo.pl.response(adata, key="low", **options)
+    # an unobserved dose has predicted cells only
     sdo.tl.predict_response(adata, target="b", dose=0.5, key_added="between")
     ax = sdo.pl.response(adata, key="between", show=False)
     assert len(ax.get_legend().get_texts()) == 2
@@ -231,26 +234,26 @@ def test_modalities(mdata, give_response):
         mdata.obs[name] = adata.obs[name]
     for name in ("scdiffot_response", "scdiffot_predicted"):
         mdata.obsm[name] = adata.obsm[name]
-    found = adata.uns["scdiffot_response"]
-    moved = found | {"params": found["params"] | {"use_rep": "rna:X"}}
-    mdata.uns["scdiffot_response"] = seal(moved, "params", "model")
+    stored = adata.uns["scdiffot_response"]
+    entry = stored | {"params": stored["params"] | {"use_rep": "rna:X"}}
+    mdata.uns["scdiffot_response"] = seal(entry, "params", "model")
     sdo.tl.response_subpopulations(mdata, groupby="cell_type")
     sdo.tl.response_subpopulations(adata, groupby="cell_type")
     features = sdo.get.response(mdata, "features")
     assert features.equals(sdo.get.response(adata, "features"))
     for layer in (None, "X"):
-        ours, theirs = (
+        mudata_medians, adata_medians = (
             _medians(sdo.pl.response(a, layer=layer, show=False)) for a in (mdata, adata)
         )
         for kind in COLORS:
-            np.testing.assert_allclose(ours[kind], theirs[kind])
+            np.testing.assert_allclose(mudata_medians[kind], adata_medians[kind])
 
 
-def test_nothing_is_changed(grouped, fingerprint):
-    before = fingerprint(grouped)
+def test_nothing_is_changed(grouped_response, fingerprint):
+    previous = fingerprint(grouped_response)
     for kind in ("genes", "embedding", "effect", "survival", "features"):
-        sdo.pl.response(grouped, kind, show=False)
-    assert fingerprint(grouped) == before
+        sdo.pl.response(grouped_response, kind, show=False)
+    assert fingerprint(grouped_response) == previous
 
 
 @pytest.mark.parametrize(
@@ -279,8 +282,8 @@ def test_balanced_responses_have_no_survival(responded):
         sdo.pl.response(responded, "survival")
 
 
-def test_other_genes_of_the_table(grouped):
+def test_features_of_unknown_or_no_genes_are_an_error(grouped_response):
     with pytest.raises(KeyError, match="`genes` has 'x', which is not in the table"):
-        sdo.pl.response(grouped, "features", genes=["x"])
+        sdo.pl.response(grouped_response, "features", genes=["x"])
     with pytest.raises(ValueError, match="`genes` names no gene"):
-        sdo.pl.response(grouped, "features", genes=[])
+        sdo.pl.response(grouped_response, "features", genes=[])

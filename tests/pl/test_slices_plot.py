@@ -1,4 +1,4 @@
-"""Slices of a tissue, side by side and on top of each other."""
+"""Plots of slices of a tissue, in separate panels and overlaid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from _every_plot import sort_points, spot_centers, spot_collections
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
@@ -17,54 +18,34 @@ import scdiffot as sdo
 mpl.use("agg")
 
 
-@pytest.fixture(scope="module")
-def _tissue_once() -> ad.AnnData:
-    return sdo.datasets.spatial_slices(60, n_times=3, n_genes=8, n_paths=1)
-
-
-@pytest.fixture
-def tissue(_tissue_once) -> ad.AnnData:
-    return _tissue_once.copy()
-
-
-def spots(ax) -> list[EllipseCollection]:
-    return [c for c in ax.collections if isinstance(c, EllipseCollection)]
-
-
-def centres(ax) -> np.ndarray:
-    return np.concatenate([np.asarray(c.get_offsets()) for c in spots(ax)])
-
-
-def ordered(points: np.ndarray) -> np.ndarray:
-    return points[np.lexsort(points.T)]
-
-
 def test_a_panel_for_every_slice(tissue):
     axes = sdo.pl.slices(tissue, "slice", show=False)
     assert [ax.get_title() for ax in axes] == ["t0", "t1", "t2"]
     for ax in axes:
         rows = (tissue.obs["slice"] == ax.get_title()).to_numpy()
-        np.testing.assert_allclose(ordered(centres(ax)), ordered(tissue.obsm["spatial"][rows]))
+        np.testing.assert_allclose(
+            sort_points(spot_centers(ax)), sort_points(tissue.obsm["spatial"][rows])
+        )
         assert ax.get_aspect() == 1
         low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
-        assert (centres(ax) > low).all()
-        assert (centres(ax) < high).all()
+        assert (spot_centers(ax) > low).all()
+        assert (spot_centers(ax) < high).all()
 
 
-def test_chosen_slices_in_the_order_asked_for(tissue):
+def test_slices_are_drawn_in_the_requested_order(tissue):
     axes = sdo.pl.slices(tissue, "slice", slices=["t2", "t0"], show=False)
     assert [ax.get_title() for ax in axes] == ["t2", "t0"]
     assert sdo.pl.slices(tissue, "slice", slices="t1", show=False).get_title() == "t1"
 
 
 def test_windows_have_one_scale(tissue):
-    # far apart, as on a slide: windows of the same size around each
+    # distant slices have windows of equal size around each
     tissue.obsm["spatial"] += 1e4 * tissue.obs["slice"].cat.codes.to_numpy()[:, None]
     axes = sdo.pl.slices(tissue, "slice", show=False)
     spans = [np.diff([ax.get_xlim(), ax.get_ylim()]) for ax in axes]
     np.testing.assert_allclose(spans, np.broadcast_to(spans[0], np.shape(spans)))
     assert spans[0].max() < 5e3
-    # in one frame: the same window
+    # slices in one frame share one window
     axes = sdo.pl.slices(tissue, "slice", spatial_key="spatial_true", show=False)
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for ax in axes}) == 1
 
@@ -74,15 +55,15 @@ def test_spots_fill_a_square_array_whatever_its_unit(unit):
     grid = unit * np.stack(np.meshgrid(np.arange(12), np.arange(9)), axis=-1).reshape(-1, 2)
     adata = ad.AnnData(np.ones((len(grid), 1), np.float32), obsm={"spatial": grid})
     ax = sdo.pl.slices(adata, show=False)
-    assert spots(ax)[0].get_widths() == pytest.approx(0.9 * unit)
+    assert spot_collections(ax)[0].get_widths() == pytest.approx(0.9 * unit)
     ax = sdo.pl.slices(adata, size=0.5, show=False)
-    assert spots(ax)[0].get_widths() == pytest.approx(0.45 * unit)
-    assert spots(ax)[0]._units == "xy"
+    assert spot_collections(ax)[0].get_widths() == pytest.approx(0.45 * unit)
+    assert spot_collections(ax)[0]._units == "xy"
 
 
-def test_overlay_draws_all_on_one(tissue):
+def test_overlay_draws_all_slices_in_one_panel(tissue):
     ax = sdo.pl.slices(tissue, "slice", spatial_key="spatial_true", overlay=True, show=False)
-    assert len(centres(ax)) == tissue.n_obs
+    assert len(spot_centers(ax)) == tissue.n_obs
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["t0", "t1", "t2"]
     assert (
         len(sdo.pl.slices(tissue, "slice", overlay=True, slices=["t0"], show=False).collections)
@@ -99,7 +80,7 @@ def test_colours_of_categories(tissue):
         "pole",
     ]
     last = (tissue.obs["slice"] == "t2") & (tissue.obs["cell_type"] == "core")
-    colors = [to_hex(c) for c in spots(figure.axes[2])[0].get_facecolor()]
+    colors = [to_hex(c) for c in spot_collections(figure.axes[2])[0].get_facecolor()]
     assert colors.count("#00ff00") == last.sum()
 
 
@@ -113,7 +94,7 @@ def test_spots_without_a_category_are_grey(tissue, n_types):
     labels[:5] = np.nan
     tissue.obs["some"] = labels
     ax = sdo.pl.slices(tissue, color="some", show=False)
-    colors = [to_hex(c) for c in spots(ax)[0].get_facecolor()]
+    colors = [to_hex(c) for c in spot_collections(ax)[0].get_facecolor()]
     assert colors.count("#c9c9c9") >= 5
     assert len(set(colors)) == n_types + 1
     assert len(ax.get_legend().get_texts()) == n_types
@@ -126,23 +107,25 @@ def test_numbers_share_one_scale(tissue):
     values = tissue.X[:, 1]
     for ax in panels:
         np.testing.assert_allclose(
-            spots(ax)[0].get_clim(), (values.min(), np.quantile(values, 0.99))
+            spot_collections(ax)[0].get_clim(), (values.min(), np.quantile(values, 0.99))
         )
     rows = (tissue.obs["slice"] == "t1").to_numpy()
-    np.testing.assert_allclose(np.sort(spots(panels[1])[0].get_array()), np.sort(values[rows]))
+    np.testing.assert_allclose(
+        np.sort(spot_collections(panels[1])[0].get_array()), np.sort(values[rows])
+    )
 
 
 def test_numbers_belong_to_their_spots(tissue):
     ax = sdo.pl.slices(tissue, color=tissue.obsm["spatial"][:, 0], show=False)
-    np.testing.assert_allclose(spots(ax)[0].get_array(), centres(ax)[:, 0])
+    np.testing.assert_allclose(spot_collections(ax)[0].get_array(), spot_centers(ax)[:, 0])
 
 
 def test_signed_numbers_are_symmetric_and_nan_is_grey(tissue):
     values = tissue.obs["true_growth"] - 0.2
     values.iloc[:7] = np.nan
     ax = sdo.pl.slices(tissue, color=values.rename("growth"), show=False)
-    grey, drawn = spots(ax)
-    low, high = drawn.get_clim()
+    grey, colored_spots = spot_collections(ax)
+    low, high = colored_spots.get_clim()
     assert low == -high
     assert len(grey.get_offsets()) == 7
     assert ax.figure.axes[1].get_ylabel() == "growth"
@@ -151,16 +134,19 @@ def test_signed_numbers_are_symmetric_and_nan_is_grey(tissue):
 def test_slices_without_a_value_are_grey(tissue):
     values = tissue.obs["true_growth"].where(tissue.obs["slice"] != "t2")
     axes = sdo.pl.slices(tissue, "slice", color=values, show=False)
-    assert sum(len(c.get_offsets()) for c in spots(axes[2])) == (tissue.obs["slice"] == "t2").sum()
-    assert axes[0].figure.axes[3].get_ylim() == spots(axes[0])[0].get_clim()
+    assert (
+        sum(len(c.get_offsets()) for c in spot_collections(axes[2]))
+        == (tissue.obs["slice"] == "t2").sum()
+    )
+    assert axes[0].figure.axes[3].get_ylim() == spot_collections(axes[0])[0].get_clim()
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.r_[np.zeros(2), 1.0]])
-def test_genes_of_hardly_any_spot(tissue, values):
+def test_color_limits_of_genes_expressed_in_few_spots(tissue, values):
     column = np.zeros(tissue.n_obs)
     column[-3:] = values
-    low, high = spots(sdo.pl.slices(tissue, color=column, show=False))[0].get_clim()
-    # matplotlib widens a range of nothing
+    low, high = spot_collections(sdo.pl.slices(tissue, color=column, show=False))[0].get_clim()
+    # matplotlib widens an empty range
     assert (low, high) == ((0, 1) if values.any() else (-0.1, 0.1))
 
 
@@ -188,13 +174,13 @@ def test_arrows(tissue, kind):
         np.testing.assert_allclose(np.c_[first.U, first.V], tissue.obsm["true_migration"][order])
 
 
-def test_no_arrows_where_nothing_moves(tissue):
+def test_zero_vectors_have_no_arrows(tissue):
     tissue.obsm["still"] = np.zeros((tissue.n_obs, 2))
     ax = sdo.pl.slices(tissue, arrows="still", show=False)
     assert len(ax.collections) == 1
 
 
-def test_given_axes(tissue):
+def test_slices_are_drawn_on_the_axes_of_the_user(tissue):
     figure, axes = plt.subplots(1, 3)
     assert sdo.pl.slices(tissue, "slice", color="cell_type", ax=axes) == list(axes)
     assert not figure.legends
@@ -202,10 +188,10 @@ def test_given_axes(tissue):
     assert all(ax.get_xlabel() == "spatial 1" for ax in axes)
 
 
-def test_third_dimension_is_left_out(tissue):
+def test_third_dimension_is_not_drawn(tissue):
     tissue.obsm["deep"] = np.c_[tissue.obsm["spatial"], np.arange(tissue.n_obs)]
     ax = sdo.pl.slices(tissue, spatial_key="deep", show=False)
-    np.testing.assert_allclose(ordered(centres(ax)), ordered(tissue.obsm["spatial"]))
+    np.testing.assert_allclose(sort_points(spot_centers(ax)), sort_points(tissue.obsm["spatial"]))
 
 
 def test_genes_and_columns_of_modalities(tissue):
@@ -214,117 +200,21 @@ def test_genes_and_columns_of_modalities(tissue):
     for key in list(rna.obsm):
         del rna.obsm[key]
     with mudata.set_options(pull_on_update=False) if hasattr(mudata, "set_options") else plt.ioff():
-        both = mudata.MuData({"rna": rna[::-1].copy()})
-    both.obsm["spatial"] = tissue[both.obs_names].obsm["spatial"]
-    there = spots(sdo.pl.slices(both, color="rna:gene_2", show=False))[0]
-    expected = spots(sdo.pl.slices(tissue[both.obs_names].copy(), color="gene_2", show=False))[0]
-    np.testing.assert_allclose(there.get_array(), expected.get_array())
-    figure = sdo.pl.slices(both, color="rna:cell_type", return_fig=True)
+        mdata = mudata.MuData({"rna": rna[::-1].copy()})
+    mdata.obsm["spatial"] = tissue[mdata.obs_names].obsm["spatial"]
+    actual = spot_collections(sdo.pl.slices(mdata, color="rna:gene_2", show=False))[0]
+    expected = spot_collections(
+        sdo.pl.slices(tissue[mdata.obs_names].copy(), color="gene_2", show=False)
+    )[0]
+    np.testing.assert_allclose(actual.get_array(), expected.get_array())
+    figure = sdo.pl.slices(mdata, color="rna:cell_type", return_fig=True)
     assert len(figure.axes[0].get_legend().get_texts()) == 3
 
 
-def test_spots_without_a_position_are_left_out(tissue, caplog):
-    tissue.obsm["spatial"][::7] = np.nan
-    missing = np.zeros(tissue.n_obs, dtype=bool)
-    missing[::7] = True
-    rows = (tissue.obs["slice"] == "t1").to_numpy()
-    tissue.obsm["spatial"][rows] = np.nan
-    with caplog.at_level("INFO", logger="scdiffot"):
-        axes = sdo.pl.slices(
-            tissue, "slice", color="gene_2", arrows="true_migration", kind="cells", show=False
-        )
-    assert f"{(missing | rows).sum()} of {tissue.n_obs} spots have no position" in caplog.text
-    assert [ax.get_title() for ax in axes] == ["t0", "t1", "t2"]
-    assert not spots(axes[1])
-    for ax in (axes[0], axes[2]):
-        drawn = (tissue.obs["slice"] == ax.get_title()).to_numpy() & ~missing
-        np.testing.assert_allclose(ordered(centres(ax)), ordered(tissue.obsm["spatial"][drawn]))
-    overlaid = sdo.pl.slices(tissue, "slice", overlay=True, show=False)
-    assert len(centres(overlaid)) == (~missing & ~rows).sum()
-    with pytest.raises(
-        ValueError, match=r"`spatial_key` 'spatial' is NaN or infinite in all \d+ spots to draw"
-    ):
-        sdo.pl.slices(tissue, "slice", slices=["t1"])
-
-
-@pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
-def test_arrows_of_spots_with_a_position(tissue, kind):
-    """Spots without a position, and all of one slice, change nothing in the other slices."""
-    whole = sdo.pl.slices(
-        tissue, "slice", slices=["t0", "t2"], arrows="true_migration", kind=kind, show=False
-    )
-    lost = (tissue.obs["slice"] == "t1").to_numpy()
-    tissue.obsm["spatial"][lost] = np.nan
-    axes = sdo.pl.slices(tissue, "slice", arrows="true_migration", kind=kind, show=False)
-    axes[0].figure.canvas.draw()
-    assert not axes[1].collections
-    if kind != "stream":
-        for full, ax in zip(whole, axes[::2], strict=True):
-            np.testing.assert_allclose(ax.collections[-1].U, full.collections[-1].U)
-    tissue.obsm["spatial"][::2] = np.nan
-    sdo.pl.slices(
-        tissue, "slice", arrows="true_migration", kind=kind, return_fig=True
-    ).canvas.draw()
-
-
-def test_arrows_too_long_to_square(tissue):
-    tissue.obsm["true_migration"][:2] = 1e200
-    with pytest.raises(
-        ValueError, match=r"`arrows` 'true_migration' has values up to 1e\+200: rescale it"
-    ):
-        sdo.pl.slices(tissue, "slice", arrows="true_migration")
-
-
-def test_slices_of_one_or_two_spots(tissue):
-    names = tissue.obs["slice"].astype(str).to_numpy()
-    few = tissue[
-        np.r_[np.flatnonzero(names == "t0"), np.flatnonzero(names != "t0")[[0, -2, -1]]]
-    ].copy()
-    few.obs["slice"] = ["full"] * (names == "t0").sum() + ["one", "two", "two"]
-    axes = sdo.pl.slices(few, "slice", show=False)
-    widths = {ax.get_title(): spots(ax)[0].get_widths()[0] for ax in axes}
-    assert [len(centres(ax)) for ax in axes] == [(names == "t0").sum(), 1, 2]
-    # a spot without neighbours is as large as those of the other slices
-    distance = np.linalg.norm(np.diff(few.obsm["spatial"][-2:], axis=0))
-    assert widths["two"] == pytest.approx(0.9 * distance)
-    assert widths["one"] == pytest.approx(np.median([widths["full"], widths["two"]]))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        ((), {"kind": "arrows"}, ValueError, "`kind` is 'arrows'"),
-        ((), {"size": 0}, ValueError, "`size` is 0: pass a positive number"),
-        ((), {"n_grid": 1}, ValueError, "`n_grid` is 1"),
-        ((), {"ncols": 0}, ValueError, "`ncols` is 0"),
-        ((), {"n_max": "3"}, TypeError, "`n_max` is a str: pass a whole number"),
-        ((), {"alpha": 2}, ValueError, "`alpha` is 2: pass a number from 0 to 1"),
-        (("slice",), {"slices": {"t0": 1}}, TypeError, "`slices` is a dict: pass a name"),
-        (("batch",), {}, KeyError, "`library_key` is 'batch', which is no column"),
-        (("slice",), {"slices": ["t9"]}, KeyError, "`slices` has 't9', which is no slice"),
-        (("slice",), {"slices": []}, ValueError, "`slices` is empty: pass some of 't0'"),
-        (("slice",), {"color": "gene_99"}, KeyError, "neither a column of obs nor a gene"),
-        (("slice",), {"color": np.ones(3)}, ValueError, r"`color` has shape \(3,\)"),
-        (("slice",), {"color": 3}, TypeError, "`color` is a int"),
-        (("slice",), {"arrows": "wind"}, KeyError, "`arrows` is 'wind'"),
-        (("slice",), {"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy'"),
-    ],
-)
-def test_bad_input(tissue, arguments, options, error, message):
-    with pytest.raises(error, match=message):
-        sdo.pl.slices(tissue, *arguments, **options)
-    assert not plt.get_fignums()
-
-
-def test_axes_must_match(tissue):
-    with pytest.raises(ValueError, match="`ax` has 1 axes: pass 3, one for every slice"):
-        sdo.pl.slices(tissue, "slice", ax=plt.subplots()[1])
-
-
 @pytest.mark.filterwarnings("ignore:The set_bad function:PendingDeprecationWarning")
-# what squidpy itself warns of
+# raised inside squidpy
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_squidpy_draws_what_we_write(tissue):
+def test_squidpy_draws_stored_results(tissue):
     squidpy = pytest.importorskip("squidpy")
     tissue.obs["scdiffot_growth"] = tissue.obs["true_growth"]
     axes = squidpy.pl.spatial_scatter(

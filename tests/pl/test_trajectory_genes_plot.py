@@ -1,4 +1,4 @@
-"""What the plot of genes along trajectories shows."""
+"""The plot of genes along trajectories shows the stored trends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from _followed import give_trends
+from _stored_results import give_trends
 from matplotlib.colors import to_rgb
 
 import scdiffot as sdo
@@ -22,7 +22,7 @@ def ready(fitted):
 
 
 @pytest.fixture
-def many(fitted):
+def many_types(fitted):
     """Fifteen types with long names."""
     names = ["Prog/Mono", *(f"T-cell, naive CD{i}+ subset" for i in range(14))]
     codes = np.random.default_rng(0).integers(15, size=fitted.n_obs)
@@ -32,50 +32,53 @@ def many(fitted):
 
 def test_lines_are_means_and_bands_are_quantiles(ready):
     ax = sdo.pl.trajectory_genes(ready, "g3", show=False)
-    found = ready.uns["scdiffot"]["trajectory_genes"]
+    stored_entry = ready.uns["scdiffot"]["trajectory_genes"]
     assert ax.get_title() == "g3"
     assert [to_rgb(line.get_color()) for line in ax.lines] == [(1, 0, 0), (0, 0, 1)]
     for k, (line, band) in enumerate(zip(ax.lines, ax.collections, strict=True)):
         np.testing.assert_allclose(
-            line.get_xydata(), np.stack([found["times"], found["mean"][k, :, 3]], 1)
+            line.get_xydata(), np.stack([stored_entry["times"], stored_entry["mean"][k, :, 3]], 1)
         )
         y = band.get_paths()[0].vertices[:, 1]
-        assert (y.min(), y.max()) == (found["low"][k, :, 3].min(), found["high"][k, :, 3].max())
+        assert (y.min(), y.max()) == (
+            stored_entry["low"][k, :, 3].min(),
+            stored_entry["high"][k, :, 3].max(),
+        )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "expression")
 
 
 def test_the_most_different_genes_of_every_fate_in_turn(ready):
     axes = sdo.pl.trajectory_genes(ready, n_genes=3, show=False)
-    # to the first fate g2 goes up, to the second g3, then g1
+    # the ranking is g2, g0 for the first fate and g3, g1 for the second
     assert [ax.get_title() for ax in axes] == ["g2", "g3", "g0"]
-    one = sdo.pl.trajectory_genes(ready, fates=["B"], n_genes=2, show=False)
-    assert [ax.get_title() for ax in one] == ["g3", "g1"]
-    assert [len(ax.lines) for ax in one] == [1, 1]
+    single_fate = sdo.pl.trajectory_genes(ready, fates=["B"], n_genes=2, show=False)
+    assert [ax.get_title() for ax in single_fate] == ["g3", "g1"]
+    assert [len(ax.lines) for ax in single_fate] == [1, 1]
 
 
-def test_axes_that_are_given(ready):
+def test_number_of_axes_sets_the_number_of_genes(ready):
     _, axes = plt.subplots(1, 2)
-    drawn = sdo.pl.trajectory_genes(ready, ax=axes)
-    assert [ax.get_title() for ax in drawn] == ["g2", "g3"]
+    panels = sdo.pl.trajectory_genes(ready, ax=axes)
+    assert [ax.get_title() for ax in panels] == ["g2", "g3"]
     with pytest.raises(ValueError, match="`ax` has 2 axes: pass 3"):
         sdo.pl.trajectory_genes(ready, ["g0", "g1", "g2"], ax=axes)
 
 
-def test_many_fates_have_no_bands_unless_asked(many):
-    axes = sdo.pl.trajectory_genes(many, n_genes=2, show=False)
+def test_many_fates_have_bands_only_on_request(many_types):
+    axes = sdo.pl.trajectory_genes(many_types, n_genes=2, show=False)
     assert [(len(ax.lines), len(ax.collections)) for ax in axes] == [(15, 0)] * 2
-    axes = sdo.pl.trajectory_genes(many, n_genes=2, bands=True, show=False)
+    axes = sdo.pl.trajectory_genes(many_types, n_genes=2, bands=True, show=False)
     assert [len(ax.collections) for ax in axes] == [15, 15]
 
 
-def test_every_fate_is_in_the_legend(many):
-    figure = sdo.pl.trajectory_genes(many, return_fig=True)
+def test_every_fate_is_in_the_legend(many_types):
+    figure = sdo.pl.trajectory_genes(many_types, return_fig=True)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == list(many.obs["cell_type"].cat.categories)
+    assert labels == list(many_types.obs["cell_type"].cat.categories)
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert box.x1 <= figure.bbox.x1 + 1
-    # beside the panels, not on them
+    # the legend does not overlap the panels
     assert all(ax.get_window_extent().x1 <= box.x0 + 1 for ax in figure.axes)
 
 
@@ -92,11 +95,11 @@ def test_every_fate_is_in_the_legend(many):
         ({"n_genes": 0}, ValueError, "`n_genes` is 0"),
     ],
 )
-def test_wrong_input_is_named(ready, arguments, error, match):
+def test_errors_name_the_argument(ready, arguments, error, match):
     with pytest.raises(error, match=match):
         sdo.pl.trajectory_genes(ready, **arguments)
 
 
-def test_what_to_run_first_is_said(fitted):
+def test_missing_results_name_the_function_to_run(fitted):
     with pytest.raises(KeyError, match=r"scdiffot\.tl\.trajectory_genes\(adata, cell_key\)"):
         sdo.pl.trajectory_genes(fitted)

@@ -1,6 +1,6 @@
-"""The command line: `scdiffot demo`, `fit`, `fate`, `perturb`, `validate`, `interpolate`, `response`.
+"""Command line: `scdiffot demo`, `fit`, `fate`, `perturb`, `validate`, `interpolate`, `response`.
 
-Nothing heavy is imported before a command runs, so that `--help` and a bad command line answer at once.
+Commands import heavy packages only when they run, so that `--help` and usage errors are immediate.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 BAD_INPUT = 2
-# the exit code of a process that a signal has ended, as shells report it
-SIGNAL = 128
+# exit code of a process ended by signal n, as shells report it: 128 + n
+SIGNAL_OFFSET = 128
 
-EPILOG = """exit codes: 0; 2 for bad input and for files that cannot be read or written, with one line on the
-standard error; 130 after Ctrl-C. Results are written to a file .scdiffot-*.tmp beside OUT and renamed when they are
-complete: OUT is never half a file, whatever happens. A command that is killed leaves that file, which can be removed."""
+EPILOG = """exit codes: 0; 2 for bad input and for files that cannot be read or written, with one
+line on the standard error; 130 after Ctrl-C. Results are written to a file .scdiffot-*.tmp beside
+OUT and renamed when they are complete, so OUT is never an incomplete file. A command that is killed
+leaves the temporary file, which can be removed."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,8 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit code: 0, 2 for bad input (after one line on the standard error), 130 if interrupted, or 128 and the number
-    of another signal that has ended the command.
+    The exit code: 0; 2 for bad input, after one line on the standard error; 130 if interrupted; or
+    128 plus the number of another signal that ended the command.
+
+    See Also
+    --------
+    scdiffot.tl.fit : function behind ``scdiffot fit``.
+    scdiffot.tl.sta_forward : function behind ``scdiffot fate``.
     """
     words = [str(word) for word in (sys.argv[1:] if argv is None else argv)]
     arguments = _parser().parse_args(separate_lists(words))
@@ -62,14 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return arguments.run(Job(arguments, signals))
         except BadInput as error:
-            return _end(arguments, f"error: {error}", BAD_INPUT)
+            return _report(arguments, f"error: {error}", BAD_INPUT)
         except KeyboardInterrupt:
-            return _end(arguments, "interrupted, and nothing is written", INTERRUPTED)
+            return _report(arguments, "interrupted, and nothing is written", INTERRUPTED)
         except Terminated as error:
-            return _end(arguments, "terminated, and nothing is written", SIGNAL + error.args[0])
+            return _report(
+                arguments, "terminated, and nothing is written", SIGNAL_OFFSET + error.args[0]
+            )
 
 
-def _end(arguments: argparse.Namespace, message: str, code: int) -> int:
+def _report(arguments: argparse.Namespace, message: str, code: int) -> int:
     sys.stderr.write(f"scdiffot {arguments.command}: {' '.join(message.split())}\n")
     return code
 

@@ -1,4 +1,4 @@
-"""The table of accuracies that a fit ends with."""
+"""Accuracy tables of a fit."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ Row = tuple[str, float, str, float]
 
 
 def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
-    """What was measured, its value, and what to compare it with."""
+    """Return quantity, value, reference and value of the reference for each measure."""
     from scdiffot._utils.number_text import number_text
 
     history = adata.uns[key]["history"]
     rows: list[Row] = []
-    later = list(
+    snapshots = list(
         zip(
             history["times"], history["w1"], history["w1_floor"], history["mass_error"], strict=True
         )
     )[1:]
     rows += [
         (f"W1 of the roll-out at {number_text(t)}", w1, "sampling noise", floor)
-        for t, w1, floor, _ in later
+        for t, w1, floor, _ in snapshots
     ]
-    rows += [(f"mass error at {number_text(t)}", error, "exact", 0.0) for t, _, _, error in later]
+    rows += [
+        (f"mass error at {number_text(t)}", error, "exact", 0.0) for t, _, _, error in snapshots
+    ]
     if "validation" in adata.uns[key]:
         table = adata.uns[key]["validation"]
         left_out = zip(table["time"], table["w1"], table["w1_mccann"], strict=True)
@@ -37,7 +39,7 @@ def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
             (f"W1 of the left-out {number_text(t)}", w1, "optimal transport", ot)
             for t, w1, ot in left_out
         ]
-    # a fit in principal components has nothing to be compared with where the truth is one of genes
+    # the truth may have another space than the fit, for example genes and principal components
     if (
         "true_drift" in adata.obsm
         and adata.obsm["true_drift"].shape == adata.obsm[f"{key}_velocity"].shape
@@ -48,16 +50,20 @@ def accuracy(adata: AnnData | MuData, key: str) -> list[Row]:
 
 
 def accuracy_table(title: str, rows: list[Row]) -> Any:
-    """The rows as a table for the terminal."""
-    texts = [(name, f"{value:.3g}", f"{at:.3g}", reference) for name, value, reference, at in rows]
+    """Format the rows as a table for the terminal."""
+    texts = [
+        (name, f"{value:.3g}", f"{expected:.3g}", reference)
+        for name, value, reference, expected in rows
+    ]
     return make_table(title, ("", "scdiffot", "to compare", "which is"), texts, right=(1, 2))
 
 
 def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
-    """The accuracy of a fit at every snapshot but the first, which it starts from.
+    """Return the accuracy of a fit at every snapshot except the first, the start of the roll-out.
 
-    Columns ``time``, ``label``, ``w1``, ``w1_floor``, ``mass_error``; after a validation also its
-    columns, with the prefix ``left_out_``, NaN where a time was not left out.
+    Columns are ``time``, ``label``, ``w1``, ``w1_floor`` and ``mass_error``. After a validation,
+    its columns are added with the prefix ``left_out_``; they are NaN for times that were not left
+    out.
     """
     import pandas as pd
 
@@ -78,11 +84,11 @@ def snapshot_table(adata: AnnData | MuData, key: str) -> pd.DataFrame:
 def _cosine(adata: AnnData | MuData, key: str) -> float:
     import numpy as np
 
-    found, true = (
+    velocity, drift = (
         np.asarray(adata.obsm[name], dtype=np.float64) for name in (f"{key}_velocity", "true_drift")
     )
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(true, axis=1)
-    return float(((found * true).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
+    lengths = np.linalg.norm(velocity, axis=1) * np.linalg.norm(drift, axis=1)
+    return float(((velocity * drift).sum(axis=1)[lengths > 0] / lengths[lengths > 0]).mean())
 
 
 def _correlation(adata: AnnData | MuData, key: str) -> float:

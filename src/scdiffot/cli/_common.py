@@ -1,4 +1,4 @@
-"""What the commands share: options and tables."""
+"""Options and tables shared by the commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMAS = "repeat the option or separate by commas"
 
 
 def add_files(command: argparse.ArgumentParser, cells: str, table: str | None) -> None:
-    """Add the arguments that every command from file to file has."""
+    """Add the arguments of commands that read and write files."""
     command.add_argument("file", type=Path, metavar="FILE", help=f"{cells}: .h5ad, .zarr or .h5mu")
     command.add_argument(
         "-o",
@@ -43,7 +43,7 @@ def add_files(command: argparse.ArgumentParser, cells: str, table: str | None) -
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of every command that asks a fit: its name and a seed."""
+    """Add the arguments of commands that use a fit: its name and a seed."""
     add_seed(command)
     command.add_argument(
         "--key", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)"
@@ -51,7 +51,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have, before anything is read."""
+    """Raise an error if this machine lacks a device, before any file is read."""
     from scdiffot.core.nets.devices import resolve_device
 
     with bad_input():
@@ -59,12 +59,14 @@ def check_device(name: str) -> None:
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:
-    """Add the seed."""
-    command.add_argument("--rng", type=seed, default=0, metavar="N", help="seed (%(default)s)")
+    """Add the option for the seed."""
+    command.add_argument(
+        "--rng", type=parse_seed, default=0, metavar="N", help="seed (%(default)s)"
+    )
 
 
 def add_paths(command: argparse.ArgumentParser, verb: str, *, default: str) -> None:
-    """Add the arguments of every command that follows cells to their fates."""
+    """Add the arguments of commands that simulate cells to their fates."""
     command.add_argument(
         "--cell-key", required=True, metavar="KEY", help="column of obs with the cell types"
     )
@@ -85,7 +87,7 @@ def add_paths(command: argparse.ArgumentParser, verb: str, *, default: str) -> N
 
 
 def add_keep_interrupted(command: argparse.ArgumentParser) -> None:
-    """Add the option of every command that trains a model."""
+    """Add the option of commands that train a model."""
     command.add_argument(
         "--keep-interrupted",
         action="store_true",
@@ -93,7 +95,7 @@ def add_keep_interrupted(command: argparse.ArgumentParser) -> None:
     )
 
 
-def seed(text: str) -> int:
+def parse_seed(text: str) -> int:
     """Read a seed."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(
@@ -105,11 +107,11 @@ def seed(text: str) -> int:
 def make_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int]
 ) -> Any:
-    """Make a table of texts; the columns at the positions `right` are numbers."""
+    """Make a table of texts; columns with indices in `right` are right-aligned."""
     from rich.table import Table
     from rich.text import Text
 
-    # names in the data are no markup
+    # Text prevents markup in names of the data
     table = Table(title=Text(title), title_justify="left")
     for i, name in enumerate(columns):
         table.add_column(Text(name), justify="right" if i in right else "left")

@@ -1,4 +1,4 @@
-"""Errors that are one line for the user, and those that are bugs."""
+"""User errors, which are reported in one line, and bugs, which keep their traceback."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class BadInput(Exception):
-    """What the user asked for cannot be done; the message says why."""
+    """Input that a command cannot process; the message gives the reason."""
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn the errors that scdiffot raises into one line for the user.
+    """Convert errors that scdiffot raises to `BadInput`, which is reported in one line.
 
-    What other packages raise in the middle of a computation, and what Python raises by itself, is a
-    bug of ours, and keeps its traceback.
+    Errors raised by other packages or by the interpreter indicate a bug in scdiffot and keep their
+    traceback.
     """
     try:
         yield
@@ -33,7 +33,7 @@ def bad_input() -> Iterator[None]:
 
 
 def is_own(error: Exception) -> bool:
-    """Whether a `raise` statement of scdiffot raised the error."""
+    """Return whether a `raise` statement of scdiffot raised the error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -45,7 +45,7 @@ def is_own(error: Exception) -> bool:
 
 
 def text_of(error: Exception) -> str:
-    """The message of an error, of which HDF5 buries the cause among addresses."""
+    """Return the message of an error; of HDF5 errors only the cause, without addresses."""
     cause = re.search(r"error message = '([^']+)'", str(error))
     if cause:
         return cause[1]
@@ -53,5 +53,5 @@ def text_of(error: Exception) -> str:
         return error.strerror
     # the text of a KeyError is the repr of its message
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    # anndata notes which entry it was
+    # anndata names the entry in a note
     return ". ".join([text or type(error).__name__, *getattr(error, "__notes__", ())])

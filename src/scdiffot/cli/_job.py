@@ -1,4 +1,4 @@
-"""A command from file to file: what it reads, and what it leaves behind."""
+"""Input and output files of a command."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ._destinations import TABLES, Destination, check_destinations, check_source
 from ._errors import BadInput, text_of
 from ._lists import FORMATS
-from ._places import TABLES, Place, check_places, check_source
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ class Job:
     arguments
         Arguments of the command line.
     signals
-        Whether there was a Ctrl-C.
+        Signals received while the command runs.
     """
 
     def __init__(self, arguments: argparse.Namespace, signals: Signals) -> None:
@@ -43,30 +43,32 @@ class Job:
 
     @property
     def show_progress(self) -> bool:
-        """Whether to show bars."""
+        """Whether to show progress bars."""
         return not self.arguments.quiet
 
     def read(self, *, same_cells: bool = True) -> Any:
-        """Read the input, after a look at all places where results go.
+        """Check all destinations of results, then read the input.
 
         Parameters
         ----------
         same_cells
-            Whether the result holds all of the input, and may replace it.
+            Whether the result contains all of the input, and may therefore replace it.
 
         Raises
         ------
         BadInput
-            If the input cannot be read, or a result could not be written.
+            If the input cannot be read, or a result cannot be written.
         """
         from scdiffot._data.files.formats import ANNDATA, check_format, content_of, read_cells
 
         source, out, table = self.arguments.file, self.arguments.out, self.arguments.table
         check_source(source, FORMATS)
-        places = [Place("--out", out, FORMATS)]
+        destinations = [Destination("--out", out, FORMATS)]
         if table is not None:
-            places.append(Place("--table", table, TABLES))
-        check_places(places, source, overwrite=self.arguments.overwrite, keep_source=not same_cells)
+            destinations.append(Destination("--table", table, TABLES))
+        check_destinations(
+            destinations, source, overwrite=self.arguments.overwrite, keep_source=not same_cells
+        )
         try:
             content = content_of(source)
             adata = read_cells(source)
@@ -79,16 +81,16 @@ class Job:
         except ValueError as error:
             raise BadInput(f"--out is {out}: {error}") from error
         if same_cells:
-            self._try_annotations(adata)
+            self._check_annotations(adata)
         return adata
 
     def is_interrupted(self, history: Mapping[str, Any]) -> bool:
-        """Whether a fit was interrupted and its best state is wanted.
+        """Return whether a fit was interrupted and its best state is to be written.
 
         Raises
         ------
         KeyboardInterrupt
-            If it was interrupted and is not wanted.
+            If the fit was interrupted without ``--keep-interrupted``.
         """
         if not (self.signals.interrupted or history["interrupted"]):
             return False
@@ -104,18 +106,18 @@ class Job:
         summary: Callable[[], Any],
         interrupted: bool = False,
     ) -> int:
-        """Write the results, then print the summary and where they are, unless asked to be quiet.
+        """Write the results, then print the summary and the paths unless ``--quiet``.
 
         Parameters
         ----------
         adata
             The cells.
         table
-            Makes the table for ``--table``.
+            Function that returns the table for ``--table``.
         summary
-            Makes what to print.
+            Function that returns the summary to print.
         interrupted
-            Whether this is the best state of a fit that was interrupted.
+            Whether the cells contain the best state of an interrupted fit.
 
         Returns
         -------
@@ -124,31 +126,36 @@ class Job:
         Raises
         ------
         BadInput
-            If something cannot be written; nothing stands under any of the names then.
+            If a result cannot be written; in that case none of the results is written.
         KeyboardInterrupt
-            If there was a Ctrl-C that something has caught.
+            If a Ctrl-C was caught during the computation.
         """
         from scdiffot._data.files.atomic import Transaction
         from scdiffot._data.files.formats import write_cells, write_table
 
-        out, csv = self.arguments.out, self.arguments.table
+        out, table_path = self.arguments.out, self.arguments.table
         text = None if self.arguments.quiet else summary()
         with Transaction(overwrite=self.arguments.overwrite) as results:
             self.add(results, out, lambda path: write_cells(adata, path, out.suffix))
-            if csv is not None:
+            if table_path is not None:
                 rows = table()
-                self.add(results, csv, lambda path: write_table(rows, path, csv.suffix))
+                self.add(
+                    results, table_path, lambda path: write_table(rows, path, table_path.suffix)
+                )
             self.commit(results, interrupted=interrupted)
         if interrupted:
             sys.stderr.write(
-                f"scdiffot {self.arguments.command}: interrupted: the best state so far is in {out}\n"
+                f"scdiffot {self.arguments.command}: interrupted: the best state "
+                f"so far is in {out}\n"
             )
         if text is not None:
-            print_summary(text, f"Written to {out}" + (f" and {csv}" if csv is not None else ""))
+            print_summary(
+                text, f"Written to {out}" + (f" and {table_path}" if table_path is not None else "")
+            )
         return INTERRUPTED if interrupted else 0
 
-    def _try_annotations(self, adata: AnnData | MuData) -> None:
-        """Write the annotations to a file that is removed: what cannot be written shows before the work."""
+    def _check_annotations(self, adata: AnnData | MuData) -> None:
+        """Write the annotations to a temporary file, to detect entries that cannot be written."""
         from scdiffot._data.files.atomic import Transaction
         from scdiffot._data.files.formats import annotations_of, write_cells
 
@@ -162,7 +169,7 @@ class Job:
         Raises
         ------
         BadInput
-            If it cannot be written.
+            If the result cannot be written.
         """
         try:
             results.add(target, write)
@@ -170,23 +177,23 @@ class Job:
             raise BadInput(f"{target} cannot be written: {text_of(error)}") from error
 
     def commit(self, results: Transaction, *, interrupted: bool = False) -> None:
-        """Move the results into place, unless there was a Ctrl-C.
+        """Move the results to their destinations, unless there was a Ctrl-C.
 
         Parameters
         ----------
         results
             The results.
         interrupted
-            Whether the results of an interrupted command are wanted.
+            Whether to write the results of an interrupted command.
 
         Raises
         ------
         BadInput
-            If they cannot be moved.
+            If the results cannot be moved.
         KeyboardInterrupt
-            If there was a Ctrl-C, also one that something has caught.
+            If there was a Ctrl-C, including one that was caught during the computation.
         """
-        # from here on, signals come too late
+        # later signals are ignored, so that all results are moved
         self.signals.final = True
         if self.signals.interrupted and not interrupted:
             raise KeyboardInterrupt
@@ -194,13 +201,14 @@ class Job:
             results.commit()
         except FileExistsError as error:
             raise BadInput(
-                f"{error.filename} has appeared meanwhile and is left alone: the result is in {error.filename2}"
+                f"{error.filename} has appeared meanwhile and is left alone: the result is in "
+                f"{error.filename2}"
             ) from error
         except OSError as error:
             raise BadInput(f"a result cannot be moved into place: {text_of(error)}") from error
 
-    def say(self, text: str) -> None:
-        """Say on the standard error what happens now, where no bar can show it."""
+    def report(self, text: str) -> None:
+        """Write a status message to the standard error if it cannot show progress bars."""
         from rich.console import Console
 
         console = Console(stderr=True)
@@ -210,14 +218,14 @@ class Job:
 
 
 def print_summary(*texts: Any) -> None:
-    """Print tables and lines; who has stopped to listen, as `head` does, needs nothing more."""
+    """Print tables and lines; a closed pipe, as after `head`, is not an error."""
     from rich.console import Console
 
-    # names of files may hold what the terminal cannot show
+    # file names may contain characters that the encoding of the terminal lacks
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
-    # printed by ourselves, since rich ends the process where nobody listens
+    # the text is captured, since rich ends the process on a closed pipe
     with console.capture() as capture:
         for text in texts:
             console.print(text, soft_wrap=isinstance(text, str), highlight=False, markup=False)
@@ -232,7 +240,7 @@ def print_summary(*texts: Any) -> None:
 
 
 def _discard_output() -> None:
-    """Let nothing fail when Python flushes the output at its end."""
+    """Redirect the standard output, so that flushing it at exit cannot fail."""
     import os
 
     with suppress(OSError, ValueError):

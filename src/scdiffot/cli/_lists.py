@@ -1,4 +1,4 @@
-"""Options that take several values: repeated, or separated by commas."""
+"""Options with several values, which are repeated or separated by commas."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# the ends of names of files of cells
+# suffixes of files with cells
 FORMATS = (".h5ad", ".zarr", ".h5mu")
 LISTS = frozenset({"--genes", "--held-out", "--target", "--time-map", "--times"})
 NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
 def separate_lists(words: Sequence[str]) -> list[str]:
-    """Repeat an option of several values before each of them: "--genes A B" becomes "--genes=A --genes=B".
+    """Repeat an option before each of its values: "--genes A B" becomes "--genes=A --genes=B".
 
-    A word that ends like a file of cells is never the second value, so that no option takes FILE away.
+    A word with the suffix of a file of cells is never the second value, so that no option consumes
+    FILE.
     """
     result: list[str] = []
     option, n_values = None, 0
@@ -30,7 +31,7 @@ def separate_lists(words: Sequence[str]) -> list[str]:
             return result + list(words[i:])
         if word in LISTS:
             option, n_values = word, 0
-            # a value that is missing is an error that argparse words
+            # argparse reports a missing value
             if i + 1 == len(words) or not _is_value(words[i + 1]):
                 result.append(word)
                 option = None
@@ -48,7 +49,7 @@ def _is_value(word: str) -> bool:
 
 
 def split_labels(words: Iterable[str] | None, labels: Collection[str]) -> list[str] | None:
-    """Separate labels at commas, unless the whole is a label itself."""
+    """Split words into labels at commas, except words that are labels themselves."""
     if words is None:
         return None
     return [
@@ -57,7 +58,7 @@ def split_labels(words: Iterable[str] | None, labels: Collection[str]) -> list[s
 
 
 def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
-    """Labels of a column of `obs`; none if there is no such column, which the command itself reports."""
+    """Return the labels of a column of `obs`; the command itself reports a missing column."""
     from scdiffot._data.read.columns import list_columns, read_column
 
     return (
@@ -68,7 +69,7 @@ def column_labels(adata: AnnData | MuData, name: str) -> set[str]:
 
 
 def labels_and_times(text: str) -> list[tuple[str, float]] | str:
-    """Read "auto" or LABEL=TIME[,LABEL=TIME ...]; a label may hold commas and equals signs."""
+    """Parse "auto" or LABEL=TIME[,LABEL=TIME ...]; labels may contain commas and equals signs."""
     if text == "auto":
         return text
     result: list[tuple[str, float]] = []
@@ -87,7 +88,7 @@ def labels_and_times(text: str) -> list[tuple[str, float]] | str:
 
 
 def genes_and_values(text: str) -> list[tuple[str, float | None]]:
-    """Read GENE[=VALUE][,GENE[=VALUE] ...]; the value is None where there is none."""
+    """Parse GENE[=VALUE][,GENE[=VALUE] ...]; a missing value is None."""
     result: list[tuple[str, float | None]] = []
     for part in text.split(","):
         gene, equals, value = part.strip().rpartition("=")
@@ -101,7 +102,7 @@ def genes_and_values(text: str) -> list[tuple[str, float | None]]:
 
 
 def number_or_auto(text: str) -> float | str:
-    """Read a number or "auto"."""
+    """Parse a number or "auto"."""
     if text == "auto":
         return text
     try:

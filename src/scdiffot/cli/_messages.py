@@ -1,4 +1,4 @@
-"""Warnings, one line each on the standard error."""
+"""Warnings, written as single lines to the standard error."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def show_warnings(command: str, signals: Signals) -> Iterator[None]:
-    """Show every warning as one line, those of other packages on their own future not at all."""
+    """Show every warning as one line; deprecation and future warnings are ignored."""
     from scdiffot._utils.logging import logger
 
-    def show(message: Any, *rest: Any, **options: Any) -> None:
+    def show(message: Any, *args: Any, **options: Any) -> None:
         logger.warning(" ".join(str(message).split()))
 
     handler = _OneLine(command)
-    # that the best state is kept is no news where no file is written, and said by the command otherwise
+    # after an interruption, the command itself reports whether the best state is written
     handler.addFilter(lambda record: not signals.interrupted)
     logger.addHandler(handler)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that end a process, while a command runs."""
+"""Handling of Ctrl-C and of terminating signals while a command runs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FATAL = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr
 
 
 class Terminated(BaseException):
-    """The process was asked to end, by the signal of this number."""
+    """Request to end the process, with the number of the signal as its argument."""
 
 
 class Signals:
-    """Turn signals into exceptions, so that temporary files are removed before the process ends.
+    """Context that converts signals to exceptions, so that temporary files are removed.
 
-    Used as a context. A signal that the caller ignores, as under ``nohup``, stays ignored.
+    A signal that the caller ignores, as under ``nohup``, stays ignored.
 
     Attributes
     ----------
     interrupted
-        Whether there was a Ctrl-C, also one that a fit has caught to keep its best state.
+        Whether there was a Ctrl-C, including one that a fit caught to keep its best state.
     final
-        Set where results move into place: from there on the command is brought to its end.
+        Whether results are being moved to their destinations; signals are then ignored.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Plots: they read what `tl` has written, compute no fit and change nothing."""
+"""Plots of the results stored by `tl`; they do not change the data."""
 
 from __future__ import annotations
 

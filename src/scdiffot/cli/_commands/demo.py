@@ -1,4 +1,4 @@
-"""`scdiffot demo`: the main job, on cells whose dynamics are known."""
+"""`scdiffot demo`: the main analysis, on simulated cells with known dynamics."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def add_demo(commands: Any) -> None:
     """Add the command and its options."""
     demo = commands.add_parser(
         "demo",
-        help="simulate cells with known dynamics, fit them, and report how well that went",
-        description="Simulate two genes that inhibit each other, fit the snapshots, leave one out, follow cells to their "
-        "fates and back to their ancestors, draw all figures, and print a table of accuracies. Takes a minute or two.",
+        help="simulate cells with known dynamics, fit them, and report the accuracy",
+        description="Simulate two genes that inhibit each other, fit the snapshots, leave one out, "
+        "follow cells to their fates and back to their ancestors, draw all figures, and print a "
+        "table of accuracies. Takes a minute or two.",
     )
     demo.add_argument(
         "--out",
@@ -61,20 +62,20 @@ def _demo(job: Job) -> int:
     from scdiffot.cli._job import print_summary
 
     rng = arguments.rng
-    job.say("Simulating cells")
+    job.report("Simulating cells")
     adata = datasets.misa(rng=rng)
     times = ", ".join(adata.obs["time_label"].cat.categories)
-    job.say(f"Fitting {adata.n_obs} cells at the times {times}")
-    # a gene network does not change with the clock; fewer steps than by default, for a demo is to take a minute
+    job.report(f"Fitting {adata.n_obs} cells at the times {times}")
+    # the gene network is autonomous; fewer steps than by default limit the demo to about a minute
     options: dict[str, Any] = {"autonomous": True, "n_steps": 400, "n_corrections": 4}
     tl.fit(adata, "time", use_rep="X", rng=rng, show_progress=job.show_progress, **options)
     if adata.uns["scdiffot"]["history"]["interrupted"]:
         raise KeyboardInterrupt
-    job.say("Predicting a snapshot that was left out")
+    job.report("Predicting a snapshot that was left out")
     tl.validate(adata, "time", times=2.0, rng=rng, show_progress=job.show_progress)
-    paths = _follow(adata, job)
-    job.say("Drawing figures")
-    rows = [*accuracy(adata, "scdiffot"), *_fates(adata)]
+    paths = _analyse(adata, job)
+    job.report("Drawing figures")
+    rows = [*accuracy(adata, "scdiffot"), *_fate_accuracy(adata)]
     _write_all(job, adata, _draw_all(adata, paths), rows)
     if not arguments.quiet:
         names = ", ".join(sorted(_names()))
@@ -87,7 +88,7 @@ def _names() -> list[str]:
 
 
 def _check_folder(out: Path, *, overwrite: bool) -> None:
-    """Make the folder of the results, and refuse to lose what it holds."""
+    """Make the folder of the results, and raise an error if files would be lost."""
     from scdiffot._data.files.atomic import check_folder
 
     try:
@@ -104,26 +105,26 @@ def _check_folder(out: Path, *, overwrite: bool) -> None:
             )
 
 
-def _follow(adata: AnnData, job: Job) -> Trajectories:
-    """Follow cells forward and back; the trajectories of some from the first time."""
+def _analyse(adata: AnnData, job: Job) -> Trajectories:
+    """Compute fates, ancestors and the landscape; return trajectories from the first time."""
     from scdiffot import tl
 
     rng, show = job.arguments.rng, job.show_progress
-    job.say("Following cells to their fates")
+    job.report("Following cells to their fates")
     paths = tl.simulate(adata, t0=0, n_particles=500, kind="sde", rng=rng)
     last = float(adata.obs["time"].max())
     tl.sta_forward(
         adata, "cell_type", f"time < {last}", n_trajectories=50, rng=rng, show_progress=show
     )
-    job.say("Following cells back to their ancestors")
-    # where on the way the two fates were still together
+    job.report("Following cells back to their ancestors")
+    # at time 2, the two fates have not separated yet
     tl.sta_backward(adata, "cell_type", target_time=2.0, rng=rng, show_progress=show)
     tl.landscape(adata, cell_key="cell_type", rng=rng)
     return paths
 
 
 def _write_all(job: Job, adata: AnnData, figures: dict[str, Any], rows: list[Row]) -> None:
-    """Write all files, which appear together."""
+    """Write all files in one transaction."""
     import matplotlib.pyplot as plt
     import pandas as pd
 
@@ -141,8 +142,8 @@ def _write_all(job: Job, adata: AnnData, figures: dict[str, Any], rows: list[Row
         job.commit(results)
 
 
-def _fates(adata: AnnData) -> list[Row]:
-    """Fates of the first cells, beside the last snapshot: all of it descends from them."""
+def _fate_accuracy(adata: AnnData) -> list[Row]:
+    """Compare the fates of the first cells with the last snapshot, their descendants."""
     import numpy as np
 
     time = adata.obs["time"]
@@ -171,7 +172,7 @@ def _fates(adata: AnnData) -> list[Row]:
 
 
 def _draw_all(adata: AnnData, paths: Trajectories) -> dict[str, Any]:
-    """The figures by name."""
+    """Draw all figures, by name."""
     import matplotlib as mpl
 
     mpl.use("agg")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scdiffot.cli._job import Job
 
-N_NAMED = 4
+MAX_FATES = 4
 
 
 def add_fate(commands: Any) -> None:
@@ -21,8 +21,8 @@ def add_fate(commands: Any) -> None:
     fate = commands.add_parser(
         "fate",
         help="follow the cells of a fit to their fates",
-        description="Follow the cells of a fit, and write them, with the fates and numbers of their descendants, to "
-        "another file. See scdiffot.tl.sta_forward for what the options mean.",
+        description="Follow the cells of a fit, and write them, with the fates and numbers of "
+        "their descendants, to another file. See scdiffot.tl.sta_forward for the options.",
     )
     add_files(fate, "cells with a fit, as `scdiffot fit` writes them", "the fates of every cell")
     add_paths(fate, "follow", default="all before the target")
@@ -59,25 +59,28 @@ def _fate(job: Job) -> int:
 
 
 def _summary(adata: AnnData | MuData, key: str) -> Any:
-    """A line for every type of the source cells."""
+    """Make a table with a row for each type of the source cells."""
     from scdiffot._data.read.columns import read_column
     from scdiffot._data.write.fate_tables import read_fate
     from scdiffot._utils.keys import Keys
     from scdiffot._utils.number_text import number_text
 
-    found, tables = read_fate(adata, key)
+    params, tables = read_fate(adata, key)
     table = tables["fate"].dropna()
     rows = []
-    types = read_column(adata, str(found["cell_key"]), "cell_key").loc[table.index]
+    types = read_column(adata, str(params["cell_key"]), "cell_key").loc[table.index]
     numbers = adata.obs.loc[table.index, Keys(key, "key").n_descendants]
     for name, members in table.groupby(types, observed=True):
         shares = members.mean().sort_values(ascending=False)
         largest = ", ".join(
-            f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:N_NAMED].items()
+            f"{fate} {share:.2f}" for fate, share in shares[shares >= 0.005][:MAX_FATES].items()
         )
         n_descendants = f"{numbers[members.index].mean():.2f}"
         rows.append((str(name), f"{len(members)}", n_descendants, largest))
-    title = f"Fates at {number_text(found['target_time'])} (held-out accuracy of the classifier: {found['accuracy']:.2f})"
+    title = (
+        f"Fates at {number_text(params['target_time'])} "
+        f"(held-out accuracy of the classifier: {params['accuracy']:.2f})"
+    )
     return make_table(
-        title, (str(found["cell_key"]), "cells", "descendants", "fates"), rows, right=(1, 2)
+        title, (str(params["cell_key"]), "cells", "descendants", "fates"), rows, right=(1, 2)
     )

@@ -9,6 +9,8 @@ from scdiffot.cli._errors import BadInput, bad_input
 from scdiffot.cli._lists import column_labels, labels_and_times, number_or_auto, split_labels
 
 if TYPE_CHECKING:
+    import argparse
+
     from scdiffot.cli._job import Job
 
 
@@ -17,10 +19,31 @@ def add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit the time course in a file",
-        description="Fit the time course in a file and write it, with velocities, growth and the model, to another. "
-        "See scdiffot.tl.fit for what the options mean.",
+        description="Fit the time course in a file and write it, with velocities, growth and the "
+        "model, to another. See scdiffot.tl.fit for the options.",
     )
     add_files(fit, "cells of all snapshots", "the accuracy at every snapshot")
+    _add_data_options(fit)
+    _add_model_options(fit)
+    fit.add_argument(
+        "--held-out", action="append", metavar="LABEL", help=f"time points to leave out; {COMMAS}"
+    )
+    fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
+    add_seed(fit)
+    fit.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)"
+    )
+    fit.add_argument(
+        "--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)"
+    )
+    fit.add_argument(
+        "--validate", action="store_true", help="also leave inner time points out in turn"
+    )
+    add_keep_interrupted(fit)
+    fit.set_defaults(run=_fit)
+
+
+def _add_data_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--time-key", required=True, metavar="KEY", help="column of obs with the times"
     )
@@ -29,7 +52,8 @@ def add_fit(commands: Any) -> None:
         action="append",
         type=labels_and_times,
         metavar="LABEL=TIME",
-        help=f"times of labels that are no numbers, or 'auto' to read a common prefix and units; {COMMAS}",
+        help="times of labels that are not numbers, or 'auto' to read a common prefix and units; "
+        f"{COMMAS}",
     )
     fit.add_argument(
         "--use-rep",
@@ -46,6 +70,9 @@ def add_fit(commands: Any) -> None:
         default="n_cells",
         help="mass of a snapshot (%(default)s)",
     )
+
+
+def _add_model_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--no-growth", action="store_true", help="cells neither divide nor die")
     fit.add_argument(
         "--sigma", type=number_or_auto, default="auto", metavar="X", help="diffusion (%(default)s)"
@@ -55,7 +82,7 @@ def add_fit(commands: Any) -> None:
         type=number_or_auto,
         default="auto",
         metavar="X",
-        help="price of growth (%(default)s)",
+        help="cost of growth (%(default)s)",
     )
     fit.add_argument(
         "--form",
@@ -82,29 +109,14 @@ def add_fit(commands: Any) -> None:
     fit.add_argument(
         "--no-align", action="store_true", help="the slices of all times share a frame"
     )
-    fit.add_argument(
-        "--held-out", action="append", metavar="LABEL", help=f"time points to leave out; {COMMAS}"
-    )
-    fit.add_argument("--n-steps", type=int, metavar="N", help="optimisation steps")
-    add_seed(fit)
-    fit.add_argument(
-        "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (%(default)s)"
-    )
-    fit.add_argument(
-        "--key-added", default="scdiffot", metavar="NAME", help="name of the fit (%(default)s)"
-    )
-    fit.add_argument(
-        "--validate", action="store_true", help="also leave inner time points out in turn"
-    )
-    add_keep_interrupted(fit)
-    fit.set_defaults(run=_fit)
 
 
-def _time_map(parts: list[Any]) -> dict[str, float] | Literal["auto"] | None:
+def _merge_time_maps(parts: list[Any]) -> dict[str, float] | Literal["auto"] | None:
     if "auto" in parts:
         if len(parts) > 1:
             raise BadInput(
-                "--time-map is 'auto' and something else: pass 'auto' alone, or the time of every label"
+                "--time-map is 'auto' and something else: pass 'auto' alone, or the time of every "
+                "label"
             )
         return "auto"
     pairs = [pair for part in parts for pair in part]
@@ -115,7 +127,7 @@ def _time_map(parts: list[Any]) -> dict[str, float] | Literal["auto"] | None:
 
 def _fit(job: Job) -> int:
     arguments = job.arguments
-    time_map = _time_map(arguments.time_map or [])
+    time_map = _merge_time_maps(arguments.time_map or [])
     check_device(arguments.device)
     adata = job.read()
     from scdiffot import tl

@@ -16,8 +16,8 @@ def add_interpolate(commands: Any) -> None:
     interpolate = commands.add_parser(
         "interpolate",
         help="predict the cells of any time of a fit",
-        description="Predict the population at any time between the first and the last snapshot of a fit, and write its cells "
-        "to another file. See scdiffot.tl.interpolate for what the options mean.",
+        description="Predict the population at any time between the first and the last snapshot of "
+        "a fit, and write its cells to another file. See scdiffot.tl.interpolate for the options.",
     )
     add_files(interpolate, "cells with a fit, as `scdiffot fit` writes them", None)
     interpolate.add_argument(
@@ -27,7 +27,7 @@ def add_interpolate(commands: Any) -> None:
         "--n-obs",
         type=int,
         metavar="N",
-        help="draw N cells that weigh the same (all cells, with weights)",
+        help="sample N cells with equal weights (all cells, with weights)",
     )
     add_run(interpolate)
     interpolate.set_defaults(run=_interpolate)
@@ -41,16 +41,23 @@ def _interpolate(job: Job) -> int:
 
     with bad_input():
         labels = read_times(adata, arguments.key).labels
-        time = arguments.time if arguments.time in labels else _number(arguments.time, list(labels))
+        time = (
+            arguments.time
+            if arguments.time in labels
+            else _parse_time(arguments.time, list(labels))
+        )
         virtual = tl.interpolate(
             adata, time, n_obs=arguments.n_obs, rng=arguments.rng, key=arguments.key
         )
     mass = float(virtual.obs["weight"].sum())
-    text = f"{virtual.n_obs} cells at {arguments.time}, of {mass:.3g} times the mass of the first snapshot"
+    text = (
+        f"{virtual.n_obs} cells at {arguments.time}, of {mass:.3g} times the mass of the first "
+        "snapshot"
+    )
     return job.finish(virtual, table=lambda: virtual.obs, summary=lambda: text)
 
 
-def _number(text: str, labels: list[str]) -> float:
+def _parse_time(text: str, labels: list[str]) -> float:
     try:
         return float(text)
     except ValueError:

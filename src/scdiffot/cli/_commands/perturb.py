@@ -1,4 +1,4 @@
-"""`scdiffot perturb`: from a file with a fit to a file with what a change of genes does."""
+"""`scdiffot perturb`: from a file with a fit to a file with the effects of a gene perturbation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scdiffot.cli._job import Job
 
-N_NAMED = 4
+MAX_FATES = 4
 
 
 def add_perturb(commands: Any) -> None:
@@ -22,8 +22,9 @@ def add_perturb(commands: Any) -> None:
     perturb = commands.add_parser(
         "perturb",
         help="change genes of the cells of a fit, and follow them to their fates",
-        description="Change genes of the cells of a fit, compare their fates with those of the unchanged cells, and write "
-        "the cells with the result to another file. See scdiffot.tl.perturb for what the options mean.",
+        description="Change genes of the cells of a fit, compare their fates with those of the "
+        "unchanged cells, and write the cells with the result to another file. See "
+        "scdiffot.tl.perturb for the options.",
     )
     add_files(
         perturb, "cells with a fit, as `scdiffot fit` writes them", "the change of every fate"
@@ -41,13 +42,13 @@ def add_perturb(commands: Any) -> None:
         "--kind",
         choices=("knockout", "knockdown", "overexpress"),
         default="knockout",
-        help="what happens to genes without a value (%(default)s)",
+        help="perturbation of genes without a value (%(default)s)",
     )
     perturb.add_argument(
         "--factor", type=float, metavar="X", help="factor of a knock-down or over-expression"
     )
     perturb.add_argument(
-        "--sustained", action="store_true", help="hold the genes along the whole way"
+        "--sustained", action="store_true", help="hold the genes along the whole trajectory"
     )
     perturb.add_argument("--name", metavar="NAME", help="name of the result (the genes)")
     add_run(perturb)
@@ -89,14 +90,14 @@ def _perturb(job: Job) -> int:
 
 
 def _summary(adata: AnnData | MuData, name: str, key: str) -> Any:
-    """A line for every type of the source cells, with the fates that change most."""
+    """Make a table of the fates that change most, with a row for each type of source cells."""
     from scdiffot import get
 
     table = get.perturbation(adata, name, key=key)
     rows = []
     for source, part in table.groupby("source", sort=False):
         largest = part.reindex(part["shift"].abs().sort_values(ascending=False).index)
-        largest = largest[largest["shift"].abs() >= 0.005].head(N_NAMED)
+        largest = largest[largest["shift"].abs() >= 0.005].head(MAX_FATES)
         shifts = ", ".join(
             f"{row.fate} {row.shift:+.2f} ± {row.se:.2f}" for row in largest.itertuples()
         )

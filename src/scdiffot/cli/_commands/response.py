@@ -1,4 +1,4 @@
-"""`scdiffot response`: from a file of treated and untreated cells to a file with the response of each."""
+"""`scdiffot response`: from a file of treated and untreated cells to a file with responses."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def add_response(commands: Any) -> None:
     """Add the command and its options."""
     response = commands.add_parser(
         "response",
-        help="learn what a treatment does to cells, and predict it for each untreated cell",
-        description="Learn the response to a treatment from treated and untreated cells, predict it for the untreated, and write "
-        "the cells with the result to another file. See scdiffot.tl.fit_response and predict_response for the options.",
+        help="learn the response of cells to a treatment, and predict it for each untreated cell",
+        description="Learn the response to a treatment from treated and untreated cells, predict "
+        "it for the untreated, and write the cells with the result to another file. See "
+        "scdiffot.tl.fit_response and predict_response for the options.",
     )
     add_files(response, "treated and untreated cells", "the response of every cell")
     response.add_argument(
@@ -82,7 +83,7 @@ def _add_fit_options(response: argparse.ArgumentParser) -> None:
         "--mass",
         choices=("n_cells", "equal"),
         default="n_cells",
-        help="what counts as survival (%(default)s)",
+        help="mass by which survival is measured (%(default)s)",
     )
     response.add_argument(
         "--method", choices=("flow", "convex"), default="flow", help="model (%(default)s)"
@@ -145,7 +146,7 @@ def _response(job: Job) -> int:
 
 
 def _summary(title: str, table: pd.DataFrame) -> Any:
-    """A line for every quantity, over the cells."""
+    """Make a table with quantiles over the cells, with a row for each quantity."""
     numbers = table.select_dtypes("number")
     rows = [
         (str(name), *(f"{value:.3g}" for value in values.quantile([0.1, 0.5, 0.9])))

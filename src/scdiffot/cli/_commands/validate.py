@@ -1,4 +1,4 @@
-"""`scdiffot validate`: from a file with a fit to a file with its predictions of left-out snapshots."""
+"""`scdiffot validate`: from a file with a fit to a file with predictions of left-out snapshots."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def add_validate(commands: Any) -> None:
     validate = commands.add_parser(
         "validate",
         help="predict snapshots of a fit that training did not see",
-        description="Leave inner snapshots of a fit out in turn, fit the others with the same options, predict those left out, "
-        "and write the cells with the result to another file. See scdiffot.tl.validate for what the options mean.",
+        description="Leave inner snapshots of a fit out in turn, fit the others with the same "
+        "options, predict those left out, and write the cells with the result to another file. See "
+        "scdiffot.tl.validate for the options.",
     )
     add_files(
         validate, "cells with a fit, as `scdiffot fit` writes them", "the errors of the predictions"
@@ -59,7 +60,7 @@ def _validate(job: Job) -> int:
 
 
 def _summary(table: pd.DataFrame) -> Any:
-    """A line for every snapshot that was left out."""
+    """Make a table with a row for each left-out snapshot."""
     rows = [
         (str(row["label"]), *(f"{row[name]:.3g}" for name in (*COLUMNS, "mass_error")))
         for _, row in table.iterrows()

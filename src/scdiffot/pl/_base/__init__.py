@@ -1,1 +1,1 @@
-"""What the plots share."""
+"""Shared parts of the plots."""

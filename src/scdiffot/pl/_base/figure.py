@@ -1,4 +1,4 @@
-"""Figures and axes, the way scanpy handles them."""
+"""Creation and return of figures and axes, following the conventions of scanpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WITHOUT_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+HEADLESS_BACKENDS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 
 
 def make_axes(
@@ -25,33 +25,33 @@ def make_axes(
     height: float = 1.0,
     projection: str | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Return the axes to draw on: those given, or the panels of a new figure.
+    """Return the axes to draw on: those of the user, or the panels of a new figure.
 
     Parameters
     ----------
     ax
-        What the user passed.
+        Axes that the user passed, or None for a new figure.
     n_panels
         Number of panels of a new figure.
     n_columns
         Largest number of panels in a row.
     width, height
-        Size of a panel relative to that in `rcParams`, which scanpy's settings change.
+        Size of a panel relative to ``rcParams["figure.figsize"]``, which scanpy's settings change.
     projection
         Projection of the panels, such as ``"3d"``.
 
     Raises
     ------
     TypeError
-        If `ax` holds anything but axes.
+        If `ax` contains objects that are not axes.
     ValueError
-        If it is empty, has several axes where there is one panel, or axes of another projection.
+        If `ax` is empty, has several axes for a single panel, or axes of another projection.
     """
     import matplotlib.pyplot as plt
 
     axes: list[Any]
     if ax is not None:
-        axes = flat_axes(ax)
+        axes = flatten_axes(ax)
         if n_panels == 1 and len(axes) > 1:
             raise ValueError(
                 f"`ax` has {len(axes)} axes, but there is one panel to draw: pass one of them."
@@ -71,13 +71,13 @@ def make_axes(
         subplot_kw={"projection": projection},
     )
     axes = grid.ravel().tolist()
-    for unused in axes[n_panels:]:
-        unused.remove()
+    for ax_ in axes[n_panels:]:
+        ax_.remove()
     return figure, axes[:n_panels]
 
 
 def _check_projection(axes: list[Any], projection: str) -> None:
-    """Refuse polar, geographic and 3-D axes for a flat plot, and flat ones for a 3-D plot."""
+    """Raise an error if axes have another projection than the plot."""
     for ax in axes:
         if ax.name != projection:
             remedy = (
@@ -86,28 +86,30 @@ def _check_projection(axes: list[Any], projection: str) -> None:
                 else f"plt.subplots(subplot_kw={{'projection': {projection!r}}})"
             )
             raise ValueError(
-                f"`ax` has the projection {ax.name!r}, and this plot needs {projection!r}: pass axes of {remedy}."
+                f"`ax` has the projection {ax.name!r}, and this plot needs {projection!r}: pass "
+                f"axes of {remedy}."
             )
 
 
-def flat_axes(ax: Any) -> list[Any]:
-    """Axes in a flat list: one of them, any nested sequence, or the array of `plt.subplots`."""
+def flatten_axes(ax: Any) -> list[Any]:
+    """Flatten axes, any nested sequence of them or the array of `plt.subplots` to a list."""
     from matplotlib.axes import Axes
 
     if isinstance(ax, Axes):
         return [ax]
     if not isinstance(ax, list | tuple | np.ndarray):
         raise TypeError(
-            f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of plt.subplots()."
+            f"`ax` is a {type(ax).__name__}: pass axes of matplotlib, such as those of "
+            "plt.subplots()."
         )
-    axes = [one for part in ax for one in flat_axes(part)]
+    axes = [axis for item in ax for axis in flatten_axes(item)]
     if not axes:
         raise ValueError("`ax` is empty: pass axes, or leave it out.")
     return axes
 
 
 def finish(
-    figure: Figure, axes: list[Axes], *, given: bool, show: bool | None, return_fig: bool
+    figure: Figure, axes: list[Axes], *, external: bool, show: bool | None, return_fig: bool
 ) -> Figure | Axes | list[Axes] | None:
     """Return the figure, show it, or return the axes.
 
@@ -116,44 +118,44 @@ def finish(
     figure
         The figure.
     axes
-        What was drawn on.
-    given
-        Whether the user passed the axes; nothing is shown then.
+        Axes of the figure that have been drawn on.
+    external
+        Whether the user passed the axes. The figure is not shown in that case.
     show
-        What the user asked for; scanpy's `settings.autoshow` (True without scanpy) if None.
+        Choice of the user; None for scanpy's `settings.autoshow`, which is True without scanpy.
     return_fig
         Whether to return the figure.
     """
     if return_fig:
         return figure
-    if given:
+    if external:
         return axes[0] if len(axes) == 1 else axes
     if show is None:
         show = bool(_scanpy_setting("autoshow", default=True))
     if show:
         import matplotlib.pyplot as plt
 
-        if plt.get_backend().lower() not in WITHOUT_WINDOW:
+        if plt.get_backend().lower() not in HEADLESS_BACKENDS:
             plt.show()
         return None
     return axes[0] if len(axes) == 1 else axes
 
 
 def foreground() -> str:
-    """Colour of text and lines under the style of the user: white on dark backgrounds."""
+    """Return the colour of text and lines in the user's style: white on dark backgrounds."""
     import matplotlib as mpl
 
     return str(mpl.rcParams["text.color"])
 
 
 def background() -> str:
-    """Colour behind the data under the style of the user."""
+    """Return the colour behind the data in the user's style."""
     import matplotlib as mpl
 
     return str(mpl.rcParams["axes.facecolor"])
 
 
 def _scanpy_setting(name: str, *, default: Any) -> Any:
-    # Whoever has set something has imported scanpy; importing it for others would cost seconds.
+    # a user who changed a setting has imported scanpy; an import here would take seconds
     scanpy = sys.modules.get("scanpy")
     return getattr(getattr(scanpy, "settings", None), name, default)

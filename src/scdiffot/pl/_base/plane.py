@@ -1,4 +1,4 @@
-"""Where cells and particles lie on the paper."""
+"""Two-dimensional coordinates of cells and particles in plots."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plane:
-    """Two coordinates of every cell.
+    """Two plotting coordinates of every cell.
 
     Parameters
     ----------
     points
-        Coordinates, shape ``(n, 2)``: of the basis, or time and state where the state has one dimension.
+        Coordinates, shape ``(n, 2)``: those of the basis, or time and state for one-dimensional
+        states.
     labels
         Names of the two axes.
     times
         Times of the cells.
     basis
-        Where the coordinates come from.
+        Basis that the coordinates come from.
     """
 
     points: np.ndarray
@@ -42,7 +43,7 @@ class Plane:
 
     @property
     def states(self) -> np.ndarray:
-        """States of the cells, shape ``(n, d)``."""
+        """Latent states of the cells, shape ``(n, d)``."""
         return self.basis.states
 
     @property
@@ -51,12 +52,24 @@ class Plane:
         return self.basis.points.shape[1] == 1
 
     def place(self, states: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Coordinates (m, 2) of states (m, d) at times (m,); on an embedding, those of the nearest cells."""
-        placed = self.basis.place(states)
-        return np.column_stack([times, placed]) if self.over_time else placed
+        """Map states to the plane.
 
-    def dress(self, ax: Axes) -> None:
-        """Label the axes and give both the same scale if they have the same unit."""
+        Parameters
+        ----------
+        states
+            States, shape ``(m, d)``.
+        times
+            Times of the states, shape ``(m,)``.
+
+        Returns
+        -------
+        Coordinates, shape ``(m, 2)``; on an embedding, those of the nearest cells.
+        """
+        points = self.basis.place(states)
+        return np.column_stack([times, points]) if self.over_time else points
+
+    def label_axes(self, ax: Axes) -> None:
+        """Label the axes; both have the same scale if they have the same unit."""
         ax.set_xlabel(self.labels[0])
         ax.set_ylabel(self.labels[1])
         if not self.over_time:
@@ -65,14 +78,15 @@ class Plane:
 
 
 def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane:
-    """Find the coordinates to draw in.
+    """Return the coordinates in which cells are drawn.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     basis
-        Embedding; the representation of the fit if None. Its first two dimensions are drawn.
+        Embedding, of which the first two dimensions are drawn; the representation of the fit if
+        None.
     key
         Name of the fit.
 
@@ -81,29 +95,31 @@ def find_plane(adata: AnnData | MuData, basis: str | None, *, key: str) -> Plane
     KeyError
         If there is no fit or embedding.
     ValueError
-        If an embedding has one dimension only.
+        If an embedding has only one dimension.
     """
-    found, times = read_basis(adata, basis, key=key), read_times(adata, key)
-    labels = axis_names(adata, found.name)
-    if found.points.shape[1] > 1:
-        return Plane(found.points, labels, times, found)
-    # cells of a snapshot lie side by side
+    representation, times = read_basis(adata, basis, key=key), read_times(adata, key)
+    labels = axis_names(adata, representation.name)
+    if representation.points.shape[1] > 1:
+        return Plane(representation.points, labels, times, representation)
+    # jitter separates the cells of a snapshot
     interval = np.diff(times.points).min() if len(times.points) > 1 else 1.0
-    beside = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(found.points))
-    points = np.column_stack([times.values + beside, found.points[:, 0]])
-    return Plane(points, (times.column, labels[0]), times, found)
+    jitter = 0.08 * interval * np.random.default_rng(0).uniform(-1, 1, len(representation.points))
+    points = np.column_stack([times.values + jitter, representation.points[:, 0]])
+    return Plane(points, (times.column, labels[0]), times, representation)
 
 
 def axis_names(adata: AnnData | MuData, name: str) -> tuple[str, str]:
-    """Names of the first two dimensions of a representation."""
-    short = name.rpartition(":")[2]
-    if short == "X":
+    """Return the names of the first two dimensions of a representation."""
+    short_name = name.rpartition(":")[2]
+    if short_name == "X":
         variables = (
             adata.var_names if ":" not in name else adata.mod[name.partition(":")[0]].var_names
         )
         return str(variables[0]), str(variables[min(1, len(variables) - 1)])
-    short = short.removeprefix("X_")
-    if short == "diffmap":
+    short_name = short_name.removeprefix("X_")
+    if short_name == "diffmap":
         return "DC1", "DC2"
-    pretty = short.upper() if short.lower() in {"ae", "pca", "tsne", "umap"} else short
-    return f"{pretty} 1", f"{pretty} 2"
+    display_name = (
+        short_name.upper() if short_name.lower() in {"ae", "pca", "tsne", "umap"} else short_name
+    )
+    return f"{display_name} 1", f"{display_name} 2"

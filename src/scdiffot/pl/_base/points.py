@@ -1,4 +1,4 @@
-"""Drawing cells, and what their colours mean."""
+"""Scatter plots of cells, with colour bars and legends."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 GREY = "#c9c9c9"
 TIME_MAP = "viridis"
-# Largest number on a scale of colours: the differences that matplotlib takes stay finite.
-MAX_SHADE = 1e300
+# matplotlib subtracts the limits of a colour scale, which overflows for larger numbers
+MAX_COLOR_VALUE = 1e300
 
 
 def point_size(n: int, ax: Axes) -> float:
-    """Area of a point that fills a panel of any size with any number of cells alike."""
+    """Return the area of a point, scaled by the area of the panel per cell."""
     area = ax.bbox.width * ax.bbox.height / ax.figure.dpi**2
     return float(np.clip(1500 * area / max(n, 1), 1.2, 18))
 
 
-def thinned(n: int, n_max: int) -> np.ndarray:
-    """At most `n_max` of `n` positions, in random order, so that no group covers another."""
+def random_subset(n: int, n_max: int) -> np.ndarray:
+    """Return at most `n_max` of `n` indices, in random order, so that no group covers another."""
     return np.random.default_rng(0).permutation(n)[:n_max]
 
 
 def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) -> Any:
     """Scatter all cells in random order; an array `c` is reordered with them."""
-    order = thinned(len(plane.points), len(plane.points))
+    order = random_subset(len(plane.points), len(plane.points))
     if isinstance(options.get("c"), np.ndarray):
         options["c"] = options["c"][order]
     size = point_size(len(order), ax)
@@ -61,7 +61,7 @@ def draw_coloured_cells(
     KeyError
         If there is no such column.
     TypeError
-        If `color` is no name, or the column holds lists or dicts.
+        If `color` is not a name, or the column contains lists or dicts.
     """
     if color is None or (isinstance(color, str) and color == plane.times.column):
         draw_time_cells(ax, plane, alpha=alpha)
@@ -74,32 +74,36 @@ def draw_coloured_cells(
         return
     groups = as_groups(column, f"`color` obs[{color!r}]")
     table = palette(holder, name, groups)
-    # cells without a category stay grey, underneath
+    # cells without a category have code -1, the last colour
     colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]
     draw_cells(ax, plane, c=colors, alpha=alpha)
     draw_legend(ax, color, table)
 
 
 def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: float = 1.0) -> Any:
-    """Scatter all cells, coloured by a number; cells without one are grey."""
+    """Scatter all cells, coloured by a number; cells with NaN are grey."""
     from matplotlib import colormaps
 
-    values = drawable(values)
-    known = values[np.isfinite(values)]
+    values = clip_to_color_range(values)
+    finite_values = values[np.isfinite(values)]
     limits = (
-        {"vmin": known.min(), "vmax": known.max()} if len(known) else {"vmin": 0.0, "vmax": 1.0}
+        {"vmin": finite_values.min(), "vmax": finite_values.max()}
+        if len(finite_values)
+        else {"vmin": 0.0, "vmax": 1.0}
     )
-    shown = np.where(np.isfinite(values), values, np.nan)
+    plotted_values = np.where(np.isfinite(values), values, np.nan)
     cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
-    return draw_cells(ax, plane, c=shown, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits)
+    return draw_cells(
+        ax, plane, c=plotted_values, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits
+    )
 
 
-def drawable(values: np.ndarray) -> np.ndarray:
-    """Finite numbers within the range of a scale of colours; those that are not finite stay."""
+def clip_to_color_range(values: np.ndarray) -> np.ndarray:
+    """Clip finite numbers to the range of colour scales; NaN and infinity are unchanged."""
     finite = np.isfinite(values)
-    if not (np.abs(values[finite]) > MAX_SHADE).any():
+    if not (np.abs(values[finite]) > MAX_COLOR_VALUE).any():
         return values
-    return np.where(finite, np.clip(values, -MAX_SHADE, MAX_SHADE), values)
+    return np.where(finite, np.clip(values, -MAX_COLOR_VALUE, MAX_COLOR_VALUE), values)
 
 
 def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
@@ -112,36 +116,39 @@ def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
 
 
 def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
-    """Colour of every category: those in `uns` if they are complete, otherwise distinct ones.
+    """Return a colour for every category: that in `uns`, or a distinct default colour.
 
-    As in scanpy, ``uns["{color}_colors"]`` has a colour for every category in their order; a dict (category -> colour) is read
-    as well. Categories that it lacks, and what is no colour, take default colours.
+    As in scanpy, ``uns["{color}_colors"]`` has one colour for each category, in the same order. A
+    dict (category -> colour) is also accepted. Missing categories and invalid colours get default
+    colours.
     """
     from matplotlib.colors import is_color_like, to_hex
 
     names = [str(c) for c in column.categories]
     stored = adata.uns.get(f"{color}_colors")
-    table: dict[str, Any] = {}
+    stored_colors: dict[str, Any] = {}
     if hasattr(stored, "items"):
-        table = {str(name): c for name, c in stored.items()}
+        stored_colors = {str(name): c for name, c in stored.items()}
     elif isinstance(stored, list | tuple | np.ndarray) and len(stored) >= len(names):
-        table = dict(zip(names, stored, strict=False))
+        stored_colors = dict(zip(names, stored, strict=False))
     colors = dict(zip(names, default_colors(len(names)), strict=False))
     return {
-        name: to_hex(table[name]) if is_color_like(table.get(name)) else colors[name]
+        name: to_hex(stored_colors[name])
+        if is_color_like(stored_colors.get(name))
+        else colors[name]
         for name in names
     }
 
 
 def default_colors(n: int) -> list[str]:
-    """At least `n` distinct colours."""
+    """Return at least `n` distinct colours."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     if n <= 10:
         colors = [colormaps["tab10"](i) for i in range(10)]
     elif n <= 20:
-        # the strong colours before their light companions
+        # saturated colours come before the light ones
         colors = [colormaps["tab20"](i) for i in (*range(0, 20, 2), *range(1, 20, 2))]
     else:
         colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, n)]
@@ -149,18 +156,18 @@ def default_colors(n: int) -> list[str]:
 
 
 def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
-    """Scatter all cells, coloured by a signed quantity; the scale is symmetric, whatever the range."""
-    values = drawable(values)
-    known = np.abs(values[np.isfinite(values)])
-    limit = (float(np.quantile(known, 0.98)) if len(known) else 0.0) or 1.0
-    # the middle of this map is grey: on white paper, cells with little growth would vanish otherwise
+    """Scatter all cells, coloured by a signed quantity on a scale symmetric around zero."""
+    values = clip_to_color_range(values)
+    magnitudes = np.abs(values[np.isfinite(values)])
+    limit = (float(np.quantile(magnitudes, 0.98)) if len(magnitudes) else 0.0) or 1.0
+    # the middle of this colour map is grey, so cells near zero stay visible on white
     points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
-    beyond = "both" if (known > limit).any() else "neither"
-    draw_colorbar(ax, points, label, extend=beyond)
+    extend = "both" if (magnitudes > limit).any() else "neither"
+    draw_colorbar(ax, points, label, extend=extend)
 
 
 def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
-    """Add a colour bar without the transparency of the points."""
+    """Add a colour bar that is opaque even if the points are transparent."""
     bar = ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, aspect=25, **options)
     if bar.solids is not None:
         bar.solids.set_alpha(1)
@@ -170,7 +177,7 @@ def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
 def draw_legend(
     where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16
 ) -> None:
-    """Add a legend of coloured points beside the axes or all panels of a figure, in columns of at most `n_rows`."""
+    """Add a legend beside the axes or the figure, in columns of at most `n_rows` entries."""
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 

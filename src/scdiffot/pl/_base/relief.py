@@ -1,4 +1,4 @@
-"""A height over the plane, as contours or as a surface."""
+"""A scalar field on a grid, drawn as contours or as a surface."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LINE = "#1a1a1a"
+LINE_COLOR = "#1a1a1a"
 N_LEVELS = 16
 
 
 @dataclass(frozen=True)
 class Relief:
-    """What a panel shows.
+    """Heights, trajectories and marks of one panel.
 
     Parameters
     ----------
     x, y
         Axes of the grid, shapes ``(n_x,)`` and ``(n_y,)``.
     height
-        Height at the nodes, shape ``(n_y, n_x)``; NaN where there is none.
+        Height at the nodes, shape ``(n_y, n_x)``; NaN where it is undefined.
     scale
-        Lowest and highest height that have a colour.
+        Lowest and highest height of the colour map.
     cmap
-        Name of the map of colours.
+        Name of the colour map.
     lines
-        Paths on the plane, shape ``(n_times, n, 2)``, or None.
+        Trajectories on the plane, shape ``(n_times, n, 2)``, or None.
     marks
-        Points to mark, shape ``(m, 2)``, and their colours.
+        Marked points, shape ``(m, 2)``, and their colours.
     """
 
     x: np.ndarray
@@ -44,7 +44,7 @@ class Relief:
 
 
 def draw_contours(ax: Axes, relief: Relief) -> None:
-    """Draw filled contours; what lies beyond the scale stays empty."""
+    """Draw filled contours; heights outside the scale are not drawn."""
     from matplotlib.collections import LineCollection
 
     levels = np.linspace(*relief.scale, N_LEVELS + 1)
@@ -54,14 +54,14 @@ def draw_contours(ax: Axes, relief: Relief) -> None:
         relief.y,
         relief.height,
         levels[1::2],
-        colors=LINE,
+        colors=LINE_COLOR,
         linewidths=0.4,
         alpha=0.5,
         linestyles="solid",
     )
     if relief.lines is not None:
         bundle = LineCollection(
-            list(relief.lines.swapaxes(0, 1)), colors=LINE, lw=0.7, alpha=0.6, rasterized=True
+            list(relief.lines.swapaxes(0, 1)), colors=LINE_COLOR, lw=0.7, alpha=0.6, rasterized=True
         )
         ax.add_collection(bundle)
         ax.scatter(
@@ -69,7 +69,7 @@ def draw_contours(ax: Axes, relief: Relief) -> None:
             relief.lines[-1, :, 1],
             s=9,
             c="white",
-            edgecolors=LINE,
+            edgecolors=LINE_COLOR,
             linewidths=0.5,
             zorder=3,
         )
@@ -87,11 +87,11 @@ def draw_contours(ax: Axes, relief: Relief) -> None:
 
 
 def draw_surface(ax: Any, relief: Relief) -> None:
-    """Draw a surface with the lines and marks on it; what lies beyond the scale stays empty."""
+    """Draw a surface with trajectories and marks; heights outside the scale are not drawn."""
     from matplotlib.ticker import MaxNLocator
     from scipy.interpolate import RegularGridInterpolator
 
-    # the order of drawing by depth would hide lines in parts of the surface that they lie on
+    # sorting by depth would hide lines behind the surface that they lie on
     ax.computed_zorder = False
     low, high = relief.scale
     height = np.where(relief.height <= high, relief.height, np.nan)
@@ -109,21 +109,29 @@ def draw_surface(ax: Any, relief: Relief) -> None:
         (relief.y, relief.x), height, bounds_error=False, fill_value=np.nan
     )
 
-    def on(points: np.ndarray) -> tuple[np.ndarray, ...]:
+    def project(points: np.ndarray) -> tuple[np.ndarray, ...]:
         return *points.T, surface(points[:, ::-1]) + 0.01 * (high - low)
 
     dots: dict[str, Any] = {"depthshade": False}
     if relief.lines is not None:
         for line in relief.lines.swapaxes(0, 1):
-            ax.plot(*on(line), color=LINE, lw=0.7, alpha=0.7, zorder=3)
+            ax.plot(*project(line), color=LINE_COLOR, lw=0.7, alpha=0.7, zorder=3)
         ax.scatter(
-            *on(relief.lines[-1]), s=9, c="white", edgecolors=LINE, linewidths=0.5, zorder=4, **dots
+            *project(relief.lines[-1]),
+            s=9,
+            c="white",
+            edgecolors=LINE_COLOR,
+            linewidths=0.5,
+            zorder=4,
+            **dots,
         )
     points, colors = relief.marks
-    ax.scatter(*on(points), s=60, c=colors, edgecolors="white", linewidths=1.5, zorder=5, **dots)
+    ax.scatter(
+        *project(points), s=60, c=colors, edgecolors="white", linewidths=1.5, zorder=5, **dots
+    )
     ax.set_zlim(low, high)
-    wide, deep = np.ptp(relief.x), np.ptp(relief.y)
-    ax.set_box_aspect((wide, deep, 0.5 * max(wide, deep)), zoom=0.95)
+    width, depth = np.ptp(relief.x), np.ptp(relief.y)
+    ax.set_box_aspect((width, depth, 0.5 * max(width, depth)), zoom=0.95)
     ax.view_init(elev=45, azim=-60)
     ax.tick_params(labelsize="small", pad=0)
     ax.zaxis.set_major_locator(MaxNLocator(4))

@@ -1,4 +1,4 @@
-"""Shares of cells in classes: on an embedding, and as bars."""
+"""Shares of classes in cells, drawn on an embedding or as stacked bars."""
 
 from __future__ import annotations
 
@@ -22,27 +22,32 @@ if TYPE_CHECKING:
 
     from .plane import Plane
 
-NO_TYPE = "#404040"
-UNTYPED = "#969696"
-# from nothing to everything, and the ends of the colours in between
-PALE, DARK = 0.12, 0.55
+OUTSIDE_COLOR = "#404040"
+UNKNOWN_COLOR = "#969696"
+# positions of the first and last colour between the background, the class colour and the foreground
+PALE_FRACTION, DARK_FRACTION = 0.12, 0.55
 
 
 def class_colors(adata: AnnData | MuData, cell_key: str, names: Iterable[str]) -> dict[str, Any]:
-    """Colour of every class: that of its cell type, grey for cells without one, and dark grey for what is far from all.
+    """Return a colour for every class.
 
-    Classes that are no types any more, because their cells were left out or the type has another name, take colours that
-    no type has.
+    A class has the colour of its cell type. ``unknown`` is grey and ``outside`` dark grey. Classes
+    that are not cell types of `adata`, for example after subsetting or renaming, get unused
+    colours.
     """
     names = [str(name) for name in names]
-    table: dict[str, Any] = {UNKNOWN: UNTYPED, OUTSIDE: NO_TYPE}
+    table: dict[str, Any] = {UNKNOWN: UNKNOWN_COLOR, OUTSIDE: OUTSIDE_COLOR}
     if cell_key in adata.obs.columns or ":" in cell_key:
         holder, column = find_column(adata, cell_key, "cell_key")
         table |= palette(holder, column, read_groups(holder, column, "cell_key"))
-    missing = [name for name in names if name not in table]
-    used = set(table.values())
-    free = [color for color in default_colors(len(table) + len(missing)) if color not in used]
-    table |= dict(zip(missing, free, strict=False))
+    missing_names = [name for name in names if name not in table]
+    used_colors = set(table.values())
+    unused_colors = [
+        color
+        for color in default_colors(len(table) + len(missing_names))
+        if color not in used_colors
+    ]
+    table |= dict(zip(missing_names, unused_colors, strict=False))
     return {name: table[name] for name in names}
 
 
@@ -55,33 +60,33 @@ def draw_shares(
     titles: Sequence[str],
     label: str,
 ) -> None:
-    """Draw the cells once for every class, the darker the larger its share from 0 to 1; cells without shares are grey."""
+    """Draw the cells once for every class, shaded by its share; cells with NaN are grey."""
     from matplotlib.cm import ScalarMappable
 
     for ax, name, title in zip(axes, shares.columns, titles, strict=True):
         values = shares[name].to_numpy()
-        there = np.isfinite(values)
+        finite = np.isfinite(values)
         size = point_size(len(values), ax)
         style: dict[str, Any] = {"linewidths": 0, "rasterized": True}
         x, y = plane.points.T
-        ax.scatter(x[~there], y[~there], s=size, c=GREY, alpha=0.35, **style)
-        # cells with large shares would vanish under the others
-        order = np.flatnonzero(there)[np.argsort(values[there], kind="stable")]
+        ax.scatter(x[~finite], y[~finite], s=size, c=GREY, alpha=0.35, **style)
+        # cells with large shares are drawn last, on top
+        order = np.flatnonzero(finite)[np.argsort(values[finite], kind="stable")]
         ax.scatter(
             x[order],
             y[order],
             s=max(size, 4),
             c=values[order],
-            cmap=_ramp(colors[name]),
+            cmap=_color_ramp(colors[name]),
             vmin=0,
             vmax=1,
             **style,
         )
         ax.set_title(title)
-        plane.dress(ax)
-    # one bar for all: the colours differ, the shades mean the same
+        plane.label_axes(ax)
+    # one grey colour bar serves all panels, which differ in hue but not in scale
     bar = axes[0].figure.colorbar(
-        ScalarMappable(cmap=_ramp("#8c8c8c")),
+        ScalarMappable(cmap=_color_ramp("#8c8c8c")),
         ax=list(axes),
         label=label,
         shrink=0.6 if len(axes) <= 4 else 0.3,
@@ -93,18 +98,18 @@ def draw_shares(
 def draw_largest(
     ax: Axes, plane: Plane, shares: pd.DataFrame, *, colors: dict[str, Any], title: str
 ) -> None:
-    """Draw all cells on one panel, coloured by the class of the largest share, the paler the smaller it is."""
+    """Draw all cells on one panel, with the hue of the largest share, shaded by that share."""
     values = shares.to_numpy()
-    there = np.isfinite(values).any(axis=1)
-    shown = np.empty(len(values), dtype=object)
-    shown[:] = GREY
-    for i in np.flatnonzero(there):
+    finite = np.isfinite(values).any(axis=1)
+    cell_colors = np.empty(len(values), dtype=object)
+    cell_colors[:] = GREY
+    for i in np.flatnonzero(finite):
         k = int(np.nanargmax(values[i]))
-        shown[i] = _ramp(colors[shares.columns[k]])(float(values[i, k]) / 2)
-    draw_cells(ax, plane, c=shown)
-    largest = set(np.nanargmax(values[there], axis=1))
+        cell_colors[i] = _color_ramp(colors[shares.columns[k]])(float(values[i, k]) / 2)
+    draw_cells(ax, plane, c=cell_colors)
+    largest = set(np.nanargmax(values[finite], axis=1))
     draw_legend(ax, title, {name: c for k, (name, c) in enumerate(colors.items()) if k in largest})
-    plane.dress(ax)
+    plane.label_axes(ax)
 
 
 def draw_bars(
@@ -116,10 +121,10 @@ def draw_bars(
     labels: Sequence[str],
     title: str,
 ) -> None:
-    """Draw a stacked bar for every row, the first one on top, with standard errors at the ends of its parts."""
+    """Draw one stacked bar for each row, from top to bottom, with standard errors of the shares."""
     y = -np.arange(len(shares))
     left = np.zeros(len(shares))
-    # neighbouring errors lie on different heights, so that they do not cover each other
+    # error bars of neighbouring segments are offset, so that they do not overlap
     heights = np.resize([0.18, 0.0, -0.18], shares.shape[1])
     for name, height in zip(shares.columns, heights, strict=True):
         width = shares[name].to_numpy()
@@ -134,27 +139,35 @@ def draw_bars(
         )
         left = left + width
         if errors is not None:
-            seen = width > 0.01 * shares.to_numpy().sum(axis=1).max()
-            error = errors[name].to_numpy()[seen]
+            visible = width > 0.01 * shares.to_numpy().sum(axis=1).max()
+            error = errors[name].to_numpy()[visible]
             ax.errorbar(
-                left[seen], y[seen] + height, xerr=error, ls="", color=foreground(), lw=1, capsize=2
+                left[visible],
+                y[visible] + height,
+                xerr=error,
+                ls="",
+                color=foreground(),
+                lw=1,
+                capsize=2,
             )
     ax.set_yticks(y, labels)
     ax.set_xlim(0, max(float(left.max()), 1e-12))
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    used = {name: colors[name] for name in shares.columns if (shares[name] > 0).any()}
-    draw_legend(ax, title, used)
+    used_colors = {name: colors[name] for name in shares.columns if (shares[name] > 0).any()}
+    draw_legend(ax, title, used_colors)
 
 
-def _ramp(color: Any) -> Any:
-    """Shades of a colour, from nearly the background over the colour itself towards the colour of lines."""
+def _color_ramp(color: Any) -> Any:
+    """Return a colour map from near the background through a colour towards the foreground."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
-    paper, ink, middle = (np.array(to_rgb(c)) for c in (background(), foreground(), color))
+    background_rgb, foreground_rgb, middle = (
+        np.array(to_rgb(c)) for c in (background(), foreground(), color)
+    )
     shades = [
-        tuple(paper + PALE * (middle - paper)),
+        tuple(background_rgb + PALE_FRACTION * (middle - background_rgb)),
         tuple(middle),
-        tuple(ink + DARK * (middle - ink)),
+        tuple(foreground_rgb + DARK_FRACTION * (middle - foreground_rgb)),
     ]
     return LinearSegmentedColormap.from_list("shares", shades)

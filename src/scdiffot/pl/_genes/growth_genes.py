@@ -1,4 +1,4 @@
-"""Which genes go with growth."""
+"""Plot of the genes that affect growth."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# What raises and what lowers.
-UP, DOWN = "#b2182b", "#2166ac"
-# Number of groups whose names fit side by side.
-N_FLAT = 3
+# colours of positive and negative effects
+POSITIVE_COLOR, NEGATIVE_COLOR = "#b2182b", "#2166ac"
+# maximum number of groups with horizontal labels
+MAX_HORIZONTAL_LABELS = 3
 
 
 def growth_genes(
@@ -39,11 +39,11 @@ def growth_genes(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the genes that growth depends on most.
+    """Draw the genes with the largest effects on growth.
 
-    A single group is drawn as ranked bars, of the mean effect, with lines for the standard deviation over the cells. Several are drawn
-    as dots: their colour is the effect, their area grows with the share of cells that have its sign, from half of the cells (nothing
-    is left) to all.
+    A single group is drawn as ranked bars of the mean effect, with lines for the standard deviation
+    over the cells. Several groups are drawn as dots: the colour shows the effect, and the area the
+    share of cells with the sign of the effect, from one half (smallest dot) to all cells.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def growth_genes(
     group
         Groups to draw; all of them by default.
     n_genes
-        Number of genes. Every group gives its share of them, those with its largest effects.
+        Number of genes if `genes` is None. The genes with the largest effects are taken from each
+        group in turn.
     key
         Name of the fit.
     ax
@@ -66,14 +67,20 @@ def growth_genes(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, gene or group of that name, or the genes have not been computed.
+        If there is no fit, gene, group or analysis of growth genes.
     ValueError
-        If no gene is named, or `n_genes` is not positive.
+        If `genes` is empty, or `n_genes` is not positive.
+
+    See Also
+    --------
+    scdiffot.tl.growth_genes : compute the effects of genes on growth.
+    scdiffot.pl.growth : draw the growth rates of cells.
+    scdiffot.pl.regulation : draw the effects of genes on each other.
 
     Examples
     --------
@@ -88,54 +95,59 @@ def growth_genes(
     time_key = read_params(adata, key)["time_key"]
     blocks = list(table.groupby(["group", "time"], sort=False, dropna=False))
     names = np.array([str(name) for (name, _), _ in blocks])
-    chosen = find_groups(names, group)
-    parts = [blocks[k][1].set_index("gene") for k in chosen]
+    selected_groups = find_groups(names, group)
+    parts = [blocks[k][1].set_index("gene") for k in selected_groups]
     if genes is None:
-        shown = _most(parts, n_genes)
+        selected_genes = _select_genes(parts, n_genes)
     else:
         reason = "for which there is no effect"
-        shown = choose_names("genes", genes, parts[0].index, reason=reason)
-    called = labels(names[chosen], np.array([blocks[k][0][1] for k in chosen]), time_key)
+        selected_genes = choose_names("genes", genes, parts[0].index, reason=reason)
+    group_labels = labels(
+        names[selected_groups], np.array([blocks[k][0][1] for k in selected_groups]), time_key
+    )
     unit = f"effect on growth\n(1 / {time_key}, per sd of the gene)"
-    longest = max(len(gene) for gene in shown)
+    longest = max(len(gene) for gene in selected_genes)
     if len(parts) == 1:
         figure, axes = make_axes(
-            ax, width=max(0.8, 0.015 * longest + 0.5), height=max(0.5, 0.06 * len(shown))
+            ax, width=max(0.8, 0.015 * longest + 0.5), height=max(0.5, 0.06 * len(selected_genes))
         )
-        _draw_bars(axes[0], parts[0].loc[shown], unit)
-        axes[0].set_title("" if called == ["all"] else called[0])
+        _draw_bars(axes[0], parts[0].loc[selected_genes], unit)
+        axes[0].set_title("" if group_labels == ["all"] else group_labels[0])
     else:
-        # long names of groups stand upright below
-        below = 0.02 * max(len(name) for name in called) if len(parts) > N_FLAT else 0.05
+        # vertical labels of groups need room for the longest name
+        label_height = (
+            0.02 * max(len(name) for name in group_labels)
+            if len(parts) > MAX_HORIZONTAL_LABELS
+            else 0.05
+        )
         width, height = (
             0.09 * len(parts) + 0.015 * longest + 0.5,
-            max(0.4, 0.055 * len(shown)) + below + 0.25,
+            max(0.4, 0.055 * len(selected_genes)) + label_height + 0.25,
         )
         figure, axes = make_axes(ax, width=width, height=height)
-        _draw_dots(axes[0], parts, shown, called, unit)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+        _draw_dots(axes[0], parts, selected_genes, group_labels, unit)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
-def _most(parts: list[pd.DataFrame], n_genes: int) -> list[str]:
-    """Genes with the largest effects of every group in turn, from the most positive effect to the most negative."""
+def _select_genes(parts: list[pd.DataFrame], n_genes: int) -> list[str]:
+    """Select genes from each group in turn, and sort them by their largest effect."""
     import pandas as pd
 
-    # tables are ranked; the first of every group come before the second of any
     ranks = [gene for genes in zip(*(part.index for part in parts), strict=True) for gene in genes]
-    found = list(dict.fromkeys(ranks))[:n_genes]
-    effects = pd.concat([part.loc[found, "effect"] for part in parts], axis=1).to_numpy()
+    selected_genes = list(dict.fromkeys(ranks))[:n_genes]
+    effects = pd.concat([part.loc[selected_genes, "effect"] for part in parts], axis=1).to_numpy()
     largest = np.take_along_axis(effects, np.abs(effects).argmax(axis=1)[:, None], axis=1)[:, 0]
-    return [found[i] for i in np.argsort(-largest, kind="stable")]
+    return [selected_genes[i] for i in np.argsort(-largest, kind="stable")]
 
 
 def _draw_bars(ax: Axes, part: pd.DataFrame, unit: str) -> None:
     y = -np.arange(len(part))
     effect = part["effect"].to_numpy()
     mean = part["mean"].to_numpy()
-    # the same factor brings the mean and its spread to effects
+    # the effect is a multiple of the mean, and so is its standard deviation
     factor = np.divide(effect, mean, out=np.zeros_like(effect), where=mean != 0)
     error = part["sd"].to_numpy() * np.abs(factor)
-    ax.barh(y, effect, height=0.7, color=np.where(effect > 0, UP, DOWN))
+    ax.barh(y, effect, height=0.7, color=np.where(effect > 0, POSITIVE_COLOR, NEGATIVE_COLOR))
     ax.errorbar(effect, y, xerr=error, ls="", color=foreground(), lw=1)
     ax.axvline(0, color=foreground(), lw=0.8)
     ax.set_yticks(y, part.index)
@@ -158,7 +170,7 @@ def _draw_dots(
     points = ax.scatter(
         x,
         y,
-        s=_area(agreement),
+        s=_dot_area(agreement),
         c=effect,
         cmap="coolwarm",
         vmin=-limit,
@@ -166,7 +178,9 @@ def _draw_dots(
         edgecolors=foreground(),
         lw=0.4,
     )
-    ax.set_xticks(np.arange(len(parts)), names, rotation=90 if len(parts) > N_FLAT else 0)
+    ax.set_xticks(
+        np.arange(len(parts)), names, rotation=90 if len(parts) > MAX_HORIZONTAL_LABELS else 0
+    )
     ax.set_yticks(-np.arange(len(genes)), genes)
     ax.set_xlim(-0.6, len(parts) - 0.4)
     ax.set_ylim(-len(genes) + 0.4, 0.6)
@@ -182,7 +196,7 @@ def _draw_dots(
             marker="o",
             ls="",
             color="#8c8c8c",
-            ms=_area(np.array(share)) ** 0.5,
+            ms=_dot_area(np.array(share)) ** 0.5,
             label=f"{share:.0%}",
         )
         for share in (0.6, 0.8, 1.0)
@@ -197,6 +211,6 @@ def _draw_dots(
     )
 
 
-def _area(stability: np.ndarray) -> np.ndarray:
-    """Area of a dot; half of the cells is what chance gives."""
+def _dot_area(stability: np.ndarray) -> np.ndarray:
+    """Return the area of a dot, which is smallest at the stability of random signs, one half."""
     return 4 + 200 * np.clip(stability - 0.5, 0, 0.5)

@@ -1,8 +1,8 @@
-"""Which genes decide fates."""
+"""Plot of a perturbation screen."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from scdiffot.pl._base.figure import background, finish, make_axes
 from scdiffot.pl._base.points import draw_legend
 from scdiffot.pl._base.shares import class_colors
 
-from .perturb import LEVEL, WIDTH
+from .perturb import SIGNIFICANCE_LEVEL, Z_95
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,18 +36,19 @@ def perturb_screen(
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the genes of a screen by their effects on the fates of cells.
 
-    A point for every gene with a 95 % interval of the simulation, filled where the corrected p value is below 0.05. Its colour is
-    that of the fate that gains most.
+    Points are effects, with 95 % confidence intervals of the simulation; they are filled where the
+    corrected p value is below 0.05. The colour is that of the fate with the largest increase.
 
     Parameters
     ----------
     adata
-        Cells of a :func:`scdiffot.tl.perturb_screen`.
+        Cells on which :func:`scdiffot.tl.perturb_screen` was run.
     n_genes
-        Number of genes (or pairs) to draw, those that rank first.
+        Number of the highest-ranked genes or pairs to draw.
     fate
-        A fate to draw the change of, with its sign, instead of the effect that the genes were ranked by; the genes are then those that
-        change it most.
+        Fate whose change is drawn, with its sign, instead of the effect by which the screen is
+        ranked. The genes with the largest changes of this fate are selected; points are filled
+        where the 95 % interval excludes zero.
     key
         Name of the fit.
     ax
@@ -59,14 +60,19 @@ def perturb_screen(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit under this name, no screen, or no such fate.
+        If there is no fit, screen or fate of this name.
     ValueError
         If `n_genes` is below 1.
+
+    See Also
+    --------
+    scdiffot.tl.perturb_screen : run the screen.
+    scdiffot.pl.perturb : draw the effects of a single perturbation.
 
     Examples
     --------
@@ -77,57 +83,69 @@ def perturb_screen(
     >>> figure = sdo.pl.perturb_screen(adata, return_fig=True)
     """
     check_count("n_genes", n_genes, 1)
-    found = read_screen(adata, key)
-    fates = [str(name) for name in found["fates"]]
+    result = read_screen(adata, key)
+    fates = [str(name) for name in result["fates"]]
     if fate is not None and not (isinstance(fate, str) and fate in fates):
         raise KeyError(f"`fate` is {fate!r}, which is none of the screen. {suggest(fate, fates)}")
-    colors = class_colors(adata, str(found["cell_key"]), fates)
-    shift = np.asarray(found["shift"])
-    effect, se, certain = (
-        np.asarray(found["effect"]),
-        np.asarray(found["se"]),
-        found["p_adjusted"] < LEVEL,
+    colors = class_colors(adata, str(result["cell_key"]), fates)
+    shift = np.asarray(result["shift"])
+    effect, se, significant = (
+        np.asarray(result["effect"]),
+        np.asarray(result["se"]),
+        result["p_adjusted"] < SIGNIFICANCE_LEVEL,
     )
     rows = np.arange(len(effect))[:n_genes]
-    asked = fate or str(found["fate"])
-    if fate is not None and fate != str(found["fate"]):
+    target_fate = fate or str(result["fate"])
+    if fate is not None and fate != str(result["fate"]):
         k = fates.index(fate)
-        effect, se = shift[:, k], np.asarray(found["shift_se"])[:, k]
-        # no p value was corrected for this choice
-        certain = np.abs(effect) > WIDTH * se
+        effect, se = shift[:, k], np.asarray(result["shift_se"])[:, k]
+        # corrected p values exist only for the effect by which the screen is ranked
+        significant = np.abs(effect) > Z_95 * se
         rows = np.argsort(-np.abs(effect), kind="stable")[:n_genes]
     figure, axes = make_axes(ax, width=1.2, height=0.35 + 0.045 * len(rows))
     gains = shift[rows].argmax(axis=1)
-    axes[0].axvline(0, color="#808080", lw=0.8, zorder=0)
-    for y, (row, gain) in enumerate(zip(rows, gains, strict=True)):
-        color = colors[fates[gain]]
-        axes[0].plot([0, effect[row]], [-y, -y], color=color, lw=1.2, alpha=0.5, zorder=1)
-        axes[0].errorbar(
-            effect[row],
-            -y,
-            xerr=WIDTH * se[row],
-            fmt="o",
-            ms=5.5,
-            color=color,
-            mfc=color if certain[row] else background(),
-            lw=1.2,
-        )
-    axes[0].set_yticks(-np.arange(len(rows)), [_label(found, row) for row in rows])
+    shades = [colors[fates[gain]] for gain in gains]
+    _draw_effects(axes[0], effect[rows], se[rows], significant[rows], shades)
+    axes[0].set_yticks(-np.arange(len(rows)), [_label(result, row) for row in rows])
     axes[0].set_ylim(-len(rows) + 0.4, 0.6)
-    verbs = {"knockout": "knock-out", "knockdown": "knock-down", "overexpress": "over-expression"}
+    kind_texts = {
+        "knockout": "knock-out",
+        "knockdown": "knock-down",
+        "overexpress": "over-expression",
+    }
+    duration = "sustained" if result["sustained"] else "at the start"
     axes[0].set(
-        title=f"{verbs[str(found['kind'])]}, {'sustained' if found['sustained'] else 'at the start'}",
-        xlabel=f"change of the share of {asked}"
-        if asked
+        title=f"{kind_texts[str(result['kind'])]}, {duration}",
+        xlabel=f"change of the share of {target_fate}"
+        if target_fate
         else "share of the descendants with another fate",
         ylabel="gene",
     )
     axes[0].spines[["top", "right", "left"]].set_visible(False)
     axes[0].tick_params(axis="y", length=0)
     draw_legend(axes[0], "gains most", {fates[k]: colors[fates[k]] for k in np.unique(gains)})
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
-def _label(found: dict, row: int) -> str:
-    partner = str(found["partner"][row])
-    return f"{found['gene'][row]} + {partner}" if partner else str(found["gene"][row])
+def _draw_effects(
+    ax: Axes, effect: np.ndarray, se: np.ndarray, significant: np.ndarray, colors: list[Any]
+) -> None:
+    """Draw effects with 95 % confidence intervals, from top to bottom."""
+    ax.axvline(0, color="#808080", lw=0.8, zorder=0)
+    for i, color in enumerate(colors):
+        ax.plot([0, effect[i]], [-i, -i], color=color, lw=1.2, alpha=0.5, zorder=1)
+        ax.errorbar(
+            effect[i],
+            -i,
+            xerr=Z_95 * se[i],
+            fmt="o",
+            ms=5.5,
+            color=color,
+            mfc=color if significant[i] else background(),
+            lw=1.2,
+        )
+
+
+def _label(result: dict, row: int) -> str:
+    partner = str(result["partner"][row])
+    return f"{result['gene'][row]} + {partner}" if partner else str(result["gene"][row])

@@ -1,4 +1,4 @@
-"""How genes act on each other."""
+"""Plot of gene regulation as heat maps or networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.optional import require
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
 
-from .growth_genes import DOWN, UP
+from .growth_genes import NEGATIVE_COLOR, POSITIVE_COLOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-UNKEPT = "#ececec"
+UNSTABLE_COLOR = "#ececec"
 
 
 def regulation(
@@ -39,30 +39,31 @@ def regulation(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw how genes act on each other, a panel for every group.
+    """Draw the effects of genes on each other, one panel for each group.
 
-    Only edges that are stable enough are drawn (see :func:`scdiffot.tl.regulation`); what activates is red, what represses blue.
+    Only stable edges are drawn (see :func:`scdiffot.tl.regulation`). Activation is red and
+    repression blue.
 
     Parameters
     ----------
     adata
-        Cells for which :func:`scdiffot.tl.regulation` was run.
+        Cells on which :func:`scdiffot.tl.regulation` was run.
     kind
-        ``"heatmap"``: targets in rows, regulators in columns, in an order in which similar genes are neighbours; edges that are not
-        kept are grey. ``"network"``: arrows activate, bars repress, and wide lines are large weights; genes that act on themselves
-        have no line.
+        ``"heatmap"``: targets in rows and regulators in columns, ordered by hierarchical clustering
+        unless `genes` is passed; unstable edges are grey. ``"network"``: arrows activate and bars
+        repress; the line width grows with the weight; self-regulation is not drawn.
     group
-        Groups to draw; all of them by default.
+        Groups to draw; all by default.
     time
-        Time of the groups, if there is one group for every time; all by default.
+        Time of the groups, if groups are split by time; all times by default.
     genes
-        Genes to draw; by default those of the largest edges in any of the groups.
+        Genes to draw; by default those of the largest edges in any group.
     n_edges
-        Number of edges that choose the genes, and the number of edges of every network.
+        Number of edges by which genes are selected, and maximum number of edges of each network.
     key
         Name of the fit.
     ax
-        Axes to draw on, one for every group.
+        Axes to draw on, one for each group.
     show
         Whether to show the figure; scanpy's setting by default.
     return_fig
@@ -70,16 +71,23 @@ def regulation(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, group, time or gene, or the regulation has not been computed.
+        If there is no fit, group, time, gene or regulation.
     ValueError
-        If `kind` is neither of the two, `n_edges` is not positive, no gene is named, no edge is kept, or the number of axes does not match.
+        If `kind` is neither of the two, `n_edges` is not positive, `genes` is empty, no edge is
+        stable, or the number of axes does not match.
     ImportError
-        If a network is asked for, and NetworkX is not installed.
+        If `kind` is ``"network"`` and NetworkX is not installed.
+
+    See Also
+    --------
+    scdiffot.tl.regulation : compute the regulation.
+    scdiffot.pl.growth_genes : draw the effects of genes on growth.
+    scdiffot.pl.trajectory_genes : draw gene expression along trajectories.
 
     Examples
     --------
@@ -91,21 +99,26 @@ def regulation(
     """
     check_choice("kind", kind, ("heatmap", "network"))
     check_count("n_edges", n_edges, 1)
-    found = read_regulation(adata, key)
-    at = None if time is None else read_times(adata, key).find(time, "time")
-    chosen = found.find(group, at)
-    weights = np.where([found.kept(k) for k in chosen], found.mean[chosen], np.nan)
-    shown = _largest(weights, n_edges) if genes is None else _named(found, genes)
-    weights = weights[:, shown][:, :, shown]
+    result = read_regulation(adata, key)
+    time_point = None if time is None else read_times(adata, key).find(time, "time")
+    selected_groups = result.find(group, time_point)
+    weights = np.where(
+        [result.kept(k) for k in selected_groups], result.mean[selected_groups], np.nan
+    )
+    selected_genes = (
+        _genes_of_largest_edges(weights, n_edges) if genes is None else _gene_indices(result, genes)
+    )
+    weights = weights[:, selected_genes][:, :, selected_genes]
     if np.isnan(weights).all():
         raise ValueError(
-            f"No edge has one sign in {found.threshold:.0%} of the cells: run tl.regulation with a lower `stability`."
+            f"No edge has one sign in {result.threshold:.0%} of the cells: run tl.regulation with "
+            "a lower `stability`."
         )
-    names = found.genes[shown]
-    n = len(chosen)
+    names = result.genes[selected_genes]
+    n = len(selected_groups)
     longest = max(len(name) for name in names)
     size = max(0.7, 0.045 * len(names) + 0.025 * longest + 0.25) if kind == "heatmap" else 1.1
-    # heatmaps are square, and the colour bar takes some width
+    # heat maps are square, and the colour bar adds 0.2 to the width
     figure, axes = make_axes(
         ax, n, height=size, width=0.8 * size + 0.2 / n if kind == "heatmap" else 1.0
     )
@@ -113,27 +126,29 @@ def regulation(
         raise ValueError(
             f"`ax` has {len(axes)} axes: pass {n}, one for every group, or choose a `group`."
         )
-    titles = ["" if label == "all" else label for label in np.array(found.labels)[chosen]]
-    unit = f"effect on velocity\n(1 / {found.time_key})"
+    titles = ["" if label == "all" else label for label in np.array(result.labels)[selected_groups]]
+    unit = f"effect on velocity\n(1 / {result.time_key})"
     if kind == "heatmap":
-        _draw_heatmaps(axes, weights, names, titles=titles, unit=unit, ordered=genes is None)
+        _draw_heatmaps(axes, weights, names, titles=titles, unit=unit, sort=genes is None)
     else:
         _draw_networks(axes, weights, names, titles=titles, n_edges=n_edges)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
-def _largest(weights: np.ndarray, n_edges: int) -> np.ndarray:
-    """Genes of the largest edges of any group, also between two of the same gene."""
+def _genes_of_largest_edges(weights: np.ndarray, n_edges: int) -> np.ndarray:
+    """Return the genes of the largest edges of any group, self-regulation included."""
     size = np.nan_to_num(np.abs(weights)).max(axis=0)
     order = np.argsort(-size, axis=None, kind="stable")[:n_edges]
     target, regulator = np.unravel_index(order[size.ravel()[order] > 0], size.shape)
     return np.union1d(target, regulator)
 
 
-def _named(found: Regulations, genes: str | Sequence[str]) -> np.ndarray:
-    known = {str(name): i for i, name in enumerate(found.genes)}
-    chosen = choose_names("genes", genes, known, reason="which tl.regulation was run without")
-    return np.array([known[gene] for gene in chosen], dtype=np.intp)
+def _gene_indices(result: Regulations, genes: str | Sequence[str]) -> np.ndarray:
+    indices = {str(name): i for i, name in enumerate(result.genes)}
+    selected_genes = choose_names(
+        "genes", genes, indices, reason="which tl.regulation was run without"
+    )
+    return np.array([indices[gene] for gene in selected_genes], dtype=np.intp)
 
 
 def _draw_heatmaps(
@@ -143,15 +158,15 @@ def _draw_heatmaps(
     *,
     titles: Sequence[str],
     unit: str,
-    ordered: bool,
+    sort: bool,
 ) -> None:
     from matplotlib import colormaps
 
-    if ordered:
-        order = _similar(np.nan_to_num(weights))
+    if sort:
+        order = _similarity_order(np.nan_to_num(weights))
         weights, names = weights[:, order][:, :, order], names[order]
     limit = float(np.nanmax(np.abs(weights)))
-    colors = colormaps["RdBu_r"].with_extremes(bad=UNKEPT)
+    colors = colormaps["RdBu_r"].with_extremes(bad=UNSTABLE_COLOR)
     ticks = np.arange(len(names))
     size = "small" if len(names) > 12 else "medium"
     for ax, values, title in zip(axes, weights, titles, strict=True):
@@ -167,8 +182,8 @@ def _draw_heatmaps(
     bar.outline.set_visible(False)
 
 
-def _similar(weights: np.ndarray) -> np.ndarray:
-    """Order in which genes that act, and are acted on, alike are neighbours."""
+def _similarity_order(weights: np.ndarray) -> np.ndarray:
+    """Order genes by hierarchical clustering of their ingoing and outgoing weights."""
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 
     if weights.shape[1] < 3:
@@ -188,30 +203,30 @@ def _draw_networks(
     from matplotlib.lines import Line2D
 
     nx = require("networkx", extra="networkx")
-    graphs = [_graph(nx, values, names, n_edges) for values in weights]
-    # genes keep their places from panel to panel
+    graphs = [_build_graph(nx, values, names, n_edges) for values in weights]
+    # all panels share one layout
     union = nx.compose_all([graph.to_undirected() for graph in graphs])
     union.remove_nodes_from([gene for gene, degree in list(union.degree) if degree == 0])
-    places = nx.kamada_kawai_layout(union, weight=None) if len(union) else {}
+    layout = nx.kamada_kawai_layout(union, weight=None) if len(union) else {}
     largest = max(
         (abs(w) for graph in graphs for _, _, w in graph.edges.data("weight")), default=1.0
     )
     for ax, graph, title in zip(axes, graphs, titles, strict=True):
-        graph.remove_nodes_from([gene for gene in list(graph) if gene not in places])
-        _draw_network(nx, ax, graph, places, largest)
+        graph.remove_nodes_from([gene for gene in list(graph) if gene not in layout])
+        _draw_network(nx, ax, graph, layout, largest)
         ax.set_title(title)
         ax.set_axis_off()
         ax.margins(0.2)
     handles = [
-        Line2D([], [], color=UP, marker=">", label="activates"),
-        Line2D([], [], color=DOWN, marker="|", mew=2, ms=9, label="represses"),
+        Line2D([], [], color=POSITIVE_COLOR, marker=">", label="activates"),
+        Line2D([], [], color=NEGATIVE_COLOR, marker="|", mew=2, ms=9, label="represses"),
     ]
     axes[0].legend(
         handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, 0.02), ncols=2
     )
 
 
-def _graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any:
+def _build_graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any:
     size = np.nan_to_num(np.abs(weights))
     np.fill_diagonal(size, 0)
     order = np.argsort(-size, axis=None, kind="stable")[:n_edges]
@@ -226,22 +241,22 @@ def _graph(nx: Any, weights: np.ndarray, names: np.ndarray, n_edges: int) -> Any
 
 
 def _draw_network(
-    nx: Any, ax: Axes, graph: Any, places: dict[str, np.ndarray], largest: float
+    nx: Any, ax: Axes, graph: Any, layout: dict[str, np.ndarray], largest: float
 ) -> None:
     nx.draw_networkx_nodes(
-        graph, places, ax=ax, node_size=220, node_color=background(), edgecolors="#8c8c8c"
+        graph, layout, ax=ax, node_size=220, node_color=background(), edgecolors="#8c8c8c"
     )
-    # an arrow, or a bar at the target only
+    # an arrow head, or a bar at the target only
     for sign, color, style in (
-        (1, UP, "-|>"),
-        (-1, DOWN, "]-[,widthA=0,lengthA=0,widthB=0.35,lengthB=0"),
+        (1, POSITIVE_COLOR, "-|>"),
+        (-1, NEGATIVE_COLOR, "]-[,widthA=0,lengthA=0,widthB=0.35,lengthB=0"),
     ):
         edges = [(a, b, abs(w)) for a, b, w in graph.edges.data("weight") if w * sign > 0]
         if not edges:
             continue
         nx.draw_networkx_edges(
             graph,
-            places,
+            layout,
             [edge[:2] for edge in edges],
             ax=ax,
             width=[0.6 + 2.4 * w / largest for *_, w in edges],
@@ -252,7 +267,7 @@ def _draw_network(
             connectionstyle="arc3,rad=0.12",
         )
     texts = nx.draw_networkx_labels(
-        graph, places, ax=ax, font_size=8, font_color=foreground(), clip_on=False
+        graph, layout, ax=ax, font_size=8, font_color=foreground(), clip_on=False
     )
     for text in texts.values():
         text.set_bbox({"facecolor": background(), "alpha": 0.6, "edgecolor": "none", "pad": 0.5})

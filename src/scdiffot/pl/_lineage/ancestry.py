@@ -1,4 +1,4 @@
-"""Where cells came from."""
+"""Plot of the ancestors of cells."""
 
 from __future__ import annotations
 
@@ -31,28 +31,29 @@ def ancestry(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the ancestors of cells: where they were on an embedding, or of which types.
+    """Draw the ancestors of cells on an embedding, or their cell types.
 
     Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``).
 
     Parameters
     ----------
     adata
-        Cells that :func:`scdiffot.tl.sta_backward` has followed.
+        Cells on which :func:`scdiffot.tl.sta_backward` (stochastic trajectory analysis) was run.
     kind
-        ``"embedding"``: a panel for every type of the later cells, with the density of its ancestors over the cells of the
-        earlier time, relative to the densest; other cells are grey. ``"composition"``: the types of the ancestors of every type
-        as stacked bars, with masses for widths if the ancestors were weighted.
+        ``"embedding"``: one panel for each type of the descendants, with the density of its
+        ancestors over the cells of the earlier time, relative to the 99 % quantile; other cells are
+        grey. ``"composition"``: the cell types of the ancestors of each type as stacked bars. Bar
+        lengths are masses if the ancestors are weighted, and shares otherwise.
     types
-        The types of the later cells that get a panel or a bar, in this order; all by default.
+        Types of the descendants to draw, in this order; all by default.
     basis
-        Embedding; by default the representation of the fit. Its first two dimensions are drawn; a state of one dimension is drawn
-        over time.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. One-dimensional states are drawn over time.
     key
         Name of the fit.
     ax
-        Axes to draw on, for ``"embedding"`` one for every type. On a single one, each cell has the colour of the type that it is
-        most typical an ancestor of.
+        Axes to draw on; one for each type if `kind` is ``"embedding"``. On a single axis, each cell
+        has the colour of the type with the highest relative density.
     show
         Whether to show the figure; scanpy's setting by default.
     return_fig
@@ -60,14 +61,19 @@ def ancestry(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, embedding or type, or cells have not been followed back.
+        If there is no fit, embedding, type or backward analysis.
     ValueError
         If `kind` is none of the two, or the number of axes does not match.
+
+    See Also
+    --------
+    scdiffot.tl.sta_backward : compute the ancestors.
+    scdiffot.pl.fate : draw the fates of cells.
 
     Examples
     --------
@@ -78,24 +84,24 @@ def ancestry(
     >>> figure = sdo.pl.ancestry(adata, return_fig=True)
     """
     check_choice("kind", kind, ("embedding", "composition"))
-    found, table = read_ancestry(adata, key)
-    cell_key = str(found["cell_key"])
+    params, table = read_ancestry(adata, key)
+    cell_key = str(params["cell_key"])
     names = list(table.columns) if types is None else choose_names("types", types, table.columns)
     if kind == "composition":
-        composition = found["composition"].loc[names]
+        composition = params["composition"].loc[names]
         figure, axes = make_axes(ax, height=max(0.5, 0.12 * len(names)), width=1.2)
         colors = class_colors(adata, cell_key, composition.columns)
         draw_bars(axes[0], composition, None, colors=colors, labels=names, title="ancestors")
-        what = "mass" if found["weighted"] else "share"
-        axes[0].set(xlabel=f"{what} of the ancestors", ylabel=f"{cell_key} of the descendants")
-        return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+        quantity = "mass" if params["weighted"] else "share"
+        axes[0].set(xlabel=f"{quantity} of the ancestors", ylabel=f"{cell_key} of the descendants")
+        return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
     plane = find_plane(adata, basis, key=key)
     figure, axes = make_axes(ax, len(names))
     if len(axes) not in (1, len(names)):
         raise ValueError(
             f"`ax` has {len(axes)} axes: pass 1, or {len(names)} (a panel for every type)."
         )
-    # one extreme cell would leave all others pale
+    # a quantile, since one extreme cell would make all others pale
     top = table[names].quantile(0.99)
     relative = (table[names] / top.where(top > 0, 1.0)).clip(upper=1.0)
     colors = class_colors(adata, cell_key, names)
@@ -109,6 +115,6 @@ def ancestry(
             relative,
             colors=colors,
             titles=titles,
-            label="density, relative to the densest",
+            label="density, relative to the 99 % quantile",
         )
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)

@@ -1,4 +1,4 @@
-"""What cells become."""
+"""Plot of the fates of cells."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# Share of the descendants of some cell that gives a fate a panel of its own, and of those of all that gives one to what has no type
-SEEN, SEEN_OUTSIDE = 0.1, 0.01
+# a type has a panel if its maximum share over cells is at least this
+MIN_MAX_SHARE = 0.1
+# `unknown` and `outside` have a panel if their mean share is at least this
+MIN_MEAN_SHARE = 0.01
 
 
 def fate(
@@ -43,32 +45,34 @@ def fate(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the fates of cells: on an embedding, on average, or over time.
+    """Draw the fates of cells on an embedding, as group means, or over time.
 
-    Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``); ``unknown`` is grey, ``outside`` dark grey.
+    Colours are those of the cell types (``adata.uns["<cell_key>_colors"]``); ``unknown`` is grey
+    and ``outside`` dark grey.
 
     Parameters
     ----------
     adata
-        Cells that :func:`scdiffot.tl.sta_forward` has followed.
+        Cells on which :func:`scdiffot.tl.sta_forward` (stochastic trajectory analysis) was run.
     kind
-        ``"embedding"``: a panel for every fate with its share of the descendants of each cell; other cells are grey.
-        ``"composition"``: the mean over the cells of every group as stacked bars, with standard errors of the mean; beside it
-        the number of cells, times the mean number of descendants of one.
-        ``"alluvial"``: the cell types over time; heights are masses, so bands widen where cells multiply.
+        ``"embedding"``: one panel for each fate, with its share of the descendants of each cell;
+        cells without fates are grey. ``"composition"``: the mean shares of each group as stacked
+        bars, with standard errors of the mean; labels give the number of cells, times their mean
+        number of descendants. ``"alluvial"``: the cell types over time; heights are masses, so
+        bands widen where cells divide.
     fates
-        The fates that get a panel, in this order; by default all types that make up a tenth of the descendants of some cell, and
-        ``unknown`` and ``outside`` if they are a hundredth of all.
+        Fates to draw, in this order. By default all types with a share of at least 10 % in some
+        cell, and ``unknown`` and ``outside`` if their mean share is at least 1 %.
     groupby
-        Column of `adata.obs` whose groups get a bar; by default the cell types.
+        Column of `adata.obs` with the groups for ``"composition"``; by default the cell types.
     basis
-        Embedding; by default the representation of the fit. Its first two dimensions are drawn; a state of one dimension is drawn
-        over time.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. One-dimensional states are drawn over time.
     key
         Name of the fit.
     ax
-        Axes to draw on, for ``"embedding"`` one for every fate. On a single one, each cell has the colour of its most
-        likely fate, the paler the less likely it is.
+        Axes to draw on; one for each fate if `kind` is ``"embedding"``. On a single axis, each cell
+        has the colour of its most likely fate, shaded by the share.
     show
         Whether to show the figure; scanpy's setting by default.
     return_fig
@@ -76,14 +80,21 @@ def fate(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, embedding, fate or column, or cells have not been followed.
+        If there is no fit, embedding, fate, column or forward analysis.
     ValueError
         If `kind` is none of the three, or the number of axes does not match.
+
+    See Also
+    --------
+    scdiffot.tl.sta_forward : compute the fates.
+    scdiffot.get.fate : return the fates as a table.
+    scdiffot.pl.ancestry : draw the ancestors of cells.
+    scdiffot.pl.perturb : draw changes of fates under a gene perturbation.
 
     Examples
     --------
@@ -94,26 +105,26 @@ def fate(
     >>> figure = sdo.pl.fate(adata, kind="composition", return_fig=True)
     """
     check_choice("kind", kind, ("embedding", "composition", "alluvial"))
-    found, tables = read_fate(adata, key)
-    cell_key = str(found["cell_key"])
+    params, tables = read_fate(adata, key)
+    cell_key = str(params["cell_key"])
     if kind == "alluvial":
         figure, axes = make_axes(ax, width=1.5)
-        names = [str(name) for name in found["flow_classes"]]
+        names = [str(name) for name in params["flow_classes"]]
         colors = class_colors(adata, cell_key, names)
         draw_alluvial(
-            axes[0], found["flow_times"], found["flow_masses"], found["flows"], colors=colors
+            axes[0], params["flow_times"], params["flow_masses"], params["flows"], colors=colors
         )
-        axes[0].set(xlabel=read_times(adata, key).column, ylabel="mass, per cell that was followed")
-        return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+        axes[0].set(xlabel=read_times(adata, key).column, ylabel="mass, per source cell")
+        return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
     colors = class_colors(adata, cell_key, tables["fate"].columns)
     if kind == "composition":
-        by = cell_key if groupby is None else groupby
-        figure, axes = _draw_composition(adata, tables, by, colors=colors, key=key, ax=ax)
+        group_column = cell_key if groupby is None else groupby
+        figure, axes = _draw_composition(adata, tables, group_column, colors=colors, key=key, ax=ax)
     else:
         figure, axes = _draw_embedding(
             adata, tables["fate"], fates, colors=colors, basis=basis, key=key, ax=ax
         )
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _draw_embedding(
@@ -127,8 +138,12 @@ def _draw_embedding(
     ax: Axes | Sequence[Axes] | None,
 ) -> tuple[Figure, list[Axes]]:
     plane = find_plane(adata, basis, key=key)
-    there = table.columns
-    names = list(there[_seen(table)]) if fates is None else choose_names("fates", fates, there)
+    available = table.columns
+    names = (
+        list(available[_is_common(table)])
+        if fates is None
+        else choose_names("fates", fates, available)
+    )
     figure, axes = make_axes(ax, len(names))
     if len(axes) not in (1, len(names)):
         raise ValueError(
@@ -146,10 +161,12 @@ def _draw_embedding(
     return figure, axes
 
 
-def _seen(table: pd.DataFrame) -> np.ndarray:
-    """Which fates to draw."""
+def _is_common(table: pd.DataFrame) -> np.ndarray:
+    """Return a mask of the fates that are drawn by default."""
     return np.where(
-        table.columns.isin([UNKNOWN, OUTSIDE]), table.mean() >= SEEN_OUTSIDE, table.max() >= SEEN
+        table.columns.isin([UNKNOWN, OUTSIDE]),
+        table.mean() >= MIN_MEAN_SHARE,
+        table.max() >= MIN_MAX_SHARE,
     )
 
 
@@ -164,19 +181,19 @@ def _draw_composition(
 ) -> tuple[Figure, list[Axes]]:
     import pandas as pd
 
-    followed = tables["fate"].notna().all(axis=1).to_numpy()
-    groups = pd.Series(read_groups(adata, groupby, "groupby"), index=adata.obs_names)[followed]
+    has_fate = tables["fate"].notna().all(axis=1).to_numpy()
+    groups = pd.Series(read_groups(adata, groupby, "groupby"), index=adata.obs_names)[has_fate]
     if groups.isna().any():
         groups = groups.cat.set_categories(
             [*groups.cat.categories.drop(UNKNOWN, errors="ignore"), UNKNOWN]
         ).fillna(UNKNOWN)
-    by_group = tables["fate"][followed].groupby(groups, observed=True)
+    by_group = tables["fate"][has_fate].groupby(groups, observed=True)
     means, counts = by_group.mean(), by_group.size()
-    # among cells, trajectories add to the spread; a single cell has only theirs
-    alone = tables["fate_se"][followed].groupby(groups, observed=True).mean()
-    errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(alone)
+    # a group of one cell has no spread between cells, only the error of its trajectories
+    trajectory_errors = tables["fate_se"][has_fate].groupby(groups, observed=True).mean()
+    errors = by_group.std().div(np.sqrt(counts), axis=0).fillna(trajectory_errors)
     n_descendants = (
-        read_numbers(adata, Keys(key, "key").n_descendants, "key")[followed]
+        read_numbers(adata, Keys(key, "key").n_descendants, "key")[has_fate]
         .groupby(groups, observed=True)
         .mean()
     )

@@ -1,4 +1,4 @@
-"""Paths of particles."""
+"""Plot of simulated trajectories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scdiffot.pl._base.points import (
     draw_colorbar,
     draw_coloured_cells,
     draw_legend,
-    thinned,
+    random_subset,
 )
 from scdiffot.pl._base.shares import class_colors
 
@@ -49,24 +49,26 @@ def trajectories(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw simulated paths, coloured by time or by fate, over the cells.
+    """Draw simulated trajectories, coloured by time or by fate, over the cells.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     paths
-        What :func:`scdiffot.tl.simulate` returned.
+        Trajectories returned by :func:`scdiffot.tl.simulate`.
     by
-        Whether a path has the colours of its times, or the colour of the cell type (``adata.uns["<cell_key>_colors"]``) that it
-        reaches: the most frequent one among the cells around it at the target time of :func:`scdiffot.tl.sta_forward`.
+        ``"time"``: trajectories are coloured by time. ``"fate"``: a trajectory has the colour
+        (``adata.uns["<cell_key>_colors"]``) of the cell type that it reaches, which is the most
+        frequent type among its nearest cells at the target time of :func:`scdiffot.tl.sta_forward`.
     basis
-        Embedding, on which a path follows the cells nearest to it; by default the representation of the fit. Its first two
-        dimensions are drawn; a state of one dimension is drawn over time.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. On another embedding, a trajectory is placed at its nearest cells. One-dimensional
+        states are drawn over time.
     color
-        Column of `adata.obs` that colours the cells. They are grey by default.
+        Column of `adata.obs` that colours the cells; grey by default.
     n_max
-        Largest number of paths to draw; the others are left out at random.
+        Maximum number of trajectories to draw, sampled at random.
     key
         Name of the fit.
     ax
@@ -78,14 +80,21 @@ def trajectories(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
         If there is no fit, embedding or column, or no fates to colour by.
     ValueError
-        If the paths follow another fit, have another dimension or end before the target time of the fates, or an option is unknown.
+        If `paths` belongs to another fit, has another dimension or ends before the target time of
+        the fates, or an option is unknown.
+
+    See Also
+    --------
+    scdiffot.tl.simulate : simulate the trajectories.
+    scdiffot.pl.population : compare simulated and observed populations.
+    scdiffot.pl.velocity : draw the velocities of the cells.
 
     Examples
     --------
@@ -101,16 +110,16 @@ def trajectories(
     check_count("n_max", n_max, 1)
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
-    chosen = thinned(paths.states.shape[1], n_max)
-    fates = _fates(adata, plane, paths, key)[chosen] if by == "fate" else None
+    subset = random_subset(paths.states.shape[1], n_max)
+    fates = _reached_types(adata, plane, paths, key)[subset] if by == "fate" else None
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)
     ax_ = axes[0]
     if color is None:
         draw_cells(ax_, plane, c=GREY, alpha=0.5)
     else:
         draw_coloured_cells(ax_, adata, plane, color=color, alpha=0.35)
-    n_times, n, d = paths.states[:, chosen].shape
-    lines = plane.place(paths.states[:, chosen].reshape(-1, d), np.repeat(paths.times, n)).reshape(
+    n_times, n, d = paths.states[:, subset].shape
+    lines = plane.place(paths.states[:, subset].reshape(-1, d), np.repeat(paths.times, n)).reshape(
         n_times, n, 2
     )
     segments = np.stack([lines[:-1], lines[1:]], axis=2).reshape(-1, 2, 2)
@@ -135,50 +144,66 @@ def trajectories(
         bundle.set_clim(plane.times.points[0], plane.times.points[-1])
         if not plane.over_time:
             draw_colorbar(ax_, bundle, plane.times.column)
-    plane.dress(ax_)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    plane.label_axes(ax_)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
-    """Refuse paths of another space, or of another fit than that with this digest.
+    """Raise an error if trajectories have another dimension or belong to another fit.
+
+    Parameters
+    ----------
+    paths
+        Trajectories.
+    n_dims
+        Dimension of the states of the fit.
+    fit
+        Digest of the fit.
 
     Raises
     ------
     TypeError
-        If these are no trajectories.
+        If `paths` is not an object with trajectories.
     ValueError
-        If their dimension is not that of the fit, or they follow another one.
+        If the dimension is not that of the fit, or the trajectories belong to another fit.
     """
     if not hasattr(paths, "log_weights"):
         raise TypeError(
-            f"`paths` is a {type(paths).__name__}: pass what scdiffot.tl.simulate returned."
+            f"`paths` is a {type(paths).__name__}: pass the result of scdiffot.tl.simulate."
         )
     if paths.states.shape[2] != n_dims:
         raise ValueError(
-            f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of the same fit, or its `key`."
+            f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of "
+            "the same fit, or its `key`."
         )
     if paths.fit and fit and paths.fit != fit:
         raise ValueError(
-            "`paths` follows another fit, or an earlier one of this name: run scdiffot.tl.simulate again."
+            "`paths` follows another fit, or an earlier one of this name: "
+            "run scdiffot.tl.simulate again."
         )
 
 
-def _fates(adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str) -> np.ndarray:
-    """Cell type that every path reaches, or that it ends among cells without one."""
-    found, _ = read_fate(adata, key)
-    time = float(found["target_time"])
+def _reached_types(
+    adata: AnnData | MuData, plane: Plane, paths: Trajectories, key: str
+) -> np.ndarray:
+    """Return the cell type that each trajectory reaches, or ``unknown``."""
+    params, _ = read_fate(adata, key)
+    time = float(params["target_time"])
     low, high = np.sort(paths.times[[0, -1]])
     if not low <= time <= high:
         raise ValueError(
-            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, and the fates are those at {number_text(time)}: simulate until then."
+            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, and the "
+            f"fates are those at {number_text(time)}: simulate until then."
         )
     cells = plane.times.cells(time)
     if len(cells) == 0:
         raise ValueError(
-            f"`adata` has no cells of the time {number_text(time)}, whose types paths are coloured by: pass all cells of the fit, or "
-            "by='time'."
+            f"`adata` has no cells of the time {number_text(time)}, whose types paths are "
+            "coloured by: pass all cells of the fit, or by='time'."
         )
-    codes, names = cell_labels(adata, str(found["cell_key"]))
-    # the last row of the unit matrix is that of -1
-    around = embed(paths.at(time)[0], plane.states[cells], np.eye(len(names) + 1)[codes[cells]])
-    return np.asarray([*names, UNKNOWN])[around.argmax(axis=1)]
+    codes, names = cell_labels(adata, str(params["cell_key"]))
+    # code -1 (no cell type) selects the last row of the identity matrix
+    type_shares = embed(
+        paths.at(time)[0], plane.states[cells], np.eye(len(names) + 1)[codes[cells]]
+    )
+    return np.asarray([*names, UNKNOWN])[type_shares.argmax(axis=1)]

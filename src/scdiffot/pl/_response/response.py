@@ -1,4 +1,4 @@
-"""What a treatment does to cells: genes, states, effect sizes, survival."""
+"""Plots of predicted responses: genes, states, effect sizes, survival and features."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from scdiffot._data.responses.predictions import read_predicted
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, make_axes
 
-from .response_cells import draw_embedding, draw_genes, read_view
-from .response_groups import draw_effect, draw_features, draw_survival, feature_table, groups_of
+from .cell_panels import draw_embedding, draw_genes
+from .response_cells import read_view
+from .response_groups import draw_effect, draw_features, draw_survival, feature_table, group_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,50 +45,57 @@ def response(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw a predicted response: genes, an embedding, or effect sizes, survival and genes by group of cells.
+    """Draw a predicted response as genes, on an embedding, or by group of cells.
 
-    *Control* are the cells whose response was predicted, *predicted* the same cells with the treatment, and *treated* other cells
-    that were treated. Where cells die, the predicted ones are drawn again at random in proportion to their survival, so that
-    they compare with the treated.
+    *Control* cells are those whose response was predicted, *predicted* cells are the same cells
+    with the treatment, and *treated* cells are other, treated cells. If cells die, predicted cells
+    are resampled in proportion to their survival, so that they are comparable to treated cells.
 
     Parameters
     ----------
     adata
         Cells whose response was predicted by :func:`scdiffot.tl.predict_response`.
     kind
-        ``"genes"``: the distribution of every gene in control, predicted and treated cells. ``"embedding"``: the three kinds of
-        cells over each other. ``"effect"``: effect sizes in every group of cells, the largest median on top; boxes are quartiles,
-        whiskers hold 90 % of the cells. ``"survival"``: the mean survival of every group, over the quartiles and the middle 90 %
-        of its cells; the line is the mean of all. Boxes and whiskers show how cells differ, not how well their mean is known.
-        ``"features"``: the mean response of genes in every group of :func:`scdiffot.tl.response_subpopulations`; the number beside a gene is its heterogeneity.
+        ``"genes"``: the distribution of each gene in control, predicted and treated cells.
+        ``"embedding"``: control, predicted and treated cells on an embedding. ``"effect"``: effect
+        sizes in each group of cells, with the largest median on top; boxes are quartiles, and
+        whiskers extend from the 5 % to the 95 % quantile of the cells. ``"survival"``: the mean
+        survival of each group, with the same boxes and whiskers; the dashed line is the mean over
+        all cells. Boxes and whiskers show the variation between cells, not the uncertainty of the
+        mean. ``"features"``: the mean response of genes in each group of
+        :func:`scdiffot.tl.response_subpopulations`; the number beside a gene is its heterogeneity.
     genes
-        Genes to draw, for ``"genes"`` and ``"features"``. By default those of the largest mean response, and those whose mean
-        response differs most between the groups.
+        Genes to draw, for ``"genes"`` and ``"features"``. By default those with the largest mean
+        response, or those whose mean response differs most between groups, respectively.
     n_genes
-        Their number, 6 or 20 by default.
+        Number of genes if `genes` is None; by default 6 for ``"genes"`` and 20 for ``"features"``.
     layer
-        Layer (or ``"X"``) with the expression of control and treated cells, for ``"genes"``. By default it is decoded from their
-        states as the prediction is, without the noise that the representation leaves out: like is compared with like.
+        Layer (or ``"X"``) with the expression of control and treated cells, for ``"genes"``. By
+        default it is decoded from their states, like the prediction, so that all three lack the
+        noise that the representation removes.
     gene_symbols
-        Column of `var` of `reference` with names of genes to use in place of `var_names`, here and in the result.
+        Column of `reference.var` with gene names to use instead of `var_names`, for `genes` and in
+        the figure.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors, for ``"genes"``; by default what the AnnData
-        with the fit carries.
+        Object with methods `encode` and `decode`, or a pair of functions, of tensors, for
+        ``"genes"``; by default the decoder stored in the AnnData with the fit.
     basis
-        Embedding, of which the first two dimensions are drawn; by default the representation of the fit. On another one, a
-        predicted cell lies at the mean of the treated cells that are nearest to it in the representation, so it cannot
-        lie where no treated cell is.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. On another embedding, a predicted cell is placed at the mean of the treated cells that
+        are nearest in the representation, so it cannot lie outside the treated cells.
     arrows
-        Whether to draw arrows from some control cells to their prediction, for ``"embedding"``.
+        Whether to draw arrows from a sample of control cells to their predictions, for
+        ``"embedding"``.
     target, dose
-        Treated cells to compare with: the treatment and dose of the prediction, which are the default; others are refused.
+        Treatment and dose of the treated cells; they must be those of the prediction, the default.
     groupby
-        Column of `adata.obs` with the groups, for ``"effect"`` and ``"survival"``. By default the groups of
-        :func:`scdiffot.tl.response_subpopulations`; without these, all cells are one.
+        Column of `adata.obs` with the groups, for ``"effect"`` and ``"survival"``. By default the
+        groups of :func:`scdiffot.tl.response_subpopulations`, or a single group if there are none.
     reference
-        AnnData with the fit, if that is not `adata`.
+        AnnData with the fit; `adata` by default.
     key
-        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
+        Name of the response, or of a prediction (`key_added` of
+        :func:`scdiffot.tl.predict_response`).
     ax
         Axes to draw on.
     show
@@ -97,17 +105,26 @@ def response(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If no response was fitted or predicted, or there is no gene, embedding, layer, column or treatment of this name.
+        If there is no fitted or predicted response, or no gene, embedding, layer, column or
+        treatment of this name.
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `kind` is none of the five, `target` or `dose` is not that of the prediction, the embedding has one dimension, the
-        response is balanced and its survival is asked for, or there is no decoder.
+        If `kind` is none of the five, `target` or `dose` is not that of the prediction, the
+        embedding has one dimension, `kind` is ``"survival"`` for a balanced response, or there is
+        no decoder.
+
+    See Also
+    --------
+    scdiffot.tl.predict_response : predict the response.
+    scdiffot.tl.response_subpopulations : compute responses by group of cells.
+    scdiffot.get.response : return the response as a table.
+    scdiffot.pl.response_evaluation : draw the scores of predicted responses.
 
     Examples
     --------
@@ -125,28 +142,30 @@ def response(
         if n_genes is None
         else check_count("n_genes", n_genes, 1)
     )
-    drawn: Any
+    view: Any
     draw: Any
     if kind in ("genes", "embedding"):
-        view = read_view(adata, adata if reference is None else reference, target, dose, key=key)
+        cells_view = read_view(
+            adata, adata if reference is None else reference, target, dose, key=key
+        )
         if kind == "genes":
-            drawn, draw = (
-                view.genes(genes, n_genes, layer, decoder, gene_symbols=gene_symbols),
+            view, draw = (
+                cells_view.genes(genes, n_genes, layer, decoder, gene_symbols=gene_symbols),
                 draw_genes,
             )
-            width, height = max(1.0, 0.25 * len(drawn.names)), 1.0
+            width, height = max(1.0, 0.25 * len(view.names)), 1.0
         else:
-            drawn, draw = view.place(basis, arrows=arrows), draw_embedding
+            view, draw = cells_view.place(basis, arrows=arrows), draw_embedding
             width, height = 1.2, 1.2
     elif kind == "features":
-        drawn, draw = feature_table(adata, genes, n_genes, key=key), draw_features
-        width, height = 0.5 + 0.1 * len(drawn.groups), 0.3 + 0.05 * len(drawn.genes)
+        view, draw = feature_table(adata, genes, n_genes, key=key), draw_features
+        width, height = 0.5 + 0.1 * len(view.groups), 0.3 + 0.05 * len(view.genes)
     else:
-        drawn = groups_of(
+        view = group_view(
             adata, read_predicted(adata, key), groupby, survival=kind == "survival", key=key
         )
         draw = draw_effect if kind == "effect" else draw_survival
-        width, height = 1.1, 0.3 + 0.12 * len(drawn.names)
+        width, height = 1.1, 0.3 + 0.12 * len(view.names)
     figure, axes = make_axes(ax, width=width, height=height)
-    draw(axes[0], drawn)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    draw(axes[0], view)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)

@@ -1,4 +1,4 @@
-"""Control, predicted and treated cells side by side."""
+"""Control, predicted and treated cells in plots of a response."""
 
 from __future__ import annotations
 
@@ -28,26 +28,23 @@ from scdiffot._data.responses.stored_responses import read_response
 from scdiffot._data.responses.treatments import numbers
 from scdiffot._utils.keys import PARAMS
 from scdiffot._utils.number_text import number_text
-from scdiffot.pl._base.figure import background, foreground
 from scdiffot.pl._base.plane import axis_names
-from scdiffot.pl._base.points import GREY, draw_legend, point_size, thinned
+from scdiffot.pl._base.points import random_subset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
-    from matplotlib.axes import Axes
     from mudata import MuData
 
-COLORS = {"control": "#8c96a3", "predicted": "#d95f02", "treated": "#1b7f9e"}
-# Cells of each kind behind a distribution: more are not seen
-N_DRAWN = 5000
+# maximum number of cells of each kind in a distribution
+MAX_CELLS = 5000
 N_ARROWS = 60
 
 
 @dataclass(frozen=True)
 class GeneView:
-    """Expression of genes, of shape ``(m, G)``, in every kind of cells."""
+    """Expression of genes in each kind of cells, shapes ``(m, G)``."""
 
     names: list[str]
     values: dict[str, np.ndarray]
@@ -55,31 +52,34 @@ class GeneView:
 
 
 @dataclass(frozen=True)
-class PlaneView:
-    """Places, of shape ``(m, 2)``, of every kind of cells and of the others, and arrows (starts, ends)."""
+class EmbeddingView:
+    """Coordinates of each kind of cells and of the background, shapes ``(m, 2)``.
+
+    Arrows are a pair of start and end points, or None.
+    """
 
     points: dict[str, np.ndarray]
-    others: np.ndarray
+    background_points: np.ndarray
     labels: tuple[str, str]
     arrows: tuple[np.ndarray, np.ndarray] | None
 
 
 @dataclass(frozen=True)
 class ResponseView:
-    """What a plot of a response starts from.
+    """Data that a plot of a response is drawn from.
 
     Parameters
     ----------
     adata
         The data.
     reference
-        Where the fit is.
+        Data with the fit.
     params
         Parameters of the fit.
     cells
         Cells whose response was predicted.
     treated
-        Positions of treated cells, shape ``(k,)``.
+        Row indices of treated cells, shape ``(k,)``.
     """
 
     adata: AnnData | MuData
@@ -97,10 +97,10 @@ class ResponseView:
         *,
         gene_symbols: str | None = None,
     ) -> GeneView:
-        """Expression of genes, those of the largest mean response by default."""
+        """Return the expression of genes, by default of those with the largest mean response."""
         space = genes_of(self.reference, self.params, decoder, gene_symbols=gene_symbols)
-        cells = self.cells.take(thinned(len(self.cells.rows), N_DRAWN))
-        treated = self.treated[thinned(len(self.treated), N_DRAWN)]
+        cells = self.cells.take(random_subset(len(self.cells.rows), MAX_CELLS))
+        treated = self.treated[random_subset(len(self.treated), MAX_CELLS)]
         control, predicted = (
             space.decode(cells.predicted - cells.response),
             space.decode(cells.predicted),
@@ -110,7 +110,10 @@ class ResponseView:
         else:
             order = space.find(genes)
         names = [str(name) for name in space.names[order]]
-        values = {"control": control[:, order], "predicted": predicted[_survivors(cells)][:, order]}
+        values = {
+            "control": control[:, order],
+            "predicted": predicted[_resample_by_survival(cells)][:, order],
+        }
         if layer is not None:
             observed, row_of = self._expression(layer, space.var_names[order])
             states = representation(
@@ -127,7 +130,7 @@ class ResponseView:
         return GeneView(names, values, "expression" if layer else "expression, decoded")
 
     def _expression(self, layer: str, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Expression of genes as it is stored, and the row there of every cell."""
+        """Return the stored expression of genes, and the row of each cell in it."""
         owner = (
             locate(self.adata, self.params["use_rep"]).owner
             if is_mudata(self.adata)
@@ -136,14 +139,15 @@ class ResponseView:
         columns = match_genes(owner, names, argument="genes")
         if (columns < 0).any():
             raise KeyError(
-                f"`genes` has {names[int((columns < 0).argmax())]!r}, which is not in adata.var_names."
+                f"`genes` has {names[int((columns < 0).argmax())]!r}, which is not in "
+                "adata.var_names."
             )
-        rising = np.argsort(columns)
-        values = dense(expression(owner, None if layer == "X" else layer, columns[rising]))
-        return values[:, np.argsort(rising)], owner.obs_names.get_indexer(self.adata.obs_names)
+        order = np.argsort(columns)
+        values = dense(expression(owner, None if layer == "X" else layer, columns[order]))
+        return values[:, np.argsort(order)], owner.obs_names.get_indexer(self.adata.obs_names)
 
-    def place(self, basis: str | None, *, arrows: bool) -> PlaneView:
-        """Places of cells in the representation of the fit, or on another embedding."""
+    def place(self, basis: str | None, *, arrows: bool) -> EmbeddingView:
+        """Return coordinates of cells in the representation of the fit, or on an embedding."""
         states, name = self._states(), str(self.params["use_rep"])
         points = states
         if basis is not None:
@@ -158,17 +162,22 @@ class ResponseView:
             predicted = embed(cells.predicted, states[self.treated], points[self.treated])
         else:
             raise ValueError(
-                f"`basis` {name!r} has no treated cells, beside which the predicted ones could be placed: leave it out."
+                f"`basis` {name!r} has no treated cells, beside which the predicted ones could be "
+                "placed: leave it out."
             )
-        others = np.setdiff1d(np.arange(len(points)), np.concatenate([cells.rows, self.treated]))
-        shown = {
+        background_rows = np.setdiff1d(
+            np.arange(len(points)), np.concatenate([cells.rows, self.treated])
+        )
+        coordinates = {
             "control": points[cells.rows],
             "treated": points[self.treated],
-            "predicted": predicted[_survivors(cells)],
+            "predicted": predicted[_resample_by_survival(cells)],
         }
-        chosen = thinned(len(predicted), N_ARROWS)
-        ways = (points[cells.rows][chosen], predicted[chosen]) if arrows else None
-        return PlaneView(shown, points[others], axis_names(self.adata, name), ways)
+        subset = random_subset(len(predicted), N_ARROWS)
+        endpoints = (points[cells.rows][subset], predicted[subset]) if arrows else None
+        return EmbeddingView(
+            coordinates, points[background_rows], axis_names(self.adata, name), endpoints
+        )
 
     def _states(self) -> np.ndarray:
         return response_states(self.adata, self.reference, self.params)
@@ -182,7 +191,7 @@ def read_view(
     *,
     key: str,
 ) -> ResponseView:
-    """Read predicted cells, and the treated ones of a treatment and dose.
+    """Read the predicted cells and the treated cells of a treatment and dose.
 
     Raises
     ------
@@ -191,96 +200,37 @@ def read_view(
     ValueError
         If the treatment or dose is not that of the prediction.
     """
-    fitted = read_response(
+    response = read_response(
         reference, response_key(adata, key), "key" if reference is adata else "reference"
     )
     cells = read_predicted(adata, key)
-    params, info = fitted[PARAMS], read_prediction_info(adata, key)
+    params, info = response[PARAMS], read_prediction_info(adata, key)
     if info is not None:
         target = info.target if target is None else str(target)
         dose = info.dose if dose is None and not np.isnan(info.dose) else dose
-    _, _, target, dose = fitted["targets"].find(reference, target, dose)
+    _, _, target, dose = response["targets"].find(reference, target, dose)
     if info is not None and PredictionInfo(info.key, target, dose).label != info.label:
         raise ValueError(
-            f"The prediction under `key` {key!r} is that of {info.label}, so cells treated with another target or dose are nothing "
-            "to compare it with: leave `target` and `dose` out, or predict them with tl.predict_response(..., key_added=...)."
+            f"The prediction under `key` {key!r} is that of {info.label}, which cannot be compared "
+            "with cells of another target or dose: leave `target` and `dose` out, or predict them "
+            "with tl.predict_response(..., key_added=...)."
         )
     codes, names = cell_labels(adata, params["condition_key"], argument="condition_key")
     treated = codes == names.index(target) if target in names else np.zeros(adata.n_obs, bool)
     if not np.isnan(dose) and treated.any():
         if params["dose_key"] not in list_columns(adata):
             raise KeyError(
-                f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: add it, so that the prediction "
-                f"at {number_text(dose)} is compared with cells of that dose."
+                f"`adata` has no obs[{params['dose_key']!r}] with the doses of its treated cells: "
+                f"add it, so that the prediction at {number_text(dose)} is compared with cells of "
+                "that dose."
             )
         treated &= np.isclose(numbers(read_column(adata, params["dose_key"], "dose_key")), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))
 
 
-def _survivors(cells: PredictedCells) -> np.ndarray:
-    """Positions of the cells that are drawn, each as often as its survival says."""
+def _resample_by_survival(cells: PredictedCells) -> np.ndarray:
+    """Resample cell indices in proportion to survival."""
     if cells.survival is None or cells.survival.sum() == 0:
         return np.arange(len(cells.rows))
     share = cells.survival / cells.survival.sum()
     return np.random.default_rng(0).choice(len(share), len(share), p=share)
-
-
-def draw_genes(ax: Axes, view: GeneView) -> None:
-    """Draw a violin of every gene and kind of cells, with its median."""
-    width = 0.27
-    for k, (kind, values) in enumerate(view.values.items()):
-        places = np.arange(len(view.names)) + (k - (len(view.values) - 1) / 2) * width
-        violins = ax.violinplot(list(values.T), places, widths=0.94 * width, showextrema=False)
-        for body in violins["bodies"]:  # type: ignore[attr-defined]
-            body.set(facecolor=COLORS[kind], alpha=0.75, linewidth=0)
-        ax.scatter(
-            places,
-            np.median(values, axis=0),
-            s=12,
-            color=background(),
-            edgecolors=foreground(),
-            linewidths=0.6,
-            zorder=3,
-        )
-    for place in range(1, len(view.names), 2):
-        ax.axvspan(place - 0.5, place + 0.5, color=foreground(), alpha=0.05, lw=0, zorder=-1)
-    ax.set_xlim(-0.5, len(view.names) - 0.5)
-    crowded = max(map(len, view.names)) > 8
-    ax.set_xticks(
-        range(len(view.names)),
-        view.names,
-        rotation=45 if crowded else 0,
-        ha="right" if crowded else "center",
-    )
-    ax.set(xlabel="gene", ylabel=view.label)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(axis="x", length=0)
-    draw_legend(ax, "cells", {kind: COLORS[kind] for kind in view.values})
-
-
-def draw_embedding(ax: Axes, view: PlaneView) -> None:
-    """Draw control, treated and predicted cells over each other in random order, and arrows over them."""
-    kinds = [kind for kind, points in view.points.items() if len(points)]
-    points = np.concatenate([view.points[kind] for kind in kinds])
-    colors = np.repeat([COLORS[kind] for kind in kinds], [len(view.points[kind]) for kind in kinds])
-    order = thinned(len(points), len(points))
-    size = point_size(len(points) + len(view.others), ax)
-    style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
-    ax.scatter(view.others[:, 0], view.others[:, 1], c=GREY, alpha=0.35, **style)
-    ax.scatter(points[order, 0], points[order, 1], c=colors[order], alpha=0.7, **style)
-    if view.arrows is not None:
-        start, way = view.arrows[0], view.arrows[1] - view.arrows[0]
-        ax.quiver(
-            *start.T,
-            *way.T,
-            angles="xy",
-            scale_units="xy",
-            scale=1,
-            width=0.002,
-            color=foreground(),
-            alpha=0.6,
-        )
-    ax.set(xlabel=view.labels[0], ylabel=view.labels[1])
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.margins(0.04)
-    draw_legend(ax, "cells", {kind: COLORS[kind] for kind in COLORS if kind in kinds})

@@ -1,4 +1,4 @@
-"""Scores of predicted responses."""
+"""Plot of the evaluation of predicted responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FLOOR = "observed"
-# metric -> label, what is good
+# metric -> label, direction of improvement
 METRICS = {
     "unexplained": ("unexplained response of cells", "less is better"),
     "energy_distance": ("energy distance", "less is better"),
@@ -40,8 +40,8 @@ METHODS = {
     "copy": "training cells",
     "identity": "no response",
 }
-FROM_ZERO = ("unexplained", "l2_of_means", "marginal_distance")
-MODEL, CONTROL = "#2166ac", "#8c8c8c"
+ZERO_BASED_METRICS = ("unexplained", "l2_of_means", "marginal_distance")
+MODEL_COLOR, CONTROL_COLOR = "#2166ac", "#8c8c8c"
 
 
 def response_evaluation(
@@ -54,11 +54,11 @@ def response_evaluation(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw how well responses of unseen cells were predicted, beside predictions without a model.
+    """Draw the scores of predicted responses of held-out cells, with those of baselines.
 
-    One panel for each metric, one row for each method, one point for each fold and target, with its bootstrap interval. The black line is
-    the floor: one half of the treated cells against the other, on average over folds and targets; the grey band holds
-    what random halves give.
+    Panels are metrics, rows are methods, and points are folds and targets, with bootstrap
+    intervals. The black line is the floor: the score of one half of the treated cells against the
+    other, averaged over folds and targets. The grey band is the interval over random halves.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ def response_evaluation(
     metrics
         Metrics to draw; all by default.
     methods
-        Methods to draw, from top to bottom; all by default. Without ``"identity"``, the others are easier to tell apart.
+        Methods to draw, from top to bottom; all by default. Without ``"identity"``, differences
+        between the other methods are easier to see.
     key
         Name of the evaluation.
     ax
@@ -79,14 +80,19 @@ def response_evaluation(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
         If there is no evaluation, or no such metric or method.
     ValueError
-        If there are more, or fewer, axes than metrics.
+        If the number of axes is not the number of metrics.
+
+    See Also
+    --------
+    scdiffot.tl.evaluate_response : compute the scores.
+    scdiffot.pl.response : draw a predicted response.
 
     Examples
     --------
@@ -98,41 +104,43 @@ def response_evaluation(
     >>> figure = sdo.pl.response_evaluation(adata, "energy_distance", return_fig=True)
     """
     table = read_evaluation(adata, key)
-    there = table["metric"].astype(str).unique().tolist()
-    chosen = [m for m in METRICS if m in there]
+    available = table["metric"].astype(str).unique().tolist()
+    selected_metrics = [m for m in METRICS if m in available]
     if metrics is not None:
-        chosen = choose_names("metrics", metrics, there)
+        selected_metrics = choose_names("metrics", metrics, available)
     rows = [m for m in table["method"].astype(str).unique() if m != FLOOR]
     if methods is not None:
         rows = choose_names("methods", methods, rows)
     table = table.assign(series=_series(table))
     colors = _colors(table["series"].unique().tolist())
-    figure, axes = make_axes(ax, len(chosen), n_columns=3, height=0.3 + 0.11 * len(rows))
-    if len(axes) != len(chosen):
+    figure, axes = make_axes(ax, len(selected_metrics), n_columns=3, height=0.3 + 0.11 * len(rows))
+    if len(axes) != len(selected_metrics):
         raise ValueError(
-            f"`ax` holds {len(axes)} axes for {len(chosen)} metrics: pass one for each, or fewer `metrics`."
+            f"`ax` holds {len(axes)} axes for {len(selected_metrics)} metrics: pass one for each, "
+            "or fewer `metrics`."
         )
-    for panel, metric in zip(axes, chosen, strict=True):
-        _draw(panel, table[table["metric"] == metric], rows, colors)
-        if metric in FROM_ZERO:
+    for panel, metric in zip(axes, selected_metrics, strict=True):
+        _draw_metric(panel, table[table["metric"] == metric], rows, colors)
+        if metric in ZERO_BASED_METRICS:
             panel.set_xlim(left=0)
         panel.locator_params(axis="x", nbins=4)
-        label, good = METRICS[metric]
-        place = panel.get_subplotspec()
-        first = ax is not None or place is None or place.is_first_col()
-        panel.set_xlabel(f"{label} ({good})")
+        label, direction = METRICS[metric]
+        grid_position = panel.get_subplotspec()
+        is_first = ax is not None or grid_position is None or grid_position.is_first_col()
+        panel.set_xlabel(f"{label} ({direction})")
         panel.set_yticks(
-            -np.arange(len(rows)), [METHODS.get(m, m) for m in rows] if first else [""] * len(rows)
+            -np.arange(len(rows)),
+            [METHODS.get(m, m) for m in rows] if is_first else [""] * len(rows),
         )
-        panel.set_ylabel("prediction" if first else "")
+        panel.set_ylabel("prediction" if is_first else "")
     if len(colors) > 1:
-        where = axes[0] if len(axes) == 1 else figure
-        draw_legend(where, "held out" if table["split"].iloc[0] != "iid" else "split", colors)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+        parent = axes[0] if len(axes) == 1 else figure
+        draw_legend(parent, "held out" if table["split"].iloc[0] != "iid" else "split", colors)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _series(table: pd.DataFrame) -> pd.Series:
-    """Fold of every row, with its target where there are several."""
+    """Return the fold of each row, with its target if there are several targets."""
     fold, target = table["fold"].astype(str), table["target"].astype(str)
     if target.nunique() == 1:
         return fold
@@ -143,15 +151,16 @@ def _colors(series: list[str]) -> dict[str, Any]:
     import matplotlib as mpl
 
     if len(series) == 1:
-        return {series[0]: MODEL}
+        return {series[0]: MODEL_COLOR}
     if len(series) <= 10:
-        return dict(zip(series, mpl.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
+        colors = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+        return dict(zip(series, colors, strict=False))
     return dict(
         zip(series, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(series))), strict=True)
     )
 
 
-def _draw(ax: Axes, table: pd.DataFrame, rows: list[str], colors: dict[str, Any]) -> None:
+def _draw_metric(ax: Axes, table: pd.DataFrame, rows: list[str], colors: dict[str, Any]) -> None:
     floor = table[table["method"] == FLOOR]
     if len(floor):
         ax.axvspan(
@@ -168,11 +177,11 @@ def _draw(ax: Axes, table: pd.DataFrame, rows: list[str], colors: dict[str, Any]
     width = min(0.7 / max(len(colors), 1), 0.16)
     for y, method in enumerate(rows):
         for i, (name, color) in enumerate(colors.items()):
-            found = table[(table["method"] == method) & (table["series"] == name)]
-            place = np.full(len(found), -y - width * (i - (len(colors) - 1) / 2))
-            shown = CONTROL if len(colors) == 1 and method in METHODS else color
-            ax.hlines(place, found["low"], found["high"], color=shown, lw=1.5, zorder=2)
-            ax.plot(found["value"], place, ls="", marker="o", ms=5, color=shown, zorder=3)
+            scores = table[(table["method"] == method) & (table["series"] == name)]
+            positions = np.full(len(scores), -y - width * (i - (len(colors) - 1) / 2))
+            shade = CONTROL_COLOR if len(colors) == 1 and method in METHODS else color
+            ax.hlines(positions, scores["low"], scores["high"], color=shade, lw=1.5, zorder=2)
+            ax.plot(scores["value"], positions, ls="", marker="o", ms=5, color=shade, zorder=3)
     ax.set_ylim(-len(rows) + 0.4, 0.6)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)

@@ -1,4 +1,4 @@
-"""Responses of groups of cells."""
+"""Responses by group of cells: effect sizes, survival and features."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
-GREY_BOX = "#b5bcc6"
+DEFAULT_BOX_COLOR = "#b5bcc6"
 
 
 @dataclass(frozen=True)
 class GroupView:
-    """A value of the cells of every group, the group with the largest first."""
+    """Values of the cells of each group, in descending order of the groups."""
 
     names: list[str]
     values: list[np.ndarray]
@@ -39,7 +39,7 @@ class GroupView:
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Mean responses, shape ``(G, K)``, of genes in groups, and the heterogeneity of every gene, ``(G,)``."""
+    """Mean responses of genes in groups, shape ``(G, K)``, and heterogeneity, shape ``(G,)``."""
 
     genes: list[str]
     groups: list[str]
@@ -48,21 +48,22 @@ class FeatureView:
     title: str
 
 
-def groups_of(
+def group_view(
     adata: AnnData | MuData, cells: PredictedCells, groupby: str | None, *, survival: bool, key: str
 ) -> GroupView:
-    """Effect sizes, or survival, of the cells of every group.
+    """Return effect sizes or survival of the cells, by group.
 
     Raises
     ------
     KeyError
         If there is no such column.
     ValueError
-        If the response is balanced and its survival is asked for.
+        If `survival` is True and the response is balanced.
     """
     if survival and cells.survival is None:
         raise ValueError(
-            "`kind` is 'survival', but the response is balanced: no cell dies. Fit with tl.fit_response(..., unbalanced=True)."
+            "`kind` is 'survival', but the response is balanced: no cell dies. "
+            "Fit with tl.fit_response(..., unbalanced=True)."
         )
     keys = Keys(key, "key")
     values = cells.survival if survival and cells.survival is not None else cells.effect
@@ -70,7 +71,7 @@ def groups_of(
         groupby = str(get.response(adata, "subpopulations", key=key)["groupby"].iloc[0])
     unit = "survival" if survival else "effect size (half a squared distance)"
     if groupby is None:
-        return GroupView(["all cells"], [values], [GREY_BOX], "", unit)
+        return GroupView(["all cells"], [values], [DEFAULT_BOX_COLOR], "", unit)
     codes, names = read_cell_groups(adata, groupby, cells)
     colors = _colors(adata, groupby)
     parts = [values[codes == k] for k in range(len(names))]
@@ -81,7 +82,7 @@ def groups_of(
     return GroupView(
         [names[k] for k in order],
         [parts[k] for k in order],
-        [colors.get(names[k], GREY_BOX) for k in order],
+        [colors.get(names[k], DEFAULT_BOX_COLOR) for k in order],
         title,
         unit,
     )
@@ -93,47 +94,56 @@ def _colors(adata: AnnData | MuData, groupby: str) -> dict[str, Any]:
 
 
 def draw_effect(ax: Axes, view: GroupView) -> None:
-    """Draw a box for every group, the first one on top."""
-    places = -np.arange(len(view.names))
-    for place, values, color in zip(places, view.values, view.colors, strict=True):
-        low, first, median, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-        ax.hlines(place, low, high, color=foreground(), lw=1, zorder=1)
+    """Draw quartile boxes with 5 %-95 % whiskers, one for each group, from top to bottom."""
+    positions = -np.arange(len(view.names))
+    for y, values, color in zip(positions, view.values, view.colors, strict=True):
+        low, first_quartile, median, third_quartile, high = np.quantile(
+            values, [0.05, 0.25, 0.5, 0.75, 0.95]
+        )
+        ax.hlines(y, low, high, color=foreground(), lw=1, zorder=1)
         ax.barh(
-            place,
-            third - first,
-            left=first,
+            y,
+            third_quartile - first_quartile,
+            left=first_quartile,
             height=0.65,
             color=color,
             edgecolor=foreground(),
             linewidth=0.8,
         )
-        ax.vlines(median, place - 0.325, place + 0.325, color=foreground(), lw=1.6)
-    _dress(ax, view, places)
+        ax.vlines(median, y - 0.325, y + 0.325, color=foreground(), lw=1.6)
+    _label_groups(ax, view, positions)
     ax.set_xlim(left=0)
 
 
 def draw_survival(ax: Axes, view: GroupView) -> None:
-    """Draw the mean of every group over the quartiles and the middle 90 % of its cells."""
-    places = -np.arange(len(view.names))
+    """Draw the mean of each group over quartile boxes and 5 %-95 % whiskers of its cells."""
+    positions = -np.arange(len(view.names))
     ax.axvline(
         float(np.concatenate(view.values).mean()), color="#808080", lw=0.8, ls="--", zorder=0
     )
-    for place, values, color in zip(places, view.values, view.colors, strict=True):
-        low, first, third, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
-        ax.hlines(place, low, high, color=color, lw=1, zorder=1)
-        ax.barh(place, third - first, left=first, height=0.5, color=color, alpha=0.35)
-        ax.plot(values.mean(), place, "o", ms=6, color=color, mec=foreground(), mew=0.8)
-    _dress(ax, view, places)
+    for y, values, color in zip(positions, view.values, view.colors, strict=True):
+        low, first_quartile, third_quartile, high = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
+        ax.hlines(y, low, high, color=color, lw=1, zorder=1)
+        ax.barh(
+            y,
+            third_quartile - first_quartile,
+            left=first_quartile,
+            height=0.5,
+            color=color,
+            alpha=0.35,
+        )
+        ax.plot(values.mean(), y, "o", ms=6, color=color, mec=foreground(), mew=0.8)
+    _label_groups(ax, view, positions)
     ax.set_xlim(left=0)
     ax.set_xlim(right=max(1.0, ax.get_xlim()[1]))
 
 
-def _dress(ax: Axes, view: GroupView, places: np.ndarray) -> None:
+def _label_groups(ax: Axes, view: GroupView, positions: np.ndarray) -> None:
     labels = [
         f"{name}  ({len(values):,})" for name, values in zip(view.names, view.values, strict=True)
     ]
-    ax.set_yticks(places, labels)
-    ax.set_ylim(places[-1] - 0.6, 0.6)
+    ax.set_yticks(positions, labels)
+    ax.set_ylim(positions[-1] - 0.6, 0.6)
     ax.set(xlabel=view.unit, ylabel=f"{view.title} (cells)".strip())
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -142,14 +152,16 @@ def _dress(ax: Axes, view: GroupView, places: np.ndarray) -> None:
 def feature_table(
     adata: AnnData | MuData, genes: Sequence[str] | None, n_genes: int, *, key: str
 ) -> FeatureView:
-    """Mean responses of genes in groups, by default of those whose response differs most between these.
+    """Return mean responses of genes in groups.
+
+    By default the genes are those whose response differs most between groups.
 
     Raises
     ------
     KeyError
         If there is no such table, or no such gene.
     ValueError
-        If no gene is named.
+        If `genes` is empty.
     """
     groups = get.response(adata, "subpopulations", key=key)
     overall = get.response(adata, "features", key=key).set_index("gene")
@@ -161,7 +173,8 @@ def feature_table(
         unknown = [name for name in names if name not in overall.index]
         if unknown:
             raise KeyError(
-                f"`genes` has {unknown[0]!r}, which is not in the table. {suggest(unknown[0], overall.index)}"
+                f"`genes` has {unknown[0]!r}, which is not in the table. "
+                f"{suggest(unknown[0], overall.index)}"
             )
     parts = [
         get.response(adata, "features", group=name, key=key).set_index("gene")
@@ -178,18 +191,18 @@ def feature_table(
 
 
 def draw_features(ax: Axes, view: FeatureView) -> None:
-    """Draw a heat map, the most sensitive group first."""
+    """Draw a heat map, with groups in descending order of sensitivity."""
     limit = float(np.abs(view.mean).max()) or 1.0
     image = ax.imshow(
         view.mean, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
     )
     draw_colorbar(ax, image, "mean response of the gene")
-    crowded = max(map(len, view.groups)) > 4
+    long_names = max(map(len, view.groups)) > 4
     ax.set_xticks(
         range(len(view.groups)),
         view.groups,
-        rotation=45 if crowded else 0,
-        ha="right" if crowded else "center",
+        rotation=45 if long_names else 0,
+        ha="right" if long_names else "center",
     )
     labels = [
         f"{name}  {share:.2f}" for name, share in zip(view.genes, view.heterogeneity, strict=True)

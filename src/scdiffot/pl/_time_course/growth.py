@@ -1,4 +1,4 @@
-"""Where cells multiply and where they die."""
+"""Plot of net growth rates."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def growth(
     adata
         Cells with a fit.
     basis
-        Embedding; by default the representation of the fit. Its first two dimensions are drawn; a state of one dimension is drawn
-        over time.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. One-dimensional states are drawn over time.
     key
         Name of the fit.
     ax
@@ -47,12 +47,18 @@ def growth(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
         If there is no fit, or no such embedding.
+
+    See Also
+    --------
+    scdiffot.tl.fit : estimate the growth rates.
+    scdiffot.pl.growth_genes : draw the genes that affect growth.
+    scdiffot.pl.velocity : draw the velocities of the same fit.
 
     Examples
     --------
@@ -66,5 +72,5 @@ def growth(
     figure, axes = make_axes(ax)
     values = read_numbers(adata, Keys(key, "key").growth, "key").to_numpy()
     draw_values(axes[0], plane, values, f"net growth rate (1 / {plane.times.column})")
-    plane.dress(axes[0])
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    plane.label_axes(axes[0])
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)

@@ -1,4 +1,4 @@
-"""How training went."""
+"""Plot of the training history."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def history(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the losses, and how far the roll-out from the first snapshot ends up from every other.
+    """Draw the training losses and the distances of the roll-out to the snapshots.
 
-    The regression targets are noisy, so losses level off well above zero. The distances stand beside the
-    distance between random halves of a snapshot, which sampling alone costs.
+    The regression targets are noisy, so the losses level off well above zero. The roll-out starts
+    at the first snapshot. Black lines show the sampling noise: the distance between random halves
+    of a snapshot.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def history(
     key
         Name of the fit.
     ax
-        Axes for the losses, or two of them, for the losses and the distances.
+        Axes for the losses, or two axes for the losses and the distances.
     show
         Whether to show the figure; scanpy's setting by default.
     return_fig
@@ -49,14 +50,20 @@ def history(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
         If there is no fit.
     ValueError
-        If there are more than two axes.
+        If `ax` has more than two axes.
+
+    See Also
+    --------
+    scdiffot.tl.fit : run the training that is drawn.
+    scdiffot.pl.validation : draw the prediction errors of left-out snapshots.
+    scdiffot.pl.population : draw the simulated populations at the snapshots.
 
     Examples
     --------
@@ -74,7 +81,7 @@ def history(
     if len(axes) > 1:
         labels = [times.label(t) for t in record["times"]]
         _draw_distances(axes[1], record, labels, str(read_params(adata, key)["time_key"]))
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _draw_losses(ax: Axes, record: dict) -> None:
@@ -90,7 +97,7 @@ def _draw_losses(ax: Axes, record: dict) -> None:
 
 
 def _draw_distances(ax: Axes, record: dict, labels: list[str], time_key: str) -> None:
-    # the roll-out starts at the first snapshot
+    # the roll-out starts at the first snapshot, which therefore has no error
     x = np.arange(len(labels) - 1)
     ax.bar(x, np.asarray(record["w1"])[1:], width=0.6, color="C0", label="roll-out")
     for k, floor in zip(x, np.asarray(record["w1_floor"])[1:], strict=True):

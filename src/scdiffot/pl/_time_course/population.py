@@ -1,4 +1,4 @@
-"""Observed and simulated populations."""
+"""Plot of observed and simulated populations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 from scdiffot.pl._base.plane import Plane, find_plane
-from scdiffot.pl._base.points import GREY, TIME_MAP, point_size, thinned
+from scdiffot.pl._base.points import GREY, TIME_MAP, point_size, random_subset
 from scdiffot.pl._lineage.trajectories import check_paths
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from scdiffot.core import Trajectories
 
-SIMULATED = "#2166ac"
+SIMULATED_COLOR = "#2166ac"
 
 
 def population(
@@ -40,26 +40,28 @@ def population(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the simulated population over the observed one at every snapshot, and its mass over time.
+    """Draw simulated and observed populations at every snapshot, and the mass over time.
 
-    Particles are drawn in proportion to their weights, so that both clouds can be compared by eye.
+    Particles are resampled in proportion to their weights, so the densities of both point clouds
+    are comparable.
 
     Parameters
     ----------
     adata
         Cells with a fit.
     paths
-        What :func:`scdiffot.tl.simulate` returned for the cells of one time point.
+        Trajectories that :func:`scdiffot.tl.simulate` returned for the cells of one time point.
     basis
-        Embedding, on which particles lie among the cells nearest to them; by default the representation of the fit. Its first two
-        dimensions are drawn; a state of one dimension is drawn as histograms.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. On another embedding, a particle is placed at its nearest cells. One-dimensional states
+        are drawn as histograms.
     n_max
-        Largest number of cells, and of particles, to draw at every snapshot.
+        Maximum number of cells, and of particles, to draw at each snapshot.
     key
         Name of the fit.
     ax
-        Axes: one for every snapshot that the paths cover, and perhaps one more for the mass. On a single one, all
-        snapshots are drawn, in colours of time.
+        Axes to draw on: one for each snapshot in the time range of `paths`, and optionally one more
+        for the mass. On a single axis, all snapshots are overlaid, coloured by time.
     show
         Whether to show the figure; scanpy's setting by default.
     return_fig
@@ -67,14 +69,21 @@ def population(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
         If there is no fit or embedding.
     ValueError
-        If the paths follow another fit, have another dimension or cover no snapshot, or the number of axes does not match.
+        If `paths` belongs to another fit, has another dimension or covers no snapshot, or the
+        number of axes does not match.
+
+    See Also
+    --------
+    scdiffot.tl.simulate : simulate the trajectories.
+    scdiffot.pl.trajectories : draw single trajectories over the cells.
+    scdiffot.pl.validation : draw the prediction errors of left-out snapshots.
 
     Examples
     --------
@@ -89,73 +98,76 @@ def population(
     plane = find_plane(adata, basis, key=key)
     check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     low, high = np.sort(paths.times[[0, -1]])
-    covered = [t for t in plane.times.points if low <= t <= high]
-    if not covered:
+    snapshot_times = [t for t in plane.times.points if low <= t <= high]
+    if not snapshot_times:
         raise ValueError(
-            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, where there is no snapshot: simulate longer."
+            f"`paths` covers the times from {number_text(low)} to {number_text(high)}, where "
+            "there is no snapshot: simulate longer."
         )
-    figure, axes = make_axes(ax, len(covered) + 1)
-    if len(axes) not in (1, len(covered), len(covered) + 1):
+    n_snapshots = len(snapshot_times)
+    figure, axes = make_axes(ax, n_snapshots + 1)
+    if len(axes) not in (1, n_snapshots, n_snapshots + 1):
         raise ValueError(
-            f"`ax` has {len(axes)} axes: pass 1, {len(covered)} (snapshots) or {len(covered) + 1} (with the mass)."
+            f"`ax` has {len(axes)} axes: pass 1, {n_snapshots} (snapshots) or {n_snapshots + 1} "
+            "(with the mass)."
         )
     if len(axes) == 1:
-        for i, t in enumerate(covered):
+        for i, t in enumerate(snapshot_times):
             _draw_overlay(axes[0], plane, paths, t, n_max, first=i == 0)
-        plane.dress(axes[0])
+        plane.label_axes(axes[0])
     else:
         limits = _limits(plane)
-        for i, (ax_, t) in enumerate(zip(axes, covered, strict=False)):
+        for i, (ax_, t) in enumerate(zip(axes, snapshot_times, strict=False)):
             _draw_snapshot(ax_, plane, paths, t, n_max, first=i == 0)
             if not plane.over_time:
                 ax_.set(xlim=limits[0], ylim=limits[1])
-        for ax_ in axes[len(covered) :]:
+        for ax_ in axes[n_snapshots:]:
             _draw_mass(ax_, plane, paths, model.times, model.masses)
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
-def _clouds(
+def _sample_populations(
     plane: Plane, paths: Trajectories, time: float, n_max: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Observed cells, and particles drawn by weight, on the plane."""
+    """Return coordinates of observed cells and of particles resampled by weight."""
     cells = plane.times.cells(time)
-    cells = cells[thinned(len(cells), n_max)]
+    cells = cells[random_subset(len(cells), n_max)]
     states, weights = paths.at(time)
     n = min(n_max, len(states))
-    # systematic draws: every particle as often as its weight says, up to rounding
-    drawn = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(
+    # systematic resampling: a particle occurs in proportion to its weight, up to rounding
+    indices = np.searchsorted(np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n).clip(
         0, len(states) - 1
     )
-    return plane.points[cells], plane.place(states[drawn], np.full(n, time))
+    return plane.points[cells], plane.place(states[indices], np.full(n, time))
 
 
 def _draw_snapshot(
     ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool
 ) -> None:
-    seen, simulated = _clouds(plane, paths, time, n_max)
+    observed, simulated = _sample_populations(plane, paths, time, n_max)
     ax.set_title(f"{plane.times.column} {plane.times.label(time)}")
     if plane.over_time:
-        bins = np.histogram_bin_edges(np.r_[seen[:, 1], simulated[:, 1]], bins=40).tolist()
-        ax.hist(seen[:, 1], bins, density=True, color=GREY, label="observed")
+        bins = np.histogram_bin_edges(np.r_[observed[:, 1], simulated[:, 1]], bins=40).tolist()
+        ax.hist(observed[:, 1], bins, density=True, color=GREY, label="observed")
         ax.hist(
             simulated[:, 1],
             bins,
             density=True,
             histtype="step",
-            color=SIMULATED,
+            color=SIMULATED_COLOR,
             lw=2,
             label="simulated",
         )
         ax.set_xlabel(plane.labels[1])
         ax.set_ylabel("density")
     else:
-        size = point_size(max(len(seen), len(simulated)), ax)
+        size = point_size(max(len(observed), len(simulated)), ax)
         options: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
-        ax.scatter(seen[:, 0], seen[:, 1], c=GREY, label="observed", **options)
+        ax.scatter(observed[:, 0], observed[:, 1], c=GREY, label="observed", **options)
         ax.scatter(
             simulated[:, 0],
             simulated[:, 1],
-            color=SIMULATED,
+            color=SIMULATED_COLOR,
             alpha=0.6,
             label="simulated",
             **options,
@@ -170,15 +182,15 @@ def _draw_snapshot(
 def _draw_overlay(
     ax: Axes, plane: Plane, paths: Trajectories, time: float, n_max: int, *, first: bool
 ) -> None:
-    seen, simulated = _clouds(plane, paths, time, n_max)
-    size = point_size(3 * max(len(seen), len(simulated)), ax)
-    options: dict[str, Any] = {"rasterized": True, "color": _color(plane, time)}
-    ax.scatter(seen[:, 0], seen[:, 1], s=size, alpha=0.25, linewidths=0, **options)
-    few = thinned(len(simulated), 150)
+    observed, simulated = _sample_populations(plane, paths, time, n_max)
+    size = point_size(3 * max(len(observed), len(simulated)), ax)
+    options: dict[str, Any] = {"rasterized": True, "color": _time_color(plane, time)}
+    ax.scatter(observed[:, 0], observed[:, 1], s=size, alpha=0.25, linewidths=0, **options)
+    subset = random_subset(len(simulated), 150)
     label = f"{plane.times.column} {plane.times.label(time)}"
     ax.scatter(
-        simulated[few, 0],
-        simulated[few, 1],
+        simulated[subset, 0],
+        simulated[subset, 1],
         s=18,
         alpha=0.9,
         linewidths=0.4,
@@ -203,7 +215,7 @@ def _draw_mass(
     ax.plot(
         paths.times[order],
         start * paths.weights.mean(axis=1)[order],
-        color=SIMULATED,
+        color=SIMULATED_COLOR,
         lw=2,
         label="simulated",
     )
@@ -214,7 +226,7 @@ def _draw_mass(
     ax.legend(frameon=False, loc="lower right")
 
 
-def _color(plane: Plane, time: float) -> tuple[float, ...]:
+def _time_color(plane: Plane, time: float) -> tuple[float, ...]:
     from matplotlib import colormaps
 
     first, last = plane.times.points[[0, -1]]

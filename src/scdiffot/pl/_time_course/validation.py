@@ -1,4 +1,4 @@
-"""Predictions of left-out snapshots."""
+"""Plot of the prediction errors of left-out snapshots."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ def validation(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw the error of the prediction of every left-out snapshot, beside predictions without a model.
+    """Draw the prediction errors of left-out snapshots, with those of baselines.
 
-    The black lines are the sampling noise, the distance between random halves of a snapshot.
+    The baselines are the neighbouring snapshots, their mixture, and optimal transport. Black lines
+    show the sampling noise: the distance between random halves of a snapshot.
 
     Parameters
     ----------
     adata
-        Cells with a fit that :func:`scdiffot.tl.validate` has checked.
+        Cells with a fit on which :func:`scdiffot.tl.validate` was run.
     key
         Name of the fit.
     ax
@@ -53,12 +54,17 @@ def validation(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, or it has not been validated.
+        If there is no fit or no validation.
+
+    See Also
+    --------
+    scdiffot.tl.validate : compute the prediction errors.
+    scdiffot.pl.history : draw the losses and the distances to the snapshots of the fit.
 
     Examples
     --------
@@ -89,4 +95,4 @@ def validation(
     ax_.set_xlabel(f"left-out {read_params(adata, key)['time_key']}")
     ax_.set_ylabel("$W_1$ to the snapshot (state)")
     ax_.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)

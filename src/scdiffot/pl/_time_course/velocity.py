@@ -1,4 +1,4 @@
-"""Velocities as streamlines or arrows."""
+"""Plot of velocities as streamlines or arrows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot.pl._base.field import grid_field
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 from scdiffot.pl._base.plane import Plane, find_plane
-from scdiffot.pl._base.points import draw_coloured_cells, thinned
+from scdiffot.pl._base.points import draw_coloured_cells, random_subset
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mudata import MuData
 
-# A finer grid than this takes minutes and cannot be seen.
+# a finer grid takes minutes and is not resolved in a figure
 MAX_GRID = 1000
 
 
@@ -45,21 +45,23 @@ def velocity(
     Parameters
     ----------
     adata
-        Cells with a fit, and for an embedding with :func:`scdiffot.tl.project`.
+        Cells with a fit. An embedding needs velocities projected by :func:`scdiffot.tl.project`.
     basis
-        Embedding; by default the representation of the fit. Its first two dimensions are drawn. A state of one dimension is drawn
-        over time, with arrows that point as far as cells move in a quarter of the shortest interval.
+        Embedding, of which the first two dimensions are drawn; by default the representation of the
+        fit. One-dimensional states are drawn over time; an arrow shows the displacement in a
+        quarter of the shortest interval.
     kind
-        Streamlines (thicker where cells move faster) or arrows of the mean velocity on a grid, or arrows at cells.
+        ``"stream"``: streamlines of the mean velocity on a grid, with a width that grows with the
+        speed. ``"grid"``: arrows of the mean velocity on a grid. ``"cells"``: arrows at cells.
     color
         Column of `adata.obs` that colours the cells; the time by default.
     time
-        Use the velocities at one time point (number or label) only. Fields may change with time, and by default the mean over
-        all snapshots is drawn.
+        Time point (number or label) whose velocities are drawn. By default the velocities of all
+        snapshots are drawn, although the drift may depend on time.
     n_grid
-        Number of grid points along the longer side.
+        Number of grid points along the longer axis.
     n_max
-        Largest number of cells with an arrow of their own.
+        Maximum number of cells with an arrow, for ``"cells"`` and one-dimensional states.
     key
         Name of the fit.
     ax
@@ -71,14 +73,20 @@ def velocity(
 
     Returns
     -------
-    The figure, nothing if it is shown, or the axes.
+    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
 
     Raises
     ------
     KeyError
-        If there is no fit, embedding, column or time, or velocities have not been projected onto the embedding.
+        If there is no fit, embedding, column or time, or the embedding has no projected velocities.
     ValueError
-        If `kind` is none of the three, or a number is not positive.
+        If `kind` is none of the three, a number is out of range, or no velocity is finite.
+
+    See Also
+    --------
+    scdiffot.tl.fit : estimate the velocities.
+    scdiffot.tl.project : project the velocities onto an embedding.
+    scdiffot.pl.trajectories : draw simulated trajectories.
 
     Examples
     --------
@@ -101,22 +109,23 @@ def velocity(
     cells = cells[np.isfinite(vectors[cells]).all(axis=1)]
     if len(cells) == 0:
         raise ValueError(
-            "`adata` has no finite velocities in the cells to draw: run scdiffot.tl.fit or tl.project again."
+            "`adata` has no finite velocities in the cells to draw: run scdiffot.tl.fit or "
+            "tl.project again."
         )
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.15)
     draw_coloured_cells(axes[0], adata, plane, color=color, alpha=0.35 if kind == "stream" else 0.5)
-    plane.dress(axes[0])
+    plane.label_axes(axes[0])
     if plane.over_time:
         _draw_over_time(axes[0], plane, vectors[:, 0], cells, n_max)
     elif kind == "cells":
-        chosen = cells[thinned(len(cells), n_max)]
-        _draw_arrows(axes[0], plane, plane.points[chosen], vectors[chosen])
+        subset = cells[random_subset(len(cells), n_max)]
+        _draw_arrows(axes[0], plane, plane.points[subset], vectors[subset])
     else:
         x, y, u, v = grid_field(plane.points[cells], vectors[cells], n_grid)
         if kind == "grid":
             xx, yy = np.meshgrid(x, y)
-            there = np.isfinite(u)
-            _draw_arrows(axes[0], plane, np.c_[xx[there], yy[there]], np.c_[u[there], v[there]])
+            finite = np.isfinite(u)
+            _draw_arrows(axes[0], plane, np.c_[xx[finite], yy[finite]], np.c_[u[finite], v[finite]])
         else:
             speed = np.hypot(u, v)
             width = 0.5 + 1.4 * np.nan_to_num(
@@ -125,7 +134,7 @@ def velocity(
             axes[0].streamplot(
                 x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1
             )
-    return finish(figure, axes, given=ax is not None, show=show, return_fig=return_fig)
+    return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 
 def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
@@ -135,7 +144,8 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
     name = Keys(key, "key").projection(basis)
     if name not in adata.obsm:
         raise KeyError(
-            f"`basis` {basis!r} has no velocities, adata.obsm[{name!r}]: run scdiffot.tl.project(adata, {basis!r}, key={key!r})."
+            f"`basis` {basis!r} has no velocities, adata.obsm[{name!r}]: run "
+            f"scdiffot.tl.project(adata, {basis!r}, key={key!r})."
         )
     check_fingerprint(
         adata,
@@ -152,36 +162,36 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
 
 
 def _draw_arrows(ax: Axes, plane: Plane, points: np.ndarray, vectors: np.ndarray) -> None:
-    """Arrows, with one of known length beside them."""
+    """Draw arrows and a reference arrow of known length."""
     speed = np.linalg.norm(vectors, axis=1)
-    typical = float(np.quantile(speed, 0.9)) or 1.0
+    typical_speed = float(np.quantile(speed, 0.9)) or 1.0
     span = float(np.ptp(plane.points, axis=0).max())
     arrows = ax.quiver(
         *points.T,
         *vectors.T,
         angles="xy",
         scale_units="xy",
-        scale=typical / (0.06 * span),
+        scale=typical_speed / (0.06 * span),
         width=0.0025,
         color=foreground(),
     )
-    # a title keeps the space above the axes free for the key
+    # a blank title reserves space for the reference arrow
     ax.set_title(" ", loc="right")
-    shown = float(f"{typical:.1g}")
-    label = f"{shown:g} per {plane.times.column}"
-    ax.quiverkey(arrows, 0.93, 1.04, shown, label, labelpos="W", coordinates="axes")
+    reference_speed = float(f"{typical_speed:.1g}")
+    label = f"{reference_speed:g} per {plane.times.column}"
+    ax.quiverkey(arrows, 0.93, 1.04, reference_speed, label, labelpos="W", coordinates="axes")
 
 
 def _draw_over_time(
     ax: Axes, plane: Plane, vectors: np.ndarray, cells: np.ndarray, n_max: int
 ) -> None:
-    chosen = cells[thinned(len(cells), n_max)]
+    subset = cells[random_subset(len(cells), n_max)]
     intervals = np.diff(plane.times.points)
     step = float(intervals.min()) / 4 if len(intervals) else 0.25
     ax.quiver(
-        *plane.points[chosen].T,
-        np.full(len(chosen), step),
-        vectors[chosen] * step,
+        *plane.points[subset].T,
+        np.full(len(subset), step),
+        vectors[subset] * step,
         angles="xy",
         scale_units="xy",
         scale=1,
