@@ -103,6 +103,11 @@ def pertpy(
     ValueError
         If several were found that differ.
 
+    See Also
+    --------
+    scdiffot.tl.fit_response : Takes the arguments.
+    scdiffot.datasets.kang : A data set with controls and treated cells.
+
     Examples
     --------
     >>> import scdiffot as sdo

@@ -86,6 +86,11 @@ def scvelo(
         If RNA velocity is there and `overwrite` is False, the representation has no decoder, or `adata` cannot be used. Nothing is
         written then.
 
+    See Also
+    --------
+    scdiffot.tl.gene_velocity : Compute the velocities of genes.
+    scdiffot.tl.project : Draw velocities on an embedding without scVelo.
+
     Examples
     --------
     >>> import scdiffot as sdo

@@ -40,6 +40,11 @@ def alignment(adata: AnnData | MuData, *, key: str = DEFAULT) -> SliceAlignment:
     KeyError
         If there is no alignment under this name.
 
+    See Also
+    --------
+    scdiffot.tl.align_slices : Align the slices.
+    scdiffot.pl.slices : Draw the aligned slices.
+
     Examples
     --------
     >>> import numpy as np, anndata as ad, scdiffot as sdo

@@ -37,6 +37,12 @@ def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     KeyError
         If there is no fit under this name, or cells have not been followed.
 
+    See Also
+    --------
+    scdiffot.tl.sta_forward : Compute the fates.
+    scdiffot.metrics.clonal_fate : Score fates against lineage tracing.
+    scdiffot.get.perturbation : Changes of fates after perturbations.
+
     Examples
     --------
     >>> import scdiffot as sdo

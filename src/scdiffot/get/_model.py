@@ -36,6 +36,11 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     StoredFitError
         If it is damaged, or of a newer version.
 
+    See Also
+    --------
+    scdiffot.tl.fit : Fit the model.
+    scdiffot.tl.simulate : Simulate trajectories of the model.
+
     Examples
     --------
     >>> import scdiffot as sdo

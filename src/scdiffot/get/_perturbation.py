@@ -51,6 +51,12 @@ def perturbation(
     ValueError
         If `by` is none of the two.
 
+    See Also
+    --------
+    scdiffot.tl.perturb : Compute the perturbation.
+    scdiffot.get.perturb_screen : The table of a screen of many genes.
+    scdiffot.get.fate : Fates without a perturbation.
+
     Examples
     --------
     >>> import scdiffot as sdo
@@ -98,6 +104,11 @@ def perturb_screen(
         If there is no fit under this name, or no screen.
     TypeError
         If `fates` is neither True nor False.
+
+    See Also
+    --------
+    scdiffot.tl.perturb_screen : Run the screen.
+    scdiffot.get.perturbation : The table of single perturbations.
 
     Examples
     --------

@@ -66,6 +66,12 @@ def regulation(
     ImportError
         If a graph is asked for, and NetworkX is not installed.
 
+    See Also
+    --------
+    scdiffot.tl.regulation : Compute the regulation.
+    scdiffot.pl.regulation : Draw the regulation.
+    scdiffot.tl.perturb : Predict the effect of changing genes on fates.
+
     Examples
     --------
     >>> import scdiffot as sdo

@@ -76,6 +76,12 @@ def response(
     ValueError
         If `what` is none of the five, `group` is asked of an evaluation, or the representation has no decoder.
 
+    See Also
+    --------
+    scdiffot.tl.predict_response : Predict the response of cells.
+    scdiffot.tl.response_subpopulations : Find subpopulations by their response.
+    scdiffot.tl.evaluate_response : Evaluate a response on measured cells.
+
     Examples
     --------
     >>> import scdiffot as sdo

@@ -67,6 +67,12 @@ def clonal_fate(
         If shapes disagree, a cell is both early and late, predictions are negative or infinite, names repeat, or no clone has early and
         late cells.
 
+    See Also
+    --------
+    scdiffot.tl.sta_forward : Predict the fates of cells.
+    scdiffot.get.fate : Predicted fates as a table.
+    scdiffot.metrics.wasserstein : Distance between predicted and measured populations.
+
     Examples
     --------
     Three clones of an early and two late cells:

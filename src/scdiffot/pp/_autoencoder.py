@@ -118,6 +118,12 @@ def autoencoder(
         If counts are given to ``"gaussian"`` or anything else to ``"nb"``, expression is missing or infinite, a cell has no counts,
         too few genes vary or too few cells are left, a number is out of range, or a name is taken. Nothing is written then.
 
+    See Also
+    --------
+    scdiffot.pp.spatial_embedding : A representation of spots and their surroundings.
+    scdiffot.tl.fit : Fit a model in the representation.
+    scdiffot.tl.gene_velocity : Velocities of genes, through the decoder.
+
     Examples
     --------
     >>> import scdiffot as sdo

@@ -97,6 +97,11 @@ def score_growth(
         If none of the genes is there, expression is raw counts, or rates are not two rising numbers from zero. Nothing is written
         then.
 
+    See Also
+    --------
+    scdiffot.tl.fit : Use the scores as `growth_prior`.
+    scdiffot.pl.growth : Draw the growth rates of a fit.
+
     Examples
     --------
     >>> import scdiffot as sdo

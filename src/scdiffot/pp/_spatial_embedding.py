@@ -120,6 +120,12 @@ def spatial_embedding(
         If coordinates are NaN or coincide for most spots, a spot has no slice, links join different slices, a number is out of range,
         or a name is taken. Nothing is written then.
 
+    See Also
+    --------
+    scdiffot.tl.spatial_domains : Cluster the spots of an embedding into domains.
+    scdiffot.tl.align_slices : Bring slices into one frame.
+    scdiffot.pp.autoencoder : A nonlinear representation of expression.
+
     Examples
     --------
     >>> import numpy as np
