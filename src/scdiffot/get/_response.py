@@ -37,44 +37,50 @@ def response(
     decoder: Any = None,
     key: str = DEFAULT,
 ) -> pd.DataFrame:
-    """Get a predicted response, what was derived from it, or its evaluation as a tidy table.
+    """Get a predicted response, its subpopulations or its evaluation as a tidy table.
 
     Parameters
     ----------
     adata
-        Cells with a response, perhaps read from a file.
+        Cells with a response, also if read from a file.
     what
-        ``"cells"``: a row for every cell of :func:`scdiffot.tl.predict_response`. ``"genes"``: a row for every gene, with means
-        over these cells. ``"subpopulations"`` and ``"features"``: the tables of :func:`scdiffot.tl.response_subpopulations`.
-        ``"evaluation"``: that of :func:`scdiffot.tl.evaluate_response`.
+        ``"cells"``: a row for every cell of :func:`scdiffot.tl.predict_response`. ``"genes"``: a
+        row for every gene, with means over these cells. ``"subpopulations"`` and ``"features"``:
+        the tables of :func:`scdiffot.tl.response_subpopulations`. ``"evaluation"``: the table of
+        :func:`scdiffot.tl.evaluate_response`.
     group
-        Name of a subpopulation, to get the rows of it, or for ``"genes"`` the means over it. By default all cells are taken.
+        Name of a subpopulation, to get its rows, or for ``"genes"`` the means over it. By default
+        all cells are used.
     reference
-        AnnData with the fit, if that is not `adata`; for ``"genes"``.
+        AnnData with the fit, if it is not `adata`; for ``"genes"``.
     gene_symbols
         Column of `var` with names of genes to use in place of `var_names`, here and in the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that of the AnnData with the
-        fit; for ``"genes"``.
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place
+        of the decoder of the AnnData with the fit; for ``"genes"``.
     key
-        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
+        Name of the response, or of a prediction of it (`key_added` of
+        :func:`scdiffot.tl.predict_response`).
 
     Returns
     -------
-    For ``"cells"``: ``cell``, ``effect_size``, ``response_length``, ``survival`` if the response is unbalanced, and ``group`` once
-    there are subpopulations. For ``"genes"``, those with the largest response first: ``gene``; the means ``control`` and
-    ``predicted`` of the same cells without and with the treatment; their difference ``response`` and its ``sd`` over cells. All
-    cells count alike there, also those that will not survive. The others are described where they are computed; of
-    ``"features"``, the rows of all cells together if `group` is None.
+    For ``"cells"``: ``cell``, ``effect_size``, ``response_length``, ``survival`` if the response
+    is unbalanced, and ``group`` if subpopulations have been computed. For ``"genes"``, sorted by
+    decreasing absolute response: ``gene``; the means ``control`` and ``predicted`` of the same
+    cells without and with the treatment; their difference ``response`` and its ``sd`` over cells.
+    These means weight all cells equally, also those predicted to die. The functions that compute
+    the other tables describe their columns; of ``"features"``, the rows of all cells together if
+    `group` is None.
 
     Raises
     ------
     KeyError
-        If no response was fitted or predicted, or the table was not computed, or has no such group.
+        If no response was fitted or predicted, the table was not computed, or it has no such group.
     TypeError
         If `decoder` is not a decoder.
     ValueError
-        If `what` is none of the five, `group` is asked of an evaluation, or the representation has no decoder.
+        If `what` is none of the five, `group` is passed for an evaluation, or the representation
+        has no decoder.
 
     See Also
     --------
@@ -105,15 +111,15 @@ def response(
     cells = read_predicted(adata, key)
     labels = _groups(adata, cells, group, keys)
     if group is not None:
-        inside = labels == group
-        cells, labels = cells.take(inside), labels[inside]
+        mask = labels == group
+        cells, labels = cells.take(mask), labels[mask]
     if what == "cells":
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
-    fitted = read_response(
+    entry = read_response(
         owner, response_key(adata, key), "key" if reference is None else "reference"
     )
-    return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder, gene_symbols=gene_symbols))
+    return _by_gene(cells, genes_of(owner, entry[PARAMS], decoder, gene_symbols=gene_symbols))
 
 
 def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) -> pd.DataFrame:
@@ -155,12 +161,12 @@ def _by_cell(adata: AnnData | MuData, cells: PredictedCells, labels: np.ndarray)
 def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
     import pandas as pd
 
-    n, named = len(cells.rows), space.named()
+    n, gene_positions = len(cells.rows), space.named()
     control, predicted, squares = (np.zeros(len(space.names)) for _ in range(3))
-    for _, before, after in cells.decode(space):
-        control += before.sum(axis=0, dtype=np.float64)
-        predicted += after.sum(axis=0, dtype=np.float64)
-        squares += np.square(after - before, dtype=np.float64).sum(axis=0)
+    for _, untreated, treated in cells.decode(space):
+        control += untreated.sum(axis=0, dtype=np.float64)
+        predicted += treated.sum(axis=0, dtype=np.float64)
+        squares += np.square(treated - untreated, dtype=np.float64).sum(axis=0)
     mean = (predicted - control) / n
     table = pd.DataFrame(
         {
@@ -171,6 +177,6 @@ def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
             "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
         }
     )
-    return table.iloc[named].sort_values(
+    return table.iloc[gene_positions].sort_values(
         "response", key=np.abs, ascending=False, kind="stable", ignore_index=True
     )
