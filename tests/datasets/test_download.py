@@ -16,7 +16,7 @@ import pooch
 import pytest
 
 from scdiffot import datasets
-from scdiffot.datasets._published.download import ABANDONED, download, find, path_of
+from scdiffot.datasets._published.download import STALE_AFTER, download, find, path_of
 from scdiffot.datasets._published.registry import FILES, Source
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        shop, asked = self.shop, self.headers.get("Range")
-        shop.ranges.append(asked)
+        shop, byte_range = self.shop, self.headers.get("Range")
+        shop.ranges.append(byte_range)
         start = (
-            int(asked.removeprefix("bytes=").removesuffix("-"))
-            if asked and shop.knows_ranges
+            int(byte_range.removeprefix("bytes=").removesuffix("-"))
+            if byte_range and shop.knows_ranges
             else 0
         )
         if self.path != "/table.bin":
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(416)
             return
         body = shop.content[start:]
-        self.send_response(206 if asked and shop.knows_ranges else 200)
+        self.send_response(206 if byte_range and shop.knows_ranges else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: shop.send_at_most.pop(0)] if shop.send_at_most else body)
@@ -138,7 +138,7 @@ def test_damaged_cache_is_repaired(shop, tmp_path):
 
 def test_what_a_killed_process_left_is_used(shop, tmp_path):
     (tmp_path / "shop").mkdir()
-    for name, age in (("old", 2 * ABANDONED), ("new", 0)):
+    for name, age in (("old", 2 * STALE_AFTER), ("new", 0)):
         part = tmp_path / "shop" / f"table.bin.{name}.part"
         part.write_bytes(CONTENT[:CHUNK])
         os.utime(part, (time() - age,) * 2)
@@ -185,8 +185,8 @@ def test_processes_that_download_at_once(shop, tmp_path, cut):
     arguments = [sys.executable, "-c", CALL, shop.url, SHA256, str(tmp_path), str(n)]
     lines = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split("\n")
     assert lines == [SHA256] * n + [""]
-    rest = {p.name for p in (tmp_path / "shop").iterdir()}
-    assert rest <= {"table.bin", "table.bin.part"}
+    leftovers = {p.name for p in (tmp_path / "shop").iterdir()}
+    assert leftovers <= {"table.bin", "table.bin.part"}
     # those that came second found the file, or had it whole
     assert (tmp_path / "shop" / "table.bin").read_bytes() == CONTENT
 
@@ -195,18 +195,18 @@ def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(shop, tmp_pa
     (tmp_path / "shop").write_text("a file where the folder belongs")
     with pytest.raises(
         OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA"
-    ) as raised:
+    ) as error_info:
         get(shop, tmp_path)
-    assert not isinstance(raised.value, ConnectionError)
+    assert not isinstance(error_info.value, ConnectionError)
 
 
 def test_wrong_content_is_refused(shop, tmp_path):
     shop.content = b"<html>Please log in</html>"
     with pytest.raises(
         ValueError, match=r"is not the published shop/table\.bin.*SCDIFFOT_DATA"
-    ) as raised:
+    ) as error_info:
         get(shop, tmp_path)
-    assert SHA256 in str(raised.value)
+    assert SHA256 in str(error_info.value)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -275,12 +275,12 @@ def test_cache_is_used_without_a_folder(monkeypatch, tmp_path):
     # The file waits where the cache of pooch keeps it: nothing is downloaded.
     monkeypatch.delenv("SCDIFFOT_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"
-    kept.parent.mkdir(parents=True)
-    kept.write_text(
+    cached_file = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"
+    cached_file.parent.mkdir(parents=True)
+    cached_file.write_text(
         ",0\n" + "".join(f"{i},{marker}\n" for i, marker in enumerate(MARKERS)), encoding="utf-8"
     )
-    assert path_of("diffusionot/gene_name_EMT.csv") == kept
+    assert path_of("diffusionot/gene_name_EMT.csv") == cached_file
 
 
 MARKERS = """CD45 FAP CD44 IdU CD34 CASP3 CD117 Src EGFR ERBB2 Axl TROP2 PDGFRB POU2F1 Notch3 KRT8 CD274 MUC1 RUNX1 SNAIL

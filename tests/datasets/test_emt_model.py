@@ -14,7 +14,7 @@ from scdiffot.datasets._published.emt import _orient, _read_pca
 
 
 @pytest.fixture
-def pickled(monkeypatch: pytest.MonkeyPatch) -> bytes:
+def pickle_bytes(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """What the package torch_pca leaves behind, from a class of the same name and place."""
     module = ModuleType("torch_pca.pca_main")
     PCA = type("PCA", (), {"__module__": "torch_pca.pca_main"})
@@ -31,8 +31,8 @@ def pickled(monkeypatch: pytest.MonkeyPatch) -> bytes:
     return content
 
 
-def test_arrays_come_without_the_class(pickled):
-    arrays = _read_pca(pickled)
+def test_arrays_come_without_the_class(pickle_bytes):
+    arrays = _read_pca(pickle_bytes)
     assert set(arrays) == {"components_", "mean_"}
     np.testing.assert_array_equal(arrays["components_"], np.arange(6.0).reshape(2, 3))
 
@@ -51,5 +51,5 @@ def test_signs_are_those_of_positive_markers(flips):
     truth = np.linalg.qr(rng.normal(size=(5, 2)))[0].T
     pcs = rng.exponential(size=(2000, 2))
     mean = -(pcs @ truth).min(axis=0)
-    found = _orient(np.array(flips)[:, None] * truth, mean, pcs)
-    np.testing.assert_array_equal(found, truth)
+    components = _orient(np.array(flips)[:, None] * truth, mean, pcs)
+    np.testing.assert_array_equal(components, truth)

@@ -104,15 +104,17 @@ def test_roles_are_what_they_are_called(network):
 @pytest.mark.parametrize("seed", range(3))
 def test_fates_are_all_reached_and_told_by_more_genes_than_the_drivers(seed):
     adata = datasets.regulatory_network(200, rng=seed)
-    at = {t: adata[adata.obs["time"] == t] for t in (0.0, 5.0)}
-    assert (at[0.0].obs["cell_type"] == "progenitor").mean() > 0.98
-    shares = at[5.0].obs["cell_type"].value_counts(normalize=True)
+    by_time = {t: adata[adata.obs["time"] == t] for t in (0.0, 5.0)}
+    assert (by_time[0.0].obs["cell_type"] == "progenitor").mean() > 0.98
+    shares = by_time[5.0].obs["cell_type"].value_counts(normalize=True)
     assert (shares[["fate_1", "fate_2", "fate_3"]] > 0.05).all()
     assert shares["progenitor"] < 0.08
     # the fate that divides has more cells than the one that dies
     assert shares["fate_1"] > 2 * shares["fate_3"]
-    fate = (at[5.0].obs["cell_type"] == "fate_1").to_numpy(dtype=float)
-    correlation = np.abs([np.corrcoef(column, fate)[0, 1] for column in np.asarray(at[5.0].X).T])
+    fate = (by_time[5.0].obs["cell_type"] == "fate_1").to_numpy(dtype=float)
+    correlation = np.abs(
+        [np.corrcoef(column, fate)[0, 1] for column in np.asarray(by_time[5.0].X).T]
+    )
     decoys = (adata.var["role"] == "target").to_numpy()
     weakest = correlation[adata.var["fate"].eq("fate_1") & adata.var["driver"]].min()
     assert (correlation[decoys] > 0.8 * weakest).sum() >= 3
@@ -196,10 +198,12 @@ def test_principal_components_hold_the_fates(simulated):
 def test_round_trip(simulated, suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
     getattr(simulated, f"write_{suffix}")(path)
-    again = getattr(anndata, f"read_{suffix}")(path)
-    np.testing.assert_array_equal(again.X, simulated.X)
-    np.testing.assert_array_equal(again.uns["true"]["network"], simulated.uns["true"]["network"])
-    assert again.var["fate"].tolist() == simulated.var["fate"].tolist()
+    from_file = getattr(anndata, f"read_{suffix}")(path)
+    np.testing.assert_array_equal(from_file.X, simulated.X)
+    np.testing.assert_array_equal(
+        from_file.uns["true"]["network"], simulated.uns["true"]["network"]
+    )
+    assert from_file.var["fate"].tolist() == simulated.var["fate"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,13 @@ def decoder(adata: ad.AnnData) -> GeneSpace:
 
 def assert_same_population(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
     """Two samples are no farther apart than random parts of both together are."""
-    found, pooled, among = metrics.wasserstein(x, y), np.concatenate([x, y]), []
+    distance, pooled, pooled_distances = metrics.wasserstein(x, y), np.concatenate([x, y]), []
     for _ in range(10):
         order = rng.permutation(len(pooled))
-        among.append(metrics.wasserstein(pooled[order[: len(x)]], pooled[order[len(x) :]]))
-    assert found < np.mean(among) + 4 * np.std(among, ddof=1)
+        pooled_distances.append(
+            metrics.wasserstein(pooled[order[: len(x)]], pooled[order[len(x) :]])
+        )
+    assert distance < np.mean(pooled_distances) + 4 * np.std(pooled_distances, ddof=1)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +84,14 @@ def test_layout(default, tmp_path):
     # the same number of cells of every donor in both conditions
     assert (table["control"] == table["drug"]).all()
     default.write_h5ad(tmp_path / "a.h5ad")
-    again = ad.read_h5ad(tmp_path / "a.h5ad")
-    assert set(again.uns["true"]) == {"amplitude", "effect", "survival", "shares", "donor_shifts"}
+    from_file = ad.read_h5ad(tmp_path / "a.h5ad")
+    assert set(from_file.uns["true"]) == {
+        "amplitude",
+        "effect",
+        "survival",
+        "shares",
+        "donor_shifts",
+    }
 
 
 def test_coordinates_are_the_principal_components(default):
@@ -135,9 +143,9 @@ def test_seeds_reproduce():
 def test_treated_controls_are_the_treated_population():
     adata = datasets.perturbation_response(**SMALL)
     is_control, x = control(adata), states(adata)
-    moved = x + adata.obsm["true_response"]
+    shifted_states = x + adata.obsm["true_response"]
     rng = np.random.default_rng(0)
-    assert_same_population(moved[is_control], x[~is_control], rng)
+    assert_same_population(shifted_states[is_control], x[~is_control], rng)
     before = x[~is_control] - adata.obsm["true_response"][~is_control]
     assert_same_population(before, x[is_control], rng)
     # without the response they are far apart
@@ -149,12 +157,12 @@ def test_surviving_controls_are_the_treated_population():
     adata = datasets.perturbation_response(**SMALL, death=0.4, rng=5)
     is_control, x = control(adata), states(adata)
     rng = np.random.default_rng(0)
-    moved = (x + adata.obsm["true_response"])[is_control]
-    alive = rng.random(len(moved)) < adata.obs["true_survival"].to_numpy()[is_control]
-    assert_same_population(moved[alive], x[~is_control], rng)
+    shifted_states = (x + adata.obsm["true_response"])[is_control]
+    alive = rng.random(len(shifted_states)) < adata.obs["true_survival"].to_numpy()[is_control]
+    assert_same_population(shifted_states[alive], x[~is_control], rng)
     # who dies is not a matter of chance
-    w1 = metrics.wasserstein(moved, x[~is_control])
-    assert w1 > 1.3 * metrics.wasserstein(moved[alive], x[~is_control])
+    w1 = metrics.wasserstein(shifted_states, x[~is_control])
+    assert w1 > 1.3 * metrics.wasserstein(shifted_states[alive], x[~is_control])
 
 
 def test_response_follows_the_law(screen):
@@ -203,17 +211,16 @@ def test_targets_are_alike_but_not_the_same(screen):
 
 def test_numbers_of_cells_carry_the_survival(deadly):
     is_control = control(deadly)
-    n, died = is_control.sum(), 1 - (~is_control).sum() / is_control.sum()
+    n, death_rate = is_control.sum(), 1 - (~is_control).sum() / is_control.sum()
     # the expected share varies with the cells drawn by about 0.3 / sqrt(n)
-    assert died == pytest.approx(0.3, abs=5 * 0.3 / np.sqrt(n))
+    assert death_rate == pytest.approx(0.3, abs=5 * 0.3 / np.sqrt(n))
     assert deadly.obs["true_survival"][is_control].mean() == pytest.approx(
         0.7, abs=5 * 0.3 / np.sqrt(n)
     )
     table = pd.crosstab(deadly.obs["subpopulation"], deadly.obs["condition"])
-    found, expected = table["drug"] / table["control"], deadly.uns["true"]["survival"][0]
-    assert (
-        np.abs(found - expected) < 5 * expected * np.sqrt(1 / table["drug"] + 1 / table["control"])
-    ).all()
+    survival, expected = table["drug"] / table["control"], deadly.uns["true"]["survival"][0]
+    relative_error = np.sqrt(1 / table["drug"] + 1 / table["control"])
+    assert (np.abs(survival - expected) < 5 * expected * relative_error).all()
     # selective between subpopulations and within them
     assert expected.max() - expected.min() > 0.3
     assert (
@@ -236,31 +243,36 @@ def test_donors_differ_in_state_and_composition(deadly):
     assert (np.abs(shares - truth["shares"]) < 5 * error).all(axis=None)
     assert np.ptp(truth["shares"], axis=0).max() > 0.05
 
-    one = datasets.perturbation_response(6000, n_dims=10, n_genes=30, n_types=1, donor_shift=2.0)
-    x, donor = states(one)[control(one)], one.obs["donor"].to_numpy()[control(one)]
-    shifts = one.uns["true"]["donor_shifts"]
+    single_type = datasets.perturbation_response(
+        6000, n_dims=10, n_genes=30, n_types=1, donor_shift=2.0
+    )
+    x, donor = (
+        states(single_type)[control(single_type)],
+        single_type.obs["donor"].to_numpy()[control(single_type)],
+    )
+    shifts = single_type.uns["true"]["donor_shifts"]
     np.testing.assert_allclose(np.linalg.norm(shifts, axis=1), 2)
     means = np.stack([x[donor == f"donor_{i + 1}"].mean(axis=0) for i in range(3)])
     # 1,000 cells a donor whose standard deviation is at most 0.8
     np.testing.assert_allclose(
         means - means[0], shifts - shifts[0], atol=5 * 0.8 * np.sqrt(2 / 1000)
     )
-    none = datasets.perturbation_response(**SMALL, donor_shift=0.0)
-    assert (none.uns["true"]["donor_shifts"] == 0).all()
+    no_shift = datasets.perturbation_response(**SMALL, donor_shift=0.0)
+    assert (no_shift.uns["true"]["donor_shifts"] == 0).all()
 
 
 def test_options_at_their_limits():
-    same = datasets.perturbation_response(
+    identical = datasets.perturbation_response(
         **SMALL, shared=1.0, heterogeneity=0.0, separation=0.0, n_donors=1
     )
-    response = same.obsm["true_response"]
+    response = identical.obsm["true_response"]
     np.testing.assert_allclose(response, np.broadcast_to(response[0], response.shape), atol=1e-5)
     assert np.linalg.norm(response[0]) == pytest.approx(5, rel=1e-5)
-    own = datasets.perturbation_response(**SMALL, shared=0.0, heterogeneity=1.0)
-    effects = own.uns["true"]["effect"][0]
+    no_shared = datasets.perturbation_response(**SMALL, shared=0.0, heterogeneity=1.0)
+    effects = no_shared.uns["true"]["effect"][0]
     # nothing in common: unit vectors that all but cancel
     assert np.linalg.norm(effects.mean(axis=0)) < 0.4
-    assert own.uns["true"]["amplitude"].min() == 0
+    assert no_shared.uns["true"]["amplitude"].min() == 0
     few = datasets.perturbation_response(5, n_dims=2, n_genes=2, n_types=1, n_donors=3)
     assert few.n_obs == 4
 

@@ -51,14 +51,14 @@ def test_layout(simulated, name):
 def test_truth_is_the_law_at_the_cells(simulated, name):
     adata, law = simulated[name], LAWS[name]
     for t in adata.uns["true"]["times"]:
-        at = (adata.obs["time"] == t).to_numpy()
-        x = adata.X[at].astype(float)
+        rows = (adata.obs["time"] == t).to_numpy()
+        x = adata.X[rows].astype(float)
         # cells are stored in single precision, which the mixture's steep fields amplify
         np.testing.assert_allclose(
-            adata.obsm["true_drift"][at], law.drift(x, t), rtol=1e-3, atol=1e-4
+            adata.obsm["true_drift"][rows], law.drift(x, t), rtol=1e-3, atol=1e-4
         )
         np.testing.assert_allclose(
-            adata.obs["true_growth"][at], law.growth(x, t), rtol=1e-3, atol=1e-4
+            adata.obs["true_growth"][rows], law.growth(x, t), rtol=1e-3, atol=1e-4
         )
     np.testing.assert_array_equal(adata.uns["true"]["sigma"], law.sigma)
 
@@ -76,9 +76,9 @@ def test_masses_are_the_counts(simulated, name):
 def test_round_trip(simulated, name, suffix, tmp_path):
     adata, path = simulated[name], tmp_path / f"a.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    again = getattr(anndata, f"read_{suffix}")(path)
-    np.testing.assert_array_equal(again.X, adata.X)
-    assert set(again.uns["true"]["params"]) == set(adata.uns["true"]["params"])
+    repeat = getattr(anndata, f"read_{suffix}")(path)
+    np.testing.assert_array_equal(repeat.X, adata.X)
+    assert set(repeat.uns["true"]["params"]) == set(adata.uns["true"]["params"])
 
 
 @every_simulator
@@ -149,10 +149,10 @@ def test_particles_move_as_the_law_says(name, start):
     # along the way, which is far below the Monte-Carlo error of the mean.
     law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
     x0 = np.tile(start, (n, 1))
-    moved, log_weights = _laws.evolve(
+    end_states, log_weights = _laws.evolve(
         law, x0, t, t + h, dt=h / 4, rng=np.random.default_rng(0), branch=False
     )
-    step = moved - x0
+    step = end_states - x0
     error = law.sigma * np.sqrt(h / n)
     np.testing.assert_array_less(np.abs(step.mean(axis=0) - law.drift(x0[:1], t)[0] * h), 5 * error)
     np.testing.assert_allclose(step.var(axis=0), law.sigma**2 * h, rtol=5 * np.sqrt(2 / n))
@@ -166,16 +166,16 @@ def test_branching_population_is_the_weighted_one(name, t):
     # The same law twice: cells that divide and die, and cells that carry the integral of their growth as weight.
     law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
     x0 = law.initial(n, np.random.default_rng(0))
-    branched, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
-    moved, log_weights = _laws.evolve(
+    population, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
+    end_states, log_weights = _laws.evolve(
         law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(2), branch=False
     )
     w = np.exp(log_weights)
-    assert len(branched) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
-    mean = np.average(moved, axis=0, weights=w)
-    spread = np.sqrt(np.average((moved - mean) ** 2, axis=0, weights=w))
+    assert len(population) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
+    mean = np.average(end_states, axis=0, weights=w)
+    spread = np.sqrt(np.average((end_states - mean) ** 2, axis=0, weights=w))
     # Relatives are alike, so a branched population of n cells knows its mean no better than n founders.
-    assert (np.abs(branched.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
+    assert (np.abs(population.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
 
 
 def test_counts_follow_the_integral_of_growth():
@@ -296,17 +296,17 @@ def test_mixture_names_wrong_input(arguments, match):
 def test_mixture_particles_reach_the_sampled_snapshot():
     law, n = _laws.gaussian_mixture_law(3, 0.3), 3000
     x0 = law.initial(n, np.random.default_rng(0))
-    moved, log_weights = _laws.evolve(
+    end_states, log_weights = _laws.evolve(
         law, x0, 0.0, 1.0, dt=0.005, rng=np.random.default_rng(1), branch=False
     )
     w = np.exp(log_weights)
     assert w.mean() == pytest.approx(0.8 + 2.0, rel=0.02)
     for centre, share in (([-1, 0, 0], 0.4), ([1, 0, 0], 0.4), ([0, 2.5, 0], 2.0)):
-        near = np.linalg.norm(moved - centre, axis=1) < 0.5
+        near = np.linalg.norm(end_states - centre, axis=1) < 0.5
         # binomial share of the founders, five standard deviations, and the bias of the Euler steps
         founders = min(share, 0.2 if share > 1 else share)
         assert w[near].sum() / n == pytest.approx(
             share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02
         )
-        variance = moved[near].var(axis=0)
+        variance = end_states[near].var(axis=0)
         np.testing.assert_allclose(variance, 0.005, rtol=5 * np.sqrt(2 / near.sum()) + 0.05)

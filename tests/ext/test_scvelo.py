@@ -36,14 +36,14 @@ def test_rna_velocity_is_not_overwritten(genes, fingerprint):
     genes.uns["velocity_graph"] = np.eye(genes.n_obs)
     genes.obsm["velocity_pca"] = np.ones((genes.n_obs, 2))
     genes.obs["velocity_length"] = 1.0
-    before = fingerprint(genes)
+    previous = fingerprint(genes)
     with pytest.raises(
         ValueError, match=r"`overwrite` is False.*layers\['velocity'\], layers\['Ms'\]"
     ):
         sdo.ext.scvelo(genes)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
     copy = sdo.ext.scvelo(genes, overwrite=True, copy=True)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
     assert copy.uns["velocity_params"]["mode"] == "scdiffot"
     np.testing.assert_array_equal(copy.layers["velocity"], genes.layers["scdiffot_velocity"])
     # nothing that was derived from the other velocities stays
@@ -69,10 +69,10 @@ def test_bad_input(fitted, course, fingerprint):
         sdo.ext.scvelo(course)
     with pytest.raises(ValueError, match="'X_pca' has no decoder"):
         sdo.ext.scvelo(fitted)
-    before = fingerprint(fitted)
+    previous = fingerprint(fitted)
     decoder = (lambda x: x, lambda z: z)
     with pytest.raises(
         KeyError, match=r"layers\['scdiffot_velocity'\] is missing: run scdiffot.tl.gene_velocity"
     ):
         sdo.ext.scvelo(fitted, decoder=decoder)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == previous

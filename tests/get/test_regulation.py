@@ -33,8 +33,8 @@ def test_kept_edges_come_by_size(fitted):
 def test_all_edges(fitted):
     table = sdo.get.regulation(give_regulation(fitted), group="B", all=True)
     assert len(table) == 16
-    found = table.pivot(index="target", columns="regulator", values="weight").loc[GENES, GENES]
-    np.testing.assert_allclose(found, fitted.uns["scdiffot"]["regulation"]["mean"][1])
+    regulation = table.pivot(index="target", columns="regulator", values="weight").loc[GENES, GENES]
+    np.testing.assert_allclose(regulation, fitted.uns["scdiffot"]["regulation"]["mean"][1])
 
 
 def test_groups_have_times(fitted):

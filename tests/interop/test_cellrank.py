@@ -72,12 +72,12 @@ def estimator(circuit):
 @pytest.mark.slow
 def test_terminal_states_are_the_attractors(circuit, estimator):
     estimator.set_terminal_states()
-    found = estimator.terminal_states
-    assert sorted(found.cat.categories) == ["X", "Y"]
+    terminal_states = estimator.terminal_states
+    assert sorted(terminal_states.cat.categories) == ["X", "Y"]
     for name in "XY":
-        inside = (found == name).to_numpy()
+        is_terminal = (terminal_states == name).to_numpy()
         # CellRank takes the 30 cells most typical of a state; there are little more at Y
-        assert (circuit.obs["cell_type"][inside] == name).mean() > 0.9
+        assert (circuit.obs["cell_type"][is_terminal] == name).mean() > 0.9
 
 
 @pytest.mark.slow
@@ -87,10 +87,10 @@ def test_fate_probabilities_are_those_of_the_circuit(circuit, estimator):
     wells = {"X": circuit.obs_names[at_x].tolist(), "Y": circuit.obs_names[at_y].tolist()}
     estimator.set_terminal_states(wells)
     estimator.compute_fate_probabilities(solver="direct")
-    undecided = np.flatnonzero(~(at_x | at_y))
-    chosen = np.random.default_rng(0).choice(undecided, 200, replace=False)
-    found = np.asarray(estimator.fate_probabilities["X"])[chosen].ravel()
-    truth = _first_to_x(x[chosen])
+    transient_cells = np.flatnonzero(~(at_x | at_y))
+    sample = np.random.default_rng(0).choice(transient_cells, 200, replace=False)
+    probability = np.asarray(estimator.fate_probabilities["X"])[sample].ravel()
+    truth = _first_to_x(x[sample])
     # 0.05 of this is the noise of 100 paths
-    assert np.sqrt(np.mean((found - truth) ** 2)) < 0.1
-    assert np.corrcoef(found, truth)[0, 1] > 0.95
+    assert np.sqrt(np.mean((probability - truth) ** 2)) < 0.1
+    assert np.corrcoef(probability, truth)[0, 1] > 0.95

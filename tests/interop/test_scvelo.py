@@ -26,13 +26,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_velocities_on_an_embedding(fitted, plot, color):
     fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2] * 3
     sdo.tl.project(fitted, "umap")
-    before = fitted.obsm["scdiffot_velocity_umap"].copy()
+    previous = fitted.obsm["scdiffot_velocity_umap"].copy()
     ax = getattr(scv.pl, plot)(
         fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False
     )
     assert ax is not None
     # scVelo would compute velocities of its own if it did not find these
-    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], before)
+    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], previous)
     assert "velocity_graph" not in fitted.uns
 
 
@@ -56,7 +56,7 @@ def test_scvelo_takes_exported_velocities(fitted):
     adata.obsm["scdiffot_velocity"] = np.tile(np.float32([1, 0, 0]), (adata.n_obs, 1))
     sdo.tl.gene_velocity(adata)
     sdo.ext.scvelo(adata)
-    exported = adata.layers["velocity"].copy()
+    velocity = adata.layers["velocity"].copy()
     adata.obsp["distances"] = kneighbors_graph(states, 20, mode="distance")
     adata.obsp["connectivities"] = kneighbors_graph(states, 20, mode="connectivity")
     names = {"distances_key": "distances", "connectivities_key": "connectivities"}
@@ -70,4 +70,4 @@ def test_scvelo_takes_exported_velocities(fitted):
     scv.tl.velocity_confidence(adata)
     assert adata.obs["velocity_confidence"].mean() > 0.99
     # it was not computed anew
-    np.testing.assert_array_equal(adata.layers["velocity"], exported)
+    np.testing.assert_array_equal(adata.layers["velocity"], velocity)

@@ -21,9 +21,9 @@ def _recipe() -> type:
     """The class that the docstring of `tl.gene_velocity` shows."""
     text = inspect.cleandoc(sdo.tl.gene_velocity.__doc__)
     lines = text[text.index("    class Decoder:") : text.index("    adata.obsm[")]
-    found: dict = {"torch": torch}
-    exec(textwrap.dedent(lines), found)
-    return found["Decoder"]
+    result: dict = {"torch": torch}
+    exec(textwrap.dedent(lines), result)
+    return result["Decoder"]
 
 
 class _Layers(nn.Module):
@@ -69,13 +69,13 @@ def _cells(n: int = 90, n_genes: int = 10) -> ad.AnnData:
 def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
     sdo.tl.fit(adata, "time", use_rep="X_scVI", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(adata, decoder=decoder)
-    found = adata.layers["scdiffot_velocity"]
-    assert np.isfinite(found).all()
+    result = adata.layers["scdiffot_velocity"]
+    assert np.isfinite(result).all()
     space, step = read_genes(adata, "scdiffot", decoder), 0.03
     z, drift = adata.obsm["X_scVI"], adata.obsm["scdiffot_velocity"]
     slope = (space.decode(z + step * drift) - space.decode(z - step * drift)) / (2 * step)
     # float32 of logarithms near seven over that step, and a third derivative times its square
-    wrong = np.abs(found - slope) > 0.02 * np.abs(slope).max()
+    wrong = np.abs(result - slope) > 0.02 * np.abs(slope).max()
     assert wrong.mean() <= at_kinks
     # rates sum to 10,000 wherever cells go
     np.testing.assert_allclose(np.expm1(space.decode(z)).sum(axis=1), 1e4, rtol=1e-3)
@@ -108,10 +108,10 @@ def test_expression_is_the_mean_over_batches():
             out(torch.tanh(z @ line.weight[:, :3].T + line.weight[:, 3:] @ hot[b] + line.bias))
             for b in (0, 1)
         ]
-        found = _recipe()(model).decode(z)
+        result = _recipe()(model).decode(z)
     assert not torch.allclose(scales[0], scales[1], rtol=0.01)
     torch.testing.assert_close(
-        torch.expm1(found), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2
+        torch.expm1(result), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2
     )
 
 
@@ -130,7 +130,7 @@ def test_scvi_tools(quick, batch_key):
     decoder = _recipe()(model)
     # the encoder sees log1p of counts, here at the total of each cell
     with torch.no_grad():
-        again = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
-    np.testing.assert_allclose(again, adata.obsm["X_scVI"], atol=1e-4)
+        latent = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
+    np.testing.assert_allclose(latent, adata.obsm["X_scVI"], atol=1e-4)
     # its units are rectified: some steps cross a kink
     _check(adata, decoder, quick, at_kinks=0.03)

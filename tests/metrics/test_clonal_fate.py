@@ -35,12 +35,12 @@ def test_true_fates_score_high_and_others_do_not():
     assert (truth.loc[NAMES, "auroc"] > 0.9).all()
     assert (truth["correlation"] > 0.6).all()
     rng = np.random.default_rng(1)
-    shuffled = clonal_fate(
+    permutation = clonal_fate(
         members, rng.permutation(fate), classes, n_descendants=rng.permutation(size), **options
     )
     # the standard error of an AUROC of 400 clones, 80 of them positive, is 0.036
-    np.testing.assert_allclose(shuffled.loc[NAMES, "auroc"], 0.5, atol=0.11)
-    np.testing.assert_allclose(shuffled["correlation"], 0, atol=0.15)
+    np.testing.assert_allclose(permutation.loc[NAMES, "auroc"], 0.5, atol=0.11)
+    np.testing.assert_allclose(permutation["correlation"], 0, atol=0.15)
 
 
 def test_scores_by_hand():
@@ -69,10 +69,10 @@ def test_scores_by_hand():
     # without numbers of descendants the first clone is predicted 0.6, as is the third
     assert even.index.tolist() == ["A", "B"]
     assert even.loc["A", "auroc"] == pytest.approx(0.25)
-    several = clonal_fate(
+    subclones = clonal_fate(
         members, fate, classes, names=["A", "B"], early=early, late=~early, min_late=2
     )
-    assert several["n_clones"].tolist() == [2, 2]
+    assert subclones["n_clones"].tolist() == [2, 2]
 
 
 def test_sparse_dense_and_cells_without_prediction():
@@ -86,10 +86,10 @@ def test_sparse_dense_and_cells_without_prediction():
     )
     holes = fate.copy()
     holes[::2] = np.nan
-    kept = early.copy()
-    kept[np.flatnonzero(early)[::2]] = False
-    without = clonal_fate(members, fate[1::2], classes, **(options | {"early": kept}))
-    assert clonal_fate(members, holes, classes, **options).equals(without)
+    early_subset = early.copy()
+    early_subset[np.flatnonzero(early)[::2]] = False
+    subset = clonal_fate(members, fate[1::2], classes, **(options | {"early": early_subset}))
+    assert clonal_fate(members, holes, classes, **options).equals(subset)
 
 
 def test_nothing_to_tell_apart():

@@ -18,8 +18,8 @@ def rng() -> np.random.Generator:
 def test_one_dimension_matches_scipy(rng):
     x, y = rng.normal(size=200), rng.exponential(size=150)
     wx, wy = rng.random(200), rng.random(150)
-    found = metrics.wasserstein(x[:, None], y[:, None], wx, wy=wy)
-    assert found == pytest.approx(wasserstein_distance(x, y, wx, wy), rel=1e-9)
+    result = metrics.wasserstein(x[:, None], y[:, None], wx, wy=wy)
+    assert result == pytest.approx(wasserstein_distance(x, y, wx, wy), rel=1e-9)
 
 
 def test_root_of_squared_cost_matches_sorted_samples(rng):
@@ -94,9 +94,9 @@ def test_large_clouds_are_thinned_in_proportion_to_weight(rng):
     x = np.repeat([[0.0], [1.0]], 4000, axis=0)
     w = np.repeat([0.3, 0.7], 4000)
     y = np.array([[0.0]])
-    found = metrics.wasserstein(x, y, w, n_max=500)
-    assert found == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 500))
-    assert found == metrics.wasserstein(x, y, w, n_max=500)
+    result = metrics.wasserstein(x, y, w, n_max=500)
+    assert result == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 500))
+    assert result == metrics.wasserstein(x, y, w, n_max=500)
 
 
 def test_thinned_distance_is_near_the_exact_one(rng):
@@ -132,13 +132,19 @@ def test_wrong_input_is_named(arguments, match):
 def test_mmd_matches_the_sum_over_pairs(rng):
     x, y = rng.normal(size=(20, 2)), rng.normal(size=(15, 2)) + 1
     wx, wy = rng.random(20), rng.random(15)
-    both = np.r_[x, y]
-    h = np.median([np.linalg.norm(both[i] - both[j]) for i in range(len(both)) for j in range(i)])
+    pooled_points = np.r_[x, y]
+    h = np.median(
+        [
+            np.linalg.norm(pooled_points[i] - pooled_points[j])
+            for i in range(len(pooled_points))
+            for j in range(i)
+        ]
+    )
 
     def k(a, b):
         return np.exp(-np.sum((a - b) ** 2) / (2 * h**2))
 
-    def within(z, w):
+    def mean_distance(z, w):
         pairs = [
             (w[i] * w[j], k(z[i], z[j])) for i in range(len(z)) for j in range(len(z)) if i != j
         ]
@@ -146,7 +152,7 @@ def test_mmd_matches_the_sum_over_pairs(rng):
 
     a, b = wx / wx.sum(), wy / wy.sum()
     cross = sum(a[i] * b[j] * k(x[i], y[j]) for i in range(20) for j in range(15))
-    expected = within(x, a) + within(y, b) - 2 * cross
+    expected = mean_distance(x, a) + mean_distance(y, b) - 2 * cross
     assert metrics.mmd(x, y, wx, wy=wy) == pytest.approx(expected, rel=1e-9)
 
 
@@ -229,9 +235,9 @@ def test_noise_floor_names_wrong_input():
 
 def test_distances_leave_their_input_alone(rng):
     x, w = rng.normal(size=(10, 2)), rng.random(10)
-    before = x.copy(), w.copy()
+    previous = x.copy(), w.copy()
     metrics.wasserstein(x, x[::-1], w)
     metrics.mmd(x, x[::-1], w)
     metrics.noise_floor(x, w)
-    assert np.array_equal(x, before[0])
-    assert np.array_equal(w, before[1])
+    assert np.array_equal(x, previous[0])
+    assert np.array_equal(w, previous[1])

@@ -35,11 +35,11 @@ def clouds(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def value(score, *args, **kwargs) -> float:
     """The number among what a score returns."""
-    found = score(*args, **kwargs)
-    return found[0] if isinstance(found, tuple) else found
+    result = score(*args, **kwargs)
+    return result[0] if isinstance(result, tuple) else result
 
 
-def reweighted(score, x, y, wx, wy) -> float:
+def weighted_score(score, x, y, wx, wy) -> float:
     return value(score, x, y, wx, wy=wy, **({"k": 10} if score is metrics.enrichment else {}))
 
 
@@ -120,7 +120,7 @@ def test_energy_distance_matches_the_sum_over_pairs(clouds):
     x, y, wx, wy = clouds
     a, b = wx / wx.sum(), wy / wy.sum()
 
-    def within(z, w):
+    def mean_distance(z, w):
         pairs = [
             (w[i] * w[j], np.linalg.norm(z[i] - z[j]))
             for i in range(len(z))
@@ -132,7 +132,7 @@ def test_energy_distance_matches_the_sum_over_pairs(clouds):
     across = sum(
         a[i] * b[j] * np.linalg.norm(x[i] - y[j]) for i in range(len(x)) for j in range(len(y))
     )
-    expected = 2 * across - within(x, a) - within(y, b)
+    expected = 2 * across - mean_distance(x, a) - mean_distance(y, b)
     assert metrics.energy_distance(x, y, wx, wy=wy) == pytest.approx(expected, rel=1e-9)
 
 
@@ -258,9 +258,9 @@ def test_marginal_distances_of_counts_with_ties(rng):
 
 def test_marginals_do_not_see_the_order_of_cells_within_a_feature(clouds, rng):
     x = clouds[0]
-    shuffled = np.column_stack([rng.permutation(column) for column in x.T])
-    assert metrics.marginal_distance(x, shuffled)[0] == pytest.approx(0, abs=1e-12)
-    assert metrics.feature_correlation_r(x, shuffled) < 0.9
+    permutation = np.column_stack([rng.permutation(column) for column in x.T])
+    assert metrics.marginal_distance(x, permutation)[0] == pytest.approx(0, abs=1e-12)
+    assert metrics.feature_correlation_r(x, permutation) < 0.9
 
 
 # --- correlations of features
@@ -306,9 +306,9 @@ def test_two_features_have_no_correlation_of_correlations(rng):
 @pytest.mark.parametrize("score", CLOUD_SCORES, ids=lambda s: s.__name__)
 def test_scores_do_not_depend_on_order_or_the_size_of_weights(score, clouds, rng):
     x, y, wx, wy = clouds
-    expected = reweighted(score, x, y, wx, wy)
+    expected = weighted_score(score, x, y, wx, wy)
     i, j = rng.permutation(len(x)), rng.permutation(len(y))
-    assert reweighted(score, x[i], y[j], 7 * wx[i], 0.1 * wy[j]) == pytest.approx(
+    assert weighted_score(score, x[i], y[j], 7 * wx[i], 0.1 * wy[j]) == pytest.approx(
         expected, rel=1e-9
     )
 
@@ -317,8 +317,8 @@ def test_scores_do_not_depend_on_order_or_the_size_of_weights(score, clouds, rng
 def test_cells_without_weight_do_not_count(score, clouds):
     x, y, wx, wy = clouds
     wx[50:], wy[40:] = 0, 0
-    expected = reweighted(score, x[:50], y[:40], wx[:50], wy[:40])
-    assert reweighted(score, x, y, wx, wy) == pytest.approx(expected, rel=1e-9)
+    expected = weighted_score(score, x[:50], y[:40], wx[:50], wy[:40])
+    assert weighted_score(score, x, y, wx, wy) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -329,8 +329,8 @@ def test_cells_without_weight_do_not_count(score, clouds):
 def test_scores_are_the_same_wherever_the_origin_is(score, clouds):
     x, y, wx, wy = clouds
     offset = np.array([1e3, -1e3, 5e3, 0])
-    assert reweighted(score, x + offset, y + offset, wx, wy) == pytest.approx(
-        reweighted(score, x, y, wx, wy), rel=1e-6
+    assert weighted_score(score, x + offset, y + offset, wx, wy) == pytest.approx(
+        weighted_score(score, x, y, wx, wy), rel=1e-6
     )
 
 
@@ -375,16 +375,16 @@ def test_scores_of_pairs_need_pairs_and_thin_in_proportion(score, rng):
 def test_all_scores_are_those_of_the_functions(clouds, rng):
     x, y, w, _ = clouds
     x, y = np.c_[x, x @ rng.normal(size=(4, 2))], np.c_[y, y @ rng.normal(size=(4, 2))]
-    found = score_response(x, w, y)
+    result = score_response(x, w, y)
     n = min(1 / np.sum((w / w.sum()) ** 2), 60)
     expected = {
         name: value(
             getattr(metrics, name), x, y, w, **({"k": n // 2} if name == "enrichment" else {})
         )
-        for name in found
+        for name in result
     }
-    assert found == pytest.approx(expected, rel=1e-9)
-    assert len(found) == 8
+    assert result == pytest.approx(expected, rel=1e-9)
+    assert len(result) == 8
 
 
 def test_genes_and_states_are_told_apart(clouds, rng):
@@ -405,23 +405,23 @@ def test_genes_and_states_are_told_apart(clouds, rng):
 
 def test_large_populations_are_thinned_but_for_their_means(rng):
     x, y, w = rng.normal(size=(4000, 3)), rng.normal(size=(3000, 3)) + 1, rng.random(4000)
-    found = score_response(x, w, y, n_max=500, rng=3)
-    assert found["l2_of_means"] == pytest.approx(metrics.l2_of_means(x, y, w))
+    result = score_response(x, w, y, n_max=500, rng=3)
+    assert result["l2_of_means"] == pytest.approx(metrics.l2_of_means(x, y, w))
     # four standard errors of the distance of means of 500 cells of unit spread; the energy has a slope below 2
-    assert found["energy_distance"] == pytest.approx(
+    assert result["energy_distance"] == pytest.approx(
         metrics.energy_distance(x, y, w), abs=4 * 2 * np.sqrt(2 / 500)
     )
-    assert found == score_response(x, w, y, n_max=500, rng=3)
+    assert result == score_response(x, w, y, n_max=500, rng=3)
 
 
 def test_scores_that_are_not_defined_are_nan():
-    same = np.ones((20, 1))
-    found = score_response(same, None, same)
-    assert found["energy_distance"] == found["mmd"] == found["l2_of_means"] == 0
+    constant = np.ones((20, 1))
+    result = score_response(constant, None, constant)
+    assert result["energy_distance"] == result["mmd"] == result["l2_of_means"] == 0
     assert np.isnan(
-        [found["pearson_of_means"], found["r2_of_means"], found["feature_correlation_r"]]
+        [result["pearson_of_means"], result["r2_of_means"], result["feature_correlation_r"]]
     ).all()
-    assert np.isnan(bootstrap(same, None, same, n_boot=5)["r2_of_means"]).all()
+    assert np.isnan(bootstrap(constant, None, constant, n_boot=5)["r2_of_means"]).all()
 
 
 @pytest.mark.parametrize(
@@ -459,10 +459,10 @@ def test_all_at_once_name_wrong_input(function, arguments, match):
 
 def test_bootstrap_keeps_the_scores_and_reproduces(clouds):
     x, y, w, _ = clouds
-    found = bootstrap(x, w, y, n_boot=20, rng=1)
-    assert {name: first for name, (first, _, _) in found.items()} == score_response(x, w, y, rng=1)
-    assert all(low <= middle <= high for middle, low, high in found.values())
-    assert found == bootstrap(x, w, y, n_boot=20, rng=1)
+    result = bootstrap(x, w, y, n_boot=20, rng=1)
+    assert {name: first for name, (first, _, _) in result.items()} == score_response(x, w, y, rng=1)
+    assert all(low <= middle <= high for middle, low, high in result.values())
+    assert result == bootstrap(x, w, y, n_boot=20, rng=1)
     wide, narrow = (bootstrap(x, w, y, n_boot=200, level=level) for level in (0.95, 0.5))
     assert all(
         wide[name][1] <= narrow[name][1] <= narrow[name][2] <= wide[name][2] for name in wide
@@ -498,11 +498,11 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     draws = rng.normal(size=(300, 2, n, 2))
     truth["enrichment"] = np.mean([metrics.enrichment(a + [1, 0], b, k=30) for a, b in draws])
     for _ in range(n_repeats):
-        found = bootstrap(
+        result = bootstrap(
             rng.normal(size=(n, 2)) + [1, 0], None, rng.normal(size=(n, 2)), n_boot=80, level=level
         )
         for name in hits:
-            hits[name] += found[name][1] <= truth[name] <= found[name][2]
+            hits[name] += result[name][1] <= truth[name] <= result[name][2]
     for name, count in hits.items():
         # four binomial standard errors, and the few per cent by which the ends of 80 draws miss theirs
         assert count / n_repeats == pytest.approx(
@@ -513,9 +513,9 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 def test_intervals_narrow_as_cells_are_added(rng):
     widths = []
     for n in (100, 400):
-        found = bootstrap(rng.normal(size=(n, 3)) + 1, None, rng.normal(size=(n, 3)), n_boot=200)
+        result = bootstrap(rng.normal(size=(n, 3)) + 1, None, rng.normal(size=(n, 3)), n_boot=200)
         widths.append(
-            [found[name][2] - found[name][1] for name in ("l2_of_means", "energy_distance")]
+            [result[name][2] - result[name][1] for name in ("l2_of_means", "energy_distance")]
         )
     # four times the cells, half the width; quantiles of 200 draws scatter by a sixth
     assert np.divide(*widths) == pytest.approx([2, 2], rel=0.35)
@@ -535,9 +535,9 @@ def test_bootstrap_names_wrong_input(clouds, arguments, match):
 
 
 def test_scores_leave_their_input_alone(clouds):
-    before = [array.copy() for array in clouds]
+    previous = [array.copy() for array in clouds]
     x, y, wx, _ = clouds
     for score in CLOUD_SCORES:
-        reweighted(score, x, y, wx, None)
+        weighted_score(score, x, y, wx, None)
     bootstrap(x, wx, y, genes_predicted=x, genes_treated=y, n_boot=3)
-    assert all(np.array_equal(a, b) for a, b in zip(before, clouds, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(previous, clouds, strict=True))

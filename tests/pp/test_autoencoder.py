@@ -24,9 +24,11 @@ def counts():
     time = np.repeat([0.0, 1.0, 2.0], 40)
     rates = np.exp(rng.normal(size=(120, 2)) + 0.5 * time[:, None]) @ rng.gamma(1, 3, (2, 12))
     rates[:, 5] = 0
-    found = rng.poisson(rates).astype(np.float32) + (np.arange(12) == 0)
-    adata = ad.AnnData(sparse.csr_matrix(np.log1p(100 * found / found.sum(axis=1, keepdims=True))))
-    adata.layers["counts"] = sparse.csr_matrix(found)
+    result = rng.poisson(rates).astype(np.float32) + (np.arange(12) == 0)
+    adata = ad.AnnData(
+        sparse.csr_matrix(np.log1p(100 * result / result.sum(axis=1, keepdims=True)))
+    )
+    adata.layers["counts"] = sparse.csr_matrix(result)
     adata.obs["time"] = time
     adata.var_names = [f"Gene{i}" for i in range(12)]
     adata.var["highly_variable"] = np.arange(12) != 3
@@ -77,30 +79,30 @@ def test_storage_does_not_matter(counts, likelihood, tmp_path):
     ):
         adata.X, adata.layers["counts"] = change(adata.X), change(adata.layers["counts"])
     counts.write_h5ad(tmp_path / "a.h5ad")
-    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    for adata in (counts, dense, lazy, backed):
+    backed_adata = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    for adata in (counts, dense, lazy, backed_adata):
         sdo.pp.autoencoder(adata, 2, **options)
-    for adata in (dense, lazy, backed):
+    for adata in (dense, lazy, backed_adata):
         np.testing.assert_array_equal(adata.obsm["X_ae"], counts.obsm["X_ae"])
-    backed.file.close()
+    backed_adata.file.close()
 
 
 def test_seeds_copies_names_and_history(counts, fingerprint):
-    before = fingerprint(counts)
-    first, again, other = (
+    previous = fingerprint(counts)
+    first, repeat, other = (
         sdo.pp.autoencoder(counts, 2, rng=r, copy=True, **SHORT) for r in (1, 1, 2)
     )
-    assert fingerprint(counts) == before
-    assert fingerprint(first) == fingerprint(again)
+    assert fingerprint(counts) == previous
+    assert fingerprint(first) == fingerprint(repeat)
     assert not np.array_equal(first.obsm["X_ae"], other.obsm["X_ae"])
     history = first.uns["X_ae"]["history"]
     assert len(history["loss"]) == len(history["loss_validation"]) == 4
     assert 0 < history["explained_pca"] < 1
     # stops without a gain
-    stopped = sdo.pp.autoencoder(
+    partial = sdo.pp.autoencoder(
         counts, 2, max_epochs=500, patience=3, n_hidden=16, show_progress=False, copy=True
     )
-    losses = stopped.uns["X_ae"]["history"]["loss_validation"]
+    losses = partial.uns["X_ae"]["history"]["loss_validation"]
     assert len(losses) < 500
     assert len(losses) - 1 - losses.argmin() == 3
     # an earlier one may be replaced
@@ -134,7 +136,7 @@ def test_what_a_fit_cannot_decode(counts, quick):
 
 
 def test_counts_and_logarithms_mixed_up(counts, fingerprint):
-    before = fingerprint(counts)
+    previous = fingerprint(counts)
     with pytest.raises(
         ValueError,
         match=r"`layer` 'counts' holds counts: whole numbers \(0 to .*Pass layer=None \(X\)",
@@ -144,7 +146,7 @@ def test_counts_and_logarithms_mixed_up(counts, fingerprint):
         ValueError, match=r"`layer` None \(X\) holds no counts.*Pass layer='counts'"
     ):
         sdo.pp.autoencoder(counts, likelihood="nb")
-    assert fingerprint(counts) == before
+    assert fingerprint(counts) == previous
     del counts.layers["counts"]
     with pytest.raises(ValueError, match="no other layer that would do: use likelihood='gaussian'"):
         sdo.pp.autoencoder(counts, likelihood="nb")
@@ -157,7 +159,7 @@ def test_bad_input(counts, mdata, fingerprint):
     counts.layers["empty"][7] = 0
     counts.layers["flat"] = np.tile(np.linspace(0.5, 2.3, 12), (120, 1))
     counts.obsm["X_pca"] = np.zeros((120, 2))
-    before = fingerprint(counts)
+    previous = fingerprint(counts)
     cases = [
         (TypeError, "`n_latent` is a float", {"n_latent": 2.5}),
         (ValueError, "`n_latent` is 0", {"n_latent": 0}),
@@ -188,7 +190,7 @@ def test_bad_input(counts, mdata, fingerprint):
     for error, message, options in cases:
         with pytest.raises(error, match=message):
             sdo.pp.autoencoder(counts, **{"n_latent": 2, **options})
-    assert fingerprint(counts) == before
+    assert fingerprint(counts) == previous
     with pytest.raises(TypeError, match=r"is a MuData: pass one modality, such as mdata\['rna'\]"):
         sdo.pp.autoencoder(mdata)
     with pytest.raises(ValueError, match="is a view"):

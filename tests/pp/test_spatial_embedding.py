@@ -28,14 +28,14 @@ def _tissue(n: int = 150, n_slices: int = 2, seed: int = 0) -> ad.AnnData:
     ].copy()
 
 
-def _turned(xy: np.ndarray) -> np.ndarray:
+def _rotate(xy: np.ndarray) -> np.ndarray:
     turn = np.array([[np.cos(2.0), -np.sin(2.0)], [np.sin(2.0), np.cos(2.0)]])
     return 55 * xy @ turn * [1, -1] + [1e3, -400]
 
 
 def test_it_separates_what_differs_between_places(fingerprint):
     adata = _tissue()
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     assert sdo.pp.spatial_embedding(adata, library_key="slice") is None
     first = adata.obsm["X_spatial"][:, 0]
     assert abs(np.corrcoef(first, adata.obs["half"] == "R")[0, 1]) > 0.85
@@ -44,14 +44,14 @@ def test_it_separates_what_differs_between_places(fingerprint):
     assert entry["share"][0] > entry["noise"]
     assert entry["params"]["n_components"] == adata.obsm["X_spatial"].shape[1]
     del adata.obsm["X_spatial"], adata.uns["X_spatial"]
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_pose_and_unit_of_slices_do_not_matter():
     adata = _tissue()
     other = adata.copy()
     second = (adata.obs["slice"] == "s1").to_numpy()
-    other.obsm["spatial"][second] = _turned(adata.obsm["spatial"][second])
+    other.obsm["spatial"][second] = _rotate(adata.obsm["spatial"][second])
     other.obsm["X_pca"] = 100 * adata.obsm["X_pca"]
     for data in (adata, other):
         sdo.pp.spatial_embedding(
@@ -69,9 +69,9 @@ def test_slices_on_top_of_each_other_stay_apart():
     other.obs_names = [f"other{i}" for i in range(other.n_obs)]
     other.obs["slice"] = "s1"
     other.obsm["X_pca"] = -other.obsm["X_pca"]
-    both = ad.concat([adata, other])
-    sdo.pp.spatial_embedding(both, library_key="slice", n_components=None)
-    np.testing.assert_allclose(both.obsm["X_spatial"], np.vstack([alone, -alone]), atol=1e-12)
+    combined = ad.concat([adata, other])
+    sdo.pp.spatial_embedding(combined, library_key="slice", n_components=None)
+    np.testing.assert_allclose(combined.obsm["X_spatial"], np.vstack([alone, -alone]), atol=1e-12)
 
 
 def test_channels_and_components_are_columns():
@@ -134,8 +134,8 @@ def test_harmony_removes_what_differs_between_slices():
         assert ("mixing" in entry) is (correction is not None)
     assert distance[1] < 0.7 * distance[0]
     # two slices of equal size: neighbours counted here, without the tree
-    apart = np.linalg.norm(x[:, None] - x[None], axis=2)
-    near = np.argsort(apart + 1e9 * np.eye(len(x)), axis=1)[:, :30]
+    distances = np.linalg.norm(x[:, None] - x[None], axis=2)
+    near = np.argsort(distances + 1e9 * np.eye(len(x)), axis=1)[:, :30]
     expected = (second[near] != second[:, None]).mean() / (150 / 299)
     assert entry["mixing"] == pytest.approx(expected, rel=1e-6)
     assert entry["mixing_before"] < entry["mixing"]
@@ -238,7 +238,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_written(
     adata = _tissue()
     if spoil is not None:
         spoil(adata)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.pp.spatial_embedding(adata, **{"library_key": "slice"} | options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous

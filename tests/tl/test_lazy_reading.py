@@ -47,12 +47,12 @@ def stored(request, fitted, quick, tmp_path):
 
 def test_the_same_results(stored):
     memory, other = stored
-    for one, two in zip(_analyse(memory), _analyse(other), strict=True):
-        assert len(one) > 0
+    for first, second in zip(_analyse(memory), _analyse(other), strict=True):
+        assert len(first) > 0
         # An index that is read lazily has the name that it has in the file.
-        two.index.name = None
+        second.index.name = None
         pd.testing.assert_frame_equal(
-            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+            first, second, check_dtype=False, check_categorical=False, check_index_type=False
         )
     assert sdo.pl.fate(other, return_fig=True) is not None
     assert sdo.pl.fate(other, kind="composition", groupby="cell_type", return_fig=True) is not None
@@ -102,14 +102,14 @@ def _load(adata, tmp_path, how):
     return LOADERS[how](path)
 
 
-def _assert_same(one, two):
-    if isinstance(one, pd.DataFrame):
+def _assert_same(first, second):
+    if isinstance(first, pd.DataFrame):
         pd.testing.assert_frame_equal(
-            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+            first, second, check_dtype=False, check_categorical=False, check_index_type=False
         )
     else:
         np.testing.assert_allclose(
-            np.asarray(two, dtype=float), np.asarray(one, dtype=float), rtol=1e-4, atol=1e-4
+            np.asarray(second, dtype=float), np.asarray(first, dtype=float), rtol=1e-4, atol=1e-4
         )
 
 
@@ -143,8 +143,8 @@ def test_responses(treated, brief, tmp_path, how):
     other = _load(treated, tmp_path, how)
     for adata in (treated, other):
         _respond(adata, brief)
-    for one, two in zip(_read_responses(treated), _read_responses(other), strict=True):
-        _assert_same(one, two)
+    for first, second in zip(_read_responses(treated), _read_responses(other), strict=True):
+        _assert_same(first, second)
 
 
 @pytest.mark.parametrize("how", LOADERS)
@@ -193,7 +193,7 @@ def test_tissue(quick, tmp_path, how, caplog):
         sdo.tl.transfer_genes(adata, reference, n_neighbors=5)
         backward = sdo.tl.transfer_genes(reference, adata, n_neighbors=5, copy=True)
         options = {"use_rep": "X", "library_key": "slice", "cell_keys": "kind", "depth": "depth"}
-        between = sdo.tl.interpolate_slices(adata, ("a", "b"), 2.0, **options)
+        interpolation = sdo.tl.interpolate_slices(adata, ("a", "b"), 2.0, **options)
         sdo.tl.fit(adata, "time", spatial_key="spatial", key_added="fit", **quick)
         results.append(
             [
@@ -202,14 +202,14 @@ def test_tissue(quick, tmp_path, how, caplog):
                 adata.uns["scdiffot_spatial_genes"],
                 adata.obsm["scdiffot_transferred"],
                 backward.obsm["scdiffot_transferred"],
-                between.X,
-                between.obsm["kind_probability"],
+                interpolation.X,
+                interpolation.obsm["kind_probability"],
                 adata.obsm["fit_migration"],
                 sdo.tl.simulate(adata, n_particles=5, key="fit").states,
             ]
         )
-    for one, two in zip(*results, strict=True):
-        _assert_same(one, two)
+    for first, second in zip(*results, strict=True):
+        _assert_same(first, second)
 
 
 def test_columns_of_a_modality(mdata, quick):
@@ -220,8 +220,8 @@ def test_columns_of_a_modality(mdata, quick):
     sdo.tl.fit(other, "rna:time", use_rep="rna:X_pca", growth_prior=values, **quick)
     np.testing.assert_array_equal(mdata.obs["scdiffot_growth"], other.obs["scdiffot_growth"])
     sdo.tl.sta_forward(mdata, "rna:cell_type", "rna:time < 1", **QUIET)
-    followed = mdata.obsm["scdiffot_fate"].notna().all(axis=1)
-    np.testing.assert_array_equal(followed, values < 1)
+    has_fate = mdata.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(has_fate, values < 1)
     figure = sdo.pl.velocity(mdata, color="rna:cell_type", return_fig=True)
     assert {"A", "B"} <= {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
     with pytest.raises(KeyError, match="`color` is 'rna:celltype', .*Did you mean 'rna:cell_type'"):

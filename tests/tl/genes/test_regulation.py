@@ -54,19 +54,19 @@ def _run(tool, adata, *args, **options):
 
 
 def test_pca_regulation_is_that_of_the_states(genes):
-    found = _run(sdo.tl.regulation, genes)
-    assert list(found["genes"]) == [f"g{i}" for i in range(N_GENES)]
-    assert (list(found["groups"]), found["n_cells"].tolist()) == (["all"], [120])
-    assert np.isnan(found["times"]).all()
+    result = _run(sdo.tl.regulation, genes)
+    assert list(result["genes"]) == [f"g{i}" for i in range(N_GENES)]
+    assert (list(result["groups"]), result["n_cells"].tolist()) == (["all"], [120])
+    assert np.isnan(result["times"]).all()
     single = jacobians(sdo.get.model(genes), genes.obsm["X_pca"], genes.obs["time"].to_numpy())
     loadings = genes.varm["PCs"][:N_GENES]
     expected = loadings @ single @ loadings.T
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(found["mean"][0], expected.mean(axis=0), atol=1e-5 * scale)
-    np.testing.assert_allclose(found["sd"][0], expected.std(axis=0), atol=1e-5 * scale)
-    assert found["mean"].dtype == found["sd"].dtype == found["stability"].dtype == np.float32
+    np.testing.assert_allclose(result["mean"][0], expected.mean(axis=0), atol=1e-5 * scale)
+    np.testing.assert_allclose(result["sd"][0], expected.std(axis=0), atol=1e-5 * scale)
+    assert result["mean"].dtype == result["sd"].dtype == result["stability"].dtype == np.float32
     # targets in rows
-    assert np.abs(found["mean"][0] - found["mean"][0].T).max() > 0.01 * scale
+    assert np.abs(result["mean"][0] - result["mean"][0].T).max() > 0.01 * scale
 
 
 def test_growth_genes_of_a_pca(genes):
@@ -89,14 +89,17 @@ def test_growth_genes_of_a_pca(genes):
 
 def test_decay_is_left_out_of_all_pairs(genes):
     """Through a PCA it acts between all genes, by their loadings."""
-    whole, without = _run(sdo.tl.regulation, genes), _run(sdo.tl.regulation, genes, decay="auto")
+    reference, automatic = (
+        _run(sdo.tl.regulation, genes),
+        _run(sdo.tl.regulation, genes, decay="auto"),
+    )
     single = jacobians(sdo.get.model(genes), genes.obsm["X_pca"], genes.obs["time"].to_numpy())
     rate = -np.linalg.eigvals(single.mean(axis=0)).real.min()
-    assert without["decay"] == pytest.approx(rate, rel=1e-4)
+    assert automatic["decay"] == pytest.approx(rate, rel=1e-4)
     assert rate > 0
     loadings = genes.varm["PCs"][:N_GENES]
     np.testing.assert_allclose(
-        without["mean"][0] - whole["mean"][0], rate * loadings @ loadings.T, atol=1e-4
+        automatic["mean"][0] - reference["mean"][0], rate * loadings @ loadings.T, atol=1e-4
     )
     for decay in (-1.0, "fast"):
         with pytest.raises(ValueError, match="`decay` is"):
@@ -105,42 +108,46 @@ def test_decay_is_left_out_of_all_pairs(genes):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_chosen_genes_are_a_part_of_all(genes, tool):
-    whole = _run(tool, genes)
+    reference = _run(tool, genes)
     part = _run(tool, genes, ["g7", "g2"])
     if tool is sdo.tl.regulation:
         assert list(part["genes"]) == ["g7", "g2"]
         for name in ("mean", "sd", "stability"):
-            np.testing.assert_allclose(part[name], whole[name][:, [7, 2]][:, :, [7, 2]], atol=1e-6)
+            np.testing.assert_allclose(
+                part[name], reference[name][:, [7, 2]][:, :, [7, 2]], atol=1e-6
+            )
     else:
         pd.testing.assert_frame_equal(
-            part, whole[whole["gene"].isin(["g7", "g2"])].reset_index(drop=True)
+            part, reference[reference["gene"].isin(["g7", "g2"])].reset_index(drop=True)
         )
 
 
 def test_groups_and_times(genes):
-    found = _run(sdo.tl.regulation, genes, groupby="cell_type", per_time=True)
+    result = _run(sdo.tl.regulation, genes, groupby="cell_type", per_time=True)
     counts = genes.obs.groupby(["cell_type", "time"], observed=True).size()
-    assert list(zip(found["groups"], found["times"], strict=True)) == list(counts.index)
-    assert found["n_cells"].tolist() == counts.tolist()
+    assert list(zip(result["groups"], result["times"], strict=True)) == list(counts.index)
+    assert result["n_cells"].tolist() == counts.tolist()
     of_type = _run(sdo.tl.regulation, genes, groupby="cell_type")
     assert list(of_type["groups"]) == ["A/1", "B"]
-    weights = found["n_cells"][:3] / found["n_cells"][:3].sum()
+    weights = result["n_cells"][:3] / result["n_cells"][:3].sum()
     np.testing.assert_allclose(
-        np.tensordot(weights, found["mean"][:3], 1), of_type["mean"][0], atol=1e-6
+        np.tensordot(weights, result["mean"][:3], 1), of_type["mean"][0], atol=1e-6
     )
     for k, time in enumerate([0, 1, 2]):
         source = _run(sdo.tl.regulation, genes, source=f"cell_type == 'A/1' and time == {time}")
-        np.testing.assert_allclose(source["mean"][0], found["mean"][k], atol=1e-6)
+        np.testing.assert_allclose(source["mean"][0], result["mean"][k], atol=1e-6)
     # a table of growth genes for each of them
     table = _run(sdo.tl.growth_genes, genes, groupby="cell_type", per_time=True)
     assert list(table.groupby(["group", "time"], sort=False).size().index) == list(counts.index)
-    whole = _run(sdo.tl.growth_genes, genes, groupby="cell_type")
+    reference = _run(sdo.tl.growth_genes, genes, groupby="cell_type")
     mean = (
         table[(table["group"] == "A/1")].pivot(index="gene", columns="time", values="mean")
         @ weights
     )
     np.testing.assert_allclose(
-        mean, whole[whole["group"] == "A/1"].set_index("gene")["mean"].loc[mean.index], atol=1e-6
+        mean,
+        reference[reference["group"] == "A/1"].set_index("gene")["mean"].loc[mean.index],
+        atol=1e-6,
     )
 
 
@@ -151,10 +158,10 @@ def test_cells_without_a_group_are_left_out(genes):
 
 def test_a_sample_of_cells_and_its_seed(genes):
     options = {"groupby": "cell_type", "n_cells": 10}
-    found = [_run(sdo.tl.regulation, genes, rng=seed, **options)["mean"] for seed in (0, 0, 1)]
+    result = [_run(sdo.tl.regulation, genes, rng=seed, **options)["mean"] for seed in (0, 0, 1)]
     assert genes.uns["scdiffot"]["regulation"]["n_cells"].tolist() == [10, 10]
-    np.testing.assert_array_equal(found[0], found[1])
-    assert not np.array_equal(found[0], found[2])
+    np.testing.assert_array_equal(result[0], result[1])
+    assert not np.array_equal(result[0], result[2])
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -162,40 +169,40 @@ def test_given_decoder(genes, tool):
     loadings = torch.tensor(np.asarray(genes.varm["PCs"]), dtype=torch.float32)
     pair = (lambda x: x @ loadings, lambda z: z @ loadings.T)
     by_pca = _run(tool, genes)
-    given = _run(tool, genes, decoder=pair)
+    explicit = _run(tool, genes, decoder=pair)
     if tool is sdo.tl.regulation:
         # flat and filtered genes do not vary in it
-        assert list(given["genes"]) == list(by_pca["genes"])
-        np.testing.assert_allclose(given["mean"], by_pca["mean"], atol=1e-6)
+        assert list(explicit["genes"]) == list(by_pca["genes"])
+        np.testing.assert_allclose(explicit["mean"], by_pca["mean"], atol=1e-6)
     else:
-        pd.testing.assert_frame_equal(given, by_pca, rtol=1e-3, atol=1e-6)
+        pd.testing.assert_frame_equal(explicit, by_pca, rtol=1e-3, atol=1e-6)
 
 
 def test_expression_itself_needs_no_decoder(course, quick):
     sdo.tl.fit(course, "time", use_rep="X", **quick)
-    found = _run(sdo.tl.regulation, course)
-    assert list(found["genes"]) == list(course.var_names)
+    result = _run(sdo.tl.regulation, course)
+    assert list(result["genes"]) == list(course.var_names)
     expected = jacobians(sdo.get.model(course), course.X, course.obs["time"].to_numpy()).mean(
         axis=0
     )
-    np.testing.assert_allclose(found["mean"][0], expected, atol=1e-6)
+    np.testing.assert_allclose(result["mean"][0], expected, atol=1e-6)
 
 
 def test_modality(mdata, quick):
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X", form="separate", **quick)
-    found = _run(sdo.tl.regulation, mdata, groupby="rna:cell_type")
-    assert list(found["genes"]) == list(mdata["rna"].var_names)
-    assert list(found["groups"]) == ["A", "B"]
+    result = _run(sdo.tl.regulation, mdata, groupby="rna:cell_type")
+    assert list(result["genes"]) == list(mdata["rna"].var_names)
+    assert list(result["groups"]) == ["A", "B"]
     assert set(_run(sdo.tl.growth_genes, mdata)["gene"]) == set(mdata["rna"].var_names)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_copy_and_nothing_else(genes, tool, fingerprint):
-    before = fingerprint(genes)
+    previous = fingerprint(genes)
     other = tool(genes, copy=True, show_progress=False)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
     del other.uns["scdiffot"][tool.__name__]
-    assert fingerprint(other) == before
+    assert fingerprint(other) == previous
 
 
 @pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
@@ -215,8 +222,8 @@ def test_results_survive_a_file(genes, tmp_path, suffix):
         pd.testing.assert_frame_equal(
             sdo.get.regulation(read, all=True), sdo.get.regulation(genes, all=True)
         )
-        found = read.uns["scdiffot"]["growth_genes"].reset_index(drop=True)
-        pd.testing.assert_frame_equal(found.astype(table.dtypes), table)
+        result = read.uns["scdiffot"]["growth_genes"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(result.astype(table.dtypes), table)
         assert sdo.pl.growth_genes(read, return_fig=True).axes
         assert sdo.pl.regulation(read, return_fig=True).axes
 
@@ -238,9 +245,9 @@ def test_a_potential_is_warned_of(fitted, genes, caplog):
             fitted, "time", use_rep="X", n_steps=20, n_corrections=0, sigma=0.3, show_progress=False
         )
         caplog.clear()
-        found = _run(sdo.tl.regulation, fitted)
+        result = _run(sdo.tl.regulation, fitted)
         assert "does not tell regulators from targets" in caplog.text
-        np.testing.assert_allclose(found["mean"][0], found["mean"][0].T, atol=1e-6)
+        np.testing.assert_allclose(result["mean"][0], result["mean"][0].T, atol=1e-6)
         table = _run(sdo.tl.growth_genes, fitted).set_index("gene")["mean"]
         assert "gradient of its growth" in caplog.text
     rises = fitted.obsm["scdiffot_velocity"].mean(axis=0)
@@ -279,10 +286,10 @@ def test_a_potential_is_warned_of(fitted, genes, caplog):
     ],
 )
 def test_bad_input(genes, tool, options, error, message, fingerprint):
-    before = fingerprint(genes)
+    previous = fingerprint(genes)
     with pytest.raises(error, match=message):
         _run(tool, genes, **options)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
 
 
 @pytest.mark.parametrize("value", [0, 1.5, "high"])

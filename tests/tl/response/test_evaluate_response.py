@@ -54,15 +54,15 @@ def _evaluate(adata, **options):
     return adata.uns[KEY]
 
 
-def _unchanged(adata, fingerprint, error, match, **options):
-    before = fingerprint(adata)
+def _check_unchanged(adata, fingerprint, error, match, **options):
+    previous = fingerprint(adata)
     with pytest.raises(error, match=match):
         _evaluate(adata, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_random_split(cells, fingerprint, tmp_path, caplog):
-    before = fingerprint(cells)
+    previous = fingerprint(cells)
     with caplog.at_level(logging.INFO, "scdiffot"):
         table = _evaluate(cells, n_splits=2, context="donor", truth="true_response")
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -78,8 +78,8 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
     assert np.isfinite(table[["value", "low", "high"]]).all(axis=None)
     first, second = (table[table["fold"] == fold]["value"].to_numpy() for fold in ("1", "2"))
     assert not np.allclose(first, second)
-    after = fingerprint(cells)
-    assert {part for part in before if before[part] != after[part]} == {"uns"}
+    current = fingerprint(cells)
+    assert {part for part in previous if previous[part] != current[part]} == {"uns"}
     cells.write_h5ad(tmp_path / "evaluated.h5ad")
     pd.testing.assert_frame_equal(
         ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[KEY], table, check_index_type=False
@@ -91,20 +91,22 @@ def test_metrics_are_those_of_the_package(cells):
     table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
         ["method", "metric"]
     )
-    here, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
-    x, y = (cells[here & side].obsm["X_pca"] for side in (control, ~control))
-    rest = [cells[~here & side].obsm["X_pca"] for side in (control, ~control)]
+    is_donor, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
+    x, y = (cells[is_donor & side].obsm["X_pca"] for side in (control, ~control))
+    reference = [cells[~is_donor & side].obsm["X_pca"] for side in (control, ~control)]
     assert table.loc[("identity", "energy_distance"), "value"] == pytest.approx(
         sdo.metrics.energy_distance(x, y)
     )
     # all donors have as many control as treated cells
-    shift = rest[1].mean(axis=0) - rest[0].mean(axis=0)
+    shift = reference[1].mean(axis=0) - reference[0].mean(axis=0)
     for metric in ("energy_distance", "l2_of_means"):
         score = getattr(sdo.metrics, metric)
         assert table.loc[("mean_shift", metric), "value"] == pytest.approx(
             score(x + shift, y), rel=1e-4
         )
-        assert table.loc[("copy", metric), "value"] == pytest.approx(score(rest[1], y), rel=1e-4)
+        assert table.loc[("copy", metric), "value"] == pytest.approx(
+            score(training[1], y), rel=1e-4
+        )
     mean = cells.X.mean(axis=0)
     genes = [mean + (z - cells.obsm["X_pca"].mean(axis=0)) @ cells.varm["PCs"].T for z in (x, y)]
     r = np.corrcoef(*(g.mean(axis=0) for g in genes))[0, 1]
@@ -143,12 +145,12 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
     ids=lambda o: o.get("methods", o["split"]),
 )
 def test_training_sees_no_test_cell(cells, options, monkeypatch):
-    models, tested = [], []
+    models, evaluations = [], []
 
-    def remember(original, found):
+    def remember(original, calls):
         def wrapper(*arguments, **options):
             result = original(*arguments, **options)
-            found.append(result if found is models else arguments)
+            calls.append(result if calls is models else arguments)
             return result
 
         return wrapper
@@ -157,26 +159,28 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
         response_evaluation, "fit_response", remember(response_evaluation.fit_response, models)
     )
     monkeypatch.setattr(
-        response_evaluation, "_predictions", remember(response_evaluation._predictions, tested)
+        response_evaluation, "_predictions", remember(response_evaluation._predictions, evaluations)
     )
     clean = _evaluate(cells, genes=False, **options)
-    (seen,) = tested[0][:1]
-    unseen = np.concatenate([seen.control, seen.treated])
+    (model_states,) = evaluations[0][:1]
+    unseen = np.concatenate([model_states.control, model_states.treated])
     states = cells.obsm["X_pca"]
     rows = [int(np.flatnonzero((states == z).all(axis=1))[0]) for z in unseen]
-    spoiled = states.copy()
-    spoiled[rows] = 1e3 * np.random.default_rng(0).standard_cauchy((len(rows), states.shape[1]))
-    cells.obsm["X_pca"] = spoiled
+    noise_states = states.copy()
+    noise_states[rows] = 1e3 * np.random.default_rng(0).standard_cauchy(
+        (len(rows), states.shape[1])
+    )
+    cells.obsm["X_pca"] = noise_states
     dirty = _evaluate(cells, genes=False, **options)
     assert not np.allclose(clean["value"], dirty["value"])
-    (before, _), (after, _) = models
-    rest = np.delete(states, rows, axis=0)
+    (previous, _), (current, _) = models
+    training_states = np.delete(states, rows, axis=0)
     for name in ("states", "survival"):
         np.testing.assert_array_equal(
-            getattr(before.predict(rest), name), getattr(after.predict(rest), name)
+            getattr(previous.predict(reference), name), getattr(current.predict(reference), name)
         )
-    for name, values in before.to_arrays()["weights"].items():
-        np.testing.assert_array_equal(values, after.to_arrays()["weights"][name])
+    for name, values in previous.to_arrays()["weights"].items():
+        np.testing.assert_array_equal(values, current.to_arrays()["weights"][name])
 
 
 def test_targets_and_doses(cells):
@@ -211,7 +215,7 @@ def test_genes_where_there_is_a_decoder(cells, caplog):
 
 
 def test_seeds_copy_and_name(cells, fingerprint):
-    before = fingerprint(cells)
+    previous = fingerprint(cells)
     options = {"target": "drug", "key_added": "mine", "copy": True, **QUICK}
     first, second, other = (
         sdo.tl.evaluate_response(cells, "condition", "control", rng=rng, **options).uns[
@@ -221,7 +225,7 @@ def test_seeds_copy_and_name(cells, fingerprint):
     )
     pd.testing.assert_frame_equal(first, second)
     assert not first.equals(other)
-    assert fingerprint(cells) == before
+    assert fingerprint(cells) == previous
 
 
 @pytest.mark.parametrize(
@@ -293,7 +297,7 @@ def test_seeds_copy_and_name(cells, fingerprint):
 def test_errors_change_nothing(cells, fingerprint, options, error, match):
     cells.obsm["X_umap"] = cells.obsm["X_pca"][:, :2].copy()
     cells.obsm["nothing"] = np.zeros_like(cells.obsm["X_pca"])
-    _unchanged(cells, fingerprint, error, match, **options)
+    _check_unchanged(cells, fingerprint, error, match, **options)
 
 
 @pytest.mark.slow

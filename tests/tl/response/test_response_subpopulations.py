@@ -73,8 +73,8 @@ def test_number_of_clusters(responded):
     sdo.tl.response_subpopulations(responded, n_clusters=3)
     assert responded.obs[CLUSTER].nunique() == 3
     assert responded.uns[GROUPS]["effect_size"].is_monotonic_decreasing
-    same = sdo.tl.response_subpopulations(responded, n_clusters=3, copy=True)
-    pd.testing.assert_frame_equal(same.uns[GROUPS], responded.uns[GROUPS])
+    repeat = sdo.tl.response_subpopulations(responded, n_clusters=3, copy=True)
+    pd.testing.assert_frame_equal(repeat.uns[GROUPS], responded.uns[GROUPS])
 
 
 def test_equal_responses_are_one_cluster(responded):
@@ -120,14 +120,14 @@ def test_fit_in_another_anndata(responded):
 
 
 def test_file_and_copy(responded, tmp_path, fingerprint):
-    before = fingerprint(responded)
+    previous = fingerprint(responded)
     copy = sdo.tl.response_subpopulations(responded, copy=True)
-    assert fingerprint(responded) == before
+    assert fingerprint(responded) == previous
     copy.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
-    for what in ("subpopulations", "features"):
+    for table in ("subpopulations", "features"):
         pd.testing.assert_frame_equal(
-            sdo.get.response(read, what), sdo.get.response(copy, what), check_dtype=False
+            sdo.get.response(read, table), sdo.get.response(copy, table), check_dtype=False
         )
     assert read.obs[CLUSTER].cat.categories.tolist() == ["1", "2"]
 
@@ -154,10 +154,10 @@ def test_clear_errors_and_nothing_written(responded, options, error, message, fi
     responded.obs["late"] = pd.Categorical(
         np.where(responded.obs["treatment"] == "drug", "A", None)
     )
-    before = fingerprint(responded)
+    previous = fingerprint(responded)
     with pytest.raises(error, match=message):
         sdo.tl.response_subpopulations(responded, **options)
-    assert fingerprint(responded) == before
+    assert fingerprint(responded) == previous
 
 
 def test_nothing_predicted(responded):
@@ -179,12 +179,12 @@ def test_subpopulations_of_the_simulator_are_found_by_their_response():
     sdo.tl.predict_response(adata)
     sdo.tl.response_subpopulations(adata)
     control = adata.obs["condition"] == "control"
-    found = adjusted_rand_score(
+    result = adjusted_rand_score(
         adata.obs.loc[control, "subpopulation"], adata.obs.loc[control, CLUSTER]
     )
     # clusters of the true responses reach 0.9: some subpopulations hold two kinds of responses
-    assert found > 0.75
+    assert result > 0.75
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
-    ranked = sdo.get.response(adata, "subpopulations")["group"]
+    labels = sdo.get.response(adata, "subpopulations")["group"]
     amplitude = pd.Series(adata.uns["true"]["amplitude"][0], [f"type_{k + 1}" for k in range(5)])
-    assert ranked.tolist() == amplitude.sort_values(ascending=False).index.tolist()
+    assert labels.tolist() == amplitude.sort_values(ascending=False).index.tolist()

@@ -24,15 +24,15 @@ def make_slices(bend=0.0, noise=0.2):
     for k, n in enumerate(SIZES.values()):
         spots = rng.uniform([-3, -2], [3, 2], size=(4 * n, 2))
         x, y = spots.T
-        inside = ((x / 3) ** 2 + (y / 2) ** 2 < 1) & ((x - 1.5) ** 2 + (y - 1.3) ** 2 > 0.6)
-        spots = spots[inside][:n]
+        is_inside = ((x / 3) ** 2 + (y / 2) ** 2 < 1) & ((x - 1.5) ** 2 + (y - 1.3) ** 2 > 0.6)
+        spots = spots[is_inside][:n]
         x, y = spots.T
         states.append(np.column_stack([np.sin(1.3 * x), np.cos(1.1 * y), np.tanh(x - y)]))
         states[-1] += noise * rng.normal(size=(n, 3))
         true.append(spots)
-        placed = spots + (bend * k) * np.column_stack([np.sin(1.2 * y), np.sin(1.1 * x)])
+        deformed_spots = spots + (bend * k) * np.column_stack([np.sin(1.2 * y), np.sin(1.1 * x)])
         pose = Pose(Pose.turn(1.0 + 2 * k, reflected=k == 1).rotation, np.array([5.0 * k, -3.0]))
-        positions.append(pose.apply(placed))
+        positions.append(pose.apply(deformed_spots))
     adata = ad.AnnData(
         np.vstack(states), obsm={"spatial": np.vstack(positions), "true": np.vstack(true)}
     )
@@ -92,9 +92,9 @@ def make_symmetric(n=120):
     spots = spots[(spots**2 / [9, 4]).sum(axis=1) < 1][: 2 * n]
     x, y = spots.T
     states = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y)]) + 0.3 * rng.normal(size=(2 * n, 2))
-    turned = Pose.turn(np.radians(40)).apply(spots)
+    rotated_spots = Pose.turn(np.radians(40)).apply(spots)
     names = np.repeat(["flat", "turned"], n)
-    positions = np.where((names == "turned")[:, None], turned, spots)
+    positions = np.where((names == "turned")[:, None], rotated_spots, spots)
     adata = ad.AnnData(states, obsm={"spatial": positions, "true": spots, "X_pca": states})
     adata.obs["slice"] = names
     return adata
@@ -103,15 +103,15 @@ def make_symmetric(n=120):
 def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
     adata = make_symmetric()
     sdo.tl.align_slices(adata, "slice", "flat", partial=False, show_progress=False)
-    found = sdo.get.alignment(adata)
-    row = found.table.set_index("slice").loc["turned"]
+    result = sdo.get.alignment(adata)
+    row = result.table.set_index("slice").loc["turned"]
     assert not row["reflected"]
     assert row["angle"] == pytest.approx(-40, abs=5)
     assert row["runner_up_reflected"]
     assert row["margin"] == pytest.approx(row["score"] - row["runner_up_score"])
     assert abs(row["margin"]) < row["min_margin"]
     assert (
-        found.table.set_index("slice")
+        result.table.set_index("slice")
         .loc["flat", ["runner_up_score", "margin", "min_margin"]]
         .isna()
         .all()
@@ -129,16 +129,16 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
         assert part in message
     # in the second pose, spots lie at their mirror image
     rows = (adata.obs["slice"] == "turned").to_numpy()
-    second = found.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
+    second = result.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
     assert np.sqrt(((second - adata.obsm["true"][rows] * [1, -1]) ** 2).sum(axis=1).mean()) < 0.4
     with pytest.raises(ValueError, match="no second pose of slice 'flat'"):
-        found.apply(second, "flat", runner_up=True)
+        result.apply(second, "flat", runner_up=True)
     adata.write_h5ad(tmp_path / "a.h5ad")
-    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    from_file = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
     np.testing.assert_array_equal(
-        back.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second
+        from_file.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second
     )
-    pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
+    pd.testing.assert_frame_equal(from_file.table, result.table, check_dtype=False)
 
 
 def _as_frame(adata):
@@ -155,7 +155,7 @@ def _as_numbers(adata):
     adata.obs["slice"] = (adata.obs["slice"] == "turned").astype(int)
 
 
-def _with_unused(adata):
+def _add_unused(adata):
     adata.obs["slice"] = pd.Categorical(adata.obs["slice"], categories=["none", "flat", "turned"])
 
 
@@ -163,7 +163,7 @@ def _odd_names(adata):
     adata.obs["slice"] = adata.obs["slice"].replace({"flat": "", "turned": "a/b"})
 
 
-@pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _with_unused, _odd_names])
+@pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _add_unused, _odd_names])
 def test_other_containers_and_names(change, tmp_path):
     """The same alignment, in the unit of the coordinates, which a file keeps."""
     options = {"partial": False, "n_starts": 4, "show_progress": False}
@@ -176,10 +176,10 @@ def test_other_containers_and_names(change, tmp_path):
         other.obsm["scdiffot_aligned"] / unit, plain.obsm["scdiffot_aligned"], atol=1e-5
     )
     other.write_h5ad(tmp_path / "a.h5ad")
-    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
-    last = back.table["slice"].iloc[-1]
+    from_file = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    last = from_file.table["slice"].iloc[-1]
     np.testing.assert_allclose(
-        back.apply(np.asarray(other.obsm["spatial"])[-60:], last),
+        from_file.apply(np.asarray(other.obsm["spatial"])[-60:], last),
         other.obsm["scdiffot_aligned"][-60:],
     )
 
@@ -191,25 +191,27 @@ def test_views_files_and_mudata(tmp_path):
     with pytest.raises(ValueError, match="`adata` is a view"):
         sdo.tl.align_slices(adata[:100], "slice", **options)
     adata.write_h5ad(tmp_path / "a.h5ad")
-    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r+")
-    both = mudata.MuData({"rna": adata.copy()})
+    backed_adata = ad.read_h5ad(tmp_path / "a.h5ad", backed="r+")
+    combined = mudata.MuData({"rna": adata.copy()})
     sdo.tl.align_slices(adata, "slice", **options)
-    sdo.tl.align_slices(backed, "slice", **options)
-    np.testing.assert_allclose(backed.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
-    backed.file.close()
-    sdo.tl.align_slices(
-        both, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options
+    sdo.tl.align_slices(backed_adata, "slice", **options)
+    np.testing.assert_allclose(
+        backed_adata.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"]
     )
-    np.testing.assert_allclose(both.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
+    backed_adata.file.close()
+    sdo.tl.align_slices(
+        combined, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options
+    )
+    np.testing.assert_allclose(combined.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
 
 
 def test_units_that_differ_are_logged(caplog):
     adata = make_symmetric()
-    turned = (adata.obs["slice"] == "turned").to_numpy()
+    is_turned = (adata.obs["slice"] == "turned").to_numpy()
     options = {"partial": False, "reflections": False, "n_starts": 4, "show_progress": False}
     sdo.tl.align_slices(adata, "slice", "flat", **options)
     assert "times as far apart" not in caplog.text
-    adata.obsm["spatial"][turned] *= 2.5
+    adata.obsm["spatial"][is_turned] *= 2.5
     sdo.tl.align_slices(adata, "slice", "flat", **options)
     message = next(r.getMessage() for r in caplog.records if "times as far apart" in r.getMessage())
     # the same points up to noise of the sample: 120 spots know their distance to about 5 %
@@ -222,19 +224,19 @@ def test_units_that_differ_are_logged(caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mirrored", [None, "1.5"])
-def test_stages_of_a_rotating_tissue(mirrored):
+@pytest.mark.parametrize("mirrored_stage", [None, "1.5"])
+def test_stages_of_a_rotating_tissue(mirrored_stage):
     """Turned by -8 degrees from stage to stage; a stage upside down is turned back, and no other."""
     path = Path(os.environ.get("SCDIFFOT_DATA", "")) / "spatial" / "simulated_rotating_tissue.h5ad"
     if not path.is_file():
         pytest.skip("needs spatial/simulated_rotating_tissue.h5ad in the folder SCDIFFOT_DATA")
     adata = ad.read_h5ad(path)
     adata.obs["stage"] = adata.obs["time"].map(lambda t: f"{t:g}").to_numpy()
-    flipped = (adata.obs["stage"] == mirrored).to_numpy()
-    adata.obsm["spatial"][flipped, 1] *= -1
+    is_flipped = (adata.obs["stage"] == mirrored_stage).to_numpy()
+    adata.obsm["spatial"][is_flipped, 1] *= -1
     sdo.tl.align_slices(adata, "stage", "0", use_rep="X_input", partial=False, show_progress=False)
     table = sdo.get.alignment(adata).table
-    assert table["reflected"].tolist() == (table["slice"] == mirrored).tolist()
+    assert table["reflected"].tolist() == (table["slice"] == mirrored_stage).tolist()
     true = np.degrees(adata.obs.groupby("stage")["theta"].first()[table["slice"]].to_numpy())
     # the tissue itself moves, by up to 3 degrees of turn a step
     steps = np.diff(np.where(table["reflected"], np.nan, table["angle"]) + true)
@@ -252,15 +254,15 @@ def test_poses_without_rival_are_not_in_doubt(caplog, aligned):
 
 
 def test_apply_and_invert(aligned):
-    found = sdo.get.alignment(aligned)
+    result = sdo.get.alignment(aligned)
     rows = (aligned.obs["slice"] == "s11").to_numpy()
-    placed = found.apply(aligned.obsm["spatial"][rows], "s11")
-    np.testing.assert_allclose(placed, aligned.obsm["scdiffot_aligned"][rows])
-    np.testing.assert_allclose(found.invert(placed, "s11"), aligned.obsm["spatial"][rows])
+    positions = result.apply(aligned.obsm["spatial"][rows], "s11")
+    np.testing.assert_allclose(positions, aligned.obsm["scdiffot_aligned"][rows])
+    np.testing.assert_allclose(result.invert(positions, "s11"), aligned.obsm["spatial"][rows])
     with pytest.raises(KeyError, match="'s12', which was not aligned. Did you mean"):
-        found.apply(placed, "s12")
+        result.apply(positions, "s12")
     with pytest.raises(ValueError, match=r"`points` has shape \(3,\)"):
-        found.invert(np.zeros(3), "s11")
+        result.invert(np.zeros(3), "s11")
 
 
 @pytest.mark.slow
@@ -279,14 +281,14 @@ def test_nonrigid_alignment_survives_a_file(tmp_path):
     )
     adata.write_h5ad(tmp_path / "a.h5ad")
     adata.write_zarr(tmp_path / "a.zarr")
-    for back in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
-        found = sdo.get.alignment(back, key="bent")
+    for from_file in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
+        result = sdo.get.alignment(from_file, key="bent")
         for name in SIZES:
-            rows = (back.obs["slice"] == name).to_numpy()
-            placed = found.apply(back.obsm["spatial"][rows], name)
-            np.testing.assert_allclose(placed, adata.obsm["bent_aligned"][rows])
+            rows = (from_file.obs["slice"] == name).to_numpy()
+            positions = result.apply(from_file.obsm["spatial"][rows], name)
+            np.testing.assert_allclose(positions, adata.obsm["bent_aligned"][rows])
             np.testing.assert_allclose(
-                found.invert(placed, name), back.obsm["spatial"][rows], atol=1e-6
+                result.invert(positions, name), from_file.obsm["spatial"][rows], atol=1e-6
             )
 
 
@@ -358,10 +360,10 @@ def test_errors_leave_the_data_alone(change, arguments, error, message):
         adata = adata[118:].copy()
     elif change == "missing":
         del adata.obsm["spatial"]
-    before = set(adata.obsm), set(adata.uns), set(adata.obs)
+    previous = set(adata.obsm), set(adata.uns), set(adata.obs)
     with pytest.raises(error, match=message):
         sdo.tl.align_slices(adata, **{"library_key": "slice", "show_progress": False} | arguments)
-    assert (set(adata.obsm), set(adata.uns), set(adata.obs)) == before
+    assert (set(adata.obsm), set(adata.uns), set(adata.obs)) == previous
 
 
 def test_no_alignment_to_read():

@@ -43,15 +43,15 @@ def _layers(n: int = 400, n_slices: int = 1, n_layers: int = 3, seed: int = 0) -
 
 
 @pytest.fixture(scope="module")
-def _embedded() -> ad.AnnData:
+def _embedding() -> ad.AnnData:
     adata = _layers(n_slices=2)
     sdo.pp.spatial_embedding(adata, library_key="slice")
     return adata
 
 
 @pytest.fixture
-def tissue(_embedded: ad.AnnData) -> ad.AnnData:
-    return _embedded.copy()
+def tissue(_embedding: ad.AnnData) -> ad.AnnData:
+    return _embedding.copy()
 
 
 def _score(adata: ad.AnnData, column: str = DOMAIN) -> float:
@@ -59,16 +59,16 @@ def _score(adata: ad.AnnData, column: str = DOMAIN) -> float:
 
 
 def test_layers_are_found_and_named_alike_in_all_slices(tissue, fingerprint):
-    before = fingerprint(tissue)
+    previous = fingerprint(tissue)
     assert sdo.tl.spatial_domains(tissue, 3) is None
     assert _score(tissue) > 0.85
-    crossed = pd.crosstab(tissue.obs["layer"], [tissue.obs["slice"], tissue.obs[DOMAIN]])
-    assert (crossed["s0"].idxmax() == crossed["s1"].idxmax()).all()
+    counts = pd.crosstab(tissue.obs["layer"], [tissue.obs["slice"], tissue.obs[DOMAIN]])
+    assert (counts["s0"].idxmax() == counts["s1"].idxmax()).all()
     sdo.tl.spatial_domains(tissue, 3, use_rep="X_pca", key_added="plain")
     assert _score(tissue) > _score(tissue, "plain_domain") + 0.05
     for column in (DOMAIN, "plain_domain"):
         del tissue.obs[column], tissue.obsm[f"{column}_probability"], tissue.uns[f"{column}s"]
-    assert fingerprint(tissue) == before
+    assert fingerprint(tissue) == previous
 
 
 def test_names_go_by_size_and_probabilities_fit(tissue):
@@ -86,8 +86,8 @@ def test_seeds_agree(tissue):
         sdo.tl.spatial_domains(tissue, 4, rng=seed, copy=True).obs[DOMAIN] for seed in (0, 1, 2)
     ]
     assert min(adjusted_rand_score(labels[0], other) for other in labels[1:]) > 0.97
-    again = sdo.tl.spatial_domains(tissue, 4, rng=0, copy=True).obs[DOMAIN]
-    assert (again == labels[0]).all()
+    repeat = sdo.tl.spatial_domains(tissue, 4, rng=0, copy=True).obs[DOMAIN]
+    assert (repeat == labels[0]).all()
 
 
 @pytest.mark.parametrize("n_layers", [2, 4])
@@ -95,11 +95,11 @@ def test_the_criterion_finds_their_number(n_layers):
     adata = _layers(n=900, n_layers=n_layers, seed=5)
     sdo.pp.spatial_embedding(adata)
     sdo.tl.spatial_domains(adata, n_init=5)
-    found = adata.obs[DOMAIN].cat.categories.size
-    assert found == n_layers
+    result = adata.obs[DOMAIN].cat.categories.size
+    assert result == n_layers
     # of the surroundings alone, those across a border are domains between the two
     entry = adata.uns[ENTRY]
-    assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == found - 1
+    assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == result - 1
 
 
 def test_one_domain_where_there_is_nothing():
@@ -130,12 +130,12 @@ def test_leiden():
     pytest.importorskip("scanpy")
     adata = _layers()
     sdo.pp.spatial_embedding(adata)
-    before = set(adata.obsp)
+    previous = set(adata.obsp)
     sdo.tl.spatial_domains(adata, 3, method="leiden")
     assert _score(adata) > 0.6
     assert (adata.obsm[PROBABILITY].idxmax(axis=1) == adata.obs[DOMAIN].astype(str)).all()
     assert adata.uns[ENTRY]["resolution"] > 0
-    assert set(adata.obsp) == before
+    assert set(adata.obsp) == previous
 
 
 def test_results_survive_a_file(tissue, tmp_path):
@@ -173,10 +173,10 @@ def test_what_cannot_be_used_is_refused_and_nothing_written(
 ):
     if spoil is not None:
         spoil(tissue)
-    before = fingerprint(tissue)
+    previous = fingerprint(tissue)
     with pytest.raises(error, match=message):
         sdo.tl.spatial_domains(tissue, **{"n_domains": 3} | options)
-    assert fingerprint(tissue) == before
+    assert fingerprint(tissue) == previous
 
 
 @pytest.mark.slow

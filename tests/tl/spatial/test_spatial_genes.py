@@ -78,10 +78,10 @@ def test_patterns_come_first(dense, fingerprint):
     adata = _tissue()
     if dense:
         adata.X = adata.X.toarray()
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     assert sdo.tl.spatial_genes(adata, library_key="slice") is None
     table = adata.uns.pop(TABLE)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
     assert set(table["gene"][:2]) == {"gradient", "marker"}
     by_gene = table.set_index("gene")
     assert by_gene.loc[["gradient", "marker"], "pval_adj"].max() < 1e-10
@@ -134,11 +134,11 @@ def test_squidpy_finds_the_same():
     squidpy.gr.spatial_neighbors(adata, coord_type="generic", delaunay=True)
     squidpy.gr.spatial_autocorr(adata, mode="moran", genes=list(adata.var_names), n_perms=None)
     sdo.tl.spatial_genes(adata, connectivity_key="spatial_connectivities")
-    own, theirs = adata.uns[TABLE].set_index("gene"), adata.uns["moranI"]
-    np.testing.assert_allclose(own["moran_i"], theirs.loc[own.index, "I"], atol=1e-5)
-    above = own["moran_i"] > 0
+    table, squidpy_table = adata.uns[TABLE].set_index("gene"), adata.uns["moranI"]
+    np.testing.assert_allclose(table["moran_i"], squidpy_table.loc[table.index, "I"], atol=1e-5)
+    above = table["moran_i"] > 0
     np.testing.assert_allclose(
-        own["pval"][above], theirs.loc[own.index[above], "pval_norm"], atol=1e-4
+        table["pval"][above], squidpy_table.loc[table.index[above], "pval_norm"], atol=1e-4
     )
 
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_written(
     adata = _tissue()
     if spoil is not None:
         spoil(adata)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.tl.spatial_genes(adata, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous

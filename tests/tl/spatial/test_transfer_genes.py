@@ -87,7 +87,7 @@ def test_units_of_the_platforms_do_not_matter(pair):
 
 def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     adata, reference = pair
-    before = fingerprint(adata), fingerprint(reference)
+    previous = fingerprint(adata), fingerprint(reference)
     options = {
         "genes": ["gene50", "gene3"],
         "n_held_out": 4,
@@ -97,13 +97,13 @@ def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     }
     first = sdo.tl.transfer_genes(adata, reference, **options)
     second = sdo.tl.transfer_genes(adata, reference, **options)
-    assert (fingerprint(adata), fingerprint(reference)) == before
+    assert (fingerprint(adata), fingerprint(reference)) == previous
     assert sorted(first.obsm["map_transferred"].columns) == ["gene3", "gene50"]
     pd.testing.assert_frame_equal(
         first.uns["map_transfer"]["scores"], second.uns["map_transfer"]["scores"]
     )
-    none = sdo.tl.transfer_genes(adata, reference, n_held_out=0, copy=True)
-    assert len(none.uns["scdiffot_transfer"]["scores"]) == 0
+    no_held_out = sdo.tl.transfer_genes(adata, reference, n_held_out=0, copy=True)
+    assert len(no_held_out.uns["scdiffot_transfer"]["scores"]) == 0
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
@@ -112,20 +112,20 @@ def test_columns_come_in_the_order_asked(pair, container):
     reference.X = container(reference.X)
     every = sdo.tl.transfer_genes(adata, reference, copy=True).obsm["scdiffot_transferred"]
     genes = ["gene57", "gene41", "gene50", "gene44"]
-    chosen = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm[
+    selection = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm[
         "scdiffot_transferred"
     ]
-    assert chosen.columns.tolist() == genes
-    np.testing.assert_allclose(chosen, every[genes], rtol=1e-6)
+    assert selection.columns.tolist() == genes
+    np.testing.assert_allclose(selection, every[genes], rtol=1e-6)
 
 
 def test_result_can_be_written(pair, tmp_path):
     adata, reference = pair
     sdo.tl.transfer_genes(adata, reference, spatial_key="spatial")
     adata.write_h5ad(tmp_path / "adata.h5ad")
-    again = ad.read_h5ad(tmp_path / "adata.h5ad")
+    from_file = ad.read_h5ad(tmp_path / "adata.h5ad")
     pd.testing.assert_frame_equal(
-        again.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"]
+        from_file.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"]
     )
 
 
@@ -180,10 +180,10 @@ def test_result_can_be_written(pair, tmp_path):
 def test_bad_input(pair, fingerprint, change, options, error, message):
     adata, reference = pair
     change(adata, reference)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.tl.transfer_genes(adata, reference, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_nothing_is_missing(pair):
