@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
-CHUNK = 1 << 16  # what is written at a time; a transfer goes on at a multiple of it
+CHUNK = 1 << 16  # bytes that are written at once; transfers resume at a multiple of it
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Shop:
-    """What the server sells, how it behaves, and what it was asked for."""
+    """Files of the server, its behaviour and the requested ranges."""
 
     def __init__(self) -> None:
         self.url = ""
         self.content = CONTENT
-        self.send_at_most: list[int] = []  # bytes of the next answers, after which the line is cut
+        self.send_at_most: list[int] = []  # bytes until the next connections close
         self.knows_ranges = True
         self.ranges: list[str | None] = []
 
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: shop.send_at_most.pop(0)] if shop.send_at_most else body)
 
     def log_message(self, *args: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture(autouse=True)
 def direct_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach the server of the test without the proxies that the machine may have."""
+    """Connect to the test server without the proxies of the machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -100,7 +100,8 @@ def test_download_is_cached(shop, tmp_path):
 
 
 def test_interrupted_transfer_goes_on_where_it_stopped(shop, tmp_path):
-    # Each answer is cut: pooch asks three times, then gives up; the next call finishes.
+    # Every response is cut: pooch fails after three requests, and the next call completes the
+    # file.
     shop.send_at_most = [CHUNK, 2 * CHUNK, CHUNK]
     with pytest.raises(
         ConnectionError, match=r"shop/table\.bin could not be downloaded .* Call again"
@@ -144,7 +145,7 @@ def test_what_a_killed_process_left_is_used(shop, tmp_path):
         os.utime(part, (time() - age,) * 2)
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == [f"bytes={CHUNK}-"]
-    # the other may belong to a process that still writes
+    # the newer one may belong to a process that still writes
     assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == [
         "table.bin",
         "table.bin.new.part",
@@ -177,7 +178,7 @@ for i in range(int(n)):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at once")
 @pytest.mark.parametrize("cut", [False, True])
 def test_processes_that_download_at_once(shop, tmp_path, cut):
-    """Each gets the file, also where some transfers are cut and what arrived of them is continued."""
+    """Every process gets the file, also if transfers are cut and resumed."""
     n = 25
     if cut:
         # fewer than the tries of one process
@@ -187,7 +188,7 @@ def test_processes_that_download_at_once(shop, tmp_path, cut):
     assert lines == [SHA256] * n + [""]
     leftovers = {p.name for p in (tmp_path / "shop").iterdir()}
     assert leftovers <= {"table.bin", "table.bin.part"}
-    # those that came second found the file, or had it whole
+    # later processes find the file in the cache or download all of it
     assert (tmp_path / "shop" / "table.bin").read_bytes() == CONTENT
 
 
@@ -272,7 +273,7 @@ def test_addresses_are_pinned():
     sys.platform != "linux", reason="elsewhere no variable moves the cache out of the user's folder"
 )
 def test_cache_is_used_without_a_folder(monkeypatch, tmp_path):
-    # The file waits where the cache of pooch keeps it: nothing is downloaded.
+    # the file is already in the cache of pooch, so nothing is downloaded
     monkeypatch.delenv("SCDIFFOT_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cached_file = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"

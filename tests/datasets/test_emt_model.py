@@ -15,7 +15,7 @@ from scdiffot.datasets._published.emt import _orient, _read_pca
 
 @pytest.fixture
 def pickle_bytes(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """What the package torch_pca leaves behind, from a class of the same name and place."""
+    """Pickle of a class with the name and the module of the one in torch_pca."""
     module = ModuleType("torch_pca.pca_main")
     PCA = type("PCA", (), {"__module__": "torch_pca.pca_main"})
     module.PCA = PCA  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def test_anything_else_is_refused():
 
 @pytest.mark.parametrize("flips", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_signs_are_those_of_positive_markers(flips):
-    # Skewed, positive markers: only their own components decode them to positive values.
+    # markers are positive and skewed: only the correct signs decode them to positive values
     rng = np.random.default_rng(0)
     truth = np.linalg.qr(rng.normal(size=(5, 2)))[0].T
     pcs = rng.exponential(size=(2000, 2))

@@ -46,7 +46,7 @@ def test_kang_is_normalised(kang):
     assert (counts == np.round(counts)).all()
     is_expressed = counts > 0
     assert ((x > 0) == is_expressed).all()
-    # log2 of one plus the counts over one number per cell
+    # log2 of one plus the counts divided by a size factor per cell
     size = np.where(is_expressed, counts / np.where(is_expressed, 2**x - 1, 1), np.nan)
     np.testing.assert_allclose(np.nanmax(size, axis=1), np.nanmin(size, axis=1), rtol=1e-4)
 

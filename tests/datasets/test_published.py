@@ -1,4 +1,4 @@
-"""The published data: what is in them, and that the simulators follow the laws behind them."""
+"""The content of the published data, and their agreement with the simulators."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ def test_gaussian_mixture_follows_the_published_table(load, n_dims):
     for t in (0, 1):
         a, b = (adata.X[(adata.obs["time"] == t).to_numpy()] for adata in (first, second))
         assert len(a) == len(published[t])
-        # In these dimensions W1 hardly varies between samples; 3 % is some ten standard deviations.
+        # In high dimensions W1 hardly varies between samples: 3 % is about ten standard
+        # deviations.
         assert metrics.wasserstein(a, published[t]) == pytest.approx(
             metrics.wasserstein(a, b), rel=0.03
         )

@@ -79,7 +79,7 @@ def test_drift_by_hand(network):
     expected = 3 * (h[0] + h[1] + h[6]) / 3 * (1 - 0.95 * h[2]) - 1.0
     assert law.drift(x, 0)[0, 0] == pytest.approx(expected)
     assert law.growth(x, 0)[0] == pytest.approx(0.35 * h[0])
-    # targets need more
+    # targets have higher thresholds
     (activator,) = np.flatnonzero(network.edges[9])
     assert network.roles[9] == "target"
     late = x[0, activator] ** 3 / (1.28**3 + x[0, activator] ** 3)
@@ -91,7 +91,7 @@ def test_roles_are_what_they_are_called(network):
     assert not edges[network.of_role("housekeeping")].any()
     targets = network.of_role("target")
     assert (np.abs(edges[targets]).sum(axis=1) > 0).all()
-    # targets, cycle and housekeeping genes reach no driver, over any number of steps
+    # no path of edges leads from targets, cycle or housekeeping genes to a driver
     reach = np.abs(edges)
     for _ in range(6):
         reach = np.minimum(reach + reach @ reach, 1)
@@ -122,7 +122,7 @@ def test_fates_are_all_reached_and_told_by_more_genes_than_the_drivers(seed):
 
 
 def test_drivers_decide_and_targets_do_not(network):
-    """Knock-out in the true law: only drivers (and what primes them) change where cells go."""
+    """Knock-outs in the true law: only drivers and the gene that primes them change the fates."""
     rng = np.random.default_rng(1)
     law = network_law(network, sigma=0.2)
     start = law.initial(400, rng)

@@ -1,4 +1,4 @@
-"""Simulated responses to treatments, whose truth is known."""
+"""Simulated responses to treatments with known truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def decoder(adata: ad.AnnData) -> GeneSpace:
 
 
 def assert_same_population(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-    """Two samples are no farther apart than random parts of both together are."""
+    """The distance of two samples is not larger than after random reassignment of their points."""
     distance, pooled, pooled_distances = metrics.wasserstein(x, y), np.concatenate([x, y]), []
     for _ in range(10):
         order = rng.permutation(len(pooled))
@@ -63,7 +63,7 @@ def screen() -> ad.AnnData:
     )
 
 
-# --- what is stored
+# --- stored entries
 
 
 def test_layout(default, tmp_path):
@@ -106,7 +106,7 @@ def test_coordinates_are_the_principal_components(default):
     np.testing.assert_allclose(
         other.uns["pca"]["variance_ratio"], default.uns["pca"]["variance_ratio"], rtol=1e-4
     )
-    # the same axes where their variances are apart, up to sign
+    # the same axes, up to sign, if their variances differ enough
     np.testing.assert_allclose(np.abs((other.varm["PCs"] * pcs).sum(axis=0))[:5], 1, atol=1e-4)
 
 
@@ -123,7 +123,7 @@ def test_law_does_not_depend_on_the_number_of_cells(n_obs):
     )
     for name in ("amplitude", "survival", "shares"):
         np.testing.assert_array_equal(small.uns["true"][name], large.uns["true"][name])
-    # effects in genes, where no rotation to the components of the sample interferes
+    # effects in genes, which do not depend on the rotation to the components of the sample
     genes = [a.uns["true"]["effect"] @ a.varm["PCs"].T for a in (small, large)]
     np.testing.assert_allclose(genes[0], genes[1], atol=1e-10)
 
@@ -137,7 +137,7 @@ def test_seeds_reproduce():
     assert (datasets.perturbation_response(**SMALL, rng=generator).X != first.X).any()
 
 
-# --- the truth
+# --- truth
 
 
 def test_treated_controls_are_the_treated_population():
@@ -148,7 +148,7 @@ def test_treated_controls_are_the_treated_population():
     assert_same_population(shifted_states[is_control], x[~is_control], rng)
     before = x[~is_control] - adata.obsm["true_response"][~is_control]
     assert_same_population(before, x[is_control], rng)
-    # without the response they are far apart
+    # without the response the populations differ
     shift = np.linalg.norm(x[is_control].mean(axis=0) - x[~is_control].mean(axis=0))
     assert metrics.wasserstein(x[is_control], x[~is_control]) > shift > 2
 
@@ -160,7 +160,7 @@ def test_surviving_controls_are_the_treated_population():
     shifted_states = (x + adata.obsm["true_response"])[is_control]
     alive = rng.random(len(shifted_states)) < adata.obs["true_survival"].to_numpy()[is_control]
     assert_same_population(shifted_states[alive], x[~is_control], rng)
-    # who dies is not a matter of chance
+    # death depends on the state
     w1 = metrics.wasserstein(shifted_states, x[~is_control])
     assert w1 > 1.3 * metrics.wasserstein(shifted_states[alive], x[~is_control])
 
@@ -176,7 +176,8 @@ def test_response_follows_the_law(screen):
         response, length[:, None] * truth["effect"][target, types], atol=1e-4
     )
     relative = length / (truth["amplitude"][target, types] * 2 * dose / (1 + dose))
-    # at most half of the default heterogeneity in either direction, and the states use most of that
+    # the change is at most half of the default heterogeneity, and the states span most of this
+    # range
     assert relative.min() > 0.7 - 1e-5
     assert relative.max() < 1.3 + 1e-5
     assert relative.std() > 0.1
@@ -188,11 +189,12 @@ def test_dose_increases_the_effect_and_saturates(screen):
     means = length.groupby([screen.obs["condition"], screen.obs["dose"]], observed=True).mean()
     for target in ("a", "b"):
         low, middle, high = means[target]
-        assert 3 < middle / low < 8  # 5.5 for equal cells
-        assert 1.3 < high / middle < 2.5  # 1.8
+        assert 3 < middle / low < 8  # equal cells would give 5.5
+        assert 1.3 < high / middle < 2.5  # the value of this draw is 1.8
     treated = screen.obs[~control(screen)]
     alive = treated.groupby(["condition", "dose"], observed=True).size() / control(screen).sum()
-    # 30 % of the highest dose, and less in proportion to the effect; five times 0.3 / sqrt(1,000)
+    # 30 % die at the highest dose, fewer in proportion to the effect; tolerance 5 * 0.3 /
+    # sqrt(1,000)
     for target in ("a", "b"):
         np.testing.assert_allclose(
             1 - alive[target], 0.3 * np.array([0.1, 0.55, 1.0]), rtol=0, atol=0.05
@@ -253,7 +255,7 @@ def test_donors_differ_in_state_and_composition(deadly):
     shifts = single_type.uns["true"]["donor_shifts"]
     np.testing.assert_allclose(np.linalg.norm(shifts, axis=1), 2)
     means = np.stack([x[donor == f"donor_{i + 1}"].mean(axis=0) for i in range(3)])
-    # 1,000 cells a donor whose standard deviation is at most 0.8
+    # 1,000 cells per donor, with a standard deviation of at most 0.8
     np.testing.assert_allclose(
         means - means[0], shifts - shifts[0], atol=5 * 0.8 * np.sqrt(2 / 1000)
     )
@@ -270,7 +272,7 @@ def test_options_at_their_limits():
     assert np.linalg.norm(response[0]) == pytest.approx(5, rel=1e-5)
     no_shared = datasets.perturbation_response(**SMALL, shared=0.0, heterogeneity=1.0)
     effects = no_shared.uns["true"]["effect"][0]
-    # nothing in common: unit vectors that all but cancel
+    # without a shared part, the mean of the unit vectors is almost zero
     assert np.linalg.norm(effects.mean(axis=0)) < 0.4
     assert no_shared.uns["true"]["amplitude"].min() == 0
     few = datasets.perturbation_response(5, n_dims=2, n_genes=2, n_types=1, n_donors=3)

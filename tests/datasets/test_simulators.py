@@ -31,7 +31,7 @@ def snapshot(adata: anndata.AnnData, time: float) -> np.ndarray:
     return adata.X[(adata.obs["time"] == time).to_numpy()].astype(float)
 
 
-# --- what is stored
+# --- stored entries
 
 
 @every_simulator
@@ -116,7 +116,7 @@ def test_wrong_input_is_named(name, arguments, match):
         SIMULATORS[name](**arguments)
 
 
-# --- the laws themselves
+# --- laws
 
 
 def test_misa_law_by_hand():
@@ -145,8 +145,8 @@ def test_gene_network_law_by_hand():
     [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)],
 )
 def test_particles_move_as_the_law_says(name, start):
-    # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields change by O(sqrt(h))
-    # along the way, which is far below the Monte-Carlo error of the mean.
+    # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields
+    # change by O(sqrt(h)) within this time, far less than the Monte-Carlo error of the mean.
     law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
     x0 = np.tile(start, (n, 1))
     end_states, log_weights = _laws.evolve(
@@ -163,7 +163,8 @@ def test_particles_move_as_the_law_says(name, start):
 
 @pytest.mark.parametrize(("name", "t"), [("misa", 2.0), ("gene_network", 16.0)])
 def test_branching_population_is_the_weighted_one(name, t):
-    # The same law twice: cells that divide and die, and cells that carry the integral of their growth as weight.
+    # Two simulations of one law: with division and death, and with the integrated growth as
+    # weight.
     law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
     x0 = law.initial(n, np.random.default_rng(0))
     population, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
@@ -174,17 +175,20 @@ def test_branching_population_is_the_weighted_one(name, t):
     assert len(population) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
     mean = np.average(end_states, axis=0, weights=w)
     spread = np.sqrt(np.average((end_states - mean) ** 2, axis=0, weights=w))
-    # Relatives are alike, so a branched population of n cells knows its mean no better than n founders.
+    # Relatives are correlated, so the standard error of a branching population is that of n
+    # founders.
     assert (np.abs(population.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
 
 
 def test_counts_follow_the_integral_of_growth():
-    # d(log mass)/dt is the mean growth rate of the population: trapezoids over a fine grid of snapshots.
+    # d(log mass)/dt is the mean growth rate, integrated by the trapezoidal rule over fine
+    # snapshots.
     times = np.linspace(0, 2, 21)
     adata = datasets.misa(1000, times=times.tolist())
     rate = adata.obs.groupby("time")["true_growth"].mean().to_numpy()
     expected = np.exp(np.sum((rate[1:] + rate[:-1]) / 2 * np.diff(times)))
-    # Every snapshot is a population of its own; each contributes the standard error of its mean rate times its share.
+    # Snapshots are independent: each contributes the standard error of its mean rate times its
+    # weight.
     error = 5 * adata.obs["true_growth"].std() / np.sqrt(1000) * 2
     assert adata.uns["true"]["masses"][-1] == pytest.approx(expected, rel=error)
 
@@ -211,7 +215,8 @@ def test_states_stay_non_negative_where_they_are_expression(simulated):
 
 
 def test_misa_symmetry_and_fate(simulated):
-    # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares at the start.
+    # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares
+    # at the start.
     adata = simulated["misa"]
     counts = adata.obs[adata.obs["time"] == 6]["cell_type"].value_counts()
     assert counts["X"] > 2 * counts["Y"]
@@ -223,7 +228,7 @@ def test_misa_symmetry_and_fate(simulated):
 def test_gene_network_branch_that_grows(simulated):
     adata = simulated["gene_network"]
     table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
-    # the silent branch stays: 200 cells at every time, but for the rare division
+    # the silent branch keeps 200 cells at every time, except for rare divisions
     np.testing.assert_allclose(table["x3"], 200, atol=10)
     assert table.loc["32", "x2"] > 3 * table.loc["0", "x1"]
     assert adata.obs.loc[adata.obs["cell_type"] == "x3", "true_growth"].max() < 0.01
@@ -234,7 +239,8 @@ def test_gene_network_branch_that_grows(simulated):
 
 @pytest.mark.parametrize("sigma", [0.0, 0.1, 0.3])
 def test_mixture_fulfils_the_fokker_planck_equation(sigma):
-    # dp/dt + div(p b) - sigma^2/2 Lap p - g p = 0 by central differences around points of the cloud.
+    # dp/dt + div(p b) - sigma^2/2 Lap p - g p = 0 by central differences around points of the
+    # cloud.
     law, variance = _laws.gaussian_mixture_law(2, sigma), 0.005
 
     def density(x, t):
@@ -254,7 +260,8 @@ def test_mixture_fulfils_the_fokker_planck_equation(sigma):
         residual += (
             flux / (2 * h) - sigma**2 / 2 * (density(up, t) - 2 * p + density(down, t)) / h**2
         )
-    # differences err by h^2 times third derivatives, of the order of p / variance^(3/2)
+    # the error of the differences is h^2 times third derivatives, of the order of p /
+    # variance^(3/2)
     assert np.abs(residual).max() < 1e-3 * p.max() / np.sqrt(variance)
 
 
@@ -303,7 +310,8 @@ def test_mixture_particles_reach_the_sampled_snapshot():
     assert w.mean() == pytest.approx(0.8 + 2.0, rel=0.02)
     for centre, share in (([-1, 0, 0], 0.4), ([1, 0, 0], 0.4), ([0, 2.5, 0], 2.0)):
         near = np.linalg.norm(end_states - centre, axis=1) < 0.5
-        # binomial share of the founders, five standard deviations, and the bias of the Euler steps
+        # five binomial standard deviations of the share of the founders, and the bias of the Euler
+        # steps
         founders = min(share, 0.2 if share > 1 else share)
         assert w[near].sum() / n == pytest.approx(
             share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02

@@ -1,4 +1,4 @@
-"""A simulated tissue, whose fates, growth and migration are known."""
+"""A simulated tissue with known fates, growth and migration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tissue() -> ad.AnnData:
 
 @pytest.fixture(scope="module")
 def law():
-    """The law of that tissue, which is drawn before all else."""
+    """The law of that tissue, which is drawn before the cells."""
     return tissue_law(N_DIMS, 0.5, np.random.default_rng(3))
 
 
@@ -114,7 +114,7 @@ def test_cells_move_as_the_law_says(tissue, law):
 
 
 def test_drift_of_states_and_positions_is_a_gradient(tissue, law):
-    # what moves states among themselves, and positions among themselves, has symmetric derivatives
+    # the drift of the states is a gradient, and so is that of the positions: symmetric derivatives
     x, h = joint(tissue)[::97], 1e-5
     d = x.shape[1]
     steps = h * np.eye(d)
@@ -124,13 +124,13 @@ def test_drift_of_states_and_positions_is_a_gradient(tissue, law):
     for block in (slice(0, N_DIMS), slice(N_DIMS, d)):
         part = jacobian[:, block, block]
         np.testing.assert_allclose(part, np.swapaxes(part, 1, 2), atol=1e-7)
-    # position matters for the state, and the state for the position
+    # positions affect states, and states affect positions
     assert np.abs(jacobian[:, 1, -2]).max() > 0.1
     assert np.abs(jacobian[:, -2, 1]).max() > 0.05
 
 
 def test_fates_are_those_of_clones(law):
-    # Many branching clones of single cells, with finer steps, against the weighted paths.
+    # reference: many branching clones of single cells, simulated with finer steps
     rng = np.random.default_rng(1)
     starts = law.initial(200, rng)
     border_cells = np.argsort(np.abs(np.abs(starts[:, -2]) - 0.75))[:6]
@@ -139,7 +139,8 @@ def test_fates_are_those_of_clones(law):
     for cell, share, number in zip(starts[border_cells], shares, numbers, strict=True):
         ends = evolve(law, np.tile(cell, (n, 1)), 0.0, 3.0, dt=0.02, rng=rng)[0]
         estimate = np.bincount(tissue_types(ends), minlength=3) / len(ends)
-        # relatives share their path: a clone counts as one draw, on either side; steps of 0.1 bias by a hundredth
+        # relatives share their trajectory, so a clone counts as one draw; steps of 0.1 bias the
+        # shares by 0.01
         np.testing.assert_allclose(share, estimate, atol=5 * 0.5 * np.sqrt(2 / n) + 0.01)
         assert number == pytest.approx(len(ends) / n, rel=0.1)
 
@@ -153,7 +154,8 @@ def test_fates_add_up(tissue):
     )
     assert set(np.unique(fate[last])) == {0.0, 1.0}
     assert (tissue.obs["true_n_descendants"][last] == 1).all()
-    # every slice foretells how large the last will be and what is in it: sampling of 400 founders or more on either side
+    # every slice predicts the size and the composition of the last one; tolerance: sampling error
+    # of 400 founders
     counts = tissue.obs["slice"].value_counts(sort=False)
     codes = tissue.obs["cell_type"][last].cat.codes
     shares = np.bincount(codes, minlength=3) / last.sum()

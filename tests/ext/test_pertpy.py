@@ -1,4 +1,4 @@
-"""Columns of the data sets of pertpy, as they are."""
+"""Columns as in the data sets of pertpy."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_arguments_are_those_of_the_fit():
             },
             ("perturbation", "control", "Dasatinib", "cell_line", "dose_value"),
         ),
-        # one dose is no series; one cell line is no context; cells without a label do not count
+        # single doses and single cell lines are not used; cells without a label are ignored
         (
             {
                 "Perturbation": ["Vehicle", "drug", None],

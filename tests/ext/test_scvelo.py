@@ -9,7 +9,7 @@ import scdiffot as sdo
 
 @pytest.fixture
 def genes(fitted, quick):
-    """A fit of expression itself, of which two of three genes have velocities."""
+    """A fit of expression in which two of three genes have velocities."""
     sdo.tl.fit(fitted, "time", use_rep="X", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(fitted, genes=list(fitted.var_names[:2]))
     return fitted
@@ -24,7 +24,7 @@ def test_what_is_exported(genes, tmp_path):
     genes.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
     assert read.uns["velocity_params"]["mode"] == "scdiffot"
-    # what was exported may be exported again, also from a file
+    # an export may replace an earlier one, also one from a file
     sdo.ext.scvelo(read)
 
 
@@ -46,7 +46,7 @@ def test_rna_velocity_is_not_overwritten(genes, fingerprint):
     assert fingerprint(genes) == previous
     assert copy.uns["velocity_params"]["mode"] == "scdiffot"
     np.testing.assert_array_equal(copy.layers["velocity"], genes.layers["scdiffot_velocity"])
-    # nothing that was derived from the other velocities stays
+    # results derived from other velocities are removed
     assert not {"velocity_graph"} & set(copy.uns)
     assert "velocity_pca" not in copy.obsm
     assert "variance_velocity" not in copy.layers

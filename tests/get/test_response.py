@@ -20,7 +20,7 @@ def test_cells(responded):
     assert list(table.columns) == ["cell", "effect_size", "response_length", "survival"]
     predicted = responded.obs["scdiffot_effect_size"].dropna()
     assert table["cell"].tolist() == predicted.index.tolist()
-    # along a straight way, the cost is half the squared length
+    # along a straight line, the cost is half the squared length
     np.testing.assert_allclose(table["effect_size"], 0.5 * table["response_length"] ** 2, rtol=1e-4)
     sdo.tl.response_subpopulations(responded, groupby="cell_type")
     table = sdo.get.response(responded)

@@ -18,7 +18,7 @@ from scdiffot.core.genes.decoders import decoded_velocity
 
 
 def _recipe() -> type:
-    """The class that the docstring of `tl.gene_velocity` shows."""
+    """The class in the docstring of `tl.gene_velocity`."""
     text = inspect.cleandoc(sdo.tl.gene_velocity.__doc__)
     lines = text[text.index("    class Decoder:") : text.index("    adata.obsm[")]
     result: dict = {"torch": torch}
@@ -27,7 +27,7 @@ def _recipe() -> type:
 
 
 class _Layers(nn.Module):
-    """A stack of layers that takes the batch of every cell as `scvi.nn.FCLayers` does: as an index, if there are several."""
+    """Layers that take the batch index of every cell like `scvi.nn.FCLayers`."""
 
     def __init__(self, n_in: int, n_out: int, n_batch: int = 1) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Layers(nn.Module):
 
 
 class _Stub:
-    """What the recipe needs of a trained `scvi.model.SCVI`."""
+    """The parts of a trained `scvi.model.SCVI` that the recipe uses."""
 
     def __init__(self, n_genes: int, n_latent: int, n_batch: int = 1) -> None:
         torch.manual_seed(0)
@@ -74,12 +74,13 @@ def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
     space, step = read_genes(adata, "scdiffot", decoder), 0.03
     z, drift = adata.obsm["X_scVI"], adata.obsm["scdiffot_velocity"]
     slope = (space.decode(z + step * drift) - space.decode(z - step * drift)) / (2 * step)
-    # float32 of logarithms near seven over that step, and a third derivative times its square
+    # float32 rounding of logarithms near seven divided by the step, and its square times a third
+    # derivative
     wrong = np.abs(result - slope) > 0.02 * np.abs(slope).max()
     assert wrong.mean() <= at_kinks
-    # rates sum to 10,000 wherever cells go
+    # rates sum to 10,000 for all states
     np.testing.assert_allclose(np.expm1(space.decode(z)).sum(axis=1), 1e4, rtol=1e-3)
-    # derivatives for all cells at once, as the functions of regulation take them
+    # derivatives for all cells at once, as `tl.regulation` computes them
     jacobians = torch.func.vmap(torch.func.jacrev(lambda s: decoder.decode(s[None])[0]))(
         torch.as_tensor(z[:4])
     )
@@ -128,9 +129,9 @@ def test_scvi_tools(quick, batch_key):
     model.train(max_epochs=2, enable_progress_bar=False, logger=False, accelerator="cpu")
     adata.obsm["X_scVI"] = model.get_latent_representation()
     decoder = _recipe()(model)
-    # the encoder sees log1p of counts, here at the total of each cell
+    # the input of the encoder is log1p of counts, with the total of each cell
     with torch.no_grad():
         latent = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
     np.testing.assert_allclose(latent, adata.obsm["X_scVI"], atol=1e-4)
-    # its units are rectified: some steps cross a kink
+    # finite differences may cross a kink of its rectified units
     _check(adata, decoder, quick, at_kinks=0.03)

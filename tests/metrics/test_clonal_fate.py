@@ -9,7 +9,7 @@ from scdiffot.metrics import clonal_fate
 
 
 def _lineages(n_clones=400, seed=0):
-    """Clones of one or two early cells with a common fate and rate of division, and their late cells."""
+    """Clones of one or two early cells with a common fate and rate, and their late cells."""
     rng = np.random.default_rng(seed)
     fate = rng.dirichlet([0.4, 0.4, 0.2], n_clones)
     size = rng.lognormal(1.5, 0.7, n_clones)
@@ -44,7 +44,8 @@ def test_true_fates_score_high_and_others_do_not():
 
 
 def test_scores_by_hand():
-    # clone 0: cells 0, 1 | 4, 5, 6;  clone 1: cell 2 | 7, 8;  clone 2: cell 3 | 9;  clone 3: | 10;  cell 11 has no barcode
+    # clone 0: cells 0, 1 | 4, 5, 6;  clone 1: cell 2 | 7, 8;  clone 2: cell 3 | 9;  clone 3: | 10;
+    # cell 11 has no barcode
     clone = [0, 0, 1, 2, 0, 0, 0, 1, 1, 2, 3]
     members = np.zeros((12, 4))
     members[np.arange(11), clone] = 7
@@ -66,7 +67,7 @@ def test_scores_by_hand():
         spearmanr([2, 2, 8], [1.5, 2, 1]).statistic
     )
     even = clonal_fate(members, fate, classes, names=["A", "B"], early=early, late=~early)
-    # without numbers of descendants the first clone is predicted 0.6, as is the third
+    # without numbers of descendants, the predictions of the first and the third clone are both 0.6
     assert even.index.tolist() == ["A", "B"]
     assert even.loc["A", "auroc"] == pytest.approx(0.25)
     subclones = clonal_fate(

@@ -30,7 +30,8 @@ def test_root_of_squared_cost_matches_sorted_samples(rng):
 
 
 def test_quantiles_of_gaussians_reach_the_closed_form():
-    # W2 between N(0, 1) and N(3, 4) is sqrt(3^2 + (2 - 1)^2). 500 quantiles lose 1 % of the variance with the tails.
+    # W2 between N(0, 1) and N(3, 4) is sqrt(3^2 + (2 - 1)^2). 500 quantiles lose 1 % of the
+    # variance with the tails.
     q = norm.ppf((np.arange(500) + 0.5) / 500)[:, None]
     assert metrics.wasserstein(q, 3 + 2 * q, p=2) == pytest.approx(
         np.sqrt(10), abs=0.01 / np.sqrt(10)
@@ -44,7 +45,7 @@ def test_translation(rng, p):
 
 
 def test_linear_images_of_gaussian_clouds(rng):
-    # A symmetric positive map is optimal (Brenier), so W2 is the cost of following it.
+    # A symmetric positive map is optimal (Brenier), so its cost is W2.
     x = rng.normal(size=(400, 2))
     y = x @ np.array([[2.0, 0.3], [0.3, 0.5]])
     assert metrics.wasserstein(x, y, p=2) == pytest.approx(
@@ -69,7 +70,7 @@ def test_unit_of_the_state_is_the_unit_of_the_distance(rng, scale, p):
 
 
 def test_far_from_the_origin_nothing_cancels(rng):
-    # Squared distances by expanding the square would lose all digits here.
+    # Expanding the square would lose all digits of these squared distances.
     x, y = rng.normal(size=(2, 100, 2))
     assert metrics.wasserstein(x + 1e6, y + 1e6, p=2) == pytest.approx(
         metrics.wasserstein(x, y, p=2), rel=1e-6
@@ -78,7 +79,7 @@ def test_far_from_the_origin_nothing_cancels(rng):
 
 def test_same_points_are_at_zero(rng):
     x = rng.normal(size=(50, 4))
-    # the root of the rounding of squared distances
+    # the square root of the rounding error of squared distances
     assert metrics.wasserstein(x, x) == pytest.approx(0, abs=1e-7)
     assert metrics.wasserstein(np.ones((3, 2)), np.ones((5, 2))) == 0
 
@@ -90,7 +91,8 @@ def test_integers_and_single_precision_are_read_as_numbers(rng):
 
 
 def test_large_clouds_are_thinned_in_proportion_to_weight(rng):
-    # Two sites a unit apart: the distance is the share of the second, five standard deviations of 500 draws.
+    # Two sites a unit apart: the distance is the share of the second, five standard deviations of
+    # 500 draws.
     x = np.repeat([[0.0], [1.0]], 4000, axis=0)
     w = np.repeat([0.3, 0.7], 4000)
     y = np.array([[0.0]])
@@ -215,7 +217,7 @@ def test_noise_floor_is_the_distance_of_independent_samples(rng):
 
 
 def test_noise_floor_falls_with_the_sample(rng):
-    # In one dimension as n^(-1/2): four times the cells, half the floor.
+    # In one dimension the floor decreases as n^(-1/2): half with four times as many cells.
     x = rng.normal(size=(1200, 1))
     few, many = metrics.noise_floor(x[:300], n_repeats=30), metrics.noise_floor(x, n_repeats=30)
     assert few / many == pytest.approx(2, rel=0.35)

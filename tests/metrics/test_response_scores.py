@@ -34,7 +34,7 @@ def clouds(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def value(score, *args, **kwargs) -> float:
-    """The number among what a score returns."""
+    """The value in the result of a score."""
     result = score(*args, **kwargs)
     return result[0] if isinstance(result, tuple) else result
 
@@ -49,7 +49,7 @@ def weighted_score(score, x, y, wx, wy) -> float:
 def test_response_r2_by_hand():
     true = np.array([[3.0, 4.0], [0.0, 1.0]])
     predicted = np.array([[3.0, 3.0], [1.0, 1.0]])
-    # errors 1 and 1, sizes 25 and 1
+    # squared errors 1 and 1, squared lengths 25 and 1
     assert metrics.response_r2(predicted, true) == pytest.approx(1 - 2 / 26)
     assert metrics.unexplained(predicted, true, np.array([3.0, 1.0])) == pytest.approx(4 / 76)
 
@@ -58,7 +58,7 @@ def test_no_response_and_the_true_one_are_the_ends_of_the_scale(rng):
     true = rng.normal(size=(50, 3)) + 2
     assert metrics.unexplained(np.zeros_like(true), true) == 1.0
     assert metrics.unexplained(true, true) == 0.0
-    # the mean response explains what the mean makes up of the mean square
+    # the mean response explains the share of the squared mean in the mean square
     mean = true.mean(axis=0)
     expected = np.sum(mean**2) / np.mean(np.sum(true**2, axis=1))
     assert metrics.response_r2(np.tile(mean, (50, 1)), true) == pytest.approx(expected)
@@ -67,7 +67,8 @@ def test_no_response_and_the_true_one_are_the_ends_of_the_scale(rng):
 def test_pairing_at_random_explains_less_than_nothing(rng):
     control, shift = rng.normal(size=(2000, 5)), np.full(5, 0.3)
     treated = rng.permutation(control) + shift
-    # The error is twice the variance, 10, the response 5 times 0.09: 1 - 10 / 0.45, with 5 % for the sampling of both.
+    # The error is twice the variance, 10, the response 5 times 0.09: 1 - 10 / 0.45, with 5 % for
+    # the sampling of both.
     assert metrics.response_r2(treated - control, np.tile(shift, (2000, 1))) == pytest.approx(
         1 - 10 / 0.45, rel=0.05
     )
@@ -137,7 +138,7 @@ def test_energy_distance_matches_the_sum_over_pairs(clouds):
 
 
 def test_energy_distance_is_that_of_pertpy_without_its_bias(clouds):
-    # pertpy averages all pairs, also those of a cell with itself.
+    # pertpy averages over all pairs, including pairs of a cell with itself
     x, y, _, _ = clouds
     pair = [np.linalg.norm(a[:, None] - b, axis=2) for a, b in ((x, x), (y, y), (x, y))]
     pertpy = 2 * pair[2].mean() - pair[0].mean() - pair[1].mean()
@@ -153,7 +154,7 @@ def test_energy_distance_of_gaussians_has_its_closed_form(rng):
     # E|N(m, 2)| is a folded normal, E|N(0, 2)| = 2 / sqrt(pi)
     across = 2 / np.sqrt(np.pi) * np.exp(-(m**2) / 4) + m * (1 - 2 * norm.cdf(-m / np.sqrt(2)))
     expected = 2 * across - 4 / np.sqrt(np.pi)
-    # four standard errors; that of the mean over a cell of |x - y| - |x - x'|, which moves with x at a slope below 1
+    # four standard errors of the mean of |x - y| - |x - x'|, whose slope in x is below 1
     assert metrics.energy_distance(x, y) == pytest.approx(expected, abs=4 * np.sqrt(2 * 2 / n))
 
 
@@ -170,7 +171,7 @@ def test_a_cloud_far_away_is_at_twice_the_distance(rng):
     x, y = rng.normal(size=(2, 50, 3))
     far = np.array([1e6, 0, 0])
     assert metrics.energy_distance(x, y + far) == pytest.approx(2e6, rel=1e-5)
-    # the offset that both share takes no digits
+    # the common offset must not cost precision
     assert metrics.energy_distance(x + far, y + far) == pytest.approx(
         metrics.energy_distance(x, y), abs=1e-8
     )
@@ -180,15 +181,16 @@ def test_a_cloud_far_away_is_at_twice_the_distance(rng):
 
 
 def test_enrichment_counts_neighbours_as_cellot_does(rng):
-    # As many cells of both: k neighbours each, the cell itself left out.
+    # Both samples have the same size: k neighbours each, without the cell itself.
     x, y, k = rng.normal(size=(120, 3)), rng.normal(size=(120, 3)) + 0.7, 12
     near = (
         NearestNeighbors(n_neighbors=k + 1)
         .fit(np.r_[x, y])
         .kneighbors(x, return_distance=False)[:, 1:]
     )
-    # The cell that is left out hands on its mass: its 119 companions count 120 / 119 each, a little more than its 120
-    # counterparts, so the twelfth neighbour counts in part.
+    # The mass of the excluded cell is distributed over the other 119, so each weighs 120 / 119,
+    # slightly more than the 120 cells of the other sample, and the twelfth neighbour has a partial
+    # weight.
     assert metrics.enrichment(x, y, k=k) == pytest.approx(np.mean(near >= 120), abs=2 / 119)
 
 
@@ -198,17 +200,18 @@ def test_enrichment_of_the_same_law_is_a_half_whatever_the_numbers(n, m):
     for seed in range(20):
         rng = np.random.default_rng(seed)
         values.append(metrics.enrichment(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)), k=20))
-    # four standard errors, and half a neighbour of twenty for where the neighbourhood ends
+    # four standard errors, and half of twenty neighbours for the edge of the neighbourhood
     assert np.mean(values) == pytest.approx(0.5, abs=4 * np.std(values) / np.sqrt(20) + 0.5 / 40)
 
 
 def test_enrichment_counts_mass_not_cells(rng):
-    # Half the predicted cells have no treated ones near; weights decide how much that matters.
+    # Half the predicted cells have no treated cells nearby; weights scale their contribution.
     y = rng.normal(size=(400, 2))
     x = np.r_[rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 100]
     w = np.repeat([0.9, 0.1], 300)
     alone = metrics.enrichment(x[:300], y, k=30)
-    # Near the treated ones lies 0.9 of the predicted mass, so neighbours there are treated to predicted as 1 to 0.9.
+    # 0.9 of the predicted mass is near treated cells, so the ratio of treated to predicted
+    # neighbours is 1 to 0.9.
     expected = 0.9 / 1.9
     assert metrics.enrichment(x, y, w, k=30) == pytest.approx(expected, abs=0.03)
     assert alone == pytest.approx(0.5, abs=0.03)
@@ -279,7 +282,7 @@ def test_feature_correlations_heed_no_unit_and_no_constant_feature(rng):
     expected = metrics.feature_correlation_r(x, y)
     units = np.array([1e-6, 1e3, 1.0, 5.0, 1e9])
     assert metrics.feature_correlation_r(x * units + 4, y) == pytest.approx(expected, rel=1e-6)
-    # 0.1 has no exact mean, so rounding gives it a spread
+    # the mean of 0.1 is not exact in floating point, so rounding gives it a variance
     constant = np.full((100, 1), 0.1)
     assert metrics.feature_correlation_r(np.c_[x, constant], np.c_[y, y[:, :1]]) == pytest.approx(
         expected, rel=1e-9
@@ -300,7 +303,7 @@ def test_two_features_have_no_correlation_of_correlations(rng):
         metrics.feature_correlation_r(x, y, n_features=2)
 
 
-# --- what all of them share
+# --- properties of all scores
 
 
 @pytest.mark.parametrize("score", CLOUD_SCORES, ids=lambda s: s.__name__)
@@ -359,7 +362,7 @@ def test_scores_of_pairs_need_pairs_and_thin_in_proportion(score, rng):
         rng.normal(size=(700, 2)),
     )
     w = np.repeat([0.8, 0.2], 800)
-    # 400 cells place a fifth of the weight elsewhere with a standard error of 0.02; the distance to there is 11
+    # a fifth of the weight of 400 cells lies at a distance of 11, with a standard error of 0.02
     error = 5 * 0.02 * (22 if score is metrics.energy_distance else 1)
     assert score(x, y, w, n_max=400) == pytest.approx(score(x, y, w), abs=error)
     assert score(x, y, w, n_max=400) == score(x, y, w, n_max=400)
@@ -369,7 +372,7 @@ def test_scores_of_pairs_need_pairs_and_thin_in_proportion(score, rng):
         score(x, y, n_max=0)
 
 
-# --- all at once
+# --- all scores together
 
 
 def test_all_scores_are_those_of_the_functions(clouds, rng):
@@ -407,7 +410,8 @@ def test_large_populations_are_thinned_but_for_their_means(rng):
     x, y, w = rng.normal(size=(4000, 3)), rng.normal(size=(3000, 3)) + 1, rng.random(4000)
     result = score_response(x, w, y, n_max=500, rng=3)
     assert result["l2_of_means"] == pytest.approx(metrics.l2_of_means(x, y, w))
-    # four standard errors of the distance of means of 500 cells of unit spread; the energy has a slope below 2
+    # four standard errors of the distance of means of 500 cells of unit spread; the energy has a
+    # slope below 2
     assert result["energy_distance"] == pytest.approx(
         metrics.energy_distance(x, y, w), abs=4 * 2 * np.sqrt(2 / 500)
     )
@@ -484,17 +488,18 @@ def test_neighbours_beyond_twice_the_mass_do_not_count_when_resampled(rng):
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    # Gaussians a unit apart in one of two dimensions, 60 cells each; truths from closed forms.
+    # Gaussians at a distance of one in one of two dimensions, 60 cells each; closed-form truth.
     n, n_repeats, level = 60, 150, 0.9
     hits = dict.fromkeys(["l2_of_means", "energy_distance", "enrichment"], 0)
     rng = np.random.default_rng(0)
     grid = rng.normal(size=(2, 5000, 2))
     truth = {
         "l2_of_means": 1.0,
-        # sampling error of 5,000 cells, a tenth of that of 60
+        # sampling error of 5,000 cells, a tenth of the error of 60
         "energy_distance": metrics.energy_distance(grid[0] + [1, 0], grid[1]),
     }
-    # the share among 30 of 60 neighbours depends on the numbers, so it is averaged over such samples
+    # the share among 30 of 60 neighbours depends on the numbers, so it is averaged over such
+    # samples
     draws = rng.normal(size=(300, 2, n, 2))
     truth["enrichment"] = np.mean([metrics.enrichment(a + [1, 0], b, k=30) for a, b in draws])
     for _ in range(n_repeats):
@@ -504,7 +509,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         for name in hits:
             hits[name] += result[name][1] <= truth[name] <= result[name][2]
     for name, count in hits.items():
-        # four binomial standard errors, and the few per cent by which the ends of 80 draws miss theirs
+        # four binomial standard errors, and a few per cent for quantiles of only 80 draws
         assert count / n_repeats == pytest.approx(
             level, abs=4 * np.sqrt(level * (1 - level) / n_repeats)
         ), name
@@ -517,7 +522,7 @@ def test_intervals_narrow_as_cells_are_added(rng):
         widths.append(
             [result[name][2] - result[name][1] for name in ("l2_of_means", "energy_distance")]
         )
-    # four times the cells, half the width; quantiles of 200 draws scatter by a sixth
+    # half the width with four times as many cells; quantiles of 200 draws vary by a sixth
     assert np.divide(*widths) == pytest.approx([2, 2], rel=0.35)
 
 

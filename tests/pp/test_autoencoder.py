@@ -19,7 +19,7 @@ SHORT = {"n_hidden": 16, "max_epochs": 3, "show_progress": False}
 
 @pytest.fixture
 def counts():
-    """Counts of 120 cells at three times, their logarithms in X; a gene is never on, and some are marked."""
+    """120 cells at three times, log-normalised in X; one gene is zero, some are marked."""
     rng = np.random.default_rng(0)
     time = np.repeat([0.0, 1.0, 2.0], 40)
     rates = np.exp(rng.normal(size=(120, 2)) + 0.5 * time[:, None]) @ rng.gamma(1, 3, (2, 12))
@@ -41,7 +41,7 @@ def test_what_it_writes_serves_as_decoder(counts, quick, tmp_path):
     assert states.shape == (120, 3)
     assert states.dtype == np.float32
     np.testing.assert_allclose(states.std(axis=0), 1, rtol=1e-5)
-    # neither the unmarked gene nor the one that is never on
+    # without the unmarked gene and the one that is zero in all cells
     assert list(counts.uns["X_ae"]["genes"]) == [
         g for g in counts.var_names if g not in ("Gene3", "Gene5")
     ]
@@ -98,14 +98,14 @@ def test_seeds_copies_names_and_history(counts, fingerprint):
     history = first.uns["X_ae"]["history"]
     assert len(history["loss"]) == len(history["loss_validation"]) == 4
     assert 0 < history["explained_pca"] < 1
-    # stops without a gain
+    # training stops without a lower validation loss
     partial = sdo.pp.autoencoder(
         counts, 2, max_epochs=500, patience=3, n_hidden=16, show_progress=False, copy=True
     )
     losses = partial.uns["X_ae"]["history"]["loss_validation"]
     assert len(losses) < 500
     assert len(losses) - 1 - losses.argmin() == 3
-    # an earlier one may be replaced
+    # an autoencoder may replace an earlier one
     sdo.pp.autoencoder(first, 2, key_added="X_ae", **SHORT)
     sdo.pp.autoencoder(first, 2, key_added="X_other", mask_var=np.arange(12) < 6, **SHORT)
     assert len(first.uns["X_other"]["genes"]) == 5
@@ -207,7 +207,8 @@ def test_blood_cells(likelihood):
         adata, 10, layer=layer, likelihood=likelihood, max_epochs=40, show_progress=False
     )
     history = adata.uns["X_ae"]["history"]
-    # of held-out cells: measured 0.350 against 0.344 of the variance, 0.43 against 0.39 of the deviance
+    # measured on held-out cells: 0.350 against 0.344 of the variance, 0.43 against 0.39 of the
+    # deviance
     gain = history["explained"] - history["explained_pca"]
     assert gain > (0.02 if likelihood == "nb" else 0.002)
     # cells of a type and treatment stay together

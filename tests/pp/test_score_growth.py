@@ -36,7 +36,7 @@ def test_what_divides_grows(case, fingerprint):
     mean = adata.obs["growth_prior"].groupby(adata.obs["state"].to_numpy()).mean()
     assert mean["divides"] > 1
     assert mean["dies"] < -1
-    # at rest the score is zero: 0.3 + 1.4 / (1 + e^2) of birth, and the same of death
+    # resting cells have scores of zero, so equal rates of birth and death: 0.3 + 1.4 / (1 + e^2)
     assert abs(mean["rests"]) < 0.15
     assert list(adata.obs.columns) == ["state", "time", "growth_prior"]
     del adata.obs["growth_prior"]

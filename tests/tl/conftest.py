@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
-    """What started in the background ignores the signal."""
+    """Handle Ctrl-C also if the tests run in the background, where it is ignored."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
@@ -26,13 +26,13 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def brief() -> dict[str, Any]:
-    """Options of a fit of a response in a tenth of a second: rough, but its bookkeeping is that of a long one."""
+    """Options of a response fit in a tenth of a second, with the bookkeeping of a long one."""
     return {"metric": "euclidean", "n_steps": 30, "show_progress": False}
 
 
 @pytest.fixture(scope="session")
 def treat() -> Callable[..., AnnData]:
-    """A function that draws 240 cells of two donors in six dimensions, with these options of the simulator."""
+    """A function that simulates 240 cells of two donors in six dimensions."""
 
     @cache
     def draw(**options: Any) -> AnnData:
@@ -57,5 +57,5 @@ def _fitted_response_once(treat, brief) -> AnnData:
 
 @pytest.fixture
 def fitted_response(_fitted_response_once) -> AnnData:
-    """The same, with a fitted response."""
+    """Treated cells with a fitted response."""
     return _fitted_response_once.copy()

@@ -1,4 +1,4 @@
-"""Files that are read lazily or in backed mode give what the same data in memory give."""
+"""Lazy and backed files give the same results as data in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUIET = {"n_trajectories": 5, "show_progress": False}
 
 
 def _analyse(adata, rows=slice(None)):
-    """Everything that tells types from states; returns plain tables."""
+    """Run all tools that use cell types; return plain tables."""
     sdo.tl.sta_forward(adata, "cell_type", "time < 2 and cell_type == 'A'", **QUIET)
     sdo.tl.sta_backward(adata, "cell_type", **QUIET)
     sdo.tl.perturb(adata, {"g0": 1.0}, "cell_type", source="flag and time < 1", **QUIET)
@@ -32,7 +32,7 @@ def _analyse(adata, rows=slice(None)):
 
 @pytest.fixture(params=["lazy zarr", "lazy h5ad", "backed"])
 def stored(request, fitted, quick, tmp_path):
-    """The same data in memory and not."""
+    """The same data in memory and read lazily."""
     fitted.var_names = [f"g{i}" for i in range(fitted.n_vars)]
     fitted.obs["flag"] = pd.array(np.arange(fitted.n_obs) % 2 == 0, dtype="boolean")
     fitted.obs["cell_type"] = fitted.obs["cell_type"].where(np.arange(fitted.n_obs) % 9 != 0)
@@ -49,7 +49,7 @@ def test_the_same_results(stored):
     memory, other = stored
     for first, second in zip(_analyse(memory), _analyse(other), strict=True):
         assert len(first) > 0
-        # An index that is read lazily has the name that it has in the file.
+        # an index that is read lazily has its name in the file
         second.index.name = None
         pd.testing.assert_frame_equal(
             first, second, check_dtype=False, check_categorical=False, check_index_type=False
@@ -149,7 +149,7 @@ def test_responses(treated, brief, tmp_path, how):
 
 @pytest.mark.parametrize("how", LOADERS)
 def test_stored_responses(treated, brief, tmp_path, how):
-    """Responses and their tables that are read lazily themselves."""
+    """Responses and their tables may be read lazily."""
     _respond(treated, brief)
     other = _load(treated, tmp_path, how)
     for kind in ("cells", "genes"):
@@ -213,7 +213,7 @@ def test_tissue(quick, tmp_path, how, caplog):
 
 
 def test_columns_of_a_modality(mdata, quick):
-    """The prior, the selection, the types and the colours of a modality, in the order of the whole."""
+    """Prior, selection, types and colours of a modality, in the order of the MuData."""
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", growth_prior="rna:time", **quick)
     other = mdata.copy()
     values = mdata.mod["rna"].obs["time"].loc[mdata.obs_names].to_numpy()

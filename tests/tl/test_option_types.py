@@ -1,4 +1,4 @@
-"""Counts, numbers and flags of every tool for time courses: one error that names the option, and nothing is written."""
+"""Options of the time-course tools with wrong values raise one error and write nothing."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ WRONG: dict[str, list[Any]] = {
     "float": [float("nan"), float("inf"), "x", True, [0.5], -1.0],
     "bool": ["yes", 2, 0.5, [True]],
 }
-# None has a meaning there, and a bar is shown or not.
+# None is valid there, and a progress bar is shown or not
 NOT_CHECKED = {"rng", "show_progress"}
 
 
 def options(name: str) -> list[tuple[str, str]]:
-    """Parameters that are plain numbers or flags, and which of these."""
+    """Names and kinds of the parameters that are plain numbers or flags."""
     module, function = name.split(".")
     parameters = inspect.signature(getattr(getattr(sdo, module), function)).parameters
     kinds = {
@@ -117,7 +117,7 @@ def test_what_exhausts_the_memory_or_means_nothing_is_refused_by_name(
 
 
 def test_copies_do_not_repeat_the_warning_about_names(results_adata: ad.AnnData):
-    """A user has had it when the names were set."""
+    """The user has seen this warning when the names were set."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         twice = results_adata.copy()

@@ -1,4 +1,4 @@
-"""All results survive files, whatever genes, types, conditions, donors and slices are called."""
+"""All results survive files, for any names of genes, types, conditions, donors and slices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _assert_equal(first, second, place):
 
 
 def _check_files(adata, tmp_path):
-    """What is read again is what was written, in both formats."""
+    """Check that both file formats preserve the results."""
     for suffix in ("h5ad", "zarr"):
         path = tmp_path / f"a.{suffix}"
         getattr(adata, f"write_{suffix}")(path)
@@ -50,7 +50,7 @@ def _check_files(adata, tmp_path):
 
 
 def _name_with_slashes(adata, *columns):
-    """A slash, a dot and a slash at the end in all names."""
+    """Add a slash, a dot and a final slash to all names."""
     adata.var_names = [f"{name}/DV{i}" for i, name in enumerate(adata.var_names)]
     for column in columns:
         labels = pd.Categorical(adata.obs[column].astype(str))

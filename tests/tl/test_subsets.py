@@ -1,4 +1,4 @@
-"""Cells of a fit without those of its first or its last time: what is missing is named, and what remains works."""
+"""Fits without the cells of the first or last time: clear errors, and working tools."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named(named_adata, fingerprint, name, missing_values
 
 
 def test_later_cells_need_no_first_time(named_adata):
-    """Fates are those of all cells before the target that are there."""
+    """Fates are computed for all remaining cells before the target."""
     part = named_adata[named_adata.obs["time"] != 0].copy()
     _calls("sta_forward")(part)
     has_fate = part.obsm["scdiffot_fate"].notna().all(axis=1)
@@ -102,7 +102,7 @@ def test_later_cells_need_no_first_time(named_adata):
 
 @pytest.mark.parametrize("missing_values", [0, 1, 2])
 def test_populations_of_subsets_are_refused(named_adata, fingerprint, missing_values):
-    """Without the first time, the snapshot of the second was taken for it."""
+    """Without this check, the second snapshot would be used as the first."""
     part = named_adata[named_adata.obs["time"] != missing_values].copy()
     previous = fingerprint(part)
     for call in (lambda: sdo.tl.landscape(part, n_grid=12), lambda: sdo.tl.interpolate(part, 0.5)):

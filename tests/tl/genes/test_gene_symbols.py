@@ -1,4 +1,4 @@
-"""Genes by name: symbols mean the same genes as `var_names`, and a name that several genes have is refused where it is used."""
+"""Gene symbols are equivalent to `var_names`; ambiguous names are errors when used."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_duplicated_name_is_refused_where_it_is_used(fit, call, fingerprint):
             ValueError, match=r"uses 'Dup', duplicated in adata.var(_names|\['twice'\])"
         ):
             call(adata, ["Dup"], **options)
-        # velocities of all genes need no names
+        # velocities of all genes do not need unique names
         if call not in (_perturb, _gene_velocity):
             with pytest.raises(ValueError, match="uses 'Dup', duplicated"):
                 call(adata, None, **options)
@@ -142,7 +142,7 @@ def test_genes_without_a_symbol_are_left_out(fit):
     adata.var["partly"] = ["Sox2", np.nan, "Myc"]
     for call in (_screen, _regulation, _growth_genes, _trajectory_genes):
         assert set(call(adata, None, gene_symbols="partly")[0]) == {"Sox2", "Myc"}
-    # the same random numbers and means, of fewer genes
+    # the same random numbers and the same means of fewer genes
     np.testing.assert_array_equal(
         _regulation(adata, None, gene_symbols="partly")[1],
         _regulation(adata, ["ENSG0", "ENSG2"])[1],
@@ -199,7 +199,7 @@ def test_growth_scores_by_symbol():
     }
     sdo.pp.score_growth(adata, **by_symbol, key_added="by_symbol")
     np.testing.assert_array_equal(adata.obs["by_symbol"], adata.obs["by_name"])
-    # duplicates among other genes do no harm, among these they do
+    # only duplicates among the requested genes are errors
     adata.var.index = [*map(str, range(58)), "x", "x"]
     sdo.pp.score_growth(adata, **by_symbol, key_added="elsewhere")
     np.testing.assert_allclose(adata.obs["elsewhere"], adata.obs["by_name"], rtol=1e-5)

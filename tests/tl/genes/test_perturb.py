@@ -16,7 +16,7 @@ GENES = ["Gata1", "H2-K/D", "Spi1"]
 
 @pytest.fixture(scope="session")
 def _gene_adata_once() -> ad.AnnData:
-    """Three genes; the fate is what is left of the second, and Gata1 multiplies cells."""
+    """Three genes: the second determines the fate, and Gata1 increases growth."""
     rng = np.random.default_rng(0)
     states, time = [], []
     for t in (0.0, 1.0, 2.0):
@@ -48,7 +48,7 @@ def gene_adata(_gene_adata_once):
 
 @pytest.fixture(scope="session")
 def _components_once() -> ad.AnnData:
-    """Twenty genes behind a PCA of three dimensions; the last one does not vary."""
+    """Twenty genes with a PCA of three dimensions; the last gene is constant."""
     rng = np.random.default_rng(1)
     time = np.repeat([0.0, 1.0, 2.0], 60)
     z = rng.normal(size=(180, 3))
@@ -96,11 +96,11 @@ def test_what_is_written(gene_adata):
     np.testing.assert_allclose(
         result["p_adjusted"][:-1], false_discovery_control(result["p"][:-1].ravel()).reshape(2, 3)
     )
-    # those that were down go up
+    # cells with a low value move up
     down, up = result["shift"][0], result["shift"][1]
     assert down[1] > 0.5 > 0.2 > up[1] > -0.02
     assert result["p_adjusted"][0, 1] < 1e-6
-    # by hand from cells: all shares are those of descendants
+    # recomputed from the cells: all shares are those of descendants
     table = sdo.get.perturbation(gene_adata, by="cell")
     assert (
         table["cell"].unique().tolist() == gene_adata.obs_names[gene_adata.obs["time"] < 2].tolist()
@@ -173,7 +173,7 @@ def test_far_from_the_data_is_said_with_a_number(gene_adata, caplog):
 
 @pytest.mark.parametrize("source", ["time < 2", "time == 0"])
 def test_far_from_the_data_on_the_way(gene_adata, caplog, source):
-    """Cells in which a gene is held where others are, and in which one is held where none is."""
+    """A gene held at a value within the data gives no warning, one held outside does."""
     sdo.tl.perturb(gene_adata, {"H2-K/D": 5.0}, "cell_type", source=source, sustained=True, **QUIET)
     result = gene_adata.uns["scdiffot"]["perturbation"]["H2-K|D"]
     assert result["outside_start"] < 0.1
@@ -194,7 +194,7 @@ def test_far_from_the_data_on_the_way(gene_adata, caplog, source):
             "'Gata1' to -1, but its expression is never below zero",
         ),
         ({"genes": {"Gata1": 900}}, ValueError, "no gene is above .* not a count"),
-        # several times the highest logarithm
+        # several times the highest log-expression
         ({"genes": {"Gata1": 30}}, ValueError, "no gene is above .* not a count"),
         ({"genes": {"Gata1": "off"}}, TypeError, "'Gata1' to a str"),
         ({"genes": {"Gata1": np.nan}}, ValueError, "to nan: pass a finite number"),
@@ -308,7 +308,7 @@ def test_screen_agrees_with_single_perturbations(components):
         ).clip(1e-12)
         assert np.abs(z).max() < 4.5, gene
     assert np.corrcoef(table["effect"], singles)[0, 1] > 0.9
-    # the largest of all is in the second pass
+    # the largest effect is in the second pass
     assert np.argmax(singles) < 6
 
 

@@ -1,4 +1,4 @@
-"""Regulation between genes, and genes of growth, from an AnnData and back."""
+"""Regulation between genes and growth genes, from an AnnData and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOOLS = [sdo.tl.regulation, sdo.tl.growth_genes]
 
 @pytest.fixture(scope="session")
 def _with_genes_once(quick):
-    """A course of 14 genes, of which one does not vary and one is not in the mask, with their PCA, and separate networks."""
+    """A fit of 14 genes through a PCA; one is constant and one is not in the mask."""
     import scanpy as sc
 
     rng = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def test_pca_regulation_is_that_of_the_states(genes):
     np.testing.assert_allclose(result["mean"][0], expected.mean(axis=0), atol=1e-5 * scale)
     np.testing.assert_allclose(result["sd"][0], expected.std(axis=0), atol=1e-5 * scale)
     assert result["mean"].dtype == result["sd"].dtype == result["stability"].dtype == np.float32
-    # targets in rows
+    # rows are targets
     assert np.abs(result["mean"][0] - result["mean"][0].T).max() > 0.01 * scale
 
 
@@ -79,7 +79,7 @@ def test_growth_genes_of_a_pca(genes):
     by_gene = table.set_index("gene").loc[[f"g{i}" for i in range(N_GENES)]]
     np.testing.assert_allclose(by_gene["mean"], single.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(by_gene["sd"], single.std(axis=0), atol=1e-6)
-    # four components are all there is
+    # the data have only four components
     spread = genes[:, by_gene.index].X.std(axis=0)
     np.testing.assert_allclose(
         by_gene["effect"], single.mean(axis=0) * spread, rtol=1e-3, atol=1e-6
@@ -88,7 +88,7 @@ def test_growth_genes_of_a_pca(genes):
 
 
 def test_decay_is_left_out_of_all_pairs(genes):
-    """Through a PCA it acts between all genes, by their loadings."""
+    """Through a PCA, decay connects all genes by their loadings."""
     reference, automatic = (
         _run(sdo.tl.regulation, genes),
         _run(sdo.tl.regulation, genes, decay="auto"),
@@ -136,7 +136,7 @@ def test_groups_and_times(genes):
     for k, time in enumerate([0, 1, 2]):
         source = _run(sdo.tl.regulation, genes, source=f"cell_type == 'A/1' and time == {time}")
         np.testing.assert_allclose(source["mean"][0], result["mean"][k], atol=1e-6)
-    # a table of growth genes for each of them
+    # one table of growth genes per model
     table = _run(sdo.tl.growth_genes, genes, groupby="cell_type", per_time=True)
     assert list(table.groupby(["group", "time"], sort=False).size().index) == list(counts.index)
     reference = _run(sdo.tl.growth_genes, genes, groupby="cell_type")
@@ -171,7 +171,7 @@ def test_given_decoder(genes, tool):
     by_pca = _run(tool, genes)
     explicit = _run(tool, genes, decoder=pair)
     if tool is sdo.tl.regulation:
-        # flat and filtered genes do not vary in it
+        # constant and filtered genes do not vary in it
         assert list(explicit["genes"]) == list(by_pca["genes"])
         np.testing.assert_allclose(explicit["mean"], by_pca["mean"], atol=1e-6)
     else:

@@ -87,18 +87,18 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
 
 
 def test_metrics_are_those_of_the_package(cells):
-    """The same test cells by hand: those of the only donor that is held out."""
+    """Recomputed from the test cells, those of the only held-out donor."""
     table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
         ["method", "metric"]
     )
     is_donor, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
     x, y = (cells[is_donor & side].obsm["X_pca"] for side in (control, ~control))
-    reference = [cells[~is_donor & side].obsm["X_pca"] for side in (control, ~control)]
+    training = [cells[~is_donor & side].obsm["X_pca"] for side in (control, ~control)]
     assert table.loc[("identity", "energy_distance"), "value"] == pytest.approx(
         sdo.metrics.energy_distance(x, y)
     )
     # all donors have as many control as treated cells
-    shift = reference[1].mean(axis=0) - reference[0].mean(axis=0)
+    shift = training[1].mean(axis=0) - training[0].mean(axis=0)
     for metric in ("energy_distance", "l2_of_means"):
         score = getattr(sdo.metrics, metric)
         assert table.loc[("mean_shift", metric), "value"] == pytest.approx(
@@ -125,7 +125,7 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
     assert table["fold"].unique().tolist() == ["north", "south"]
     numbers = cells.obs[cells.obs["condition"] == "control"]["site"].value_counts()
     assert (table["n_control"] == table["fold"].map(numbers)).all()
-    # a donor without treated cells has nothing to compare, and cells without a class take no part
+    # donors without treated cells and cells without a class are ignored
     cells.obs["donor"] = cells.obs["donor"].where(
         ~((cells.obs["donor"] == "donor_3") & (cells.obs["condition"] == "drug"))
     )
@@ -136,7 +136,7 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
 @pytest.mark.parametrize(
     "options",
     [
-        # the learned metric and survival see data, too
+        # the learned metric and the survival are also fitted to data
         {"split": "iid", "metric": "auto", "unbalanced": True},
         {"split": "iid", "methods": "convex"},
         {"split": "oos", "context": "donor", "held_out": "donor_1"},
@@ -177,7 +177,8 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
     training_states = np.delete(states, rows, axis=0)
     for name in ("states", "survival"):
         np.testing.assert_array_equal(
-            getattr(previous.predict(reference), name), getattr(current.predict(reference), name)
+            getattr(previous.predict(training_states), name),
+            getattr(current.predict(training_states), name),
         )
     for name, values in previous.to_arrays()["weights"].items():
         np.testing.assert_array_equal(values, current.to_arrays()["weights"][name])
@@ -318,6 +319,6 @@ def test_unseen_donors_of_the_simulator():
     distance = values["energy_distance"]
     assert (distance["flow"] < distance["gaussian"] / 2).all()
     assert (distance["gaussian"] < distance["mean_shift"]).all()
-    # a floor of halves, in unbiased distances, is none
+    # unbiased distances between halves do not give a positive floor
     assert (distance["observed"].abs() < 0.05).all()
     assert (values["pearson_of_means"]["flow"] > 0.97).all()

@@ -62,7 +62,7 @@ def test_equal_seeds_give_equal_results(treated, brief):
 def test_other_cells_are_ignored(treat, brief):
     both_targets = treat(targets=("drug", "other"))
     single_target = both_targets[both_targets.obs["condition"] != "other"].copy()
-    # neither NaN labels nor cells of other conditions take part
+    # cells with NaN labels or of other conditions are ignored
     both_targets.obs["condition"] = both_targets.obs["condition"].where(
         both_targets.obs["condition"] != "other"
     )
@@ -157,7 +157,8 @@ class TestContexts:
         survival = control.groupby("subpopulation", observed=True)["scdiffot_survival"].mean()
         numbers = pd.crosstab(adata.obs["subpopulation"], adata.obs["condition"])
         expected = numbers["drug"] / numbers["control"]
-        # the mean over all is exact; between the types the network is off by some percent
+        # the mean over all cells is exact; the network has an error of a few per cent between
+        # types
         assert survival["type_2"] == pytest.approx(expected["type_2"], abs=0.1)
         assert survival["type_1"] == pytest.approx(expected["type_1"], abs=0.15)
 
@@ -184,7 +185,8 @@ class TestContexts:
         assert is_equal(weights(unknown), weights(known_cells))
 
     def test_differences_between_contexts_are_no_response(self, brief):
-        # One donor has most of the controls, the other most of the treated cells, and they lie far apart.
+        # One donor has most of the controls, the other most of the treated cells, and the donors
+        # differ.
         rng = np.random.default_rng(0)
         counts = {
             ("a", "control"): 200,
@@ -204,7 +206,7 @@ class TestContexts:
             sdo.tl.fit_response(adata, *GROUPS, context=context, **brief)
             sdo.tl.predict_response(adata)
             shifts[context] = np.nanmean(adata.obsm["scdiffot_response"], axis=0)
-        # means of 40 cells have an error of 0.16 in either group
+        # the standard error of means of 40 cells is 0.16 in either group
         assert shifts["donor"] == pytest.approx([0, 2, 0], abs=0.6)
         assert shifts[None][0] > 5
 
@@ -251,7 +253,7 @@ class TestMass:
 
 
 def interrupt_at(step):
-    """A fit in which the user presses Ctrl-C at that step."""
+    """Interrupt a fit by Ctrl-C at this step."""
 
     def fit(strata, conditions, config, *, callback, **options):
         def callback_then_signal(progress):

@@ -1,4 +1,4 @@
-"""What a fit of responses says to input that it cannot use."""
+"""Errors of a fit of responses for unsuitable input."""
 
 from __future__ import annotations
 

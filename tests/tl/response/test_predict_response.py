@@ -55,7 +55,7 @@ def test_writes_what_it_says_and_nothing_else(fitted_response, fingerprint):
         assert np.isfinite(values[cells]).all()
         assert np.isnan(values[~cells]).all()
     assert response[cells] == pytest.approx(current[cells] - previous_again[cells], abs=1e-4)
-    # least for the straight way
+    # the lower bound is the cost of a straight line
     assert (effect[cells] >= 0.999 * 0.5 * (response[cells] ** 2).sum(axis=1)).all()
 
 
@@ -76,7 +76,7 @@ def test_cells_by_query_mask_and_names(fitted_response):
     assert np.array_equal(predict(fitted_response, source=mask), of_query, equal_nan=True)
     names = fitted_response.obs_names[mask].to_numpy()
     assert np.array_equal(predict(fitted_response, source=names[::-1]), of_query, equal_nan=True)
-    # treated cells, too, if they are asked for
+    # treated cells too, if requested
     assert np.isfinite(
         predict(fitted_response, source=~controls(fitted_response))[~controls(fitted_response)]
     ).all()
@@ -117,7 +117,7 @@ def test_inverse_undoes_the_prediction(treated, brief, method):
     sdo.tl.predict_response(treated)
     cells = controls(treated)
     subset = treated[cells].copy()
-    # other states of the same cells, on purpose
+    # the states are replaced on purpose
     subset.obsm["X_pca"] = subset.obsm["scdiffot_predicted"]
     del subset.obsm["scdiffot_fingerprint"]
     sdo.tl.predict_response(subset, inverse=True, source=np.ones(subset.n_obs, bool))
@@ -149,7 +149,7 @@ class TestSeveralPredictions:
             "dose": 10.0,
         }
         assert not caplog.text
-        # everything that reads a prediction reads each of them, also from a file
+        # all readers find each of the predictions, also in a file
         sdo.tl.response_subpopulations(dose_adata, groupby="subpopulation", key="low")
         dose_adata.write_h5ad(tmp_path / "a.h5ad")
         for adata in (dose_adata, ad.read_h5ad(tmp_path / "a.h5ad")):
@@ -236,7 +236,7 @@ class TestGenes:
 class TestOtherData:
     @pytest.fixture
     def new(self, fitted_response):
-        """Control cells that know nothing of the fit, with genes in reverse order, and one more."""
+        """Control cells without the fit, with genes in reverse order and one additional gene."""
         cells = fitted_response[controls(fitted_response)]
         names = [*fitted_response.var_names[::-1], "extra"]
         x = np.column_stack([np.asarray(cells.X)[:, ::-1], np.ones(cells.n_obs)]).astype(np.float32)
@@ -280,7 +280,7 @@ class TestOtherData:
         new.X = np.rint(np.expm1(np.asarray(new.X)))
         with pytest.raises(ValueError, match="`adata` 'X' holds counts"):
             sdo.tl.predict_response(new, reference=treated)
-        # and logarithms, where they are counts
+        # the same for logarithms in place of counts
         sdo.tl.fit_response(new, *GROUPS, use_rep="X", **brief)
         with pytest.raises(ValueError, match="`adata` 'X' holds no counts"):
             sdo.tl.predict_response(treated, reference=new)
@@ -327,7 +327,7 @@ class TestOtherData:
         sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **brief)
         new = treated[:, ::-1].copy()
         del new.uns["scdiffot_response"]
-        # products of matrices may round otherwise
+        # matrix products may round differently
         assert predict(new, reference=treated) == pytest.approx(
             predict(treated), abs=1e-5, nan_ok=True
         )
@@ -352,7 +352,7 @@ class TestTargets:
         for target in ("drug", "other"):
             shift = np.nanmean(predict(two_targets, target=target), axis=0) - start
             true = states[two_targets.obs["condition"] == target].mean(axis=0) - start
-            # the mean of 120 cells, and 100 steps only
+            # tolerance: a mean of 120 cells after only 100 steps
             assert np.linalg.norm(shift - true) < 0.35 * np.linalg.norm(true)
 
     def test_must_be_named(self, two_targets):
@@ -369,7 +369,7 @@ class TestTargets:
         assert np.array_equal(result, two_targets.obs["condition"] == "other")
 
     def test_unseen_one_lies_between_those_it_resembles(self, treated, brief):
-        # Two drugs that push along the first axis by 2 and 4; their descriptors say so.
+        # Two drugs with shifts of 2 and 4 along the first axis, given by their descriptors.
         rng = np.random.default_rng(0)
         condition = np.repeat(["control", "weak", "strong"], 80)
         states = rng.normal(size=(240, 3))
@@ -383,7 +383,7 @@ class TestTargets:
             t: np.nanmean(predict(treated, target=t)[:, 0]) - states[:80, 0].mean()
             for t in treated.uns["potency"]
         }
-        # means of 80 cells: 0.16
+        # standard error of means of 80 cells: 0.16
         assert shift["weak"] == pytest.approx(2, abs=0.6)
         assert shift["strong"] == pytest.approx(4, abs=0.6)
         assert shift["middle"] == pytest.approx(3, abs=0.6)
@@ -395,7 +395,7 @@ class TestDoses:
     @pytest.fixture
     def dose_adata(self, treat, brief):
         adata = treat(doses=(0.1, 1.0, 10.0), n_obs=480)
-        # controls may have no number at all
+        # the dose of controls may be missing
         adata.obs["dose"] = np.where(controls(adata), "none", adata.obs["dose"].astype(str))
         sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", **brief | {"n_steps": 100})
         return adata

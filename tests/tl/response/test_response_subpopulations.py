@@ -1,4 +1,4 @@
-"""Groups of cells by their response: found, ranked and compared, on responses made by hand."""
+"""Subpopulations by response are found, ranked and compared, on constructed responses."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_table_of_groups(responded):
         table["effect_size"], by_type["scdiffot_effect_size"].mean(), rtol=1e-6
     )
     np.testing.assert_allclose(table["survival"], by_type["scdiffot_survival"].mean(), rtol=1e-6)
-    # all cells of a type go the same way
+    # all cells of a type have the same direction
     np.testing.assert_allclose(table["coherence"], 1, rtol=1e-6)
     np.testing.assert_allclose(table["response_length"], [2, 1], rtol=0.1)
     np.testing.assert_allclose(table["survival_sd"], by_type["scdiffot_survival"].std(), rtol=1e-5)
-    # cells are no replicates
+    # cells are not replicates, so tests between them would be pseudo-replication
     assert not [name for name in table if "_p" in name or name.endswith("_se")]
     assert (
         (table["effect_low"] < table["effect_size"]) & (table["effect_size"] < table["effect_high"])
@@ -64,7 +64,8 @@ def test_table_of_genes(responded):
     np.testing.assert_allclose(means.loc["B"], [0, -1, 0], atol=0.1)
     share = table[table["group"] == "all"].set_index("gene")["heterogeneity"]
     assert share.is_monotonic_decreasing
-    # the response of a type differs by a twentieth; the third gene does not respond, up to rounding of the states
+    # the response of a type differs by a twentieth; the third gene does not respond, up to
+    # rounding of the states
     assert (share[["0", "1"]] > 0.95).all()
     assert means.loc["all", "2"] == pytest.approx(0, abs=1e-6)
 
@@ -94,7 +95,7 @@ def test_representation_without_genes(responded, caplog):
     responded.obsm["X_emb"] = responded.X.copy()
     fit = responded.uns["scdiffot_response"]
     fit["params"]["use_rep"] = "X_emb"
-    # a fit of the first version, which had no digest of its content
+    # a fit of the first format version, which had no digest of its content
     del fit["version"], fit["digest"]
     responded.uns[FEATURES] = pd.DataFrame({"gene": ["old"]})
     with caplog.at_level(logging.WARNING, logger="scdiffot"):

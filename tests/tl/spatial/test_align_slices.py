@@ -18,7 +18,7 @@ SIZES = {"s9": 120, "s10": 160, "s11": 140}
 
 
 def make_slices(bend=0.0, noise=0.2):
-    """Three sections of one tissue, each turned, the second mirrored."""
+    """Three sections of one tissue, each rotated, the second also mirrored."""
     rng = np.random.default_rng(0)
     positions, true, states = [], [], []
     for k, n in enumerate(SIZES.values()):
@@ -49,7 +49,7 @@ def aligned():
 
 
 def _spread(adata, points):
-    """Root mean squared distance of points from the truth, after one motion of all together."""
+    """Root mean squared distance from the truth, after one rigid motion of all points."""
     from scdiffot.core.spatial.align.pose import procrustes
 
     pose = procrustes(adata.obsm["true"], points)
@@ -75,7 +75,7 @@ def test_the_table_tells_angles_and_reflections(aligned):
     assert table["reflected"].tolist() == [True, False, True]
     assert set(table["reference"]) == {"s10"}
     assert table["neighbor"].tolist() == ["s10", "s10", "s10"]
-    # turned by 1 + 2 k after a mirror of the second axis: angles add up across the mirror of the reference
+    # slice k is rotated by 1 + 2 k; angles add if the reference is mirrored
     expected = np.degrees([3.0 + 1.0, 0.0, 3.0 + 5.0])
     difference = (table["angle"] - expected + 180) % 360 - 180
     assert difference.abs().max() < 4
@@ -86,7 +86,7 @@ def test_the_table_tells_angles_and_reflections(aligned):
 
 
 def make_symmetric(n=120):
-    """Two sections of an ellipse whose features are even in the second coordinate, the second turned by 40 degrees."""
+    """Two sections of an ellipse with a mirror symmetry, the second rotated by 40 degrees."""
     rng = np.random.default_rng(5)
     spots = rng.uniform([-3, -2], [3, 2], size=(8 * n, 2))
     spots = spots[(spots**2 / [9, 4]).sum(axis=1) < 1][: 2 * n]
@@ -127,7 +127,7 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
         "runner_up=True",
     ):
         assert part in message
-    # in the second pose, spots lie at their mirror image
+    # in the runner-up pose, spots lie at their mirror image
     rows = (adata.obs["slice"] == "turned").to_numpy()
     second = result.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
     assert np.sqrt(((second - adata.obsm["true"][rows] * [1, -1]) ** 2).sum(axis=1).mean()) < 0.4
@@ -165,7 +165,7 @@ def _odd_names(adata):
 
 @pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _add_unused, _odd_names])
 def test_other_containers_and_names(change, tmp_path):
-    """The same alignment, in the unit of the coordinates, which a file keeps."""
+    """The alignment is equal for all containers, in the unit of the coordinates, and in files."""
     options = {"partial": False, "n_starts": 4, "show_progress": False}
     plain, other = make_symmetric(60), make_symmetric(60)
     change(other)
@@ -214,7 +214,7 @@ def test_units_that_differ_are_logged(caplog):
     adata.obsm["spatial"][is_turned] *= 2.5
     sdo.tl.align_slices(adata, "slice", "flat", **options)
     message = next(r.getMessage() for r in caplog.records if "times as far apart" in r.getMessage())
-    # the same points up to noise of the sample: 120 spots know their distance to about 5 %
+    # the same points except for sampling noise: about 5 % of the distance between 120 spots
     assert float(message.split(" are ")[1].split(" times")[0]) == pytest.approx(2.5, rel=0.15)
     assert "slice 'turned'" in message
     assert "pixels and micrometres" in message
@@ -226,7 +226,7 @@ def test_units_that_differ_are_logged(caplog):
 @pytest.mark.slow
 @pytest.mark.parametrize("mirrored_stage", [None, "1.5"])
 def test_stages_of_a_rotating_tissue(mirrored_stage):
-    """Turned by -8 degrees from stage to stage; a stage upside down is turned back, and no other."""
+    """Stages rotate by -8 degrees each; only the mirrored stage is reflected back."""
     path = Path(os.environ.get("SCDIFFOT_DATA", "")) / "spatial" / "simulated_rotating_tissue.h5ad"
     if not path.is_file():
         pytest.skip("needs spatial/simulated_rotating_tissue.h5ad in the folder SCDIFFOT_DATA")
@@ -238,7 +238,7 @@ def test_stages_of_a_rotating_tissue(mirrored_stage):
     table = sdo.get.alignment(adata).table
     assert table["reflected"].tolist() == (table["slice"] == mirrored_stage).tolist()
     true = np.degrees(adata.obs.groupby("stage")["theta"].first()[table["slice"]].to_numpy())
-    # the tissue itself moves, by up to 3 degrees of turn a step
+    # the tissue itself rotates by up to 3 degrees per step
     steps = np.diff(np.where(table["reflected"], np.nan, table["angle"]) + true)
     assert np.nanmax(np.abs(steps)) < 3
     assert (table["margin"] > table["min_margin"])[1:].all()

@@ -15,7 +15,7 @@ COUNTS = {"a": 90, "b": 120, "c": 60}
 
 
 def make_slices(seed: int = 0) -> ad.AnnData:
-    """Three slices of one tissue, whose layers move to the right by 0.2 from each to the next; rows in no order."""
+    """Three slices whose layers move to the right by 0.2 each; rows in random order."""
     rng = np.random.default_rng(seed)
     name = np.repeat(list(COUNTS), list(COUNTS.values()))
     k = pd.Categorical(name).codes
@@ -77,7 +77,7 @@ def test_what_is_made(slices, form, fingerprint):
 def test_nearer_to_the_truth_than_either_slice():
     adata = make_slices()
     held_out = make_slices(1)
-    # slice b of another draw lies half-way between a and c
+    # an independent draw of slice b lies half-way between a and c
     true = held_out[held_out.obs["slice"] == "b"]
     result = interpolate(adata, names=("a", "c"))
 
@@ -146,7 +146,7 @@ def test_labels_of_intermingled_cells(slices):
         ).mean()
         for source in ("place", "state")
     }
-    # 210 cells were drawn: 3 % of them are the standard error of the share
+    # the standard error of the share of 210 cells is 3 %
     assert rare["state"] == pytest.approx(kind[slices.obs["slice"] != "c"].mean(), abs=0.1)
     assert rare["place"] < 0.1
 

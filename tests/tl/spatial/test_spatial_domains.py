@@ -1,4 +1,4 @@
-"""Domains of layered tissues whose truth is known."""
+"""Domains of layered tissues with known truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOMAIN, PROBABILITY, ENTRY = "scdiffot_domain", "scdiffot_domain_probability", "
 
 
 def _layers(n: int = 400, n_slices: int = 1, n_layers: int = 3, seed: int = 0) -> ad.AnnData:
-    """Layers that differ by less than their spots do; slices are shifted and turned, and cut differently."""
+    """Layers that differ less than their spots; slices are shifted, rotated and cut differently."""
     rng = np.random.default_rng(seed)
     xy = rng.uniform(size=(n_slices * n, 2)) * [2, 1]
     code = np.repeat(np.arange(n_slices), n)
@@ -97,7 +97,7 @@ def test_the_criterion_finds_their_number(n_layers):
     sdo.tl.spatial_domains(adata, n_init=5)
     result = adata.obs[DOMAIN].cat.categories.size
     assert result == n_layers
-    # of the surroundings alone, those across a border are domains between the two
+    # averages alone would give border neighbourhoods their own domains
     entry = adata.uns[ENTRY]
     assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == result - 1
 
@@ -146,7 +146,7 @@ def test_results_survive_a_file(tissue, tmp_path):
     read = ad.read_h5ad(tmp_path / "tissue.h5ad")
     pd.testing.assert_frame_equal(read.obsm[PROBABILITY], tissue.obsm[PROBABILITY])
     assert read.uns[ENTRY]["params"]["n_domains"] == 3
-    # what was read serves as well
+    # results from a file are valid input
     sdo.tl.spatial_domains(read, 3)
 
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_written(
 
 @pytest.mark.slow
 def test_layers_of_the_cortex():
-    """Three sections of mouse prefrontal cortex, whose four layers an expert has drawn."""
+    """Three sections of mouse prefrontal cortex with four annotated layers."""
     scanpy = pytest.importorskip("scanpy")
     path = Path(os.environ.get("SCDIFFOT_DATA", ".")) / "spatial" / "starmap_mpfc.h5ad"
     if not path.exists():

@@ -10,7 +10,7 @@ import scdiffot as sdo
 
 
 def make_platform(n: int, seed: int, gain: float = 1.0) -> ad.AnnData:
-    """60 genes that follow three gradients of the tissue, with noise; `gain` is the platform's own unit."""
+    """60 genes along three gradients of the tissue, with noise; `gain` is the platform's unit."""
     rng = np.random.default_rng(seed)
     place = rng.uniform(size=(n, 2))
     loadings = np.random.default_rng(99).normal(size=(3, 60))
@@ -26,7 +26,7 @@ def make_platform(n: int, seed: int, gain: float = 1.0) -> ad.AnnData:
 
 @pytest.fixture
 def pair() -> tuple[ad.AnnData, ad.AnnData]:
-    """A slice of 40 genes, and a reference in which they come in another order and 20 more."""
+    """A slice of 40 genes, and a reference with them in another order and 20 more."""
     return make_platform(150, 0)[:, :40].copy(), make_platform(200, 1, gain=3.0)[:, ::-1].copy()
 
 
@@ -39,7 +39,7 @@ def test_missing_genes_are_predicted(pair, options):
     truth = make_platform(150, 0)[:, list(predicted.columns)].layers["mean"]
     correlation = [np.corrcoef(truth[:, g], predicted.to_numpy()[:, g])[0, 1] for g in range(20)]
     assert np.mean(correlation) > 0.85
-    # in the unit of the reference
+    # predictions are in the unit of the reference
     assert predicted.to_numpy().mean() == pytest.approx(3 * truth.mean(), rel=0.1)
 
 
