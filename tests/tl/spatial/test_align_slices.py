@@ -9,36 +9,10 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from tests.tl.spatial.conftest import SIZES, make_slices
 
 import scdiffot as sdo
-from scdiffot._data.write.alignment import slice_order
 from scdiffot.core.spatial.align.pose import Pose
-
-SIZES = {"s9": 120, "s10": 160, "s11": 140}
-
-
-def make_slices(bend=0.0, noise=0.2):
-    """Three sections of one tissue, each rotated, the second also mirrored."""
-    rng = np.random.default_rng(0)
-    positions, true, states = [], [], []
-    for k, n in enumerate(SIZES.values()):
-        spots = rng.uniform([-3, -2], [3, 2], size=(4 * n, 2))
-        x, y = spots.T
-        is_inside = ((x / 3) ** 2 + (y / 2) ** 2 < 1) & ((x - 1.5) ** 2 + (y - 1.3) ** 2 > 0.6)
-        spots = spots[is_inside][:n]
-        x, y = spots.T
-        states.append(np.column_stack([np.sin(1.3 * x), np.cos(1.1 * y), np.tanh(x - y)]))
-        states[-1] += noise * rng.normal(size=(n, 3))
-        true.append(spots)
-        deformed_spots = spots + (bend * k) * np.column_stack([np.sin(1.2 * y), np.sin(1.1 * x)])
-        pose = Pose(Pose.turn(1.0 + 2 * k, reflected=k == 1).rotation, np.array([5.0 * k, -3.0]))
-        positions.append(pose.apply(deformed_spots))
-    adata = ad.AnnData(
-        np.vstack(states), obsm={"spatial": np.vstack(positions), "true": np.vstack(true)}
-    )
-    adata.obsm["X_pca"] = adata.X.astype(np.float32)
-    adata.obs["slice"] = pd.Categorical(np.repeat(list(SIZES), list(SIZES.values())))
-    return adata
 
 
 @pytest.fixture(scope="module")
@@ -290,97 +264,3 @@ def test_nonrigid_alignment_survives_a_file(tmp_path):
             np.testing.assert_allclose(
                 result.invert(positions, name), from_file.obsm["spatial"][rows], atol=1e-6
             )
-
-
-def test_spots_of_no_slice_are_nan():
-    adata = make_slices()
-    adata = adata[adata.obs["slice"] != "s11"].copy()
-    adata.obs["slice"] = adata.obs["slice"].where(np.arange(adata.n_obs) >= 5)
-    out = sdo.tl.align_slices(adata, "slice", copy=True, show_progress=False)
-    assert np.isnan(out.obsm["scdiffot_aligned"][:5]).all()
-    assert np.isfinite(out.obsm["scdiffot_aligned"][5:]).all()
-    assert "scdiffot_aligned" not in adata.obsm
-
-
-def test_slices_that_have_nothing_in_common_are_reported(caplog):
-    adata = make_slices()
-    rng = np.random.default_rng(0)
-    adata = adata[adata.obs["slice"] != "s11"].copy()
-    adata.obsm["X_pca"] = rng.normal(size=(adata.n_obs, 3))
-    sdo.tl.align_slices(adata, "slice", show_progress=False)
-    assert sdo.get.alignment(adata).table["score"].min() < 0.4
-
-
-@pytest.mark.parametrize(
-    ("change", "arguments", "error", "message"),
-    [
-        (
-            None,
-            {"method": "elastic"},
-            ValueError,
-            "`method` is 'elastic': pass one of 'rigid', 'nonrigid'",
-        ),
-        (None, {"reference": "s1"}, KeyError, "`reference` is 's1', which is no slice"),
-        (None, {"library_key": "slide"}, KeyError, "`library_key` is 'slide'"),
-        (None, {"use_rep": "X_none"}, KeyError, "`use_rep`"),
-        (None, {"partial": 1}, TypeError, "`partial` is a int"),
-        (None, {"feature_weight": 0.0}, ValueError, "`feature_weight` is 0.0"),
-        (None, {"n_starts": 2}, ValueError, "`n_starts` is 2"),
-        ("nan", {}, ValueError, "`spatial_key`.*NaN"),
-        ("one", {}, ValueError, "has 1 slice"),
-        ("3d", {}, ValueError, "3 columns"),
-        ("same", {}, ValueError, "distinct positions"),
-        ("missing", {}, KeyError, "`spatial_key`"),
-        ("wide", {}, ValueError, "`spatial_key` 'spatial' has values up to .*e\\+201"),
-        ("narrow", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e-200"),
-        ("states", {}, ValueError, "`use_rep` 'X_pca' has values up to .*e\\+160"),
-        ("names", {}, ValueError, "has the slices '1', '1': names must differ as text"),
-        ("few", {}, ValueError, "Slice 's9' has 2 spots"),
-    ],
-)
-def test_errors_leave_the_data_alone(change, arguments, error, message):
-    adata = make_slices()
-    if change == "nan":
-        adata.obsm["spatial"][3] = np.nan
-    elif change == "one":
-        adata.obs["slice"] = "all"
-    elif change == "3d":
-        adata.obsm["spatial"] = np.column_stack([adata.obsm["spatial"], np.zeros(adata.n_obs)])
-    elif change == "same":
-        adata.obsm["spatial"][:120] = 1.0
-    elif change in ("wide", "narrow"):
-        adata.obsm["spatial"] = adata.obsm["spatial"] * (1e200 if change == "wide" else 1e-200)
-    elif change == "states":
-        adata.obsm["X_pca"] = adata.obsm["X_pca"].astype(np.float64) * 1e160
-    elif change == "names":
-        adata.obs["slice"] = pd.Categorical(
-            [1 if name == "s9" else "1" for name in adata.obs["slice"]]
-        )
-    elif change == "few":
-        adata = adata[118:].copy()
-    elif change == "missing":
-        del adata.obsm["spatial"]
-    previous = set(adata.obsm), set(adata.uns), set(adata.obs)
-    with pytest.raises(error, match=message):
-        sdo.tl.align_slices(adata, **{"library_key": "slice", "show_progress": False} | arguments)
-    assert (set(adata.obsm), set(adata.uns), set(adata.obs)) == previous
-
-
-def test_no_alignment_to_read():
-    with pytest.raises(
-        KeyError, match=r"no adata.uns\['scdiffot_slices'\]: run scdiffot.tl.align_slices"
-    ):
-        sdo.get.alignment(make_slices())
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["s10", "s11", "s9"], ["s9", "s10", "s11"]),
-        (["E10.5", "E11.5", "E9.5"], ["E9.5", "E10.5", "E11.5"]),
-        (["b", "a"], ["b", "a"]),
-        (["0", "1.5", "10", "2"], ["0", "1.5", "2", "10"]),
-    ],
-)
-def test_numbers_in_names_count_as_numbers(names, expected):
-    assert slice_order(names) == expected
