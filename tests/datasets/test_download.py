@@ -99,7 +99,7 @@ def test_download_is_cached(shop, tmp_path):
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
-def test_interrupted_transfer_goes_on_where_it_stopped(shop, tmp_path):
+def test_interrupted_transfer_is_resumed(shop, tmp_path):
     # Every response is cut: pooch fails after three requests, and the next call completes the
     # file.
     shop.send_at_most = [CHUNK, 2 * CHUNK, CHUNK]
@@ -118,14 +118,14 @@ def test_server_without_ranges_starts_over(shop, tmp_path):
     assert shop.ranges == [None, f"bytes={CHUNK}-"]
 
 
-def test_part_longer_than_the_file_is_thrown_away(shop, tmp_path):
+def test_part_longer_than_the_file_is_discarded(shop, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "table.bin.part").write_bytes(CONTENT + b"more")
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == ["bytes=300004-", None]
 
 
-def test_damaged_part_is_noticed_and_replaced(shop, tmp_path):
+def test_damaged_part_is_detected_and_replaced(shop, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "table.bin.part").write_bytes(b"x" * 1000)
     assert get(shop, tmp_path).read_bytes() == CONTENT
@@ -137,7 +137,7 @@ def test_damaged_cache_is_repaired(shop, tmp_path):
     assert get(shop, tmp_path).read_bytes() == CONTENT
 
 
-def test_what_a_killed_process_left_is_used(shop, tmp_path):
+def test_partial_file_of_a_killed_process_is_resumed(shop, tmp_path):
     (tmp_path / "shop").mkdir()
     for name, age in (("old", 2 * STALE_AFTER), ("new", 0)):
         part = tmp_path / "shop" / f"table.bin.{name}.part"
@@ -177,7 +177,7 @@ for i in range(int(n)):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at once")
 @pytest.mark.parametrize("cut", [False, True])
-def test_processes_that_download_at_once(shop, tmp_path, cut):
+def test_concurrent_downloads_all_succeed(shop, tmp_path, cut):
     """Every process gets the file, also if transfers are cut and resumed."""
     n = 25
     if cut:
@@ -192,7 +192,7 @@ def test_processes_that_download_at_once(shop, tmp_path, cut):
     assert (tmp_path / "shop" / "table.bin").read_bytes() == CONTENT
 
 
-def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(shop, tmp_path):
+def test_unwritable_cache_is_no_connection_error(shop, tmp_path):
     (tmp_path / "shop").write_text("a file where the folder belongs")
     with pytest.raises(
         OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA"

@@ -37,7 +37,7 @@ def test_arrays_come_without_the_class(pickle_bytes):
     np.testing.assert_array_equal(arrays["components_"], np.arange(6.0).reshape(2, 3))
 
 
-def test_anything_else_is_refused():
+def test_other_classes_are_refused():
     with pytest.raises(
         pickle.UnpicklingError, match="is no part of a principal component analysis"
     ):

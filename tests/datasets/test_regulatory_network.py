@@ -86,7 +86,7 @@ def test_drift_by_hand(network):
     assert law.drift(x, 0)[0, 9] == pytest.approx(network.gain[9] * late)
 
 
-def test_roles_are_what_they_are_called(network):
+def test_genes_behave_according_to_their_role(network):
     edges, drivers = network.edges, network.of_role("driver")
     assert not edges[network.of_role("housekeeping")].any()
     targets = network.of_role("target")
@@ -102,7 +102,7 @@ def test_roles_are_what_they_are_called(network):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_fates_are_all_reached_and_told_by_more_genes_than_the_drivers(seed):
+def test_all_fates_are_reached_and_marked_by_more_genes_than_the_drivers(seed):
     adata = datasets.regulatory_network(200, rng=seed)
     by_time = {t: adata[adata.obs["time"] == t] for t in (0.0, 5.0)}
     assert (by_time[0.0].obs["cell_type"] == "progenitor").mean() > 0.98
@@ -121,7 +121,7 @@ def test_fates_are_all_reached_and_told_by_more_genes_than_the_drivers(seed):
     assert (correlation[decoys] > 0.5).sum() >= 6
 
 
-def test_drivers_decide_and_targets_do_not(network):
+def test_drivers_change_fates_and_targets_do_not(network):
     """Knock-outs in the true law: only drivers and the gene that primes them change the fates."""
     rng = np.random.default_rng(1)
     law = network_law(network, sigma=0.2)
@@ -173,7 +173,7 @@ def test_network_does_not_depend_on_the_number_of_cells():
     np.testing.assert_array_equal(first.X, datasets.regulatory_network(20, rng=3).X)
 
 
-def test_sizes_are_free():
+def test_any_sizes():
     adata = datasets.regulatory_network(
         30, n_genes=40, n_fates=2, times=(0.0, 4.0), n_counts=200, rng=1
     )
@@ -183,7 +183,7 @@ def test_sizes_are_free():
     assert datasets.regulatory_network(10, n_genes=30, rng=1).var["role"].nunique() == 5
 
 
-def test_principal_components_hold_the_fates(simulated):
+def test_principal_components_separate_the_fates(simulated):
     sc.pp.pca(simulated, n_comps=10)
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score

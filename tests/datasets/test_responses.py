@@ -114,7 +114,7 @@ def test_dose_increases_the_effect_and_saturates(screen):
         )
 
 
-def test_targets_are_alike_but_not_the_same(screen):
+def test_responses_to_targets_are_similar_but_not_equal(screen):
     a, b = screen.uns["true"]["effect"]
     cosine = (a * b).sum(axis=1)
     assert (np.abs(cosine) < 0.99).all()
@@ -124,7 +124,7 @@ def test_targets_are_alike_but_not_the_same(screen):
     assert 2.5 <= means[1] <= 7.5
 
 
-def test_numbers_of_cells_carry_the_survival(deadly):
+def test_numbers_of_cells_show_the_survival(deadly):
     is_control = control(deadly)
     n, death_rate = is_control.sum(), 1 - (~is_control).sum() / is_control.sum()
     # the expected share varies with the cells drawn by about 0.3 / sqrt(n)
@@ -144,7 +144,7 @@ def test_numbers_of_cells_carry_the_survival(deadly):
     )
 
 
-def test_death_takes_cells_and_changes_no_other():
+def test_death_removes_cells_and_leaves_the_others_unchanged():
     alive, dead = (datasets.perturbation_response(**SMALL, death=death) for death in (0.0, 0.3))
     np.testing.assert_array_equal(alive.uns["true"]["amplitude"], dead.uns["true"]["amplitude"])
     genes = [(a.X - a.X[0])[control(a)] for a in (alive, dead)]
@@ -192,7 +192,7 @@ def test_options_at_their_limits():
     assert few.n_obs == 4
 
 
-def test_default_is_as_hard_as_documented(default):
+def test_baselines_leave_the_documented_share_unexplained(default):
     ot = pytest.importorskip("ot")
     is_control, x = control(default), states(default)
     response = default.obsm["true_response"][is_control]

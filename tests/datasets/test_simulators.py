@@ -88,7 +88,7 @@ def test_seeds_reproduce(name):
 
 
 @every_simulator
-def test_times_and_sizes_are_free(name):
+def test_any_times_and_sizes(name):
     adata = SIMULATORS[name](n_obs=30, times=(0.5, 0.75))
     assert adata.obs["time"].unique().tolist() == [0.5, 0.75]
     assert adata.obs["time_label"].cat.categories.tolist() == ["0.5", "0.75"]
@@ -139,7 +139,7 @@ def test_gene_network_law_by_hand():
     ("name", "start"),
     [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)],
 )
-def test_particles_move_as_the_law_says(name, start):
+def test_short_steps_follow_drift_noise_and_growth(name, start):
     # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields
     # change by O(sqrt(h)) within this time, far less than the Monte-Carlo error of the mean.
     law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
@@ -157,7 +157,7 @@ def test_particles_move_as_the_law_says(name, start):
 
 
 @pytest.mark.parametrize(("name", "t"), [("misa", 2.0), ("gene_network", 16.0)])
-def test_branching_population_is_the_weighted_one(name, t):
+def test_branching_and_weighted_populations_agree(name, t):
     # Two simulations of one law: with division and death, and with the integrated growth as
     # weight.
     law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
@@ -188,7 +188,7 @@ def test_counts_follow_the_integral_of_growth():
     assert adata.uns["true"]["masses"][-1] == pytest.approx(expected, rel=error)
 
 
-def test_daughters_are_shared_out_exactly():
+def test_numbers_of_daughters_are_exact_to_within_one():
     law, rng = LAWS["misa"], np.random.default_rng(0)
     x = np.arange(1000.0)[:, None] * np.ones(2)
     offspring = rng.uniform(0, 2, size=1000)
@@ -204,7 +204,7 @@ def test_daughters_are_shared_out_exactly():
     assert abs(len(_laws._divide(x, offspring, law, rng)) - offspring.sum()) <= 1
 
 
-def test_states_stay_non_negative_where_they_are_expression(simulated):
+def test_expression_is_not_negative(simulated):
     assert simulated["misa"].X.min() >= 0
     assert simulated["gene_network"].X.min() >= 0
 

@@ -98,7 +98,7 @@ def test_truth_is_the_law_at_the_cells(tissue, law):
     np.testing.assert_array_equal(tissue.obs["cell_type"].cat.codes, tissue_types(x))
 
 
-def test_cells_move_as_the_law_says(tissue, law):
+def test_short_steps_follow_the_law(tissue, law):
     n, h = 40_000, 1e-3
     x0 = np.tile(joint(tissue)[500], (n, 1))
     end_states, log_weights = evolve(
@@ -145,7 +145,7 @@ def test_fates_are_those_of_clones(law):
         assert number == pytest.approx(len(ends) / n, rel=0.1)
 
 
-def test_fates_add_up(tissue):
+def test_fates_predict_size_and_composition_of_the_last_slice(tissue):
     fate = tissue.obsm["true_fate"].to_numpy()
     np.testing.assert_allclose(fate.sum(axis=1), 1)
     last = (tissue.obs["time"] == 3).to_numpy()
@@ -170,7 +170,7 @@ def test_fates_add_up(tissue):
         )
 
 
-def test_position_decides_the_fate(tissue):
+def test_position_determines_the_fate(tissue):
     first = (tissue.obs["time"] == 0).to_numpy()
     distances = np.abs(tissue.obsm["spatial_true"][first, 0])
     pole = tissue.obsm["true_fate"]["pole"].to_numpy()[first]
@@ -179,7 +179,7 @@ def test_position_decides_the_fate(tissue):
     assert ((pole > 0.1) & (pole < 0.9)).mean() > 0.1
 
 
-def test_law_comes_before_the_cells():
+def test_law_does_not_depend_on_the_number_of_cells():
     few, many = (datasets.spatial_slices(n, n_paths=1, rng=5).uns["true"] for n in (30, 60))
     np.testing.assert_array_equal(few["shifts"], many["shifts"])
     repeat = datasets.spatial_slices(30, n_paths=1, rng=5)

@@ -74,7 +74,7 @@ def test_arguments_are_those_of_the_fit():
         ),
     ],
 )
-def test_what_is_found(columns, expected, fingerprint):
+def test_usual_names_are_found(columns, expected, fingerprint):
     adata = _cells(**columns)
     previous = fingerprint(adata)
     result = _arguments(adata)
@@ -85,7 +85,7 @@ def test_what_is_found(columns, expected, fingerprint):
     assert fingerprint(adata) == previous
 
 
-def test_what_is_passed_wins():
+def test_passed_arguments_are_used():
     adata = _cells(
         perturbation=["NT", "Perturbed", "Perturbed", "NT"],
         gene_target=["NT", "IRF1", "STAT2", "NT"],

@@ -15,7 +15,7 @@ def genes(fitted, quick):
     return fitted
 
 
-def test_what_is_exported(genes, tmp_path):
+def test_exported_fields(genes, tmp_path):
     assert sdo.ext.scvelo(genes) is None
     np.testing.assert_array_equal(genes.layers["velocity"], genes.layers["scdiffot_velocity"])
     np.testing.assert_array_equal(genes.layers["Ms"][:, :2], genes.X[:, :2])

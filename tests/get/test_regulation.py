@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "pl"))
 from _regulated import GENES, give_regulation
 
 
-def test_kept_edges_come_by_size(fitted):
+def test_stable_edges_are_sorted_by_weight(fitted):
     table = sdo.get.regulation(give_regulation(fitted))
     first = table[table["group"] == "A/1"]
     assert list(zip(first["regulator"], first["target"], strict=True)) == [

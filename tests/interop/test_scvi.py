@@ -90,7 +90,7 @@ def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
 
 
 @pytest.mark.parametrize("n_batch", [1, 3])
-def test_a_model_of_that_protocol(quick, n_batch):
+def test_recipe_with_a_model_of_the_same_methods(quick, n_batch):
     adata = _cells()
     model = _Stub(adata.n_vars, 3, n_batch)
     decoder = _recipe()(model)

@@ -93,7 +93,7 @@ def test_sparse_dense_and_cells_without_prediction():
     assert clonal_fate(members, holes, classes, **options).equals(subset)
 
 
-def test_nothing_to_tell_apart():
+def test_undefined_scores_are_nan():
     members, early, _, fate, _ = _lineages(60)
     table = clonal_fate(
         members, fate, np.full((~early).sum(), "A"), names=NAMES, early=early, late=~early

@@ -69,7 +69,7 @@ def test_unit_of_the_state_is_the_unit_of_the_distance(rng, scale, p):
     )
 
 
-def test_far_from_the_origin_nothing_cancels(rng):
+def test_points_far_from_the_origin_keep_precision(rng):
     # Expanding the square would lose all digits of these squared distances.
     x, y = rng.normal(size=(2, 100, 2))
     assert metrics.wasserstein(x + 1e6, y + 1e6, p=2) == pytest.approx(
@@ -77,7 +77,7 @@ def test_far_from_the_origin_nothing_cancels(rng):
     )
 
 
-def test_same_points_are_at_zero(rng):
+def test_equal_clouds_have_distance_zero(rng):
     x = rng.normal(size=(50, 4))
     # the square root of the rounding error of squared distances
     assert metrics.wasserstein(x, x) == pytest.approx(0, abs=1e-7)
@@ -90,7 +90,7 @@ def test_integers_and_single_precision_are_read_as_numbers(rng):
     assert metrics.wasserstein(x, y.astype(np.float32)) == expected
 
 
-def test_large_clouds_are_thinned_in_proportion_to_weight(rng):
+def test_large_clouds_are_subsampled_in_proportion_to_weight(rng):
     # Two sites a unit apart: the distance is the share of the second, five standard deviations of
     # 500 draws.
     x = np.repeat([[0.0], [1.0]], 4000, axis=0)
@@ -101,7 +101,7 @@ def test_large_clouds_are_thinned_in_proportion_to_weight(rng):
     assert result == metrics.wasserstein(x, y, w, n_max=500)
 
 
-def test_thinned_distance_is_near_the_exact_one(rng):
+def test_distance_of_subsamples_is_near_the_exact_one(rng):
     x, y = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 2)) + [2.0, 0.0]
     exact = metrics.wasserstein(x, y)
     # sampling error of means of 500 points, five standard deviations
@@ -223,7 +223,7 @@ def test_noise_floor_falls_with_the_sample(rng):
     assert few / many == pytest.approx(2, rel=0.35)
 
 
-def test_noise_floor_heeds_weights():
+def test_noise_floor_depends_on_weights():
     x = np.repeat([[0.0], [1.0], [50.0]], 100, axis=0)
     assert metrics.noise_floor(x, np.repeat([1.0, 0.0, 0.0], 100)) == 0 < metrics.noise_floor(x)
 

@@ -29,7 +29,7 @@ def test_energy_distance_matches_the_sum_over_pairs(clouds):
     assert metrics.energy_distance(x, y, wx, wy=wy) == pytest.approx(expected, rel=1e-9)
 
 
-def test_energy_distance_is_that_of_pertpy_without_its_bias(clouds):
+def test_energy_distance_is_that_of_pertpy_except_for_its_bias(clouds):
     # pertpy averages over all pairs, including pairs of a cell with itself
     x, y, _, _ = clouds
     pair = [np.linalg.norm(a[:, None] - b, axis=2) for a, b in ((x, x), (y, y), (x, y))]
@@ -59,7 +59,7 @@ def test_energy_distance_is_unbiased(rng):
     assert min(values) < 0
 
 
-def test_a_cloud_far_away_is_at_twice_the_distance(rng):
+def test_distant_clouds_have_twice_their_distance(rng):
     x, y = rng.normal(size=(2, 50, 3))
     far = np.array([1e6, 0, 0])
     assert metrics.energy_distance(x, y + far) == pytest.approx(2e6, rel=1e-5)

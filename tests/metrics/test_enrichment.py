@@ -24,7 +24,7 @@ def test_enrichment_counts_neighbours_as_cellot_does(rng):
 
 
 @pytest.mark.parametrize(("n", "m"), [(300, 300), (150, 900), (900, 150)])
-def test_enrichment_of_the_same_law_is_a_half_whatever_the_numbers(n, m):
+def test_enrichment_of_equal_laws_is_a_half_for_any_numbers(n, m):
     values = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def test_enrichment_counts_mass_not_cells(rng):
     assert metrics.enrichment(x[300:], y, k=30) == 0.0
 
 
-def test_few_treated_cells_do_not_make_a_prediction_look_bad(rng):
+def test_few_treated_cells_do_not_lower_the_enrichment(rng):
     x, y = rng.normal(size=(1000, 2)), rng.normal(size=(50, 2))
     # five binomial standard errors of 25 treated cells in a neighbourhood
     assert metrics.enrichment(x, y, k=50) == pytest.approx(0.5, abs=0.5 / 5)
@@ -64,7 +64,7 @@ def test_enrichment_names_wrong_numbers_of_neighbours(rng, arguments, match):
         metrics.enrichment(x, y, **arguments)
 
 
-def test_weights_lower_the_number_of_neighbours_there_are(rng):
+def test_weights_lower_the_effective_number_of_neighbours(rng):
     x, y = rng.normal(size=(2, 30, 2))
     with pytest.raises(ValueError, match="counts 10 points"):
         metrics.enrichment(x, y, np.repeat([1.0, 0.0], [10, 20]), k=11)

@@ -24,7 +24,7 @@ def test_marginal_distances_of_counts_with_ties(rng):
     assert metrics.marginal_distance(x, y)[1] == pytest.approx(expected, rel=1e-9)
 
 
-def test_marginals_do_not_see_the_order_of_cells_within_a_feature(clouds, rng):
+def test_marginals_ignore_the_order_of_cells_within_a_feature(clouds, rng):
     x = clouds[0]
     permutation = np.column_stack([rng.permutation(column) for column in x.T])
     assert metrics.marginal_distance(x, permutation)[0] == pytest.approx(0, abs=1e-12)
@@ -39,7 +39,7 @@ def test_feature_correlations_match_numpy(rng):
     assert metrics.feature_correlation_r(x, y) == pytest.approx(expected, rel=1e-9)
 
 
-def test_feature_correlations_heed_no_unit_and_no_constant_feature(rng):
+def test_feature_correlations_ignore_units_and_constant_features(rng):
     x, y = rng.normal(size=(2, 100, 5)) @ rng.normal(size=(5, 5))
     expected = metrics.feature_correlation_r(x, y)
     units = np.array([1e-6, 1e3, 1.0, 5.0, 1e9])
@@ -51,7 +51,7 @@ def test_feature_correlations_heed_no_unit_and_no_constant_feature(rng):
     )
 
 
-def test_feature_correlations_of_those_that_vary_most_when_treated(rng):
+def test_feature_correlations_use_the_most_variable_treated_features(rng):
     x, y = rng.normal(size=(2, 100, 6)) @ rng.normal(size=(6, 6))
     y[:, [1, 3, 4, 5]] *= 50
     expected = metrics.feature_correlation_r(x[:, [1, 3, 4, 5]], y[:, [1, 3, 4, 5]])

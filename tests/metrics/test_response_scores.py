@@ -40,7 +40,7 @@ def test_response_r2_by_hand():
     assert metrics.unexplained(predicted, true, np.array([3.0, 1.0])) == pytest.approx(4 / 76)
 
 
-def test_no_response_and_the_true_one_are_the_ends_of_the_scale(rng):
+def test_r2_is_zero_without_response_and_one_for_the_true_response(rng):
     true = rng.normal(size=(50, 3)) + 2
     assert metrics.unexplained(np.zeros_like(true), true) == 1.0
     assert metrics.unexplained(true, true) == 0.0
@@ -50,7 +50,7 @@ def test_no_response_and_the_true_one_are_the_ends_of_the_scale(rng):
     assert metrics.response_r2(np.tile(mean, (50, 1)), true) == pytest.approx(expected)
 
 
-def test_pairing_at_random_explains_less_than_nothing(rng):
+def test_random_pairing_has_a_negative_r2(rng):
     control, shift = rng.normal(size=(2000, 5)), np.full(5, 0.3)
     treated = rng.permutation(control) + shift
     # The error is twice the variance, 10, the response 5 times 0.09: 1 - 10 / 0.45, with 5 % for
@@ -87,13 +87,13 @@ def test_scores_of_means_match_scipy_and_sklearn(clouds):
     assert metrics.r2_of_means(x, y, wx, wy=wy) == pytest.approx(r2_score(b, a))
 
 
-def test_r_does_not_see_what_r2_sees(clouds):
+def test_correlation_ignores_scale_and_offset_and_r2_does_not(clouds):
     x = clouds[0]
     assert metrics.pearson_of_means(3 * x + 7, x) == pytest.approx(1)
     assert metrics.r2_of_means(3 * x + 7, x) < 0
 
 
-def test_means_that_are_the_same_for_all_features_have_no_correlation(clouds):
+def test_constant_means_have_no_correlation(clouds):
     x = clouds[0]
     assert np.isnan(metrics.pearson_of_means(np.ones((3, 4)), x))
     assert np.isnan(metrics.r2_of_means(x, np.ones((3, 4))))
@@ -114,7 +114,7 @@ def test_scores_do_not_depend_on_order_or_the_size_of_weights(score, clouds, rng
 
 
 @pytest.mark.parametrize("score", CLOUD_SCORES, ids=lambda s: s.__name__)
-def test_cells_without_weight_do_not_count(score, clouds):
+def test_cells_without_weight_are_ignored(score, clouds):
     x, y, wx, wy = clouds
     wx[50:], wy[40:] = 0, 0
     expected = weighted_score(score, x[:50], y[:40], wx[:50], wy[:40])
@@ -126,7 +126,7 @@ def test_cells_without_weight_do_not_count(score, clouds):
     [s for s in CLOUD_SCORES if s not in (metrics.r2_of_means, metrics.pearson_of_means)],
     ids=lambda s: s.__name__,
 )
-def test_scores_are_the_same_wherever_the_origin_is(score, clouds):
+def test_scores_do_not_depend_on_the_origin(score, clouds):
     x, y, wx, wy = clouds
     offset = np.array([1e3, -1e3, 5e3, 0])
     assert weighted_score(score, x + offset, y + offset, wx, wy) == pytest.approx(
@@ -153,7 +153,7 @@ def test_scores_name_wrong_input(score, clouds, arguments, match):
 @pytest.mark.parametrize(
     "score", [metrics.energy_distance, metrics.enrichment], ids=lambda s: s.__name__
 )
-def test_scores_of_pairs_need_pairs_and_thin_in_proportion(score, rng):
+def test_pairwise_scores_need_pairs_and_subsample_in_proportion(score, rng):
     x, y = (
         np.concatenate([rng.normal(size=(800, 2)), rng.normal(size=(800, 2)) + 8]),
         rng.normal(size=(700, 2)),

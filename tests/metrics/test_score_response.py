@@ -31,7 +31,7 @@ def test_all_scores_are_those_of_the_functions(clouds, rng):
     assert len(result) == 8
 
 
-def test_genes_and_states_are_told_apart(clouds, rng):
+def test_genes_and_states_are_distinguished(clouds, rng):
     x, y, w, _ = clouds
     p, t = (
         rng.gamma(2, size=(80, 30)).astype(np.float32),
@@ -47,7 +47,7 @@ def test_genes_and_states_are_told_apart(clouds, rng):
         assert genes[name] == pytest.approx(value(getattr(metrics, name), p, t, w), rel=1e-6)
 
 
-def test_large_populations_are_thinned_but_for_their_means(rng):
+def test_large_populations_are_subsampled_except_for_their_means(rng):
     x, y, w = rng.normal(size=(4000, 3)), rng.normal(size=(3000, 3)) + 1, rng.random(4000)
     result = score_response(x, w, y, n_max=500, rng=3)
     assert result["l2_of_means"] == pytest.approx(metrics.l2_of_means(x, y, w))
@@ -93,7 +93,7 @@ def test_scores_that_are_not_defined_are_nan():
     ],
 )
 @pytest.mark.parametrize("function", [score_response, bootstrap])
-def test_all_at_once_name_wrong_input(function, arguments, match):
+def test_score_response_names_wrong_input(function, arguments, match):
     valid = {"predicted": np.eye(4, 2), "weights": None, "treated": np.eye(5, 2)}
     with pytest.raises(ValueError, match=match):
         function(**(valid | arguments))
@@ -111,7 +111,7 @@ def test_bootstrap_keeps_the_scores_and_reproduces(clouds):
     )
 
 
-def test_neighbours_beyond_twice_the_mass_do_not_count_when_resampled(rng):
+def test_neighbours_beyond_twice_the_mass_are_ignored_in_resamples(rng):
     x, y = rng.normal(size=(300, 3)), rng.normal(size=(200, 3)) + 0.5
     a, b, mass = np.full(300, 1 / 300), np.full(200, 1 / 200), 0.2
     order = neighbours(x, y)
@@ -125,7 +125,7 @@ def test_neighbours_beyond_twice_the_mass_do_not_count_when_resampled(rng):
 
 
 @pytest.mark.slow
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+def test_intervals_have_about_their_nominal_coverage():
     # Gaussians at a distance of one in one of two dimensions, 60 cells each; closed-form truth.
     n, n_repeats, level = 60, 150, 0.9
     hits = dict.fromkeys(["l2_of_means", "energy_distance", "enrichment"], 0)

@@ -35,7 +35,7 @@ def counts():
     return adata
 
 
-def test_what_it_writes_serves_as_decoder(counts, quick, tmp_path):
+def test_result_is_a_decoder(counts, quick, tmp_path):
     assert sdo.pp.autoencoder(counts, 3, **SHORT) is None
     states = counts.obsm["X_ae"]
     assert states.shape == (120, 3)
@@ -123,7 +123,7 @@ def test_interrupted(counts, monkeypatch, caplog):
     assert np.isfinite(counts.obsm["X_ae"]).all()
 
 
-def test_what_a_fit_cannot_decode(counts, quick):
+def test_representations_without_a_decoder_are_errors(counts, quick):
     sdo.pp.autoencoder(counts, 3, **SHORT)
     sdo.tl.fit(counts, "time", use_rep="X_ae", n_dims=2, **{**quick, "n_steps": 5})
     with pytest.raises(
@@ -135,7 +135,7 @@ def test_what_a_fit_cannot_decode(counts, quick):
         sdo.tl.gene_velocity(counts[:, 2:].copy())
 
 
-def test_counts_and_logarithms_mixed_up(counts, fingerprint):
+def test_likelihood_must_match_counts_or_logarithms(counts, fingerprint):
     previous = fingerprint(counts)
     with pytest.raises(
         ValueError,

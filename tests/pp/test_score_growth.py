@@ -29,7 +29,7 @@ def _cells(case=str.upper, n=60):
 
 
 @pytest.mark.parametrize("case", [str.upper, str.capitalize], ids=["human", "mouse"])
-def test_what_divides_grows(case, fingerprint):
+def test_dividing_cells_grow(case, fingerprint):
     adata = _cells(case)
     previous = fingerprint(adata)
     assert sdo.pp.score_growth(adata) is None
@@ -55,7 +55,7 @@ def test_rates_are_those_of_the_formula():
     np.testing.assert_allclose(adata.obs["growth_prior"], expected, rtol=1e-5)
 
 
-def test_a_fit_takes_it(quick):
+def test_scores_are_a_growth_prior_of_a_fit(quick):
     adata = _cells()
     sdo.pp.score_growth(adata, key_added="prior")
     adata.obsm["X_pca"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))

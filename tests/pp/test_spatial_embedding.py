@@ -33,7 +33,7 @@ def _rotate(xy: np.ndarray) -> np.ndarray:
     return 55 * xy @ turn * [1, -1] + [1e3, -400]
 
 
-def test_it_separates_what_differs_between_places(fingerprint):
+def test_domains_are_separated(fingerprint):
     adata = _tissue()
     previous = fingerprint(adata)
     assert sdo.pp.spatial_embedding(adata, library_key="slice") is None
@@ -62,7 +62,7 @@ def test_pose_and_unit_of_slices_do_not_matter():
     )
 
 
-def test_slices_on_top_of_each_other_stay_apart():
+def test_slices_at_the_same_coordinates_stay_separate():
     adata = _tissue(n_slices=1)
     alone = sdo.pp.spatial_embedding(adata, n_components=None, copy=True).obsm["X_spatial"]
     other = adata.copy()
@@ -120,7 +120,7 @@ def test_graph_of_squidpy():
     assert close.mean() > 0.9
 
 
-def test_harmony_removes_what_differs_between_slices():
+def test_harmony_removes_differences_between_slices():
     pytest.importorskip("harmonypy")
     adata = _tissue()
     second = (adata.obs["slice"] == "s1").to_numpy()
@@ -232,7 +232,7 @@ def _nowhere(adata: ad.AnnData) -> None:
         (None, {"use_rep": "X_scVI"}, KeyError, "`use_rep`"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
+def test_bad_input_is_refused_and_nothing_written(
     spoil, options, error, message, fingerprint
 ):
     adata = _tissue()

@@ -45,7 +45,7 @@ def stored(request, fitted, quick, tmp_path):
     return fitted, ad.experimental.read_lazy(path)
 
 
-def test_the_same_results(stored):
+def test_lazy_files_give_the_results_of_memory(stored):
     memory, other = stored
     for first, second in zip(_analyse(memory), _analyse(other), strict=True):
         assert len(first) > 0

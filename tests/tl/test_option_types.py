@@ -108,7 +108,7 @@ def test_wrong_values_are_refused_by_name(
         ("get.regulation", {"group": []}, ValueError),
     ],
 )
-def test_what_exhausts_the_memory_or_means_nothing_is_refused_by_name(
+def test_excessive_or_meaningless_values_are_refused_by_name(
     name: str, options: dict[str, Any], error: type[Exception], results_adata: ad.AnnData
 ):
     module, function = name.split(".")

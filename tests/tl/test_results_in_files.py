@@ -132,7 +132,7 @@ def test_tissue(tmp_path):
 @pytest.mark.parametrize(
     "names", [["_index"], ["a/b", "a|b"], ["x" * 300], [".."], ["a\x00b"]], ids=repr
 )
-def test_genes_that_files_cannot_hold(names, fingerprint):
+def test_genes_with_names_that_files_cannot_hold(names, fingerprint):
     adata = _tissue()
     adata.var_names = [f"g{i}" for i in range(8 - len(names))] + names
     spots, reference = adata[:80, :4].copy(), adata[80:].copy()

@@ -78,7 +78,7 @@ def named_adata(course, quick):
         ("trajectory_genes", 0, "`source` is by default the first time", {"source": 1}),
     ],
 )
-def test_what_is_missing_is_named(named_adata, fingerprint, name, missing_values, message, remedy):
+def test_missing_times_are_named(named_adata, fingerprint, name, missing_values, message, remedy):
     part = named_adata[named_adata.obs["time"] != missing_values].copy()
     previous = fingerprint(part)
     with pytest.raises(KeyError, match=message):

@@ -106,7 +106,7 @@ def test_a_duplicated_name_is_refused_where_it_is_used(fit, call, fingerprint):
 
 
 @every_call
-def test_what_names_no_gene_is_refused(fit, call, fingerprint):
+def test_unknown_genes_are_refused(fit, call, fingerprint):
     adata = fit.copy()
     adata.var["partly"] = ["Sox2", np.nan, ""]
     previous = fingerprint(adata)
@@ -149,7 +149,7 @@ def test_genes_without_a_symbol_are_left_out(fit):
     )
 
 
-def test_values_belong_to_the_genes_they_are_given_for(fit):
+def test_values_belong_to_their_genes(fit):
     by_name = _perturb(fit.copy(), {"ENSG2": 1.5, "ENSG0": None})[1]
     symbols = {np.str_("Myc"): 1.5, np.str_("Sox2"): None}
     names, by_symbol = _perturb(fit.copy(), symbols, gene_symbols="symbol")

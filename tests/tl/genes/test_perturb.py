@@ -14,7 +14,7 @@ QUIET = {"n_trajectories": 20, "show_progress": False}
 GENES = ["Gata1", "H2-K/D", "Spi1"]
 
 
-def test_what_is_written(gene_adata):
+def test_stored_fields(gene_adata):
     sdo.tl.perturb(gene_adata, {"H2-K/D": 6.5}, "cell_type", source="time < 2", **QUIET)
     assert list(gene_adata.uns["scdiffot"]["perturbation"]) == ["H2-K|D"]
     result = gene_adata.uns["scdiffot"]["perturbation"]["H2-K|D"]
@@ -92,7 +92,7 @@ def test_equal_seeds_and_kinds(gene_adata):
     assert np.any(result["a"]["perturbed"] != result["c"]["perturbed"])
 
 
-def test_far_from_the_data_is_said_with_a_number(gene_adata, caplog):
+def test_states_far_from_the_data_are_logged_with_a_number(gene_adata, caplog):
     sdo.tl.perturb(gene_adata, "Gata1", "cell_type", **QUIET)
     assert "Gata1: 100 % of the changed cells are farther from the cells of the fit" in caplog.text
     assert gene_adata.uns["scdiffot"]["perturbation"]["Gata1"]["outside_start"] == 1
@@ -105,7 +105,7 @@ def test_far_from_the_data_is_said_with_a_number(gene_adata, caplog):
 
 
 @pytest.mark.parametrize("source", ["time < 2", "time == 0"])
-def test_far_from_the_data_on_the_way(gene_adata, caplog, source):
+def test_trajectories_far_from_the_data_are_logged(gene_adata, caplog, source):
     """A gene held at a value within the data gives no warning, one held outside does."""
     sdo.tl.perturb(gene_adata, {"H2-K/D": 5.0}, "cell_type", source=source, sustained=True, **QUIET)
     result = gene_adata.uns["scdiffot"]["perturbation"]["H2-K|D"]
@@ -151,7 +151,7 @@ def test_errors_write_nothing(gene_adata, fingerprint, arguments, error, message
     assert fingerprint(gene_adata) == previous
 
 
-def test_names_that_files_cannot_tell_apart(gene_adata):
+def test_names_that_collide_in_files_are_errors(gene_adata):
     sdo.tl.perturb(gene_adata, "H2-K/D", "cell_type", kind="knockdown", **QUIET)
     with pytest.raises(ValueError, match=r"'H2-K\|D', and 'H2-K/D' is there"):
         sdo.tl.perturb(gene_adata, "Spi1", "cell_type", kind="knockdown", name="H2-K|D", **QUIET)
@@ -177,7 +177,7 @@ def test_genes_that_do_not_vary(gene_adata):
         sdo.tl.perturb_screen(gene_adata, "cell_type", GENES, kind="knockdown", **QUIET)
 
 
-def test_zero_means_nothing_for_scaled_expression(components):
+def test_scaled_expression_has_no_zero_for_knock_outs(components):
     sc.pp.scale(components)
     sc.pp.pca(components, n_comps=3)
     sdo.tl.fit(

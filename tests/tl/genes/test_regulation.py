@@ -14,7 +14,6 @@ import scdiffot as sdo
 from scdiffot.core.genes.regulation import growth_gradients, jacobians
 
 N_GENES = 12
-FLAT, FILTERED = "Flat", "Filtered"
 TOOLS = [sdo.tl.regulation, sdo.tl.growth_genes]
 
 
@@ -77,7 +76,7 @@ def test_decay_is_left_out_of_all_pairs(genes):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_chosen_genes_are_a_part_of_all(genes, tool):
+def test_selected_genes_are_a_subset_of_all(genes, tool):
     reference = _run(tool, genes)
     part = _run(tool, genes, ["g7", "g2"])
     if tool is sdo.tl.regulation:
@@ -135,7 +134,7 @@ def test_a_sample_of_cells_and_its_seed(genes):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_given_decoder(genes, tool):
+def test_decoder_of_the_user(genes, tool):
     loadings = torch.tensor(np.asarray(genes.varm["PCs"]), dtype=torch.float32)
     pair = (lambda x: x @ loadings, lambda z: z @ loadings.T)
     by_pca = _run(tool, genes)
@@ -167,7 +166,7 @@ def test_modality(mdata, quick):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_copy_and_nothing_else(genes, tool, fingerprint):
+def test_copy_leaves_the_data_unchanged(genes, tool, fingerprint):
     previous = fingerprint(genes)
     other = tool(genes, copy=True, show_progress=False)
     assert fingerprint(genes) == previous
@@ -205,7 +204,7 @@ def test_a_new_fit_drops_the_results(genes, quick):
     assert not {"regulation", "growth_genes"} & set(genes.uns["scdiffot"])
 
 
-def test_a_potential_is_warned_of(fitted, genes, caplog):
+def test_regulation_of_a_potential_is_warned_of(fitted, genes, caplog):
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         for tool in TOOLS:
             _run(tool, genes)

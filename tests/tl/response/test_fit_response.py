@@ -21,7 +21,7 @@ def is_equal(first: dict, second: dict) -> bool:
     return all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
+def test_writes_only_the_documented_fields(treated, brief, fingerprint):
     previous = fingerprint(treated)
     assert sdo.tl.fit_response(treated, *GROUPS, **brief) is None
     result = treated.uns.pop("scdiffot_response")
@@ -71,7 +71,7 @@ def test_other_cells_are_ignored(treat, brief):
     assert is_equal(weights(single_target), weights(both_targets))
 
 
-def test_a_second_fit_drops_what_the_first_predicted(fitted_response, brief):
+def test_a_second_fit_drops_predictions_of_the_first(fitted_response, brief):
     sdo.tl.predict_response(fitted_response, genes=True)
     sdo.tl.predict_response(fitted_response, inverse=True)
     assert "scdiffot_predicted" in fitted_response.layers
@@ -184,7 +184,7 @@ class TestContexts:
             sdo.tl.fit_response(part, *GROUPS, context="donor", **brief)
         assert is_equal(weights(unknown), weights(known_cells))
 
-    def test_differences_between_contexts_are_no_response(self, brief):
+    def test_differences_between_contexts_are_not_part_of_the_response(self, brief):
         # One donor has most of the controls, the other most of the treated cells, and the donors
         # differ.
         rng = np.random.default_rng(0)
@@ -212,7 +212,7 @@ class TestContexts:
 
 
 class TestMass:
-    def test_numbers_of_cells_carry_the_survival(self, treat, brief):
+    def test_numbers_of_cells_determine_the_survival(self, treat, brief):
         adata = treat(death=0.3)
         sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
         sdo.tl.predict_response(adata)
@@ -220,7 +220,7 @@ class TestMass:
         mean = adata.obs["scdiffot_survival"].mean()
         assert mean == pytest.approx(counts["drug"] / counts["control"], rel=0.05)
 
-    def test_given_numbers_replace_them(self, treat, brief):
+    def test_passed_numbers_replace_numbers_of_cells(self, treat, brief):
         adata = treat(death=0.3)
         means = {}
         for name, mass in (("dict", {"drug": 0.4}), ("none", None)):
@@ -230,7 +230,7 @@ class TestMass:
         assert means["dict"] == pytest.approx(0.4, rel=0.05)
         assert means["none"] == pytest.approx(1, rel=0.05)
 
-    def test_a_balanced_fit_knows_no_survival(self, treat, brief):
+    def test_a_balanced_fit_has_no_survival(self, treat, brief):
         adata = treat(death=0.3)
         sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
         sdo.tl.predict_response(adata)
@@ -247,7 +247,7 @@ class TestMass:
             ({"drug": -1.0}, ValueError, "`mass` of 'drug' is -1.0: pass a positive number"),
         ],
     )
-    def test_nonsense(self, treated, brief, mass, error, message):
+    def test_invalid_masses_are_errors(self, treated, brief, mass, error, message):
         with pytest.raises(error, match=message):
             sdo.tl.fit_response(treated, *GROUPS, unbalanced=True, mass=mass, **brief)
 

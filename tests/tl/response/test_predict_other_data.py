@@ -103,7 +103,7 @@ class TestOtherData:
             sdo.tl.predict_response(new, reference=fitted_response)
         assert fingerprint(new) == previous
 
-    def test_axes_of_its_own(self, fitted_response, new):
+    def test_other_components_are_refused(self, fitted_response, new):
         sc = pytest.importorskip("scanpy")
         sc.pp.pca(new, n_comps=6)
         with pytest.raises(

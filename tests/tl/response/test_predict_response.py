@@ -36,7 +36,7 @@ def predict(adata, **options):
     )
 
 
-def test_writes_what_it_says_and_nothing_else(fitted_response, fingerprint):
+def test_writes_only_the_documented_fields(fitted_response, fingerprint):
     previous = fingerprint(fitted_response)
     assert sdo.tl.predict_response(fitted_response) is None
     cells = controls(fitted_response)
@@ -146,7 +146,7 @@ class TestGenes:
         ]
         assert np.array_equal(layer[:, [1, 4]], everything[:, [1, 4]], equal_nan=True)
 
-    def test_of_an_earlier_call_do_not_outlive_it(self, fitted_response):
+    def test_of_an_earlier_call_are_removed(self, fitted_response):
         sdo.tl.predict_response(fitted_response, genes=True)
         sdo.tl.predict_response(fitted_response, source="subpopulation == 'type_1'")
         assert "scdiffot_predicted" not in fitted_response.layers

@@ -30,7 +30,7 @@ class TestSeveralPredictions:
         )
         return adata
 
-    def test_stand_side_by_side_and_know_what_they_are(self, dose_adata, caplog, tmp_path):
+    def test_are_stored_side_by_side_with_their_parameters(self, dose_adata, caplog, tmp_path):
         sdo.tl.predict_response(dose_adata, target="b")
         plain = dose_adata.obsm["scdiffot_predicted"].copy()
         sdo.tl.predict_response(dose_adata, target="a", dose=0.1, key_added="low", genes=True)
@@ -55,7 +55,7 @@ class TestSeveralPredictions:
             assert not tables["low"].equals(tables["scdiffot"])
             assert len(sdo.get.response(adata, "subpopulations", key="low")) == 2
 
-    def test_a_second_one_of_the_same_name_says_what_it_replaces(self, dose_adata, caplog):
+    def test_replacing_one_of_the_same_name_is_logged(self, dose_adata, caplog):
         sdo.tl.predict_response(dose_adata, target="a")
         sdo.tl.predict_response(dose_adata, target="a", source="subpopulation == 'type_1'")
         assert not caplog.text
@@ -92,7 +92,7 @@ class TestTargets:
         )
         return adata
 
-    def test_of_one_model_differ_and_go_their_ways(self, two_targets):
+    def test_of_one_model_have_different_directions(self, two_targets):
         states = np.asarray(two_targets.obsm["X_pca"])
         start = states[controls(two_targets)].mean(axis=0)
         for target in ("drug", "other"):
@@ -114,7 +114,7 @@ class TestTargets:
         result = np.isfinite(two_targets.obsm["scdiffot_untreated"][:, 0])
         assert np.array_equal(result, two_targets.obs["condition"] == "other")
 
-    def test_unseen_one_lies_between_those_it_resembles(self, treated, brief):
+    def test_unseen_target_lies_between_similar_ones(self, treated, brief):
         # Two drugs with shifts of 2 and 4 along the first axis, given by their descriptors.
         rng = np.random.default_rng(0)
         condition = np.repeat(["control", "weak", "strong"], 80)
@@ -146,12 +146,12 @@ class TestDoses:
         sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", **brief | {"n_steps": 100})
         return adata
 
-    def test_none_does_nothing(self, dose_adata):
+    def test_dose_zero_has_no_effect(self, dose_adata):
         cells = controls(dose_adata)
         start = np.asarray(dose_adata.obsm["X_pca"])[cells]
         assert predict(dose_adata, dose=0)[cells] == pytest.approx(start, abs=1e-4)
 
-    def test_more_does_more(self, dose_adata):
+    def test_effect_increases_with_the_dose(self, dose_adata):
         cells = controls(dose_adata)
         start = np.asarray(dose_adata.obsm["X_pca"])[cells]
         doses = (0, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -196,15 +196,15 @@ class TestDoses:
             ("high", TypeError, "`dose` is a str: pass a number"),
         ],
     )
-    def test_nonsense(self, dose_adata, dose, error, message):
+    def test_invalid_doses_are_errors(self, dose_adata, dose, error, message):
         with pytest.raises(error, match=message):
             sdo.tl.predict_response(dose_adata, dose=dose)
 
-    def test_of_a_model_that_knows_none(self, fitted_response):
+    def test_model_without_doses_refuses_a_dose(self, fitted_response):
         with pytest.raises(ValueError, match="`dose` was given, but the model knows no doses"):
             sdo.tl.predict_response(fitted_response, dose=1.0)
 
-    def test_convex_maps_know_none_between(self, treat, brief):
+    def test_convex_maps_do_not_interpolate_doses(self, treat, brief):
         adata = treat(doses=(1.0, 10.0), n_obs=240)
         sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", method="convex", **brief)
         assert not np.array_equal(

@@ -16,7 +16,7 @@ GROUPS, FEATURES, CLUSTER = (
 )
 
 
-def test_types_that_respond_alike_are_found(responded):
+def test_types_with_similar_responses_are_found(responded):
     assert sdo.tl.response_subpopulations(responded) is None
     cluster = responded.obs[CLUSTER]
     # A has the larger effect; the first control and treated cells have no prediction

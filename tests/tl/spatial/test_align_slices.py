@@ -30,12 +30,12 @@ def _spread(adata, points):
     return float(np.sqrt(((pose.apply(points) - adata.obsm["true"]) ** 2).sum(axis=1).mean()))
 
 
-def test_slices_come_to_lie_on_each_other(aligned):
+def test_aligned_slices_overlap(aligned):
     assert _spread(aligned, aligned.obsm["spatial"]) > 2
     assert _spread(aligned, aligned.obsm["scdiffot_aligned"]) < 0.2
 
 
-def test_the_middle_slice_stays_where_it_is(aligned):
+def test_the_middle_slice_does_not_move(aligned):
     rows = (aligned.obs["slice"] == "s10").to_numpy()
     np.testing.assert_array_equal(
         aligned.obsm["scdiffot_aligned"][rows], aligned.obsm["spatial"][rows]
@@ -43,7 +43,7 @@ def test_the_middle_slice_stays_where_it_is(aligned):
     assert aligned.uns["scdiffot_slices"]["params"]["reference"] == "s10"
 
 
-def test_the_table_tells_angles_and_reflections(aligned):
+def test_the_table_has_angles_and_reflections(aligned):
     table = sdo.get.alignment(aligned).table.set_index("slice")
     assert list(table.index) == ["s9", "s10", "s11"]
     assert table["reflected"].tolist() == [True, False, True]
@@ -218,7 +218,7 @@ def test_stages_of_a_rotating_tissue(mirrored_stage):
     assert (table["margin"] > table["min_margin"])[1:].all()
 
 
-def test_poses_without_rival_are_not_in_doubt(caplog, aligned):
+def test_unique_poses_are_not_in_doubt(caplog, aligned):
     caplog.clear()
     table = sdo.get.alignment(aligned).table.set_index("slice").drop(index="s10")
     assert (table["margin"] > table["min_margin"]).all()

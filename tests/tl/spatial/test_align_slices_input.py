@@ -101,5 +101,5 @@ def test_no_alignment_to_read():
         (["0", "1.5", "10", "2"], ["0", "1.5", "2", "10"]),
     ],
 )
-def test_numbers_in_names_count_as_numbers(names, expected):
+def test_names_of_slices_are_sorted_by_their_numbers(names, expected):
     assert slice_order(names) == expected

@@ -52,7 +52,7 @@ def interpolate(adata, at=0.5, names=("a", "b"), **options):
 
 
 @pytest.mark.parametrize("form", ["displacement", "barycentric"])
-def test_what_is_made(slices, form, fingerprint):
+def test_stored_fields(slices, form, fingerprint):
     previous = fingerprint(slices)
     result = interpolate(slices, form=form, cell_keys="layer", layers="twice")
     assert fingerprint(slices) == previous
@@ -74,7 +74,7 @@ def test_what_is_made(slices, form, fingerprint):
     assert result.uns["interpolation"]["coupled"] > 0.9
 
 
-def test_nearer_to_the_truth_than_either_slice():
+def test_interpolation_is_nearer_to_the_truth_than_either_slice():
     adata = make_slices()
     held_out = make_slices(1)
     # an independent draw of slice b lies half-way between a and c
@@ -106,7 +106,7 @@ def test_depths_choose_the_slices_around(slices):
 
 
 @pytest.mark.parametrize(("at", "name"), [(0, "a"), (1, "b"), (2, "c")])
-def test_a_slice_that_was_measured_is_returned(slices, at, name):
+def test_a_measured_slice_is_returned(slices, at, name):
     result = interpolate(slices, at, ["a", "b", "c"], cell_keys="layer")
     true = slices[slices.obs["slice"] == name]
     np.testing.assert_allclose(result.obsm["spatial"], true.obsm["spatial"])
@@ -151,7 +151,7 @@ def test_labels_of_intermingled_cells(slices):
     assert rare["place"] < 0.1
 
 
-def test_slices_in_different_frames_are_noticed(slices, caplog):
+def test_slices_in_different_frames_are_logged(slices, caplog):
     slices.obsm["spatial"][slices.obs["slice"] == "b"] += 100
     logger = logging.getLogger("scdiffot")
     logger.addHandler(caplog.handler)

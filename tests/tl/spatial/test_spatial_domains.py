@@ -58,7 +58,7 @@ def _score(adata: ad.AnnData, column: str = DOMAIN) -> float:
     return adjusted_rand_score(adata.obs["layer"], adata.obs[column])
 
 
-def test_layers_are_found_and_named_alike_in_all_slices(tissue, fingerprint):
+def test_layers_are_found_and_have_the_same_names_in_all_slices(tissue, fingerprint):
     previous = fingerprint(tissue)
     assert sdo.tl.spatial_domains(tissue, 3) is None
     assert _score(tissue) > 0.85
@@ -71,7 +71,7 @@ def test_layers_are_found_and_named_alike_in_all_slices(tissue, fingerprint):
     assert fingerprint(tissue) == previous
 
 
-def test_names_go_by_size_and_probabilities_fit(tissue):
+def test_names_are_sorted_by_size_and_match_the_probabilities(tissue):
     sdo.tl.spatial_domains(tissue, 4)
     column, probability = tissue.obs[DOMAIN], tissue.obsm[PROBABILITY]
     assert list(column.cat.categories) == list(probability.columns) == ["0", "1", "2", "3"]
@@ -91,7 +91,7 @@ def test_seeds_agree(tissue):
 
 
 @pytest.mark.parametrize("n_layers", [2, 4])
-def test_the_criterion_finds_their_number(n_layers):
+def test_the_criterion_finds_the_number_of_domains(n_layers):
     adata = _layers(n=900, n_layers=n_layers, seed=5)
     sdo.pp.spatial_embedding(adata)
     sdo.tl.spatial_domains(adata, n_init=5)
@@ -102,7 +102,7 @@ def test_the_criterion_finds_their_number(n_layers):
     assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == result - 1
 
 
-def test_one_domain_where_there_is_nothing():
+def test_noise_is_one_domain():
     rng = np.random.default_rng(0)
     adata = ad.AnnData(rng.normal(size=(600, 10)), obsm={"spatial": rng.uniform(size=(600, 2))})
     sdo.pp.spatial_embedding(adata, use_rep="X")
@@ -117,7 +117,7 @@ def test_refinement_removes_single_spots():
     assert _score(adata, "refined_domain") > _score(adata) + 0.05
 
 
-def test_more_spots_than_starts_see(monkeypatch):
+def test_more_spots_than_in_the_starts(monkeypatch):
     adata = _layers(n=1500)
     sdo.pp.spatial_embedding(adata)
     monkeypatch.setattr("scdiffot._analysis.domain_models.MAX_START", 500)
@@ -168,7 +168,7 @@ def _forget(adata: ad.AnnData) -> None:
         (None, {"refine": 1, "library_key": "section"}, KeyError, "`library_key` is 'section'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
+def test_bad_input_is_refused_and_nothing_written(
     tissue, spoil, options, error, message, fingerprint
 ):
     if spoil is not None:

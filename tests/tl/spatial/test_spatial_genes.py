@@ -164,7 +164,7 @@ def _constant(adata: ad.AnnData) -> None:
         (None, {"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
+def test_bad_input_is_refused_and_nothing_written(
     spoil, options, error, message, fingerprint
 ):
     adata = _tissue()

@@ -43,7 +43,7 @@ def test_missing_genes_are_predicted(pair, options):
     assert predicted.to_numpy().mean() == pytest.approx(3 * truth.mean(), rel=0.1)
 
 
-def test_scores_are_of_genes_that_took_no_part(pair):
+def test_scores_are_of_held_out_genes(pair):
     adata, reference = pair
     sdo.tl.transfer_genes(adata, reference, n_neighbors=20)
     scores = adata.uns["scdiffot_transfer"]["scores"]
@@ -107,7 +107,7 @@ def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
-def test_columns_come_in_the_order_asked(pair, container):
+def test_columns_are_in_the_requested_order(pair, container):
     adata, reference = pair
     reference.X = container(reference.X)
     every = sdo.tl.transfer_genes(adata, reference, copy=True).obsm["scdiffot_transferred"]
@@ -186,7 +186,7 @@ def test_bad_input(pair, fingerprint, change, options, error, message):
     assert fingerprint(adata) == previous
 
 
-def test_nothing_is_missing(pair):
+def test_no_missing_genes_is_an_error(pair):
     adata, reference = pair
     with pytest.raises(ValueError, match="has all 40 genes"):
         sdo.tl.transfer_genes(adata, reference[:, reference.var_names.isin(adata.var_names)].copy())
