@@ -164,7 +164,8 @@ children = []
 for i in range(int(n)):
     if os.fork() == 0:
         try:
-            path = download("shop/table.bin", Source(url, sha256), Path(folder), show_progress=False)
+            source = Source(url, sha256)
+            path = download("shop/table.bin", source, Path(folder), show_progress=False)
             text = hashlib.sha256(path.read_bytes()).hexdigest()
         except BaseException as error:
             text = repr(error)
@@ -284,5 +285,8 @@ def test_cache_is_used_without_a_folder(monkeypatch, tmp_path):
     assert path_of("diffusionot/gene_name_EMT.csv") == cached_file
 
 
-MARKERS = """CD45 FAP CD44 IdU CD34 CASP3 CD117 Src EGFR ERBB2 Axl TROP2 PDGFRB POU2F1 Notch3 KRT8 CD274 MUC1 RUNX1 SNAIL
-CDH1 Nanog H3C14 CD24 Smad2 NFkB1 RPS6KB1 Rb1 KRT7 Twist PDGFRA CTNNB1 PECAM1 SNAI2 ITGB4 VIM PRKAA1 TGFβ""".split()
+MARKERS = """
+    CD45 FAP CD44 IdU CD34 CASP3 CD117 Src EGFR ERBB2 Axl TROP2 PDGFRB POU2F1 Notch3 KRT8 CD274
+    MUC1 RUNX1 SNAIL CDH1 Nanog H3C14 CD24 Smad2 NFkB1 RPS6KB1 Rb1 KRT7 Twist PDGFRA CTNNB1
+    PECAM1 SNAI2 ITGB4 VIM PRKAA1 TGFβ
+""".split()

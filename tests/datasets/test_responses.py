@@ -59,8 +59,8 @@ def test_treated_controls_are_the_treated_population():
     shifted_states = x + adata.obsm["true_response"]
     rng = np.random.default_rng(0)
     assert_same_population(shifted_states[is_control], x[~is_control], rng)
-    before = x[~is_control] - adata.obsm["true_response"][~is_control]
-    assert_same_population(before, x[is_control], rng)
+    untreated_states = x[~is_control] - adata.obsm["true_response"][~is_control]
+    assert_same_population(untreated_states, x[is_control], rng)
     # without the response the populations differ
     shift = np.linalg.norm(x[is_control].mean(axis=0) - x[~is_control].mean(axis=0))
     assert metrics.wasserstein(x[is_control], x[~is_control]) > shift > 2

@@ -136,8 +136,8 @@ def pertpy(
                 "name a column with treatments."
             )
     else:
-        several = hasattr(target, "__iter__") and not isinstance(target, str)
-        targets = list(dict.fromkeys(map(str, target if several else [target])))
+        is_list = hasattr(target, "__iter__") and not isinstance(target, str)
+        targets = list(dict.fromkeys(map(str, target if is_list else [target])))
         if not targets or control in targets:
             content = f"names the control, {control!r}" if targets else "is empty"
             raise ValueError(f"`target` {content}: pass perturbations, or leave it out for all.")

@@ -107,7 +107,7 @@ def response(
             )
         return read_evaluation(adata, key)
     if what in ("subpopulations", "features"):
-        return _derived(adata, what, group, keys)
+        return _subpopulation_table(adata, what, group, keys)
     cells = read_predicted(adata, key)
     labels = _groups(adata, cells, group, keys)
     if group is not None:
@@ -122,7 +122,9 @@ def response(
     return _by_gene(cells, genes_of(owner, entry[PARAMS], decoder, gene_symbols=gene_symbols))
 
 
-def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) -> pd.DataFrame:
+def _subpopulation_table(
+    adata: AnnData | MuData, what: str, group: str | None, keys: Keys
+) -> pd.DataFrame:
     source = f"tl.response_subpopulations(adata, key={keys.uns!r})"
     name = keys.response_subpopulations if what == "subpopulations" else keys.response_features
     table = read_response_table(adata, keys.uns, name, source=source)
@@ -137,7 +139,7 @@ def _groups(
     """Subpopulation of every predicted cell; an empty array if there are none."""
     if group is None and keys.response_subpopulations not in adata.uns:
         return np.empty(0, dtype=object)
-    table = _derived(adata, "subpopulations", None, keys)
+    table = _subpopulation_table(adata, "subpopulations", None, keys)
     find_group(table, group)
     codes, names = read_cell_groups(adata, str(table["groupby"].iloc[0]), cells)
     return np.array([*names, None], dtype=object)[codes]

@@ -113,9 +113,9 @@ def clonal_fate(
             f"`min_late` is {min_late}: a clone without late cells shows no fate; pass at least 1."
         )
 
-    predicted = np.isfinite(fate).all(axis=1) & np.isfinite(numbers)
-    fate, numbers = fate[predicted], numbers[predicted]
-    early_members, late_members = members[np.flatnonzero(early)[predicted]], members[late]
+    has_prediction = np.isfinite(fate).all(axis=1) & np.isfinite(numbers)
+    fate, numbers = fate[has_prediction], numbers[has_prediction]
+    early_members, late_members = members[np.flatnonzero(early)[has_prediction]], members[late]
     n_early, n_late = (
         np.asarray(part.sum(axis=0)).ravel() for part in (early_members, late_members)
     )

@@ -23,13 +23,13 @@ MIN_MIXING = 0.3
 
 def score_mixing(
     slices: TissueSlices,
-    uncorrected: np.ndarray,
+    original_states: np.ndarray,
     features: np.ndarray,
     links: csr_array,
     n_hops: int,
 ) -> dict[str, float]:
     """Mixing of the slices without and with the correction; warn if the correction fails."""
-    means = aggregate(slices.positions, uncorrected, links, slices.codes, n_hops=n_hops).mean
+    means = aggregate(slices.positions, original_states, links, slices.codes, n_hops=n_hops).mean
     scores = {
         "mixing_before": mixing(means, slices.codes),
         "mixing": mixing(features, slices.codes),
@@ -56,6 +56,6 @@ def harmonise(
     seed = int(rng.integers(2**31))
     with global_generators():
         harmony = harmonypy.run_harmony(states, batch, "slice", random_state=seed, verbose=False)
-    corrected = np.asarray(harmony.Z_corr, dtype=np.float64)
+    result = np.asarray(harmony.Z_corr, dtype=np.float64)
     # earlier versions of harmonypy return one column per spot
-    return corrected if corrected.shape == states.shape else corrected.T
+    return result if result.shape == states.shape else result.T

@@ -223,36 +223,36 @@ def _check_rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
 def _find_set(
     names: np.ndarray, argument: str, genes: Any, built_in: str, gene_symbols: str | None
 ) -> np.ndarray:
-    """Positions of those genes of a set that are in the data."""
+    """Find the positions of those genes of a set that are in the data."""
     source, available = place(gene_symbols), {name for name in names if name is not None}
     if genes is not None:
-        requested = listed_genes(genes, argument)
-        known = [g for g in requested if g in available]
-        if not known:
+        gene_list = listed_genes(genes, argument)
+        matches = [g for g in gene_list if g in available]
+        if not matches:
             raise ValueError(
-                f"`{argument}` names {some(requested)}, none of which is among {source} "
+                f"`{argument}` names {some(gene_list)}, none of which is among {source} "
                 f"({some(available)})."
             )
-        if len(known) < len(requested):
+        if len(matches) < len(gene_list):
             logger.warning(
                 "`%s`: %s are not among %s.",
                 argument,
-                some(g for g in requested if g not in available),
+                some(g for g in gene_list if g not in available),
                 source,
             )
     else:
         human = built_in.split()
-        known = max(
+        matches = max(
             (
                 [g for g in symbols if g in available]
                 for symbols in (human, [g.capitalize() for g in human])
             ),
             key=len,
         )
-        if len(known) < MIN_GENES:
+        if len(matches) < MIN_GENES:
             raise ValueError(
-                f"`{argument}` is None, but {source} has {len(known)} of the {len(human)} genes of "
+                f"`{argument}` is None, but {source} has {len(matches)} of the {len(human)} genes of "
                 "the built-in set, human or mouse: pass names of genes, or use symbols as names or "
                 f"by `gene_symbols` (the names are {some(available)})."
             )
-    return find_genes(names, known, argument=argument, gene_symbols=gene_symbols)
+    return find_genes(names, matches, argument=argument, gene_symbols=gene_symbols)

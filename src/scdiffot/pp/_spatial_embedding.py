@@ -167,7 +167,7 @@ def spatial_embedding(
     harmonypy = require("harmonypy", extra="spatial") if batch_correction else None
     positions = {name: slices.positions[slices.rows(name)] for name in slices.names}
     warn_units(positions, slices.spatial_key)
-    uncorrected = states
+    original_states = states
     if harmonypy is not None:
         states = harmonise(harmonypy, states, slices.codes, generator)
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
@@ -182,11 +182,11 @@ def spatial_embedding(
     )
     features = np.hstack([getattr(neighbourhoods, name) for name in names])
     if batch_correction:
-        result |= score_mixing(slices, uncorrected, features, links, n_hops)
+        result |= score_mixing(slices, original_states, features, links, n_hops)
     result["params"] = {
         "method": METHOD,
         "use_rep": slices.use_rep,
-        "n_dims": uncorrected.shape[1],
+        "n_dims": original_states.shape[1],
         "spatial_key": slices.spatial_key,
         "library_key": library_key or "",
         "n_hops": n_hops,

@@ -21,8 +21,8 @@ path, out, *keys = sys.argv[1:]
 adata = anndata.read_zarr(path) if path.endswith("zarr") else anndata.read_h5ad(path)
 for key in keys:
     sdo.tl.predict_response(adata, target="drug", key=key)
-found = {key: adata.obsm[f"{key}_predicted"] for key in keys}
-np.savez(out, survival=adata.obs["unbalanced_survival"], **found)
+states = {key: adata.obsm[f"{key}_predicted"] for key in keys}
+np.savez(out, survival=adata.obs["unbalanced_survival"], **states)
 """
 
 

@@ -163,8 +163,8 @@ class ResumingDownloader:
                     "the partial file no longer matches the published one"
                 )
             response.raise_for_status()
-            resumed = response.status_code == requests.codes.partial_content
-            n_bytes = n_bytes if resumed else 0
+            is_resumed = response.status_code == requests.codes.partial_content
+            n_bytes = n_bytes if is_resumed else 0
             total = (
                 n_bytes + int(response.headers["Content-Length"])
                 if "Content-Length" in response.headers
@@ -178,7 +178,7 @@ class ResumingDownloader:
             ]
             with (
                 Progress(*columns, disable=not self.show_progress) as progress,
-                part.open("ab" if resumed else "wb") as f,
+                part.open("ab" if is_resumed else "wb") as f,
             ):
                 task = progress.add_task(filename, total=total, completed=n_bytes)
                 for chunk in response.iter_content(1 << 16):

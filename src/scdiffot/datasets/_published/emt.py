@@ -132,7 +132,7 @@ def _read_pca(content: bytes) -> dict[str, np.ndarray]:
         """Stands for the class of the pickle, which only holds attributes."""
 
     # Unpickling is limited to these names; torch's own restricted reader loads the tensors.
-    allowed: dict[tuple[str, str], Any] = {
+    allowlist: dict[tuple[str, str], Any] = {
         ("torch_pca.pca_main", "PCA"): Model,
         ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
         ("torch.storage", "_load_from_bytes"): lambda b: torch.load(
@@ -143,11 +143,11 @@ def _read_pca(content: bytes) -> dict[str, np.ndarray]:
 
     class Reader(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            if (module, name) not in allowed:
+            if (module, name) not in allowlist:
                 raise pickle.UnpicklingError(
                     f"{module}.{name} is no part of a principal component analysis."
                 )
-            return allowed[module, name]
+            return allowlist[module, name]
 
     attributes = vars(Reader(io.BytesIO(content)).load())
     return {

@@ -99,12 +99,12 @@ def _load(*, show_progress: bool) -> tuple[Any, Any, Any, list[str]]:
             path = path_of("response/kang_two_donors.h5ad", show_progress=show_progress)
         except FileNotFoundError:
             raise error from None
-        stored = ad.read_h5ad(path)
+        adata = ad.read_h5ad(path)
         return (
-            stored.layers["counts"],
-            stored.layers["logcounts"],
-            stored.obs,
-            stored.var_names.tolist(),
+            adata.layers["counts"],
+            adata.layers["logcounts"],
+            adata.obs,
+            adata.var_names.tolist(),
         )
     return _read_original(path)
 

@@ -122,21 +122,21 @@ def expression_adata(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData,
     """
     import pandas as pd
 
-    centred = states - states.mean(axis=0)
-    variance, rotation = np.linalg.eigh(centred.T @ centred / (len(states) - 1))
+    deviations = states - states.mean(axis=0)
+    variance, rotation = np.linalg.eigh(deviations.T @ deviations / (len(states) - 1))
     # with fewer cells than dimensions, rounding makes zero variances negative
     variance, rotation = np.maximum(variance[::-1], 0), rotation[:, ::-1]
     components = loadings @ rotation
     # the sign of a component is free: its largest loading is positive
     signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(len(variance))])
     rotation, components = rotation * signs, components * signs
-    expression = centred @ loadings.T
+    expression = deviations @ loadings.T
     expression -= expression.min(axis=0)
     adata = AnnData(
         X=expression.astype(np.float32),
         obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(states))]),
         var=pd.DataFrame(index=[f"gene_{i + 1}" for i in range(len(loadings))]),
-        obsm={"X_pca": (centred @ rotation).astype(np.float32)},
+        obsm={"X_pca": (deviations @ rotation).astype(np.float32)},
         varm={"PCs": components},
         uns={
             "pca": {

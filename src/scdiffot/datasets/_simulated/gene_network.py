@@ -87,7 +87,7 @@ def gene_network(
     True
     """
 
-    def most_expressed(x: np.ndarray) -> np.ndarray:
+    def highest_gene(x: np.ndarray) -> np.ndarray:
         return np.array(_GENES)[x.argmax(axis=1)]
 
     return simulated_adata(
@@ -95,7 +95,7 @@ def gene_network(
         n_obs,
         times,
         genes=_GENES,
-        types=most_expressed,
+        types=highest_gene,
         dt=0.1,
         rng=as_generator(rng),
     )

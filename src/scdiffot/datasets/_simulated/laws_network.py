@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,8 +101,8 @@ def _wire_core(network: Network) -> None:
         network.of_role("driver"),
         network.of_role("progenitor"),
     )
-    same = network.fates[drivers][:, None] == network.fates[drivers]
-    edges[np.ix_(drivers, drivers)] = np.where(same, 1.0, -1.0)
+    is_same_fate = network.fates[drivers][:, None] == network.fates[drivers]
+    edges[np.ix_(drivers, drivers)] = np.where(is_same_fate, 1.0, -1.0)
     edges[drivers, progenitors[0]] = 1
     # the first driver of every fate turns the progenitor genes off
     edges[np.ix_(progenitors, drivers[::2])] = -1
@@ -153,13 +154,8 @@ def network_law(network: Network, *, sigma: float) -> Law:
     rates = np.zeros(len(drivers) // 2)
     rates[0], rates[-1] = BIRTH_RATE, -DEATH_RATE
     targets = network.of_role("target")
-    target_thresholds = np.where(network.roles == "driver", TARGET_THRESHOLD_RATIO, 1.0)
-
-    def hill(x: np.ndarray, threshold_ratio: float | np.ndarray = 1.0) -> np.ndarray:
-        ratio = np.maximum(x, 0) / (threshold_ratio * network.threshold)
-        # products are much faster than a power
-        cube = ratio * ratio * ratio
-        return cube / (1 + cube)
+    is_driver = network.roles == "driver"
+    target_threshold = np.where(is_driver, TARGET_THRESHOLD_RATIO, 1.0) * network.threshold
 
     def activity(h: np.ndarray, genes: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Mean over the activators times the product over the repressors."""
@@ -168,28 +164,41 @@ def network_law(network: Network, *, sigma: float) -> Law:
         )
 
     def production(x: np.ndarray) -> np.ndarray:
-        activities = activity(hill(x))
-        activities[:, targets] = activity(hill(x, target_thresholds), targets)
+        activities = activity(_hill(x, network.threshold))
+        activities[:, targets] = activity(_hill(x, target_threshold), targets)
         return network.gain * activities
 
     def drift(x: np.ndarray, t: float) -> np.ndarray:
         return production(x) - network.decay * x
 
     def growth(x: np.ndarray, t: float) -> np.ndarray:
-        return hill(x)[:, drivers[::2]] @ rates
+        return _hill(x, network.threshold)[:, drivers[::2]] @ rates
 
     def initial(n: int, rng: np.random.Generator) -> np.ndarray:
         x = np.tile(constitutive * network.gain / network.decay, (n, 1))
         x[:, drivers], x[:, progenitors] = DRIVER_START, PROGENITOR_START
-        fixed = np.concatenate([drivers, progenitors, ring])
-        dependent = np.setdiff1d(np.arange(x.shape[1]), fixed)
+        core_genes = np.concatenate([drivers, progenitors, ring])
+        dependent_genes = np.setdiff1d(np.arange(x.shape[1]), core_genes)
         # three rounds reach the steady state: the longest cascade has three genes
         for _ in range(3):
-            x[:, dependent] = (production(x) / network.decay)[:, dependent]
+            x[:, dependent_genes] = (production(x) / network.decay)[:, dependent_genes]
         x[:, ring] = rng.uniform(0.1, 1.6, size=(n, 3))
         return np.maximum(x + sigma / np.sqrt(2 * network.decay) * rng.normal(size=x.shape), 0)
 
-    params = {
+    params = _law_params(network, rates)
+    return Law(drift, growth, np.full(len(edges), sigma), initial, lower=0.0, params=params)
+
+
+def _hill(x: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Hill function of exponent three."""
+    ratio = np.maximum(x, 0) / threshold
+    # products are much faster than a power
+    cube = ratio * ratio * ratio
+    return cube / (1 + cube)
+
+
+def _law_params(network: Network, rates: np.ndarray) -> dict[str, Any]:
+    return {
         "gain": network.gain,
         "decay": network.decay,
         "threshold": network.threshold,
@@ -198,4 +207,3 @@ def network_law(network: Network, *, sigma: float) -> Law:
         "repression": MAX_REPRESSION,
         "rates": rates,
     }
-    return Law(drift, growth, np.full(len(edges), sigma), initial, lower=0.0, params=params)

@@ -154,8 +154,8 @@ def draw_treatment(
         share = SHARED_WITH_FIRST_TARGET
         effects = _unit(np.sqrt(share) * first.effects + np.sqrt(1 - share) * effects)
         length *= rng.uniform(0.5, 1.5)
-    amplitude = length * (1 + heterogeneity * _spaced(n_types, rng))
-    odds = TYPE_ODDS * _spaced(n_types, rng)
+    amplitude = length * (1 + heterogeneity * _contrasts(n_types, rng))
+    odds = TYPE_ODDS * _contrasts(n_types, rng)
     x, types = draw_reference(population, rng)
     log_odds = odds[types] + STATE_ODDS * population.score(x, types, survival_axes)
     odds = odds + _survival_offset(log_odds, death)
@@ -188,7 +188,7 @@ def _survival_offset(log_odds: np.ndarray, death: float) -> float:
     return float(brentq(lambda offset: expit(-log_odds - offset).mean() - death, -100, 100))
 
 
-def _spaced(n: int, rng: np.random.Generator) -> np.ndarray:
+def _contrasts(n: int, rng: np.random.Generator) -> np.ndarray:
     """Evenly spaced numbers from -1 to 1 in random order, so that every draw has a contrast."""
     return rng.permutation(np.linspace(-1, 1, n)) if n > 1 else np.zeros(1)
 
