@@ -12,7 +12,7 @@ from scdiffot.datasets._simulated.regulatory_network import cell_types
 
 
 @pytest.fixture(scope="module")
-def simulated() -> anndata.AnnData:
+def network_adata() -> anndata.AnnData:
     return datasets.regulatory_network()
 
 
@@ -21,36 +21,36 @@ def network():
     return draw_network(50, 3, np.random.default_rng(0))
 
 
-def test_layout(simulated):
-    assert simulated.X.dtype == np.float32
-    assert (simulated.X >= 0).all()
-    assert simulated.obsm["true_drift"].shape == simulated.shape
-    counts = simulated.layers["counts"]
+def test_layout(network_adata):
+    assert network_adata.X.dtype == np.float32
+    assert (network_adata.X >= 0).all()
+    assert network_adata.obsm["true_drift"].shape == network_adata.shape
+    counts = network_adata.layers["counts"]
     np.testing.assert_array_equal(counts, np.round(counts))
     assert counts.sum(axis=1).mean() == pytest.approx(1000, rel=0.03)
-    assert simulated.var["driver"].sum() == 6
-    assert simulated.var["role"].value_counts().to_dict() == {
+    assert network_adata.var["driver"].sum() == 6
+    assert network_adata.var["role"].value_counts().to_dict() == {
         "target": 21,
         "housekeeping": 14,
         "cycle": 6,
         "driver": 6,
         "progenitor": 3,
     }
-    assert sorted(simulated.var["fate"][simulated.var["driver"]]) == sorted(
+    assert sorted(network_adata.var["fate"][network_adata.var["driver"]]) == sorted(
         ["fate_1", "fate_2", "fate_3"] * 2
     )
-    np.testing.assert_allclose(sorted(simulated.var["growth"])[::49], [-0.2, 0.35])
-    masses = simulated.obs["time"].value_counts(sort=False).to_numpy() / 300
-    np.testing.assert_allclose(simulated.uns["true"]["masses"], masses)
+    np.testing.assert_allclose(sorted(network_adata.var["growth"])[::49], [-0.2, 0.35])
+    masses = network_adata.obs["time"].value_counts(sort=False).to_numpy() / 300
+    np.testing.assert_allclose(network_adata.uns["true"]["masses"], masses)
     assert masses[-1] > 1.3
 
 
-def test_truth_is_the_law_at_the_states(simulated, network):
+def test_truth_is_the_law_at_the_states(network_adata, network):
     law = network_law(network, sigma=0.2)
-    x = simulated.layers["state"].astype(float)
-    np.testing.assert_allclose(simulated.obsm["true_drift"], law.drift(x, 0), atol=1e-4)
-    np.testing.assert_allclose(simulated.obs["true_growth"], law.growth(x, 0), atol=1e-5)
-    np.testing.assert_array_equal(simulated.uns["true"]["network"], network.edges)
+    x = network_adata.layers["state"].astype(float)
+    np.testing.assert_allclose(network_adata.obsm["true_drift"], law.drift(x, 0), atol=1e-4)
+    np.testing.assert_allclose(network_adata.obs["true_growth"], law.growth(x, 0), atol=1e-5)
+    np.testing.assert_array_equal(network_adata.uns["true"]["network"], network.edges)
 
 
 def test_edges_are_the_signs_of_the_jacobian(network):
@@ -183,27 +183,27 @@ def test_any_sizes():
     assert datasets.regulatory_network(10, n_genes=30, rng=1).var["role"].nunique() == 5
 
 
-def test_principal_components_separate_the_fates(simulated):
-    sc.pp.pca(simulated, n_comps=10)
+def test_principal_components_separate_the_fates(network_adata):
+    sc.pp.pca(network_adata, n_comps=10)
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
-    late = (simulated.obs["time"] == 5).to_numpy()
-    states, types = simulated.obsm["X_pca"][late], simulated.obs["cell_type"][late]
+    late = (network_adata.obs["time"] == 5).to_numpy()
+    states, types = network_adata.obsm["X_pca"][late], network_adata.obs["cell_type"][late]
     assert cross_val_score(LogisticRegression(max_iter=1000), states, types, cv=3).mean() > 0.95
 
 
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
-def test_round_trip(simulated, suffix, tmp_path):
+def test_round_trip(network_adata, suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
-    getattr(simulated, f"write_{suffix}")(path)
+    getattr(network_adata, f"write_{suffix}")(path)
     from_file = getattr(anndata, f"read_{suffix}")(path)
-    np.testing.assert_array_equal(from_file.X, simulated.X)
+    np.testing.assert_array_equal(from_file.X, network_adata.X)
     np.testing.assert_array_equal(
-        from_file.uns["true"]["network"], simulated.uns["true"]["network"]
+        from_file.uns["true"]["network"], network_adata.uns["true"]["network"]
     )
-    assert from_file.var["fate"].tolist() == simulated.var["fate"].tolist()
+    assert from_file.var["fate"].tolist() == network_adata.var["fate"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,10 @@ def states(adata: ad.AnnData) -> np.ndarray:
 
 def assert_same_population(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
     """The distance of two samples is not larger than after random reassignment of their points."""
-    distance, pooled, pooled_distances = metrics.wasserstein(x, y), np.concatenate([x, y]), []
+    distance, pool, pooled_distances = metrics.wasserstein(x, y), np.concatenate([x, y]), []
     for _ in range(10):
-        order = rng.permutation(len(pooled))
-        pooled_distances.append(
-            metrics.wasserstein(pooled[order[: len(x)]], pooled[order[len(x) :]])
-        )
+        order = rng.permutation(len(pool))
+        pooled_distances.append(metrics.wasserstein(pool[order[: len(x)]], pool[order[len(x) :]]))
     assert distance < np.mean(pooled_distances) + 4 * np.std(pooled_distances, ddof=1)
 
 

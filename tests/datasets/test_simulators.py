@@ -22,7 +22,7 @@ every_simulator = pytest.mark.parametrize("name", list(SIMULATORS))
 
 
 @pytest.fixture(scope="module")
-def simulated() -> dict[str, anndata.AnnData]:
+def simulations() -> dict[str, anndata.AnnData]:
     return {name: simulate() for name, simulate in SIMULATORS.items()}
 
 
@@ -30,8 +30,8 @@ def simulated() -> dict[str, anndata.AnnData]:
 
 
 @every_simulator
-def test_layout(simulated, name):
-    adata = simulated[name]
+def test_layout(simulations, name):
+    adata = simulations[name]
     assert adata.X.dtype == np.float32
     assert adata.obs_names.is_unique
     assert adata.obs["time"].dtype == np.float64
@@ -43,8 +43,8 @@ def test_layout(simulated, name):
 
 
 @every_simulator
-def test_truth_is_the_law_at_the_cells(simulated, name):
-    adata, law = simulated[name], LAWS[name]
+def test_truth_is_the_law_at_the_cells(simulations, name):
+    adata, law = simulations[name], LAWS[name]
     for t in adata.uns["true"]["times"]:
         rows = (adata.obs["time"] == t).to_numpy()
         x = adata.X[rows].astype(float)
@@ -59,8 +59,8 @@ def test_truth_is_the_law_at_the_cells(simulated, name):
 
 
 @every_simulator
-def test_masses_are_the_counts(simulated, name):
-    adata = simulated[name]
+def test_masses_are_the_counts(simulations, name):
+    adata = simulations[name]
     counts = adata.obs["time"].value_counts(sort=False).to_numpy()
     np.testing.assert_allclose(adata.uns["true"]["masses"], counts / counts[0])
 
@@ -68,8 +68,8 @@ def test_masses_are_the_counts(simulated, name):
 @every_simulator
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
-def test_round_trip(simulated, name, suffix, tmp_path):
-    adata, path = simulated[name], tmp_path / f"a.{suffix}"
+def test_round_trip(simulations, name, suffix, tmp_path):
+    adata, path = simulations[name], tmp_path / f"a.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     repeat = getattr(anndata, f"read_{suffix}")(path)
     np.testing.assert_array_equal(repeat.X, adata.X)
@@ -204,15 +204,15 @@ def test_numbers_of_daughters_are_exact_to_within_one():
     assert abs(len(_laws._divide(x, offspring, law, rng)) - offspring.sum()) <= 1
 
 
-def test_expression_is_not_negative(simulated):
-    assert simulated["misa"].X.min() >= 0
-    assert simulated["gene_network"].X.min() >= 0
+def test_expression_is_not_negative(simulations):
+    assert simulations["misa"].X.min() >= 0
+    assert simulations["gene_network"].X.min() >= 0
 
 
-def test_misa_symmetry_and_fate(simulated):
+def test_misa_symmetry_and_fate(simulations):
     # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares
     # at the start.
-    adata = simulated["misa"]
+    adata = simulations["misa"]
     counts = adata.obs[adata.obs["time"] == 6]["cell_type"].value_counts()
     assert counts["X"] > 2 * counts["Y"]
     law = LAWS["misa"]
@@ -220,8 +220,8 @@ def test_misa_symmetry_and_fate(simulated):
     np.testing.assert_allclose(law.drift(x, 0.0)[:, ::-1], law.drift(x[:, ::-1], 0.0))
 
 
-def test_gene_network_branch_that_grows(simulated):
-    adata = simulated["gene_network"]
+def test_gene_network_branch_that_grows(simulations):
+    adata = simulations["gene_network"]
     table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
     # the silent branch keeps 200 cells at every time, except for rare divisions
     np.testing.assert_allclose(table["x3"], 200, atol=10)

@@ -232,9 +232,7 @@ def _nowhere(adata: ad.AnnData) -> None:
         (None, {"use_rep": "X_scVI"}, KeyError, "`use_rep`"),
     ],
 )
-def test_bad_input_is_refused_and_nothing_written(
-    spoil, options, error, message, fingerprint
-):
+def test_bad_input_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)

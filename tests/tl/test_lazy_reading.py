@@ -31,7 +31,7 @@ def _analyse(adata, rows=slice(None)):
 
 
 @pytest.fixture(params=["lazy zarr", "lazy h5ad", "backed"])
-def stored(request, fitted, quick, tmp_path):
+def memory_and_file(request, fitted, quick, tmp_path):
     """The same data in memory and read lazily."""
     fitted.var_names = [f"g{i}" for i in range(fitted.n_vars)]
     fitted.obs["flag"] = pd.array(np.arange(fitted.n_obs) % 2 == 0, dtype="boolean")
@@ -45,8 +45,8 @@ def stored(request, fitted, quick, tmp_path):
     return fitted, ad.experimental.read_lazy(path)
 
 
-def test_lazy_files_give_the_results_of_memory(stored):
-    memory, other = stored
+def test_lazy_files_give_the_results_of_memory(memory_and_file):
+    memory, other = memory_and_file
     for first, second in zip(_analyse(memory), _analyse(other), strict=True):
         assert len(first) > 0
         # an index that is read lazily has its name in the file

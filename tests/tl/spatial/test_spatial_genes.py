@@ -164,9 +164,7 @@ def _constant(adata: ad.AnnData) -> None:
         (None, {"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),
     ],
 )
-def test_bad_input_is_refused_and_nothing_written(
-    spoil, options, error, message, fingerprint
-):
+def test_bad_input_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)
