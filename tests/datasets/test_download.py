@@ -152,7 +152,7 @@ def test_partial_file_of_a_killed_process_is_resumed(shop, tmp_path):
     ]
 
 
-# prints the hash of what the call returns, or its error
+# prints the hash of the downloaded file, or the error
 CALL = """
 import hashlib, os, sys
 from pathlib import Path

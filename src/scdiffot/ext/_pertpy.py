@@ -127,7 +127,7 @@ def pertpy(
     column, control = _find_perturbations(adata, condition_key, control)
     values = read_column(adata, column, "condition_key")
     labels = values.astype(object).where(values.notna(), None).map(str, na_action="ignore")
-    untreated = (labels == control).to_numpy()
+    is_control = (labels == control).to_numpy()
     if target is None:
         targets = sorted(set(labels.dropna()) - {control})
         if not targets:
@@ -147,13 +147,13 @@ def pertpy(
                 f"`target` is {unknown[0]!r}, which is not in obs[{column!r}]. "
                 f"{suggest(unknown[0], labels.dropna().unique())}"
             )
-    treated = labels.isin(targets).to_numpy()
+    is_treated = labels.isin(targets).to_numpy()
     return {
         "condition_key": column,
         "control": control,
         "target": targets[0] if len(targets) == 1 else targets,
-        "context": _find_context(adata, untreated, treated) if context == AUTO else context,
-        "dose_key": _find_dose_key(adata, treated) if dose_key == AUTO else dose_key,
+        "context": _find_context(adata, is_control, is_treated) if context == AUTO else context,
+        "dose_key": _find_dose_key(adata, is_treated) if dose_key == AUTO else dose_key,
     }
 
 
@@ -221,14 +221,14 @@ def _distinct(adata: AnnData | MuData, names: list[str]) -> list[str]:
 
 
 def _find_context(
-    adata: AnnData | MuData, untreated: np.ndarray, treated: np.ndarray
+    adata: AnnData | MuData, is_control: np.ndarray, is_treated: np.ndarray
 ) -> str | None:
     for names in CONTEXTS:
         usable = []
         for name in _find_columns(adata, names):
             column = read_column(adata, name, "context")
-            shared = set(column[untreated].dropna()) & set(column[treated].dropna())
-            if shared and column[untreated | treated].nunique() > 1:
+            shared = set(column[is_control].dropna()) & set(column[is_treated].dropna())
+            if shared and column[is_control | is_treated].nunique() > 1:
                 usable.append(name)
         candidates = _distinct(adata, usable)
         if len(candidates) > 1:
@@ -240,13 +240,13 @@ def _find_context(
     return None
 
 
-def _find_dose_key(adata: AnnData | MuData, treated: np.ndarray) -> str | None:
+def _find_dose_key(adata: AnnData | MuData, is_treated: np.ndarray) -> str | None:
     import pandas as pd
 
     usable = []
     for name in _find_columns(adata, DOSES):
         column = read_column(adata, name, "dose_key").astype(object)
-        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)[treated]
+        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)[is_treated]
         if (values > 0).all() and np.isfinite(values).all() and np.ptp(values) > 0:
             usable.append(name)
     candidates = _distinct(adata, usable)

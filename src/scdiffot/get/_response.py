@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-WHAT = ("cells", "subpopulations", "features", "genes", "evaluation")
+TABLES = ("cells", "subpopulations", "features", "genes", "evaluation")
 
 
 def response(
@@ -97,8 +97,8 @@ def response(
     >>> list(sdo.get.response(adata, "genes").columns)
     ['gene', 'control', 'predicted', 'response', 'sd']
     """
-    if what not in WHAT:
-        raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, WHAT))}.")
+    if what not in TABLES:
+        raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, TABLES))}.")
     keys = Keys(key, "key")
     if what == "evaluation":
         if group is not None:
@@ -164,19 +164,19 @@ def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
     import pandas as pd
 
     n, gene_positions = len(cells.rows), space.named()
-    control, predicted, squares = (np.zeros(len(space.names)) for _ in range(3))
-    for _, untreated, treated in cells.decode(space):
-        control += untreated.sum(axis=0, dtype=np.float64)
-        predicted += treated.sum(axis=0, dtype=np.float64)
-        squares += np.square(treated - untreated, dtype=np.float64).sum(axis=0)
-    mean = (predicted - control) / n
+    control_sum, treated_sum, square_sum = (np.zeros(len(space.names)) for _ in range(3))
+    for _, control, treated in cells.decode(space):
+        control_sum += control.sum(axis=0, dtype=np.float64)
+        treated_sum += treated.sum(axis=0, dtype=np.float64)
+        square_sum += np.square(treated - control, dtype=np.float64).sum(axis=0)
+    mean = (treated_sum - control_sum) / n
     table = pd.DataFrame(
         {
             "gene": space.names,
-            "control": control / n,
-            "predicted": predicted / n,
+            "control": control_sum / n,
+            "predicted": treated_sum / n,
             "response": mean,
-            "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
+            "sd": np.sqrt(np.maximum(square_sum / n - mean**2, 0)),
         }
     )
     return table.iloc[gene_positions].sort_values(
