@@ -163,7 +163,7 @@ def spatial_embedding(
     )
     check_sliced(adata, slices, library_key)
     states = np.asarray(slices.states, dtype=np.float64)
-    _check_sizes(slices, n_components, batch_correction)
+    _check_sizes(slices, states.shape[1], n_components, batch_correction)
     harmonypy = require("harmonypy", extra="spatial") if batch_correction else None
     positions = {name: slices.positions[slices.rows(name)] for name in slices.names}
     warn_units(positions, slices.spatial_key)
@@ -245,10 +245,12 @@ def _check_options(
 
 
 def _check_sizes(
-    slices: TissueSlices, n_components: int | str | None, batch_correction: str | None
+    slices: TissueSlices,
+    n_columns: int,
+    n_components: int | str | None,
+    batch_correction: str | None,
 ) -> None:
     """Check the number of components and of slices."""
-    n_columns = slices.states.shape[1]
     if isinstance(n_components, int) and n_components > n_columns:
         raise ValueError(
             f"`n_components` is {n_components}, but `use_rep` {slices.use_rep!r} has {n_columns} "
