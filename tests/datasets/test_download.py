@@ -16,7 +16,7 @@ import pooch
 import pytest
 
 from scdiffot import datasets
-from scdiffot.datasets._published.download import ABANDONED, download, find, path_of
+from scdiffot.datasets._published.download import STALE_AFTER, download, find, path_of
 from scdiffot.datasets._published.registry import FILES, Source
 
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
-CHUNK = 1 << 16  # what is written at a time; a transfer goes on at a multiple of it
+CHUNK = 1 << 16  # bytes that are written at once; transfers resume at a multiple of it
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Shop:
-    """What the server sells, how it behaves, and what it was asked for."""
+    """Files of the server, its behaviour and the requested ranges."""
 
     def __init__(self) -> None:
         self.url = ""
         self.content = CONTENT
-        self.send_at_most: list[int] = []  # bytes of the next answers, after which the line is cut
+        self.send_at_most: list[int] = []  # bytes until the next connections close
         self.knows_ranges = True
         self.ranges: list[str | None] = []
 
@@ -45,11 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        shop, asked = self.shop, self.headers.get("Range")
-        shop.ranges.append(asked)
+        shop, byte_range = self.shop, self.headers.get("Range")
+        shop.ranges.append(byte_range)
         start = (
-            int(asked.removeprefix("bytes=").removesuffix("-"))
-            if asked and shop.knows_ranges
+            int(byte_range.removeprefix("bytes=").removesuffix("-"))
+            if byte_range and shop.knows_ranges
             else 0
         )
         if self.path != "/table.bin":
@@ -59,13 +59,13 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(416)
             return
         body = shop.content[start:]
-        self.send_response(206 if asked and shop.knows_ranges else 200)
+        self.send_response(206 if byte_range and shop.knows_ranges else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: shop.send_at_most.pop(0)] if shop.send_at_most else body)
 
     def log_message(self, *args: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture(autouse=True)
 def direct_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach the server of the test without the proxies that the machine may have."""
+    """Connect to the test server without the proxies of the machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -99,8 +99,9 @@ def test_download_is_cached(shop, tmp_path):
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
-def test_interrupted_transfer_goes_on_where_it_stopped(shop, tmp_path):
-    # Each answer is cut: pooch asks three times, then gives up; the next call finishes.
+def test_interrupted_transfer_is_resumed(shop, tmp_path):
+    # Every response is cut: pooch fails after three requests, and the next call completes the
+    # file.
     shop.send_at_most = [CHUNK, 2 * CHUNK, CHUNK]
     with pytest.raises(
         ConnectionError, match=r"shop/table\.bin could not be downloaded .* Call again"
@@ -117,14 +118,14 @@ def test_server_without_ranges_starts_over(shop, tmp_path):
     assert shop.ranges == [None, f"bytes={CHUNK}-"]
 
 
-def test_part_longer_than_the_file_is_thrown_away(shop, tmp_path):
+def test_part_longer_than_the_file_is_discarded(shop, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "table.bin.part").write_bytes(CONTENT + b"more")
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == ["bytes=300004-", None]
 
 
-def test_damaged_part_is_noticed_and_replaced(shop, tmp_path):
+def test_damaged_part_is_detected_and_replaced(shop, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "table.bin.part").write_bytes(b"x" * 1000)
     assert get(shop, tmp_path).read_bytes() == CONTENT
@@ -136,22 +137,22 @@ def test_damaged_cache_is_repaired(shop, tmp_path):
     assert get(shop, tmp_path).read_bytes() == CONTENT
 
 
-def test_what_a_killed_process_left_is_used(shop, tmp_path):
+def test_partial_file_of_a_killed_process_is_resumed(shop, tmp_path):
     (tmp_path / "shop").mkdir()
-    for name, age in (("old", 2 * ABANDONED), ("new", 0)):
+    for name, age in (("old", 2 * STALE_AFTER), ("new", 0)):
         part = tmp_path / "shop" / f"table.bin.{name}.part"
         part.write_bytes(CONTENT[:CHUNK])
         os.utime(part, (time() - age,) * 2)
     assert get(shop, tmp_path).read_bytes() == CONTENT
     assert shop.ranges == [f"bytes={CHUNK}-"]
-    # the other may belong to a process that still writes
+    # the newer one may belong to a process that still writes
     assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == [
         "table.bin",
         "table.bin.new.part",
     ]
 
 
-# prints the hash of what the call returns, or its error
+# prints the hash of the downloaded file, or the error
 CALL = """
 import hashlib, os, sys
 from pathlib import Path
@@ -163,7 +164,8 @@ children = []
 for i in range(int(n)):
     if os.fork() == 0:
         try:
-            path = download("shop/table.bin", Source(url, sha256), Path(folder), show_progress=False)
+            source = Source(url, sha256)
+            path = download("shop/table.bin", source, Path(folder), show_progress=False)
             text = hashlib.sha256(path.read_bytes()).hexdigest()
         except BaseException as error:
             text = repr(error)
@@ -176,8 +178,8 @@ for i in range(int(n)):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at once")
 @pytest.mark.parametrize("cut", [False, True])
-def test_processes_that_download_at_once(shop, tmp_path, cut):
-    """Each gets the file, also where some transfers are cut and what arrived of them is continued."""
+def test_concurrent_downloads_all_succeed(shop, tmp_path, cut):
+    """Every process gets the file, also if transfers are cut and resumed."""
     n = 25
     if cut:
         # fewer than the tries of one process
@@ -185,28 +187,28 @@ def test_processes_that_download_at_once(shop, tmp_path, cut):
     arguments = [sys.executable, "-c", CALL, shop.url, SHA256, str(tmp_path), str(n)]
     lines = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split("\n")
     assert lines == [SHA256] * n + [""]
-    rest = {p.name for p in (tmp_path / "shop").iterdir()}
-    assert rest <= {"table.bin", "table.bin.part"}
-    # those that came second found the file, or had it whole
+    leftovers = {p.name for p in (tmp_path / "shop").iterdir()}
+    assert leftovers <= {"table.bin", "table.bin.part"}
+    # later processes find the file in the cache or download all of it
     assert (tmp_path / "shop" / "table.bin").read_bytes() == CONTENT
 
 
-def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(shop, tmp_path):
+def test_unwritable_cache_is_no_connection_error(shop, tmp_path):
     (tmp_path / "shop").write_text("a file where the folder belongs")
     with pytest.raises(
         OSError, match=r"shop/table\.bin could not be written to the cache .*SCDIFFOT_DATA"
-    ) as raised:
+    ) as error_info:
         get(shop, tmp_path)
-    assert not isinstance(raised.value, ConnectionError)
+    assert not isinstance(error_info.value, ConnectionError)
 
 
 def test_wrong_content_is_refused(shop, tmp_path):
     shop.content = b"<html>Please log in</html>"
     with pytest.raises(
         ValueError, match=r"is not the published shop/table\.bin.*SCDIFFOT_DATA"
-    ) as raised:
+    ) as error_info:
         get(shop, tmp_path)
-    assert SHA256 in str(raised.value)
+    assert SHA256 in str(error_info.value)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -272,16 +274,19 @@ def test_addresses_are_pinned():
     sys.platform != "linux", reason="elsewhere no variable moves the cache out of the user's folder"
 )
 def test_cache_is_used_without_a_folder(monkeypatch, tmp_path):
-    # The file waits where the cache of pooch keeps it: nothing is downloaded.
+    # the file is already in the cache of pooch, so nothing is downloaded
     monkeypatch.delenv("SCDIFFOT_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"
-    kept.parent.mkdir(parents=True)
-    kept.write_text(
+    cached_file = pooch.os_cache("scdiffot") / "diffusionot" / "gene_name_EMT.csv"
+    cached_file.parent.mkdir(parents=True)
+    cached_file.write_text(
         ",0\n" + "".join(f"{i},{marker}\n" for i, marker in enumerate(MARKERS)), encoding="utf-8"
     )
-    assert path_of("diffusionot/gene_name_EMT.csv") == kept
+    assert path_of("diffusionot/gene_name_EMT.csv") == cached_file
 
 
-MARKERS = """CD45 FAP CD44 IdU CD34 CASP3 CD117 Src EGFR ERBB2 Axl TROP2 PDGFRB POU2F1 Notch3 KRT8 CD274 MUC1 RUNX1 SNAIL
-CDH1 Nanog H3C14 CD24 Smad2 NFkB1 RPS6KB1 Rb1 KRT7 Twist PDGFRA CTNNB1 PECAM1 SNAI2 ITGB4 VIM PRKAA1 TGFβ""".split()
+MARKERS = """
+    CD45 FAP CD44 IdU CD34 CASP3 CD117 Src EGFR ERBB2 Axl TROP2 PDGFRB POU2F1 Notch3 KRT8 CD274
+    MUC1 RUNX1 SNAIL CDH1 Nanog H3C14 CD24 Smad2 NFkB1 RPS6KB1 Rb1 KRT7 Twist PDGFRA CTNNB1
+    PECAM1 SNAI2 ITGB4 VIM PRKAA1 TGFβ
+""".split()

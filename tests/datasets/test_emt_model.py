@@ -14,8 +14,8 @@ from scdiffot.datasets._published.emt import _orient, _read_pca
 
 
 @pytest.fixture
-def pickled(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """What the package torch_pca leaves behind, from a class of the same name and place."""
+def pickle_bytes(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Pickle of a class with the name and the module of the one in torch_pca."""
     module = ModuleType("torch_pca.pca_main")
     PCA = type("PCA", (), {"__module__": "torch_pca.pca_main"})
     module.PCA = PCA  # type: ignore[attr-defined]
@@ -31,13 +31,13 @@ def pickled(monkeypatch: pytest.MonkeyPatch) -> bytes:
     return content
 
 
-def test_arrays_come_without_the_class(pickled):
-    arrays = _read_pca(pickled)
+def test_arrays_come_without_the_class(pickle_bytes):
+    arrays = _read_pca(pickle_bytes)
     assert set(arrays) == {"components_", "mean_"}
     np.testing.assert_array_equal(arrays["components_"], np.arange(6.0).reshape(2, 3))
 
 
-def test_anything_else_is_refused():
+def test_other_classes_are_refused():
     with pytest.raises(
         pickle.UnpicklingError, match="is no part of a principal component analysis"
     ):
@@ -46,10 +46,10 @@ def test_anything_else_is_refused():
 
 @pytest.mark.parametrize("flips", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_signs_are_those_of_positive_markers(flips):
-    # Skewed, positive markers: only their own components decode them to positive values.
+    # markers are positive and skewed: only the correct signs decode them to positive values
     rng = np.random.default_rng(0)
     truth = np.linalg.qr(rng.normal(size=(5, 2)))[0].T
     pcs = rng.exponential(size=(2000, 2))
     mean = -(pcs @ truth).min(axis=0)
-    found = _orient(np.array(flips)[:, None] * truth, mean, pcs)
-    np.testing.assert_array_equal(found, truth)
+    components = _orient(np.array(flips)[:, None] * truth, mean, pcs)
+    np.testing.assert_array_equal(components, truth)

@@ -44,20 +44,20 @@ def test_kang_is_complete(kang, tmp_path):
 def test_kang_is_normalised(kang):
     counts, x = kang.layers["counts"].toarray(), kang.X.toarray().astype(float)
     assert (counts == np.round(counts)).all()
-    seen = counts > 0
-    assert ((x > 0) == seen).all()
-    # log2 of one plus the counts over one number per cell
-    size = np.where(seen, counts / np.where(seen, 2**x - 1, 1), np.nan)
+    is_expressed = counts > 0
+    assert ((x > 0) == is_expressed).all()
+    # log2 of one plus the counts divided by a size factor per cell
+    size = np.where(is_expressed, counts / np.where(is_expressed, 2**x - 1, 1), np.nan)
     np.testing.assert_allclose(np.nanmax(size, axis=1), np.nanmin(size, axis=1), rtol=1e-4)
 
 
 def test_kang_responds_to_interferon(kang):
-    stimulated = (kang.obs["condition"] == "stim").to_numpy()
+    is_stimulated = (kang.obs["condition"] == "stim").to_numpy()
     for gene in ("ISG15", "IFI6", "CXCL10"):
         x = kang[:, gene].X.toarray().ravel()
         for donor in ("101", "107"):
             of = (kang.obs["donor"] == donor).to_numpy()
-            assert x[of & stimulated].mean() > x[of & ~stimulated].mean() + 1
+            assert x[of & is_stimulated].mean() > x[of & ~is_stimulated].mean() + 1
 
 
 def test_kang_is_the_same_from_the_published_object(kang):

@@ -1,4 +1,4 @@
-"""The published data: what is in them, and that the simulators follow the laws behind them."""
+"""The content of the published data, and their agreement with the simulators."""
 
 from __future__ import annotations
 
@@ -110,18 +110,18 @@ def test_emt_components_decode_markers(load):
 
 
 def assert_one_of(published: list[np.ndarray], simulated: list[list[np.ndarray]]) -> None:
-    """The published population is as far from simulated ones of its size as these are from each other."""
+    """The distance of published to simulated populations is that between simulated ones."""
     for k, y in enumerate(published):
         xs = [snapshots[k] for snapshots in simulated]
         n = len(xs)
-        among = np.zeros((n, n))
+        distances = np.zeros((n, n))
         for i in range(n):
             for j in range(i):
-                among[i, j] = among[j, i] = metrics.wasserstein(xs[i], xs[j])
-        typical = among.sum(axis=1) / (n - 1)
-        found = np.mean([metrics.wasserstein(x, y) for x in xs])
-        assert found < typical.mean() + 4 * typical.std(ddof=1)
-        # numbers of births and deaths spread the size by some 5 %
+                distances[i, j] = distances[j, i] = metrics.wasserstein(xs[i], xs[j])
+        means = distances.sum(axis=1) / (n - 1)
+        distance = np.mean([metrics.wasserstein(x, y) for x in xs])
+        assert distance < means.mean() + 4 * means.std(ddof=1)
+        # random births and deaths change the size by about 5 %
         assert np.mean([len(x) for x in xs]) == pytest.approx(len(y), rel=0.12)
 
 
@@ -152,7 +152,8 @@ def test_gaussian_mixture_follows_the_published_table(load, n_dims):
     for t in (0, 1):
         a, b = (adata.X[(adata.obs["time"] == t).to_numpy()] for adata in (first, second))
         assert len(a) == len(published[t])
-        # In these dimensions W1 hardly varies between samples; 3 % is some ten standard deviations.
+        # In high dimensions W1 hardly varies between samples: 3 % is about ten standard
+        # deviations.
         assert metrics.wasserstein(a, published[t]) == pytest.approx(
             metrics.wasserstein(a, b), rel=0.03
         )

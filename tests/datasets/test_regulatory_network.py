@@ -12,7 +12,7 @@ from scdiffot.datasets._simulated.regulatory_network import cell_types
 
 
 @pytest.fixture(scope="module")
-def simulated() -> anndata.AnnData:
+def network_adata() -> anndata.AnnData:
     return datasets.regulatory_network()
 
 
@@ -21,36 +21,36 @@ def network():
     return draw_network(50, 3, np.random.default_rng(0))
 
 
-def test_layout(simulated):
-    assert simulated.X.dtype == np.float32
-    assert (simulated.X >= 0).all()
-    assert simulated.obsm["true_drift"].shape == simulated.shape
-    counts = simulated.layers["counts"]
+def test_layout(network_adata):
+    assert network_adata.X.dtype == np.float32
+    assert (network_adata.X >= 0).all()
+    assert network_adata.obsm["true_drift"].shape == network_adata.shape
+    counts = network_adata.layers["counts"]
     np.testing.assert_array_equal(counts, np.round(counts))
     assert counts.sum(axis=1).mean() == pytest.approx(1000, rel=0.03)
-    assert simulated.var["driver"].sum() == 6
-    assert simulated.var["role"].value_counts().to_dict() == {
+    assert network_adata.var["driver"].sum() == 6
+    assert network_adata.var["role"].value_counts().to_dict() == {
         "target": 21,
         "housekeeping": 14,
         "cycle": 6,
         "driver": 6,
         "progenitor": 3,
     }
-    assert sorted(simulated.var["fate"][simulated.var["driver"]]) == sorted(
+    assert sorted(network_adata.var["fate"][network_adata.var["driver"]]) == sorted(
         ["fate_1", "fate_2", "fate_3"] * 2
     )
-    np.testing.assert_allclose(sorted(simulated.var["growth"])[::49], [-0.2, 0.35])
-    masses = simulated.obs["time"].value_counts(sort=False).to_numpy() / 300
-    np.testing.assert_allclose(simulated.uns["true"]["masses"], masses)
+    np.testing.assert_allclose(sorted(network_adata.var["growth"])[::49], [-0.2, 0.35])
+    masses = network_adata.obs["time"].value_counts(sort=False).to_numpy() / 300
+    np.testing.assert_allclose(network_adata.uns["true"]["masses"], masses)
     assert masses[-1] > 1.3
 
 
-def test_truth_is_the_law_at_the_states(simulated, network):
+def test_truth_is_the_law_at_the_states(network_adata, network):
     law = network_law(network, sigma=0.2)
-    x = simulated.layers["state"].astype(float)
-    np.testing.assert_allclose(simulated.obsm["true_drift"], law.drift(x, 0), atol=1e-4)
-    np.testing.assert_allclose(simulated.obs["true_growth"], law.growth(x, 0), atol=1e-5)
-    np.testing.assert_array_equal(simulated.uns["true"]["network"], network.edges)
+    x = network_adata.layers["state"].astype(float)
+    np.testing.assert_allclose(network_adata.obsm["true_drift"], law.drift(x, 0), atol=1e-4)
+    np.testing.assert_allclose(network_adata.obs["true_growth"], law.growth(x, 0), atol=1e-5)
+    np.testing.assert_array_equal(network_adata.uns["true"]["network"], network.edges)
 
 
 def test_edges_are_the_signs_of_the_jacobian(network):
@@ -79,19 +79,19 @@ def test_drift_by_hand(network):
     expected = 3 * (h[0] + h[1] + h[6]) / 3 * (1 - 0.95 * h[2]) - 1.0
     assert law.drift(x, 0)[0, 0] == pytest.approx(expected)
     assert law.growth(x, 0)[0] == pytest.approx(0.35 * h[0])
-    # targets need more
+    # targets have higher thresholds
     (activator,) = np.flatnonzero(network.edges[9])
     assert network.roles[9] == "target"
     late = x[0, activator] ** 3 / (1.28**3 + x[0, activator] ** 3)
     assert law.drift(x, 0)[0, 9] == pytest.approx(network.gain[9] * late)
 
 
-def test_roles_are_what_they_are_called(network):
+def test_genes_behave_according_to_their_role(network):
     edges, drivers = network.edges, network.of_role("driver")
     assert not edges[network.of_role("housekeeping")].any()
     targets = network.of_role("target")
     assert (np.abs(edges[targets]).sum(axis=1) > 0).all()
-    # targets, cycle and housekeeping genes reach no driver, over any number of steps
+    # no path of edges leads from targets, cycle or housekeeping genes to a driver
     reach = np.abs(edges)
     for _ in range(6):
         reach = np.minimum(reach + reach @ reach, 1)
@@ -102,25 +102,27 @@ def test_roles_are_what_they_are_called(network):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_fates_are_all_reached_and_told_by_more_genes_than_the_drivers(seed):
+def test_all_fates_are_reached_and_marked_by_more_genes_than_the_drivers(seed):
     adata = datasets.regulatory_network(200, rng=seed)
-    at = {t: adata[adata.obs["time"] == t] for t in (0.0, 5.0)}
-    assert (at[0.0].obs["cell_type"] == "progenitor").mean() > 0.98
-    shares = at[5.0].obs["cell_type"].value_counts(normalize=True)
+    by_time = {t: adata[adata.obs["time"] == t] for t in (0.0, 5.0)}
+    assert (by_time[0.0].obs["cell_type"] == "progenitor").mean() > 0.98
+    shares = by_time[5.0].obs["cell_type"].value_counts(normalize=True)
     assert (shares[["fate_1", "fate_2", "fate_3"]] > 0.05).all()
     assert shares["progenitor"] < 0.08
     # the fate that divides has more cells than the one that dies
     assert shares["fate_1"] > 2 * shares["fate_3"]
-    fate = (at[5.0].obs["cell_type"] == "fate_1").to_numpy(dtype=float)
-    correlation = np.abs([np.corrcoef(column, fate)[0, 1] for column in np.asarray(at[5.0].X).T])
+    fate = (by_time[5.0].obs["cell_type"] == "fate_1").to_numpy(dtype=float)
+    correlation = np.abs(
+        [np.corrcoef(column, fate)[0, 1] for column in np.asarray(by_time[5.0].X).T]
+    )
     decoys = (adata.var["role"] == "target").to_numpy()
     weakest = correlation[adata.var["fate"].eq("fate_1") & adata.var["driver"]].min()
     assert (correlation[decoys] > 0.8 * weakest).sum() >= 3
     assert (correlation[decoys] > 0.5).sum() >= 6
 
 
-def test_drivers_decide_and_targets_do_not(network):
-    """Knock-out in the true law: only drivers (and what primes them) change where cells go."""
+def test_drivers_change_fates_and_targets_do_not(network):
+    """Knock-outs in the true law: only drivers and the gene that primes them change the fates."""
     rng = np.random.default_rng(1)
     law = network_law(network, sigma=0.2)
     start = law.initial(400, rng)
@@ -171,7 +173,7 @@ def test_network_does_not_depend_on_the_number_of_cells():
     np.testing.assert_array_equal(first.X, datasets.regulatory_network(20, rng=3).X)
 
 
-def test_sizes_are_free():
+def test_any_sizes():
     adata = datasets.regulatory_network(
         30, n_genes=40, n_fates=2, times=(0.0, 4.0), n_counts=200, rng=1
     )
@@ -181,25 +183,27 @@ def test_sizes_are_free():
     assert datasets.regulatory_network(10, n_genes=30, rng=1).var["role"].nunique() == 5
 
 
-def test_principal_components_hold_the_fates(simulated):
-    sc.pp.pca(simulated, n_comps=10)
+def test_principal_components_separate_the_fates(network_adata):
+    sc.pp.pca(network_adata, n_comps=10)
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
-    late = (simulated.obs["time"] == 5).to_numpy()
-    states, types = simulated.obsm["X_pca"][late], simulated.obs["cell_type"][late]
+    late = (network_adata.obs["time"] == 5).to_numpy()
+    states, types = network_adata.obsm["X_pca"][late], network_adata.obs["cell_type"][late]
     assert cross_val_score(LogisticRegression(max_iter=1000), states, types, cv=3).mean() > 0.95
 
 
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
-def test_round_trip(simulated, suffix, tmp_path):
+def test_round_trip(network_adata, suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
-    getattr(simulated, f"write_{suffix}")(path)
-    again = getattr(anndata, f"read_{suffix}")(path)
-    np.testing.assert_array_equal(again.X, simulated.X)
-    np.testing.assert_array_equal(again.uns["true"]["network"], simulated.uns["true"]["network"])
-    assert again.var["fate"].tolist() == simulated.var["fate"].tolist()
+    getattr(network_adata, f"write_{suffix}")(path)
+    from_file = getattr(anndata, f"read_{suffix}")(path)
+    np.testing.assert_array_equal(from_file.X, network_adata.X)
+    np.testing.assert_array_equal(
+        from_file.uns["true"]["network"], network_adata.uns["true"]["network"]
+    )
+    assert from_file.var["fate"].tolist() == network_adata.var["fate"].tolist()
 
 
 @pytest.mark.parametrize(

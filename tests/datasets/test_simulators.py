@@ -3,7 +3,6 @@ from __future__ import annotations
 import anndata
 import numpy as np
 import pytest
-from scipy.stats import kstest, norm
 
 from scdiffot import datasets
 from scdiffot.datasets._simulated import laws as _laws
@@ -23,20 +22,16 @@ every_simulator = pytest.mark.parametrize("name", list(SIMULATORS))
 
 
 @pytest.fixture(scope="module")
-def simulated() -> dict[str, anndata.AnnData]:
+def simulations() -> dict[str, anndata.AnnData]:
     return {name: simulate() for name, simulate in SIMULATORS.items()}
 
 
-def snapshot(adata: anndata.AnnData, time: float) -> np.ndarray:
-    return adata.X[(adata.obs["time"] == time).to_numpy()].astype(float)
-
-
-# --- what is stored
+# --- stored entries
 
 
 @every_simulator
-def test_layout(simulated, name):
-    adata = simulated[name]
+def test_layout(simulations, name):
+    adata = simulations[name]
     assert adata.X.dtype == np.float32
     assert adata.obs_names.is_unique
     assert adata.obs["time"].dtype == np.float64
@@ -48,24 +43,24 @@ def test_layout(simulated, name):
 
 
 @every_simulator
-def test_truth_is_the_law_at_the_cells(simulated, name):
-    adata, law = simulated[name], LAWS[name]
+def test_truth_is_the_law_at_the_cells(simulations, name):
+    adata, law = simulations[name], LAWS[name]
     for t in adata.uns["true"]["times"]:
-        at = (adata.obs["time"] == t).to_numpy()
-        x = adata.X[at].astype(float)
+        rows = (adata.obs["time"] == t).to_numpy()
+        x = adata.X[rows].astype(float)
         # cells are stored in single precision, which the mixture's steep fields amplify
         np.testing.assert_allclose(
-            adata.obsm["true_drift"][at], law.drift(x, t), rtol=1e-3, atol=1e-4
+            adata.obsm["true_drift"][rows], law.drift(x, t), rtol=1e-3, atol=1e-4
         )
         np.testing.assert_allclose(
-            adata.obs["true_growth"][at], law.growth(x, t), rtol=1e-3, atol=1e-4
+            adata.obs["true_growth"][rows], law.growth(x, t), rtol=1e-3, atol=1e-4
         )
     np.testing.assert_array_equal(adata.uns["true"]["sigma"], law.sigma)
 
 
 @every_simulator
-def test_masses_are_the_counts(simulated, name):
-    adata = simulated[name]
+def test_masses_are_the_counts(simulations, name):
+    adata = simulations[name]
     counts = adata.obs["time"].value_counts(sort=False).to_numpy()
     np.testing.assert_allclose(adata.uns["true"]["masses"], counts / counts[0])
 
@@ -73,12 +68,12 @@ def test_masses_are_the_counts(simulated, name):
 @every_simulator
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
-def test_round_trip(simulated, name, suffix, tmp_path):
-    adata, path = simulated[name], tmp_path / f"a.{suffix}"
+def test_round_trip(simulations, name, suffix, tmp_path):
+    adata, path = simulations[name], tmp_path / f"a.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    again = getattr(anndata, f"read_{suffix}")(path)
-    np.testing.assert_array_equal(again.X, adata.X)
-    assert set(again.uns["true"]["params"]) == set(adata.uns["true"]["params"])
+    repeat = getattr(anndata, f"read_{suffix}")(path)
+    np.testing.assert_array_equal(repeat.X, adata.X)
+    assert set(repeat.uns["true"]["params"]) == set(adata.uns["true"]["params"])
 
 
 @every_simulator
@@ -93,7 +88,7 @@ def test_seeds_reproduce(name):
 
 
 @every_simulator
-def test_times_and_sizes_are_free(name):
+def test_any_times_and_sizes(name):
     adata = SIMULATORS[name](n_obs=30, times=(0.5, 0.75))
     assert adata.obs["time"].unique().tolist() == [0.5, 0.75]
     assert adata.obs["time_label"].cat.categories.tolist() == ["0.5", "0.75"]
@@ -116,7 +111,7 @@ def test_wrong_input_is_named(name, arguments, match):
         SIMULATORS[name](**arguments)
 
 
-# --- the laws themselves
+# --- laws
 
 
 def test_misa_law_by_hand():
@@ -144,15 +139,15 @@ def test_gene_network_law_by_hand():
     ("name", "start"),
     [("misa", [1.2, 0.8]), ("gene_network", [1.5, 1.0, 0.3]), ("gaussian_mixture", [0.05] * 10)],
 )
-def test_particles_move_as_the_law_says(name, start):
-    # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields change by O(sqrt(h))
-    # along the way, which is far below the Monte-Carlo error of the mean.
+def test_short_steps_follow_drift_noise_and_growth(name, start):
+    # Over a short time h: mean displacement b h, variance sigma^2 h, mass exp(g h). The fields
+    # change by O(sqrt(h)) within this time, far less than the Monte-Carlo error of the mean.
     law, n, h, t = LAWS[name], 40_000, 1e-3, 0.3
     x0 = np.tile(start, (n, 1))
-    moved, log_weights = _laws.evolve(
+    end_states, log_weights = _laws.evolve(
         law, x0, t, t + h, dt=h / 4, rng=np.random.default_rng(0), branch=False
     )
-    step = moved - x0
+    step = end_states - x0
     error = law.sigma * np.sqrt(h / n)
     np.testing.assert_array_less(np.abs(step.mean(axis=0) - law.drift(x0[:1], t)[0] * h), 5 * error)
     np.testing.assert_allclose(step.var(axis=0), law.sigma**2 * h, rtol=5 * np.sqrt(2 / n))
@@ -162,34 +157,38 @@ def test_particles_move_as_the_law_says(name, start):
 
 
 @pytest.mark.parametrize(("name", "t"), [("misa", 2.0), ("gene_network", 16.0)])
-def test_branching_population_is_the_weighted_one(name, t):
-    # The same law twice: cells that divide and die, and cells that carry the integral of their growth as weight.
+def test_branching_and_weighted_populations_agree(name, t):
+    # Two simulations of one law: with division and death, and with the integrated growth as
+    # weight.
     law, n, dt = LAWS[name], 4000, {"misa": 0.02, "gene_network": 0.2}[name]
     x0 = law.initial(n, np.random.default_rng(0))
-    branched, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
-    moved, log_weights = _laws.evolve(
+    population, _ = _laws.evolve(law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(1))
+    end_states, log_weights = _laws.evolve(
         law, x0, 0.0, t, dt=dt, rng=np.random.default_rng(2), branch=False
     )
     w = np.exp(log_weights)
-    assert len(branched) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
-    mean = np.average(moved, axis=0, weights=w)
-    spread = np.sqrt(np.average((moved - mean) ** 2, axis=0, weights=w))
-    # Relatives are alike, so a branched population of n cells knows its mean no better than n founders.
-    assert (np.abs(branched.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
+    assert len(population) / n == pytest.approx(w.mean(), abs=5 * w.std() / np.sqrt(n) + 1 / n)
+    mean = np.average(end_states, axis=0, weights=w)
+    spread = np.sqrt(np.average((end_states - mean) ** 2, axis=0, weights=w))
+    # Relatives are correlated, so the standard error of a branching population is that of n
+    # founders.
+    assert (np.abs(population.mean(axis=0) - mean) < 5 * spread * np.sqrt(2 / n)).all()
 
 
 def test_counts_follow_the_integral_of_growth():
-    # d(log mass)/dt is the mean growth rate of the population: trapezoids over a fine grid of snapshots.
+    # d(log mass)/dt is the mean growth rate, integrated by the trapezoidal rule over fine
+    # snapshots.
     times = np.linspace(0, 2, 21)
     adata = datasets.misa(1000, times=times.tolist())
     rate = adata.obs.groupby("time")["true_growth"].mean().to_numpy()
     expected = np.exp(np.sum((rate[1:] + rate[:-1]) / 2 * np.diff(times)))
-    # Every snapshot is a population of its own; each contributes the standard error of its mean rate times its share.
+    # Snapshots are independent: each contributes the standard error of its mean rate times its
+    # weight.
     error = 5 * adata.obs["true_growth"].std() / np.sqrt(1000) * 2
     assert adata.uns["true"]["masses"][-1] == pytest.approx(expected, rel=error)
 
 
-def test_daughters_are_shared_out_exactly():
+def test_numbers_of_daughters_are_exact_to_within_one():
     law, rng = LAWS["misa"], np.random.default_rng(0)
     x = np.arange(1000.0)[:, None] * np.ones(2)
     offspring = rng.uniform(0, 2, size=1000)
@@ -205,14 +204,15 @@ def test_daughters_are_shared_out_exactly():
     assert abs(len(_laws._divide(x, offspring, law, rng)) - offspring.sum()) <= 1
 
 
-def test_states_stay_non_negative_where_they_are_expression(simulated):
-    assert simulated["misa"].X.min() >= 0
-    assert simulated["gene_network"].X.min() >= 0
+def test_expression_is_not_negative(simulations):
+    assert simulations["misa"].X.min() >= 0
+    assert simulations["gene_network"].X.min() >= 0
 
 
-def test_misa_symmetry_and_fate(simulated):
-    # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares at the start.
-    adata = simulated["misa"]
+def test_misa_symmetry_and_fate(simulations):
+    # The circuit is symmetric, growth favours X: more cells end in X than in Y, from equal shares
+    # at the start.
+    adata = simulations["misa"]
     counts = adata.obs[adata.obs["time"] == 6]["cell_type"].value_counts()
     assert counts["X"] > 2 * counts["Y"]
     law = LAWS["misa"]
@@ -220,93 +220,10 @@ def test_misa_symmetry_and_fate(simulated):
     np.testing.assert_allclose(law.drift(x, 0.0)[:, ::-1], law.drift(x[:, ::-1], 0.0))
 
 
-def test_gene_network_branch_that_grows(simulated):
-    adata = simulated["gene_network"]
+def test_gene_network_branch_that_grows(simulations):
+    adata = simulations["gene_network"]
     table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
-    # the silent branch stays: 200 cells at every time, but for the rare division
+    # the silent branch keeps 200 cells at every time, except for rare divisions
     np.testing.assert_allclose(table["x3"], 200, atol=10)
     assert table.loc["32", "x2"] > 3 * table.loc["0", "x1"]
     assert adata.obs.loc[adata.obs["cell_type"] == "x3", "true_growth"].max() < 0.01
-
-
-# --- the Gaussian mixture
-
-
-@pytest.mark.parametrize("sigma", [0.0, 0.1, 0.3])
-def test_mixture_fulfils_the_fokker_planck_equation(sigma):
-    # dp/dt + div(p b) - sigma^2/2 Lap p - g p = 0 by central differences around points of the cloud.
-    law, variance = _laws.gaussian_mixture_law(2, sigma), 0.005
-
-    def density(x, t):
-        centres, masses = _laws.gaussian_mixture_components(2, t)
-        return (masses * norm.pdf(x[:, None], centres, np.sqrt(variance)).prod(axis=2)).sum(axis=1)
-
-    rng, h, t = np.random.default_rng(0), 1e-4, 0.1
-    # the two halves overlap here, so that responsibilities vary
-    x = rng.normal(0, 0.1, size=(40, 2))
-    p = density(x, t)
-    residual = (density(x, t + h) - density(x, t - h)) / (2 * h) - law.growth(x, t) * p
-    for e in h * np.eye(2):
-        up, down = x + e, x - e
-        flux = (
-            density(up, t) * (law.drift(up, t) @ e) - density(down, t) * (law.drift(down, t) @ e)
-        ) / h
-        residual += (
-            flux / (2 * h) - sigma**2 / 2 * (density(up, t) - 2 * p + density(down, t)) / h**2
-        )
-    # differences err by h^2 times third derivatives, of the order of p / variance^(3/2)
-    assert np.abs(residual).max() < 1e-3 * p.max() / np.sqrt(variance)
-
-
-def test_mixture_counts_and_clusters(simulated):
-    adata = simulated["gaussian_mixture"]
-    table = adata.obs.groupby("time_label", observed=True)["cell_type"].value_counts().unstack()
-    assert table.loc["0"].to_dict() == {"left": 200, "right": 200, "growing": 100}
-    assert table.loc["1"].to_dict() == {"left": 200, "right": 200, "growing": 1000}
-    right = snapshot(adata, 1.0)[(adata.obs["cell_type"] == "right")[adata.obs["time"] == 1.0]]
-    centred = (right - np.eye(10)[0]) / np.sqrt(0.005)
-    assert kstest(centred.ravel(), norm.cdf).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("n_dims", [2, 100, 1000])
-def test_mixture_in_many_dimensions(n_dims):
-    adata = datasets.gaussian_mixture(n_dims, 50)
-    assert adata.shape == (50 + 140, n_dims)
-    assert np.isfinite(adata.obsm["true_drift"]).all()
-    # away from the overlap at time zero every point has the rate of its own cluster
-    late = adata.obs["time"] == 1
-    rates = adata.obs[late].groupby("cell_type", observed=True)["true_growth"].agg(["min", "max"])
-    np.testing.assert_allclose(rates.loc["growing"], np.log(10), rtol=1e-6)
-    np.testing.assert_allclose(rates.loc[["left", "right"]], 0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        ({"n_dims": 1}, "`n_dims` is 1"),
-        ({"sigma": -1.0}, "`sigma` is -1.0"),
-        ({"sigma": np.inf}, "`sigma` is inf"),
-    ],
-)
-def test_mixture_names_wrong_input(arguments, match):
-    with pytest.raises(ValueError, match=match):
-        datasets.gaussian_mixture(**arguments)
-
-
-def test_mixture_particles_reach_the_sampled_snapshot():
-    law, n = _laws.gaussian_mixture_law(3, 0.3), 3000
-    x0 = law.initial(n, np.random.default_rng(0))
-    moved, log_weights = _laws.evolve(
-        law, x0, 0.0, 1.0, dt=0.005, rng=np.random.default_rng(1), branch=False
-    )
-    w = np.exp(log_weights)
-    assert w.mean() == pytest.approx(0.8 + 2.0, rel=0.02)
-    for centre, share in (([-1, 0, 0], 0.4), ([1, 0, 0], 0.4), ([0, 2.5, 0], 2.0)):
-        near = np.linalg.norm(moved - centre, axis=1) < 0.5
-        # binomial share of the founders, five standard deviations, and the bias of the Euler steps
-        founders = min(share, 0.2 if share > 1 else share)
-        assert w[near].sum() / n == pytest.approx(
-            share, rel=5 * np.sqrt((1 - founders) / (founders * n)) + 0.02
-        )
-        variance = moved[near].var(axis=0)
-        np.testing.assert_allclose(variance, 0.005, rtol=5 * np.sqrt(2 / near.sum()) + 0.05)

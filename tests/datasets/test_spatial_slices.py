@@ -1,4 +1,4 @@
-"""A simulated tissue, whose fates, growth and migration are known."""
+"""A simulated tissue with known fates, growth and migration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tissue() -> ad.AnnData:
 
 @pytest.fixture(scope="module")
 def law():
-    """The law of that tissue, which is drawn before all else."""
+    """The law of that tissue, which is drawn before the cells."""
     return tissue_law(N_DIMS, 0.5, np.random.default_rng(3))
 
 
@@ -53,10 +53,10 @@ def test_layout(tissue):
 def test_files_keep_everything(tissue, suffix, tmp_path):
     path = tmp_path / f"tissue.{suffix}"
     getattr(tissue, f"write_{suffix}")(path)
-    again = getattr(ad, f"read_{suffix}")(path)
-    pd.testing.assert_frame_equal(again.obsm["true_fate"], tissue.obsm["true_fate"])
-    np.testing.assert_array_equal(again.uns["true"]["shifts"], tissue.uns["true"]["shifts"])
-    assert again.uns["true"]["params"] == tissue.uns["true"]["params"]
+    repeat = getattr(ad, f"read_{suffix}")(path)
+    pd.testing.assert_frame_equal(repeat.obsm["true_fate"], tissue.obsm["true_fate"])
+    np.testing.assert_array_equal(repeat.uns["true"]["shifts"], tissue.uns["true"]["shifts"])
+    assert repeat.uns["true"]["params"] == tissue.uns["true"]["params"]
 
 
 def test_components_are_those_of_scanpy_and_decode(tissue):
@@ -81,10 +81,10 @@ def test_poses(tissue):
     np.testing.assert_allclose(truth["angles"], [0, 8, 16, 24])
     np.testing.assert_allclose(np.linalg.norm(truth["shifts"], axis=1), [0, 100, 100, 100])
     for k, angle in enumerate(np.deg2rad(truth["angles"])):
-        at = (tissue.obs["slice"] == f"t{k}").to_numpy()
+        rows = (tissue.obs["slice"] == f"t{k}").to_numpy()
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        posed = tissue.obsm["spatial_true"][at] @ turn.T + truth["shifts"][k]
-        np.testing.assert_allclose(tissue.obsm["spatial"][at], posed, atol=1e-9)
+        positions = tissue.obsm["spatial_true"][rows] @ turn.T + truth["shifts"][k]
+        np.testing.assert_allclose(tissue.obsm["spatial"][rows], positions, atol=1e-9)
 
 
 def test_truth_is_the_law_at_the_cells(tissue, law):
@@ -98,13 +98,13 @@ def test_truth_is_the_law_at_the_cells(tissue, law):
     np.testing.assert_array_equal(tissue.obs["cell_type"].cat.codes, tissue_types(x))
 
 
-def test_cells_move_as_the_law_says(tissue, law):
+def test_short_steps_follow_the_law(tissue, law):
     n, h = 40_000, 1e-3
     x0 = np.tile(joint(tissue)[500], (n, 1))
-    moved, log_weights = evolve(
+    end_states, log_weights = evolve(
         law, x0, 0.0, h, dt=h / 4, rng=np.random.default_rng(0), branch=False
     )
-    step = moved - x0
+    step = end_states - x0
     error = law.sigma * np.sqrt(h / n)
     np.testing.assert_array_less(
         np.abs(step.mean(axis=0) - law.drift(x0[:1], 0.0)[0] * h), 5 * error
@@ -114,7 +114,7 @@ def test_cells_move_as_the_law_says(tissue, law):
 
 
 def test_drift_of_states_and_positions_is_a_gradient(tissue, law):
-    # what moves states among themselves, and positions among themselves, has symmetric derivatives
+    # the drift of the states is a gradient, and so is that of the positions: symmetric derivatives
     x, h = joint(tissue)[::97], 1e-5
     d = x.shape[1]
     steps = h * np.eye(d)
@@ -124,27 +124,28 @@ def test_drift_of_states_and_positions_is_a_gradient(tissue, law):
     for block in (slice(0, N_DIMS), slice(N_DIMS, d)):
         part = jacobian[:, block, block]
         np.testing.assert_allclose(part, np.swapaxes(part, 1, 2), atol=1e-7)
-    # position matters for the state, and the state for the position
+    # positions affect states, and states affect positions
     assert np.abs(jacobian[:, 1, -2]).max() > 0.1
     assert np.abs(jacobian[:, -2, 1]).max() > 0.05
 
 
 def test_fates_are_those_of_clones(law):
-    # Many branching clones of single cells, with finer steps, against the weighted paths.
+    # reference: many branching clones of single cells, simulated with finer steps
     rng = np.random.default_rng(1)
     starts = law.initial(200, rng)
-    undecided = np.argsort(np.abs(np.abs(starts[:, -2]) - 0.75))[:6]
+    border_cells = np.argsort(np.abs(np.abs(starts[:, -2]) - 0.75))[:6]
     n = 1500
-    shares, numbers = tissue_fates(law, starts[undecided], 0.0, 3.0, n_paths=n, dt=0.1, rng=rng)
-    for cell, share, number in zip(starts[undecided], shares, numbers, strict=True):
+    shares, numbers = tissue_fates(law, starts[border_cells], 0.0, 3.0, n_paths=n, dt=0.1, rng=rng)
+    for cell, share, number in zip(starts[border_cells], shares, numbers, strict=True):
         ends = evolve(law, np.tile(cell, (n, 1)), 0.0, 3.0, dt=0.02, rng=rng)[0]
-        found = np.bincount(tissue_types(ends), minlength=3) / len(ends)
-        # relatives share their path: a clone counts as one draw, on either side; steps of 0.1 bias by a hundredth
-        np.testing.assert_allclose(share, found, atol=5 * 0.5 * np.sqrt(2 / n) + 0.01)
+        estimate = np.bincount(tissue_types(ends), minlength=3) / len(ends)
+        # relatives share their trajectory, so a clone counts as one draw; steps of 0.1 bias the
+        # shares by 0.01
+        np.testing.assert_allclose(share, estimate, atol=5 * 0.5 * np.sqrt(2 / n) + 0.01)
         assert number == pytest.approx(len(ends) / n, rel=0.1)
 
 
-def test_fates_add_up(tissue):
+def test_fates_predict_size_and_composition_of_the_last_slice(tissue):
     fate = tissue.obsm["true_fate"].to_numpy()
     np.testing.assert_allclose(fate.sum(axis=1), 1)
     last = (tissue.obs["time"] == 3).to_numpy()
@@ -153,34 +154,37 @@ def test_fates_add_up(tissue):
     )
     assert set(np.unique(fate[last])) == {0.0, 1.0}
     assert (tissue.obs["true_n_descendants"][last] == 1).all()
-    # every slice foretells how large the last will be and what is in it: sampling of 400 founders or more on either side
+    # every slice predicts the size and the composition of the last one; tolerance: sampling error
+    # of 400 founders
     counts = tissue.obs["slice"].value_counts(sort=False)
     codes = tissue.obs["cell_type"][last].cat.codes
-    there = np.bincount(codes, minlength=3) / last.sum()
+    shares = np.bincount(codes, minlength=3) / last.sum()
     for name in ("t0", "t1", "t2"):
-        at = (tissue.obs["slice"] == name).to_numpy()
-        expected = tissue.obs["true_n_descendants"][at]
+        rows = (tissue.obs["slice"] == name).to_numpy()
+        expected = tissue.obs["true_n_descendants"][rows]
         assert expected.mean() * counts[name] == pytest.approx(counts["t3"], rel=0.15)
         np.testing.assert_allclose(
-            np.average(fate[at], axis=0, weights=expected), there, atol=5 * 0.5 * np.sqrt(2 / 400)
+            np.average(fate[rows], axis=0, weights=expected),
+            shares,
+            atol=5 * 0.5 * np.sqrt(2 / 400),
         )
 
 
-def test_position_decides_the_fate(tissue):
+def test_position_determines_the_fate(tissue):
     first = (tissue.obs["time"] == 0).to_numpy()
-    away = np.abs(tissue.obsm["spatial_true"][first, 0])
+    distances = np.abs(tissue.obsm["spatial_true"][first, 0])
     pole = tissue.obsm["true_fate"]["pole"].to_numpy()[first]
-    assert pole[away > 1.2 * RADIUS].mean() > 0.9
-    assert pole[away < 0.3 * RADIUS].mean() < 0.1
+    assert pole[distances > 1.2 * RADIUS].mean() > 0.9
+    assert pole[distances < 0.3 * RADIUS].mean() < 0.1
     assert ((pole > 0.1) & (pole < 0.9)).mean() > 0.1
 
 
-def test_law_comes_before_the_cells():
+def test_law_does_not_depend_on_the_number_of_cells():
     few, many = (datasets.spatial_slices(n, n_paths=1, rng=5).uns["true"] for n in (30, 60))
     np.testing.assert_array_equal(few["shifts"], many["shifts"])
-    again = datasets.spatial_slices(30, n_paths=1, rng=5)
+    repeat = datasets.spatial_slices(30, n_paths=1, rng=5)
     np.testing.assert_array_equal(
-        again.X, datasets.spatial_slices(30, n_paths=1, rng=np.random.default_rng(5)).X
+        repeat.X, datasets.spatial_slices(30, n_paths=1, rng=np.random.default_rng(5)).X
     )
 
 

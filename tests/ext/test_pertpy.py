@@ -1,4 +1,4 @@
-"""Columns of the data sets of pertpy, as they are."""
+"""Columns as in the data sets of pertpy."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def _cells(**columns):
     )
 
 
-def _found(adata, **given):
-    found = sdo.ext.pertpy(adata, **given)
+def _arguments(adata, **options):
+    result = sdo.ext.pertpy(adata, **options)
     return tuple(
-        found[name] for name in ("condition_key", "control", "target", "context", "dose_key")
+        result[name] for name in ("condition_key", "control", "target", "context", "dose_key")
     )
 
 
 def test_arguments_are_those_of_the_fit():
-    found = sdo.ext.pertpy(sdo.datasets.perturbation_response(100))
-    assert set(found) <= set(inspect.signature(sdo.tl.fit_response).parameters)
+    result = sdo.ext.pertpy(sdo.datasets.perturbation_response(100))
+    assert set(result) <= set(inspect.signature(sdo.tl.fit_response).parameters)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_arguments_are_those_of_the_fit():
             },
             ("perturbation", "control", "Dasatinib", "cell_line", "dose_value"),
         ),
-        # one dose is no series; one cell line is no context; cells without a label do not count
+        # single doses and single cell lines are not used; cells without a label are ignored
         (
             {
                 "Perturbation": ["Vehicle", "drug", None],
@@ -74,18 +74,18 @@ def test_arguments_are_those_of_the_fit():
         ),
     ],
 )
-def test_what_is_found(columns, expected, fingerprint):
+def test_usual_names_are_found(columns, expected, fingerprint):
     adata = _cells(**columns)
-    before = fingerprint(adata)
-    found = _found(adata)
+    previous = fingerprint(adata)
+    result = _arguments(adata)
     expected = tuple(
         ["KLF1", "KLF1+MAP2K6"] if i == 2 and e is None else e for i, e in enumerate(expected)
     )
-    assert found == expected
-    assert fingerprint(adata) == before
+    assert result == expected
+    assert fingerprint(adata) == previous
 
 
-def test_what_is_passed_wins():
+def test_passed_arguments_are_used():
     adata = _cells(
         perturbation=["NT", "Perturbed", "Perturbed", "NT"],
         gene_target=["NT", "IRF1", "STAT2", "NT"],
@@ -96,14 +96,14 @@ def test_what_is_passed_wins():
         ValueError, match=r"`condition_key` is missing, and 'perturbation', 'gene_target' all hold"
     ):
         sdo.ext.pertpy(adata)
-    assert _found(adata, condition_key="gene_target") == (
+    assert _arguments(adata, condition_key="gene_target") == (
         "gene_target",
         "NT",
         ["IRF1", "STAT2"],
         "donor",
         "dose",
     )
-    assert _found(
+    assert _arguments(
         adata, condition_key="gene_target", target="STAT2", context=None, dose_key=None
     ) == (
         "gene_target",
@@ -112,14 +112,14 @@ def test_what_is_passed_wins():
         None,
         None,
     )
-    assert _found(adata, condition_key="gene_target", control="IRF1", target=["NT"])[1:3] == (
+    assert _arguments(adata, condition_key="gene_target", control="IRF1", target=["NT"])[1:3] == (
         "IRF1",
         "NT",
     )
 
 
 @pytest.mark.parametrize(
-    ("columns", "given", "error", "message"),
+    ("columns", "options", "error", "message"),
     [
         (
             {"cluster": ["a", "b"]},
@@ -190,7 +190,7 @@ def test_what_is_passed_wins():
         ),
     ],
 )
-def test_clear_errors(columns, given, error, message):
+def test_clear_errors(columns, options, error, message):
     adata = _cells(**columns)
     with pytest.raises(error, match=message):
-        sdo.ext.pertpy(adata, **given)
+        sdo.ext.pertpy(adata, **options)

@@ -9,13 +9,13 @@ import scdiffot as sdo
 
 @pytest.fixture
 def genes(fitted, quick):
-    """A fit of expression itself, of which two of three genes have velocities."""
+    """A fit of expression in which two of three genes have velocities."""
     sdo.tl.fit(fitted, "time", use_rep="X", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(fitted, genes=list(fitted.var_names[:2]))
     return fitted
 
 
-def test_what_is_exported(genes, tmp_path):
+def test_exported_fields(genes, tmp_path):
     assert sdo.ext.scvelo(genes) is None
     np.testing.assert_array_equal(genes.layers["velocity"], genes.layers["scdiffot_velocity"])
     np.testing.assert_array_equal(genes.layers["Ms"][:, :2], genes.X[:, :2])
@@ -24,7 +24,7 @@ def test_what_is_exported(genes, tmp_path):
     genes.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
     assert read.uns["velocity_params"]["mode"] == "scdiffot"
-    # what was exported may be exported again, also from a file
+    # an export may replace an earlier one, also one from a file
     sdo.ext.scvelo(read)
 
 
@@ -36,17 +36,17 @@ def test_rna_velocity_is_not_overwritten(genes, fingerprint):
     genes.uns["velocity_graph"] = np.eye(genes.n_obs)
     genes.obsm["velocity_pca"] = np.ones((genes.n_obs, 2))
     genes.obs["velocity_length"] = 1.0
-    before = fingerprint(genes)
+    previous = fingerprint(genes)
     with pytest.raises(
         ValueError, match=r"`overwrite` is False.*layers\['velocity'\], layers\['Ms'\]"
     ):
         sdo.ext.scvelo(genes)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
     copy = sdo.ext.scvelo(genes, overwrite=True, copy=True)
-    assert fingerprint(genes) == before
+    assert fingerprint(genes) == previous
     assert copy.uns["velocity_params"]["mode"] == "scdiffot"
     np.testing.assert_array_equal(copy.layers["velocity"], genes.layers["scdiffot_velocity"])
-    # nothing that was derived from the other velocities stays
+    # results derived from other velocities are removed
     assert not {"velocity_graph"} & set(copy.uns)
     assert "velocity_pca" not in copy.obsm
     assert "variance_velocity" not in copy.layers
@@ -69,10 +69,10 @@ def test_bad_input(fitted, course, fingerprint):
         sdo.ext.scvelo(course)
     with pytest.raises(ValueError, match="'X_pca' has no decoder"):
         sdo.ext.scvelo(fitted)
-    before = fingerprint(fitted)
+    previous = fingerprint(fitted)
     decoder = (lambda x: x, lambda z: z)
     with pytest.raises(
         KeyError, match=r"layers\['scdiffot_velocity'\] is missing: run scdiffot.tl.gene_velocity"
     ):
         sdo.ext.scvelo(fitted, decoder=decoder)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == previous

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "pl"))
 from _regulated import GENES, give_regulation
 
 
-def test_kept_edges_come_by_size(fitted):
+def test_stable_edges_are_sorted_by_weight(fitted):
     table = sdo.get.regulation(give_regulation(fitted))
     first = table[table["group"] == "A/1"]
     assert list(zip(first["regulator"], first["target"], strict=True)) == [
@@ -33,8 +33,8 @@ def test_kept_edges_come_by_size(fitted):
 def test_all_edges(fitted):
     table = sdo.get.regulation(give_regulation(fitted), group="B", all=True)
     assert len(table) == 16
-    found = table.pivot(index="target", columns="regulator", values="weight").loc[GENES, GENES]
-    np.testing.assert_allclose(found, fitted.uns["scdiffot"]["regulation"]["mean"][1])
+    regulation = table.pivot(index="target", columns="regulator", values="weight").loc[GENES, GENES]
+    np.testing.assert_allclose(regulation, fitted.uns["scdiffot"]["regulation"]["mean"][1])
 
 
 def test_groups_have_times(fitted):

@@ -10,7 +10,7 @@ import scdiffot as sdo
 
 
 @pytest.fixture
-def grouped(responded):
+def response_groups(responded):
     sdo.tl.response_subpopulations(responded, groupby="cell_type")
     return responded
 
@@ -20,7 +20,7 @@ def test_cells(responded):
     assert list(table.columns) == ["cell", "effect_size", "response_length", "survival"]
     predicted = responded.obs["scdiffot_effect_size"].dropna()
     assert table["cell"].tolist() == predicted.index.tolist()
-    # along a straight way, the cost is half the squared length
+    # along a straight line, the cost is half the squared length
     np.testing.assert_allclose(table["effect_size"], 0.5 * table["response_length"] ** 2, rtol=1e-4)
     sdo.tl.response_subpopulations(responded, groupby="cell_type")
     table = sdo.get.response(responded)
@@ -29,26 +29,28 @@ def test_cells(responded):
     pd.testing.assert_frame_equal(only, table[table["group"] == "B"].reset_index(drop=True))
 
 
-def test_genes(grouped):
-    table = sdo.get.response(grouped, "genes", group="A").set_index("gene")
+def test_genes(response_groups):
+    table = sdo.get.response(response_groups, "genes", group="A").set_index("gene")
     assert table.index[0] == "0"
-    cells = sdo.get.response(grouped, group="A")["cell"]
-    expression = grouped.to_df().loc[cells].mean()
+    cells = sdo.get.response(response_groups, group="A")["cell"]
+    expression = response_groups.to_df().loc[cells].mean()
     np.testing.assert_allclose(table["control"], expression[table.index], atol=1e-5)
     np.testing.assert_allclose(table["predicted"] - table["control"], table["response"], atol=1e-6)
     assert table.loc["0", "response"] == pytest.approx(2, abs=0.1)
     assert table.loc["0", "sd"] == pytest.approx(0.2 / np.sqrt(3), rel=0.2)
-    both = sdo.get.response(grouped, "genes").set_index("gene")
-    features = sdo.get.response(grouped, "features").set_index("gene")
-    np.testing.assert_allclose(both["response"], features["mean"][both.index], atol=1e-6)
-    np.testing.assert_allclose(both["sd"], features["sd"][both.index], atol=1e-4)
+    by_gene = sdo.get.response(response_groups, "genes").set_index("gene")
+    features = sdo.get.response(response_groups, "features").set_index("gene")
+    np.testing.assert_allclose(by_gene["response"], features["mean"][by_gene.index], atol=1e-6)
+    np.testing.assert_allclose(by_gene["sd"], features["sd"][by_gene.index], atol=1e-4)
 
 
-def test_derived_tables(grouped):
-    assert sdo.get.response(grouped, "subpopulations")["group"].tolist() == ["A", "B"]
-    assert sdo.get.response(grouped, "subpopulations", group="B")["rank"].tolist() == [2]
-    assert sdo.get.response(grouped, "features")["group"].unique().tolist() == ["all"]
-    assert sdo.get.response(grouped, "features", group="B")["group"].unique().tolist() == ["B"]
+def test_derived_tables(response_groups):
+    assert sdo.get.response(response_groups, "subpopulations")["group"].tolist() == ["A", "B"]
+    assert sdo.get.response(response_groups, "subpopulations", group="B")["rank"].tolist() == [2]
+    assert sdo.get.response(response_groups, "features")["group"].unique().tolist() == ["all"]
+    assert sdo.get.response(response_groups, "features", group="B")["group"].unique().tolist() == [
+        "B"
+    ]
 
 
 def test_evaluation(responded):
@@ -86,15 +88,15 @@ def test_clear_errors(responded, arguments, error, message):
         sdo.get.response(responded, **arguments)
 
 
-@pytest.mark.parametrize("what", ["cells", "genes", "subpopulations", "features"])
-def test_no_such_group(grouped, what):
+@pytest.mark.parametrize("table", ["cells", "genes", "subpopulations", "features"])
+def test_no_such_group(response_groups, table):
     with pytest.raises(KeyError, match="`group` is 'C', which is none of them"):
-        sdo.get.response(grouped, what, group="C")
+        sdo.get.response(response_groups, table, group="C")
 
 
-def test_nothing_changes(grouped, fingerprint):
-    before = fingerprint(grouped)
-    for what in ("cells", "genes", "subpopulations", "features"):
-        table = sdo.get.response(grouped, what)
+def test_nothing_changes(response_groups, fingerprint):
+    previous = fingerprint(response_groups)
+    for name in ("cells", "genes", "subpopulations", "features"):
+        table = sdo.get.response(response_groups, name)
         table["new"] = 1
-    assert fingerprint(grouped) == before
+    assert fingerprint(response_groups) == previous

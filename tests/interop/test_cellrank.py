@@ -1,4 +1,4 @@
-"""CellRank reads our transition matrix, and finds in it what the cells do."""
+"""CellRank reads our transition matrix and finds the fates of the circuit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import scdiffot as sdo
 from scdiffot.datasets._simulated.laws import misa_law
 
 with warnings.catch_warnings():
-    # what CellRank and the packages under it deprecate
+    # deprecation warnings of CellRank and its dependencies
     warnings.simplefilter("ignore")
     cr = pytest.importorskip("cellrank")
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def _in_wells(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which states are at the attractor of X, and at that of Y."""
+    """Masks of the states at the attractors of X and of Y."""
     return (x[:, 0] > 1.1) & (x[:, 1] < 0.35), (x[:, 1] > 1.1) & (x[:, 0] < 0.35)
 
 
 def _first_to_x(cells: np.ndarray, n: int = 100, seed: int = 0) -> np.ndarray:
-    """Probability of every cell to come to the attractor of X before that of Y, by paths of the true circuit."""
+    """Probability of reaching the attractor of X before that of Y in the true circuit."""
     law, dt, rng = misa_law(), 0.02, np.random.default_rng(seed)
     x, wins = np.repeat(cells.astype(float), n, axis=0), np.full(n * len(cells), np.nan)
     for _ in range(1000):
@@ -42,7 +42,7 @@ def _first_to_x(cells: np.ndarray, n: int = 100, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def circuit():
-    """Cells of the circuit with their true drift in place of the fitted: what is tested is the chain."""
+    """Cells of the circuit with their true drift, so that only the Markov chain is tested."""
     adata = sdo.datasets.misa(200)
     law = misa_law()
     sdo.tl.fit(
@@ -72,12 +72,12 @@ def estimator(circuit):
 @pytest.mark.slow
 def test_terminal_states_are_the_attractors(circuit, estimator):
     estimator.set_terminal_states()
-    found = estimator.terminal_states
-    assert sorted(found.cat.categories) == ["X", "Y"]
+    terminal_states = estimator.terminal_states
+    assert sorted(terminal_states.cat.categories) == ["X", "Y"]
     for name in "XY":
-        inside = (found == name).to_numpy()
-        # CellRank takes the 30 cells most typical of a state; there are little more at Y
-        assert (circuit.obs["cell_type"][inside] == name).mean() > 0.9
+        is_terminal = (terminal_states == name).to_numpy()
+        # CellRank selects 30 cells per terminal state, and few more are at Y
+        assert (circuit.obs["cell_type"][is_terminal] == name).mean() > 0.9
 
 
 @pytest.mark.slow
@@ -87,10 +87,10 @@ def test_fate_probabilities_are_those_of_the_circuit(circuit, estimator):
     wells = {"X": circuit.obs_names[at_x].tolist(), "Y": circuit.obs_names[at_y].tolist()}
     estimator.set_terminal_states(wells)
     estimator.compute_fate_probabilities(solver="direct")
-    undecided = np.flatnonzero(~(at_x | at_y))
-    chosen = np.random.default_rng(0).choice(undecided, 200, replace=False)
-    found = np.asarray(estimator.fate_probabilities["X"])[chosen].ravel()
-    truth = _first_to_x(x[chosen])
-    # 0.05 of this is the noise of 100 paths
-    assert np.sqrt(np.mean((found - truth) ** 2)) < 0.1
-    assert np.corrcoef(found, truth)[0, 1] > 0.95
+    transient_cells = np.flatnonzero(~(at_x | at_y))
+    sample = np.random.default_rng(0).choice(transient_cells, 200, replace=False)
+    probability = np.asarray(estimator.fate_probabilities["X"])[sample].ravel()
+    truth = _first_to_x(x[sample])
+    # the noise of 100 trajectories contributes 0.05
+    assert np.sqrt(np.mean((probability - truth) ** 2)) < 0.1
+    assert np.corrcoef(probability, truth)[0, 1] > 0.95

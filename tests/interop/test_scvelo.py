@@ -12,7 +12,7 @@ from sklearn.neighbors import kneighbors_graph
 import scdiffot as sdo
 
 with warnings.catch_warnings():
-    # what scVelo and the packages under it deprecate
+    # deprecation warnings of scVelo and its dependencies
     warnings.simplefilter("ignore")
     scv = pytest.importorskip("scvelo")
 
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_velocities_on_an_embedding(fitted, plot, color):
     fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2] * 3
     sdo.tl.project(fitted, "umap")
-    before = fitted.obsm["scdiffot_velocity_umap"].copy()
+    previous = fitted.obsm["scdiffot_velocity_umap"].copy()
     ax = getattr(scv.pl, plot)(
         fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False
     )
     assert ax is not None
-    # scVelo would compute velocities of its own if it did not find these
-    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], before)
+    # without these entries scVelo would recompute the velocities
+    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], previous)
     assert "velocity_graph" not in fitted.uns
 
 
@@ -56,7 +56,7 @@ def test_scvelo_takes_exported_velocities(fitted):
     adata.obsm["scdiffot_velocity"] = np.tile(np.float32([1, 0, 0]), (adata.n_obs, 1))
     sdo.tl.gene_velocity(adata)
     sdo.ext.scvelo(adata)
-    exported = adata.layers["velocity"].copy()
+    velocity = adata.layers["velocity"].copy()
     adata.obsp["distances"] = kneighbors_graph(states, 20, mode="distance")
     adata.obsp["connectivities"] = kneighbors_graph(states, 20, mode="connectivity")
     names = {"distances_key": "distances", "connectivities_key": "connectivities"}
@@ -65,9 +65,9 @@ def test_scvelo_takes_exported_velocities(fitted):
     scv.tl.velocity_embedding(adata, basis="pca")
     arrows = adata.obsm["velocity_pca"][:, :2]
     mean = arrows.mean(axis=0)
-    # neighbourhoods at the rim bend inwards
+    # neighbourhoods at the rim are biased inwards
     assert mean[0] / np.linalg.norm(mean) > 0.95
     scv.tl.velocity_confidence(adata)
     assert adata.obs["velocity_confidence"].mean() > 0.99
-    # it was not computed anew
-    np.testing.assert_array_equal(adata.layers["velocity"], exported)
+    # scVelo did not recompute the velocity
+    np.testing.assert_array_equal(adata.layers["velocity"], velocity)

@@ -18,16 +18,16 @@ from scdiffot.core.genes.decoders import decoded_velocity
 
 
 def _recipe() -> type:
-    """The class that the docstring of `tl.gene_velocity` shows."""
+    """The class in the docstring of `tl.gene_velocity`."""
     text = inspect.cleandoc(sdo.tl.gene_velocity.__doc__)
     lines = text[text.index("    class Decoder:") : text.index("    adata.obsm[")]
-    found: dict = {"torch": torch}
-    exec(textwrap.dedent(lines), found)
-    return found["Decoder"]
+    result: dict = {"torch": torch}
+    exec(textwrap.dedent(lines), result)
+    return result["Decoder"]
 
 
 class _Layers(nn.Module):
-    """A stack of layers that takes the batch of every cell as `scvi.nn.FCLayers` does: as an index, if there are several."""
+    """Layers that take the batch index of every cell like `scvi.nn.FCLayers`."""
 
     def __init__(self, n_in: int, n_out: int, n_batch: int = 1) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Layers(nn.Module):
 
 
 class _Stub:
-    """What the recipe needs of a trained `scvi.model.SCVI`."""
+    """The parts of a trained `scvi.model.SCVI` that the recipe uses."""
 
     def __init__(self, n_genes: int, n_latent: int, n_batch: int = 1) -> None:
         torch.manual_seed(0)
@@ -69,17 +69,18 @@ def _cells(n: int = 90, n_genes: int = 10) -> ad.AnnData:
 def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
     sdo.tl.fit(adata, "time", use_rep="X_scVI", **{**quick, "n_steps": 5})
     sdo.tl.gene_velocity(adata, decoder=decoder)
-    found = adata.layers["scdiffot_velocity"]
-    assert np.isfinite(found).all()
+    result = adata.layers["scdiffot_velocity"]
+    assert np.isfinite(result).all()
     space, step = read_genes(adata, "scdiffot", decoder), 0.03
     z, drift = adata.obsm["X_scVI"], adata.obsm["scdiffot_velocity"]
     slope = (space.decode(z + step * drift) - space.decode(z - step * drift)) / (2 * step)
-    # float32 of logarithms near seven over that step, and a third derivative times its square
-    wrong = np.abs(found - slope) > 0.02 * np.abs(slope).max()
+    # float32 rounding of logarithms near seven divided by the step, and its square times a third
+    # derivative
+    wrong = np.abs(result - slope) > 0.02 * np.abs(slope).max()
     assert wrong.mean() <= at_kinks
-    # rates sum to 10,000 wherever cells go
+    # rates sum to 10,000 for all states
     np.testing.assert_allclose(np.expm1(space.decode(z)).sum(axis=1), 1e4, rtol=1e-3)
-    # derivatives for all cells at once, as the functions of regulation take them
+    # derivatives for all cells at once, as `tl.regulation` computes them
     jacobians = torch.func.vmap(torch.func.jacrev(lambda s: decoder.decode(s[None])[0]))(
         torch.as_tensor(z[:4])
     )
@@ -89,7 +90,7 @@ def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
 
 
 @pytest.mark.parametrize("n_batch", [1, 3])
-def test_a_model_of_that_protocol(quick, n_batch):
+def test_recipe_with_a_model_of_the_same_methods(quick, n_batch):
     adata = _cells()
     model = _Stub(adata.n_vars, 3, n_batch)
     decoder = _recipe()(model)
@@ -108,10 +109,10 @@ def test_expression_is_the_mean_over_batches():
             out(torch.tanh(z @ line.weight[:, :3].T + line.weight[:, 3:] @ hot[b] + line.bias))
             for b in (0, 1)
         ]
-        found = _recipe()(model).decode(z)
+        result = _recipe()(model).decode(z)
     assert not torch.allclose(scales[0], scales[1], rtol=0.01)
     torch.testing.assert_close(
-        torch.expm1(found), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2
+        torch.expm1(result), 1e4 * (scales[0] + scales[1]) / 2, rtol=1e-4, atol=1e-2
     )
 
 
@@ -128,9 +129,9 @@ def test_scvi_tools(quick, batch_key):
     model.train(max_epochs=2, enable_progress_bar=False, logger=False, accelerator="cpu")
     adata.obsm["X_scVI"] = model.get_latent_representation()
     decoder = _recipe()(model)
-    # the encoder sees log1p of counts, here at the total of each cell
+    # the input of the encoder is log1p of counts, with the total of each cell
     with torch.no_grad():
-        again = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
-    np.testing.assert_allclose(again, adata.obsm["X_scVI"], atol=1e-4)
-    # its units are rectified: some steps cross a kink
+        latent = decoder.encode(torch.log1p(torch.as_tensor(adata.X))).numpy()
+    np.testing.assert_allclose(latent, adata.obsm["X_scVI"], atol=1e-4)
+    # finite differences may cross a kink of its rectified units
     _check(adata, decoder, quick, at_kinks=0.03)

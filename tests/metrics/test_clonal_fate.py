@@ -9,7 +9,7 @@ from scdiffot.metrics import clonal_fate
 
 
 def _lineages(n_clones=400, seed=0):
-    """Clones of one or two early cells with a common fate and rate of division, and their late cells."""
+    """Clones of one or two early cells with a common fate and rate, and their late cells."""
     rng = np.random.default_rng(seed)
     fate = rng.dirichlet([0.4, 0.4, 0.2], n_clones)
     size = rng.lognormal(1.5, 0.7, n_clones)
@@ -35,16 +35,17 @@ def test_true_fates_score_high_and_others_do_not():
     assert (truth.loc[NAMES, "auroc"] > 0.9).all()
     assert (truth["correlation"] > 0.6).all()
     rng = np.random.default_rng(1)
-    shuffled = clonal_fate(
+    permutation = clonal_fate(
         members, rng.permutation(fate), classes, n_descendants=rng.permutation(size), **options
     )
     # the standard error of an AUROC of 400 clones, 80 of them positive, is 0.036
-    np.testing.assert_allclose(shuffled.loc[NAMES, "auroc"], 0.5, atol=0.11)
-    np.testing.assert_allclose(shuffled["correlation"], 0, atol=0.15)
+    np.testing.assert_allclose(permutation.loc[NAMES, "auroc"], 0.5, atol=0.11)
+    np.testing.assert_allclose(permutation["correlation"], 0, atol=0.15)
 
 
 def test_scores_by_hand():
-    # clone 0: cells 0, 1 | 4, 5, 6;  clone 1: cell 2 | 7, 8;  clone 2: cell 3 | 9;  clone 3: | 10;  cell 11 has no barcode
+    # clone 0: cells 0, 1 | 4, 5, 6;  clone 1: cell 2 | 7, 8;  clone 2: cell 3 | 9;  clone 3: | 10;
+    # cell 11 has no barcode
     clone = [0, 0, 1, 2, 0, 0, 0, 1, 1, 2, 3]
     members = np.zeros((12, 4))
     members[np.arange(11), clone] = 7
@@ -66,13 +67,13 @@ def test_scores_by_hand():
         spearmanr([2, 2, 8], [1.5, 2, 1]).statistic
     )
     even = clonal_fate(members, fate, classes, names=["A", "B"], early=early, late=~early)
-    # without numbers of descendants the first clone is predicted 0.6, as is the third
+    # without numbers of descendants, the predictions of the first and the third clone are both 0.6
     assert even.index.tolist() == ["A", "B"]
     assert even.loc["A", "auroc"] == pytest.approx(0.25)
-    several = clonal_fate(
+    subclones = clonal_fate(
         members, fate, classes, names=["A", "B"], early=early, late=~early, min_late=2
     )
-    assert several["n_clones"].tolist() == [2, 2]
+    assert subclones["n_clones"].tolist() == [2, 2]
 
 
 def test_sparse_dense_and_cells_without_prediction():
@@ -86,13 +87,13 @@ def test_sparse_dense_and_cells_without_prediction():
     )
     holes = fate.copy()
     holes[::2] = np.nan
-    kept = early.copy()
-    kept[np.flatnonzero(early)[::2]] = False
-    without = clonal_fate(members, fate[1::2], classes, **(options | {"early": kept}))
-    assert clonal_fate(members, holes, classes, **options).equals(without)
+    early_subset = early.copy()
+    early_subset[np.flatnonzero(early)[::2]] = False
+    subset = clonal_fate(members, fate[1::2], classes, **(options | {"early": early_subset}))
+    assert clonal_fate(members, holes, classes, **options).equals(subset)
 
 
-def test_nothing_to_tell_apart():
+def test_undefined_scores_are_nan():
     members, early, _, fate, _ = _lineages(60)
     table = clonal_fate(
         members, fate, np.full((~early).sum(), "A"), names=NAMES, early=early, late=~early

@@ -18,8 +18,8 @@ def rng() -> np.random.Generator:
 def test_one_dimension_matches_scipy(rng):
     x, y = rng.normal(size=200), rng.exponential(size=150)
     wx, wy = rng.random(200), rng.random(150)
-    found = metrics.wasserstein(x[:, None], y[:, None], wx, wy=wy)
-    assert found == pytest.approx(wasserstein_distance(x, y, wx, wy), rel=1e-9)
+    result = metrics.wasserstein(x[:, None], y[:, None], wx, wy=wy)
+    assert result == pytest.approx(wasserstein_distance(x, y, wx, wy), rel=1e-9)
 
 
 def test_root_of_squared_cost_matches_sorted_samples(rng):
@@ -30,7 +30,8 @@ def test_root_of_squared_cost_matches_sorted_samples(rng):
 
 
 def test_quantiles_of_gaussians_reach_the_closed_form():
-    # W2 between N(0, 1) and N(3, 4) is sqrt(3^2 + (2 - 1)^2). 500 quantiles lose 1 % of the variance with the tails.
+    # W2 between N(0, 1) and N(3, 4) is sqrt(3^2 + (2 - 1)^2). 500 quantiles lose 1 % of the
+    # variance with the tails.
     q = norm.ppf((np.arange(500) + 0.5) / 500)[:, None]
     assert metrics.wasserstein(q, 3 + 2 * q, p=2) == pytest.approx(
         np.sqrt(10), abs=0.01 / np.sqrt(10)
@@ -44,7 +45,7 @@ def test_translation(rng, p):
 
 
 def test_linear_images_of_gaussian_clouds(rng):
-    # A symmetric positive map is optimal (Brenier), so W2 is the cost of following it.
+    # A symmetric positive map is optimal (Brenier), so its cost is W2.
     x = rng.normal(size=(400, 2))
     y = x @ np.array([[2.0, 0.3], [0.3, 0.5]])
     assert metrics.wasserstein(x, y, p=2) == pytest.approx(
@@ -68,17 +69,17 @@ def test_unit_of_the_state_is_the_unit_of_the_distance(rng, scale, p):
     )
 
 
-def test_far_from_the_origin_nothing_cancels(rng):
-    # Squared distances by expanding the square would lose all digits here.
+def test_points_far_from_the_origin_keep_precision(rng):
+    # Expanding the square would lose all digits of these squared distances.
     x, y = rng.normal(size=(2, 100, 2))
     assert metrics.wasserstein(x + 1e6, y + 1e6, p=2) == pytest.approx(
         metrics.wasserstein(x, y, p=2), rel=1e-6
     )
 
 
-def test_same_points_are_at_zero(rng):
+def test_equal_clouds_have_distance_zero(rng):
     x = rng.normal(size=(50, 4))
-    # the root of the rounding of squared distances
+    # the square root of the rounding error of squared distances
     assert metrics.wasserstein(x, x) == pytest.approx(0, abs=1e-7)
     assert metrics.wasserstein(np.ones((3, 2)), np.ones((5, 2))) == 0
 
@@ -89,17 +90,18 @@ def test_integers_and_single_precision_are_read_as_numbers(rng):
     assert metrics.wasserstein(x, y.astype(np.float32)) == expected
 
 
-def test_large_clouds_are_thinned_in_proportion_to_weight(rng):
-    # Two sites a unit apart: the distance is the share of the second, five standard deviations of 500 draws.
+def test_large_clouds_are_subsampled_in_proportion_to_weight(rng):
+    # Two sites a unit apart: the distance is the share of the second, five standard deviations of
+    # 500 draws.
     x = np.repeat([[0.0], [1.0]], 4000, axis=0)
     w = np.repeat([0.3, 0.7], 4000)
     y = np.array([[0.0]])
-    found = metrics.wasserstein(x, y, w, n_max=500)
-    assert found == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 500))
-    assert found == metrics.wasserstein(x, y, w, n_max=500)
+    result = metrics.wasserstein(x, y, w, n_max=500)
+    assert result == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 500))
+    assert result == metrics.wasserstein(x, y, w, n_max=500)
 
 
-def test_thinned_distance_is_near_the_exact_one(rng):
+def test_distance_of_subsamples_is_near_the_exact_one(rng):
     x, y = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 2)) + [2.0, 0.0]
     exact = metrics.wasserstein(x, y)
     # sampling error of means of 500 points, five standard deviations
@@ -132,13 +134,19 @@ def test_wrong_input_is_named(arguments, match):
 def test_mmd_matches_the_sum_over_pairs(rng):
     x, y = rng.normal(size=(20, 2)), rng.normal(size=(15, 2)) + 1
     wx, wy = rng.random(20), rng.random(15)
-    both = np.r_[x, y]
-    h = np.median([np.linalg.norm(both[i] - both[j]) for i in range(len(both)) for j in range(i)])
+    pooled_points = np.r_[x, y]
+    h = np.median(
+        [
+            np.linalg.norm(pooled_points[i] - pooled_points[j])
+            for i in range(len(pooled_points))
+            for j in range(i)
+        ]
+    )
 
     def k(a, b):
         return np.exp(-np.sum((a - b) ** 2) / (2 * h**2))
 
-    def within(z, w):
+    def mean_distance(z, w):
         pairs = [
             (w[i] * w[j], k(z[i], z[j])) for i in range(len(z)) for j in range(len(z)) if i != j
         ]
@@ -146,7 +154,7 @@ def test_mmd_matches_the_sum_over_pairs(rng):
 
     a, b = wx / wx.sum(), wy / wy.sum()
     cross = sum(a[i] * b[j] * k(x[i], y[j]) for i in range(20) for j in range(15))
-    expected = within(x, a) + within(y, b) - 2 * cross
+    expected = mean_distance(x, a) + mean_distance(y, b) - 2 * cross
     assert metrics.mmd(x, y, wx, wy=wy) == pytest.approx(expected, rel=1e-9)
 
 
@@ -209,13 +217,13 @@ def test_noise_floor_is_the_distance_of_independent_samples(rng):
 
 
 def test_noise_floor_falls_with_the_sample(rng):
-    # In one dimension as n^(-1/2): four times the cells, half the floor.
+    # In one dimension the floor decreases as n^(-1/2): half with four times as many cells.
     x = rng.normal(size=(1200, 1))
     few, many = metrics.noise_floor(x[:300], n_repeats=30), metrics.noise_floor(x, n_repeats=30)
     assert few / many == pytest.approx(2, rel=0.35)
 
 
-def test_noise_floor_heeds_weights():
+def test_noise_floor_depends_on_weights():
     x = np.repeat([[0.0], [1.0], [50.0]], 100, axis=0)
     assert metrics.noise_floor(x, np.repeat([1.0, 0.0, 0.0], 100)) == 0 < metrics.noise_floor(x)
 
@@ -229,9 +237,9 @@ def test_noise_floor_names_wrong_input():
 
 def test_distances_leave_their_input_alone(rng):
     x, w = rng.normal(size=(10, 2)), rng.random(10)
-    before = x.copy(), w.copy()
+    previous = x.copy(), w.copy()
     metrics.wasserstein(x, x[::-1], w)
     metrics.mmd(x, x[::-1], w)
     metrics.noise_floor(x, w)
-    assert np.array_equal(x, before[0])
-    assert np.array_equal(w, before[1])
+    assert np.array_equal(x, previous[0])
+    assert np.array_equal(w, previous[1])

@@ -19,27 +19,29 @@ SHORT = {"n_hidden": 16, "max_epochs": 3, "show_progress": False}
 
 @pytest.fixture
 def counts():
-    """Counts of 120 cells at three times, their logarithms in X; a gene is never on, and some are marked."""
+    """120 cells at three times, log-normalised in X; one gene is zero, some are marked."""
     rng = np.random.default_rng(0)
     time = np.repeat([0.0, 1.0, 2.0], 40)
     rates = np.exp(rng.normal(size=(120, 2)) + 0.5 * time[:, None]) @ rng.gamma(1, 3, (2, 12))
     rates[:, 5] = 0
-    found = rng.poisson(rates).astype(np.float32) + (np.arange(12) == 0)
-    adata = ad.AnnData(sparse.csr_matrix(np.log1p(100 * found / found.sum(axis=1, keepdims=True))))
-    adata.layers["counts"] = sparse.csr_matrix(found)
+    result = rng.poisson(rates).astype(np.float32) + (np.arange(12) == 0)
+    adata = ad.AnnData(
+        sparse.csr_matrix(np.log1p(100 * result / result.sum(axis=1, keepdims=True)))
+    )
+    adata.layers["counts"] = sparse.csr_matrix(result)
     adata.obs["time"] = time
     adata.var_names = [f"Gene{i}" for i in range(12)]
     adata.var["highly_variable"] = np.arange(12) != 3
     return adata
 
 
-def test_what_it_writes_serves_as_decoder(counts, quick, tmp_path):
+def test_result_is_a_decoder(counts, quick, tmp_path):
     assert sdo.pp.autoencoder(counts, 3, **SHORT) is None
     states = counts.obsm["X_ae"]
     assert states.shape == (120, 3)
     assert states.dtype == np.float32
     np.testing.assert_allclose(states.std(axis=0), 1, rtol=1e-5)
-    # neither the unmarked gene nor the one that is never on
+    # without the unmarked gene and the one that is zero in all cells
     assert list(counts.uns["X_ae"]["genes"]) == [
         g for g in counts.var_names if g not in ("Gene3", "Gene5")
     ]
@@ -77,33 +79,33 @@ def test_storage_does_not_matter(counts, likelihood, tmp_path):
     ):
         adata.X, adata.layers["counts"] = change(adata.X), change(adata.layers["counts"])
     counts.write_h5ad(tmp_path / "a.h5ad")
-    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    for adata in (counts, dense, lazy, backed):
+    backed_adata = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    for adata in (counts, dense, lazy, backed_adata):
         sdo.pp.autoencoder(adata, 2, **options)
-    for adata in (dense, lazy, backed):
+    for adata in (dense, lazy, backed_adata):
         np.testing.assert_array_equal(adata.obsm["X_ae"], counts.obsm["X_ae"])
-    backed.file.close()
+    backed_adata.file.close()
 
 
 def test_seeds_copies_names_and_history(counts, fingerprint):
-    before = fingerprint(counts)
-    first, again, other = (
+    previous = fingerprint(counts)
+    first, repeat, other = (
         sdo.pp.autoencoder(counts, 2, rng=r, copy=True, **SHORT) for r in (1, 1, 2)
     )
-    assert fingerprint(counts) == before
-    assert fingerprint(first) == fingerprint(again)
+    assert fingerprint(counts) == previous
+    assert fingerprint(first) == fingerprint(repeat)
     assert not np.array_equal(first.obsm["X_ae"], other.obsm["X_ae"])
     history = first.uns["X_ae"]["history"]
     assert len(history["loss"]) == len(history["loss_validation"]) == 4
     assert 0 < history["explained_pca"] < 1
-    # stops without a gain
-    stopped = sdo.pp.autoencoder(
+    # training stops without a lower validation loss
+    partial = sdo.pp.autoencoder(
         counts, 2, max_epochs=500, patience=3, n_hidden=16, show_progress=False, copy=True
     )
-    losses = stopped.uns["X_ae"]["history"]["loss_validation"]
+    losses = partial.uns["X_ae"]["history"]["loss_validation"]
     assert len(losses) < 500
     assert len(losses) - 1 - losses.argmin() == 3
-    # an earlier one may be replaced
+    # an autoencoder may replace an earlier one
     sdo.pp.autoencoder(first, 2, key_added="X_ae", **SHORT)
     sdo.pp.autoencoder(first, 2, key_added="X_other", mask_var=np.arange(12) < 6, **SHORT)
     assert len(first.uns["X_other"]["genes"]) == 5
@@ -121,7 +123,7 @@ def test_interrupted(counts, monkeypatch, caplog):
     assert np.isfinite(counts.obsm["X_ae"]).all()
 
 
-def test_what_a_fit_cannot_decode(counts, quick):
+def test_representations_without_a_decoder_are_errors(counts, quick):
     sdo.pp.autoencoder(counts, 3, **SHORT)
     sdo.tl.fit(counts, "time", use_rep="X_ae", n_dims=2, **{**quick, "n_steps": 5})
     with pytest.raises(
@@ -133,8 +135,8 @@ def test_what_a_fit_cannot_decode(counts, quick):
         sdo.tl.gene_velocity(counts[:, 2:].copy())
 
 
-def test_counts_and_logarithms_mixed_up(counts, fingerprint):
-    before = fingerprint(counts)
+def test_likelihood_must_match_counts_or_logarithms(counts, fingerprint):
+    previous = fingerprint(counts)
     with pytest.raises(
         ValueError,
         match=r"`layer` 'counts' holds counts: whole numbers \(0 to .*Pass layer=None \(X\)",
@@ -144,7 +146,7 @@ def test_counts_and_logarithms_mixed_up(counts, fingerprint):
         ValueError, match=r"`layer` None \(X\) holds no counts.*Pass layer='counts'"
     ):
         sdo.pp.autoencoder(counts, likelihood="nb")
-    assert fingerprint(counts) == before
+    assert fingerprint(counts) == previous
     del counts.layers["counts"]
     with pytest.raises(ValueError, match="no other layer that would do: use likelihood='gaussian'"):
         sdo.pp.autoencoder(counts, likelihood="nb")
@@ -157,7 +159,7 @@ def test_bad_input(counts, mdata, fingerprint):
     counts.layers["empty"][7] = 0
     counts.layers["flat"] = np.tile(np.linspace(0.5, 2.3, 12), (120, 1))
     counts.obsm["X_pca"] = np.zeros((120, 2))
-    before = fingerprint(counts)
+    previous = fingerprint(counts)
     cases = [
         (TypeError, "`n_latent` is a float", {"n_latent": 2.5}),
         (ValueError, "`n_latent` is 0", {"n_latent": 0}),
@@ -188,7 +190,7 @@ def test_bad_input(counts, mdata, fingerprint):
     for error, message, options in cases:
         with pytest.raises(error, match=message):
             sdo.pp.autoencoder(counts, **{"n_latent": 2, **options})
-    assert fingerprint(counts) == before
+    assert fingerprint(counts) == previous
     with pytest.raises(TypeError, match=r"is a MuData: pass one modality, such as mdata\['rna'\]"):
         sdo.pp.autoencoder(mdata)
     with pytest.raises(ValueError, match="is a view"):
@@ -205,7 +207,8 @@ def test_blood_cells(likelihood):
         adata, 10, layer=layer, likelihood=likelihood, max_epochs=40, show_progress=False
     )
     history = adata.uns["X_ae"]["history"]
-    # of held-out cells: measured 0.350 against 0.344 of the variance, 0.43 against 0.39 of the deviance
+    # measured on held-out cells: 0.350 against 0.344 of the variance, 0.43 against 0.39 of the
+    # deviance
     gain = history["explained"] - history["explained_pca"]
     assert gain > (0.02 if likelihood == "nb" else 0.002)
     # cells of a type and treatment stay together

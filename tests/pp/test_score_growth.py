@@ -29,18 +29,18 @@ def _cells(case=str.upper, n=60):
 
 
 @pytest.mark.parametrize("case", [str.upper, str.capitalize], ids=["human", "mouse"])
-def test_what_divides_grows(case, fingerprint):
+def test_dividing_cells_grow(case, fingerprint):
     adata = _cells(case)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     assert sdo.pp.score_growth(adata) is None
     mean = adata.obs["growth_prior"].groupby(adata.obs["state"].to_numpy()).mean()
     assert mean["divides"] > 1
     assert mean["dies"] < -1
-    # at rest the score is zero: 0.3 + 1.4 / (1 + e^2) of birth, and the same of death
+    # resting cells have scores of zero, so equal rates of birth and death: 0.3 + 1.4 / (1 + e^2)
     assert abs(mean["rests"]) < 0.15
     assert list(adata.obs.columns) == ["state", "time", "growth_prior"]
     del adata.obs["growth_prior"]
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_rates_are_those_of_the_formula():
@@ -55,7 +55,7 @@ def test_rates_are_those_of_the_formula():
     np.testing.assert_allclose(adata.obs["growth_prior"], expected, rtol=1e-5)
 
 
-def test_a_fit_takes_it(quick):
+def test_scores_are_a_growth_prior_of_a_fit(quick):
     adata = _cells()
     sdo.pp.score_growth(adata, key_added="prior")
     adata.obsm["X_pca"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
@@ -67,7 +67,7 @@ def test_own_genes_layers_and_copies(caplog, fingerprint):
     adata = _cells()
     adata.layers["log"] = adata.X.copy()
     adata.X = sparse.csr_matrix(np.expm1(adata.X.toarray()).round())
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         copy = sdo.pp.score_growth(
             adata,
@@ -78,7 +78,7 @@ def test_own_genes_layers_and_copies(caplog, fingerprint):
             copy=True,
         )
     assert "`proliferation`: 'absent' are not among adata.var_names" in caplog.text
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
     assert np.isfinite(copy.obs["growth_prior"]).all()
 
 
@@ -86,7 +86,7 @@ def test_bad_input(mdata, fingerprint):
     adata = _cells()
     adata.layers["counts"] = sparse.csr_matrix(np.expm1(adata.X.toarray()).round())
     adata.layers["normalised"] = 100 * adata.X.toarray() + 0.5
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     cases = [
         (
             ValueError,
@@ -108,7 +108,7 @@ def test_bad_input(mdata, fingerprint):
     for error, message, options in cases:
         with pytest.raises(error, match=message):
             sdo.pp.score_growth(adata, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
     panel = adata[:, :30].copy()
     with pytest.raises(
         ValueError,

@@ -1,4 +1,4 @@
-"""The embedding of surroundings: slice by slice, whatever unit and pose, and refused clearly where it cannot be."""
+"""Embeddings of neighbourhoods, their invariances, and errors for unsuitable data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import scdiffot as sdo
 
 
 def _tissue(n: int = 150, n_slices: int = 2, seed: int = 0) -> ad.AnnData:
-    """Slices of two halves, in random poses, that differ in six of ten dimensions, three of them strongly."""
+    """Slices with two domains, in random poses; six of ten dimensions differ, three strongly."""
     rng = np.random.default_rng(seed)
     xy = rng.uniform(size=(n_slices * n, 2))
     right = xy[:, 0] > 0.5
@@ -28,14 +28,14 @@ def _tissue(n: int = 150, n_slices: int = 2, seed: int = 0) -> ad.AnnData:
     ].copy()
 
 
-def _turned(xy: np.ndarray) -> np.ndarray:
+def _rotate(xy: np.ndarray) -> np.ndarray:
     turn = np.array([[np.cos(2.0), -np.sin(2.0)], [np.sin(2.0), np.cos(2.0)]])
     return 55 * xy @ turn * [1, -1] + [1e3, -400]
 
 
-def test_it_separates_what_differs_between_places(fingerprint):
+def test_domains_are_separated(fingerprint):
     adata = _tissue()
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     assert sdo.pp.spatial_embedding(adata, library_key="slice") is None
     first = adata.obsm["X_spatial"][:, 0]
     assert abs(np.corrcoef(first, adata.obs["half"] == "R")[0, 1]) > 0.85
@@ -44,14 +44,14 @@ def test_it_separates_what_differs_between_places(fingerprint):
     assert entry["share"][0] > entry["noise"]
     assert entry["params"]["n_components"] == adata.obsm["X_spatial"].shape[1]
     del adata.obsm["X_spatial"], adata.uns["X_spatial"]
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_pose_and_unit_of_slices_do_not_matter():
     adata = _tissue()
     other = adata.copy()
     second = (adata.obs["slice"] == "s1").to_numpy()
-    other.obsm["spatial"][second] = _turned(adata.obsm["spatial"][second])
+    other.obsm["spatial"][second] = _rotate(adata.obsm["spatial"][second])
     other.obsm["X_pca"] = 100 * adata.obsm["X_pca"]
     for data in (adata, other):
         sdo.pp.spatial_embedding(
@@ -62,16 +62,16 @@ def test_pose_and_unit_of_slices_do_not_matter():
     )
 
 
-def test_slices_on_top_of_each_other_stay_apart():
+def test_slices_at_the_same_coordinates_stay_separate():
     adata = _tissue(n_slices=1)
     alone = sdo.pp.spatial_embedding(adata, n_components=None, copy=True).obsm["X_spatial"]
     other = adata.copy()
     other.obs_names = [f"other{i}" for i in range(other.n_obs)]
     other.obs["slice"] = "s1"
     other.obsm["X_pca"] = -other.obsm["X_pca"]
-    both = ad.concat([adata, other])
-    sdo.pp.spatial_embedding(both, library_key="slice", n_components=None)
-    np.testing.assert_allclose(both.obsm["X_spatial"], np.vstack([alone, -alone]), atol=1e-12)
+    combined = ad.concat([adata, other])
+    sdo.pp.spatial_embedding(combined, library_key="slice", n_components=None)
+    np.testing.assert_allclose(combined.obsm["X_spatial"], np.vstack([alone, -alone]), atol=1e-12)
 
 
 def test_channels_and_components_are_columns():
@@ -81,7 +81,7 @@ def test_channels_and_components_are_columns():
     )
     assert adata.obsm["X_spatial"].shape == (adata.n_obs, 8)
     assert adata.obsm["X_spatial"][:, :4].min() >= 0
-    # again, under the same name
+    # an embedding may replace one of the same name
     sdo.pp.spatial_embedding(adata, n_components=None, n_hops=0, n_dims=3)
     np.testing.assert_allclose(adata.obsm["X_spatial"], adata.obsm["X_pca"][:, :3])
 
@@ -99,7 +99,7 @@ def test_links_of_another_graph():
         sdo.pp.spatial_embedding(adata, connectivity_key="none")
 
 
-# what squidpy itself warns of
+# warnings of squidpy itself
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_graph_of_squidpy():
     squidpy = pytest.importorskip("squidpy")
@@ -115,12 +115,12 @@ def test_graph_of_squidpy():
             key_added=name,
             n_components=None,
         )
-    # but for spots that are equally far to a thousandth
+    # except for spots at the same distance, to within a thousandth
     close = np.isclose(adata.obsm["squidpy"], adata.obsm["own"], atol=1e-9).all(axis=1)
     assert close.mean() > 0.9
 
 
-def test_harmony_removes_what_differs_between_slices():
+def test_harmony_removes_differences_between_slices():
     pytest.importorskip("harmonypy")
     adata = _tissue()
     second = (adata.obs["slice"] == "s1").to_numpy()
@@ -133,9 +133,9 @@ def test_harmony_removes_what_differs_between_slices():
         entry = adata.uns["X_spatial"]
         assert ("mixing" in entry) is (correction is not None)
     assert distance[1] < 0.7 * distance[0]
-    # two slices of equal size: neighbours counted here, without the tree
-    apart = np.linalg.norm(x[:, None] - x[None], axis=2)
-    near = np.argsort(apart + 1e9 * np.eye(len(x)), axis=1)[:, :30]
+    # two slices of equal size; neighbours by brute force instead of a tree
+    distances = np.linalg.norm(x[:, None] - x[None], axis=2)
+    near = np.argsort(distances + 1e9 * np.eye(len(x)), axis=1)[:, :30]
     expected = (second[near] != second[:, None]).mean() / (150 / 299)
     assert entry["mixing"] == pytest.approx(expected, rel=1e-6)
     assert entry["mixing_before"] < entry["mixing"]
@@ -146,7 +146,7 @@ def test_a_correction_that_does_not_mix_is_logged(caplog):
     pytest.importorskip("harmonypy")
     adata = _tissue()
     second = (adata.obs["slice"] == "s1").to_numpy()
-    # a batch effect beyond the reach of Harmony: the slices share no cluster
+    # Harmony cannot remove this batch effect, because the slices share no cluster
     adata.obsm["X_pca"][second] += 1000 * np.arange(1, 11) ** 2
     sdo.pp.spatial_embedding(
         adata, library_key="slice", batch_correction="harmony", n_components=None
@@ -173,7 +173,7 @@ def test_spots_of_several_slices_without_their_column_are_logged(caplog):
     sdo.pp.spatial_embedding(adata, **options)
     assert "adata.uns['spatial'] has the libraries 'left', 'right'" in caplog.text
     caplog.clear()
-    # side by side, slices have no links to each other
+    # slices have no links to each other, wherever they lie
     adata = _tissue()
     adata.obsm["spatial"] += 10 * adata.obs["slice"].cat.codes.to_numpy()[:, None]
     sdo.pp.spatial_embedding(adata, **options)
@@ -232,13 +232,11 @@ def _nowhere(adata: ad.AnnData) -> None:
         (None, {"use_rep": "X_scVI"}, KeyError, "`use_rep`"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
-    spoil, options, error, message, fingerprint
-):
+def test_bad_input_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.pp.spatial_embedding(adata, **{"library_key": "slice"} | options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous

@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
-    """What started in the background ignores the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Handle Ctrl-C also if the tests run in the background, where it is ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture(scope="session")
 def brief() -> dict[str, Any]:
-    """Options of a fit of a response in a tenth of a second: rough, but its bookkeeping is that of a long one."""
+    """Options of a response fit in a tenth of a second, with the bookkeeping of a long one."""
     return {"metric": "euclidean", "n_steps": 30, "show_progress": False}
 
 
 @pytest.fixture(scope="session")
 def treat() -> Callable[..., AnnData]:
-    """A function that draws 240 cells of two donors in six dimensions, with these options of the simulator."""
+    """A function that simulates 240 cells of two donors in six dimensions."""
 
     @cache
-    def drawn(**options: Any) -> AnnData:
+    def draw(**options: Any) -> AnnData:
         small = {"n_obs": 240, "n_dims": 6, "n_genes": 20, "n_types": 2, "n_donors": 2}
         return sdo.datasets.perturbation_response(**small | options)
 
-    return lambda **options: drawn(**options).copy()
+    return lambda **options: draw(**options).copy()
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def treated(treat) -> AnnData:
 
 
 @pytest.fixture(scope="session")
-def _answered_once(treat, brief) -> AnnData:
+def _fitted_response_once(treat, brief) -> AnnData:
     adata = treat()
     sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", **brief)
     return adata
 
 
 @pytest.fixture
-def answered(_answered_once) -> AnnData:
-    """The same, with a fitted response."""
-    return _answered_once.copy()
+def fitted_response(_fitted_response_once) -> AnnData:
+    """Treated cells with a fitted response."""
+    return _fitted_response_once.copy()

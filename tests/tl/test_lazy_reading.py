@@ -1,4 +1,4 @@
-"""Files that are read lazily or in backed mode give what the same data in memory give."""
+"""Lazy and backed files give the same results as data in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUIET = {"n_trajectories": 5, "show_progress": False}
 
 
 def _analyse(adata, rows=slice(None)):
-    """Everything that tells types from states; returns plain tables."""
+    """Run all tools that use cell types; return plain tables."""
     sdo.tl.sta_forward(adata, "cell_type", "time < 2 and cell_type == 'A'", **QUIET)
     sdo.tl.sta_backward(adata, "cell_type", **QUIET)
     sdo.tl.perturb(adata, {"g0": 1.0}, "cell_type", source="flag and time < 1", **QUIET)
@@ -31,8 +31,8 @@ def _analyse(adata, rows=slice(None)):
 
 
 @pytest.fixture(params=["lazy zarr", "lazy h5ad", "backed"])
-def stored(request, fitted, quick, tmp_path):
-    """The same data in memory and not."""
+def memory_and_file(request, fitted, quick, tmp_path):
+    """The same data in memory and read lazily."""
     fitted.var_names = [f"g{i}" for i in range(fitted.n_vars)]
     fitted.obs["flag"] = pd.array(np.arange(fitted.n_obs) % 2 == 0, dtype="boolean")
     fitted.obs["cell_type"] = fitted.obs["cell_type"].where(np.arange(fitted.n_obs) % 9 != 0)
@@ -45,14 +45,14 @@ def stored(request, fitted, quick, tmp_path):
     return fitted, ad.experimental.read_lazy(path)
 
 
-def test_the_same_results(stored):
-    memory, other = stored
-    for one, two in zip(_analyse(memory), _analyse(other), strict=True):
-        assert len(one) > 0
-        # An index that is read lazily has the name that it has in the file.
-        two.index.name = None
+def test_lazy_files_give_the_results_of_memory(memory_and_file):
+    memory, other = memory_and_file
+    for first, second in zip(_analyse(memory), _analyse(other), strict=True):
+        assert len(first) > 0
+        # an index that is read lazily has its name in the file
+        second.index.name = None
         pd.testing.assert_frame_equal(
-            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+            first, second, check_dtype=False, check_categorical=False, check_index_type=False
         )
     assert sdo.pl.fate(other, return_fig=True) is not None
     assert sdo.pl.fate(other, kind="composition", groupby="cell_type", return_fig=True) is not None
@@ -102,14 +102,14 @@ def _load(adata, tmp_path, how):
     return LOADERS[how](path)
 
 
-def _assert_same(one, two):
-    if isinstance(one, pd.DataFrame):
+def _assert_same(first, second):
+    if isinstance(first, pd.DataFrame):
         pd.testing.assert_frame_equal(
-            one, two, check_dtype=False, check_categorical=False, check_index_type=False
+            first, second, check_dtype=False, check_categorical=False, check_index_type=False
         )
     else:
         np.testing.assert_allclose(
-            np.asarray(two, dtype=float), np.asarray(one, dtype=float), rtol=1e-4, atol=1e-4
+            np.asarray(second, dtype=float), np.asarray(first, dtype=float), rtol=1e-4, atol=1e-4
         )
 
 
@@ -143,13 +143,13 @@ def test_responses(treated, brief, tmp_path, how):
     other = _load(treated, tmp_path, how)
     for adata in (treated, other):
         _respond(adata, brief)
-    for one, two in zip(_read_responses(treated), _read_responses(other), strict=True):
-        _assert_same(one, two)
+    for first, second in zip(_read_responses(treated), _read_responses(other), strict=True):
+        _assert_same(first, second)
 
 
 @pytest.mark.parametrize("how", LOADERS)
 def test_stored_responses(treated, brief, tmp_path, how):
-    """Responses and their tables that are read lazily themselves."""
+    """Responses and their tables may be read lazily."""
     _respond(treated, brief)
     other = _load(treated, tmp_path, how)
     for kind in ("cells", "genes"):
@@ -193,7 +193,7 @@ def test_tissue(quick, tmp_path, how, caplog):
         sdo.tl.transfer_genes(adata, reference, n_neighbors=5)
         backward = sdo.tl.transfer_genes(reference, adata, n_neighbors=5, copy=True)
         options = {"use_rep": "X", "library_key": "slice", "cell_keys": "kind", "depth": "depth"}
-        between = sdo.tl.interpolate_slices(adata, ("a", "b"), 2.0, **options)
+        interpolation = sdo.tl.interpolate_slices(adata, ("a", "b"), 2.0, **options)
         sdo.tl.fit(adata, "time", spatial_key="spatial", key_added="fit", **quick)
         results.append(
             [
@@ -202,26 +202,26 @@ def test_tissue(quick, tmp_path, how, caplog):
                 adata.uns["scdiffot_spatial_genes"],
                 adata.obsm["scdiffot_transferred"],
                 backward.obsm["scdiffot_transferred"],
-                between.X,
-                between.obsm["kind_probability"],
+                interpolation.X,
+                interpolation.obsm["kind_probability"],
                 adata.obsm["fit_migration"],
                 sdo.tl.simulate(adata, n_particles=5, key="fit").states,
             ]
         )
-    for one, two in zip(*results, strict=True):
-        _assert_same(one, two)
+    for first, second in zip(*results, strict=True):
+        _assert_same(first, second)
 
 
 def test_columns_of_a_modality(mdata, quick):
-    """The prior, the selection, the types and the colours of a modality, in the order of the whole."""
+    """Prior, selection, types and colours of a modality, in the order of the MuData."""
     sdo.tl.fit(mdata, "rna:time", use_rep="rna:X_pca", growth_prior="rna:time", **quick)
     other = mdata.copy()
     values = mdata.mod["rna"].obs["time"].loc[mdata.obs_names].to_numpy()
     sdo.tl.fit(other, "rna:time", use_rep="rna:X_pca", growth_prior=values, **quick)
     np.testing.assert_array_equal(mdata.obs["scdiffot_growth"], other.obs["scdiffot_growth"])
     sdo.tl.sta_forward(mdata, "rna:cell_type", "rna:time < 1", **QUIET)
-    followed = mdata.obsm["scdiffot_fate"].notna().all(axis=1)
-    np.testing.assert_array_equal(followed, values < 1)
+    has_fate = mdata.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(has_fate, values < 1)
     figure = sdo.pl.velocity(mdata, color="rna:cell_type", return_fig=True)
     assert {"A", "B"} <= {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
     with pytest.raises(KeyError, match="`color` is 'rna:celltype', .*Did you mean 'rna:cell_type'"):

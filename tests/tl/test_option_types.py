@@ -1,4 +1,4 @@
-"""Counts, numbers and flags of every tool for time courses: one error that names the option, and nothing is written."""
+"""Options of the time-course tools with wrong values raise one error and write nothing."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ WRONG: dict[str, list[Any]] = {
     "float": [float("nan"), float("inf"), "x", True, [0.5], -1.0],
     "bool": ["yes", 2, 0.5, [True]],
 }
-# None has a meaning there, and a bar is shown or not.
+# None is valid there, and a progress bar is shown or not
 NOT_CHECKED = {"rng", "show_progress"}
 
 
 def options(name: str) -> list[tuple[str, str]]:
-    """Parameters that are plain numbers or flags, and which of these."""
+    """Names and kinds of the parameters that are plain numbers or flags."""
     module, function = name.split(".")
     parameters = inspect.signature(getattr(getattr(sdo, module), function)).parameters
     kinds = {
@@ -56,7 +56,7 @@ def options(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def analysed() -> ad.AnnData:
+def results_adata() -> ad.AnnData:
     """A fit, with the results that readers need."""
     adata = sdo.datasets.misa(60)
     adata.obsm["flat"] = np.asarray(adata.X) * [1.0, -1.0]
@@ -73,18 +73,20 @@ def analysed() -> ad.AnnData:
     ("name", "option", "kind"), [(n, *o) for n in REQUIRED for o in options(n)]
 )
 def test_wrong_values_are_refused_by_name(
-    name: str, option: str, kind: str, analysed: ad.AnnData, fingerprint: Callable
+    name: str, option: str, kind: str, results_adata: ad.AnnData, fingerprint: Callable
 ):
     module, function = name.split(".")
-    before = fingerprint(analysed)
+    previous = fingerprint(results_adata)
     for value in WRONG[kind]:
         with pytest.raises((TypeError, ValueError), match=rf"^`{option}` is "):
-            getattr(getattr(sdo, module), function)(analysed, **(REQUIRED[name] | {option: value}))
-    assert fingerprint(analysed) == before
+            getattr(getattr(sdo, module), function)(
+                results_adata, **(REQUIRED[name] | {option: value})
+            )
+    assert fingerprint(results_adata) == previous
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "error"),
+    ("name", "options", "error"),
     [
         ("tl.simulate", {"kind": 3}, TypeError),
         ("tl.simulate", {"direction": "up"}, ValueError),
@@ -106,22 +108,22 @@ def test_wrong_values_are_refused_by_name(
         ("get.regulation", {"group": []}, ValueError),
     ],
 )
-def test_what_exhausts_the_memory_or_means_nothing_is_refused_by_name(
-    name: str, given: dict[str, Any], error: type[Exception], analysed: ad.AnnData
+def test_excessive_or_meaningless_values_are_refused_by_name(
+    name: str, options: dict[str, Any], error: type[Exception], results_adata: ad.AnnData
 ):
     module, function = name.split(".")
-    with pytest.raises(error, match=f"^`{next(iter(given))}` "):
-        getattr(getattr(sdo, module), function)(analysed, **(REQUIRED[name] | given))
+    with pytest.raises(error, match=f"^`{next(iter(options))}` "):
+        getattr(getattr(sdo, module), function)(results_adata, **(REQUIRED[name] | options))
 
 
-def test_copies_do_not_repeat_the_warning_about_names(analysed: ad.AnnData):
-    """A user has had it when the names were set."""
+def test_copies_do_not_repeat_the_warning_about_names(results_adata: ad.AnnData):
+    """The user has seen this warning when the names were set."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        twice = analysed.copy()
+        twice = results_adata.copy()
         twice.var_names = ["X", "X"]
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as warning_list:
         warnings.simplefilter("always")
-        copied = sdo.tl.transition_matrix(twice, n_neighbors=5, copy=True)
-    assert "scdiffot_T_fwd" in copied.obsp
-    assert not [w for w in seen if issubclass(w.category, UserWarning)]
+        duplicate = sdo.tl.transition_matrix(twice, n_neighbors=5, copy=True)
+    assert "scdiffot_T_fwd" in duplicate.obsp
+    assert not [w for w in warning_list if issubclass(w.category, UserWarning)]

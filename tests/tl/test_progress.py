@@ -35,5 +35,5 @@ def test_several_fits_share_one_bar(monkeypatch):
 def test_silent_outside_terminals_and_on_request(show, capsys):
     with _progress.progress_bar("Fit", show=show) as callback:
         assert callback is None
-    captured = capsys.readouterr()
-    assert captured.out == captured.err == ""
+    output = capsys.readouterr()
+    assert output.out == output.err == ""

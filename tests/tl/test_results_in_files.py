@@ -1,4 +1,4 @@
-"""All results survive files, whatever genes, types, conditions, donors and slices are called."""
+"""All results survive files, for any names of genes, types, conditions, donors and slices."""
 
 from __future__ import annotations
 
@@ -13,42 +13,44 @@ pytestmark = pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no lon
 QUIET = {"show_progress": False}
 
 
-def _assert_equal(one, two, place):
-    if hasattr(one, "items") and not isinstance(one, pd.DataFrame):
-        assert set(one) == set(two), place
-        for name in one:
-            _assert_equal(one[name], two[name], f"{place}[{name!r}]")
-    elif isinstance(one, pd.DataFrame):
-        assert list(one.columns) == list(two.columns), place
-        for name in one:
-            _assert_equal(one[name].to_numpy(), two[name].to_numpy(), f"{place}[{name!r}]")
+def _assert_equal(first, second, place):
+    if hasattr(first, "items") and not isinstance(first, pd.DataFrame):
+        assert set(first) == set(second), place
+        for name in first:
+            _assert_equal(first[name], second[name], f"{place}[{name!r}]")
+    elif isinstance(first, pd.DataFrame):
+        assert list(first.columns) == list(second.columns), place
+        for name in first:
+            _assert_equal(first[name].to_numpy(), second[name].to_numpy(), f"{place}[{name!r}]")
     else:
-        one, two = (np.asarray(v.toarray() if hasattr(v, "toarray") else v) for v in (one, two))
-        if one.dtype.kind in "biuf":
-            np.testing.assert_array_equal(one, two, err_msg=place)
+        first, second = (
+            np.asarray(v.toarray() if hasattr(v, "toarray") else v) for v in (first, second)
+        )
+        if first.dtype.kind in "biuf":
+            np.testing.assert_array_equal(first, second, err_msg=place)
         else:
-            assert list(map(str, one.ravel().tolist())) == list(map(str, two.ravel().tolist())), (
-                place
-            )
+            assert list(map(str, first.ravel().tolist())) == list(
+                map(str, second.ravel().tolist())
+            ), place
 
 
 def _check_files(adata, tmp_path):
-    """What is read again is what was written, in both formats."""
+    """Check that both file formats preserve the results."""
     for suffix in ("h5ad", "zarr"):
         path = tmp_path / f"a.{suffix}"
         getattr(adata, f"write_{suffix}")(path)
-        again = getattr(ad, f"read_{suffix}")(path)
+        from_file = getattr(ad, f"read_{suffix}")(path)
         for part in ("uns", "obs", "obsm", "varm", "obsp", "layers"):
             if part == "obs":
-                _assert_equal(adata.obs, again.obs, part)
+                _assert_equal(adata.obs, from_file.obs, part)
             else:
                 _assert_equal(
-                    dict(getattr(adata, part)), dict(getattr(again, part)), f"{suffix} {part}"
+                    dict(getattr(adata, part)), dict(getattr(from_file, part)), f"{suffix} {part}"
                 )
 
 
 def _name_with_slashes(adata, *columns):
-    """A slash, a dot and a slash at the end in all names."""
+    """Add a slash, a dot and a final slash to all names."""
     adata.var_names = [f"{name}/DV{i}" for i, name in enumerate(adata.var_names)]
     for column in columns:
         labels = pd.Categorical(adata.obs[column].astype(str))
@@ -123,24 +125,24 @@ def test_tissue(tmp_path):
     assert columns == [name.replace("/", "|") for name in adata.var_names[4:]]
     assert spots.uns["scdiffot_transfer"]["genes"].tolist() == adata.var_names[4:].tolist()
     options = {"library_key": "slice", "use_rep": "X", "cell_keys": "kind"}
-    between = sdo.tl.interpolate_slices(adata, (first, second), 0.5, **options)
-    _check_files(between, tmp_path)
+    interpolation = sdo.tl.interpolate_slices(adata, (first, second), 0.5, **options)
+    _check_files(interpolation, tmp_path)
 
 
 @pytest.mark.parametrize(
     "names", [["_index"], ["a/b", "a|b"], ["x" * 300], [".."], ["a\x00b"]], ids=repr
 )
-def test_genes_that_files_cannot_hold(names, fingerprint):
+def test_genes_with_names_that_files_cannot_hold(names, fingerprint):
     adata = _tissue()
     adata.var_names = [f"g{i}" for i in range(8 - len(names))] + names
     spots, reference = adata[:80, :4].copy(), adata[80:].copy()
-    before = fingerprint(spots)
+    previous = fingerprint(spots)
     for options in ({}, {"genes": names}):
         with pytest.raises(
             ValueError,
             match="`genes` of reference, adata.var_names, has the names .*rename these genes",
         ):
             sdo.tl.transfer_genes(spots, reference, n_neighbors=5, **options)
-    assert fingerprint(spots) == before
+    assert fingerprint(spots) == previous
     sdo.tl.transfer_genes(spots, reference, genes=["g4"], n_neighbors=5)
     assert list(spots.obsm["scdiffot_transferred"]) == ["g4"]

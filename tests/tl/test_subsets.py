@@ -1,4 +1,4 @@
-"""Cells of a fit without those of its first or its last time: what is missing is named, and what remains works."""
+"""Fits without the cells of the first or last time: clear errors, and working tools."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _calls(name):
 
 
 @pytest.fixture
-def named(course, quick):
+def named_adata(course, quick):
     course.var_names = [f"g{i}" for i in range(course.n_vars)]
     course.X = course.X - course.X.min()
     sdo.tl.fit(course, "time", use_rep="X", **quick)
@@ -36,7 +36,7 @@ def named(course, quick):
 
 
 @pytest.mark.parametrize(
-    ("name", "lost", "message", "remedy"),
+    ("name", "missing_values", "message", "remedy"),
     [
         (
             "sta_forward",
@@ -78,36 +78,36 @@ def named(course, quick):
         ("trajectory_genes", 0, "`source` is by default the first time", {"source": 1}),
     ],
 )
-def test_what_is_missing_is_named(named, fingerprint, name, lost, message, remedy):
-    part = named[named.obs["time"] != lost].copy()
-    before = fingerprint(part)
+def test_missing_times_are_named(named_adata, fingerprint, name, missing_values, message, remedy):
+    part = named_adata[named_adata.obs["time"] != missing_values].copy()
+    previous = fingerprint(part)
     with pytest.raises(KeyError, match=message):
         _calls(name)(part)
-    assert fingerprint(part) == before
+    assert fingerprint(part) == previous
     _calls(name)(part, **remedy)
 
 
-def test_later_cells_need_no_first_time(named):
-    """Fates are those of all cells before the target that are there."""
-    part = named[named.obs["time"] != 0].copy()
+def test_later_cells_need_no_first_time(named_adata):
+    """Fates are computed for all remaining cells before the target."""
+    part = named_adata[named_adata.obs["time"] != 0].copy()
     _calls("sta_forward")(part)
-    followed = part.obsm["scdiffot_fate"].notna().all(axis=1)
-    assert (followed == (part.obs["time"] == 1)).all()
-    last = named[named.obs["time"] == 2].copy()
+    has_fate = part.obsm["scdiffot_fate"].notna().all(axis=1)
+    assert (has_fate == (part.obs["time"] == 1)).all()
+    last = named_adata[named_adata.obs["time"] == 2].copy()
     with pytest.raises(
         ValueError, match="`source` is by default all cells before `target_time`, 2, .* has none"
     ):
         _calls("sta_forward")(last)
 
 
-@pytest.mark.parametrize("lost", [0, 1, 2])
-def test_populations_of_subsets_are_refused(named, fingerprint, lost):
-    """Without the first time, the snapshot of the second was taken for it."""
-    part = named[named.obs["time"] != lost].copy()
-    before = fingerprint(part)
+@pytest.mark.parametrize("missing_values", [0, 1, 2])
+def test_populations_of_subsets_are_refused(named_adata, fingerprint, missing_values):
+    """Without this check, the second snapshot would be used as the first."""
+    part = named_adata[named_adata.obs["time"] != missing_values].copy()
+    previous = fingerprint(part)
     for call in (lambda: sdo.tl.landscape(part, n_grid=12), lambda: sdo.tl.interpolate(part, 0.5)):
         with pytest.raises(
-            KeyError, match=f"`adata` has no cells of time {lost}, from which the fit"
+            KeyError, match=f"`adata` has no cells of time {missing_values}, from which the fit"
         ):
             call()
-    assert fingerprint(part) == before
+    assert fingerprint(part) == previous

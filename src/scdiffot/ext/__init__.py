@@ -1,4 +1,4 @@
-"""Hand results to other packages under their own keys, and read theirs."""
+"""Exchange data with other packages under their own keys."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# What scVelo calls its own.
+# Keys under which scVelo stores velocities
 VELOCITY, EXPRESSION, GENES, PARAMS, MODE = (
     "velocity",
     "Ms",
@@ -24,7 +24,7 @@ VELOCITY, EXPRESSION, GENES, PARAMS, MODE = (
     "velocity_params",
     "scdiffot",
 )
-# What it derives from velocities, and would take for that of the new ones.
+# Results that scVelo derives from velocities and would not recompute for new ones
 GRAPHS = ("velocity_graph", "velocity_graph_neg")
 VARIANCE = "variance_velocity"
 COLUMNS = (
@@ -44,20 +44,23 @@ def scvelo(
     key: str = DEFAULT,
     copy: bool = False,
 ) -> AnnData | MuData | None:
-    """Copy the velocities of genes to where scVelo keeps its own.
+    """Copy the velocities of genes to the keys of scVelo.
 
-    Then ``scv.tl.velocity_graph(adata)``, what scVelo :cite:p:`Bergen2020` derives from it (``velocity_confidence``,
-    ``velocity_pseudotime``, ``velocity_embedding``) and its plots on embeddings work as they do on RNA velocity. What compares
-    spliced with unspliced counts does not. Arrows on an embedding alone need none of it: see :func:`scdiffot.tl.project`.
+    Then ``scv.tl.velocity_graph(adata)``, the functions of scVelo :cite:p:`Bergen2020` that use
+    its result (``velocity_confidence``, ``velocity_pseudotime``, ``velocity_embedding``) and its
+    plots on embeddings work as they do on RNA velocity. Functions that compare spliced with
+    unspliced counts do not. Arrows on an embedding do not need scVelo: see
+    :func:`scdiffot.tl.project`.
 
     Parameters
     ----------
     adata
         Cells with the velocities of genes, by :func:`scdiffot.tl.gene_velocity`.
     decoder
-        The decoder these were computed with, if it was given.
+        The decoder that was passed to :func:`scdiffot.tl.gene_velocity`, if any.
     overwrite
-        Whether to replace RNA velocity, and what was derived from it. An earlier export is always replaced.
+        Whether to replace RNA velocity and results derived from it. An earlier export is always
+        replaced.
     key
         Name of the fit.
     copy
@@ -70,7 +73,8 @@ def scvelo(
     `adata.layers["velocity"]` : array of shape ``(n, n_vars)``
         Velocity of every gene, per unit of time.
     `adata.layers["Ms"]` : array of shape ``(n, n_vars)``
-        Expression that the states decode to, in the same unit, NaN where the velocity is; scVelo moves it along the velocity.
+        Decoded expression of the states, in the same unit, NaN for genes without velocity; scVelo
+        extrapolates it along the velocity.
     `adata.var["velocity_genes"]` : column
         Whether the velocity of a gene is known.
     `adata.uns["velocity_params"]` : dict
@@ -83,8 +87,13 @@ def scvelo(
     TypeError
         If `decoder` is not a decoder.
     ValueError
-        If RNA velocity is there and `overwrite` is False, the representation has no decoder, or `adata` cannot be used. Nothing is
-        written then.
+        If `adata` has RNA velocity and `overwrite` is False, the representation has no decoder, or
+        `adata` cannot be used. Nothing is written in these cases.
+
+    See Also
+    --------
+    scdiffot.tl.gene_velocity : Compute the velocities of genes.
+    scdiffot.tl.project : Draw velocities on an embedding without scVelo.
 
     Examples
     --------
@@ -103,39 +112,48 @@ def scvelo(
     owner = space.owner
     if keys.velocity not in owner.layers:
         raise KeyError(
-            f"`key` is {key!r}, but layers[{keys.velocity!r}] is missing: run scdiffot.tl.gene_velocity(adata, key={key!r}) first."
+            f"`key` is {key!r}, but layers[{keys.velocity!r}] is missing: run "
+            f"scdiffot.tl.gene_velocity(adata, key={key!r}) first."
         )
-    earlier = [
-        f"layers[{name!r}]" for name in (VELOCITY, EXPRESSION, VARIANCE) if name in owner.layers
-    ]
-    earlier += [f"uns[{name!r}]" for name in (PARAMS, *GRAPHS) if name in owner.uns]
-    ours = hasattr(owner.uns.get(PARAMS), "get") and owner.uns[PARAMS].get("mode") == MODE
-    if earlier and not (ours or overwrite):
-        raise ValueError(
-            f"`overwrite` is False, but adata holds the velocity of scVelo: {', '.join(earlier)}. Pass overwrite=True to replace it, or "
-            f"leave it and name ours, scv.tl.velocity_graph(adata, vkey={keys.velocity!r}, xkey=...)."
-        )
+    _check_overwrite(owner, keys.velocity, overwrite=overwrite)
     velocity = np.array(owner.layers[keys.velocity], dtype=np.float32)
-    known = np.asarray(np.isfinite(velocity).all(axis=0))
+    has_velocity = np.asarray(np.isfinite(velocity).all(axis=0))
     expression = np.full(owner.shape, np.nan, np.float32)
     rows = owner.obs_names.get_indexer(adata.obs_names)
-    kept = known[space.columns]
-    expression[np.ix_(rows, space.columns[kept])] = space.decode(read_states(adata, key))[:, kept]
-    for place, names in (
+    mask = has_velocity[space.columns]
+    expression[np.ix_(rows, space.columns[mask])] = space.decode(read_states(adata, key))[:, mask]
+    for mapping, names in (
         (owner.uns, GRAPHS),
         (owner.layers, (VARIANCE,)),
         (owner.obsm, _projections(owner)),
     ):
         for name in names:
-            place.pop(name, None)
+            mapping.pop(name, None)
     drop_columns(owner, COLUMNS)
     owner.layers[VELOCITY] = velocity
     owner.layers[EXPRESSION] = expression
-    owner.var[GENES] = known
-    # without the list scVelo computes velocities of its own
+    owner.var[GENES] = has_velocity
+    # without the list of embeddings, scVelo would recompute the velocities
     owner.uns[PARAMS] = {"mode": MODE, "fit": key, "embeddings": []}
     return adata if copy else None
 
 
+def _check_overwrite(owner: AnnData, vkey: str, *, overwrite: bool) -> None:
+    """Check that RNA velocity is not replaced by accident; an earlier export may be."""
+    existing = [
+        f"layers[{name!r}]" for name in (VELOCITY, EXPRESSION, VARIANCE) if name in owner.layers
+    ]
+    existing += [f"uns[{name!r}]" for name in (PARAMS, *GRAPHS) if name in owner.uns]
+    params = owner.uns.get(PARAMS)
+    is_export = hasattr(params, "get") and params.get("mode") == MODE
+    if existing and not (is_export or overwrite):
+        raise ValueError(
+            f"`overwrite` is False, but adata holds the velocity of scVelo: {', '.join(existing)}. "
+            "Pass overwrite=True to replace it, or leave it and name ours, "
+            f"scv.tl.velocity_graph(adata, vkey={vkey!r}, xkey=...)."
+        )
+
+
 def _projections(owner: AnnData) -> list[str]:
+    """Keys of `obsm` under which scVelo stores projected velocities."""
     return [f"{VELOCITY}_{name.removeprefix('X_')}" for name in owner.obsm]

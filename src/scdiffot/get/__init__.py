@@ -1,4 +1,4 @@
-"""Results in a form to compute with."""
+"""Read stored results as tables, graphs and objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cells become, as one table."""
+"""Fates of cells as one table."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ if TYPE_CHECKING:
 
 
 def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
-    """Get the fates of cells as a tidy table: a row for every cell that was followed and every fate.
+    """Get the fates of cells as a tidy table, a row for every simulated cell and every fate.
 
     Parameters
     ----------
     adata
-        Cells that :func:`scdiffot.tl.sta_forward` has followed, perhaps read from a file.
+        Cells with fates by :func:`scdiffot.tl.sta_forward`, also if read from a file.
     key
         Name of the fit.
 
     Returns
     -------
-    Columns ``cell``; ``fate``, categories in the order of the types; ``share`` of the descendants and its standard error ``se``; ``path``,
-    the probability of a single path, if it was computed; and ``n_descendants``, the expected number of descendants of that
-    fate.
+    Columns ``cell``; ``fate``, categories in the order of the types; ``share`` of the descendants
+    and its standard error ``se``; ``path``, the probability of a single trajectory, if it was
+    computed; and ``n_descendants``, the expected number of descendants with that fate.
 
     Raises
     ------
     KeyError
-        If there is no fit under this name, or cells have not been followed.
+        If there is no fit of this name, or fates have not been computed.
+
+    See Also
+    --------
+    scdiffot.tl.sta_forward : Compute the fates.
+    scdiffot.metrics.clonal_fate : Score fates against lineage tracing.
+    scdiffot.get.perturbation : Changes of fates after perturbations.
 
     Examples
     --------
@@ -49,15 +55,15 @@ def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     """
     import pandas as pd
 
-    found, tables = read_fate(adata, key)
-    followed = tables["fate"].notna().all(axis=1).to_numpy()
-    names = [str(name) for name in found["classes"]]
-    cells = adata.obs_names[followed]
-    shares = tables["fate"].to_numpy()[followed]
-    numbers = read_numbers(adata, Keys(key, "key").n_descendants, "key").to_numpy()[followed]
-    columns = {"share": shares.ravel(), "se": tables["fate_se"].to_numpy()[followed].ravel()}
+    entry, tables = read_fate(adata, key)
+    has_fate = tables["fate"].notna().all(axis=1).to_numpy()
+    names = [str(name) for name in entry["classes"]]
+    cells = adata.obs_names[has_fate]
+    shares = tables["fate"].to_numpy()[has_fate]
+    numbers = read_numbers(adata, Keys(key, "key").n_descendants, "key").to_numpy()[has_fate]
+    columns = {"share": shares.ravel(), "se": tables["fate_se"].to_numpy()[has_fate].ravel()}
     if "fate_path" in tables:
-        columns["path"] = tables["fate_path"].to_numpy()[followed].ravel()
+        columns["path"] = tables["fate_path"].to_numpy()[has_fate].ravel()
     return pd.DataFrame(
         {
             "cell": np.repeat(cells.to_numpy(), len(names)),

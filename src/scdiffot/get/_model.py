@@ -20,21 +20,27 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     Parameters
     ----------
     adata
-        Cells with a fit, perhaps read from a file.
+        Cells with a fit, also if read from a file.
     key
         Name of the fit.
 
     Returns
     -------
-    :class:`~scdiffot.core.RUOTModel` with the methods ``drift``, ``flow``, ``score`` (state per time; the score per state),
-    ``growth`` (per time) and ``potential`` (nats) of states (n, d) and a time, all in the units of the data.
+    :class:`~scdiffot.core.RUOTModel` with the methods ``drift`` and ``flow`` (state per time),
+    ``score`` (per state), ``growth`` (per time) and ``potential`` (nats) of states ``(n, d)`` and
+    a time, all in the units of the data.
 
     Raises
     ------
     KeyError
-        If there is no fit under this name.
+        If there is no fit of this name.
     StoredFitError
-        If it is damaged, or of a newer version.
+        If the fit is damaged, or was stored by a newer version.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Fit the model.
+    scdiffot.tl.simulate : Simulate trajectories of the model.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What changes of genes do, as tables."""
+"""Effects of perturbations of genes as tables."""
 
 from __future__ import annotations
 
@@ -23,33 +23,41 @@ def perturbation(
     by: Literal["source", "cell"] = "source",
     key: str = DEFAULT,
 ) -> pd.DataFrame:
-    """Get what changes of genes did to fates as a tidy table.
+    """Get the effects of perturbations of genes on fates as a tidy table.
 
     Parameters
     ----------
     adata
-        Cells that :func:`scdiffot.tl.perturb` has followed, perhaps read from a file.
+        Cells with perturbations by :func:`scdiffot.tl.perturb`, also if read from a file.
     name
         Name of a perturbation; all by default.
     by
-        ``"source"``: a row for every type of the changed cells (last ``"all"``) and every fate. ``"cell"``: one for every cell and
-        fate.
+        ``"source"``: a row for every type of the perturbed cells (the last is ``"all"``) and every
+        fate. ``"cell"``: a row for every cell and fate.
     key
         Name of the fit.
 
     Returns
     -------
-    Columns ``perturbation`` and ``fate``. By source: ``source``; the shares ``control`` and ``perturbed`` of the fate among the
-    descendants with ``control_se`` and ``perturbed_se``; their difference ``shift`` with ``se``, ``p`` and ``p_adjusted``; and, the same
-    in all rows of a source, ``n_cells``, and ``mass_ratio`` with ``mass_se`` and ``mass_p``, the number of descendants with the
-    change over that without. By cell: ``cell``, ``shift``, ``se`` and ``mass_ratio``.
+    Columns ``perturbation`` and ``fate``. By source: ``source``; the shares ``control`` and
+    ``perturbed`` of the fate among the descendants with ``control_se`` and ``perturbed_se``; their
+    difference ``shift`` with ``se``, ``p`` and ``p_adjusted``; and, the same in all rows of a
+    source, ``n_cells``, and ``mass_ratio`` with ``mass_se`` and ``mass_p``, the number of
+    descendants with the perturbation divided by that without. By cell: ``cell``, ``shift``, ``se``
+    and ``mass_ratio``.
 
     Raises
     ------
     KeyError
         If there is no fit or perturbation of this name.
     ValueError
-        If `by` is none of the two.
+        If `by` is neither of these.
+
+    See Also
+    --------
+    scdiffot.tl.perturb : Compute the perturbation.
+    scdiffot.get.perturb_screen : The table of a screen of many genes.
+    scdiffot.get.fate : Fates without a perturbation.
 
     Examples
     --------
@@ -68,7 +76,7 @@ def perturbation(
         _by_source(f) if by == "source" else _by_cell(f)
         for f in read_perturbations(adata, key, name)
     ]
-    # fates may differ with the target time
+    # not one array: perturbations with other target times may have other fates
     return pd.concat(tables, ignore_index=True)
 
 
@@ -80,24 +88,30 @@ def perturb_screen(
     Parameters
     ----------
     adata
-        Cells of a :func:`scdiffot.tl.perturb_screen`, perhaps read from a file.
+        Cells with a screen by :func:`scdiffot.tl.perturb_screen`, also if read from a file.
     fates
-        Whether to have a row for every gene and fate instead, with the change of the fate.
+        Whether to return a row for every gene and fate instead, with the change of the fate.
     key
         Name of the fit.
 
     Returns
     -------
-    Columns ``gene`` and ``partner`` (empty but for pairs); ``effect`` with ``se``, ``p`` and ``p_adjusted``; ``mass_ratio`` with
-    ``mass_se`` and ``mass_p``; ``outside``, the share of changed cells far from the data; and ``n_trajectories``. With `fates`:
-    ``gene``, ``partner``, ``fate``, ``shift``, ``se``.
+    Columns ``gene`` and ``partner`` (empty except for pairs); ``effect`` with ``se``, ``p`` and
+    ``p_adjusted``; ``mass_ratio`` with ``mass_se`` and ``mass_p``; ``outside``, the share of
+    perturbed cells far from the data; and ``n_trajectories``. If `fates`: ``gene``, ``partner``,
+    ``fate``, ``shift``, ``se``.
 
     Raises
     ------
     KeyError
-        If there is no fit under this name, or no screen.
+        If there is no fit of this name, or no screen.
     TypeError
         If `fates` is neither True nor False.
+
+    See Also
+    --------
+    scdiffot.tl.perturb_screen : Run the screen.
+    scdiffot.get.perturbation : The table of single perturbations.
 
     Examples
     --------
@@ -110,7 +124,7 @@ def perturb_screen(
     """
     import pandas as pd
 
-    found = read_screen(adata, key)
+    entry = read_screen(adata, key)
     if not check_flag("fates", fates):
         names = (
             "gene",
@@ -124,23 +138,23 @@ def perturb_screen(
             "mass_p",
             "outside",
         )
-        return pd.DataFrame({name: found[name] for name in (*names, "n_trajectories")})
-    labels, n = [str(fate) for fate in found["fates"]], len(found["gene"])
+        return pd.DataFrame({name: entry[name] for name in (*names, "n_trajectories")})
+    labels, n = [str(fate) for fate in entry["fates"]], len(entry["gene"])
     return pd.DataFrame(
         {
-            "gene": np.repeat(found["gene"], len(labels)),
-            "partner": np.repeat(found["partner"], len(labels)),
+            "gene": np.repeat(entry["gene"], len(labels)),
+            "partner": np.repeat(entry["partner"], len(labels)),
             "fate": pd.Categorical(np.tile(labels, n), categories=labels),
-            "shift": np.ravel(found["shift"]),
-            "se": np.ravel(found["shift_se"]),
+            "shift": np.ravel(entry["shift"]),
+            "se": np.ravel(entry["shift_se"]),
         }
     )
 
 
-def _by_source(found: dict[str, Any]) -> pd.DataFrame:
+def _by_source(entry: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
-    n_sources, n_fates = found["shift"].shape
+    n_sources, n_fates = entry["shift"].shape
     shares = (
         "control",
         "control_se",
@@ -153,29 +167,29 @@ def _by_source(found: dict[str, Any]) -> pd.DataFrame:
     )
     return pd.DataFrame(
         {
-            "perturbation": str(found["name"]),
-            "source": np.repeat([str(name) for name in found["sources"]], n_fates),
-            "fate": np.tile([str(name) for name in found["fates"]], n_sources),
-            **{name: np.ravel(found[name]) for name in shares},
+            "perturbation": str(entry["name"]),
+            "source": np.repeat([str(name) for name in entry["sources"]], n_fates),
+            "fate": np.tile([str(name) for name in entry["fates"]], n_sources),
+            **{name: np.ravel(entry[name]) for name in shares},
             **{
-                name: np.repeat(found[name], n_fates)
+                name: np.repeat(entry[name], n_fates)
                 for name in ("n_cells", "mass_ratio", "mass_se", "mass_p")
             },
         }
     )
 
 
-def _by_cell(found: dict[str, Any]) -> pd.DataFrame:
+def _by_cell(entry: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
-    n_cells, n_fates = found["cell_shift"].shape
+    n_cells, n_fates = entry["cell_shift"].shape
     return pd.DataFrame(
         {
-            "perturbation": str(found["name"]),
-            "cell": np.repeat([str(name) for name in found["cells"]], n_fates),
-            "fate": np.tile([str(name) for name in found["fates"]], n_cells),
-            "shift": np.ravel(found["cell_shift"]),
-            "se": np.ravel(found["cell_se"]),
-            "mass_ratio": np.repeat(found["cell_ratio"], n_fates),
+            "perturbation": str(entry["name"]),
+            "cell": np.repeat([str(name) for name in entry["cells"]], n_fates),
+            "fate": np.tile([str(name) for name in entry["fates"]], n_cells),
+            "shift": np.ravel(entry["cell_shift"]),
+            "se": np.ravel(entry["cell_se"]),
+            "mass_ratio": np.repeat(entry["cell_ratio"], n_fates),
         }
     )

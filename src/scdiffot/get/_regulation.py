@@ -30,30 +30,33 @@ def regulation(
     as_graph: bool = False,
     key: str = DEFAULT,
 ) -> pd.DataFrame | nx.DiGraph:
-    """Get the regulation between genes as a tidy table, a row for every group and edge, or as a graph.
+    """Get the regulation between genes as a table of groups and edges, or as a graph.
 
     Parameters
     ----------
     adata
-        Cells for which :func:`scdiffot.tl.regulation` was run, perhaps read from a file.
+        Cells with regulation by :func:`scdiffot.tl.regulation`, also if read from a file.
     group
         Groups; all of them by default.
     time
         Time of the groups, if there is one group for every time; all by default.
     all
-        Whether to return all edges, not only those that are stable enough to be kept.
+        Whether to return all edges instead of the stable ones only.
     as_graph
-        Whether to return a directed graph of NetworkX, from regulators to targets. It needs a single group.
+        Whether to return a directed graph of NetworkX, from regulators to targets. It needs a
+        single group.
     key
         Name of the fit.
 
     Returns
     -------
-    Columns ``regulator``, ``target``, ``group`` (categories), ``time`` (if there is one group for every time), ``weight`` (mean over the
-    cells, per time), ``sd`` over the cells, ``stability`` (share of cells with the sign of the mean) and ``sign`` (1 or -1). In every
-    group, the largest weights come first. A gene that acts on itself is an edge, too.
+    Columns ``regulator``, ``target``, ``group`` (categories), ``time`` (if there is one group for
+    every time), ``weight`` (mean over the cells, per time), ``sd`` over the cells, ``stability``
+    (share of cells with the sign of the mean) and ``sign`` (1 or -1). In every group, edges are
+    sorted by decreasing absolute weight. Self-regulation is included.
 
-    Or the graph: its nodes are all genes; its edges have ``weight``, ``sd``, ``stability`` and ``sign``.
+    If `as_graph`, the graph: its nodes are all genes; its edges have ``weight``, ``sd``,
+    ``stability`` and ``sign``.
 
     Raises
     ------
@@ -62,9 +65,15 @@ def regulation(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `group` is empty, or a graph is asked for, but not of a single group.
+        If `group` is empty, or a graph is requested of several groups.
     ImportError
-        If a graph is asked for, and NetworkX is not installed.
+        If a graph is requested, and NetworkX is not installed.
+
+    See Also
+    --------
+    scdiffot.tl.regulation : Compute the regulation.
+    scdiffot.pl.regulation : Draw the regulation.
+    scdiffot.tl.perturb : Predict the effect of changing genes on fates.
 
     Examples
     --------
@@ -81,46 +90,47 @@ def regulation(
     import pandas as pd
 
     all, as_graph = check_flag("all", all), check_flag("as_graph", as_graph)
-    found = read_regulation(adata, key)
-    at = None if time is None else read_times(adata, key).find(time, "time")
-    chosen = found.find(group, at)
+    regulations = read_regulation(adata, key)
+    resolved_time = None if time is None else read_times(adata, key).find(time, "time")
+    groups = regulations.find(group, resolved_time)
     if not as_graph:
-        return pd.concat([_edges(found, int(k), all=all) for k in chosen], ignore_index=True)
-    if len(chosen) != 1:
+        return pd.concat([_edges(regulations, int(k), all=all) for k in groups], ignore_index=True)
+    if len(groups) != 1:
         raise ValueError(
-            f"`as_graph` needs a single group, but `group` and `time` choose {len(chosen)} ({', '.join(found.labels)}): name one."
+            f"`as_graph` needs a single group, but `group` and `time` choose {len(groups)} "
+            f"({', '.join(regulations.labels)}): name one."
         )
     nx_ = require("networkx", extra="networkx")
     graph = nx_.from_pandas_edgelist(
-        _edges(found, int(chosen[0]), all=all),
+        _edges(regulations, int(groups[0]), all=all),
         "regulator",
         "target",
         ["weight", "sd", "stability", "sign"],
         create_using=nx_.DiGraph,
     )
-    graph.add_nodes_from(found.genes.tolist())
+    graph.add_nodes_from(regulations.genes.tolist())
     return graph
 
 
-def _edges(found: Regulations, k: int, *, all: bool) -> pd.DataFrame:
+def _edges(regulations: Regulations, k: int, *, all: bool) -> pd.DataFrame:
     import pandas as pd
 
-    weights = found.mean[k]
-    target, regulator = np.nonzero(np.ones_like(weights, bool) if all else found.kept(k))
+    weights = regulations.mean[k]
+    target, regulator = np.nonzero(np.ones_like(weights, bool) if all else regulations.kept(k))
     order = np.argsort(-np.abs(weights[target, regulator]), kind="stable")
     target, regulator = target[order], regulator[order]
     group = pd.Categorical(
-        np.repeat(found.groups[k], len(order)), categories=pd.unique(found.groups)
+        np.repeat(regulations.groups[k], len(order)), categories=pd.unique(regulations.groups)
     )
-    time = {} if np.isnan(found.times[k]) else {"time": found.times[k]}
-    genes = found.genes.astype(object)
+    time = {} if np.isnan(regulations.times[k]) else {"time": regulations.times[k]}
+    genes = regulations.genes.astype(object)
     return pd.DataFrame(
         {"regulator": genes[regulator], "target": genes[target], "group": group}
         | time
         | {
             "weight": weights[target, regulator].astype(np.float64),
-            "sd": found.sd[k][target, regulator].astype(np.float64),
-            "stability": found.stability[k][target, regulator].astype(np.float64),
+            "sd": regulations.sd[k][target, regulator].astype(np.float64),
+            "stability": regulations.stability[k][target, regulator].astype(np.float64),
             "sign": np.sign(weights[target, regulator]).astype(np.int64),
         }
     )

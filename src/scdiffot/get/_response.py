@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-WHAT = ("cells", "subpopulations", "features", "genes", "evaluation")
+TABLES = ("cells", "subpopulations", "features", "genes", "evaluation")
 
 
 def response(
@@ -37,44 +37,56 @@ def response(
     decoder: Any = None,
     key: str = DEFAULT,
 ) -> pd.DataFrame:
-    """Get a predicted response, what was derived from it, or its evaluation as a tidy table.
+    """Get a predicted response, its subpopulations or its evaluation as a tidy table.
 
     Parameters
     ----------
     adata
-        Cells with a response, perhaps read from a file.
+        Cells with a response, also if read from a file.
     what
-        ``"cells"``: a row for every cell of :func:`scdiffot.tl.predict_response`. ``"genes"``: a row for every gene, with means
-        over these cells. ``"subpopulations"`` and ``"features"``: the tables of :func:`scdiffot.tl.response_subpopulations`.
-        ``"evaluation"``: that of :func:`scdiffot.tl.evaluate_response`.
+        ``"cells"``: a row for every cell of :func:`scdiffot.tl.predict_response`. ``"genes"``: a
+        row for every gene, with means over these cells. ``"subpopulations"`` and ``"features"``:
+        the tables of :func:`scdiffot.tl.response_subpopulations`. ``"evaluation"``: the table of
+        :func:`scdiffot.tl.evaluate_response`.
     group
-        Name of a subpopulation, to get the rows of it, or for ``"genes"`` the means over it. By default all cells are taken.
+        Name of a subpopulation, to get its rows, or for ``"genes"`` the means over it. By default
+        all cells are used.
     reference
-        AnnData with the fit, if that is not `adata`; for ``"genes"``.
+        AnnData with the fit, if it is not `adata`; for ``"genes"``.
     gene_symbols
         Column of `var` with names of genes to use in place of `var_names`, here and in the result.
     decoder
-        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place of that of the AnnData with the
-        fit; for ``"genes"``.
+        An object with methods `encode` and `decode`, or a pair of functions, of tensors, in place
+        of the decoder of the AnnData with the fit; for ``"genes"``.
     key
-        Name of the response, or of a prediction of it (`key_added` of :func:`scdiffot.tl.predict_response`).
+        Name of the response, or of a prediction of it (`key_added` of
+        :func:`scdiffot.tl.predict_response`).
 
     Returns
     -------
-    For ``"cells"``: ``cell``, ``effect_size``, ``response_length``, ``survival`` if the response is unbalanced, and ``group`` once
-    there are subpopulations. For ``"genes"``, those with the largest response first: ``gene``; the means ``control`` and
-    ``predicted`` of the same cells without and with the treatment; their difference ``response`` and its ``sd`` over cells. All
-    cells count alike there, also those that will not survive. The others are described where they are computed; of
-    ``"features"``, the rows of all cells together if `group` is None.
+    For ``"cells"``: ``cell``, ``effect_size``, ``response_length``, ``survival`` if the response
+    is unbalanced, and ``group`` if subpopulations have been computed. For ``"genes"``, sorted by
+    decreasing absolute response: ``gene``; the means ``control`` and ``predicted`` of the same
+    cells without and with the treatment; their difference ``response`` and its ``sd`` over cells.
+    These means weight all cells equally, also those predicted to die. The functions that compute
+    the other tables describe their columns; of ``"features"``, the rows of all cells together if
+    `group` is None.
 
     Raises
     ------
     KeyError
-        If no response was fitted or predicted, or the table was not computed, or has no such group.
+        If no response was fitted or predicted, the table was not computed, or it has no such group.
     TypeError
         If `decoder` is not a decoder.
     ValueError
-        If `what` is none of the five, `group` is asked of an evaluation, or the representation has no decoder.
+        If `what` is none of the five, `group` is passed for an evaluation, or the representation
+        has no decoder.
+
+    See Also
+    --------
+    scdiffot.tl.predict_response : Predict the response of cells.
+    scdiffot.tl.response_subpopulations : Find subpopulations by their response.
+    scdiffot.tl.evaluate_response : Evaluate a response on measured cells.
 
     Examples
     --------
@@ -85,8 +97,8 @@ def response(
     >>> list(sdo.get.response(adata, "genes").columns)
     ['gene', 'control', 'predicted', 'response', 'sd']
     """
-    if what not in WHAT:
-        raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, WHAT))}.")
+    if what not in TABLES:
+        raise ValueError(f"`what` is {what!r}: pass one of {', '.join(map(repr, TABLES))}.")
     keys = Keys(key, "key")
     if what == "evaluation":
         if group is not None:
@@ -95,22 +107,24 @@ def response(
             )
         return read_evaluation(adata, key)
     if what in ("subpopulations", "features"):
-        return _derived(adata, what, group, keys)
+        return _subpopulation_table(adata, what, group, keys)
     cells = read_predicted(adata, key)
     labels = _groups(adata, cells, group, keys)
     if group is not None:
-        inside = labels == group
-        cells, labels = cells.take(inside), labels[inside]
+        mask = labels == group
+        cells, labels = cells.take(mask), labels[mask]
     if what == "cells":
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
-    fitted = read_response(
+    entry = read_response(
         owner, response_key(adata, key), "key" if reference is None else "reference"
     )
-    return _by_gene(cells, genes_of(owner, fitted[PARAMS], decoder, gene_symbols=gene_symbols))
+    return _by_gene(cells, genes_of(owner, entry[PARAMS], decoder, gene_symbols=gene_symbols))
 
 
-def _derived(adata: AnnData | MuData, what: str, group: str | None, keys: Keys) -> pd.DataFrame:
+def _subpopulation_table(
+    adata: AnnData | MuData, what: str, group: str | None, keys: Keys
+) -> pd.DataFrame:
     source = f"tl.response_subpopulations(adata, key={keys.uns!r})"
     name = keys.response_subpopulations if what == "subpopulations" else keys.response_features
     table = read_response_table(adata, keys.uns, name, source=source)
@@ -125,7 +139,7 @@ def _groups(
     """Subpopulation of every predicted cell; an empty array if there are none."""
     if group is None and keys.response_subpopulations not in adata.uns:
         return np.empty(0, dtype=object)
-    table = _derived(adata, "subpopulations", None, keys)
+    table = _subpopulation_table(adata, "subpopulations", None, keys)
     find_group(table, group)
     codes, names = read_cell_groups(adata, str(table["groupby"].iloc[0]), cells)
     return np.array([*names, None], dtype=object)[codes]
@@ -149,22 +163,22 @@ def _by_cell(adata: AnnData | MuData, cells: PredictedCells, labels: np.ndarray)
 def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
     import pandas as pd
 
-    n, named = len(cells.rows), space.named()
-    control, predicted, squares = (np.zeros(len(space.names)) for _ in range(3))
-    for _, before, after in cells.decode(space):
-        control += before.sum(axis=0, dtype=np.float64)
-        predicted += after.sum(axis=0, dtype=np.float64)
-        squares += np.square(after - before, dtype=np.float64).sum(axis=0)
-    mean = (predicted - control) / n
+    n, gene_positions = len(cells.rows), space.named()
+    control_sum, treated_sum, square_sum = (np.zeros(len(space.names)) for _ in range(3))
+    for _, control, treated in cells.decode(space):
+        control_sum += control.sum(axis=0, dtype=np.float64)
+        treated_sum += treated.sum(axis=0, dtype=np.float64)
+        square_sum += np.square(treated - control, dtype=np.float64).sum(axis=0)
+    mean = (treated_sum - control_sum) / n
     table = pd.DataFrame(
         {
             "gene": space.names,
-            "control": control / n,
-            "predicted": predicted / n,
+            "control": control_sum / n,
+            "predicted": treated_sum / n,
             "response": mean,
-            "sd": np.sqrt(np.maximum(squares / n - mean**2, 0)),
+            "sd": np.sqrt(np.maximum(square_sum / n - mean**2, 0)),
         }
     )
-    return table.iloc[named].sort_values(
+    return table.iloc[gene_positions].sort_values(
         "response", key=np.abs, ascending=False, kind="stable", ignore_index=True
     )

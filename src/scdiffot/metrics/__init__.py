@@ -1,4 +1,4 @@
-"""Distances between weighted clouds of points, scores of responses and of fates: arrays in, numbers out."""
+"""Distances between weighted point clouds and scores of responses and fates, on arrays."""
 
 from __future__ import annotations
 

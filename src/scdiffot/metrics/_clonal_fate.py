@@ -1,4 +1,4 @@
-"""Predicted fates against those of sister cells."""
+"""Comparison of predicted fates with those of sister cells."""
 
 from __future__ import annotations
 
@@ -24,48 +24,62 @@ def clonal_fate(
 ) -> pd.DataFrame:
     r"""Score predicted fates and clone sizes against lineage tracing.
 
-    A barcode marks a cell and all that descend from it. The fate of a clone is the composition of its late cells, and what was
-    predicted for it is the mean over its early cells, weighted by their predicted numbers of descendants where these are
-    given: the fates of sisters stand for the fate of the cell that was measured, and so destroyed :cite:p:`Weinreb2020`. Clones,
-    not cells, are counted, because sisters are not independent.
+    A barcode marks a cell and its descendants. The observed fate of a clone is the composition of
+    its late cells. The predicted fate is the mean over its early cells, weighted by
+    `n_descendants` if passed. Measuring a cell destroys it, so the fates of its sisters stand for
+    its own :cite:p:`Weinreb2020`. The unit of analysis is the clone, because counting sisters
+    would be pseudo-replication.
 
-    - For every fate, the clones are ranked by its predicted share. ``auroc`` is the area under the curve that tells clones with
-      late cells of this fate in the majority (at least half of them) from the others: 0.5 for guessing, 1 for perfect.
-      ``correlation`` is the rank correlation (Spearman) between predicted and observed share.
-    - The size of a clone is its number of late cells per early cell; the predicted size is the mean number of
-      descendants of its early cells. Their rank correlation does not depend on which part of the culture was sampled.
+    - For every fate, clones are ranked by the predicted share. ``auroc`` is the area under the
+      receiver operating characteristic curve (AUROC) for clones in which at least half of the late
+      cells have this fate: 0.5 for random, 1 for perfect predictions. ``correlation`` is the rank
+      correlation (Spearman) between predicted and observed share.
+    - The size of a clone is its number of late cells per early cell; the predicted size is the
+      mean number of descendants of its early cells. Their rank correlation does not depend on the
+      sampled fraction of the culture.
 
     Parameters
     ----------
     clones
-        Membership of cells in clones, shape ``(n, C)``, sparse or dense, as in ``adata.obsm["X_clone"]``; nonzero where a cell carries
-        the barcode. Cells without barcode and clones without early or late cells do not count.
+        Membership of cells in clones, shape ``(n, C)``, sparse or dense, as in
+        ``adata.obsm["X_clone"]``; nonzero where a cell carries the barcode. Cells without barcode
+        and clones without early or late cells are ignored.
     fate
-        Predicted composition of the descendants of the early cells, shape ``(n_early, K)``. Rows that are NaN do not count.
+        Predicted composition of the descendants of the early cells, shape ``(n_early, K)``. Rows
+        with NaN are ignored.
     classes
         Class of every late cell, shape ``(n_late,)``, in the order of the cells.
     names
         Names of the K columns of `fate`. Late cells of other classes count as none of these.
     early, late
-        Boolean masks, shape ``(n,)``, of the cells with a prediction and of those that show what became of their clones.
+        Boolean masks, shape ``(n,)``, of the cells with a prediction and of the cells that show
+        the fates of their clones.
     n_descendants
         Predicted number of descendants of the early cells, shape ``(n_early,)``.
     min_late
-        Smallest number of late cells of a clone that is scored. More make the observed fates sharper and the clones fewer.
+        Minimal number of late cells of a clone. Higher values make observed fates more precise,
+        but leave fewer clones.
 
     Returns
     -------
-    A row for every fate, indexed by its name, and one called ``"clone size"`` if `n_descendants` is given: ``auroc`` (NaN where all
-    or no clones have the fate, and for the size), ``correlation`` (NaN where one side is constant), ``n_clones``, the number of clones
-    scored, and ``n_positive``, how many of these have the fate (0 for the size).
+    A row for every fate, indexed by its name, and one called ``"clone size"`` if `n_descendants`
+    is given: ``auroc`` (NaN where all or no clones have the fate, and for the size),
+    ``correlation`` (NaN where one side is constant), ``n_clones``, the number of clones scored,
+    and ``n_positive``, how many of these have the fate (0 for the size).
 
     Raises
     ------
     TypeError
         If `early` or `late` is not a boolean mask.
     ValueError
-        If shapes disagree, a cell is both early and late, predictions are negative or infinite, names repeat, or no clone has early and
-        late cells.
+        If shapes disagree, a cell is both early and late, predictions are negative or infinite,
+        names repeat, or no clone has early and late cells.
+
+    See Also
+    --------
+    scdiffot.tl.sta_forward : Predict the fates of cells.
+    scdiffot.get.fate : Predicted fates as a table.
+    scdiffot.metrics.wasserstein : Distance between predicted and measured populations.
 
     Examples
     --------
@@ -84,91 +98,118 @@ def clonal_fate(
     """
     import pandas as pd
 
-    members = _members(clones)
+    members = _membership(clones)
     n = members.shape[0]
-    early, late = _mask(early, "early", n), _mask(late, "late", n)
+    early, late = _check_mask(early, "early", n), _check_mask(late, "late", n)
     if (early & late).any():
         raise ValueError(
             f"`early` and `late` share {(early & late).sum()} cells: a cell is one or the other."
         )
-    columns = [str(name) for name in names]
-    if len(set(columns)) < len(columns):
-        raise ValueError(
-            f"`names` has duplicates: {columns}. Give every column of `fate` a name of its own."
-        )
+    fates = _check_names(names)
     fate = np.asarray(fate, dtype=np.float64)
-    if fate.shape != (int(early.sum()), len(columns)):
-        raise ValueError(
-            f"`fate` has shape {fate.shape}: pass one row for each of the {early.sum()} early cells and one column for each of the "
-            f"{len(columns)} `names`."
-        )
-    observed = np.asarray(classes)
-    if observed.shape != (int(late.sum()),):
-        raise ValueError(
-            f"`classes` has shape {observed.shape}: pass one for each of the {late.sum()} late cells."
-        )
-    number = (
-        np.ones(len(fate)) if n_descendants is None else np.asarray(n_descendants, dtype=np.float64)
-    )
-    if number.shape != (len(fate),):
-        raise ValueError(
-            f"`n_descendants` has shape {number.shape}: pass one for each of the {len(fate)} early cells."
-        )
-    for name, values in (("fate", fate), ("n_descendants", number)):
-        if np.isinf(values).any() or (values < 0).any():
-            raise ValueError(
-                f"`{name}` has negative or infinite values: pass predictions, NaN where there is none."
-            )
+    labels, numbers = _check_shapes(fate, classes, n_descendants, fates, early, late)
     if min_late < 1:
         raise ValueError(
             f"`min_late` is {min_late}: a clone without late cells shows no fate; pass at least 1."
         )
 
-    known = np.isfinite(fate).all(axis=1) & np.isfinite(number)
-    first, last = members[np.flatnonzero(early)[known]], members[late]
-    n_early, n_late = (np.asarray(part.sum(axis=0)).ravel() for part in (first, last))
-    scored = (n_early > 0) & (n_late >= min_late)
-    if not scored.any():
+    has_prediction = np.isfinite(fate).all(axis=1) & np.isfinite(numbers)
+    fate, numbers = fate[has_prediction], numbers[has_prediction]
+    early_members, late_members = members[np.flatnonzero(early)[has_prediction]], members[late]
+    n_early, n_late = (
+        np.asarray(part.sum(axis=0)).ravel() for part in (early_members, late_members)
+    )
+    usable = (n_early > 0) & (n_late >= min_late)
+    if not usable.any():
         raise ValueError(
-            f"`clones` has no clone with a predicted early cell and {min_late} late cells or more, of {members.shape[1]} clones in all: "
-            "check that its rows are in the order of the cells."
+            f"`clones` has no clone with a predicted early cell and {min_late} late cells or more, "
+            f"of {members.shape[1]} clones in all: check that its rows are in the order of the "
+            "cells."
         )
-    first, last, n_early, n_late = (
-        first[:, scored],
-        last[:, scored],
-        n_early[scored],
-        n_late[scored],
-    )
-    weight = first.T @ number[known]
-    # a clone that is to die out still has a composition, that of its cells
-    alike = np.where(
-        weight[:, None] > 0, first.T @ (number[known, None] * fate[known]), first.T @ fate[known]
-    )
-    predicted = alike / np.where(weight > 0, weight, n_early)[:, None]
-    text = observed.astype(str)
+    early_members, late_members = early_members[:, usable], late_members[:, usable]
+    n_early, n_late = n_early[usable], n_late[usable]
+    weights = early_members.T @ numbers
+    predicted_shares = _clone_means(early_members, fate, numbers, weights, n_early)
+    labels = labels.astype(str)
     rows = []
-    for k, name in enumerate(columns):
-        share = last.T @ (text == name).astype(np.float64) / n_late
-        positive = share >= 0.5
-        rows.append(
-            (
-                _auroc(positive, predicted[:, k]),
-                _correlation(predicted[:, k], share),
-                positive.sum(),
-            )
-        )
+    for k, name in enumerate(fates):
+        shares = late_members.T @ (labels == name).astype(np.float64) / n_late
+        positive, score = shares >= 0.5, predicted_shares[:, k]
+        rows.append((_auroc(positive, score), _correlation(score, shares), positive.sum()))
     if n_descendants is not None:
-        columns.append("clone size")
-        rows.append((np.nan, _correlation(weight / n_early, n_late / n_early), 0))
+        fates.append("clone size")
+        rows.append((np.nan, _correlation(weights / n_early, n_late / n_early), 0))
     table = pd.DataFrame(
-        rows, columns=["auroc", "correlation", "n_positive"], index=pd.Index(columns, name="fate")
+        rows, columns=["auroc", "correlation", "n_positive"], index=pd.Index(fates, name="fate")
     )
-    table.insert(2, "n_clones", len(weight))
+    table.insert(2, "n_clones", len(weights))
     return table
 
 
-def _members(clones: Any) -> csr_matrix:
-    """Ones where a cell belongs to a clone."""
+def _check_names(names: Any) -> list[str]:
+    fates = [str(name) for name in names]
+    if len(set(fates)) < len(fates):
+        raise ValueError(
+            f"`names` has duplicates: {fates}. Give every column of `fate` a name of its own."
+        )
+    return fates
+
+
+def _check_shapes(
+    fate: np.ndarray,
+    classes: Any,
+    n_descendants: np.ndarray | None,
+    names: list[str],
+    early: np.ndarray,
+    late: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check the predictions and the observed classes.
+
+    Returns the classes and the numbers of descendants, one for every cell by default.
+    """
+    if fate.shape != (int(early.sum()), len(names)):
+        raise ValueError(
+            f"`fate` has shape {fate.shape}: pass one row for each of the {early.sum()} early "
+            "cells "
+            f"and one column for each of the {len(names)} `names`."
+        )
+    labels = np.asarray(classes)
+    if labels.shape != (int(late.sum()),):
+        raise ValueError(
+            f"`classes` has shape {labels.shape}: pass one for each of the {late.sum()} late cells."
+        )
+    numbers = np.ones(len(fate))
+    if n_descendants is not None:
+        numbers = np.asarray(n_descendants, dtype=np.float64)
+    if numbers.shape != (len(fate),):
+        raise ValueError(
+            f"`n_descendants` has shape {numbers.shape}: pass one for each of the {len(fate)} "
+            "early cells."
+        )
+    for name, values in (("fate", fate), ("n_descendants", numbers)):
+        if np.isinf(values).any() or (values < 0).any():
+            raise ValueError(
+                f"`{name}` has negative or infinite values: pass predictions, or NaN where there "
+                "is none."
+            )
+    return labels, numbers
+
+
+def _clone_means(
+    members: csr_matrix,
+    fate: np.ndarray,
+    numbers: np.ndarray,
+    weights: np.ndarray,
+    n_early: np.ndarray,
+) -> np.ndarray:
+    """Mean fate of every clone over its early cells, weighted by their numbers of descendants."""
+    # clones without expected descendants get the unweighted mean
+    sums = np.where(weights[:, None] > 0, members.T @ (numbers[:, None] * fate), members.T @ fate)
+    return sums / np.where(weights > 0, weights, n_early)[:, None]
+
+
+def _membership(clones: Any) -> csr_matrix:
+    """Matrix of ones where a cell belongs to a clone."""
     from scipy import sparse
 
     members = sparse.csr_matrix(clones)
@@ -177,7 +218,7 @@ def _members(clones: Any) -> csr_matrix:
     return members
 
 
-def _mask(values: Any, name: str, n: int) -> np.ndarray:
+def _check_mask(values: Any, name: str, n: int) -> np.ndarray:
     mask = np.asarray(values)
     if mask.dtype.kind != "b":
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Prepare representations that lead back to genes."""
+"""Prepare data for a fit: representations with a decoder to genes, growth scores, surroundings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast cells grow, by what they express."""
+"""Growth rates of cells from the expression of gene sets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from ._gene_sets import APOPTOSIS, PROLIFERATION
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Scores at which a rate is half-way between its limits, and over which it goes from one to the other, as in Waddington-OT.
+    import pandas as pd
+
+# Centre and width of the logistic function from a score to a rate, as in Waddington-OT
 BIRTH_LOGISTIC = (0.25, 0.5)
 DEATH_LOGISTIC = (0.1, 0.2)
-# No logarithm of normalised expression is higher: that of a million counts is 14, or 20 to the base of two.
+# Upper limit of log-normalised expression: the logarithm of a million counts is 14, or 20 to base
+# two
 MAX_LOG = 30.0
-# Genes of a built-in set below which the names are probably no symbols.
-N_LEAST = 3
+# With fewer genes of a built-in set, the names are probably not gene symbols.
+MIN_GENES = 3
 
 
 def score_growth(
@@ -42,29 +45,31 @@ def score_growth(
     key_added: str = "growth_prior",
     copy: bool = False,
 ) -> AnnData | None:
-    r"""Guess the net growth rate of every cell from genes of division and death.
+    r"""Estimate the net growth rate of every cell from the expression of cycle and death genes.
 
-    As in Waddington-OT :cite:p:`Schiebinger2019`, rates of birth and death follow the scores :math:`s` of two gene sets from the
-    lowest rate :math:`r_0` to the highest :math:`r_1`,
+    As in Waddington-OT :cite:p:`Schiebinger2019`, rates of birth and death follow the scores
+    :math:`s` of two gene sets from the lowest rate :math:`r_0` to the highest :math:`r_1`,
 
     .. math::
         r(s) = r_0 + \frac{r_1 - r_0}{1 + e^{-4 (s - c) / w}},
 
-    with :math:`c = 0.25, w = 0.5` for birth and :math:`c = 0.1, w = 0.2` for death; growth is their difference. Scores are those of
-    ``scanpy.tl.score_genes``: mean expression of the set above that of control genes of similar expression.
+    with :math:`c = 0.25, w = 0.5` for birth and :math:`c = 0.1, w = 0.2` for death; growth is
+    their difference. Scores are those of ``scanpy.tl.score_genes``: mean expression of the set
+    above that of control genes of similar expression.
 
     Parameters
     ----------
     adata
         Cells; of a MuData, one modality.
     proliferation
-        Names of genes that dividing cells express. By default genes of the S and G2/M phases :cite:p:`Tirosh2016`, human or mouse
-        symbols, whichever `adata.var_names` has.
+        Names of genes that dividing cells express. By default genes of the S and G2/M phases
+        :cite:p:`Tirosh2016`, as human or mouse symbols, depending on `adata.var_names`.
     apoptosis
-        Names of genes that dying cells express. By default some that bring about apoptosis :cite:p:`Liberzon2015`.
+        Names of genes that dying cells express. By default genes that promote apoptosis
+        :cite:p:`Liberzon2015`.
     birth_rates
-        Lowest and highest rate of division, **per unit of the time you will pass to** ``tl.fit``. The default is per day: doubling
-        times between 55 and 10 hours.
+        Lowest and highest rate of division, **per unit of the time you will pass to** ``tl.fit``.
+        The default is per day: doubling times between 55 and 10 hours.
     death_rates
         Lowest and highest rate of death, per unit of time.
     gene_symbols
@@ -72,7 +77,7 @@ def score_growth(
     layer
         Layer with log-normalised expression; X by default.
     rng
-        Seed or generator that draws control genes.
+        Seed or generator, for the choice of control genes.
     key_added
         Name of the column.
     copy
@@ -83,7 +88,8 @@ def score_growth(
     None, or the copy. Sets the following field:
 
     `adata.obs["{key_added}"]` : column
-        Net growth rate, per unit of time: ``tl.fit(adata, time_key, growth_prior="{key_added}")`` takes it.
+        Net growth rate, per unit of time: ``tl.fit(adata, time_key, growth_prior="{key_added}")``
+        takes it.
 
     Raises
     ------
@@ -94,8 +100,13 @@ def score_growth(
     TypeError
         If an argument has the wrong type, or `adata` is no AnnData.
     ValueError
-        If none of the genes is there, expression is raw counts, or rates are not two rising numbers from zero. Nothing is written
-        then.
+        If none of the genes is in the data, expression is raw counts, or rates are not two
+        non-negative numbers in increasing order. Nothing is written in these cases.
+
+    See Also
+    --------
+    scdiffot.tl.fit : Use the scores as `growth_prior`.
+    scdiffot.pl.growth : Draw the growth rates of a fit.
 
     Examples
     --------
@@ -112,25 +123,31 @@ def score_growth(
     ...     n_corrections=0,
     ... )
     """
-    import pandas as pd
-
     if is_mudata(adata):
-        raise TypeError(
-            f"`adata` is a MuData: pass one modality, such as mdata[{next(iter(adata.mod), 'rna')!r}]."
-        )
+        modality = next(iter(adata.mod), "rna")
+        raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{modality!r}].")
     adata = writable(adata, copy=copy)
     generator = as_generator(rng)
     check_key(key_added, "key_added")
-    limits = {
-        "birth_rates": _rates("birth_rates", birth_rates),
-        "death_rates": _rates("death_rates", death_rates),
-    }
+    birth_limits = _check_rates("birth_rates", birth_rates)
+    death_limits = _check_rates("death_rates", death_rates)
     names = gene_names(adata, gene_symbols)
     sets = {
-        "proliferation": _genes(names, "proliferation", proliferation, PROLIFERATION, gene_symbols),
-        "apoptosis": _genes(names, "apoptosis", apoptosis, APOPTOSIS, gene_symbols),
+        "proliferation": _find_set(
+            names, "proliferation", proliferation, PROLIFERATION, gene_symbols
+        ),
+        "apoptosis": _find_set(names, "apoptosis", apoptosis, APOPTOSIS, gene_symbols),
     }
     scanpy = require("scanpy", extra="scanpy")
+    scores = _score_sets(scanpy, adata, _read_expression(adata, layer), sets, generator)
+    birth = _logistic(scores["proliferation"].to_numpy(), birth_limits, BIRTH_LOGISTIC)
+    death = _logistic(scores["apoptosis"].to_numpy(), death_limits, DEATH_LOGISTIC)
+    adata.obs[key_added] = birth - death
+    return adata if copy else None
+
+
+def _read_expression(adata: AnnData, layer: str | None) -> Any:
+    """Expression, checked to be log-normalised."""
     values = expression(adata, layer)
     check_counts(
         adata,
@@ -139,33 +156,45 @@ def score_growth(
         wanted=False,
         remedy="log-normalise them (scanpy.pp.normalize_total, log1p)",
     )
-    top = float(values.max())
-    if top > MAX_LOG:
+    highest = float(values.max())
+    if highest > MAX_LOG:
         raise ValueError(
-            f"`layer` {'None (X)' if layer is None else repr(layer)} holds values up to {top:.3g}, which are no logarithms: pass "
-            "log-normalised expression (scanpy.pp.normalize_total, log1p)."
+            f"`layer` {'None (X)' if layer is None else repr(layer)} holds values up to "
+            f"{highest:.3g}, which are no logarithms: pass log-normalised expression "
+            "(scanpy.pp.normalize_total, log1p)."
         )
+    return values
+
+
+def _score_sets(
+    scanpy: Any,
+    adata: AnnData,
+    values: Any,
+    sets: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Score of every cell for every set of genes, given by their columns."""
+    import pandas as pd
+
     labels = (
         adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)
     )
-    scored = AnnData(values, obs=adata.obs[[]], var=pd.DataFrame(index=labels))
+    cells = AnnData(values, obs=adata.obs[[]], var=pd.DataFrame(index=labels))
     for name, columns in sets.items():
-        seed = int(generator.integers(2**31))
-        genes = scored.var_names[columns].tolist()
+        seed = int(rng.integers(2**31))
+        genes = cells.var_names[columns].tolist()
         try:
             with global_generators():
                 scanpy.tl.score_genes(
-                    scored, genes, score_name=name, random_state=seed, use_raw=False
+                    cells, genes, score_name=name, random_state=seed, use_raw=False
                 )
         except RuntimeError as error:
             raise ValueError(
-                f"`adata` has {adata.n_vars} genes, none of which is expressed like those of `{name}`, so there is nothing to "
-                "compare these with: keep all genes, not a panel or the variable ones."
+                f"`adata` has {adata.n_vars} genes, none of which is expressed like those of "
+                f"`{name}`, so there are no control genes to compare with: keep all genes, not a "
+                "panel or the variable ones."
             ) from error
-    birth = _logistic(scored.obs["proliferation"].to_numpy(), limits["birth_rates"], BIRTH_LOGISTIC)
-    death = _logistic(scored.obs["apoptosis"].to_numpy(), limits["death_rates"], DEATH_LOGISTIC)
-    adata.obs[key_added] = birth - death
-    return adata if copy else None
+    return cells.obs
 
 
 def _logistic(
@@ -177,7 +206,7 @@ def _logistic(
     return limits[0] + (limits[1] - limits[0]) * expit(4 * (score - centre) / width)
 
 
-def _rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
+def _check_rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
     limits = np.asarray(values, dtype=object).ravel()
     if len(limits) != 2 or not all(isinstance(v, int | float | np.number) for v in limits):
         raise TypeError(
@@ -191,37 +220,39 @@ def _rates(name: str, values: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def _genes(
-    names: np.ndarray, argument: str, given: Any, built_in: str, gene_symbols: str | None
+def _find_set(
+    names: np.ndarray, argument: str, genes: Any, built_in: str, gene_symbols: str | None
 ) -> np.ndarray:
-    """Positions of the genes of a set that the data have."""
-    where, there = place(gene_symbols), {name for name in names if name is not None}
-    if given is not None:
-        wanted = listed_genes(given, argument)
-        known = [g for g in wanted if g in there]
-        if not known:
+    """Find the positions of those genes of a set that are in the data."""
+    source, available = place(gene_symbols), {name for name in names if name is not None}
+    if genes is not None:
+        gene_list = listed_genes(genes, argument)
+        matches = [g for g in gene_list if g in available]
+        if not matches:
             raise ValueError(
-                f"`{argument}` names {some(wanted)}, none of which is among {where} ({some(there)})."
+                f"`{argument}` names {some(gene_list)}, none of which is among {source} "
+                f"({some(available)})."
             )
-        if len(known) < len(wanted):
+        if len(matches) < len(gene_list):
             logger.warning(
                 "`%s`: %s are not among %s.",
                 argument,
-                some(g for g in wanted if g not in there),
-                where,
+                some(g for g in gene_list if g not in available),
+                source,
             )
     else:
         human = built_in.split()
-        known = max(
+        matches = max(
             (
-                [g for g in genes if g in there]
-                for genes in (human, [g.capitalize() for g in human])
+                [g for g in symbols if g in available]
+                for symbols in (human, [g.capitalize() for g in human])
             ),
             key=len,
         )
-        if len(known) < N_LEAST:
+        if len(matches) < MIN_GENES:
             raise ValueError(
-                f"`{argument}` is None, but {where} has {len(known)} of the {len(human)} genes of the built-in set, human or "
-                f"mouse: pass names of genes, or use symbols as names or by `gene_symbols` (there is {some(there)})."
+                f"`{argument}` is None, but {source} has {len(matches)} of the {len(human)} genes of "
+                "the built-in set, human or mouse: pass names of genes, or use symbols as names or "
+                f"by `gene_symbols` (the names are {some(available)})."
             )
-    return find_genes(names, known, argument=argument, gene_symbols=gene_symbols)
+    return find_genes(names, matches, argument=argument, gene_symbols=gene_symbols)

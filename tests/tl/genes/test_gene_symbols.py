@@ -1,4 +1,4 @@
-"""Genes by name: symbols mean the same genes as `var_names`, and a name that several genes have is refused where it is used."""
+"""Gene symbols are equivalent to `var_names`; ambiguous names are errors when used."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ def _perturb(adata, genes, **options):
     sdo.tl.perturb(
         adata, genes, "cell_type", name="p", sustained=True, kind="overexpress", **PATHS, **options
     )
-    found = adata.uns["scdiffot"]["perturbation"]["p"]
-    return found["genes"].tolist(), np.vstack([found["shift"], found["perturbed"]])
+    result = adata.uns["scdiffot"]["perturbation"]["p"]
+    return result["genes"].tolist(), np.vstack([result["shift"], result["perturbed"]])
 
 
 def _screen(adata, genes, **options):
     sdo.tl.perturb_screen(adata, "cell_type", genes=genes, kind="overexpress", **PATHS, **options)
-    found = adata.uns["scdiffot"]["perturb_screen"]
-    return found["gene"].tolist(), found["shift"]
+    result = adata.uns["scdiffot"]["perturb_screen"]
+    return result["gene"].tolist(), result["shift"]
 
 
 def _regulation(adata, genes, **options):
     sdo.tl.regulation(adata, genes, show_progress=False, **options)
-    found = adata.uns["scdiffot"]["regulation"]
-    return found["genes"].tolist(), found["mean"]
+    result = adata.uns["scdiffot"]["regulation"]
+    return result["genes"].tolist(), result["mean"]
 
 
 def _growth_genes(adata, genes, **options):
     sdo.tl.growth_genes(adata, genes, show_progress=False, **options)
-    found = adata.uns["scdiffot"]["growth_genes"]
-    return found["gene"].tolist(), found["mean"].to_numpy()
+    result = adata.uns["scdiffot"]["growth_genes"]
+    return result["gene"].tolist(), result["mean"].to_numpy()
 
 
 def _trajectory_genes(adata, genes, **options):
     sdo.tl.trajectory_genes(
         adata, "cell_type", genes=genes, n_cells=20, n_times=3, **PATHS, **options
     )
-    found = adata.uns["scdiffot"]["trajectory_genes"]
-    return found["genes"].tolist(), found["mean"]
+    result = adata.uns["scdiffot"]["trajectory_genes"]
+    return result["genes"].tolist(), result["mean"]
 
 
 def _gene_velocity(adata, genes, **options):
@@ -77,8 +77,8 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @every_call
 def test_symbols_mean_the_same_genes(fit, call):
     names, expected = call(fit.copy(), ["ENSG2", "ENSG0"])
-    symbols, found = call(fit.copy(), ["Myc", "Sox2"], gene_symbols="symbol")
-    np.testing.assert_array_equal(found, expected)
+    symbols, result = call(fit.copy(), ["Myc", "Sox2"], gene_symbols="symbol")
+    np.testing.assert_array_equal(result, expected)
     if call is not _gene_velocity:
         assert symbols == [dict(zip(NAMES, SYMBOLS, strict=True))[name] for name in names]
     for container in (tuple, np.array, pd.Index, pd.Series):
@@ -91,25 +91,25 @@ def test_a_duplicated_name_is_refused_where_it_is_used(fit, call, fingerprint):
     adata = fit.copy()
     adata.var_names = ["ENSG0", "Dup", "Dup"]
     adata.var["twice"] = ["Sox2", "Dup", "Dup"]
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     for options in ({}, {"gene_symbols": "twice"}):
         with pytest.raises(
             ValueError, match=r"uses 'Dup', duplicated in adata.var(_names|\['twice'\])"
         ):
             call(adata, ["Dup"], **options)
-        # velocities of all genes need no names
+        # velocities of all genes do not need unique names
         if call not in (_perturb, _gene_velocity):
             with pytest.raises(ValueError, match="uses 'Dup', duplicated"):
                 call(adata, None, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
     np.testing.assert_array_equal(call(adata, ["ENSG0"])[1], expected)
 
 
 @every_call
-def test_what_names_no_gene_is_refused(fit, call, fingerprint):
+def test_unknown_genes_are_refused(fit, call, fingerprint):
     adata = fit.copy()
     adata.var["partly"] = ["Sox2", np.nan, ""]
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     for genes, options, error, message in (
         (
             ["Sox3"],
@@ -134,7 +134,7 @@ def test_what_names_no_gene_is_refused(fit, call, fingerprint):
     ):
         with pytest.raises(error, match=message):
             call(adata, genes, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
 def test_genes_without_a_symbol_are_left_out(fit):
@@ -142,14 +142,14 @@ def test_genes_without_a_symbol_are_left_out(fit):
     adata.var["partly"] = ["Sox2", np.nan, "Myc"]
     for call in (_screen, _regulation, _growth_genes, _trajectory_genes):
         assert set(call(adata, None, gene_symbols="partly")[0]) == {"Sox2", "Myc"}
-    # the same random numbers and means, of fewer genes
+    # the same random numbers and the same means of fewer genes
     np.testing.assert_array_equal(
         _regulation(adata, None, gene_symbols="partly")[1],
         _regulation(adata, ["ENSG0", "ENSG2"])[1],
     )
 
 
-def test_values_belong_to_the_genes_they_are_given_for(fit):
+def test_values_belong_to_their_genes(fit):
     by_name = _perturb(fit.copy(), {"ENSG2": 1.5, "ENSG0": None})[1]
     symbols = {np.str_("Myc"): 1.5, np.str_("Sox2"): None}
     names, by_symbol = _perturb(fit.copy(), symbols, gene_symbols="symbol")
@@ -199,7 +199,7 @@ def test_growth_scores_by_symbol():
     }
     sdo.pp.score_growth(adata, **by_symbol, key_added="by_symbol")
     np.testing.assert_array_equal(adata.obs["by_symbol"], adata.obs["by_name"])
-    # duplicates among other genes do no harm, among these they do
+    # only duplicates among the requested genes are errors
     adata.var.index = [*map(str, range(58)), "x", "x"]
     sdo.pp.score_growth(adata, **by_symbol, key_added="elsewhere")
     np.testing.assert_allclose(adata.obs["elsewhere"], adata.obs["by_name"], rtol=1e-5)
@@ -216,8 +216,8 @@ def test_spatial_genes_by_symbol():
     sdo.tl.spatial_genes(adata, ["0", "1"])
     expected = adata.uns["scdiffot_spatial_genes"].set_index("gene")["moran_i"]
     sdo.tl.spatial_genes(adata, ["A", "B"], gene_symbols="symbol")
-    found = adata.uns["scdiffot_spatial_genes"].set_index("gene")["moran_i"]
-    assert found["A"] == expected["0"]
-    assert found["B"] == expected["1"]
+    result = adata.uns["scdiffot_spatial_genes"].set_index("gene")["moran_i"]
+    assert result["A"] == expected["0"]
+    assert result["B"] == expected["1"]
     with pytest.raises(ValueError, match=r"uses 'C', duplicated in adata.var\['symbol'\]"):
         sdo.tl.spatial_genes(adata, gene_symbols="symbol")

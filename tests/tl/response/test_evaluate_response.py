@@ -33,20 +33,6 @@ QUICK = {
 KEY = "scdiffot_response_evaluation"
 
 
-@pytest.fixture(scope="module")
-def _cells():
-    adata = sdo.datasets.perturbation_response(600, n_dims=6, n_genes=30, rng=0)
-    adata.obs["site"] = pd.Categorical(
-        np.where(adata.obs["subpopulation"].cat.codes % 2, "north", "south")
-    )
-    return adata
-
-
-@pytest.fixture
-def cells(_cells):
-    return _cells.copy()
-
-
 def _evaluate(adata, **options):
     sdo.tl.evaluate_response(
         adata, "condition", "control", **{"target": "drug", **QUICK, **options}
@@ -54,15 +40,8 @@ def _evaluate(adata, **options):
     return adata.uns[KEY]
 
 
-def _unchanged(adata, fingerprint, error, match, **options):
-    before = fingerprint(adata)
-    with pytest.raises(error, match=match):
-        _evaluate(adata, **options)
-    assert fingerprint(adata) == before
-
-
 def test_random_split(cells, fingerprint, tmp_path, caplog):
-    before = fingerprint(cells)
+    previous = fingerprint(cells)
     with caplog.at_level(logging.INFO, "scdiffot"):
         table = _evaluate(cells, n_splits=2, context="donor", truth="true_response")
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -78,8 +57,8 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
     assert np.isfinite(table[["value", "low", "high"]]).all(axis=None)
     first, second = (table[table["fold"] == fold]["value"].to_numpy() for fold in ("1", "2"))
     assert not np.allclose(first, second)
-    after = fingerprint(cells)
-    assert {part for part in before if before[part] != after[part]} == {"uns"}
+    current = fingerprint(cells)
+    assert {part for part in previous if previous[part] != current[part]} == {"uns"}
     cells.write_h5ad(tmp_path / "evaluated.h5ad")
     pd.testing.assert_frame_equal(
         ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[KEY], table, check_index_type=False
@@ -87,24 +66,26 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
 
 
 def test_metrics_are_those_of_the_package(cells):
-    """The same test cells by hand: those of the only donor that is held out."""
+    """Recomputed from the test cells, those of the only held-out donor."""
     table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
         ["method", "metric"]
     )
-    here, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
-    x, y = (cells[here & side].obsm["X_pca"] for side in (control, ~control))
-    rest = [cells[~here & side].obsm["X_pca"] for side in (control, ~control)]
+    is_donor, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
+    x, y = (cells[is_donor & side].obsm["X_pca"] for side in (control, ~control))
+    training = [cells[~is_donor & side].obsm["X_pca"] for side in (control, ~control)]
     assert table.loc[("identity", "energy_distance"), "value"] == pytest.approx(
         sdo.metrics.energy_distance(x, y)
     )
     # all donors have as many control as treated cells
-    shift = rest[1].mean(axis=0) - rest[0].mean(axis=0)
+    shift = training[1].mean(axis=0) - training[0].mean(axis=0)
     for metric in ("energy_distance", "l2_of_means"):
         score = getattr(sdo.metrics, metric)
         assert table.loc[("mean_shift", metric), "value"] == pytest.approx(
             score(x + shift, y), rel=1e-4
         )
-        assert table.loc[("copy", metric), "value"] == pytest.approx(score(rest[1], y), rel=1e-4)
+        assert table.loc[("copy", metric), "value"] == pytest.approx(
+            score(training[1], y), rel=1e-4
+        )
     mean = cells.X.mean(axis=0)
     genes = [mean + (z - cells.obsm["X_pca"].mean(axis=0)) @ cells.varm["PCs"].T for z in (x, y)]
     r = np.corrcoef(*(g.mean(axis=0) for g in genes))[0, 1]
@@ -123,7 +104,7 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
     assert table["fold"].unique().tolist() == ["north", "south"]
     numbers = cells.obs[cells.obs["condition"] == "control"]["site"].value_counts()
     assert (table["n_control"] == table["fold"].map(numbers)).all()
-    # a donor without treated cells has nothing to compare, and cells without a class take no part
+    # donors without treated cells and cells without a class are ignored
     cells.obs["donor"] = cells.obs["donor"].where(
         ~((cells.obs["donor"] == "donor_3") & (cells.obs["condition"] == "drug"))
     )
@@ -134,7 +115,7 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
 @pytest.mark.parametrize(
     "options",
     [
-        # the learned metric and survival see data, too
+        # the learned metric and the survival are also fitted to data
         {"split": "iid", "metric": "auto", "unbalanced": True},
         {"split": "iid", "methods": "convex"},
         {"split": "oos", "context": "donor", "held_out": "donor_1"},
@@ -143,12 +124,12 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
     ids=lambda o: o.get("methods", o["split"]),
 )
 def test_training_sees_no_test_cell(cells, options, monkeypatch):
-    models, tested = [], []
+    models, evaluations = [], []
 
-    def remember(original, found):
+    def remember(original, calls):
         def wrapper(*arguments, **options):
             result = original(*arguments, **options)
-            found.append(result if found is models else arguments)
+            calls.append(result if calls is models else arguments)
             return result
 
         return wrapper
@@ -157,26 +138,29 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
         response_evaluation, "fit_response", remember(response_evaluation.fit_response, models)
     )
     monkeypatch.setattr(
-        response_evaluation, "_predictions", remember(response_evaluation._predictions, tested)
+        response_evaluation, "_predictions", remember(response_evaluation._predictions, evaluations)
     )
     clean = _evaluate(cells, genes=False, **options)
-    (seen,) = tested[0][:1]
-    unseen = np.concatenate([seen.control, seen.treated])
+    (model_states,) = evaluations[0][:1]
+    unseen = np.concatenate([model_states.control, model_states.treated])
     states = cells.obsm["X_pca"]
     rows = [int(np.flatnonzero((states == z).all(axis=1))[0]) for z in unseen]
-    spoiled = states.copy()
-    spoiled[rows] = 1e3 * np.random.default_rng(0).standard_cauchy((len(rows), states.shape[1]))
-    cells.obsm["X_pca"] = spoiled
+    noise_states = states.copy()
+    noise_states[rows] = 1e3 * np.random.default_rng(0).standard_cauchy(
+        (len(rows), states.shape[1])
+    )
+    cells.obsm["X_pca"] = noise_states
     dirty = _evaluate(cells, genes=False, **options)
     assert not np.allclose(clean["value"], dirty["value"])
-    (before, _), (after, _) = models
-    rest = np.delete(states, rows, axis=0)
+    (previous, _), (current, _) = models
+    training_states = np.delete(states, rows, axis=0)
     for name in ("states", "survival"):
         np.testing.assert_array_equal(
-            getattr(before.predict(rest), name), getattr(after.predict(rest), name)
+            getattr(previous.predict(training_states), name),
+            getattr(current.predict(training_states), name),
         )
-    for name, values in before.to_arrays()["weights"].items():
-        np.testing.assert_array_equal(values, after.to_arrays()["weights"][name])
+    for name, values in previous.to_arrays()["weights"].items():
+        np.testing.assert_array_equal(values, current.to_arrays()["weights"][name])
 
 
 def test_targets_and_doses(cells):
@@ -211,7 +195,7 @@ def test_genes_where_there_is_a_decoder(cells, caplog):
 
 
 def test_seeds_copy_and_name(cells, fingerprint):
-    before = fingerprint(cells)
+    previous = fingerprint(cells)
     options = {"target": "drug", "key_added": "mine", "copy": True, **QUICK}
     first, second, other = (
         sdo.tl.evaluate_response(cells, "condition", "control", rng=rng, **options).uns[
@@ -221,79 +205,7 @@ def test_seeds_copy_and_name(cells, fingerprint):
     )
     pd.testing.assert_frame_equal(first, second)
     assert not first.equals(other)
-    assert fingerprint(cells) == before
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"split": "random"}, ValueError, "`split` is 'random': pass 'iid', 'oos' or 'ood'"),
-        ({"split": "oos"}, ValueError, "`context` is missing: split 'oos'"),
-        ({"split": "ood"}, ValueError, "`held_out_key` is missing: split 'ood'"),
-        (
-            {"held_out": "donor_1"},
-            ValueError,
-            "`held_out` was given, which split 'iid' does not know",
-        ),
-        ({"held_out_key": "site"}, ValueError, "`held_out_key` was given, .* or pass 'ood'"),
-        (
-            {"split": "oos", "context": "donor", "n_splits": 2},
-            ValueError,
-            "`n_splits` is 2, but split 'oos'",
-        ),
-        (
-            {"split": "oos", "context": "donor", "held_out": "donor_9"},
-            KeyError,
-            "names 'donor_9', not in .* mean 'donor_",
-        ),
-        (
-            {"split": "ood", "held_out_key": "sites"},
-            KeyError,
-            "`held_out_key` is 'sites', .* Did you mean 'site'",
-        ),
-        (
-            {"split": "ood", "held_out_key": "condition"},
-            ValueError,
-            "in no class: holding out one of them needs two",
-        ),
-        (
-            {"split": "ood", "held_out_key": "condition", "held_out": "drug"},
-            ValueError,
-            "'drug', where control or",
-        ),
-        (
-            {"test_size": 0.02},
-            ValueError,
-            "Fold '1' has 6 'control' cells to test on .* Raise `test_size`",
-        ),
-        (
-            {"test_size": 0.99},
-            ValueError,
-            "Without the cells of fold '1': `condition_key` 'control' has 3 cells",
-        ),
-        ({"test_size": 1}, ValueError, "`test_size` is 1, which leaves nothing"),
-        (
-            {"methods": ["flow", "plow"]},
-            ValueError,
-            "`methods` is 'flow', 'plow': pass 'flow', 'convex' or both",
-        ),
-        ({"methods": []}, ValueError, "`methods` is empty"),
-        ({"n_boot": 1}, ValueError, "`n_boot` is 1: pass at least 2"),
-        ({"n_splits": 0}, ValueError, "`n_splits` is 0: pass at least 1"),
-        ({"target": "control"}, ValueError, "`target` 'control' is the control"),
-        ({"truth": "true_respons"}, KeyError, "`truth` is 'true_respons'"),
-        ({"truth": "X_umap"}, ValueError, "`truth` 'X_umap' has shape .*: pass 6 columns"),
-        (
-            {"truth": "nothing"},
-            ValueError,
-            "`truth` is NaN, infinite or zero throughout in control cells of fold '1'",
-        ),
-    ],
-)
-def test_errors_change_nothing(cells, fingerprint, options, error, match):
-    cells.obsm["X_umap"] = cells.obsm["X_pca"][:, :2].copy()
-    cells.obsm["nothing"] = np.zeros_like(cells.obsm["X_pca"])
-    _unchanged(cells, fingerprint, error, match, **options)
+    assert fingerprint(cells) == previous
 
 
 @pytest.mark.slow
@@ -314,6 +226,6 @@ def test_unseen_donors_of_the_simulator():
     distance = values["energy_distance"]
     assert (distance["flow"] < distance["gaussian"] / 2).all()
     assert (distance["gaussian"] < distance["mean_shift"]).all()
-    # a floor of halves, in unbiased distances, is none
+    # unbiased distances between halves do not give a positive floor
     assert (distance["observed"].abs() < 0.05).all()
     assert (values["pearson_of_means"]["flow"] > 0.97).all()

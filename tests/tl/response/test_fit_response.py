@@ -17,27 +17,27 @@ def weights(adata, key="scdiffot"):
     return adata.uns[f"{key}_response"]["model"]["weights"]
 
 
-def same(first: dict, second: dict) -> bool:
+def is_equal(first: dict, second: dict) -> bool:
     return all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
-    before = fingerprint(treated)
+def test_writes_only_the_documented_fields(treated, brief, fingerprint):
+    previous = fingerprint(treated)
     assert sdo.tl.fit_response(treated, *GROUPS, **brief) is None
-    found = treated.uns.pop("scdiffot_response")
-    assert set(found) == {"params", "history", "model", "version", "digest"}
+    result = treated.uns.pop("scdiffot_response")
+    assert set(result) == {"params", "history", "model", "version", "digest"}
     # fingerprints of the states and of their loadings
     assert treated.obsm.pop("scdiffot_fingerprint").shape == (treated.n_obs, 1)
     assert treated.varm.pop("scdiffot_fingerprint").shape == (treated.n_vars, 1)
-    after = fingerprint(treated)
-    assert after == before
-    history = found["history"]
+    current = fingerprint(treated)
+    assert current == previous
+    history = result["history"]
     assert list(history["step"]) == [30]
     assert np.isfinite(history["loss"]).all()
     assert history["metric"] == "euclidean"
     assert history["smoothing"] > 0
     assert not history["interrupted"]
-    params = found["params"]
+    params = result["params"]
     assert (params["condition_key"], params["control"], list(params["targets"])) == (
         "condition",
         "control",
@@ -47,36 +47,38 @@ def test_writes_what_it_says_and_nothing_else(treated, brief, fingerprint):
 
 
 def test_copy_leaves_the_data_unchanged(treated, brief, fingerprint):
-    before = fingerprint(treated)
+    previous = fingerprint(treated)
     fitted = sdo.tl.fit_response(treated, *GROUPS, copy=True, **brief)
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == previous
     assert "scdiffot_response" in fitted.uns
 
 
 def test_equal_seeds_give_equal_results(treated, brief):
     fits = [sdo.tl.fit_response(treated, *GROUPS, rng=rng, copy=True, **brief) for rng in (1, 1, 2)]
-    assert same(weights(fits[0]), weights(fits[1]))
-    assert not same(weights(fits[0]), weights(fits[2]))
+    assert is_equal(weights(fits[0]), weights(fits[1]))
+    assert not is_equal(weights(fits[0]), weights(fits[2]))
 
 
 def test_other_cells_are_ignored(treat, brief):
-    two = treat(targets=("drug", "other"))
-    one = two[two.obs["condition"] != "other"].copy()
-    # neither NaN labels nor cells of other conditions take part
-    two.obs["condition"] = two.obs["condition"].where(two.obs["condition"] != "other")
-    for adata in (one, two):
+    both_targets = treat(targets=("drug", "other"))
+    single_target = both_targets[both_targets.obs["condition"] != "other"].copy()
+    # cells with NaN labels or of other conditions are ignored
+    both_targets.obs["condition"] = both_targets.obs["condition"].where(
+        both_targets.obs["condition"] != "other"
+    )
+    for adata in (single_target, both_targets):
         sdo.tl.fit_response(adata, *GROUPS, **brief)
-    assert same(weights(one), weights(two))
+    assert is_equal(weights(single_target), weights(both_targets))
 
 
-def test_a_second_fit_drops_what_the_first_predicted(answered, brief):
-    sdo.tl.predict_response(answered, genes=True)
-    sdo.tl.predict_response(answered, inverse=True)
-    assert "scdiffot_predicted" in answered.layers
-    sdo.tl.fit_response(answered, *GROUPS, **brief)
-    assert set(answered.obsm) == {"X_pca", "true_response", "scdiffot_fingerprint"}
-    assert not answered.layers
-    assert not [name for name in answered.obs if name.startswith("scdiffot")]
+def test_a_second_fit_drops_predictions_of_the_first(fitted_response, brief):
+    sdo.tl.predict_response(fitted_response, genes=True)
+    sdo.tl.predict_response(fitted_response, inverse=True)
+    assert "scdiffot_predicted" in fitted_response.layers
+    sdo.tl.fit_response(fitted_response, *GROUPS, **brief)
+    assert set(fitted_response.obsm) == {"X_pca", "true_response", "scdiffot_fingerprint"}
+    assert not fitted_response.layers
+    assert not [name for name in fitted_response.obs if name.startswith("scdiffot")]
 
 
 def test_responses_of_two_names_and_a_fit_in_time_side_by_side(treated, brief, quick):
@@ -94,10 +96,10 @@ def test_responses_of_two_names_and_a_fit_in_time_side_by_side(treated, brief, q
 
 def test_other_content_under_the_name_is_kept(treated, brief, fingerprint):
     treated.uns["mine_response"] = {"a": 1}
-    before = fingerprint(treated)
+    previous = fingerprint(treated)
     with pytest.raises(ValueError, match="`key_added` is 'mine', .* not a response"):
         sdo.tl.fit_response(treated, *GROUPS, key_added="mine", **brief)
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == previous
 
 
 def test_columns_of_the_representation(treated, brief):
@@ -128,10 +130,10 @@ class TestContexts:
         adata = treat(n_donors=3, n_obs=360)
         drop = (adata.obs["donor"] == "donor_3") & (adata.obs["condition"] == "drug")
         with_controls = adata[~drop].copy()
-        without = adata[adata.obs["donor"] != "donor_3"].copy()
-        for part in (with_controls, without):
+        subset = adata[adata.obs["donor"] != "donor_3"].copy()
+        for part in (with_controls, subset):
             sdo.tl.fit_response(part, *GROUPS, context="donor", **brief)
-        assert same(weights(with_controls), weights(without))
+        assert is_equal(weights(with_controls), weights(subset))
         # cells of all contexts are predicted
         sdo.tl.predict_response(with_controls)
         controls = with_controls.obs["condition"] == "control"
@@ -155,7 +157,8 @@ class TestContexts:
         survival = control.groupby("subpopulation", observed=True)["scdiffot_survival"].mean()
         numbers = pd.crosstab(adata.obs["subpopulation"], adata.obs["condition"])
         expected = numbers["drug"] / numbers["control"]
-        # the mean over all is exact; between the types the network is off by some percent
+        # the mean over all cells is exact; the network has an error of a few per cent between
+        # types
         assert survival["type_2"] == pytest.approx(expected["type_2"], abs=0.1)
         assert survival["type_1"] == pytest.approx(expected["type_1"], abs=0.15)
 
@@ -165,24 +168,25 @@ class TestContexts:
         adata = treat(n_obs=400)
         gone = (adata.obs["condition"] == "drug") & (adata.obs["subpopulation"] == "type_2")
         extinct = adata[~gone].copy()
-        without = adata[adata.obs["subpopulation"] == "type_1"].copy()
+        subset = adata[adata.obs["subpopulation"] == "type_1"].copy()
         with caplog.at_level(logging.WARNING, logger="scdiffot"):
-            for part in (extinct, without):
+            for part in (extinct, subset):
                 sdo.tl.fit_response(part, *GROUPS, context="subpopulation", **brief)
         assert "it takes the response of the other contexts" in caplog.text
-        assert same(weights(extinct), weights(without))
+        assert is_equal(weights(extinct), weights(subset))
 
     def test_cells_of_no_context_are_left_out(self, treat, brief):
         adata = treat(n_donors=3, n_obs=360)
         unknown = adata.copy()
         unknown.obs["donor"] = unknown.obs["donor"].where(unknown.obs["donor"] != "donor_3")
-        known = adata[adata.obs["donor"] != "donor_3"].copy()
-        for part in (unknown, known):
+        known_cells = adata[adata.obs["donor"] != "donor_3"].copy()
+        for part in (unknown, known_cells):
             sdo.tl.fit_response(part, *GROUPS, context="donor", **brief)
-        assert same(weights(unknown), weights(known))
+        assert is_equal(weights(unknown), weights(known_cells))
 
-    def test_differences_between_contexts_are_no_response(self, brief):
-        # One donor has most of the controls, the other most of the treated cells, and they lie far apart.
+    def test_differences_between_contexts_are_not_part_of_the_response(self, brief):
+        # One donor has most of the controls, the other most of the treated cells, and the donors
+        # differ.
         rng = np.random.default_rng(0)
         counts = {
             ("a", "control"): 200,
@@ -202,13 +206,13 @@ class TestContexts:
             sdo.tl.fit_response(adata, *GROUPS, context=context, **brief)
             sdo.tl.predict_response(adata)
             shifts[context] = np.nanmean(adata.obsm["scdiffot_response"], axis=0)
-        # means of 40 cells have an error of 0.16 in either group
+        # the standard error of means of 40 cells is 0.16 in either group
         assert shifts["donor"] == pytest.approx([0, 2, 0], abs=0.6)
         assert shifts[None][0] > 5
 
 
 class TestMass:
-    def test_numbers_of_cells_carry_the_survival(self, treat, brief):
+    def test_numbers_of_cells_determine_the_survival(self, treat, brief):
         adata = treat(death=0.3)
         sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
         sdo.tl.predict_response(adata)
@@ -216,7 +220,7 @@ class TestMass:
         mean = adata.obs["scdiffot_survival"].mean()
         assert mean == pytest.approx(counts["drug"] / counts["control"], rel=0.05)
 
-    def test_given_numbers_replace_them(self, treat, brief):
+    def test_passed_numbers_replace_numbers_of_cells(self, treat, brief):
         adata = treat(death=0.3)
         means = {}
         for name, mass in (("dict", {"drug": 0.4}), ("none", None)):
@@ -226,7 +230,7 @@ class TestMass:
         assert means["dict"] == pytest.approx(0.4, rel=0.05)
         assert means["none"] == pytest.approx(1, rel=0.05)
 
-    def test_a_balanced_fit_knows_no_survival(self, treat, brief):
+    def test_a_balanced_fit_has_no_survival(self, treat, brief):
         adata = treat(death=0.3)
         sdo.tl.fit_response(adata, *GROUPS, unbalanced=True, **brief)
         sdo.tl.predict_response(adata)
@@ -243,13 +247,13 @@ class TestMass:
             ({"drug": -1.0}, ValueError, "`mass` of 'drug' is -1.0: pass a positive number"),
         ],
     )
-    def test_nonsense(self, treated, brief, mass, error, message):
+    def test_invalid_masses_are_errors(self, treated, brief, mass, error, message):
         with pytest.raises(error, match=message):
             sdo.tl.fit_response(treated, *GROUPS, unbalanced=True, mass=mass, **brief)
 
 
 def interrupt_at(step):
-    """A fit in which the user presses Ctrl-C at that step."""
+    """Interrupt a fit by Ctrl-C at this step."""
 
     def fit(strata, conditions, config, *, callback, **options):
         def callback_then_signal(progress):
@@ -280,12 +284,12 @@ def test_interruption_keeps_the_state_reached(treated, brief, caplog, monkeypatc
 def test_interruption_before_the_first_step_writes_nothing(
     treated, brief, fingerprint, monkeypatch, method
 ):
-    def interrupted(*_, **__):
+    def interrupt(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
-    where = {"flow": "regression._loss", "convex": "convex.ConvexPotential.gradient"}[method]
-    monkeypatch.setattr(f"scdiffot.core.response.{where}", interrupted)
-    before = fingerprint(treated)
+    target_name = {"flow": "regression._loss", "convex": "convex.ConvexPotential.gradient"}[method]
+    monkeypatch.setattr(f"scdiffot.core.response.{target_name}", interrupt)
+    previous = fingerprint(treated)
     with pytest.raises(KeyboardInterrupt):
         sdo.tl.fit_response(treated, *GROUPS, **brief, method=method)
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == previous

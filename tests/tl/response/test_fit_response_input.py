@@ -1,4 +1,4 @@
-"""What a fit of responses says to input that it cannot use."""
+"""Errors of a fit of responses for unsuitable input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _constant(adata):
     adata.obsm["X_pca"][:] = 1.0
 
 
-def _few_treated(adata):
+def _drop_treated(adata):
     treated = np.flatnonzero(adata.obs["condition"] == "drug")
     adata.obs.iloc[treated[19:], adata.obs.columns.get_loc("condition")] = np.nan
 
@@ -48,11 +48,11 @@ def _dose_in_words(adata):
     adata.obs["dose"] = np.where(adata.obs["condition"] == "drug", "high", "0")
 
 
-def _duplicated(adata):
+def _duplicate(adata):
     adata.obs_names = ["same", "same", *adata.obs_names[2:]]
 
 
-def _undescribed(adata):
+def _drop_pca(adata):
     adata.uns["chemistry"] = {"other": np.zeros(2)}
 
 
@@ -139,7 +139,7 @@ def _unknown_description(adata):
             "`target_embedding` is 'no', which is no entry of uns",
         ),
         (
-            _undescribed,
+            _drop_pca,
             GROUPS,
             {"target_embedding": "chemistry"},
             KeyError,
@@ -180,7 +180,13 @@ def _unknown_description(adata):
         (_as_it_is, GROUPS, {"rng": "seed"}, TypeError, "rng"),
         (_nan_state, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
         (_constant, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is the same in all cells"),
-        (_few_treated, GROUPS, {}, ValueError, "'drug' has 19 cells: a response needs at least 20"),
+        (
+            _drop_treated,
+            GROUPS,
+            {},
+            ValueError,
+            "'drug' has 19 cells: a response needs at least 20",
+        ),
         (
             _context_without_controls,
             GROUPS,
@@ -216,17 +222,17 @@ def _unknown_description(adata):
             ValueError,
             "'high' in treated cells: doses must be positive",
         ),
-        (_duplicated, GROUPS, {}, ValueError, "duplicated obs names"),
+        (_duplicate, GROUPS, {}, ValueError, "duplicated obs names"),
     ],
 )
 def test_bad_input_leaves_everything_untouched(
     treated, brief, fingerprint, spoil, groups, options, error, message
 ):
     spoil(treated)
-    before = fingerprint(treated)
+    previous = fingerprint(treated)
     with pytest.raises(error, match=message):
         sdo.tl.fit_response(treated, *groups, **brief | options)
-    assert fingerprint(treated) == before
+    assert fingerprint(treated) == previous
 
 
 def test_views_and_wrong_objects(treated, brief):

@@ -1,4 +1,4 @@
-"""Groups of cells by their response: found, ranked and compared, on responses made by hand."""
+"""Subpopulations by response are found, ranked and compared, on constructed responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUPS, FEATURES, CLUSTER = (
 )
 
 
-def test_types_that_respond_alike_are_found(responded):
+def test_types_with_similar_responses_are_found(responded):
     assert sdo.tl.response_subpopulations(responded) is None
     cluster = responded.obs[CLUSTER]
     # A has the larger effect; the first control and treated cells have no prediction
@@ -44,11 +44,11 @@ def test_table_of_groups(responded):
         table["effect_size"], by_type["scdiffot_effect_size"].mean(), rtol=1e-6
     )
     np.testing.assert_allclose(table["survival"], by_type["scdiffot_survival"].mean(), rtol=1e-6)
-    # all cells of a type go the same way
+    # all cells of a type have the same direction
     np.testing.assert_allclose(table["coherence"], 1, rtol=1e-6)
     np.testing.assert_allclose(table["response_length"], [2, 1], rtol=0.1)
     np.testing.assert_allclose(table["survival_sd"], by_type["scdiffot_survival"].std(), rtol=1e-5)
-    # cells are no replicates
+    # cells are not replicates, so tests between them would be pseudo-replication
     assert not [name for name in table if "_p" in name or name.endswith("_se")]
     assert (
         (table["effect_low"] < table["effect_size"]) & (table["effect_size"] < table["effect_high"])
@@ -64,7 +64,8 @@ def test_table_of_genes(responded):
     np.testing.assert_allclose(means.loc["B"], [0, -1, 0], atol=0.1)
     share = table[table["group"] == "all"].set_index("gene")["heterogeneity"]
     assert share.is_monotonic_decreasing
-    # the response of a type differs by a twentieth; the third gene does not respond, up to rounding of the states
+    # the response of a type differs by a twentieth; the third gene does not respond, up to
+    # rounding of the states
     assert (share[["0", "1"]] > 0.95).all()
     assert means.loc["all", "2"] == pytest.approx(0, abs=1e-6)
 
@@ -73,8 +74,8 @@ def test_number_of_clusters(responded):
     sdo.tl.response_subpopulations(responded, n_clusters=3)
     assert responded.obs[CLUSTER].nunique() == 3
     assert responded.uns[GROUPS]["effect_size"].is_monotonic_decreasing
-    same = sdo.tl.response_subpopulations(responded, n_clusters=3, copy=True)
-    pd.testing.assert_frame_equal(same.uns[GROUPS], responded.uns[GROUPS])
+    repeat = sdo.tl.response_subpopulations(responded, n_clusters=3, copy=True)
+    pd.testing.assert_frame_equal(repeat.uns[GROUPS], responded.uns[GROUPS])
 
 
 def test_equal_responses_are_one_cluster(responded):
@@ -94,7 +95,7 @@ def test_representation_without_genes(responded, caplog):
     responded.obsm["X_emb"] = responded.X.copy()
     fit = responded.uns["scdiffot_response"]
     fit["params"]["use_rep"] = "X_emb"
-    # a fit of the first version, which had no digest of its content
+    # a fit of the first format version, which had no digest of its content
     del fit["version"], fit["digest"]
     responded.uns[FEATURES] = pd.DataFrame({"gene": ["old"]})
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
@@ -120,14 +121,14 @@ def test_fit_in_another_anndata(responded):
 
 
 def test_file_and_copy(responded, tmp_path, fingerprint):
-    before = fingerprint(responded)
+    previous = fingerprint(responded)
     copy = sdo.tl.response_subpopulations(responded, copy=True)
-    assert fingerprint(responded) == before
+    assert fingerprint(responded) == previous
     copy.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
-    for what in ("subpopulations", "features"):
+    for table in ("subpopulations", "features"):
         pd.testing.assert_frame_equal(
-            sdo.get.response(read, what), sdo.get.response(copy, what), check_dtype=False
+            sdo.get.response(read, table), sdo.get.response(copy, table), check_dtype=False
         )
     assert read.obs[CLUSTER].cat.categories.tolist() == ["1", "2"]
 
@@ -154,10 +155,10 @@ def test_clear_errors_and_nothing_written(responded, options, error, message, fi
     responded.obs["late"] = pd.Categorical(
         np.where(responded.obs["treatment"] == "drug", "A", None)
     )
-    before = fingerprint(responded)
+    previous = fingerprint(responded)
     with pytest.raises(error, match=message):
         sdo.tl.response_subpopulations(responded, **options)
-    assert fingerprint(responded) == before
+    assert fingerprint(responded) == previous
 
 
 def test_nothing_predicted(responded):
@@ -179,12 +180,12 @@ def test_subpopulations_of_the_simulator_are_found_by_their_response():
     sdo.tl.predict_response(adata)
     sdo.tl.response_subpopulations(adata)
     control = adata.obs["condition"] == "control"
-    found = adjusted_rand_score(
+    result = adjusted_rand_score(
         adata.obs.loc[control, "subpopulation"], adata.obs.loc[control, CLUSTER]
     )
     # clusters of the true responses reach 0.9: some subpopulations hold two kinds of responses
-    assert found > 0.75
+    assert result > 0.75
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
-    ranked = sdo.get.response(adata, "subpopulations")["group"]
+    labels = sdo.get.response(adata, "subpopulations")["group"]
     amplitude = pd.Series(adata.uns["true"]["amplitude"][0], [f"type_{k + 1}" for k in range(5)])
-    assert ranked.tolist() == amplitude.sort_values(ascending=False).index.tolist()
+    assert labels.tolist() == amplitude.sort_values(ascending=False).index.tolist()

@@ -9,36 +9,10 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from tests.tl.spatial.conftest import SIZES, make_slices
 
 import scdiffot as sdo
-from scdiffot._data.write.alignment import slice_order
 from scdiffot.core.spatial.align.pose import Pose
-
-SIZES = {"s9": 120, "s10": 160, "s11": 140}
-
-
-def make_slices(bend=0.0, noise=0.2):
-    """Three sections of one tissue, each turned, the second mirrored."""
-    rng = np.random.default_rng(0)
-    positions, true, states = [], [], []
-    for k, n in enumerate(SIZES.values()):
-        spots = rng.uniform([-3, -2], [3, 2], size=(4 * n, 2))
-        x, y = spots.T
-        inside = ((x / 3) ** 2 + (y / 2) ** 2 < 1) & ((x - 1.5) ** 2 + (y - 1.3) ** 2 > 0.6)
-        spots = spots[inside][:n]
-        x, y = spots.T
-        states.append(np.column_stack([np.sin(1.3 * x), np.cos(1.1 * y), np.tanh(x - y)]))
-        states[-1] += noise * rng.normal(size=(n, 3))
-        true.append(spots)
-        placed = spots + (bend * k) * np.column_stack([np.sin(1.2 * y), np.sin(1.1 * x)])
-        pose = Pose(Pose.turn(1.0 + 2 * k, reflected=k == 1).rotation, np.array([5.0 * k, -3.0]))
-        positions.append(pose.apply(placed))
-    adata = ad.AnnData(
-        np.vstack(states), obsm={"spatial": np.vstack(positions), "true": np.vstack(true)}
-    )
-    adata.obsm["X_pca"] = adata.X.astype(np.float32)
-    adata.obs["slice"] = pd.Categorical(np.repeat(list(SIZES), list(SIZES.values())))
-    return adata
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +23,19 @@ def aligned():
 
 
 def _spread(adata, points):
-    """Root mean squared distance of points from the truth, after one motion of all together."""
+    """Root mean squared distance from the truth, after one rigid motion of all points."""
     from scdiffot.core.spatial.align.pose import procrustes
 
     pose = procrustes(adata.obsm["true"], points)
     return float(np.sqrt(((pose.apply(points) - adata.obsm["true"]) ** 2).sum(axis=1).mean()))
 
 
-def test_slices_come_to_lie_on_each_other(aligned):
+def test_aligned_slices_overlap(aligned):
     assert _spread(aligned, aligned.obsm["spatial"]) > 2
     assert _spread(aligned, aligned.obsm["scdiffot_aligned"]) < 0.2
 
 
-def test_the_middle_slice_stays_where_it_is(aligned):
+def test_the_middle_slice_does_not_move(aligned):
     rows = (aligned.obs["slice"] == "s10").to_numpy()
     np.testing.assert_array_equal(
         aligned.obsm["scdiffot_aligned"][rows], aligned.obsm["spatial"][rows]
@@ -69,13 +43,13 @@ def test_the_middle_slice_stays_where_it_is(aligned):
     assert aligned.uns["scdiffot_slices"]["params"]["reference"] == "s10"
 
 
-def test_the_table_tells_angles_and_reflections(aligned):
+def test_the_table_has_angles_and_reflections(aligned):
     table = sdo.get.alignment(aligned).table.set_index("slice")
     assert list(table.index) == ["s9", "s10", "s11"]
     assert table["reflected"].tolist() == [True, False, True]
     assert set(table["reference"]) == {"s10"}
     assert table["neighbor"].tolist() == ["s10", "s10", "s10"]
-    # turned by 1 + 2 k after a mirror of the second axis: angles add up across the mirror of the reference
+    # slice k is rotated by 1 + 2 k; angles add if the reference is mirrored
     expected = np.degrees([3.0 + 1.0, 0.0, 3.0 + 5.0])
     difference = (table["angle"] - expected + 180) % 360 - 180
     assert difference.abs().max() < 4
@@ -86,15 +60,15 @@ def test_the_table_tells_angles_and_reflections(aligned):
 
 
 def make_symmetric(n=120):
-    """Two sections of an ellipse whose features are even in the second coordinate, the second turned by 40 degrees."""
+    """Two sections of an ellipse with a mirror symmetry, the second rotated by 40 degrees."""
     rng = np.random.default_rng(5)
     spots = rng.uniform([-3, -2], [3, 2], size=(8 * n, 2))
     spots = spots[(spots**2 / [9, 4]).sum(axis=1) < 1][: 2 * n]
     x, y = spots.T
     states = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y)]) + 0.3 * rng.normal(size=(2 * n, 2))
-    turned = Pose.turn(np.radians(40)).apply(spots)
+    rotated_spots = Pose.turn(np.radians(40)).apply(spots)
     names = np.repeat(["flat", "turned"], n)
-    positions = np.where((names == "turned")[:, None], turned, spots)
+    positions = np.where((names == "turned")[:, None], rotated_spots, spots)
     adata = ad.AnnData(states, obsm={"spatial": positions, "true": spots, "X_pca": states})
     adata.obs["slice"] = names
     return adata
@@ -103,15 +77,15 @@ def make_symmetric(n=120):
 def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
     adata = make_symmetric()
     sdo.tl.align_slices(adata, "slice", "flat", partial=False, show_progress=False)
-    found = sdo.get.alignment(adata)
-    row = found.table.set_index("slice").loc["turned"]
+    result = sdo.get.alignment(adata)
+    row = result.table.set_index("slice").loc["turned"]
     assert not row["reflected"]
     assert row["angle"] == pytest.approx(-40, abs=5)
     assert row["runner_up_reflected"]
     assert row["margin"] == pytest.approx(row["score"] - row["runner_up_score"])
     assert abs(row["margin"]) < row["min_margin"]
     assert (
-        found.table.set_index("slice")
+        result.table.set_index("slice")
         .loc["flat", ["runner_up_score", "margin", "min_margin"]]
         .isna()
         .all()
@@ -127,18 +101,18 @@ def test_symmetric_sections_are_in_doubt_and_not_mirrored(caplog, tmp_path):
         "runner_up=True",
     ):
         assert part in message
-    # in the second pose, spots lie at their mirror image
+    # in the runner-up pose, spots lie at their mirror image
     rows = (adata.obs["slice"] == "turned").to_numpy()
-    second = found.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
+    second = result.apply(adata.obsm["spatial"][rows], "turned", runner_up=True)
     assert np.sqrt(((second - adata.obsm["true"][rows] * [1, -1]) ** 2).sum(axis=1).mean()) < 0.4
     with pytest.raises(ValueError, match="no second pose of slice 'flat'"):
-        found.apply(second, "flat", runner_up=True)
+        result.apply(second, "flat", runner_up=True)
     adata.write_h5ad(tmp_path / "a.h5ad")
-    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    from_file = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
     np.testing.assert_array_equal(
-        back.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second
+        from_file.apply(adata.obsm["spatial"][rows], "turned", runner_up=True), second
     )
-    pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
+    pd.testing.assert_frame_equal(from_file.table, result.table, check_dtype=False)
 
 
 def _as_frame(adata):
@@ -155,7 +129,7 @@ def _as_numbers(adata):
     adata.obs["slice"] = (adata.obs["slice"] == "turned").astype(int)
 
 
-def _with_unused(adata):
+def _add_unused(adata):
     adata.obs["slice"] = pd.Categorical(adata.obs["slice"], categories=["none", "flat", "turned"])
 
 
@@ -163,9 +137,9 @@ def _odd_names(adata):
     adata.obs["slice"] = adata.obs["slice"].replace({"flat": "", "turned": "a/b"})
 
 
-@pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _with_unused, _odd_names])
+@pytest.mark.parametrize("change", [_as_frame, _as_integers, _as_numbers, _add_unused, _odd_names])
 def test_other_containers_and_names(change, tmp_path):
-    """The same alignment, in the unit of the coordinates, which a file keeps."""
+    """The alignment is equal for all containers, in the unit of the coordinates, and in files."""
     options = {"partial": False, "n_starts": 4, "show_progress": False}
     plain, other = make_symmetric(60), make_symmetric(60)
     change(other)
@@ -176,10 +150,10 @@ def test_other_containers_and_names(change, tmp_path):
         other.obsm["scdiffot_aligned"] / unit, plain.obsm["scdiffot_aligned"], atol=1e-5
     )
     other.write_h5ad(tmp_path / "a.h5ad")
-    back = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
-    last = back.table["slice"].iloc[-1]
+    from_file = sdo.get.alignment(ad.read_h5ad(tmp_path / "a.h5ad"))
+    last = from_file.table["slice"].iloc[-1]
     np.testing.assert_allclose(
-        back.apply(np.asarray(other.obsm["spatial"])[-60:], last),
+        from_file.apply(np.asarray(other.obsm["spatial"])[-60:], last),
         other.obsm["scdiffot_aligned"][-60:],
     )
 
@@ -191,28 +165,30 @@ def test_views_files_and_mudata(tmp_path):
     with pytest.raises(ValueError, match="`adata` is a view"):
         sdo.tl.align_slices(adata[:100], "slice", **options)
     adata.write_h5ad(tmp_path / "a.h5ad")
-    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r+")
-    both = mudata.MuData({"rna": adata.copy()})
+    backed_adata = ad.read_h5ad(tmp_path / "a.h5ad", backed="r+")
+    combined = mudata.MuData({"rna": adata.copy()})
     sdo.tl.align_slices(adata, "slice", **options)
-    sdo.tl.align_slices(backed, "slice", **options)
-    np.testing.assert_allclose(backed.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
-    backed.file.close()
-    sdo.tl.align_slices(
-        both, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options
+    sdo.tl.align_slices(backed_adata, "slice", **options)
+    np.testing.assert_allclose(
+        backed_adata.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"]
     )
-    np.testing.assert_allclose(both.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
+    backed_adata.file.close()
+    sdo.tl.align_slices(
+        combined, "rna:slice", use_rep="rna:X_pca", spatial_key="rna:spatial", **options
+    )
+    np.testing.assert_allclose(combined.obsm["scdiffot_aligned"], adata.obsm["scdiffot_aligned"])
 
 
 def test_units_that_differ_are_logged(caplog):
     adata = make_symmetric()
-    turned = (adata.obs["slice"] == "turned").to_numpy()
+    is_turned = (adata.obs["slice"] == "turned").to_numpy()
     options = {"partial": False, "reflections": False, "n_starts": 4, "show_progress": False}
     sdo.tl.align_slices(adata, "slice", "flat", **options)
     assert "times as far apart" not in caplog.text
-    adata.obsm["spatial"][turned] *= 2.5
+    adata.obsm["spatial"][is_turned] *= 2.5
     sdo.tl.align_slices(adata, "slice", "flat", **options)
     message = next(r.getMessage() for r in caplog.records if "times as far apart" in r.getMessage())
-    # the same points up to noise of the sample: 120 spots know their distance to about 5 %
+    # the same points except for sampling noise: about 5 % of the distance between 120 spots
     assert float(message.split(" are ")[1].split(" times")[0]) == pytest.approx(2.5, rel=0.15)
     assert "slice 'turned'" in message
     assert "pixels and micrometres" in message
@@ -222,27 +198,27 @@ def test_units_that_differ_are_logged(caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mirrored", [None, "1.5"])
-def test_stages_of_a_rotating_tissue(mirrored):
-    """Turned by -8 degrees from stage to stage; a stage upside down is turned back, and no other."""
+@pytest.mark.parametrize("mirrored_stage", [None, "1.5"])
+def test_stages_of_a_rotating_tissue(mirrored_stage):
+    """Stages rotate by -8 degrees each; only the mirrored stage is reflected back."""
     path = Path(os.environ.get("SCDIFFOT_DATA", "")) / "spatial" / "simulated_rotating_tissue.h5ad"
     if not path.is_file():
         pytest.skip("needs spatial/simulated_rotating_tissue.h5ad in the folder SCDIFFOT_DATA")
     adata = ad.read_h5ad(path)
     adata.obs["stage"] = adata.obs["time"].map(lambda t: f"{t:g}").to_numpy()
-    flipped = (adata.obs["stage"] == mirrored).to_numpy()
-    adata.obsm["spatial"][flipped, 1] *= -1
+    is_flipped = (adata.obs["stage"] == mirrored_stage).to_numpy()
+    adata.obsm["spatial"][is_flipped, 1] *= -1
     sdo.tl.align_slices(adata, "stage", "0", use_rep="X_input", partial=False, show_progress=False)
     table = sdo.get.alignment(adata).table
-    assert table["reflected"].tolist() == (table["slice"] == mirrored).tolist()
+    assert table["reflected"].tolist() == (table["slice"] == mirrored_stage).tolist()
     true = np.degrees(adata.obs.groupby("stage")["theta"].first()[table["slice"]].to_numpy())
-    # the tissue itself moves, by up to 3 degrees of turn a step
+    # the tissue itself rotates by up to 3 degrees per step
     steps = np.diff(np.where(table["reflected"], np.nan, table["angle"]) + true)
     assert np.nanmax(np.abs(steps)) < 3
     assert (table["margin"] > table["min_margin"])[1:].all()
 
 
-def test_poses_without_rival_are_not_in_doubt(caplog, aligned):
+def test_unique_poses_are_not_in_doubt(caplog, aligned):
     caplog.clear()
     table = sdo.get.alignment(aligned).table.set_index("slice").drop(index="s10")
     assert (table["margin"] > table["min_margin"]).all()
@@ -252,15 +228,15 @@ def test_poses_without_rival_are_not_in_doubt(caplog, aligned):
 
 
 def test_apply_and_invert(aligned):
-    found = sdo.get.alignment(aligned)
+    result = sdo.get.alignment(aligned)
     rows = (aligned.obs["slice"] == "s11").to_numpy()
-    placed = found.apply(aligned.obsm["spatial"][rows], "s11")
-    np.testing.assert_allclose(placed, aligned.obsm["scdiffot_aligned"][rows])
-    np.testing.assert_allclose(found.invert(placed, "s11"), aligned.obsm["spatial"][rows])
+    positions = result.apply(aligned.obsm["spatial"][rows], "s11")
+    np.testing.assert_allclose(positions, aligned.obsm["scdiffot_aligned"][rows])
+    np.testing.assert_allclose(result.invert(positions, "s11"), aligned.obsm["spatial"][rows])
     with pytest.raises(KeyError, match="'s12', which was not aligned. Did you mean"):
-        found.apply(placed, "s12")
+        result.apply(positions, "s12")
     with pytest.raises(ValueError, match=r"`points` has shape \(3,\)"):
-        found.invert(np.zeros(3), "s11")
+        result.invert(np.zeros(3), "s11")
 
 
 @pytest.mark.slow
@@ -279,106 +255,12 @@ def test_nonrigid_alignment_survives_a_file(tmp_path):
     )
     adata.write_h5ad(tmp_path / "a.h5ad")
     adata.write_zarr(tmp_path / "a.zarr")
-    for back in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
-        found = sdo.get.alignment(back, key="bent")
+    for from_file in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
+        result = sdo.get.alignment(from_file, key="bent")
         for name in SIZES:
-            rows = (back.obs["slice"] == name).to_numpy()
-            placed = found.apply(back.obsm["spatial"][rows], name)
-            np.testing.assert_allclose(placed, adata.obsm["bent_aligned"][rows])
+            rows = (from_file.obs["slice"] == name).to_numpy()
+            positions = result.apply(from_file.obsm["spatial"][rows], name)
+            np.testing.assert_allclose(positions, adata.obsm["bent_aligned"][rows])
             np.testing.assert_allclose(
-                found.invert(placed, name), back.obsm["spatial"][rows], atol=1e-6
+                result.invert(positions, name), from_file.obsm["spatial"][rows], atol=1e-6
             )
-
-
-def test_spots_of_no_slice_are_nan():
-    adata = make_slices()
-    adata = adata[adata.obs["slice"] != "s11"].copy()
-    adata.obs["slice"] = adata.obs["slice"].where(np.arange(adata.n_obs) >= 5)
-    out = sdo.tl.align_slices(adata, "slice", copy=True, show_progress=False)
-    assert np.isnan(out.obsm["scdiffot_aligned"][:5]).all()
-    assert np.isfinite(out.obsm["scdiffot_aligned"][5:]).all()
-    assert "scdiffot_aligned" not in adata.obsm
-
-
-def test_slices_that_have_nothing_in_common_are_reported(caplog):
-    adata = make_slices()
-    rng = np.random.default_rng(0)
-    adata = adata[adata.obs["slice"] != "s11"].copy()
-    adata.obsm["X_pca"] = rng.normal(size=(adata.n_obs, 3))
-    sdo.tl.align_slices(adata, "slice", show_progress=False)
-    assert sdo.get.alignment(adata).table["score"].min() < 0.4
-
-
-@pytest.mark.parametrize(
-    ("change", "arguments", "error", "message"),
-    [
-        (
-            None,
-            {"method": "elastic"},
-            ValueError,
-            "`method` is 'elastic': pass one of 'rigid', 'nonrigid'",
-        ),
-        (None, {"reference": "s1"}, KeyError, "`reference` is 's1', which is no slice"),
-        (None, {"library_key": "slide"}, KeyError, "`library_key` is 'slide'"),
-        (None, {"use_rep": "X_none"}, KeyError, "`use_rep`"),
-        (None, {"partial": 1}, TypeError, "`partial` is a int"),
-        (None, {"feature_weight": 0.0}, ValueError, "`feature_weight` is 0.0"),
-        (None, {"n_starts": 2}, ValueError, "`n_starts` is 2"),
-        ("nan", {}, ValueError, "`spatial_key`.*NaN"),
-        ("one", {}, ValueError, "has 1 slice"),
-        ("3d", {}, ValueError, "3 columns"),
-        ("same", {}, ValueError, "distinct positions"),
-        ("missing", {}, KeyError, "`spatial_key`"),
-        ("wide", {}, ValueError, "`spatial_key` 'spatial' has values up to .*e\\+201"),
-        ("narrow", {}, ValueError, "`spatial_key` gives slice 's10' the extent .*e-200"),
-        ("states", {}, ValueError, "`use_rep` 'X_pca' has values up to .*e\\+160"),
-        ("names", {}, ValueError, "holds different values that read '1': make all labels strings"),
-        ("few", {}, ValueError, "Slice 's9' has 2 spots"),
-    ],
-)
-def test_errors_leave_the_data_alone(change, arguments, error, message):
-    adata = make_slices()
-    if change == "nan":
-        adata.obsm["spatial"][3] = np.nan
-    elif change == "one":
-        adata.obs["slice"] = "all"
-    elif change == "3d":
-        adata.obsm["spatial"] = np.column_stack([adata.obsm["spatial"], np.zeros(adata.n_obs)])
-    elif change == "same":
-        adata.obsm["spatial"][:120] = 1.0
-    elif change in ("wide", "narrow"):
-        adata.obsm["spatial"] = adata.obsm["spatial"] * (1e200 if change == "wide" else 1e-200)
-    elif change == "states":
-        adata.obsm["X_pca"] = adata.obsm["X_pca"].astype(np.float64) * 1e160
-    elif change == "names":
-        adata.obs["slice"] = pd.Categorical(
-            [1 if name == "s9" else "1" for name in adata.obs["slice"]]
-        )
-    elif change == "few":
-        adata = adata[118:].copy()
-    elif change == "missing":
-        del adata.obsm["spatial"]
-    before = set(adata.obsm), set(adata.uns), set(adata.obs)
-    with pytest.raises(error, match=message):
-        sdo.tl.align_slices(adata, **{"library_key": "slice", "show_progress": False} | arguments)
-    assert (set(adata.obsm), set(adata.uns), set(adata.obs)) == before
-
-
-def test_no_alignment_to_read():
-    with pytest.raises(
-        KeyError, match=r"no adata.uns\['scdiffot_slices'\]: run scdiffot.tl.align_slices"
-    ):
-        sdo.get.alignment(make_slices())
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["s10", "s11", "s9"], ["s9", "s10", "s11"]),
-        (["E10.5", "E11.5", "E9.5"], ["E9.5", "E10.5", "E11.5"]),
-        (["b", "a"], ["b", "a"]),
-        (["0", "1.5", "10", "2"], ["0", "1.5", "2", "10"]),
-    ],
-)
-def test_numbers_in_names_count_as_numbers(names, expected):
-    assert slice_order(names) == expected

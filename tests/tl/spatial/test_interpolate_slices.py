@@ -15,7 +15,7 @@ COUNTS = {"a": 90, "b": 120, "c": 60}
 
 
 def make_slices(seed: int = 0) -> ad.AnnData:
-    """Three slices of one tissue, whose layers move to the right by 0.2 from each to the next; rows in no order."""
+    """Three slices whose layers move to the right by 0.2 each; rows in random order."""
     rng = np.random.default_rng(seed)
     name = np.repeat(list(COUNTS), list(COUNTS.values()))
     k = pd.Categorical(name).codes
@@ -47,39 +47,39 @@ def slices() -> ad.AnnData:
     return make_slices()
 
 
-def between(adata, at=0.5, names=("a", "b"), **options):
+def interpolate(adata, at=0.5, names=("a", "b"), **options):
     return sdo.tl.interpolate_slices(adata, names, at, library_key="slice", **options)
 
 
 @pytest.mark.parametrize("form", ["displacement", "barycentric"])
-def test_what_is_made(slices, form, fingerprint):
-    before = fingerprint(slices)
-    made = between(slices, form=form, cell_keys="layer", layers="twice")
-    assert fingerprint(slices) == before
-    assert made.shape == (105, 6)
-    assert made.var_names.equals(slices.var_names)
-    assert made.obs["weight"].sum() == pytest.approx(105)
-    assert (made.obs["depth"] == 0.5).all()
-    assert made.obsm["X_pca"].shape == (105, 3)
-    np.testing.assert_allclose(made.layers["twice"].toarray(), 2 * made.X.toarray(), rtol=1e-5)
-    assert made.varm["PCs"].shape == (6, 3)
-    probability = made.obsm["layer_probability"]
+def test_stored_fields(slices, form, fingerprint):
+    previous = fingerprint(slices)
+    result = interpolate(slices, form=form, cell_keys="layer", layers="twice")
+    assert fingerprint(slices) == previous
+    assert result.shape == (105, 6)
+    assert result.var_names.equals(slices.var_names)
+    assert result.obs["weight"].sum() == pytest.approx(105)
+    assert (result.obs["depth"] == 0.5).all()
+    assert result.obsm["X_pca"].shape == (105, 3)
+    np.testing.assert_allclose(result.layers["twice"].toarray(), 2 * result.X.toarray(), rtol=1e-5)
+    assert result.varm["PCs"].shape == (6, 3)
+    probability = result.obsm["layer_probability"]
     assert probability.columns.tolist() == ["inner", "outer"]
     np.testing.assert_allclose(probability.sum(axis=1), 1)
-    np.testing.assert_array_equal(made.obs["layer"].astype(str), probability.idxmax(axis=1))
+    np.testing.assert_array_equal(result.obs["layer"].astype(str), probability.idxmax(axis=1))
     # the border of the layers is half-way between 1.5 and 1.7
-    right = made.obsm["spatial"][:, 0] > 1.6
-    assert (np.where(right, "inner", "outer") == made.obs["layer"]).mean() > 0.93
-    assert made.uns["layer_colors"] == ["#ff0000", "#0000ff"]
-    assert made.uns["interpolation"]["coupled"] > 0.9
+    right = result.obsm["spatial"][:, 0] > 1.6
+    assert (np.where(right, "inner", "outer") == result.obs["layer"]).mean() > 0.93
+    assert result.uns["layer_colors"] == ["#ff0000", "#0000ff"]
+    assert result.uns["interpolation"]["coupled"] > 0.9
 
 
-def test_nearer_to_the_truth_than_either_slice():
+def test_interpolation_is_nearer_to_the_truth_than_either_slice():
     adata = make_slices()
     held_out = make_slices(1)
-    # slice b of another draw lies half-way between a and c
+    # an independent draw of slice b lies half-way between a and c
     true = held_out[held_out.obs["slice"] == "b"]
-    made = between(adata, names=("a", "c"))
+    result = interpolate(adata, names=("a", "c"))
 
     def distance(other):
         return joint_distance(
@@ -87,52 +87,52 @@ def test_nearer_to_the_truth_than_either_slice():
         )
 
     copies = [adata[adata.obs["slice"] == name] for name in "ac"]
-    assert distance(made) < min(distance(copy) for copy in copies)
+    assert distance(result) < min(distance(copy) for copy in copies)
 
 
 def test_depths_choose_the_slices_around(slices):
     names = ["c", "a", "b"]
-    made = between(slices, 20, names, depth="depth_um", mass=None)
-    assert made.uns["interpolation"]["between"] == ["b", "c"]
-    assert made.n_obs == 90
-    assert made.obs["weight"].sum() == pytest.approx(1)
-    same = between(
+    result = interpolate(slices, 20, names, depth="depth_um", mass=None)
+    assert result.uns["interpolation"]["between"] == ["b", "c"]
+    assert result.n_obs == 90
+    assert result.obs["weight"].sum() == pytest.approx(1)
+    repeat = interpolate(
         slices, 20, names, depth={"a": 0, "b": 10, "c": 30}, mass={"a": 5, "b": 1, "c": 3}
     )
-    np.testing.assert_allclose(same.obsm["spatial"], made.obsm["spatial"])
-    assert same.obs["weight"].sum() == pytest.approx(2)
-    listed = between(slices, 1.5, ["a", "b", "c"])
-    np.testing.assert_allclose(listed.obsm["spatial"], made.obsm["spatial"])
+    np.testing.assert_allclose(repeat.obsm["spatial"], result.obsm["spatial"])
+    assert repeat.obs["weight"].sum() == pytest.approx(2)
+    from_list = interpolate(slices, 1.5, ["a", "b", "c"])
+    np.testing.assert_allclose(from_list.obsm["spatial"], result.obsm["spatial"])
 
 
 @pytest.mark.parametrize(("at", "name"), [(0, "a"), (1, "b"), (2, "c")])
-def test_a_slice_that_was_measured_is_returned(slices, at, name):
-    made = between(slices, at, ["a", "b", "c"], cell_keys="layer")
+def test_a_measured_slice_is_returned(slices, at, name):
+    result = interpolate(slices, at, ["a", "b", "c"], cell_keys="layer")
     true = slices[slices.obs["slice"] == name]
-    np.testing.assert_allclose(made.obsm["spatial"], true.obsm["spatial"])
-    np.testing.assert_allclose(made.X.toarray(), true.X.toarray())
-    np.testing.assert_array_equal(made.obs["layer"].astype(str), true.obs["layer"].astype(str))
-    assert between(slices, at, ["a", "b", "c"], n_obs=20).n_obs == 20
+    np.testing.assert_allclose(result.obsm["spatial"], true.obsm["spatial"])
+    np.testing.assert_allclose(result.X.toarray(), true.X.toarray())
+    np.testing.assert_array_equal(result.obs["layer"].astype(str), true.obs["layer"].astype(str))
+    assert interpolate(slices, at, ["a", "b", "c"], n_obs=20).n_obs == 20
 
 
 def test_fewer_genes_and_other_representations(slices):
-    made = between(slices, genes=["4", "1"], use_rep="X", n_obs=30)
-    assert made.var_names.tolist() == ["4", "1"]
-    assert made.n_obs == 30
-    every = between(slices, use_rep="X", n_obs=30)
-    np.testing.assert_array_equal(made.X.toarray(), every[:, ["4", "1"]].X.toarray())
-    assert "X_pca" not in made.obsm
+    result = interpolate(slices, genes=["4", "1"], use_rep="X", n_obs=30)
+    assert result.var_names.tolist() == ["4", "1"]
+    assert result.n_obs == 30
+    every = interpolate(slices, use_rep="X", n_obs=30)
+    np.testing.assert_array_equal(result.X.toarray(), every[:, ["4", "1"]].X.toarray())
+    assert "X_pca" not in result.obsm
     del slices.X
-    assert between(slices).X is None
+    assert interpolate(slices).X is None
 
 
 @pytest.mark.parametrize("labels_from", ["place", "state"])
 def test_spots_without_a_label(slices, labels_from):
     slices.obs.loc[slices.obs["layer"] == "outer", "layer"] = np.nan
-    made = between(slices, cell_keys="layer", smoothing=0, labels_from=labels_from)
-    lone = made.obs["layer"].isna()
+    result = interpolate(slices, cell_keys="layer", smoothing=0, labels_from=labels_from)
+    lone = result.obs["layer"].isna()
     assert 0.2 < lone.mean() < 0.8
-    assert made.obsm["layer_probability"][lone].isna().to_numpy().all()
+    assert result.obsm["layer_probability"][lone].isna().to_numpy().all()
 
 
 def test_labels_of_intermingled_cells(slices):
@@ -141,30 +141,32 @@ def test_labels_of_intermingled_cells(slices):
     slices.obs["type"] = pd.Categorical(np.where(kind, "rare", "common"))
     slices.obsm["X_pca"] = np.c_[10.0 * kind, rng.normal(size=slices.n_obs)]
     rare = {
-        source: (between(slices, cell_keys="type", labels_from=source).obs["type"] == "rare").mean()
+        source: (
+            interpolate(slices, cell_keys="type", labels_from=source).obs["type"] == "rare"
+        ).mean()
         for source in ("place", "state")
     }
-    # 210 cells were drawn: 3 % of them are the standard error of the share
+    # the standard error of the share of 210 cells is 3 %
     assert rare["state"] == pytest.approx(kind[slices.obs["slice"] != "c"].mean(), abs=0.1)
     assert rare["place"] < 0.1
 
 
-def test_slices_in_different_frames_are_noticed(slices, caplog):
+def test_slices_in_different_frames_are_logged(slices, caplog):
     slices.obsm["spatial"][slices.obs["slice"] == "b"] += 100
     logger = logging.getLogger("scdiffot")
     logger.addHandler(caplog.handler)
-    made = between(slices)
+    result = interpolate(slices)
     logger.removeHandler(caplog.handler)
     assert "check that `spatial_key`" in caplog.text
-    assert made.uns["interpolation"]["coupled"] == 0
+    assert result.uns["interpolation"]["coupled"] == 0
 
 
 def test_result_can_be_written(slices, tmp_path):
-    made = between(slices, cell_keys="layer")
-    made.write_h5ad(tmp_path / "made.h5ad")
-    again = ad.read_h5ad(tmp_path / "made.h5ad")
-    np.testing.assert_array_equal(again.obsm["spatial"], made.obsm["spatial"])
-    assert list(again.uns["interpolation"]["between"]) == ["a", "b"]
+    result = interpolate(slices, cell_keys="layer")
+    result.write_h5ad(tmp_path / "made.h5ad")
+    from_file = ad.read_h5ad(tmp_path / "made.h5ad")
+    np.testing.assert_array_equal(from_file.obsm["spatial"], result.obsm["spatial"])
+    assert list(from_file.uns["interpolation"]["between"]) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -198,34 +200,34 @@ def test_result_can_be_written(slices, tmp_path):
 )
 def test_bad_input(slices, options, error, message):
     with pytest.raises(error, match=message):
-        between(slices, **options)
+        interpolate(slices, **options)
 
 
 def test_labels_become_columns_of_a_file(slices, tmp_path):
     slices.obs["layer"] = (
         slices.obs["layer"].astype(str).replace("outer", "T/NK").astype("category")
     )
-    made = between(slices, cell_keys="layer", n_obs=20)
-    made.write_h5ad(tmp_path / "a.h5ad")
+    result = interpolate(slices, cell_keys="layer", n_obs=20)
+    result.write_h5ad(tmp_path / "a.h5ad")
     columns = ad.read_h5ad(tmp_path / "a.h5ad").obsm["layer_probability"].columns
     assert "T|NK" in columns
-    assert "T/NK" in made.obs["layer"].cat.categories
+    assert "T/NK" in result.obs["layer"].cat.categories
     for name in ("", ".", "T|NK"):
         first = next(c for c in slices.obs["layer"].cat.categories if c != "T/NK")
         slices.obs["wrong"] = slices.obs["layer"].cat.rename_categories({first: name})
         with pytest.raises(
             ValueError, match=r"`cell_keys` obs\['wrong'\] has the labels .*rename them"
         ):
-            between(slices, cell_keys="wrong")
+            interpolate(slices, cell_keys="wrong")
 
 
 def test_depths_that_vary_within_a_slice(slices):
     slices.obs["noise"] = np.arange(slices.n_obs)
     with pytest.raises(ValueError, match="it must be one number"):
-        between(slices, depth="noise")
+        interpolate(slices, depth="noise")
 
 
 def test_missing_coordinates(slices):
     slices.obsm["spatial"][3] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite in 1 of"):
-        between(slices)
+        interpolate(slices)

@@ -1,4 +1,4 @@
-"""Domains of layered tissues whose truth is known."""
+"""Domains of layered tissues with known truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOMAIN, PROBABILITY, ENTRY = "scdiffot_domain", "scdiffot_domain_probability", "
 
 
 def _layers(n: int = 400, n_slices: int = 1, n_layers: int = 3, seed: int = 0) -> ad.AnnData:
-    """Layers that differ by less than their spots do; slices are shifted and turned, and cut differently."""
+    """Layers that differ less than their spots; slices are shifted, rotated and cut differently."""
     rng = np.random.default_rng(seed)
     xy = rng.uniform(size=(n_slices * n, 2)) * [2, 1]
     code = np.repeat(np.arange(n_slices), n)
@@ -43,35 +43,35 @@ def _layers(n: int = 400, n_slices: int = 1, n_layers: int = 3, seed: int = 0) -
 
 
 @pytest.fixture(scope="module")
-def _embedded() -> ad.AnnData:
+def _embedding() -> ad.AnnData:
     adata = _layers(n_slices=2)
     sdo.pp.spatial_embedding(adata, library_key="slice")
     return adata
 
 
 @pytest.fixture
-def tissue(_embedded: ad.AnnData) -> ad.AnnData:
-    return _embedded.copy()
+def tissue(_embedding: ad.AnnData) -> ad.AnnData:
+    return _embedding.copy()
 
 
 def _score(adata: ad.AnnData, column: str = DOMAIN) -> float:
     return adjusted_rand_score(adata.obs["layer"], adata.obs[column])
 
 
-def test_layers_are_found_and_named_alike_in_all_slices(tissue, fingerprint):
-    before = fingerprint(tissue)
+def test_layers_are_found_and_have_the_same_names_in_all_slices(tissue, fingerprint):
+    previous = fingerprint(tissue)
     assert sdo.tl.spatial_domains(tissue, 3) is None
     assert _score(tissue) > 0.85
-    crossed = pd.crosstab(tissue.obs["layer"], [tissue.obs["slice"], tissue.obs[DOMAIN]])
-    assert (crossed["s0"].idxmax() == crossed["s1"].idxmax()).all()
+    counts = pd.crosstab(tissue.obs["layer"], [tissue.obs["slice"], tissue.obs[DOMAIN]])
+    assert (counts["s0"].idxmax() == counts["s1"].idxmax()).all()
     sdo.tl.spatial_domains(tissue, 3, use_rep="X_pca", key_added="plain")
     assert _score(tissue) > _score(tissue, "plain_domain") + 0.05
     for column in (DOMAIN, "plain_domain"):
         del tissue.obs[column], tissue.obsm[f"{column}_probability"], tissue.uns[f"{column}s"]
-    assert fingerprint(tissue) == before
+    assert fingerprint(tissue) == previous
 
 
-def test_names_go_by_size_and_probabilities_fit(tissue):
+def test_names_are_sorted_by_size_and_match_the_probabilities(tissue):
     sdo.tl.spatial_domains(tissue, 4)
     column, probability = tissue.obs[DOMAIN], tissue.obsm[PROBABILITY]
     assert list(column.cat.categories) == list(probability.columns) == ["0", "1", "2", "3"]
@@ -86,23 +86,23 @@ def test_seeds_agree(tissue):
         sdo.tl.spatial_domains(tissue, 4, rng=seed, copy=True).obs[DOMAIN] for seed in (0, 1, 2)
     ]
     assert min(adjusted_rand_score(labels[0], other) for other in labels[1:]) > 0.97
-    again = sdo.tl.spatial_domains(tissue, 4, rng=0, copy=True).obs[DOMAIN]
-    assert (again == labels[0]).all()
+    repeat = sdo.tl.spatial_domains(tissue, 4, rng=0, copy=True).obs[DOMAIN]
+    assert (repeat == labels[0]).all()
 
 
 @pytest.mark.parametrize("n_layers", [2, 4])
-def test_the_criterion_finds_their_number(n_layers):
+def test_the_criterion_finds_the_number_of_domains(n_layers):
     adata = _layers(n=900, n_layers=n_layers, seed=5)
     sdo.pp.spatial_embedding(adata)
     sdo.tl.spatial_domains(adata, n_init=5)
-    found = adata.obs[DOMAIN].cat.categories.size
-    assert found == n_layers
-    # of the surroundings alone, those across a border are domains between the two
+    result = adata.obs[DOMAIN].cat.categories.size
+    assert result == n_layers
+    # averages alone would give border neighbourhoods their own domains
     entry = adata.uns[ENTRY]
-    assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == found - 1
+    assert entry["bic"].argmin() >= entry["bic_spots"].argmin() == result - 1
 
 
-def test_one_domain_where_there_is_nothing():
+def test_noise_is_one_domain():
     rng = np.random.default_rng(0)
     adata = ad.AnnData(rng.normal(size=(600, 10)), obsm={"spatial": rng.uniform(size=(600, 2))})
     sdo.pp.spatial_embedding(adata, use_rep="X")
@@ -117,7 +117,7 @@ def test_refinement_removes_single_spots():
     assert _score(adata, "refined_domain") > _score(adata) + 0.05
 
 
-def test_more_spots_than_starts_see(monkeypatch):
+def test_more_spots_than_in_the_starts(monkeypatch):
     adata = _layers(n=1500)
     sdo.pp.spatial_embedding(adata)
     monkeypatch.setattr("scdiffot._analysis.domain_models.MAX_START", 500)
@@ -130,12 +130,12 @@ def test_leiden():
     pytest.importorskip("scanpy")
     adata = _layers()
     sdo.pp.spatial_embedding(adata)
-    before = set(adata.obsp)
+    previous = set(adata.obsp)
     sdo.tl.spatial_domains(adata, 3, method="leiden")
     assert _score(adata) > 0.6
     assert (adata.obsm[PROBABILITY].idxmax(axis=1) == adata.obs[DOMAIN].astype(str)).all()
     assert adata.uns[ENTRY]["resolution"] > 0
-    assert set(adata.obsp) == before
+    assert set(adata.obsp) == previous
 
 
 def test_results_survive_a_file(tissue, tmp_path):
@@ -146,7 +146,7 @@ def test_results_survive_a_file(tissue, tmp_path):
     read = ad.read_h5ad(tmp_path / "tissue.h5ad")
     pd.testing.assert_frame_equal(read.obsm[PROBABILITY], tissue.obsm[PROBABILITY])
     assert read.uns[ENTRY]["params"]["n_domains"] == 3
-    # what was read serves as well
+    # results from a file are valid input
     sdo.tl.spatial_domains(read, 3)
 
 
@@ -168,20 +168,20 @@ def _forget(adata: ad.AnnData) -> None:
         (None, {"refine": 1, "library_key": "section"}, KeyError, "`library_key` is 'section'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
+def test_bad_input_is_refused_and_nothing_written(
     tissue, spoil, options, error, message, fingerprint
 ):
     if spoil is not None:
         spoil(tissue)
-    before = fingerprint(tissue)
+    previous = fingerprint(tissue)
     with pytest.raises(error, match=message):
         sdo.tl.spatial_domains(tissue, **{"n_domains": 3} | options)
-    assert fingerprint(tissue) == before
+    assert fingerprint(tissue) == previous
 
 
 @pytest.mark.slow
 def test_layers_of_the_cortex():
-    """Three sections of mouse prefrontal cortex, whose four layers an expert has drawn."""
+    """Three sections of mouse prefrontal cortex with four annotated layers."""
     scanpy = pytest.importorskip("scanpy")
     path = Path(os.environ.get("SCDIFFOT_DATA", ".")) / "spatial" / "starmap_mpfc.h5ad"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Genes with a pattern, against the definition of Moran's I and against squidpy."""
+"""Spatially variable genes, against the definition of Moran's I and against squidpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLE = "scdiffot_spatial_genes"
 
 
 def _tissue(n: int = 200) -> ad.AnnData:
-    """Two slices: a gradient, a domain marker, a gene that is the same everywhere in one slice, and 20 without a pattern."""
+    """Two slices: a gradient, a marker, a gene constant in one slice, 20 without a pattern."""
     rng = np.random.default_rng(0)
     xy = rng.uniform(size=(2 * n, 2))
     second = np.arange(2 * n) >= n
@@ -78,14 +78,14 @@ def test_patterns_come_first(dense, fingerprint):
     adata = _tissue()
     if dense:
         adata.X = adata.X.toarray()
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     assert sdo.tl.spatial_genes(adata, library_key="slice") is None
     table = adata.uns.pop(TABLE)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
     assert set(table["gene"][:2]) == {"gradient", "marker"}
     by_gene = table.set_index("gene")
     assert by_gene.loc[["gradient", "marker"], "pval_adj"].max() < 1e-10
-    # of 21 without a pattern, at a rate of 5 %
+    # false positives among 21 genes without a pattern, at a rate of 5 %
     assert (by_gene["pval_adj"].drop(["gradient", "marker"]) < 0.05).sum() <= 1
     values, first = adata.to_df(), (adata.obs["slice"] == "s0").to_numpy()
     for gene in ("gradient", "none3"):
@@ -107,7 +107,7 @@ def test_markers_of_domains():
     row = adata.uns[TABLE].set_index("gene").loc["marker"]
     assert row["domain"] == "1"
     assert row["marker_pval_adj"] < 1e-10
-    # means of 6 and 1 counts, as scanpy takes them: of expm1 of log1p
+    # means of 6 and 1 counts, on the scale of expm1 as in scanpy
     assert row["logfoldchange"] == pytest.approx(np.log2(6), abs=0.3)
     adata.obs["other"] = adata.obs["scdiffot_domain"].cat.rename_categories(["left", "right"])
     sdo.tl.spatial_genes(adata, ["marker", "none0"], domain_key="other", method="wilcoxon")
@@ -126,7 +126,7 @@ def test_no_domains_no_markers(tmp_path):
     )
 
 
-# what squidpy itself warns of
+# warnings of squidpy itself
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_squidpy_finds_the_same():
     squidpy = pytest.importorskip("squidpy")
@@ -134,11 +134,11 @@ def test_squidpy_finds_the_same():
     squidpy.gr.spatial_neighbors(adata, coord_type="generic", delaunay=True)
     squidpy.gr.spatial_autocorr(adata, mode="moran", genes=list(adata.var_names), n_perms=None)
     sdo.tl.spatial_genes(adata, connectivity_key="spatial_connectivities")
-    own, theirs = adata.uns[TABLE].set_index("gene"), adata.uns["moranI"]
-    np.testing.assert_allclose(own["moran_i"], theirs.loc[own.index, "I"], atol=1e-5)
-    above = own["moran_i"] > 0
+    table, squidpy_table = adata.uns[TABLE].set_index("gene"), adata.uns["moranI"]
+    np.testing.assert_allclose(table["moran_i"], squidpy_table.loc[table.index, "I"], atol=1e-5)
+    above = table["moran_i"] > 0
     np.testing.assert_allclose(
-        own["pval"][above], theirs.loc[own.index[above], "pval_norm"], atol=1e-4
+        table["pval"][above], squidpy_table.loc[table.index[above], "pval_norm"], atol=1e-4
     )
 
 
@@ -164,13 +164,11 @@ def _constant(adata: ad.AnnData) -> None:
         (None, {"n_neighbors": 0}, ValueError, "`n_neighbors` is 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_nothing_written(
-    spoil, options, error, message, fingerprint
-):
+def test_bad_input_is_refused_and_nothing_written(spoil, options, error, message, fingerprint):
     adata = _tissue()
     if spoil is not None:
         spoil(adata)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.tl.spatial_genes(adata, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous

@@ -10,7 +10,7 @@ import scdiffot as sdo
 
 
 def make_platform(n: int, seed: int, gain: float = 1.0) -> ad.AnnData:
-    """60 genes that follow three gradients of the tissue, with noise; `gain` is the platform's own unit."""
+    """60 genes along three gradients of the tissue, with noise; `gain` is the platform's unit."""
     rng = np.random.default_rng(seed)
     place = rng.uniform(size=(n, 2))
     loadings = np.random.default_rng(99).normal(size=(3, 60))
@@ -26,7 +26,7 @@ def make_platform(n: int, seed: int, gain: float = 1.0) -> ad.AnnData:
 
 @pytest.fixture
 def pair() -> tuple[ad.AnnData, ad.AnnData]:
-    """A slice of 40 genes, and a reference in which they come in another order and 20 more."""
+    """A slice of 40 genes, and a reference with them in another order and 20 more."""
     return make_platform(150, 0)[:, :40].copy(), make_platform(200, 1, gain=3.0)[:, ::-1].copy()
 
 
@@ -39,11 +39,11 @@ def test_missing_genes_are_predicted(pair, options):
     truth = make_platform(150, 0)[:, list(predicted.columns)].layers["mean"]
     correlation = [np.corrcoef(truth[:, g], predicted.to_numpy()[:, g])[0, 1] for g in range(20)]
     assert np.mean(correlation) > 0.85
-    # in the unit of the reference
+    # predictions are in the unit of the reference
     assert predicted.to_numpy().mean() == pytest.approx(3 * truth.mean(), rel=0.1)
 
 
-def test_scores_are_of_genes_that_took_no_part(pair):
+def test_scores_are_of_held_out_genes(pair):
     adata, reference = pair
     sdo.tl.transfer_genes(adata, reference, n_neighbors=20)
     scores = adata.uns["scdiffot_transfer"]["scores"]
@@ -87,7 +87,7 @@ def test_units_of_the_platforms_do_not_matter(pair):
 
 def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     adata, reference = pair
-    before = fingerprint(adata), fingerprint(reference)
+    previous = fingerprint(adata), fingerprint(reference)
     options = {
         "genes": ["gene50", "gene3"],
         "n_held_out": 4,
@@ -97,35 +97,35 @@ def test_named_genes_copy_and_equal_seeds(pair, fingerprint):
     }
     first = sdo.tl.transfer_genes(adata, reference, **options)
     second = sdo.tl.transfer_genes(adata, reference, **options)
-    assert (fingerprint(adata), fingerprint(reference)) == before
+    assert (fingerprint(adata), fingerprint(reference)) == previous
     assert sorted(first.obsm["map_transferred"].columns) == ["gene3", "gene50"]
     pd.testing.assert_frame_equal(
         first.uns["map_transfer"]["scores"], second.uns["map_transfer"]["scores"]
     )
-    none = sdo.tl.transfer_genes(adata, reference, n_held_out=0, copy=True)
-    assert len(none.uns["scdiffot_transfer"]["scores"]) == 0
+    no_held_out = sdo.tl.transfer_genes(adata, reference, n_held_out=0, copy=True)
+    assert len(no_held_out.uns["scdiffot_transfer"]["scores"]) == 0
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
-def test_columns_come_in_the_order_asked(pair, container):
+def test_columns_are_in_the_requested_order(pair, container):
     adata, reference = pair
     reference.X = container(reference.X)
     every = sdo.tl.transfer_genes(adata, reference, copy=True).obsm["scdiffot_transferred"]
     genes = ["gene57", "gene41", "gene50", "gene44"]
-    chosen = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm[
+    selection = sdo.tl.transfer_genes(adata, reference, genes=genes, copy=True).obsm[
         "scdiffot_transferred"
     ]
-    assert chosen.columns.tolist() == genes
-    np.testing.assert_allclose(chosen, every[genes], rtol=1e-6)
+    assert selection.columns.tolist() == genes
+    np.testing.assert_allclose(selection, every[genes], rtol=1e-6)
 
 
 def test_result_can_be_written(pair, tmp_path):
     adata, reference = pair
     sdo.tl.transfer_genes(adata, reference, spatial_key="spatial")
     adata.write_h5ad(tmp_path / "adata.h5ad")
-    again = ad.read_h5ad(tmp_path / "adata.h5ad")
+    from_file = ad.read_h5ad(tmp_path / "adata.h5ad")
     pd.testing.assert_frame_equal(
-        again.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"]
+        from_file.obsm["scdiffot_transferred"], adata.obsm["scdiffot_transferred"]
     )
 
 
@@ -180,13 +180,13 @@ def test_result_can_be_written(pair, tmp_path):
 def test_bad_input(pair, fingerprint, change, options, error, message):
     adata, reference = pair
     change(adata, reference)
-    before = fingerprint(adata)
+    previous = fingerprint(adata)
     with pytest.raises(error, match=message):
         sdo.tl.transfer_genes(adata, reference, **options)
-    assert fingerprint(adata) == before
+    assert fingerprint(adata) == previous
 
 
-def test_nothing_is_missing(pair):
+def test_no_missing_genes_is_an_error(pair):
     adata, reference = pair
     with pytest.raises(ValueError, match="has all 40 genes"):
         sdo.tl.transfer_genes(adata, reference[:, reference.var_names.isin(adata.var_names)].copy())

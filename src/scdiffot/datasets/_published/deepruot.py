@@ -35,9 +35,10 @@ def deepruot(name: str, *, show_progress: bool = True) -> AnnData:
     Parameters
     ----------
     name
-        Which one. ``"simulation_gene"``: two of the three genes of :func:`~scdiffot.datasets.gene_network`, 3,031 cells,
-        five times (8 units of the network's time apart). ``"mouse_hematopoiesis"``: 10,998 cells, two dimensions, three
-        times. ``"emt"``: 3,133 cells, ten dimensions, four times. ``"gaussian_10d"``, ``"gaussian_20d"``,
+        Name of the table. ``"simulation_gene"``: two of the three genes of
+        :func:`~scdiffot.datasets.gene_network`, 3,031 cells, five times (8 units of the network's
+        time apart). ``"mouse_hematopoiesis"``: 10,998 cells, two dimensions, three times.
+        ``"emt"``: 3,133 cells, ten dimensions, four times. ``"gaussian_10d"``, ``"gaussian_20d"``,
         ``"gaussian_50d"``, ``"gaussian_100d"``: 1,900 points at two times, as
         :func:`~scdiffot.datasets.gaussian_mixture`.
     show_progress
@@ -58,6 +59,12 @@ def deepruot(name: str, *, show_progress: bool = True) -> AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks the file.
     ConnectionError
         If the download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.gene_network : The network behind ``"simulation_gene"``, with its truth.
+    scdiffot.datasets.gaussian_mixture : The mixture behind the Gaussian tables, with its truth.
+    scdiffot.tl.fit : Fit a model to the time course.
 
     Examples
     --------

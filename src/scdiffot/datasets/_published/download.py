@@ -1,4 +1,4 @@
-"""Files of the registry on this machine: from a folder of the user, from the cache, or downloaded."""
+"""Find the files of the registry in a folder of the user or in the cache, or download them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from .registry import FILES, Source
 
 FOLDER_VARIABLE = "SCDIFFOT_DATA"
-# seconds without a byte after which a transfer fails
+# Seconds without a byte after which a transfer fails
 TIMEOUT = 30
-# seconds after which a file that nobody writes to belongs to a process that was killed
-ABANDONED = 20 * TIMEOUT
+# Seconds without a change after which the partial file of another process is taken over
+STALE_AFTER = 20 * TIMEOUT
 
 
 def path_of(name: str, *, show_progress: bool = True) -> Path:
@@ -31,16 +31,16 @@ def path_of(name: str, *, show_progress: bool = True) -> Path:
 
     Returns
     -------
-    Where the verified file is.
+    Path of the verified file.
 
     Raises
     ------
     FileNotFoundError
-        If `SCDIFFOT_DATA` is set and the file is not there.
+        If `SCDIFFOT_DATA` is set and its folder lacks the file.
     ValueError
-        If the file, or what was downloaded, has another sha256.
+        If the file, local or downloaded, has another sha256.
     ConnectionError
-        If the download fails. What had arrived is kept, and the next call goes on from there.
+        If the download fails. The partial file is kept, and the next call resumes it.
     OSError
         If the cache cannot be written.
     """
@@ -55,25 +55,27 @@ def path_of(name: str, *, show_progress: bool = True) -> Path:
 
 
 def find(name: str, source: Source, folder: Path) -> Path:
-    """Take a file from a folder that keeps them as the registry names them, or all in one place."""
+    """Find a file in a folder, under its path in the registry or directly in the folder."""
     for path in (folder / name, folder / Path(name).name):
         if path.is_file():
             with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if found == source.sha256:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            if sha256 == source.sha256:
                 return path
             raise ValueError(
-                f"{path} is damaged or another version: its sha256 is {found}, expected {source.sha256}. Copy it again "
-                f"from {source.url}, or unset {FOLDER_VARIABLE} to download it."
+                f"{path} is damaged or another version: its sha256 is {sha256}, expected "
+                f"{source.sha256}. Copy it again from {source.url}, or unset {FOLDER_VARIABLE} "
+                "to download it."
             )
     raise FileNotFoundError(
-        f"{FOLDER_VARIABLE} is {str(folder)!r}, which has neither {name} nor {Path(name).name}: put the file there "
+        f"{FOLDER_VARIABLE} is {str(folder)!r}, which has neither {name} nor {Path(name).name}: "
+        "put the file there "
         f"(from {source.url}), or unset {FOLDER_VARIABLE} to download it."
     )
 
 
 def download(name: str, source: Source, folder: Path, *, show_progress: bool = True) -> Path:
-    """Take a file from the cache, which is repaired where its hash is wrong, or download it."""
+    """Find a file in the cache, or download it, also if the hash of the cached file is wrong."""
     import pooch
     import requests
 
@@ -88,27 +90,30 @@ def download(name: str, source: Source, folder: Path, *, show_progress: bool = T
         return Path(cache.fetch(name, downloader=ResumingDownloader(show_progress=show_progress)))
     except ValueError as error:
         raise ValueError(
-            f"What {source.url} sends is not the published {name}: {error} Check for a proxy that answers in its place, "
-            f"or put the file into a folder and name that folder in {FOLDER_VARIABLE}."
+            f"The file from {source.url} is not the published {name}: {error} "
+            "Check for a proxy that answers in its place, or put the file into a folder and name "
+            f"that folder in {FOLDER_VARIABLE}."
         ) from error
     except requests.RequestException as error:
         raise ConnectionError(
-            f"{name} could not be downloaded from {source.url} ({error}). Call again to go on where it stopped; without "
-            f"a network, put the file into a folder and name that folder in {FOLDER_VARIABLE}."
+            f"{name} could not be downloaded from {source.url} ({error}). Call again to resume; "
+            "without a network, put the file into a folder and name that folder in "
+            f"{FOLDER_VARIABLE}."
         ) from error
     except OSError as error:
         raise OSError(
-            f"{name} could not be written to the cache {folder} ({error}). Make room there, or put the file into another "
-            f"folder and name that folder in {FOLDER_VARIABLE}."
+            f"{name} could not be written to the cache {folder} ({error}). Make room there, or put "
+            f"the file into another folder and name that folder in {FOLDER_VARIABLE}."
         ) from error
 
 
 class ResumingDownloader:
-    """Downloader for pooch that continues an interrupted transfer, and shows its progress.
+    """Downloader for pooch that resumes an interrupted transfer and shows its progress.
 
-    Each transfer writes to a file of its own, so that several may run at once. What an interrupted one leaves waits in
-    the cache, with the suffix ``.part``, and belongs to the one that renames it first. Nothing in it is trusted: pooch
-    compares the hash of the whole file before it moves it into place.
+    Each transfer writes to its own file, so that several may run at once. An interrupted transfer
+    leaves a partial file in the cache, with the suffix ``.part``; the transfer that renames it
+    first resumes it. A partial file need not be trusted, because pooch checks the hash of the
+    complete file before it moves the file into place.
 
     Parameters
     ----------
@@ -120,22 +125,22 @@ class ResumingDownloader:
         self.show_progress = show_progress
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Download `url` to `output_file`; `pooch` is the caller, which is not needed."""
+        """Download `url` to `output_file`; `pooch` is the caller and is not used."""
         filename = Path(urlsplit(url).path).name
-        waiting = Path(output_file).with_name(f"{filename}.part")
-        part = waiting.with_name(f"{filename}.{token_hex(8)}.part")
-        _claim(waiting, part)
+        leftover = Path(output_file).with_name(f"{filename}.part")
+        part = leftover.with_name(f"{filename}.{token_hex(8)}.part")
+        _claim(leftover, part)
         try:
             self._transfer(url, part, filename)
         except BaseException:
-            # also after Ctrl-C; where nothing has arrived, there is no file
+            # also after Ctrl-C; a transfer without any byte has no file
             with suppress(FileNotFoundError):
-                part.replace(waiting)
+                part.replace(leftover)
             raise
         part.replace(output_file)
 
     def _transfer(self, url: str, part: Path, filename: str) -> None:
-        """Append to a file what is missing of it."""
+        """Append the missing bytes to a partial file."""
         import requests
         from rich.progress import (
             BarColumn,
@@ -145,23 +150,23 @@ class ResumingDownloader:
             TimeRemainingColumn,
         )
 
-        arrived = part.stat().st_size if part.exists() else 0
-        # What the network does wrong must be errors of requests: pooch tries again after those only.
-        # identity: a range counts bytes of what is sent, which must be those of the file
+        n_bytes = part.stat().st_size if part.exists() else 0
+        # identity encoding, because a range counts bytes of the encoded content
         headers = {"Accept-Encoding": "identity"} | (
-            {"Range": f"bytes={arrived}-"} if arrived else {}
+            {"Range": f"bytes={n_bytes}-"} if n_bytes else {}
         )
+        # errors are raised as those of requests, because pooch retries after those only
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink()
                 raise requests.exceptions.ConnectionError(
-                    "the part that had arrived does not fit the file any more"
+                    "the partial file no longer matches the published one"
                 )
             response.raise_for_status()
-            resumed = response.status_code == requests.codes.partial_content
-            arrived = arrived if resumed else 0
+            is_resumed = response.status_code == requests.codes.partial_content
+            n_bytes = n_bytes if is_resumed else 0
             total = (
-                arrived + int(response.headers["Content-Length"])
+                n_bytes + int(response.headers["Content-Length"])
                 if "Content-Length" in response.headers
                 else None
             )
@@ -173,23 +178,23 @@ class ResumingDownloader:
             ]
             with (
                 Progress(*columns, disable=not self.show_progress) as progress,
-                part.open("ab" if resumed else "wb") as f,
+                part.open("ab" if is_resumed else "wb") as f,
             ):
-                task = progress.add_task(filename, total=total, completed=arrived)
+                task = progress.add_task(filename, total=total, completed=n_bytes)
                 for chunk in response.iter_content(1 << 16):
                     f.write(chunk)
-                    arrived += len(chunk)
-                    progress.update(task, completed=arrived)
-        if total is not None and arrived < total:
+                    n_bytes += len(chunk)
+                    progress.update(task, completed=n_bytes)
+        if total is not None and n_bytes < total:
             raise requests.exceptions.ConnectionError(
-                f"the connection closed after {arrived} of {total} bytes"
+                f"the connection closed after {n_bytes} of {total} bytes"
             )
 
 
-def _claim(waiting: Path, part: Path) -> None:
-    """Rename what an earlier transfer has left, if anything; of several claims one succeeds."""
-    for path in (waiting, *waiting.parent.glob(f"{waiting.stem}.*.part")):
+def _claim(leftover: Path, part: Path) -> None:
+    """Rename the partial file of an earlier transfer, if any; of several claims one succeeds."""
+    for path in (leftover, *leftover.parent.glob(f"{leftover.stem}.*.part")):
         with suppress(FileNotFoundError):
-            if path == waiting or time() - path.stat().st_mtime > ABANDONED:
+            if path == leftover or time() - path.stat().st_mtime > STALE_AFTER:
                 path.rename(part)
                 return

@@ -14,7 +14,7 @@ from .frame import DIFFUSIONOT, make_adata, read_npz
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Stage of the source -> day, name.
+# Stage of the source: day and name
 _STAGES = {
     "1": (0.0, "untreated"),
     "2": (2.0, "TGFb day 2"),
@@ -29,12 +29,13 @@ _STAGES = {
 def emt(*, show_progress: bool = True) -> AnnData:
     """Lung cancer cells under TGF-beta and after its withdrawal, by mass cytometry.
 
-    87,354 HCC827 cells with 38 markers at seven times :cite:p:`Karacosta2019`: four days of treatment, through which
-    epithelial cells (E) become mesenchymal (M) by way of intermediate ones (pEMT), and three stages after withdrawal,
-    when some return (MET). As prepared by the authors of DiffusionOT: the first two principal components.
+    87,354 HCC827 cells with 38 markers at seven times :cite:p:`Karacosta2019`: four days of
+    treatment, through which epithelial cells (E) become mesenchymal (M) through an intermediate
+    state (pEMT), and three stages after withdrawal, when some cells revert (MET). The states are
+    the first two principal components, as prepared by the authors of DiffusionOT.
 
-    Every time has about the same number of measured events by design, so numbers of cells carry no biology: fit with
-    ``mass=None``.
+    Every time has about the same number of measured events by design, so numbers of cells carry no
+    biology: fit with ``mass=None``.
 
     Parameters
     ----------
@@ -45,12 +46,12 @@ def emt(*, show_progress: bool = True) -> AnnData:
     -------
     87,354 cells; no expression matrix (`X` is None).
 
-    - ``obs["time"]``: day, 0, 2, 6, 10 of treatment. The source numbers the stages of withdrawal without days: they
-      are given 12, 16 and 20, as if sampled like the treatment.
+    - ``obs["time"]``: day, 0, 2, 6, 10 of treatment. The source gives no days for the stages of
+      withdrawal: they are set to 12, 16 and 20, spaced like the stages of treatment.
     - ``obs["time_label"]``: name of the stage; ``obs["treated"]``: whether TGF-beta was present.
     - ``obs["cell_type"]``: E, pEMT, M or MET.
-    - ``obsm["X_pca"]``: principal components, shape ``(87354, 2)``; ``obsm["X_pca_scaled"]``: the scale of
-      DiffusionOT, ``(X_pca - 1) / 4.5``.
+    - ``obsm["X_pca"]``: principal components, shape ``(87354, 2)``; ``obsm["X_pca_scaled"]``: the
+      scale of DiffusionOT, ``(X_pca - 1) / 4.5``.
     - ``varm["PCs"]``, ``var["mean"]``, ``uns["pca"]``: loadings (38 markers by 2), mean, variances:
       ``X_pca @ PCs.T + mean`` decodes.
 
@@ -60,6 +61,12 @@ def emt(*, show_progress: bool = True) -> AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks a file, or a file is damaged.
     ConnectionError
         If a download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.deepruot : The table of this transition that DeepRUOT uses.
+    scdiffot.datasets.zebrafish : Another published time course.
+    scdiffot.tl.fit : Fit a model to the time course.
 
     Examples
     --------
@@ -95,10 +102,10 @@ def emt(*, show_progress: bool = True) -> AnnData:
 
 
 def _orient(components: np.ndarray, mean: np.ndarray, pcs: np.ndarray) -> np.ndarray:
-    """Choose the signs of the components, which the source does not tell.
+    """Choose the signs of the components, which the source does not give.
 
-    Markers are not negative. One choice of the four decodes every cell to positive markers (and epithelial cells to the
-    higher E-cadherin); the others reach far below zero.
+    Markers are not negative. One of the four choices decodes every cell to positive markers (and
+    epithelial cells to the higher E-cadherin); the others decode some to values far below zero.
     """
     signs = [np.array([[a], [b]], dtype=components.dtype) for a in (1, -1) for b in (1, -1)]
     return max((s * components for s in signs), key=lambda c: float((mean + pcs @ c).min()))
@@ -110,9 +117,9 @@ def _load_pca(*, show_progress: bool) -> dict[str, np.ndarray]:
         path = path_of("diffusionot/pca_model_2d_EMT.pkl", show_progress=show_progress)
     except FileNotFoundError:
         return read_npz("diffusionot/EMT_pca.npz", show_progress=show_progress)
-    found = _read_pca(path.read_bytes())
+    attributes = _read_pca(path.read_bytes())
     return {
-        name: found[f"{name}_"].squeeze()
+        name: attributes[f"{name}_"].squeeze()
         for name in ("components", "mean", "explained_variance_ratio")
     }
 
@@ -124,8 +131,8 @@ def _read_pca(content: bytes) -> dict[str, np.ndarray]:
     class Model:
         """Stands for the class of the pickle, which only holds attributes."""
 
-    # What the stream may name; tensors themselves go through torch's own restricted reader.
-    allowed: dict[tuple[str, str], Any] = {
+    # Unpickling is limited to these names; torch's own restricted reader loads the tensors.
+    allowlist: dict[tuple[str, str], Any] = {
         ("torch_pca.pca_main", "PCA"): Model,
         ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
         ("torch.storage", "_load_from_bytes"): lambda b: torch.load(
@@ -136,11 +143,11 @@ def _read_pca(content: bytes) -> dict[str, np.ndarray]:
 
     class Reader(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            if (module, name) not in allowed:
+            if (module, name) not in allowlist:
                 raise pickle.UnpicklingError(
                     f"{module}.{name} is no part of a principal component analysis."
                 )
-            return allowed[module, name]
+            return allowlist[module, name]
 
     attributes = vars(Reader(io.BytesIO(content)).load())
     return {

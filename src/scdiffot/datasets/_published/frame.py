@@ -1,4 +1,4 @@
-"""How every data set of the package looks as AnnData."""
+"""Build the AnnData of every data set in one layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ DIFFUSIONOT = {
 
 def read_npz(name: str, *, show_progress: bool) -> dict[str, np.ndarray]:
     """Read the arrays of a file of the registry."""
-    # Labels are pickled objects there. Unpickling is safe since `path_of` vouches for every byte of the file.
+    # The files hold labels as pickled objects; unpickling is safe, because `path_of` verifies the
+    # hash of the file.
     with np.load(path_of(name, show_progress=show_progress), allow_pickle=True) as arrays:
         return {key: arrays[key] for key in arrays.files}
 
@@ -38,21 +39,22 @@ def make_adata(
 ) -> AnnData:
     """Assemble a time course.
 
-    Cells are sorted by time (stable), named ``cell0``, ``cell1``, ...; `obs` gets ``time`` (float), ``time_label``
-    (categorical, in the order of time) and ``cell_type`` (categorical) where known.
+    Cells are sorted by time (stable), named ``cell0``, ``cell1``, ...; `obs` gets ``time``
+    (float), ``time_label`` (categorical, in the order of time) and ``cell_type`` (categorical)
+    where known.
 
     Parameters
     ----------
     times
         Time of every cell, shape ``(n,)``.
     time_labels
-        Its name in the source.
+        Name of the time in the source, shape ``(n,)``.
     x
         Expression of `genes`, shape ``(n, n_genes)``.
     genes
         Names of the variables.
     cell_types
-        Cell type of every cell.
+        Cell type of every cell, shape ``(n,)``.
     obs
         Further columns, each of shape ``(n,)``.
     obsm

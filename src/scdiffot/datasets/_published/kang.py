@@ -19,12 +19,13 @@ _LABELS = ("group_id", "sample_id", "cluster_id")
 
 
 def kang(*, show_progress: bool = True) -> ad.AnnData:
-    """Blood cells of two lupus patients with and without interferon beta, by droplet sequencing.
+    """Blood cells of two lupus patients with and without interferon beta, by RNA sequencing.
 
-    1,556 peripheral blood mononuclear cells with 1,267 genes, half of them after six hours of interferon beta
-    :cite:p:`Kang2018`: the example of the package muscat :cite:p:`Crowell2020`, which kept two donors, five cell types,
-    genes with more than one count in more than fifty cells, and at most a hundred cells of every type, donor and
-    condition. So numbers of cells carry no biology: compare conditions with ``unbalanced=False``.
+    1,556 peripheral blood mononuclear cells with 1,267 genes, sequenced in droplets, half of them
+    after six hours of interferon beta :cite:p:`Kang2018`: the example of the package muscat
+    :cite:p:`Crowell2020`, which kept two donors, five cell types, genes with more than one count
+    in more than fifty cells, and at most a hundred cells of every type, donor and condition.
+    Numbers of cells therefore carry no biology: compare conditions with ``unbalanced=False``.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
 
     - ``X``: log2-normalised counts; ``layers["counts"]``: the counts. Both sparse. For a fit, run
       ``scanpy.pp.pca(adata)`` first.
-    - ``obs["condition"]``: ``"ctrl"`` or ``"stim"``; ``obs["donor"]``: ``"101"`` or ``"107"``; ``obs["cell_type"]``.
+    - ``obs["condition"]``: ``"ctrl"`` or ``"stim"``; ``obs["donor"]``: ``"101"`` or ``"107"``;
+      ``obs["cell_type"]``.
 
     Raises
     ------
@@ -47,6 +49,12 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks the file, or the file is damaged.
     ConnectionError
         If the download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.perturbation_response : Simulated responses with the truth about every cell.
+    scdiffot.tl.fit_response : Fit the response to a treatment.
+    scdiffot.tl.evaluate_response : Compare a predicted with a measured response.
 
     Examples
     --------
@@ -61,7 +69,7 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
     obs = pd.DataFrame(
         {
             "condition": pd.Categorical(condition),
-            # the name of a sample is that of its condition and its donor
+            # sample names are the condition followed by the donor
             "donor": pd.Categorical(
                 [s.removeprefix(c) for s, c in zip(sample, condition, strict=True)]
             ),
@@ -83,7 +91,7 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
 
 
 def _load(*, show_progress: bool) -> tuple[Any, Any, Any, list[str]]:
-    """Counts, log-counts, labels and genes, from the published object or from the same one without R."""
+    """Read counts, log-counts, labels and genes, from the published object or its h5ad version."""
     try:
         path = path_of("response/example_sce.rda", show_progress=show_progress)
     except FileNotFoundError as error:
@@ -91,12 +99,12 @@ def _load(*, show_progress: bool) -> tuple[Any, Any, Any, list[str]]:
             path = path_of("response/kang_two_donors.h5ad", show_progress=show_progress)
         except FileNotFoundError:
             raise error from None
-        stored = ad.read_h5ad(path)
+        adata = ad.read_h5ad(path)
         return (
-            stored.layers["counts"],
-            stored.layers["logcounts"],
-            stored.obs,
-            stored.var_names.tolist(),
+            adata.layers["counts"],
+            adata.layers["logcounts"],
+            adata.obs,
+            adata.var_names.tolist(),
         )
     return _read_original(path)
 
@@ -108,16 +116,16 @@ def _read_original(path: Path) -> tuple[Any, Any, Any, list[str]]:
 
     rdata = require("rdata", extra="rdata")
     with warnings.catch_warnings():
-        # classes of Bioconductor come as plain attributes, which is all that is needed
+        # rdata reads unknown classes of Bioconductor as plain attributes, which is enough here
         warnings.filterwarnings("ignore", "Missing constructor", UserWarning)
-        found = rdata.read_rda(path)["example_sce"]
-    assays = found.assays.data.listData
-    # compressed columns of genes by cells are compressed rows of cells by genes
+        experiment = rdata.read_rda(path)["example_sce"]
+    assays = experiment.assays.data.listData
+    # the compressed columns of a matrix are the compressed rows of its transpose
     counts, logcounts = (
         sparse.csr_matrix((a.x.astype(np.float32), a.i, a.p), shape=tuple(a.Dim[::-1]))
         for a in (assays["counts"], assays["logcounts"])
     )
     genes, cells = assays["counts"].Dimnames
-    columns = found.colData.listData
+    columns = experiment.colData.listData
     labels = pd.DataFrame({name: np.asarray(columns[name]) for name in _LABELS}, index=cells)
     return counts, logcounts, labels, [str(gene) for gene in genes]

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def mouse_embryo_spatial(*, show_progress: bool = True) -> AnnData:
     """Sections of mouse embryos from E9.5 to E16.5, by Stereo-seq.
 
-    29,000 spots of five stages and eight tissues, a subsample of the MOSTA atlas :cite:p:`Chen2022` with the two latent
-    dimensions of an autoencoder, as prepared by the authors of DiffusionOT.
+    29,000 spots of five stages and eight tissues, a subsample of the MOSTA atlas
+    :cite:p:`Chen2022` with the two latent dimensions of an autoencoder, as prepared by the authors
+    of DiffusionOT.
 
-    The sections were subsampled to round numbers (2,500 to 8,000), which are not the growth of the embryo.
+    The sections were subsampled to round numbers (2,500 to 8,000), which do not reflect the growth
+    of the embryo.
 
     Parameters
     ----------
@@ -32,7 +34,8 @@ def mouse_embryo_spatial(*, show_progress: bool = True) -> AnnData:
     - ``obs["time"]``: embryonic day; ``obs["time_label"]``: the stage, such as ``"E9.5"``.
     - ``obs["cell_type"]``: tissue.
     - ``obsm["X_ae"]``: latent state, shape ``(29000, 2)``.
-    - ``obsm["spatial"]``: position in the section, shape ``(29000, 2)``; each section has its own frame.
+    - ``obsm["spatial"]``: position in the section, shape ``(29000, 2)``; each section has its own
+      frame.
 
     Raises
     ------
@@ -40,6 +43,12 @@ def mouse_embryo_spatial(*, show_progress: bool = True) -> AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks the file, or the file is damaged.
     ConnectionError
         If the download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.spatial_slices : Simulated slices with the truth about every cell.
+    scdiffot.tl.align_slices : Bring slices into one frame.
+    scdiffot.tl.fit : Fit a model to the time course.
 
     Examples
     --------

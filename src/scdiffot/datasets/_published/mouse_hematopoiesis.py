@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def mouse_hematopoiesis(*, show_progress: bool = True) -> AnnData:
     """Mouse haematopoietic progenitors differentiating in vitro, by single-cell RNA sequencing.
 
-    43,968 cells at days 2, 4 and 6 of culture :cite:p:`Weinreb2020`, of eleven types, in the two latent dimensions of an
-    autoencoder, as prepared by the authors of DiffusionOT.
+    43,968 cells at days 2, 4 and 6 of culture :cite:p:`Weinreb2020`, of eleven types, in the two
+    latent dimensions of an autoencoder, as prepared by the authors of DiffusionOT.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def mouse_hematopoiesis(*, show_progress: bool = True) -> AnnData:
     43,968 cells without genes.
 
     - ``obs["time"]``: day; ``obs["time_label"]``: the same as text.
-    - ``obs["cell_type"]``: Undifferentiated, Mo (monocytes), Neu (neutrophils), Er (erythroid), Ba (basophils),
-      Mk (megakaryocytes), Ma (mast cells), cDC, Eos, pDC1, pDC2.
+    - ``obs["cell_type"]``: Undifferentiated, Mo (monocytes), Neu (neutrophils), Er (erythroid), Ba
+      (basophils), Mk (megakaryocytes), Ma (mast cells), cDC, Eos, pDC1, pDC2.
     - ``obsm["X_ae"]``: latent state, shape ``(43968, 2)``.
 
     Raises
@@ -36,6 +36,12 @@ def mouse_hematopoiesis(*, show_progress: bool = True) -> AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks the file, or the file is damaged.
     ConnectionError
         If the download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.deepruot : The table of this culture that DeepRUOT uses.
+    scdiffot.datasets.zebrafish : Another published time course.
+    scdiffot.tl.sta_forward : Predict the fates of cells.
 
     Examples
     --------

@@ -1,14 +1,13 @@
-"""Where the published data live: address, hash and origin of every file."""
+"""Files of the published data sets: address and hash of every file."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-_DIFFUSIONOT = "https://raw.githubusercontent.com/liujuntan/DiffusionOT/bb3c5bd0c18066e90929961e92b79ffd9abb5e86"
-_DEEPRUOT = "https://raw.githubusercontent.com/zhenyiizhang/DeepRUOT/2289c81032010922aadd9f848db9ffb1a10efb48"
-_MUSCAT = (
-    "https://raw.githubusercontent.com/HelenaLC/muscat/017b290b414212c357e184d17edcca27f4302ace"
-)
+_RAW = "https://raw.githubusercontent.com"
+_DIFFUSIONOT = f"{_RAW}/liujuntan/DiffusionOT/bb3c5bd0c18066e90929961e92b79ffd9abb5e86"
+_DEEPRUOT = f"{_RAW}/zhenyiizhang/DeepRUOT/2289c81032010922aadd9f848db9ffb1a10efb48"
+_MUSCAT = f"{_RAW}/HelenaLC/muscat/017b290b414212c357e184d17edcca27f4302ace"
 
 
 class Source(NamedTuple):
@@ -27,7 +26,8 @@ FILES = {
         f"{_DIFFUSIONOT}/Output/pca_model_2d_EMT.pkl",
         "0ad062a6937a24b6f3b014d0d4d309cd9207a4be4dacd79b3cb781696c1af7d7",
     ),
-    # The same model as plain arrays, for folders that were prepared so; its address is that of the model.
+    # The same model as plain arrays, for folders that hold it in this form; the address is that of
+    # the model.
     "diffusionot/EMT_pca.npz": Source(
         f"{_DIFFUSIONOT}/Output/pca_model_2d.pkl",
         "e7610373aa7008ed7454bb29ddb8b82fa44589c2a283ff549354364e3bec78f2",
@@ -84,7 +84,8 @@ FILES = {
         f"{_MUSCAT}/data/example_sce.rda",
         "f66811fa513a01a91dae01bad308e96ed5238277246b911d8e1cd5f4425c3ed9",
     ),
-    # The same object without R, for folders that were prepared so; its address is that of the object.
+    # The same object without R, for folders that hold it in this form; the address is that of the
+    # object.
     "response/kang_two_donors.h5ad": Source(
         f"{_MUSCAT}/data/example_sce.rda",
         "d4c3dc431db37db6d819ebd20aceca648fb23beb83266a501bf3643f971d78ee",

@@ -17,8 +17,9 @@ _HOURS = {"0min": 0.0, "30min": 0.5, "3hr": 3.0, "5hr": 5.0}
 def zebrafish(*, show_progress: bool = True) -> AnnData:
     """Lateral line of zebrafish regenerating its hair cells, by single-cell RNA sequencing.
 
-    7,116 cells at 0, 0.5, 3 and 5 hours after the hair cells were killed :cite:p:`Baek2022`, of four types, in the six
-    latent dimensions of an autoencoder, as prepared by the authors of DiffusionOT.
+    7,116 cells at 0, 0.5, 3 and 5 hours after the hair cells were killed :cite:p:`Baek2022`, of
+    four types, in the six latent dimensions of an autoencoder, as prepared by the authors of
+    DiffusionOT.
 
     Parameters
     ----------
@@ -39,6 +40,12 @@ def zebrafish(*, show_progress: bool = True) -> AnnData:
         If the folder named by `SCDIFFOT_DATA` lacks the file, or the file is damaged.
     ConnectionError
         If the download fails.
+
+    See Also
+    --------
+    scdiffot.datasets.mouse_hematopoiesis : Another time course in a latent space.
+    scdiffot.datasets.emt : A time course with loadings of the markers.
+    scdiffot.tl.fit : Fit a model to the time course.
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._utils.rng import as_generator
 
-from .course import check_count, check_number, check_simulation, truth_adata
+from .assembly import check_count, check_number, check_simulation, truth_adata
 from .laws import gaussian_mixture_components, gaussian_mixture_law
 
 if TYPE_CHECKING:
@@ -27,29 +27,30 @@ def gaussian_mixture(
     sigma: float = 0.1,
     rng: int | np.random.Generator = 0,
 ) -> AnnData:
-    r"""Draw from Gaussian clusters that move and grow, with the exact drift and growth of the mixture.
+    r"""Draw from Gaussian clusters that move and grow, with their exact drift and growth.
 
-    Two clusters of weight 0.4 start together at the origin and part at unit speed along the first axis, one to either
-    side, without growth. A third, of weight 0.2, stays at 2.5 on the second axis and grows tenfold in unit time. All have
-    the variance :math:`s^2` = 0.005 in every dimension at all times, as in the tables of DeepRUOT :cite:p:`Zhang2025`.
+    Two clusters of weight 0.4 start together at the origin and part at unit speed along the first
+    axis, one to either side, without growth. A third, of weight 0.2, stays at 2.5 on the second
+    axis and grows tenfold in unit time. All have the variance :math:`s^2` = 0.005 in every
+    dimension at all times, as in the tables of DeepRUOT :cite:p:`Zhang2025`.
 
-    With the centres :math:`c_k(t)`, velocities :math:`v_k`, rates :math:`g_k` and responsibilities :math:`r_k(x, t)` of
-    the clusters,
+    With the centres :math:`c_k(t)`, velocities :math:`v_k`, rates :math:`g_k` and responsibilities
+    :math:`r_k(x, t)` of the clusters,
 
     .. math::
         b(x, t) = \sum_k r_k \Big( v_k - \frac{\sigma^2}{2 s^2} (x - c_k) \Big), \qquad
         g(x, t) = \sum_k r_k g_k
 
-    fulfil the Fokker-Planck equation with growth and diffusion `sigma` exactly, from which every snapshot is an exact,
-    independent sample.
+    fulfil the Fokker-Planck equation with growth and diffusion `sigma` exactly, from which every
+    snapshot is an exact, independent sample.
 
     Parameters
     ----------
     n_dims
         Number of dimensions, at least 2; 10 to 1,000 are of interest.
     n_obs
-        Number of points at time zero, to within the rounding of the clusters. Later snapshots follow the mass: 500 become
-        1,400 at time 1.
+        Number of points at time zero, except for rounding in every cluster. Later snapshots follow
+        the mass: 500 become 1,400 at time 1.
     times
         Times of the snapshots, increasing.
     sigma
@@ -64,14 +65,22 @@ def gaussian_mixture(
     - ``X``: the coordinates, variables ``x1``, ``x2``, ...: fit with ``use_rep="X"``.
     - ``obs["time"]``, ``obs["time_label"]``.
     - ``obs["cell_type"]``: the cluster, ``"left"``, ``"right"`` or ``"growing"``.
-    - ``obsm["true_drift"]``: drift at the point, shape ``(n, n_dims)``; ``obs["true_growth"]``: net growth rate.
-    - ``uns["true"]``: ``sigma`` per dimension, ``times``, ``masses`` (number of points relative to the first snapshot)
-      and ``params``.
+    - ``obsm["true_drift"]``: drift at the point, shape ``(n, n_dims)``; ``obs["true_growth"]``:
+      net growth rate.
+    - ``uns["true"]``: ``sigma`` per dimension, ``times``, ``masses`` (number of points relative to
+      the first snapshot) and ``params``.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, `times` are not finite and increasing, or `sigma` is negative.
+        If a number is out of its range, `times` are not finite and increasing, or `sigma` is
+        negative.
+
+    See Also
+    --------
+    scdiffot.datasets.deepruot : The published tables of this mixture.
+    scdiffot.datasets.misa : A law without a closed-form solution.
+    scdiffot.tl.fit : Fit a model to the snapshots.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """The laws behind the simulators: drift, growth and noise as functions of state and time.
 
-Each snapshot is a population of its own, as in an experiment that destroys the cells it measures: `simulate_law` starts
-every one of them from fresh cells of the initial law.
+Each snapshot is an independent population, as in an experiment that destroys the cells it
+measures: `simulate_law` starts every snapshot from new cells of the initial law.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Law:
-    """A branching diffusion ``dX = drift dt + sigma dW`` whose cells multiply at the net rate `growth`.
+    """A branching diffusion ``dX = drift dt + sigma dW`` with the net growth rate `growth`.
 
     Parameters
     ----------
     drift
-        ``drift(x, t)``: states of shape ``(n, d)`` and a time to velocities ``(n, d)``, state per time.
+        ``drift(x, t)``: states of shape ``(n, d)`` and a time to velocities ``(n, d)``, state per
+        time.
     growth
         ``growth(x, t)``: the same to net rates ``(n,)``, per time.
     sigma
@@ -34,7 +35,7 @@ class Law:
     division_noise
         Standard deviation by which a daughter differs from its mother, state.
     params
-        The numbers of the law, by name.
+        Parameters of the law, by name.
     """
 
     drift: Callable[[np.ndarray, float], np.ndarray]
@@ -56,16 +57,17 @@ def evolve(
     rng: np.random.Generator,
     branch: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Carry cells from `t0` to `t1` by Euler-Maruyama steps.
+    """Simulate cells from `t0` to `t1` by Euler-Maruyama steps.
 
-    With `branch`, cells divide and die: in a step each leaves ``exp(growth dt)`` descendants on average, drawn by
-    systematic sampling, so that the population follows its expected size to within one cell a step. Without, every cell
-    stays and its log-weight, the integral of the growth, is kept instead.
+    If `branch`, cells divide and die: in a step each leaves ``exp(growth dt)`` descendants on
+    average, drawn by systematic sampling, so that the population follows its expected size to
+    within one cell a step. Otherwise every cell stays, and its log-weight is the integral of the
+    growth.
 
     Parameters
     ----------
     law
-        What moves them.
+        Law of the cells.
     x
         Cells at `t0`, shape ``(n, d)``.
     t0, t1
@@ -101,7 +103,7 @@ def evolve(
 def simulate_law(
     law: Law, n_obs: int, times: tuple[float, ...], *, dt: float, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Snapshots of a branching population that starts with `n_obs` cells, each snapshot from cells of its own."""
+    """Simulate independent snapshots of branching populations that start with `n_obs` cells."""
     start = times[0]
     snapshots = []
     for t in times:
@@ -117,8 +119,9 @@ def _divide(x: np.ndarray, offspring: np.ndarray, law: Law, rng: np.random.Gener
     mothers = np.repeat(np.arange(len(x)), counts)
     daughters = x[mothers]
     if law.division_noise:
-        divided = counts[mothers] > 1
-        daughters[divided] += law.division_noise * rng.normal(size=(int(divided.sum()), x.shape[1]))
+        dividing = counts[mothers] > 1
+        shape = (int(dividing.sum()), x.shape[1])
+        daughters[dividing] += law.division_noise * rng.normal(size=shape)
     return daughters
 
 
@@ -127,7 +130,10 @@ def _hill(x: np.ndarray, threshold: float, n: int) -> np.ndarray:
 
 
 def misa_law() -> Law:
-    """Two genes that inhibit each other and activate themselves; see :func:`~scdiffot.datasets.misa`."""
+    """Two genes that inhibit each other and activate themselves.
+
+    See :func:`~scdiffot.datasets.misa`.
+    """
     p: dict[str, Any] = {
         "activation": 0.7,
         "inhibition": 0.8,
@@ -155,7 +161,10 @@ def misa_law() -> Law:
 
 
 def gene_network_law() -> Law:
-    """Three genes whose first two compete and whose third silences both; see :func:`~scdiffot.datasets.gene_network`."""
+    """Two genes that compete and a third that silences both.
+
+    See :func:`~scdiffot.datasets.gene_network`.
+    """
     p: dict[str, Any] = {
         "activation": np.array([0.5, 1.0, 1.0]),
         "inhibition": np.array([0.5, 1.0, 10.0]),
@@ -169,7 +178,7 @@ def gene_network_law() -> Law:
     def drift(x: np.ndarray, t: float) -> np.ndarray:
         (a1, a2, a3), (g1, g2, g3), b = p["activation"], p["inhibition"], p["signal"]
         s1, s2, s3 = np.square(x).T
-        on = np.stack(
+        production = np.stack(
             [
                 (a1 * s1 + b) / (1 + a1 * s1 + g2 * s2 + g3 * s3 + b),
                 (a2 * s2 + b) / (1 + g1 * s1 + a2 * s2 + g3 * s3 + b),
@@ -177,7 +186,7 @@ def gene_network_law() -> Law:
             ],
             axis=1,
         )
-        return on - p["decay"] * x
+        return production - p["decay"] * x
 
     def growth(x: np.ndarray, t: float) -> np.ndarray:
         return p["division"] * _hill(x[:, 1], 1.0, 2)
@@ -214,7 +223,7 @@ def gaussian_mixture_law(n_dims: int, sigma: float) -> Law:
 
     def responsibilities(x: np.ndarray, t: float) -> np.ndarray:
         centres, masses = gaussian_mixture_components(n_dims, t)
-        # the square of x is the same for all clusters and drops out
+        # the square of x is the same for all clusters, so it cancels
         log_r = np.log(masses) + (x @ centres.T - np.square(centres).sum(axis=1) / 2) / _VARIANCE
         log_r -= log_r.max(axis=1, keepdims=True)
         r = np.exp(log_r)
@@ -230,8 +239,8 @@ def gaussian_mixture_law(n_dims: int, sigma: float) -> Law:
 
     def initial(n: int, rng: np.random.Generator) -> np.ndarray:
         centres, masses = gaussian_mixture_components(n_dims, 0.0)
-        which = np.searchsorted(np.cumsum(masses), (np.arange(n) + 0.5) / n)
-        return centres[which] + np.sqrt(_VARIANCE) * rng.normal(size=(n, n_dims))
+        clusters = np.searchsorted(np.cumsum(masses), (np.arange(n) + 0.5) / n)
+        return centres[clusters] + np.sqrt(_VARIANCE) * rng.normal(size=(n, n_dims))
 
     params = {"variance": _VARIANCE, "velocities": velocities, "rates": _RATES}
     return Law(drift, growth, np.full(n_dims, sigma), initial, params=params)

@@ -1,4 +1,4 @@
-"""The law behind the simulated responses: which cells there are, how a treatment moves them, and which it kills."""
+"""The law of the simulated responses: the cells, their displacement and their survival."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Standard deviation within a subpopulation, along the first axis: state
-WITHIN = 0.8
-# Length of the response at dose 1, averaged over subpopulations: state
-LENGTH = 5.0
-# Share of the squared length of a response that it has in common with that to the first target
-ALIKE = 0.5
-# Half the range of the log-odds of survival between subpopulations; their change with a standard deviation within one
+# Standard deviation within a subpopulation along the first axis, state
+WITHIN_TYPE_STD = 0.8
+# Length of the response at dose 1, averaged over subpopulations, state
+MEAN_RESPONSE_LENGTH = 5.0
+# Share of the squared length of a response that is parallel to the response to the first target
+SHARED_WITH_FIRST_TARGET = 0.5
+# Half the range of the log-odds of survival between subpopulations; their change with one standard
+# deviation of the state within a subpopulation
 TYPE_ODDS, STATE_ODDS = 2.5, 0.5
-# Cells over which averages of the law are taken
+# Cells over which the law is averaged
 N_REFERENCE = 20_000
 
 
 @dataclass(frozen=True)
 class Population:
-    """Subpopulations as Gaussian clusters, seen in several donors.
+    """Subpopulations as Gaussian clusters, sampled from several donors.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class Population:
     spread
         Standard deviation within a subpopulation, along every axis, shape ``(d,)``.
     shifts
-        What is added to all cells of a donor, shape ``(n_donors, d)``.
+        Shift of all cells of a donor, shape ``(n_donors, d)``.
     shares
         Proportions of the subpopulations in every donor, shape ``(n_donors, k)``.
     """
@@ -40,9 +41,9 @@ class Population:
     shares: np.ndarray
 
     def draw(self, donors: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """States and subpopulations of new cells of these donors."""
+        """Draw the states and subpopulations of new cells of these donors."""
         edges = np.cumsum(self.shares, axis=1)[donors]
-        # rounding may leave the last edge just below one
+        # the last edge may be just below one, by rounding
         types = np.minimum(
             (rng.random((len(donors), 1)) > edges).sum(axis=1), len(self.centres) - 1
         )
@@ -50,13 +51,13 @@ class Population:
         return self.centres[types] + self.shifts[donors] + noise, types
 
     def score(self, x: np.ndarray, types: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Where cells are within their subpopulation, along an axis of its own: about standard normal."""
+        """Standardised positions of cells within their subpopulation, along one axis of each."""
         return np.einsum("nd,nd->n", (x - self.centres[types]) / self.spread, weights[types])
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What one treatment does to a cell, as a function of its state, its subpopulation and the dose.
+    """Effect of a treatment on a cell, as a function of its state, its subpopulation and the dose.
 
     Parameters
     ----------
@@ -65,15 +66,18 @@ class Treatment:
     effects
         Direction of the response of every subpopulation, unit vectors, shape ``(k, d)``.
     amplitude
-        Its length at dose 1 for a cell in the middle of the subpopulation, shape ``(k,)``.
+        Length of the response at dose 1 for a cell in the middle of the subpopulation, shape
+        ``(k,)``.
     modulation
-        Greatest relative change of the length with the state.
+        Maximal relative change of the length with the state.
     response_axes, survival_axes
-        Along which the state within a subpopulation changes the length and the survival, shape ``(k, d)``.
+        Axes along which the state within a subpopulation changes the length and the survival,
+        shape ``(k, d)``.
     odds
-        Log-odds of survival in the middle of every subpopulation, shape ``(k,)``; infinite where nothing dies.
+        Log-odds of survival in the middle of every subpopulation, shape ``(k,)``; infinite where
+        nothing dies.
     highest
-        Dose that `odds` belong to. Lower ones kill in proportion to :func:`strength`.
+        Dose at which `odds` hold. At lower doses, death is proportional to :func:`strength`.
     """
 
     population: Population
@@ -92,7 +96,7 @@ class Treatment:
         return length[:, None] * self.effects[types]
 
     def survival(self, x: np.ndarray, types: np.ndarray, dose: float) -> np.ndarray:
-        """Probability to survive."""
+        """Probability of survival."""
         from scipy.special import expit
 
         log_odds = self.odds[types] + STATE_ODDS * self.population.score(
@@ -102,7 +106,7 @@ class Treatment:
 
 
 def strength(dose: float) -> float:
-    """Hill curve of exponent one, half of its height at dose 1, relative to that half."""
+    """Effect of a dose relative to dose 1: a Hill curve of exponent one, half-maximal at dose 1."""
     return 2 * dose / (1 + dose)
 
 
@@ -114,8 +118,8 @@ def draw_population(
     separation: float,
     rng: np.random.Generator,
 ) -> Population:
-    """Draw subpopulations and donors; the variance falls as one over the number of the axis."""
-    spread = WITHIN / np.sqrt(1 + np.arange(n_dims))
+    """Draw subpopulations and donors; the variance along axis i is proportional to ``1 / i``."""
+    spread = WITHIN_TYPE_STD / np.sqrt(1 + np.arange(n_dims))
     centres = separation * spread * rng.normal(size=(n_types, n_dims))
     shifts = donor_shift * _unit(spread * rng.normal(size=(n_donors, n_dims)))
     shares = rng.dirichlet(np.full(n_types, 4.0))
@@ -132,26 +136,29 @@ def draw_treatment(
     highest: float,
     rng: np.random.Generator,
 ) -> Treatment:
-    """Draw a treatment, unlike the first one in part if there is one; see `perturbation_response` for the numbers."""
+    """Draw a treatment, partly parallel to the first one if there is one.
+
+    See :func:`~scdiffot.datasets.perturbation_response` for the parameters.
+    """
     n_types, n_dims = population.centres.shape
-    common, own, response_axes, survival_axes = (
+    common, specific, response_axes, survival_axes = (
         population.spread * rng.normal(size=(n, n_dims)) for n in (1, n_types, n_types, n_types)
     )
     response_axes, survival_axes = _unit(response_axes), _unit(survival_axes)
     if n_types > 1:
-        # what they have in common by chance is no part of their own
-        own -= own.mean(axis=0)
-    effects = _unit(np.sqrt(shared) * _unit(common) + np.sqrt(1 - shared) * _unit(own))
-    length = LENGTH
+        # the mean of the specific directions would add to the common one
+        specific -= specific.mean(axis=0)
+    effects = _unit(np.sqrt(shared) * _unit(common) + np.sqrt(1 - shared) * _unit(specific))
+    length = MEAN_RESPONSE_LENGTH
     if first is not None:
-        effects = _unit(np.sqrt(ALIKE) * first.effects + np.sqrt(1 - ALIKE) * effects)
+        share = SHARED_WITH_FIRST_TARGET
+        effects = _unit(np.sqrt(share) * first.effects + np.sqrt(1 - share) * effects)
         length *= rng.uniform(0.5, 1.5)
-    amplitude = length * (1 + heterogeneity * _spaced(n_types, rng))
-    odds = TYPE_ODDS * _spaced(n_types, rng)
-    x, types = reference(population, rng)
-    odds = odds + _level(
-        odds[types] + STATE_ODDS * population.score(x, types, survival_axes), death
-    )
+    amplitude = length * (1 + heterogeneity * _contrasts(n_types, rng))
+    odds = TYPE_ODDS * _contrasts(n_types, rng)
+    x, types = draw_reference(population, rng)
+    log_odds = odds[types] + STATE_ODDS * population.score(x, types, survival_axes)
+    odds = odds + _survival_offset(log_odds, death)
     return Treatment(
         population,
         effects,
@@ -164,23 +171,25 @@ def draw_treatment(
     )
 
 
-def reference(population: Population, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Many cells, all donors alike."""
+def draw_reference(
+    population: Population, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw many cells, equally many of every donor."""
     return population.draw(np.arange(N_REFERENCE) % len(population.shifts), rng)
 
 
-def _level(log_odds: np.ndarray, death: float) -> float:
-    """What to add to the log-odds of survival so that this share dies."""
+def _survival_offset(log_odds: np.ndarray, death: float) -> float:
+    """Offset of the log-odds of survival with which this share of the cells dies."""
     from scipy.optimize import brentq
     from scipy.special import expit
 
     if death == 0:
         return np.inf
-    return float(brentq(lambda level: expit(-log_odds - level).mean() - death, -100, 100))
+    return float(brentq(lambda offset: expit(-log_odds - offset).mean() - death, -100, 100))
 
 
-def _spaced(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Evenly spaced from -1 to 1, in any order; chance would leave some runs without a contrast."""
+def _contrasts(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Evenly spaced numbers from -1 to 1 in random order, so that every draw has a contrast."""
     return rng.permutation(np.linspace(-1, 1, n)) if n > 1 else np.zeros(1)
 
 

@@ -1,4 +1,4 @@
-"""The law behind the simulated tissue: cells that differentiate, divide, die and migrate, all depending on each other."""
+"""The law of the simulated tissue: cells differentiate, divide, die and migrate."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from .laws import Law, evolve
 
 TYPES = ("progenitor", "core", "pole")
-# Paths in memory at a time
-N_AT_ONCE = 200_000
+# Trajectories in memory at a time
+CHUNK_SIZE = 200_000
 # Lengths are in units of about the radius of the tissue, as in `_spatial_slices`.
 PARAMS: dict[str, float] = {
     "speed": 0.6,  # maturation of progenitors
-    "mature": 2.6,  # maturity at which it ends
+    "mature": 2.6,  # maturity at which maturation ends
     "mature_width": 0.3,
-    "commitment": 1.0,  # maturity at which the fates part
+    "commitment": 1.0,  # maturity at which the fates diverge
     "commitment_width": 0.4,
-    "split": 0.9,  # rate at which they do by themselves
-    "pull": 0.8,  # rate at which progenitors are kept together before
-    "fate_distance": 1.4,  # place of either fate beside the middle
-    "position_to_fate": 0.5,  # speed at which the position sends cells to a fate
-    "middle": 0.75,  # distance from the middle at which both fates are as likely
-    "border": 0.5,  # width of the border there
-    "fate_to_position": 0.2,  # speed at which the fate sends cells outwards or inwards
-    "softening": 0.4,  # distance below which it does so less
+    "split": 0.9,  # rate at which they diverge without the effect of position
+    "pull": 0.8,  # rate at which the fate of progenitors returns to zero
+    "fate_distance": 1.4,  # distance of either well from zero
+    "position_to_fate": 0.5,  # speed at which the position moves the fate
+    "middle": 0.75,  # distance from the middle at which both fates are equally likely
+    "border": 0.5,  # width of the border at this distance
+    "fate_to_position": 0.2,  # speed at which the fate moves cells outwards or inwards
+    "softening": 0.4,  # distance below which this speed decreases
     "expansion": 0.15,  # rate at which the tissue expands
-    "elongation": 0.02,  # and becomes longer along the first axis, thinner along the second
+    "elongation": 0.02,  # additional rate along the first axis, subtracted along the second
     "local": 0.15,  # growth at the rim, relative to that of the core
     "rim": 0.85,  # distance around which local growth changes its sign
     "rim_width": 0.4,
@@ -35,17 +35,18 @@ PARAMS: dict[str, float] = {
     "position_noise": 0.03,
     "start_spread": 0.1,
     "asynchrony": 0.35,  # differences in maturity at the start
-    "before": 1.5,  # time from there to the first slice
+    "before": 1.5,  # time from the start to the first slice
 }
 
 
 def tissue_law(n_dims: int, growth: float, rng: np.random.Generator) -> Law:
-    """Draw the law of a tissue; states are maturity, fate and further programmes, then the position in two dimensions.
+    """Draw the law of a tissue.
 
-    The drift of the state is the gradient of a potential, and so is that of the position: what snapshots can tell.
+    States are maturity, fate and further programmes, then the position in two dimensions. The
+    drift of the state is the gradient of a potential, and so is that of the position, because
+    snapshots identify gradients only.
     """
     p = PARAMS
-    # one row for every further programme
     waves = rng.normal(size=(n_dims - 2, 2))
     waves *= 3.0 / np.linalg.norm(waves, axis=1, keepdims=True)
     phases = rng.uniform(0, 2 * np.pi, n_dims - 2)
@@ -53,21 +54,22 @@ def tissue_law(n_dims: int, growth: float, rng: np.random.Generator) -> Law:
     sigma = np.repeat([p["state_noise"], p["position_noise"]], [n_dims, 2])
 
     def drift(x: np.ndarray, t: float) -> np.ndarray:
-        maturity, fate, place = x[:, 0], x[:, 1], x[:, -2:]
+        maturity, fate, position = x[:, 0], x[:, 1], x[:, -2:]
         gate = _sigmoid((maturity - p["commitment"]) / p["commitment_width"])
-        distance = np.sqrt(p["softening"] ** 2 + place[:, 0] ** 2)
+        distance = np.sqrt(p["softening"] ** 2 + position[:, 0] ** 2)
         bias = p["position_to_fate"] * np.tanh((distance - p["middle"]) / p["border"])
         square = fate**2
-        well = p["split"] * (1 - square / p["fate_distance"] ** 2)
-        wells = p["split"] / 2 * square * (1 - square / (2 * p["fate_distance"] ** 2)) + bias * fate
-        out = np.zeros_like(x)
-        out[:, 0] = p["speed"] * _sigmoid((p["mature"] - maturity) / p["mature_width"])
-        out[:, 0] += gate * (1 - gate) / p["commitment_width"] * (wells + p["pull"] / 2 * square)
-        out[:, 1] = gate * (well * fate + bias) - (1 - gate) * p["pull"] * fate
-        out[:, -2] = (p["expansion"] + p["elongation"]) * place[:, 0]
-        out[:, -2] += p["fate_to_position"] * gate * fate * place[:, 0] / distance
-        out[:, -1] = (p["expansion"] - p["elongation"]) * place[:, 1]
-        return out
+        slope = p["split"] * (1 - square / p["fate_distance"] ** 2)
+        double_well = p["split"] / 2 * square * (1 - square / (2 * p["fate_distance"] ** 2))
+        potential = double_well + bias * fate + p["pull"] / 2 * square
+        velocity = np.zeros_like(x)
+        velocity[:, 0] = p["speed"] * _sigmoid((p["mature"] - maturity) / p["mature_width"])
+        velocity[:, 0] += gate * (1 - gate) / p["commitment_width"] * potential
+        velocity[:, 1] = gate * (slope * fate + bias) - (1 - gate) * p["pull"] * fate
+        velocity[:, -2] = (p["expansion"] + p["elongation"]) * position[:, 0]
+        velocity[:, -2] += p["fate_to_position"] * gate * fate * position[:, 0] / distance
+        velocity[:, -1] = (p["expansion"] - p["elongation"]) * position[:, 1]
+        return velocity
 
     def rate(x: np.ndarray, t: float) -> np.ndarray:
         gate = _sigmoid((x[:, 0] - p["commitment"]) / p["commitment_width"])
@@ -76,15 +78,15 @@ def tissue_law(n_dims: int, growth: float, rng: np.random.Generator) -> Law:
         return growth * (0.5 * (1 - gate) + gate * (1 - 1.5 * pole) + p["local"] * local)
 
     def initial(n: int, rng: np.random.Generator) -> np.ndarray:
-        place = _egg(n, rng)
+        positions = _draw_positions(n, rng)
         x = p["start_spread"] * rng.normal(size=(n, n_dims))
-        # the middle is ahead of the rim
-        x[:, 0] += p["asynchrony"] * (rng.normal(size=n) + 1 - 2 * np.linalg.norm(place, axis=1))
-        x[:, 2:] += heights * np.sin(place @ waves.T + phases)
-        # the first slice has cells on their way already
-        return evolve(
-            law, np.hstack([x, place]), -p["before"], 0.0, dt=0.05, rng=rng, branch=False
-        )[0]
+        # the middle of the tissue is more mature than the rim
+        distances = np.linalg.norm(positions, axis=1)
+        x[:, 0] += p["asynchrony"] * (rng.normal(size=n) + 1 - 2 * distances)
+        x[:, 2:] += heights * np.sin(positions @ waves.T + phases)
+        # differentiation starts before the first slice
+        start = np.hstack([x, positions])
+        return evolve(law, start, -p["before"], 0.0, dt=0.05, rng=rng, branch=False)[0]
 
     params: dict[str, Any] = {**p, "growth": growth}
     law = Law(drift, rate, sigma, initial, params=params)
@@ -106,44 +108,47 @@ def tissue_fates(
     dt: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Types of the descendants at `t1` of cells at `t0`, shares ``(n, 3)``, and their expected number ``(n,)``.
+    """Shares of the types among the descendants of every cell, and their number.
 
-    Every cell is followed along `n_paths` random paths, each weighted by the exponential of the growth along it.
+    The descendants at `t1` of cells at `t0` have shares of shape ``(n, 3)`` and expected numbers
+    of shape ``(n,)``. They are estimated from `n_paths` trajectories of every cell, each weighted
+    by the exponential of its integrated growth.
     """
     if t1 <= t0:
         return np.eye(len(TYPES))[tissue_types(x)], np.ones(len(x))
-    # further programmes change nothing about the fates
+    # further programmes have no effect on the fates
     law, x = tissue_law(2, law.params["growth"], rng), x[:, [0, 1, -2, -1]]
     shares, numbers = np.empty((len(x), len(TYPES))), np.empty(len(x))
-    at_once = max(1, N_AT_ONCE // n_paths)
-    for start in range(0, len(x), at_once):
-        part = np.repeat(x[start : start + at_once], n_paths, axis=0)
-        ends, log_weights = evolve(law, part, t0, t1, dt=dt, rng=rng, branch=False)
-        members = np.exp(log_weights)[:, None] * np.eye(len(TYPES))[tissue_types(ends)]
-        sums = members.reshape(-1, n_paths, len(TYPES)).sum(axis=1)
-        shares[start : start + at_once] = sums / sums.sum(axis=1, keepdims=True)
-        numbers[start : start + at_once] = sums.sum(axis=1) / n_paths
+    n_cells = max(1, CHUNK_SIZE // n_paths)
+    for start in range(0, len(x), n_cells):
+        chunk = np.repeat(x[start : start + n_cells], n_paths, axis=0)
+        ends, log_weights = evolve(law, chunk, t0, t1, dt=dt, rng=rng, branch=False)
+        descendants = np.exp(log_weights)[:, None] * np.eye(len(TYPES))[tissue_types(ends)]
+        sums = descendants.reshape(-1, n_paths, len(TYPES)).sum(axis=1)
+        shares[start : start + n_cells] = sums / sums.sum(axis=1, keepdims=True)
+        numbers[start : start + n_cells] = sums.sum(axis=1) / n_paths
     return shares, numbers
 
 
-def _egg(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Uniform places in an egg with a bulge, a shape with neither rotations nor reflections onto itself."""
+def _draw_positions(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw uniform positions in an egg with a bulge, a shape without any symmetry."""
     angle = np.linspace(0, 2 * np.pi, 4097)
-    radius = _outline(angle)
-    # angles by area
+    radius = _radius(angle)
     area = np.concatenate([[0.0], np.cumsum((radius[1:] ** 2 + radius[:-1] ** 2) / 2)])
     angles = np.interp(rng.random(n) * area[-1], area, angle)
-    # the square root fills the area evenly
+    # the square root makes the density uniform over the area
     lengths = np.sqrt(rng.random(n))
-    centre = 2 / 3 * np.average(_edge(angle), axis=0, weights=radius**2)
-    return lengths[:, None] * _edge(angles) - centre
-
-
-def _edge(angle: np.ndarray) -> np.ndarray:
-    return _outline(angle)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    centre = 2 / 3 * np.average(_outline(angle), axis=0, weights=radius**2)
+    return lengths[:, None] * _outline(angles) - centre
 
 
 def _outline(angle: np.ndarray) -> np.ndarray:
+    """Points of the outline at these angles, shape ``(n, 2)``."""
+    return _radius(angle)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _radius(angle: np.ndarray) -> np.ndarray:
+    """Distance of the outline from the origin."""
     return 1 + 0.3 * np.cos(2 * angle) + 0.08 * np.cos(angle) + 0.1 * np.sin(3 * angle + 0.5)
 
 

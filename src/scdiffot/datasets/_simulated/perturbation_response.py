@@ -9,8 +9,8 @@ import numpy as np
 
 from scdiffot._utils.rng import as_generator
 
-from .course import check_count, check_number, expressed, numbers
-from .laws_response import Population, Treatment, draw_population, draw_treatment, reference
+from .assembly import check_count, check_number, expression_adata, numbers
+from .laws_response import Population, Treatment, draw_population, draw_reference, draw_treatment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,35 +48,39 @@ def perturbation_response(
 ) -> AnnData:
     r"""Simulate control and treated cells of several donors, with the response of every cell known.
 
-    No cell is seen twice, as in an experiment: treated cells are others than the controls. A cell of subpopulation k in
-    state x responds to a treatment at dose c by
+    No cell is measured twice, as in an experiment: treated cells and controls are different cells.
+    A cell of subpopulation k in state x responds to a treatment at dose c by
 
     .. math::
         x \mapsto x + \frac{2c}{1 + c} \, a_k \Big( 1 + \frac{h}{2} \tanh(v_k \cdot x') \Big) u_k
 
-    with :math:`x'` the place within the subpopulation, in standard deviations, :math:`h` the `heterogeneity`, and a
-    direction :math:`u_k`, a length :math:`a_k` and an axis :math:`v_k` of its own. Doses are in units of the one with
-    half of the greatest effect. At dose 1 the length averages 5 over the subpopulations, in units of ``X_pca``, where
-    the standard deviation within a subpopulation is 0.8 along the first axis of the law and falls as
+    with :math:`x'` the position within the subpopulation, in standard deviations, and :math:`h`
+    the `heterogeneity`. Every subpopulation has its own direction :math:`u_k`, length :math:`a_k`
+    and axis :math:`v_k`. Doses are in units of the dose with half of the maximal effect. At dose 1
+    the length averages 5 over the subpopulations, in units of ``X_pca``, where the standard
+    deviation within a subpopulation is 0.8 along the first axis of the law and falls as
     :math:`1/\sqrt{i}` along the others.
 
-    With `death`, treated cells die before they are seen. The log-odds of survival are linear in :math:`x'`, along
-    another axis, and differ between subpopulations; their level is such that the share `death` dies at the highest
-    dose. Lower doses kill less, in proportion to their effect on the states. Every condition starts with the same
-    number of cells of every donor, so numbers of cells carry the survival.
+    If `death` is positive, some treated cells die before they are measured. The log-odds of
+    survival are linear in :math:`x'`, along another axis, and differ between subpopulations. Their
+    level is set so that the share `death` dies at the highest dose. Lower doses kill less, in
+    proportion to their effect on the states. Every condition starts with the same number of cells
+    of every donor, so the numbers of measured cells show the survival.
 
-    With the defaults, the mean shift leaves 0.70 of the squared cell-wise response of the controls unexplained, the
-    closed-form map between Gaussians 0.48, and the barycentric map of exact transport 0.48. Over seeds these are 0.57
-    to 0.70, 0.25 to 0.50 and 0.21 to 0.53, as the subpopulations come to lie: compare methods over several seeds.
+    With the defaults, the mean shift leaves 0.70 of the squared cell-wise response of the controls
+    unexplained, the closed-form map between Gaussians 0.48, and the barycentric map of exact
+    transport 0.48. Over seeds these are 0.57 to 0.70, 0.25 to 0.50 and 0.21 to 0.53, depending on
+    the positions of the subpopulations: compare methods over several seeds.
 
-    The law is drawn before the cells, so equal seeds give the same law whatever the number of cells. Coordinates are
-    the principal components of these very cells, as ``scanpy.pp.pca`` finds them in ``X``.
+    The law is drawn before the cells, so equal seeds give the same law for any number of cells.
+    Coordinates are the principal components of the simulated cells, as ``scanpy.pp.pca`` computes
+    them from ``X``.
 
     Parameters
     ----------
     n_obs
-        Number of cells before death, shared out equally among the control and every dose of every target; the rest of
-        the division is left out.
+        Number of cells before death, divided equally among the control and every dose of every
+        target; the remainder is dropped.
     n_dims
         Number of dimensions in which cells differ.
     n_genes
@@ -84,22 +88,25 @@ def perturbation_response(
     n_types
         Number of subpopulations.
     n_donors
-        Number of donors. The proportions of the subpopulations differ between them; how cells respond does not.
+        Number of donors. They differ in the proportions of the subpopulations, not in how cells
+        respond.
     targets
-        Names of the treatments. Later ones have half of the squared length of their effects in common with the first,
-        and 0.5 to 1.5 times its strength.
+        Names of the treatments. Later ones have half of the squared length of their effects in
+        common with the first, and 0.5 to 1.5 times its strength.
     doses
         Doses of every treatment, positive.
     shared
-        Share of the squared length of the response that all subpopulations have in common, 0 to 1: with 1 they all go
-        the same way.
+        Share of the squared length of the response that all subpopulations have in common, 0 to 1:
+        with 1 they all go the same way.
     heterogeneity
-        Differences in the length of the response, 0 to 1: it ranges from ``1 - heterogeneity`` to ``1 + heterogeneity``
-        times the mean between subpopulations, and within them by half of that in either direction.
+        Differences in the length of the response, 0 to 1: it ranges from ``1 - heterogeneity`` to
+        ``1 + heterogeneity`` times the mean between subpopulations, and within them by half of
+        that in either direction.
     separation
-        Standard deviation of the centres of the subpopulations along every axis, relative to that within them.
+        Standard deviation of the centres of the subpopulations along every axis, relative to that
+        within them.
     donor_shift
-        How far all cells of a donor are from where they would be, in units of ``X_pca``. The direction is random.
+        Length of the shift of all cells of a donor, in units of ``X_pca``. The direction is random.
     death
         Share of the treated cells that die at the highest dose, from 0 to below 1.
     rng
@@ -109,24 +116,33 @@ def perturbation_response(
     -------
     Control cells, then the treated ones by target and dose.
 
-    - ``X``: expression, not negative. ``obsm["X_pca"]``, ``varm["PCs"]``, ``uns["pca"]``: its principal components,
-      which decode it exactly. Fit with ``use_rep="X_pca"``.
-    - ``obs["condition"]``: ``"control"`` or the target; ``obs["dose"]``: 0 for the control; ``obs["donor"]``;
-      ``obs["subpopulation"]``.
-    - ``obsm["true_response"]``: for a control cell the displacement that the first target would cause in it at the
-      highest dose; for a treated cell the one it underwent. In units of ``X_pca``.
+    - ``X``: expression, not negative. ``obsm["X_pca"]``, ``varm["PCs"]``, ``uns["pca"]``: its
+      principal components, which decode it exactly. Fit with ``use_rep="X_pca"``.
+    - ``obs["condition"]``: ``"control"`` or the target; ``obs["dose"]``: 0 for the control;
+      ``obs["donor"]``; ``obs["subpopulation"]``.
+    - ``obsm["true_response"]``: for a control cell the displacement that the first target would
+      cause in it at the highest dose; for a treated cell the one it underwent. In units of
+      ``X_pca``.
     - ``obs["true_survival"]``: the probability to survive, under the same treatment.
-    - ``uns["true"]``: by target (rows, in the order of `targets`) and subpopulation ``amplitude`` (:math:`a_k`),
-      ``effect`` (:math:`u_k`, shape ``(n_targets, n_types, n_dims)``) and ``survival`` (mean over the cells of the
-      subpopulation at the highest dose); by donor ``shares`` (proportions of the subpopulations) and ``donor_shifts``,
-      shape ``(n_donors, n_dims)``.
+    - ``uns["true"]``: by target (rows, in the order of `targets`) and subpopulation ``amplitude``
+      (:math:`a_k`), ``effect`` (:math:`u_k`, shape ``(n_targets, n_types, n_dims)``) and
+      ``survival`` (mean over the cells of the subpopulation at the highest dose); by donor
+      ``shares`` (proportions of the subpopulations) and ``donor_shifts``, shape ``(n_donors,
+      n_dims)``.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, a name or a dose comes twice, or there are fewer than two cells a condition.
+        If a number is out of its range, a name or a dose occurs twice, or a condition has fewer
+        than two cells.
     TypeError
         If `targets` are not names.
+
+    See Also
+    --------
+    scdiffot.datasets.kang : Measured responses to interferon beta.
+    scdiffot.tl.fit_response : Fit the response to a treatment.
+    scdiffot.tl.evaluate_response : Compare a predicted with a measured response.
 
     Examples
     --------
@@ -175,11 +191,11 @@ def perturbation_response(
 
     conditions = [(CONTROL, 0.0), *((name, dose) for name in names for dose in levels)]
     donors = np.arange(n_obs // len(conditions)) % n_donors
-    groups = [_draw(treatments[0], max(levels), donors, generator, seen_before=True)]
+    groups = [_draw_cells(treatments[0], max(levels), donors, generator, control=True)]
     for treatment in treatments:
-        groups += [_draw(treatment, dose, donors, generator, seen_before=False) for dose in levels]
-    adata, rotation = expressed(np.concatenate([g.states for g in groups]), loadings)
-    _annotate(adata, groups, conditions, population, rotation)
+        groups += [_draw_cells(treatment, d, donors, generator, control=False) for d in levels]
+    adata, rotation = expression_adata(np.concatenate([g.states for g in groups]), loadings)
+    _write_cells(adata, groups, conditions, population, rotation)
     adata.uns["true"] = {
         "amplitude": np.stack([t.amplitude for t in treatments]),
         "effect": np.stack([t.effects @ rotation for t in treatments]),
@@ -198,7 +214,8 @@ def _check_targets(targets: Sequence[str]) -> list[str]:
         raise TypeError(f"`targets` is {targets!r}: pass a sequence of names, such as ('drug',).")
     if not names or len(set(names)) < len(names) or CONTROL in names or "" in names:
         raise ValueError(
-            f"`targets` is {targets!r}: pass one name or more, each once, and other than {CONTROL!r}."
+            f"`targets` is {targets!r}: pass one name or more, each once, and other than "
+            f"{CONTROL!r}."
         )
     return names
 
@@ -207,28 +224,29 @@ def _check_doses(doses: Sequence[float]) -> list[float]:
     levels = numbers(doses)
     if levels.ndim != 1 or len(levels) == 0 or not (np.isfinite(levels) & (levels > 0)).all():
         raise ValueError(
-            f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, 10)."
+            f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, "
+            "10)."
         )
     if len(np.unique(levels)) < len(levels):
         raise ValueError(f"`doses` is {doses!r}: pass every dose once.")
     return levels.tolist()
 
 
-def _draw(
+def _draw_cells(
     treatment: Treatment,
     dose: float,
     donors: np.ndarray,
     rng: np.random.Generator,
     *,
-    seen_before: bool,
+    control: bool,
 ) -> Cells:
-    """New cells of these donors: all of them before the treatment, or what is left of them after it."""
+    """Draw new cells of these donors: as controls, or as survivors of the treatment."""
     x, types = treatment.population.draw(donors, rng)
     response = treatment.response(x, types, dose)
     survival = treatment.survival(x, types, dose)
-    if seen_before:
+    if control:
         return Cells(x, response, survival, types, donors)
-    # systematic: the number of survivors is what is expected of these cells, to within one
+    # systematic sampling: the number of survivors is the expected one, to within one cell
     alive = np.diff(np.floor(np.cumsum(survival) + rng.random()), prepend=0.0) > 0
     return Cells(
         (x + response)[alive], response[alive], survival[alive], types[alive], donors[alive]
@@ -236,14 +254,14 @@ def _draw(
 
 
 def _mean_survival(treatment: Treatment, rng: np.random.Generator) -> np.ndarray:
-    """Of every subpopulation, at the highest dose."""
-    x, types = reference(treatment.population, rng)
+    """Mean survival of every subpopulation at the highest dose."""
+    x, types = draw_reference(treatment.population, rng)
     n_types = len(treatment.amplitude)
     total = np.bincount(types, treatment.survival(x, types, treatment.highest), minlength=n_types)
     return total / np.maximum(np.bincount(types, minlength=n_types), 1)
 
 
-def _annotate(
+def _write_cells(
     adata: AnnData,
     groups: list[Cells],
     conditions: list[tuple[str, float]],

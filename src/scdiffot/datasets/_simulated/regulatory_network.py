@@ -8,9 +8,9 @@ import numpy as np
 
 from scdiffot._utils.rng import as_generator
 
-from .course import check_count, check_number, check_simulation, truth_adata
+from .assembly import check_count, check_number, check_simulation, truth_adata
 from .laws import simulate_law
-from .laws_network import Network, draw_network, least_genes, network_law
+from .laws_network import Network, draw_network, min_genes, network_law
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 SIGMA = 0.2
-# Drivers of a fate are on if they are higher than all others by this much.
-CLEAR = 0.8
-# Counts of a cell that a sampler of Poisson numbers still takes.
+# Drivers of a fate are on if their mean exceeds that of all other fates by this much.
+MIN_DRIVER_MARGIN = 0.8
+# Largest mean count per cell for which NumPy can draw Poisson numbers.
 MAX_COUNTS = 1e12
-# Spread of capture between genes and between cells, and variance of counts beyond that of Poisson, relative to the square of the mean
+# Log-standard deviations of the capture rate between genes and between cells; overdispersion of
+# the counts (variance beyond that of Poisson, relative to the squared mean)
 GENE_SPREAD, CELL_SPREAD, DISPERSION = 0.5, 0.25, 0.1
 
 
@@ -38,25 +39,31 @@ def regulatory_network(
     r"""Simulate a random network of genes with known drivers of the fates, measured as counts.
 
     .. math::
-        dx_i = \Big( a_i \sum_{j \in A_i} \frac{h_j(x_j)}{|A_i|} \prod_{j \in R_i} \big( 1 - 0.95 \, h_j(x_j) \big) - d_i x_i \Big) dt
+        dx_i = \Big( a_i \sum_{j \in A_i} \frac{h_j(x_j)}{|A_i|}
+        \prod_{j \in R_i} \big( 1 - 0.95 \, h_j(x_j) \big) - d_i x_i \Big) dt
         + \sigma \, dW_i, \qquad h_j(x) = \frac{x^3}{s_j^3 + x^3}
 
-    with activators :math:`A_i` (without any, production is constant) and repressors :math:`R_i` of gene i; the threshold :math:`s_j` of a
-    driver is 1.6 times as high for its targets, so that cells commit before these respond. The genes are
+    with activators :math:`A_i` (without any, production is constant) and repressors :math:`R_i` of
+    gene i. The threshold :math:`s_j` of a driver is 1.6 times as high for its targets, so that
+    cells commit before the targets respond. The genes are
 
-    - two *drivers* of every fate, which activate themselves and each other and inhibit the drivers of all other fates. All are
-      low in progenitors, where one progenitor gene keeps them on;
+    - two *drivers* of every fate, which activate themselves and each other and inhibit the drivers
+      of all other fates. All are low in progenitors, where one progenitor gene keeps them on;
     - *progenitor* genes, which the drivers turn off;
-    - *targets* of the drivers, activated or repressed by one, directly or over another target, some by drivers of two fates. They tell the
-      fates apart as well as the drivers do, or better, and cause nothing;
-    - *cycle* genes: three that oscillate by inhibiting each other, at a random phase in every cell, and three that follow;
+    - *targets* of the drivers, activated or repressed by one, directly or through another target,
+      some by drivers of two fates. They separate the fates as well as the drivers do, or better,
+      but have no effect on them;
+    - *cycle* genes: three that oscillate by inhibiting each other, at a random phase in every
+      cell, and three that follow;
     - *housekeeping* genes, which nothing regulates.
 
-    Cells in which the first driver of the first fate is on divide (at 0.35); those of the last fate die (0.2). The network and its rates are
-    drawn first, so equal seeds give the same network whatever the number of cells.
+    Cells in which the first driver of the first fate is on divide (rate 0.35); those of the last
+    fate die (rate 0.2). The network and its rates are drawn first, so equal seeds give the same
+    network for any number of cells.
 
-    Counts are negative binomial around `x` times the capture of the gene and of the cell; ``X`` is what one makes of them:
-    normalised to the same total in every cell, and the logarithm of one plus that. No dropout beyond that of counts.
+    Counts are negative binomial with a mean of `x` times the capture rates of the gene and of the
+    cell. ``X`` is log-normalised: scaled to the same total in every cell, then the logarithm of
+    one plus that. There is no dropout beyond that of counts.
 
     Parameters
     ----------
@@ -69,28 +76,41 @@ def regulatory_network(
     times
         Times of the snapshots, increasing; the cells start at the first of them.
     n_counts
-        Mean number of counts of a cell: the fewer, the noisier.
+        Mean number of counts of a cell. Fewer counts give noisier data.
     rng
         Seed or generator.
 
     Returns
     -------
-    Cells of all snapshots, each snapshot of a population of its own. For a fit, run ``scanpy.pp.pca(adata, n_comps=10)`` first.
+    Cells of all snapshots. Every snapshot is an independent population. For a fit, run
+    ``scanpy.pp.pca(adata, n_comps=10)`` first.
 
-    - ``X``: log-normalised counts; ``layers["counts"]``: the counts; ``layers["state"]``: the `x` behind them.
+    - ``X``: log-normalised counts; ``layers["counts"]``: the counts; ``layers["state"]``: the
+      state `x` from which they were drawn.
     - ``obs["time"]``, ``obs["time_label"]``.
-    - ``obs["cell_type"]``: the fate whose drivers are on, ``"fate_1"``, ``"fate_2"``, ..., or ``"progenitor"``.
-    - ``var["role"]``: ``"driver"``, ``"progenitor"``, ``"target"``, ``"cycle"`` or ``"housekeeping"``; ``var["driver"]``: whether it is a driver;
-      ``var["fate"]``: the fate that a driver causes or a target follows, else empty; ``var["growth"]``: growth rate of cells in
-      which the gene is fully on.
-    - ``obsm["true_drift"]``: drift of `x`, state per time, shape ``(n, n_genes)``; ``obs["true_growth"]``: net growth rate, per time.
-    - ``uns["true"]``: ``network``, the signs of all direct regulations, [target, regulator], shape ``(n_genes, n_genes)``; ``sigma``
-      per gene, ``times``, ``masses`` (number of cells relative to the first snapshot) and ``params``.
+    - ``obs["cell_type"]``: the fate whose drivers are on, ``"fate_1"``, ``"fate_2"``, ..., or
+      ``"progenitor"``.
+    - ``var["role"]``: ``"driver"``, ``"progenitor"``, ``"target"``, ``"cycle"`` or
+      ``"housekeeping"``; ``var["driver"]``: whether it is a driver; ``var["fate"]``: the fate that
+      a driver causes or a target follows, otherwise empty; ``var["growth"]``: growth rate of cells
+      in which the gene is fully on.
+    - ``obsm["true_drift"]``: drift of `x`, state per time, shape ``(n, n_genes)``;
+      ``obs["true_growth"]``: net growth rate, per time.
+    - ``uns["true"]``: ``network``, the signs of all direct regulations, [target, regulator], shape
+      ``(n_genes, n_genes)``; ``sigma`` per gene, ``times``, ``masses`` (number of cells relative
+      to the first snapshot) and ``params``.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, there are too few genes for the fates, or `times` are not finite and increasing.
+        If a number is out of its range, there are too few genes for the fates, or `times` are not
+        finite and increasing.
+
+    See Also
+    --------
+    scdiffot.datasets.gene_network : Three genes instead of many.
+    scdiffot.tl.regulation : Infer the regulation between genes.
+    scdiffot.tl.perturb : Predict the effect of changing genes on fates.
 
     Examples
     --------
@@ -101,16 +121,7 @@ def regulatory_network(
     >>> adata.uns["true"]["network"].shape
     (50, 50)
     """
-    check_count(n_fates, "n_fates", least=2)
-    check_count(n_genes, "n_genes")
-    points = check_simulation(n_obs, times)
-    if n_genes < least_genes(n_fates):
-        raise ValueError(
-            f"`n_genes` is {n_genes}: {n_fates} fates need at least {least_genes(n_fates)}, so that every role has a gene."
-        )
-    check_number(n_counts, "n_counts", most=MAX_COUNTS)
-    if n_counts == 0:
-        raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
+    points = _check_arguments(n_obs, n_genes, n_fates, times, n_counts)
     generator = as_generator(rng)
     network = draw_network(n_genes, n_fates, generator)
     capture = generator.lognormal(0, GENE_SPREAD, n_genes)
@@ -119,7 +130,7 @@ def regulatory_network(
     types = cell_types(np.concatenate(snapshots), network)
     adata = truth_adata(law, snapshots, points, genes=network.names, types=types)
     adata.layers["state"] = adata.X.copy()
-    counts = _measure(adata.X, capture, n_counts, generator)
+    counts = _draw_counts(adata.X, capture, n_counts, generator)
     adata.layers["counts"] = counts
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     adata.X = np.log1p(counts * (np.median(total) / total)).astype(np.float32)
@@ -137,16 +148,35 @@ def regulatory_network(
 def cell_types(x: np.ndarray, network: Network) -> np.ndarray:
     """Fate whose drivers are on, or progenitor."""
     drivers = network.of_role("driver")
-    level = x[:, drivers].reshape(len(x), -1, 2).mean(axis=2)
-    two = np.partition(level, -2, axis=1)
-    fates = np.array([f"fate_{k + 1}" for k in range(level.shape[1])])
-    return np.where(two[:, -1] - two[:, -2] > CLEAR, fates[level.argmax(axis=1)], "progenitor")
+    means = x[:, drivers].reshape(len(x), -1, 2).mean(axis=2)
+    highest = np.partition(means, -2, axis=1)
+    margin = highest[:, -1] - highest[:, -2]
+    fates = np.array([f"fate_{k + 1}" for k in range(means.shape[1])])
+    return np.where(margin > MIN_DRIVER_MARGIN, fates[means.argmax(axis=1)], "progenitor")
 
 
-def _measure(
+def _check_arguments(
+    n_obs: int, n_genes: int, n_fates: int, times: Sequence[float], n_counts: float
+) -> tuple[float, ...]:
+    """Check the numbers of a simulation; return the times as floats."""
+    check_count(n_fates, "n_fates", least=2)
+    check_count(n_genes, "n_genes")
+    points = check_simulation(n_obs, times)
+    if n_genes < min_genes(n_fates):
+        raise ValueError(
+            f"`n_genes` is {n_genes}: {n_fates} fates need at least {min_genes(n_fates)}, "
+            "so that every role has a gene."
+        )
+    check_number(n_counts, "n_counts", most=MAX_COUNTS)
+    if n_counts == 0:
+        raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
+    return points
+
+
+def _draw_counts(
     x: np.ndarray, capture: np.ndarray, n_counts: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Negative binomial counts."""
+    """Draw negative binomial counts, as a mixture of Poisson distributions over a gamma one."""
     mean = x * capture * rng.lognormal(0, CELL_SPREAD, size=(len(x), 1))
     mean *= n_counts / mean.sum(axis=1).mean()
     shape = 1 / DISPERSION

@@ -1,4 +1,4 @@
-"""From a law to an AnnData that holds its truth."""
+"""Assemble simulated snapshots and the truth about them in an AnnData."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
-    """Check what the simulators share; return the times as floats."""
+    """Check the arguments that all simulators share; return the times as floats."""
     check_count(n_obs, "n_obs")
     points = numbers(times)
     if (
@@ -69,7 +69,10 @@ def simulated_adata(
     dt: float,
     rng: np.random.Generator,
 ) -> AnnData:
-    """Simulate snapshots of a law and store them with their truth; `types` names the cell type of states."""
+    """Simulate snapshots of a law and store them with their truth.
+
+    `types` returns the cell types of states ``(n, d)``.
+    """
     points = check_simulation(n_obs, times)
     snapshots = simulate_law(law, n_obs, points, dt=dt, rng=rng)
     return truth_adata(law, snapshots, points, genes=genes, types=types(np.concatenate(snapshots)))
@@ -83,7 +86,7 @@ def truth_adata(
     genes: Sequence[str],
     types: np.ndarray,
 ) -> AnnData:
-    """Store snapshots with the drift, growth and numbers of the law they come from."""
+    """Store snapshots with the drift, the growth and the parameters of their law."""
     counts = np.array([len(x) for x in snapshots])
     labels = np.array([number_text(t) for t in times])
     truth: dict[str, Any] = {
@@ -112,25 +115,28 @@ def truth_adata(
     )
 
 
-def expressed(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.ndarray]:
-    """Expression of states (n, d) by loadings (n_genes, d), with its principal components, and the rotation (d, d) to these."""
+def expression_adata(states: np.ndarray, loadings: np.ndarray) -> tuple[AnnData, np.ndarray]:
+    """Compute the expression of states ``(n, d)`` by loadings ``(n_genes, d)``.
+
+    Returns the AnnData, with its principal components, and their rotation ``(d, d)``.
+    """
     import pandas as pd
 
-    centred = states - states.mean(axis=0)
-    variance, rotation = np.linalg.eigh(centred.T @ centred / (len(states) - 1))
-    # fewer cells than dimensions leave some without variance, to within rounding
+    deviations = states - states.mean(axis=0)
+    variance, rotation = np.linalg.eigh(deviations.T @ deviations / (len(states) - 1))
+    # with fewer cells than dimensions, rounding makes zero variances negative
     variance, rotation = np.maximum(variance[::-1], 0), rotation[:, ::-1]
     components = loadings @ rotation
     # the sign of a component is free: its largest loading is positive
     signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(len(variance))])
     rotation, components = rotation * signs, components * signs
-    expression = centred @ loadings.T
+    expression = deviations @ loadings.T
     expression -= expression.min(axis=0)
     adata = AnnData(
         X=expression.astype(np.float32),
         obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(states))]),
         var=pd.DataFrame(index=[f"gene_{i + 1}" for i in range(len(loadings))]),
-        obsm={"X_pca": (centred @ rotation).astype(np.float32)},
+        obsm={"X_pca": (deviations @ rotation).astype(np.float32)},
         varm={"PCs": components},
         uns={
             "pca": {
