@@ -112,8 +112,8 @@ def main(argv: list[str] | None = None) -> int:
     store = Store(out / "benchmarks.json")
     for letter in () if arguments.report else letters:
         task = tasks[letter]
-        for name in arguments.data.split(",") if arguments.data else task.COURSES:
-            if name not in task.COURSES and not (name == "toy" and letter in "ABCEF"):
+        for name in arguments.data.split(",") if arguments.data else task.DATASETS:
+            if name not in task.DATASETS and not (name == "toy" and letter in "ABCEF"):
                 continue
             start = time.perf_counter()
             for row in task.run(name, settings):

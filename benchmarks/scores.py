@@ -14,14 +14,14 @@ from scdiffot.metrics import mass_error, wasserstein
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from .data import Course
+    from .data import Dataset
 
 Prediction = tuple[np.ndarray, np.ndarray | None]
 
 
-def fit(course: Course, *, seed: int, **options: Any) -> tuple[AnnData, float]:
+def fit(dataset: Dataset, *, seed: int, **options: Any) -> tuple[AnnData, float]:
     """Fit by the public interface, with its defaults unless told otherwise: the result and the CPU seconds it took."""
-    adata = course.to_adata()
+    adata = dataset.to_adata()
     start = time.process_time()
     sdo.tl.fit(adata, "time", use_rep="X", rng=seed, device="cpu", show_progress=False, **options)
     return adata, time.process_time() - start

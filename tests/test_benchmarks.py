@@ -134,7 +134,7 @@ def test_random_forest_finds_who_predicts(regulators):
 
 
 def test_page_of_genes_shows_the_rows(regulators, tmp_path):
-    from benchmarks.report_genes import section
+    from benchmarks.report.genes import section
     from benchmarks.store import Store
     from benchmarks.tasks.markers import MARKERS, REGULATION
 

@@ -92,7 +92,7 @@ def test_unseen_donor_has_no_part_in_its_coordinates(responses):
 
 
 def test_page_of_responses_shows_the_rows(responses, tmp_path):
-    from benchmarks.report_responses import section
+    from benchmarks.report.responses import section
     from benchmarks.store import Store
 
     scores = {

@@ -123,7 +123,7 @@ def test_sections_are_compared_at_the_measured_spots(slices):
 
 
 def test_tables_without_data_are_left_out(space, monkeypatch, tmp_path):
-    from benchmarks.report_space import section
+    from benchmarks.report.space import section
     from benchmarks.settings import Settings
     from benchmarks.store import Store
 
@@ -149,7 +149,7 @@ def test_tables_without_data_are_left_out(space, monkeypatch, tmp_path):
 
 
 def test_page_of_space_shows_the_rows(space, tmp_path):
-    from benchmarks.report_space import section
+    from benchmarks.report.space import section
     from benchmarks.store import Store
 
     def row(data, **values):
@@ -208,10 +208,10 @@ def test_page_of_space_shows_the_rows(space, tmp_path):
     # Not below the best copy in the correlation; below it in the labels
     won = "| mpfc, scdiffot, displacement | 0.750 | 0.800 | 1.200 | 1 of 1 | 0.100, 1 of 1 | 0.500, 0 of 1 | 3.000 |"
     assert won in lines
-    assert "found -8.20; true -8.00. Largest error 0.200" in page
+    assert "estimated -8.20; true -8.00. Largest error 0.200" in page
     assert "| 0.5 | 0.500 | 0.444 | 0.400 | 0.800 | 0.900 | 0.300 | 0.010 | 9.000 |" in lines
     assert "| scdiffot, states alone, 1,000 | – | 0.900 | 0.860 | 0.030 | 40 |" in lines
-    assert "Largest error of a turn between slices: 0.400 degrees." in page
+    assert "Largest error of a rotation\nbetween slices: 0.400 degrees." in page
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.store import Row
     from scdiffot.core import RUOTModel
 
-COURSES = ("misa", "gene_network")
+DATASETS = ("misa", "gene_network")
 METHODS = OURS, BLIND, STEPPED = (
     "scdiffot",
     "growth left out",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = (
+DATASETS = (
     "emt",
     "mouse",
     "misa",

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("gene_network", "emt", "mouse", "misa", "zebrafish")
+DATASETS = ("gene_network", "emt", "mouse", "misa", "zebrafish")
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
     """One row for every seed and inner snapshot."""
-    course = load(name)
+    dataset = load(name)
     for seed in range(settings.n_seeds):
-        for t in course.times[1:-1]:
+        for t in dataset.times[1:-1]:
             start = time.process_time()
             (found,) = leave_one_out(
-                course.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
+                dataset.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
             )
             yield {
                 "method": "scdiffot",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("network", "emt")
+DATASETS = ("network", "emt")
 N_TOP, N_TREES, N_TRUE_CELLS = 10, 100, 300
 # Cells that a screen changes, and paths of each
 N_SOURCE, N_PATHS = 150, 20

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("simulation", "death", "kang", "scale")
+DATASETS = ("simulation", "death", "kang", "scale")
 # Run only when they are asked for: CellOT did about eight iterations a second.
 PEERS = ("cellot",)
 # A tenth or a fifth of the published iterations, for time: all of them take more than three hours a fit. Batches of 64, as a fifth of
@@ -61,13 +61,13 @@ def _simulation(seed: int, settings: Settings) -> Iterator[Row]:
 
 
 def _predictions(
-    course: str, cells: Cells, seed: int, settings: Settings
+    dataset: str, cells: Cells, seed: int, settings: Settings
 ) -> Iterator[tuple[str, Predicted | str]]:
     """What every method predicts, CellOT with the first seed if it is asked for; or why it cannot."""
     for method in _methods(settings):
         yield method, predict(method, cells, seed, settings)
     if "cellot" in settings.peers and seed == 0:
-        yield from _cellot(CELLOT_ITERATIONS[course], cells, seed, settings)
+        yield from _cellot(CELLOT_ITERATIONS[dataset], cells, seed, settings)
 
 
 def _methods(settings: Settings) -> list[str]:

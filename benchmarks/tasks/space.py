@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("domains", "alignment", "slices", "rotating", "tissue", "scale")
+DATASETS = ("domains", "alignment", "slices", "rotating", "tissue", "scale")
 N_DOMAINS, N_COMPONENTS = 4, 20
 # More than of the other tables: the spread over seeds is what is asked for.
 N_SEEDS_DOMAINS, N_SEEDS_DOMAINS_QUICK = 5, 2

@@ -40,18 +40,18 @@ def path_of(name: str) -> Path | None:
     return path if path is not None and path.exists() else None
 
 
-def missing(course: str) -> list[str]:
+def missing(dataset: str) -> list[str]:
     """Files that a table needs and that are not there."""
-    return [name for name in FILES.get(course, ()) if path_of(name) is None]
+    return [name for name in FILES.get(dataset, ()) if path_of(name) is None]
 
 
-def at_hand(course: str) -> bool:
+def at_hand(dataset: str) -> bool:
     """Whether a table can be measured; says so if not."""
-    lacking = missing(course)
+    lacking = missing(dataset)
     if lacking:
         names = ", ".join(f"spatial/{name}" for name in lacking)
         warnings.warn(
-            f"{course} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.",
+            f"{dataset} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.",
             stacklevel=2,
         )
     return not lacking

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("emt", "mouse", "misa")
+DATASETS = ("emt", "mouse", "misa")
 N_REFITS = 5
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("misa", "misa_draws", "gene_network")
+DATASETS = ("misa", "misa_draws", "gene_network")
 N_CELLS = 2000
 # The published table of the gene network keeps two of its three, MISA has no more.
 N_GENES = 2
@@ -46,21 +46,21 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
         name
     ]:
         for seed in range(settings.n_seeds):
-            course = misa_draw(seed) if name == "misa_draws" else load(name)
-            adata, cpu = scores.fit(course, seed=seed, **settings.fit, autonomous=autonomous)
+            dataset = misa_draw(seed) if name == "misa_draws" else load(name)
+            adata, cpu = scores.fit(dataset, seed=seed, **settings.fit, autonomous=autonomous)
             fields = sdo.get.model(adata).fields(x, time)
             yield {
                 "method": "scdiffot",
                 "seed": seed,
                 "autonomous": autonomous,
-                "times": course.times.tolist(),
+                "times": dataset.times.tolist(),
                 "drift_cosine": [
                     scores.cosine(fields["drift"][time == t], drift[time == t])
-                    for t in course.times
+                    for t in dataset.times
                 ],
                 "growth_r_by_time": [
                     float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1])
-                    for t in course.times
+                    for t in dataset.times
                 ],
                 "growth_r": float(np.corrcoef(fields["growth"], growth)[0, 1]),
                 **(_regulation(adata, x) if autonomous else {}),

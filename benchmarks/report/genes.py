@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.tables import number, spread, table
+from benchmarks.report.tables import methods_in_order, number, spread, table
 from benchmarks.tasks.markers import MARKERS, REGULATION
 from benchmarks.tasks.regulators import N_PATHS, N_SOURCE
 
@@ -18,15 +18,12 @@ def section(store: Store) -> str:
     """Everything of part I."""
     parts = (_drivers(store.of("I", task="drivers")), _edges(store.of("I", task="edges")))
     texts = [*parts, _markers(store.of("I", task="markers"))]
-    found = [text for text in texts if text]
-    return "\n".join(["## Genes\n", *found]) if found else ""
+    tables = [text for text in texts if text]
+    return "\n".join(["## Genes\n", *tables]) if tables else ""
 
 
 def _by_method(rows: list[Row]) -> dict[str, list[Row]]:
-    methods = dict.fromkeys(
-        row["method"]
-        for row in sorted(rows, key=lambda row: not row["method"].startswith("scdiffot"))
-    )
+    methods = methods_in_order(rows)
     return {method: [row for row in rows if row["method"] == method] for method in methods}
 
 
@@ -36,11 +33,11 @@ def _drivers(rows: list[Row]) -> str:
     lines = [
         (
             method,
-            spread(found, lambda row: row["auroc"]),
-            spread(found, lambda row: row["in_top"]),
-            spread(found, lambda row: row["effect_spearman"]),
+            spread(of_method, lambda row: row["auroc"]),
+            spread(of_method, lambda row: row["in_top"]),
+            spread(of_method, lambda row: row["effect_spearman"]),
         )
-        for method, found in _by_method(rows).items()
+        for method, of_method in _by_method(rows).items()
     ]
     first = rows[0]
     header = (
@@ -50,12 +47,16 @@ def _drivers(rows: list[Row]) -> str:
         "rank correlation with the truth",
     )
     return f"""\
-Simulated networks of {first["n_genes"]} genes and 3 fates ({{func}}`scdiffot.datasets.regulatory_network`, a network of its own for every
-seed) through a PCA of 10 dimensions. Drivers decide the fate; their targets tell fates apart as well and decide nothing.
-`tl.perturb_screen` knocks every gene out in {N_SOURCE} cells of the first time, {N_PATHS} paths each, at the start or on the whole way;
-effects are total variation or, by fate, the largest change of one fate in units of its standard deviation, as rare fates hardly count
-in the former. `tl.trajectory_genes` ranks by divergence between fates; the baseline is the largest correlation of a gene with a fate among
-the cells of the last time. The truth is the change of the fates that knocking the gene out at the start makes in the network itself.
+Simulated networks of {first["n_genes"]} genes and 3 fates
+({{func}}`scdiffot.datasets.regulatory_network`, another network for every seed), represented by 10
+principal components. Drivers decide the fate; their targets separate the fates equally well, but
+have no effect on them. `tl.perturb_screen` knocks out every gene in {N_SOURCE} cells of the first
+time, with {N_PATHS} trajectories each, at the start or during the whole time. Effects are total
+variation or, by fate, the largest change of one fate in units of its standard deviation, because
+rare fates contribute little to total variation. `tl.trajectory_genes` ranks by divergence between
+fates. The baseline is the largest correlation of a gene with a fate among the cells of the last
+time. The truth is the change of the fates in the network itself when the gene is knocked out at
+the start. AUROC is the area under the receiver operating characteristic curve.
 
 {table(header, lines)}
 """
@@ -66,17 +67,19 @@ def _edges(rows: list[Row]) -> str:
         return ""
     names = ("auprc", "auprc_activation", "auprc_repression")
     lines = [
-        (method, *(spread(found, lambda row, name=name: row[name]) for name in names))
-        for method, found in _by_method(rows).items()
+        (method, *(spread(of_method, lambda row, name=name: row[name]) for name in names))
+        for method, of_method in _by_method(rows).items()
     ]
     lines.append(("chance", number(float(np.mean([row["chance"] for row in rows]))), "–", "–"))
+    n_edges = "/".join(str(n) for n in sorted({row["n_edges"] for row in rows}))
     header = ("edges by", "AUPRC of signed edges", "of activations", "of repressions")
     return f"""\
-The same networks: area under the precision-recall curve (average precision) of the
-{"/".join(str(n) for n in sorted({row["n_edges"] for row in rows}))} true edges between different genes, by the mean of the Jacobian (`tl.regulation`) over all cells, by
-co-expression (Pearson), and by the importance of a gene in a random forest that predicts another, as in GENIE3, with the sign of
-their correlation. Through a PCA the decay of all genes makes pairs with similar loadings look as if they repressed each other: the
-Jacobian is also shown without it (`decay="auto"`).
+The same networks: area under the precision-recall curve (AUPRC, average precision) of the {n_edges}
+true edges between different genes. Edges are ranked by the mean of the Jacobian (`tl.regulation`)
+over all cells, by co-expression (Pearson), or by the importance of a gene in a random forest that
+predicts another gene, as in GENIE3, with the sign of their correlation. In principal components,
+the decay of all genes makes genes with similar loadings appear to repress each other; the Jacobian
+is therefore also shown without the decay (`decay="auto"`).
 
 {table(header, lines)}
 """
@@ -121,14 +124,16 @@ def _markers(rows: list[Row]) -> str:
     )
     header_edges = ("regulation", "literature", "mean Jacobian", "stability", "agrees")
     return f"""\
-Epithelial-mesenchymal transition of lung cancer cells under TGF-beta ({{func}}`scdiffot.datasets.emt`, the treated cells; two components
-of 38 markers): change of a marker along the trajectories from epithelial to mesenchymal cells, in the unit of the data, and
-between the observed cells of both ends. What the data say against the literature, the model says, too.
+Epithelial-mesenchymal transition of lung cancer cells under TGF-beta
+({{func}}`scdiffot.datasets.emt`, the treated cells; two components of 38 markers): change of a
+marker along the trajectories from epithelial to mesenchymal cells, in the unit of the data, and
+between the observed cells of both ends. Where the data contradict the literature, the model does
+so too.
 
 {table(header, lines)}
 
-Regulation by the transcription factors, averaged over all cells. Two components leave two directions in which all genes change
-together, so that single edges are hardly identified here:
+Regulation by the transcription factors, averaged over all cells. With two components all genes
+change along two directions only, so single edges are hardly identified here:
 
 {table(header_edges, edges)}
 """
