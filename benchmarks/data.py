@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named time course: times (T,) and T arrays of states (n_k, d)."""
+    """A named time course: times ``(T,)`` and T arrays of states ``(n_k, d)``."""
 
     name: str
     times: np.ndarray
@@ -34,11 +34,11 @@ class Dataset:
 
     @property
     def snapshots(self) -> Snapshots:
-        """The same for the core."""
+        """The time course as the core reads it."""
         return Snapshots(self.times, self.states, self.masses)
 
     def to_adata(self) -> AnnData:
-        """The same for the public interface: states in `X`, times in `obs["time"]`."""
+        """The time course for the public interface: states in `X`, times in `obs["time"]`."""
         import pandas as pd
         from anndata import AnnData
 
@@ -47,12 +47,12 @@ class Dataset:
         return AnnData(np.concatenate(self.states), obs=obs)
 
     def without(self, k: int) -> Dataset:
-        """The dataset without snapshot `k`."""
-        keep = [i for i in range(len(self.times)) if i != k]
-        return Dataset(self.name, self.times[keep], tuple(self.states[i] for i in keep))
+        """The data set without snapshot `k`."""
+        remaining = [i for i in range(len(self.times)) if i != k]
+        return Dataset(self.name, self.times[remaining], tuple(self.states[i] for i in remaining))
 
     def halves(self, seed: int) -> tuple[Dataset, Dataset]:
-        """Random halves of the cells of every snapshot: to train on, and to test on."""
+        """Random halves of the cells of every snapshot, for training and for testing."""
         rng = np.random.default_rng(seed)
         train, test = [], []
         for x in self.states:
@@ -77,7 +77,7 @@ def _table(name: str, table: str) -> Callable[[], Dataset]:
 
 
 def _misa() -> Dataset:
-    # An object array, unpickled after its hash was checked.
+    # The file holds an object array; `path_of` checks its hash before it is unpickled.
     states = np.load(path_of("diffusionot/MISA.npy", show_progress=False), allow_pickle=True)[0]
     return Dataset(
         "misa",
@@ -87,7 +87,7 @@ def _misa() -> Dataset:
 
 
 def misa_draw(seed: int) -> Dataset:
-    """Four snapshots of 500 cells or more, drawn anew from the law behind the published ones."""
+    """Four new snapshots of 500 cells or more from the simulator of the published ones."""
     return _dataset("misa_draws", sdo.datasets.misa(rng=seed), "X")
 
 
@@ -100,7 +100,7 @@ LOADERS: dict[str, Callable[[], Dataset]] = {
     "gaussian_10": _table("gaussian_10", "gaussian_10d"),
     "gaussian_20": _table("gaussian_20", "gaussian_20d"),
     "gaussian_100": _table("gaussian_100", "gaussian_100d"),
-    # Needs no files; only for trying the harness out.
+    # Needs no files; only for testing the harness.
     "toy": lambda: _dataset("toy", sdo.datasets.misa(60, times=(0.0, 1.0, 2.0)), "X"),
 }
 

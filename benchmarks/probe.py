@@ -1,4 +1,4 @@
-"""One fit in a process of its own, which reports its CPU seconds and peak memory.
+"""One fit in a separate process, which reports its CPU seconds and peak memory.
 
 Called by the speed benchmark as ``python -m benchmarks.probe JSON``.
 """
@@ -41,9 +41,9 @@ def clouds(n_cells: int, n_dims: int = 10) -> Dataset:
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
-    """Fit a dataset, or clouds of ``n_cells``, by ``tl.fit`` or by the core alone."""
+    """Fit a data set, or clouds of ``n_cells``, by ``tl.fit`` or by the core alone."""
     dataset = clouds(job["n_cells"]) if job.get("n_cells") else load(job["data"])
-    before = peak_mib()
+    initial_peak = peak_mib()
     if job["level"] == "tl.fit":
         _, cpu = scores.fit(dataset, seed=0, **job["options"])
     else:
@@ -53,7 +53,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         start = time.process_time()
         fit(snapshots, FitConfig(**job["options"]), rng=0, device="cpu")
         cpu = time.process_time() - start
-    return {"cpu_s": cpu, "peak_mib": peak_mib(), "before_mib": before}
+    return {"cpu_s": cpu, "peak_mib": peak_mib(), "before_mib": initial_peak}
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_simulated_halves_share_no_cell_and_methods_rank(responses):
     assert not set(cells.train.obs_names) & set(cells.test.obs_names)
     assert cells.train.n_obs + cells.test.n_obs == 1500
     rows = {
-        name: responses._judged(predict(name, cells, 0, Settings()), cells, 0)
+        name: responses._scores(predict(name, cells, 0, Settings()), cells, 0)
         for name in ("Gaussian OT", "mean shift", "identity")
     }
     assert (

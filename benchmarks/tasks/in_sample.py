@@ -1,4 +1,4 @@
-"""Part B: distance to the snapshots that were trained on, which is no more than a sanity check."""
+"""Part B: distance to the training snapshots, as a sanity check."""
 
 from __future__ import annotations
 

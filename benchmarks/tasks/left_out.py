@@ -1,4 +1,4 @@
-"""Part C: leave an inner snapshot out, and predict it; the predictions that need no model beside it."""
+"""Part C: leave an inner snapshot out and predict it; compare with predictions without a model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
     for seed in range(settings.n_seeds):
         for t in dataset.times[1:-1]:
             start = time.process_time()
-            (found,) = leave_one_out(
+            (result,) = leave_one_out(
                 dataset.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
             )
             yield {
                 "method": "scdiffot",
                 "seed": seed,
-                **found,
+                **result,
                 "cpu_s": time.process_time() - start,
             }

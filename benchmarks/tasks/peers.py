@@ -1,4 +1,4 @@
-"""Part G: the peers from PyPI in their own environments, on the same splits and scored by the same code."""
+"""Part G: peers from the Python Package Index (PyPI), on the same splits, scored by the same code."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ DATASETS = held_out.DATASETS
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration of a peer, and where it takes part.
+    """A configuration of a peer, and the task and data sets on which it runs.
 
     Parameters
     ----------
     peer
         Name of the peer.
     variant
-        What to call the configuration.
+        Name of the configuration.
     task
         ``"held_out"`` (part A) or ``"left_out"`` (part C).
     datasets
         Data sets.
     options
-        For its script.
+        Options for its script.
     n_seeds
-        At most so many seeds.
+        Maximal number of seeds.
     """
 
     peer: str
@@ -81,7 +81,7 @@ PEERS = tuple(dict.fromkeys(entry.peer for entry in ENTRIES))
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """One row for every peer, configuration, seed and (where one is left out) snapshot."""
+    """One row for every peer, configuration, seed and, in part C, left-out snapshot."""
     for entry in ENTRIES:
         if entry.peer not in settings.peers or name not in entry.datasets:
             continue
@@ -101,7 +101,7 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
 
 def _held_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> Iterator[Row]:
     train, test = dataset.halves(seed)
-    answer = _ask(entry, train, 0, list(train.times[1:]), seed, settings)
+    answer = _run_peer(entry, train, 0, list(train.times[1:]), seed, settings)
     if isinstance(answer, str):
         yield {"error": answer}
         return
@@ -118,7 +118,7 @@ def _held_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> 
 def _left_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> Iterator[Row]:
     for k in range(1, len(dataset.times) - 1):
         time = float(dataset.times[k])
-        answer = _ask(entry, dataset.without(k), k - 1, [time], seed, settings)
+        answer = _run_peer(entry, dataset.without(k), k - 1, [time], seed, settings)
         if isinstance(answer, str):
             yield {"time": time, "error": answer}
             continue
@@ -130,10 +130,10 @@ def _left_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> 
 Answer = tuple[list[tuple["np.ndarray", "np.ndarray | None"]], dict[str, float]]
 
 
-def _ask(
+def _run_peer(
     entry: Entry, dataset: Dataset, start: int, predict: list[float], seed: int, settings: Settings
 ) -> Answer | str:
-    """The peer's predictions and their cost, or why there are none."""
+    """The peer's predictions and their cost, or the error message."""
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             Path(folder), dataset.times, list(dataset.states), start, predict, seed, entry.options

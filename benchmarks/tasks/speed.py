@@ -1,4 +1,4 @@
-"""Part F: CPU seconds of a fit on one thread, and how time and memory grow with the number of cells."""
+"""Part F: CPU seconds of a fit on one thread; time and memory by number of cells."""
 
 from __future__ import annotations
 
