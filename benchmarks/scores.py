@@ -20,7 +20,7 @@ Prediction = tuple[np.ndarray, np.ndarray | None]
 
 
 def fit(dataset: Dataset, *, seed: int, **options: Any) -> tuple[AnnData, float]:
-    """Fit by `tl.fit`, with its defaults except for `options`; return the data and the CPU seconds."""
+    """Fit by `tl.fit`, with the defaults except for `options`; return the data and CPU seconds."""
     adata = dataset.to_adata()
     start = time.process_time()
     sdo.tl.fit(adata, "time", use_rep="X", rng=seed, device="cpu", show_progress=False, **options)

@@ -88,6 +88,23 @@ is therefore also shown without the decay (`decay="auto"`).
 def _markers(rows: list[Row]) -> str:
     if not rows:
         return ""
+    return f"""\
+Epithelial-mesenchymal transition of lung cancer cells under TGF-beta
+({{func}}`scdiffot.datasets.emt`, the treated cells; two components of 38 markers): change of a
+marker along the trajectories from epithelial to mesenchymal cells, in the unit of the data, and
+between the observed cells of both ends. Where the data contradict the literature, the model does
+so too.
+
+{_marker_table(rows)}
+
+Regulation by the transcription factors, averaged over all cells. With two components all genes
+change along two directions only, so single edges are hardly identified here:
+
+{_regulation_table(rows)}
+"""
+
+
+def _marker_table(rows: list[Row]) -> str:
     lines = []
     for i, (marker, sign) in enumerate(MARKERS.items()):
         changes = [row["change"][i] for row in rows]
@@ -102,18 +119,6 @@ def _markers(rows: list[Row]) -> str:
                 "yes" if agrees else "**no**",
             )
         )
-    edges = []
-    for i, ((regulator, target), sign) in enumerate(REGULATION.items()):
-        weights = [row["weight"][i] for row in rows]
-        edges.append(
-            (
-                f"{regulator} to {target}",
-                "activates" if sign > 0 else "represses",
-                spread(rows, lambda row, i=i: row["weight"][i]),
-                spread(rows, lambda row, i=i: row["stability"][i]),
-                "yes" if all(np.sign(weight) == sign for weight in weights) else "**no**",
-            )
-        )
     header = (
         "marker",
         "literature",
@@ -122,18 +127,21 @@ def _markers(rows: list[Row]) -> str:
         "observed",
         "agrees",
     )
-    header_edges = ("regulation", "literature", "mean Jacobian", "stability", "agrees")
-    return f"""\
-Epithelial-mesenchymal transition of lung cancer cells under TGF-beta
-({{func}}`scdiffot.datasets.emt`, the treated cells; two components of 38 markers): change of a
-marker along the trajectories from epithelial to mesenchymal cells, in the unit of the data, and
-between the observed cells of both ends. Where the data contradict the literature, the model does
-so too.
+    return table(header, lines)
 
-{table(header, lines)}
 
-Regulation by the transcription factors, averaged over all cells. With two components all genes
-change along two directions only, so single edges are hardly identified here:
-
-{table(header_edges, edges)}
-"""
+def _regulation_table(rows: list[Row]) -> str:
+    lines = []
+    for i, ((regulator, target), sign) in enumerate(REGULATION.items()):
+        weights = [row["weight"][i] for row in rows]
+        lines.append(
+            (
+                f"{regulator} to {target}",
+                "activates" if sign > 0 else "represses",
+                spread(rows, lambda row, i=i: row["weight"][i]),
+                spread(rows, lambda row, i=i: row["stability"][i]),
+                "yes" if all(np.sign(weight) == sign for weight in weights) else "**no**",
+            )
+        )
+    header = ("regulation", "literature", "mean Jacobian", "stability", "agrees")
+    return table(header, lines)

@@ -35,19 +35,21 @@ def section(store: Store) -> str:
         "tissue": _tissue,
         "scale": _scale,
     }
-    tables, missing = [], []
+    tables, unavailable = [], []
     for name in DATASETS:
         rows = store.of("K", data=name)
         if rows:
             tables.append(parts[name](rows))
         elif name in FILES:
-            missing.append(f"- {name}: {', '.join(f'`spatial/{file}`' for file in FILES[name])}")
+            unavailable.append(
+                f"- {name}: {', '.join(f'`spatial/{file}`' for file in FILES[name])}"
+            )
     if not tables:
         return ""
-    if missing:
+    if unavailable:
         tables.append(
             "Not measured here; these tables need files in the folder `SCDIFFOT_DATA`:\n\n"
-            + "\n".join(missing)
+            + "\n".join(unavailable)
             + "\n"
         )
     return "\n".join(["## Tissue in space and time\n", *tables])

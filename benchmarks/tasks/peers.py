@@ -1,4 +1,4 @@
-"""Part G: peers from the Python Package Index (PyPI), on the same splits, scored by the same code."""
+"""Part G: other packages ("peers"), on the same splits and scored by the same code."""
 
 from __future__ import annotations
 
