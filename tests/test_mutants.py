@@ -101,14 +101,14 @@ MUTANTS = [
         "core/train/test_bridges.py",
     ),
     Mutant(
-        "points on bridges do not weigh what they carry",
+        "points on bridges are not weighted by their mass",
         "core/train/bridges.py",
         "weight=mass * pairs.weight * grown.exp()",
         "weight=pairs.weight * grown.exp()",
         "core/train/test_bridges.py",
     ),
     Mutant(
-        "growth on a geodesic is half of what it is",
+        "growth on a geodesic is half of its value",
         "core/train/bridges.py",
         "position, speed[:, None] * delta, mass, 2 * (a * u - b) / mass",
         "position, speed[:, None] * delta, mass, (a * u - b) / mass",

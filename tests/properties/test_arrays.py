@@ -113,7 +113,7 @@ def _settings(n: int) -> settings:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics(name: str, fingerprint: Callable):
-    """Numbers are finite, unless the definition itself is undefined for the clouds at hand."""
+    """Numbers are finite, unless the metric is not defined for these clouds."""
 
     @_settings(N_EXAMPLES)
     @given(st.composite(lambda draw: _draw_metric(draw, name))())
