@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-# Before anything imports matplotlib or torch: no display is needed, and on networks of this size more threads
-# only wait for each other.
+# Set before matplotlib or torch are imported. The tests need no display, and networks of this size
+# gain nothing from more threads.
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
 def no_figures_left():
-    """Figures stay open until someone closes them, and the next test would find them."""
+    """Close all figures, which would otherwise be visible to the next test."""
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Before torch and numpy are imported: small networks run fastest, and times compare, on one thread.
+# Set before torch and numpy are imported. Small networks run fastest on one thread, and CPU seconds
+# are comparable.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
 
@@ -65,28 +66,28 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one seed, results in .benchmark_cache/; for a first look",
+        help="one seed and smaller data, results in .benchmark_cache/",
     )
     parser.add_argument(
-        "--steps", type=int, help="optimisation steps of our fits, to try the harness out"
+        "--steps", type=int, help="optimisation steps of our fits, to test the harness"
     )
     parser.add_argument(
         "--out", type=Path, help="folder of benchmarks.md and benchmarks.json (default docs)"
     )
     parser.add_argument(
-        "--report", action="store_true", help="run nothing, write the page from the results at hand"
+        "--report", action="store_true", help="measure nothing, write the page from stored results"
     )
     parser.add_argument(
         "--env-dir",
         type=Path,
         default=Path("~/.cache/scdiffot-benchmarks").expanduser(),
-        help="where the environments of the peers are kept (default %(default)s)",
+        help="folder of the environments of the peers (default %(default)s)",
     )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the parts in turn; every result is saved as soon as it is there."""
+    """Run the parts in turn; every result is saved as soon as it is measured."""
     arguments = parse(argv)
     from rich.console import Console
 
@@ -112,27 +113,27 @@ def main(argv: list[str] | None = None) -> int:
     store = Store(out / "benchmarks.json")
     for letter in () if arguments.report else letters:
         task = tasks[letter]
-        for name in arguments.data.split(",") if arguments.data else task.COURSES:
-            if name not in task.COURSES and not (name == "toy" and letter in "ABCEF"):
+        for name in arguments.data.split(",") if arguments.data else task.DATASETS:
+            if name not in task.DATASETS and not (name == "toy" and letter in "ABCEF"):
                 continue
             start = time.perf_counter()
             for row in task.run(name, settings):
                 store.add(letter, name, row)
-            console.print(
-                f"{letter} {task.__name__.rpartition('.')[2]} {name}: {time.perf_counter() - start:.0f} s"
-            )
+            seconds = time.perf_counter() - start
+            console.print(f"{letter} {task.__name__.rpartition('.')[2]} {name}: {seconds:.0f} s")
     write_page(store, out / "benchmarks.md")
     console.print(f"wrote {out / 'benchmarks.md'} and {store.path}")
     return 0
 
 
-def _names(given: str | None, known: tuple[str, ...], option: str) -> tuple[str, ...]:
-    if given is None:
-        return known
-    names = tuple(given.split(","))
-    unknown = sorted(set(names) - set(known))
+def _names(value: str | None, choices: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """Names of a comma-separated option; all choices without it."""
+    if value is None:
+        return choices
+    names = tuple(value.split(","))
+    unknown = sorted(set(names) - set(choices))
     if unknown:
-        raise SystemExit(f"{option} has {', '.join(unknown)}: choose from {', '.join(known)}.")
+        raise SystemExit(f"{option} has {', '.join(unknown)}: choose from {', '.join(choices)}.")
     return names
 
 

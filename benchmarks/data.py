@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Course:
-    """A named time course: times (T,) and T arrays of states (n_k, d)."""
+class Dataset:
+    """A named time course: times ``(T,)`` and T arrays of states ``(n_k, d)``."""
 
     name: str
     times: np.ndarray
@@ -34,11 +34,11 @@ class Course:
 
     @property
     def snapshots(self) -> Snapshots:
-        """The same for the core."""
+        """The time course as the core reads it."""
         return Snapshots(self.times, self.states, self.masses)
 
     def to_adata(self) -> AnnData:
-        """The same for the public interface: states in `X`, times in `obs["time"]`."""
+        """The time course for the public interface: states in `X`, times in `obs["time"]`."""
         import pandas as pd
         from anndata import AnnData
 
@@ -46,13 +46,13 @@ class Course:
         obs = pd.DataFrame({"time": time}, index=pd.RangeIndex(len(time)).astype(str))
         return AnnData(np.concatenate(self.states), obs=obs)
 
-    def without(self, k: int) -> Course:
-        """The course without snapshot `k`."""
-        keep = [i for i in range(len(self.times)) if i != k]
-        return Course(self.name, self.times[keep], tuple(self.states[i] for i in keep))
+    def without(self, k: int) -> Dataset:
+        """The data set without snapshot `k`."""
+        remaining = [i for i in range(len(self.times)) if i != k]
+        return Dataset(self.name, self.times[remaining], tuple(self.states[i] for i in remaining))
 
-    def halves(self, seed: int) -> tuple[Course, Course]:
-        """Random halves of the cells of every snapshot: to train on, and to test on."""
+    def halves(self, seed: int) -> tuple[Dataset, Dataset]:
+        """Random halves of the cells of every snapshot, for training and for testing."""
         rng = np.random.default_rng(seed)
         train, test = [], []
         for x in self.states:
@@ -60,52 +60,52 @@ class Course:
             middle = (len(x) + 1) // 2
             train.append(x[np.sort(order[:middle])])
             test.append(x[np.sort(order[middle:])])
-        return Course(self.name, self.times, tuple(train)), Course(
+        return Dataset(self.name, self.times, tuple(train)), Dataset(
             self.name, self.times, tuple(test)
         )
 
 
-def _course(name: str, adata: AnnData, use_rep: str) -> Course:
+def _dataset(name: str, adata: AnnData, use_rep: str) -> Dataset:
     states = np.asarray(adata.X if use_rep == "X" else adata.obsm[use_rep], dtype=np.float32)
     time = adata.obs["time"].to_numpy(dtype=float)
     times = np.unique(time)
-    return Course(name, times, tuple(states[time == t] for t in times))
+    return Dataset(name, times, tuple(states[time == t] for t in times))
 
 
-def _table(name: str, table: str) -> Callable[[], Course]:
-    return lambda: _course(name, sdo.datasets.deepruot(table, show_progress=False), "X")
+def _table(name: str, table: str) -> Callable[[], Dataset]:
+    return lambda: _dataset(name, sdo.datasets.deepruot(table, show_progress=False), "X")
 
 
-def _misa() -> Course:
-    # An object array, unpickled after its hash was checked.
+def _misa() -> Dataset:
+    # The file holds an object array; `path_of` checks its hash before it is unpickled.
     states = np.load(path_of("diffusionot/MISA.npy", show_progress=False), allow_pickle=True)[0]
-    return Course(
+    return Dataset(
         "misa",
         np.array([0.0, 1.0, 2.0, 6.0]),
         tuple(np.asarray(x, dtype=np.float32) for x in states),
     )
 
 
-def misa_draw(seed: int) -> Course:
-    """Four snapshots of 500 cells or more, drawn anew from the law behind the published ones."""
-    return _course("misa_draws", sdo.datasets.misa(rng=seed), "X")
+def misa_draw(seed: int) -> Dataset:
+    """Four new snapshots of 500 cells or more from the simulator of the published ones."""
+    return _dataset("misa_draws", sdo.datasets.misa(rng=seed), "X")
 
 
-LOADERS: dict[str, Callable[[], Course]] = {
+LOADERS: dict[str, Callable[[], Dataset]] = {
     "emt": _table("emt", "emt"),
     "mouse": _table("mouse", "mouse_hematopoiesis"),
     "misa": _misa,
-    "zebrafish": lambda: _course("zebrafish", sdo.datasets.zebrafish(show_progress=False), "X_ae"),
+    "zebrafish": lambda: _dataset("zebrafish", sdo.datasets.zebrafish(show_progress=False), "X_ae"),
     "gene_network": _table("gene_network", "simulation_gene"),
     "gaussian_10": _table("gaussian_10", "gaussian_10d"),
     "gaussian_20": _table("gaussian_20", "gaussian_20d"),
     "gaussian_100": _table("gaussian_100", "gaussian_100d"),
-    # Needs no files; only for trying the harness out.
-    "toy": lambda: _course("toy", sdo.datasets.misa(60, times=(0.0, 1.0, 2.0)), "X"),
+    # Needs no files; only for testing the harness.
+    "toy": lambda: _dataset("toy", sdo.datasets.misa(60, times=(0.0, 1.0, 2.0)), "X"),
 }
 
 
 @cache
-def load(name: str) -> Course:
+def load(name: str) -> Dataset:
     """A time course by its name in `LOADERS`."""
     return LOADERS[name]()

@@ -1,4 +1,4 @@
-"""One fit in a process of its own, which reports its CPU seconds and peak memory.
+"""One fit in a separate process, which reports its CPU seconds and peak memory.
 
 Called by the speed benchmark as ``python -m benchmarks.probe JSON``.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import scores
-from .data import Course, load
+from .data import Dataset, load
 
 
 def peak_mib() -> float:
@@ -29,7 +29,7 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def clouds(n_cells: int, n_dims: int = 10) -> Course:
+def clouds(n_cells: int, n_dims: int = 10) -> Dataset:
     """Three Gaussian snapshots that move along the first axis."""
     rng = np.random.default_rng(0)
     states = []
@@ -37,23 +37,23 @@ def clouds(n_cells: int, n_dims: int = 10) -> Course:
         x = rng.standard_normal((n_cells, n_dims), dtype=np.float32)
         x[:, 0] += k
         states.append(x)
-    return Course(f"clouds of {n_cells}", np.arange(3.0), tuple(states))
+    return Dataset(f"clouds of {n_cells}", np.arange(3.0), tuple(states))
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
-    """Fit a course, or clouds of ``n_cells``, by ``tl.fit`` or by the core alone."""
-    course = clouds(job["n_cells"]) if job.get("n_cells") else load(job["data"])
-    before = peak_mib()
+    """Fit a data set, or clouds of ``n_cells``, by ``tl.fit`` or by the core alone."""
+    dataset = clouds(job["n_cells"]) if job.get("n_cells") else load(job["data"])
+    initial_peak = peak_mib()
     if job["level"] == "tl.fit":
-        _, cpu = scores.fit(course, seed=0, **job["options"])
+        _, cpu = scores.fit(dataset, seed=0, **job["options"])
     else:
         from scdiffot.core import FitConfig, fit
 
-        snapshots = course.snapshots
+        snapshots = dataset.snapshots
         start = time.process_time()
         fit(snapshots, FitConfig(**job["options"]), rng=0, device="cpu")
         cpu = time.process_time() - start
-    return {"cpu_s": cpu, "peak_mib": peak_mib(), "before_mib": before}
+    return {"cpu_s": cpu, "peak_mib": peak_mib(), "before_mib": initial_peak}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks is told."""
+"""Options of a run of the benchmarks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Settings:
     n_seeds
         Number of splits and fits of everything that is averaged.
     quick
-        Whether this is a first look only, with less of everything.
+        Whether to run a reduced version of every part.
     fit
-        Options of the fits other than the defaults; only for trying the harness out.
+        Options of the fits other than the defaults; only for testing the harness.
     peers
         Names of the peers to run.
     env_dir
-        Where the environments of the peers are kept.
+        Folder of the environments of the peers.
     """
 
     n_seeds: int = 3

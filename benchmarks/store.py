@@ -1,4 +1,4 @@
-"""Results on disk: one row for every measurement, which a later run of the same measurement replaces."""
+"""Results on disk: one row for every measurement; repeating the measurement replaces the row."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import scdiffot
 
 Row = dict[str, Any]
-# What tells two measurements of one part apart.
-NAMES = (
+# The values that identify a measurement of a part
+ROW_KEY = (
     "part",
     "task",
     "data",
@@ -33,7 +33,7 @@ NAMES = (
 
 
 class Store:
-    """Rows of a JSON file, by what they measure.
+    """Rows of a JSON file, one for every measurement.
 
     Parameters
     ----------
@@ -43,15 +43,16 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = json.loads(path.read_text()) if path.exists() else {"environments": {}, "rows": []}
-        self.environments: dict[str, dict[str, str]] = found["environments"]
-        self.rows: list[Row] = found["rows"]
+        empty: dict[str, Any] = {"environments": {}, "rows": []}
+        content = json.loads(path.read_text()) if path.exists() else empty
+        self.environments: dict[str, dict[str, str]] = content["environments"]
+        self.rows: list[Row] = content["rows"]
 
     def add(self, part: str, data: str, row: Row) -> None:
-        """Put a row in, in place of an older one of the same measurement, and save."""
-        here = environment()
-        name = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:8]
-        self.environments[name] = here
+        """Add a row, replace an older row of the same measurement, and save."""
+        current = environment()
+        name = hashlib.sha256(json.dumps(current).encode()).hexdigest()[:8]
+        self.environments[name] = current
         row = {
             "part": part,
             "data": data,
@@ -60,15 +61,16 @@ class Store:
             "environment": name,
         }
         self.rows = [old for old in self.rows if _key(old) != _key(row)] + [_short(row)]
-        used = {old["environment"] for old in self.rows}
-        self.environments = {key: value for key, value in self.environments.items() if key in used}
+        names = {stored["environment"] for stored in self.rows}
+        self.environments = {key: value for key, value in self.environments.items() if key in names}
         self.save()
 
     def save(self) -> None:
         """Write the file, a line for every row."""
         rows = sorted(self.rows, key=lambda row: json.dumps(_key(row)))
         lines = ",\n".join(json.dumps(row) for row in rows)
-        text = f'{{"environments": {json.dumps(self.environments, indent=1)},\n"rows": [\n{lines}\n]}}\n'
+        environments = json.dumps(self.environments, indent=1)
+        text = f'{{"environments": {environments},\n"rows": [\n{lines}\n]}}\n'
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(text)
 
@@ -79,7 +81,7 @@ class Store:
 
 
 def environment() -> dict[str, str]:
-    """Machine and versions, and a fingerprint of the code that is measured."""
+    """Machine and versions, and a fingerprint of the measured code."""
     packages = ("scdiffot", "torch", "numpy", "pot", "anndata")
     versions = " ".join(f"{name} {version(name)}" for name in packages)
     root = Path(scdiffot.__file__).parent
@@ -103,11 +105,11 @@ def _processor() -> str:
 
 
 def _key(row: Row) -> list[Any]:
-    return [row.get(name) for name in NAMES]
+    return [row.get(name) for name in ROW_KEY]
 
 
 def _short(value: Any) -> Any:
-    """Numbers to five digits, arrays to lists."""
+    """Convert arrays to lists, and round numbers to five digits."""
     if isinstance(value, dict):
         return {key: _short(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

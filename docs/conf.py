@@ -1,14 +1,14 @@
-"""Configuration of the documentation, see https://www.sphinx-doc.org/page/usage/configuration.html."""
+"""Configuration of the documentation, https://www.sphinx-doc.org/page/usage/configuration.html."""
 
 import os
 import warnings
 from datetime import datetime
 from importlib.metadata import metadata
 
-# sphinx-autodoc-typehints on Sphinx 9, nothing that this project can change
+# sphinx-autodoc-typehints causes this warning on Sphinx 9; this project cannot avoid it.
 warnings.filterwarnings("ignore", message=".*set_application' is deprecated")
 
-# Without a network there is nothing to link to: no intersphinx, and so no complaint about names it would resolve.
+# Without a network, intersphinx is off, and so are warnings about names that it would resolve.
 OFFLINE = os.environ.get("SCDIFFOT_DOCS_OFFLINE", "") not in {"", "0"}
 
 # -- Project information -----------------------------------------------------
@@ -86,13 +86,13 @@ intersphinx_mapping = (
         "torch": ("https://docs.pytorch.org/docs/stable/", None),
     }
 )
-# names whose public place differs from the module that defines them
+# public names of classes that are defined in private modules
 qualname_overrides = {
     "anndata._core.anndata.AnnData": "anndata.AnnData",
     "matplotlib.axes._axes.Axes": "matplotlib.axes.Axes",
     "mudata._core.mudata.MuData": "mudata.MuData",
 }
-# what a model is made of, which nobody needs to construct
+# parts of a model, which users do not construct
 nitpick_ignore = [
     ("py:class", f"scdiffot.core.{name}")
     for name in ("config.FitConfig", "fields.Fields", "snapshots.Scaling")

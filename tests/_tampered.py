@@ -1,4 +1,4 @@
-"""Stored entries with one thing changed in every way that files and users manage."""
+"""Stored entries with one value changed, in the ways of damaged files and of users."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ ANYTHING = [
 
 
 def _numbers(array: np.ndarray) -> Iterator[Any]:
-    wrong = (np.nan, np.inf, -np.inf, -1.5, 0, 1e300)
-    for value in wrong if array.size else ():
+    replacements = (np.nan, np.inf, -np.inf, -1.5, 0, 1e300)
+    for value in replacements if array.size else ():
         changed = np.array(array, dtype=np.float64)
         changed.flat[0] = value
         yield changed
@@ -99,7 +99,7 @@ def _frames(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def changes(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every place in an entry, with what it is changed into."""
+    """Every path in an entry, with each of its replacements."""
     for change in ANYTHING:
         if path:
             yield path, change
@@ -133,11 +133,11 @@ def changes(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def changed(entry: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy of an entry with one place changed."""
-    first, *rest = path
+    """A copy of an entry with the value at one path changed."""
+    first, *subpath = path
     copy = dict(entry)
-    if rest:
-        copy[first] = changed(entry[first], tuple(rest), value)
+    if subpath:
+        copy[first] = changed(entry[first], tuple(subpath), value)
     elif value is DELETED:
         del copy[first]
     else:

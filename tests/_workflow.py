@@ -1,4 +1,7 @@
-"""The main workflow of a user, as a script: `python _workflow.py FOLDER` runs it and writes the results there."""
+"""The main workflow of a user, as a script.
+
+`python _workflow.py FOLDER` runs the workflow and writes the results into the folder.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ import scdiffot as sdo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A fit of a second: what it learns is rough, its form is the same.
+# A fit of about a second: the result is imprecise, its layout is the same.
 QUICK: dict[str, Any] = {
     "sigma": 0.3,
     "n_steps": 40,
@@ -74,14 +77,14 @@ def plots_of_dynamics(adata: ad.AnnData) -> None:
             plot(adata, kind=kind, show=False)
             _close()
     sdo.pl.regulation(adata, group="X", show=False)
-    others = (
+    plots = (
         sdo.pl.growth,
         sdo.pl.history,
         sdo.pl.perturb_screen,
         sdo.pl.trajectory_genes,
         sdo.pl.validation,
     )
-    for plot in others:
+    for plot in plots:
         plot(adata, show=False)
         _close()
     sdo.pl.growth_genes(adata, group="X", show=False)
@@ -135,7 +138,7 @@ def tissue() -> ad.AnnData:
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """All names and texts within a value of `uns`, a table or an array of objects, with where they are."""
+    """All names and texts in a value of `uns`, a table or an array of objects, with their paths."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, pd.DataFrame):
@@ -144,7 +147,7 @@ def strings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name in value.columns:
             yield from strings(value[name], f"{path}[{name!r}]")
     elif isinstance(value, Mapping):
-        # anndata 0.13 has X among the layers, as None
+        # anndata 0.13 lists X among the layers, as None.
         yield from ((f"keys of {path}", key) for key in value if key is not None)
         for key, part in value.items():
             yield from strings(part, f"{path}[{key!r}]")
@@ -159,10 +162,10 @@ def strings(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def check_plain(adata: ad.AnnData) -> None:
     """Names and texts are plain strings, as the oldest writers need them."""
     for part in ("obs", "var", "obsm", "varm", "layers", "uns"):
-        wrong = {
+        paths = {
             path for path, text in strings(getattr(adata, part), part) if type(text) is not str
         }
-        assert not wrong, wrong
+        assert not paths, paths
 
 
 def _close() -> None:
@@ -172,7 +175,7 @@ def _close() -> None:
 
 
 def frames() -> None:
-    """States in a table, which pandas 3 lets nobody write to."""
+    """Fits of states in a table, which is read-only in pandas 3."""
     adata = sdo.datasets.misa(100)
     adata.obsm["X_table"] = pd.DataFrame(adata.X, index=adata.obs_names, columns=["a", "b"])
     sdo.tl.fit(adata, "time", use_rep="X_table", **QUICK)
@@ -195,23 +198,23 @@ def write_and_read(adata: ad.AnnData, folder: Path, name: str) -> None:
 
 def main(folder: Path) -> None:
     """Run everything."""
-    # anndata announces its next default whenever a user writes.
+    # anndata announces its next default at every writing.
     warnings.filterwarnings("ignore", "Writing zarr v2", UserWarning)
-    # torch warns once in a process, of whichever call is the first.
+    # By default torch warns once in a process only.
     torch.set_warn_always(True)
     logging.getLogger("scdiffot").setLevel(logging.ERROR)
-    course = dynamics()
-    write_and_read(course, folder, "dynamics")
+    time_course = dynamics()
+    write_and_read(time_course, folder, "dynamics")
     for adata in (
-        course,
-        course.copy(),
+        time_course,
+        time_course.copy(),
         ad.read_h5ad(folder / "dynamics.h5ad"),
-        course[::2].copy(),
+        time_course[::2].copy(),
     ):
         plots_of_dynamics(adata)
     frames()
-    for name, make in (("responses", responses), ("tissue", tissue)):
-        write_and_read(make(), folder, name)
+    for name, analyse in (("responses", responses), ("tissue", tissue)):
+        write_and_read(analyse(), folder, name)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from scdiffot.core.response import Prediction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A fit of a second: what it learns is rough, where it goes is the same.
+# A fit of about a second: the result is imprecise, the stages and the layout are the same.
 QUICK: dict[str, Any] = {
     "sigma": 0.3,
     "n_steps": 40,
@@ -38,7 +38,7 @@ QUICK: dict[str, Any] = {
 def make_course(
     n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0
 ) -> ad.AnnData:
-    """A cloud that moves along the first axis and grows by a tenth at every step."""
+    """A cloud that moves along the first axis and grows by 10 % at every step."""
     rng = np.random.default_rng(seed)
     counts = [int(n * 1.1**k) for k in range(len(times))]
     time = np.repeat(times, counts)
@@ -52,7 +52,7 @@ def make_course(
         },
         index=[f"cell{i}" for i in range(len(time))],
     )
-    # unsorted, as files are
+    # Cells are in random order, as in files of users.
     adata = ad.AnnData(X=states.astype(np.float32), obs=obs, obsm={"X_pca": states})
     return adata[rng.permutation(len(time))].copy()
 
@@ -76,7 +76,7 @@ def _fingerprint(value: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def fingerprint() -> Callable[[ad.AnnData], dict]:
-    """A function of all content of an AnnData: equal fingerprints, equal content."""
+    """A function of the whole content of an AnnData: equal fingerprints mean equal content."""
 
     def of(adata: ad.AnnData) -> dict:
         parts = ("obs", "var", "obsm", "varm", "obsp", "layers", "uns")
@@ -95,11 +95,11 @@ def course() -> ad.AnnData:
 
 
 def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
-    """Modalities "rna" and, in reverse order and perhaps of fewer cells, "atac"."""
+    """Modalities "rna" and "atac"; the second is in reverse order and may have fewer cells."""
     mudata = pytest.importorskip("mudata")
     second = adata[:n_second][::-1].copy()
     second.var_names = [f"peak{i}" for i in range(second.n_vars)]
-    # From 0.4 on, annotations are never pulled, and the option is gone.
+    # From mudata 0.4 on, annotations are never pulled, and the option does not exist.
     options = getattr(mudata, "set_options", None)
     with options(pull_on_update=False) if options else nullcontext():
         return mudata.MuData({"rna": adata.copy(), "atac": second})
@@ -107,7 +107,7 @@ def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
 
 @pytest.fixture
 def mdata(course: ad.AnnData) -> Any:
-    """The same course as a MuData of two modalities, one of them in reverse order."""
+    """The same time course as a MuData of two modalities, one of them in reverse order."""
     return make_mudata(course)
 
 
@@ -123,16 +123,18 @@ def quick() -> dict[str, Any]:
     return dict(QUICK)
 
 
-def _give_response(adata: ad.AnnData) -> ad.AnnData:
-    """Every second cell is a control; those of type A go up in the first gene and die more, B down in the second.
+def _add_response(adata: ad.AnnData) -> ad.AnnData:
+    """Add a response whose values are known.
 
-    The first control has no prediction. Within a type, responses differ in length by up to a tenth.
+    Every second cell is a control. Cells of type A rise in the first gene and die more often; cells
+    of type B fall in the second gene. The first control has no prediction. Within a type, responses
+    differ in length by up to 10 %.
     """
     n = adata.n_obs
     adata.obs["treatment"] = pd.Categorical(np.where(np.arange(n) % 2 == 0, "none", "drug"))
-    read = read_groups(adata, "treatment", "none", "drug", use_rep="X")
+    groups = read_groups(adata, "treatment", "none", "drug", use_rep="X")
     params = response_params(
-        read,
+        groups,
         condition_key="treatment",
         control="none",
         context=None,
@@ -142,30 +144,31 @@ def _give_response(adata: ad.AnnData) -> ad.AnnData:
     )
     keys = Keys()
     write_response(adata, keys, params=params, history={}, model={})
-    cells = np.flatnonzero(read.control)[1:]
+    cells = np.flatnonzero(groups.control)[1:]
+    states = groups.states[cells]
     u = np.linspace(-1, 1, len(cells))
-    first = (adata.obs["cell_type"] == "A").to_numpy()[cells]
-    response = np.where(first[:, None], [2.0, 0, 0], [0, -1.0, 0]) * (1 + 0.1 * u[:, None])
+    is_a = (adata.obs["cell_type"] == "A").to_numpy()[cells]
+    response = np.where(is_a[:, None], [2.0, 0, 0], [0, -1.0, 0]) * (1 + 0.1 * u[:, None])
     prediction = Prediction(
-        read.states[cells] + response,
+        states + response,
         0.5 * (response**2).sum(axis=1),
-        np.where(first, 0.5, 0.9) + 0.05 * u,
+        np.where(is_a, 0.5, 0.9) + 0.05 * u,
     )
     info = PredictionInfo(keys.uns, "drug", float("nan"))
-    write_prediction(adata, keys, cells, read.states[cells], prediction, inverse=False, info=info)
+    write_prediction(adata, keys, cells, states, prediction, inverse=False, info=info)
     return adata
 
 
 @pytest.fixture(scope="session")
 def give_response() -> Callable[[ad.AnnData], ad.AnnData]:
-    """A function that adds a response made by hand, so that all that is derived from it is known."""
-    return _give_response
+    """A function that adds a response with known values, so derived results are known too."""
+    return _add_response
 
 
 @pytest.fixture
 def responded(course: ad.AnnData) -> ad.AnnData:
     """Cells with such a response."""
-    return _give_response(course)
+    return _add_response(course)
 
 
 @pytest.fixture(scope="session")
@@ -177,5 +180,5 @@ def _fitted_once() -> ad.AnnData:
 
 @pytest.fixture
 def fitted(_fitted_once: ad.AnnData) -> ad.AnnData:
-    """The same, with a fit."""
+    """The same time course with a fit."""
     return _fitted_once.copy()

@@ -1,4 +1,4 @@
-"""The benchmark harness runs, merges its results, and writes its page from them."""
+"""The benchmark harness runs, merges its results, and writes a page from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    # Warnings of packages are not what is tested here.
+    # Warnings of other packages are not under test.
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -25,25 +25,26 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Parts A, C and E on a toy time course, with fits that learn next to nothing."""
+    """Parts A, C and E on a toy time course, with fits of 20 steps."""
     folder = tmp_path_factory.mktemp("benchmarks")
-    done = run("--only", "A,C,E", "--data", "toy", "--quick", "--steps", "20", "--out", str(folder))
-    assert done.returncode == 0, done.stderr
+    options = ("--quick", "--steps", "20", "--out", str(folder))
+    process = run("--only", "A,C,E", "--data", "toy", *options)
+    assert process.returncode == 0, process.stderr
     return folder
 
 
 @pytest.mark.slow
-def test_rows_hold_what_was_measured(results):
-    found = json.loads((results / "benchmarks.json").read_text())
-    rows = {row["part"]: row for row in found["rows"]}
-    assert len(found["rows"]) == 3
+def test_rows_hold_the_measurements(results):
+    content = json.loads((results / "benchmarks.json").read_text())
+    rows = {row["part"]: row for row in content["rows"]}
+    assert len(content["rows"]) == 3
     assert np.isfinite(rows["A"]["w1"]).all()
     assert len(rows["A"]["w1"]) == len(rows["A"]["times"]) == 2
-    # The middle snapshot of three is the only inner one, and a moving cloud is not where its neighbours are.
+    # The middle snapshot of three is the only inner one, and the cloud moves between snapshots.
     assert rows["C"]["time"] == 1
     assert rows["C"]["w1_mccann"] < min(rows["C"]["w1_previous"], rows["C"]["w1_next"])
     assert all(-1 <= cosine <= 1 for cosine in rows["E"]["velocity_cosine"])
-    assert {row["environment"] for row in found["rows"]} == set(found["environments"])
+    assert {row["environment"] for row in content["rows"]} == set(content["environments"])
 
 
 @pytest.mark.slow
@@ -64,23 +65,23 @@ def test_page_shows_the_rows(results):
 
 
 @pytest.mark.slow
-def test_measuring_again_replaces(results):
-    before = json.loads((results / "benchmarks.json").read_text())["rows"]
-    done = run(
+def test_a_repeated_measurement_replaces_its_row(results):
+    previous = json.loads((results / "benchmarks.json").read_text())["rows"]
+    process = run(
         "--only", "A", "--data", "toy", "--seeds", "1", "--steps", "40", "--out", str(results)
     )
-    assert done.returncode == 0, done.stderr
-    after = json.loads((results / "benchmarks.json").read_text())["rows"]
-    assert [row["part"] for row in after] == [row["part"] for row in before]
-    assert after[0]["w1"] != before[0]["w1"]
-    assert after[1:] == before[1:]
+    assert process.returncode == 0, process.stderr
+    rows = json.loads((results / "benchmarks.json").read_text())["rows"]
+    assert [row["part"] for row in rows] == [row["part"] for row in previous]
+    assert rows[0]["w1"] != previous[0]["w1"]
+    assert rows[1:] == previous[1:]
 
 
 @pytest.mark.slow
 def test_unknown_part_is_refused():
-    done = run("--only", "A,Z")
-    assert done.returncode != 0
-    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I, J, K." in done.stderr
+    process = run("--only", "A,Z")
+    assert process.returncode != 0
+    assert "--only has Z: choose from A, B, C, D, E, F, G, H, I, J, K." in process.stderr
 
 
 @pytest.fixture
@@ -99,12 +100,12 @@ def fates(monkeypatch):
     return fates
 
 
-def test_edges_are_judged_by_sign_and_without_the_diagonal(regulators):
+def test_edge_precision_uses_signs_and_ignores_the_diagonal(regulators):
     edges = np.array([[1.0, 1, 0, 0], [0, 1, -1, 0], [0, 0, 0, 0], [1, 0, -1, 0]])
     perfect = regulators.edge_precision(edges, 3 * edges)
     assert (perfect["auprc"], perfect["auprc_activation"], perfect["auprc_repression"]) == (1, 1, 1)
     assert perfect["chance"] == 4 / 24
-    # a large constant on the diagonal wins nothing, and wrong signs lose
+    # A large constant on the diagonal changes nothing; wrong signs have a low precision.
     assert regulators.edge_precision(edges, 3 * edges - 100 * np.eye(4)) == perfect
     assert regulators.edge_precision(edges, -edges)["auprc"] < 0.3
 
@@ -115,16 +116,16 @@ def test_enrichment_of_drivers(regulators):
     assert regulators.enrichment(driver, np.arange(50.0)) == {"auroc": 0.0, "in_top": 0}
 
 
-def test_rare_fates_count_as_much_as_frequent_ones(regulators):
-    found = {
+def test_rare_fates_have_as_much_influence_as_frequent_ones(regulators):
+    screen = {
         "fates": np.array(["fate_1", "fate_2", "progenitor"]),
         "control": np.array([0.5, 0.1, 0.4]),
         "shift": np.array([[0.1, 0.0, -0.1], [0.0, -0.09, 0.09], [0.0, 0.0, 0.0]]),
     }
-    np.testing.assert_allclose(regulators._by_fate(found), [0.2, 0.3, 0])
+    np.testing.assert_allclose(regulators._by_fate(screen), [0.2, 0.3, 0])
 
 
-def test_random_forest_finds_who_predicts(regulators):
+def test_random_forest_finds_the_predictors(regulators):
     x = np.random.default_rng(0).normal(size=(150, 4))
     x[:, 3] = x[:, 0] - x[:, 1]
     importance = regulators.forest_importance(x, 0)
@@ -134,7 +135,7 @@ def test_random_forest_finds_who_predicts(regulators):
 
 
 def test_page_of_genes_shows_the_rows(regulators, tmp_path):
-    from benchmarks.report_genes import section
+    from benchmarks.report.genes import section
     from benchmarks.store import Store
     from benchmarks.tasks.markers import MARKERS, REGULATION
 
@@ -171,7 +172,6 @@ def test_page_of_genes_shows_the_rows(regulators, tmp_path):
     ]
     page = section(store)
     lines = [line for line in page.splitlines() if line.startswith("| ")]
-    # ours first
     assert lines[1].startswith("| scdiffot | 0.930 | 5.000 | 0.400 |")
     assert lines[2].startswith("| correlation with fate | 0.710 |")
     assert "| scdiffot | 0.250 | 0.300 | 0.200 |" in lines
@@ -190,22 +190,22 @@ def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):
     job = Job(tmp_path, np.array([0.0, 2.0]), states, 0, [1.0, 2.0], 7, {"n_steps": 3})
     job.write()
     monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
-    received = read_job()
-    assert (received.start, received.predict, received.seed, received.options) == (
+    job_copy = read_job()
+    assert (job_copy.start, job_copy.predict, job_copy.seed, job_copy.options) == (
         0,
         [1.0, 2.0],
         7,
         {"n_steps": 3},
     )
-    np.testing.assert_array_equal(received.times, job.times)
-    for sent, got in zip(states, received.states, strict=True):
-        np.testing.assert_array_equal(sent, got)
-    received.answer([x + 1 for x in states], [np.full(len(x), 0.5) for x in states], 1.5)
+    np.testing.assert_array_equal(job_copy.times, job.times)
+    for original, loaded in zip(states, job_copy.states, strict=True):
+        np.testing.assert_array_equal(original, loaded)
+    job_copy.answer([x + 1 for x in states], [np.full(len(x), 0.5) for x in states], 1.5)
     predictions, cost = job.read_answer()
     assert cost["cpu_s"] == 1.5
-    for (x, w), sent in zip(predictions, states, strict=True):
-        np.testing.assert_array_equal(x, sent + 1)
-        assert w.sum() == len(sent) / 2
+    for (x, w), original in zip(predictions, states, strict=True):
+        np.testing.assert_array_equal(x, original + 1)
+        assert w.sum() == len(original) / 2
 
 
 def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
@@ -216,17 +216,17 @@ def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
     job = ResponseJob(tmp_path, control, treated, query, 7, {"n_iters": 3})
     job.write()
     monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
-    received = read_response_job()
-    assert (received.seed, received.options) == (7, {"n_iters": 3})
-    for sent, got in (
-        (control, received.control),
-        (treated, received.treated),
-        (query, received.query),
+    job_copy = read_response_job()
+    assert (job_copy.seed, job_copy.options) == (7, {"n_iters": 3})
+    for original, loaded in (
+        (control, job_copy.control),
+        (treated, job_copy.treated),
+        (query, job_copy.query),
     ):
-        np.testing.assert_array_equal(sent, got)
-    received.save("last", query + 1)
-    received.save("last_selected", query + 2)
-    received.answer(1.5, n_iters=3)
+        np.testing.assert_array_equal(original, loaded)
+    job_copy.save("last", query + 1)
+    job_copy.save("last_selected", query + 2)
+    job_copy.answer(1.5, n_iters=3)
     predictions, facts = job.read_answer()
     assert (facts["cpu_s"], facts["n_iters"]) == (1.5, 3)
     assert list(predictions) == ["last", "last_selected"]
@@ -238,12 +238,13 @@ def test_calibration_of_cells_and_of_the_population(fates):
     assert fates.calibration(true, true) == pytest.approx(
         {"squared_error": 0, "reliability": 0, "r": 1, "bias": 0, "population": 0}
     )
-    # right for every cell, but not by how many descendants it has: (1 + 0.2) / 2 instead of (3 + 0.2) / 4
-    alike = fates.calibration(fates.Fates(true.shares, np.ones(2)), true)
-    assert alike["squared_error"] == 0
-    assert alike["population"] == pytest.approx(0.2)
-    # 0.4 of the second cell in the wrong type
-    found = fates.calibration(fates.Fates(np.array([[1.0, 0.0], [0.6, 0.4]]), true.numbers), true)
-    assert found["squared_error"] == pytest.approx((0.4**2 + 0.4**2) / 2)
-    assert found["bias"] == pytest.approx(0.2)
-    assert found["population"] == pytest.approx(0.1)
+    # Shares are correct for every cell, but numbers of descendants are ignored: the share of the
+    # first type is (1 + 0.2) / 2 in place of (3 + 0.2) / 4.
+    errors = fates.calibration(fates.Fates(true.shares, np.ones(2)), true)
+    assert errors["squared_error"] == 0
+    assert errors["population"] == pytest.approx(0.2)
+    # A share of 0.4 of the second cell has the wrong type.
+    errors = fates.calibration(fates.Fates(np.array([[1.0, 0.0], [0.6, 0.4]]), true.numbers), true)
+    assert errors["squared_error"] == pytest.approx((0.4**2 + 0.4**2) / 2)
+    assert errors["bias"] == pytest.approx(0.2)
+    assert errors["population"] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""Importing the package is cheap: what is heavy loads where it is used."""
+"""Importing the package is cheap: heavy packages are imported where they are used."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_heavy_packages_are_deferred():
         "torch._dynamo",
         "torchdiffeq",
     }
-    # what anndata and torch load by themselves costs nothing more
+    # Modules that anndata and torch import anyway add no cost.
     base = _loaded("import anndata, torch")
     assert not (loaded & heavy) - base
-    # nor may parts of pandas and scipy that anndata leaves alone
+    # The package imports no further parts of pandas, scipy, h5py and zarr either.
     assert not {
         m for m in loaded - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}
     }
@@ -68,13 +68,13 @@ def test_command_line_answers_without_torch():
 
 @pytest.mark.slow
 def test_import_costs_little_more_than_anndata_and_torch():
-    # CPU seconds of fresh interpreters, in turn, so that both meet the same load on the machine
+    # CPU seconds of new interpreters, alternately, so both have the same load on the machine
     clock = "\nimport sys, time; sys.stdout.write(str(time.process_time()))"
-    base, own = [], []
+    baseline_seconds, package_seconds = [], []
     for _ in range(3):
-        base.append(float(_run("import anndata, torch" + clock)))
-        own.append(float(_run(EVERYTHING + clock)))
-    assert statistics.median(own) <= 1.2 * statistics.median(base)
+        baseline_seconds.append(float(_run("import anndata, torch" + clock)))
+        package_seconds.append(float(_run(EVERYTHING + clock)))
+    assert statistics.median(package_seconds) <= 1.2 * statistics.median(baseline_seconds)
 
 
 def test_namespaces_and_version():

@@ -5,7 +5,7 @@ import pytest
 from scdiffot._utils.keys import Keys
 
 
-def test_names():
+def test_names_of_keys():
     keys = Keys("run")
     assert keys.velocity == "run_velocity"
     assert (
@@ -16,7 +16,7 @@ def test_names():
     )
 
 
-def test_bad_names():
+def test_wrong_names_of_keys_are_refused():
     with pytest.raises(TypeError, match="`key_added` is a int"):
         Keys(3)
     for name in ("", "a/b"):

@@ -1,4 +1,4 @@
-"""The house keeps its rooms apart: who may import what, and when."""
+"""Rules of the layout: which folder may import which packages, and when; sizes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import scdiffot
 ROOT = Path(scdiffot.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# Room -> the rooms that it may import at run time, apart from itself. A room ends where a deeper one begins. What every
-# room may import is in `_utils`; the command line, which may import all, is not listed.
+# Folder -> the folders that it may import at run time, besides itself. A folder does not contain
+# the deeper folders of this list. Every folder may import `_utils`. The command line may import all
+# folders and is not listed.
 CORE = {
     "core/problem": set(),
     "core/ot": {"core/problem"},
@@ -56,7 +57,7 @@ STORAGE = {"mudata", "dask", "h5py", "zarr", "xarray"}
 
 
 class Import(NamedTuple):
-    """One imported module: its top-level package, and the room where that is this package."""
+    """One imported module: its top-level package, and its folder if it is of this package."""
 
     package: str
     room: str | None
@@ -66,7 +67,7 @@ class Import(NamedTuple):
 
 
 def _room_of(parts: list[str]) -> str:
-    """The deepest room in which something lies."""
+    """The deepest folder of `ROOMS` that contains a module."""
     prefixes = ["/".join(parts[:n]) for n in range(len(parts), 0, -1)]
     return next(
         (prefix for prefix in prefixes if prefix in ROOMS), parts[0] if parts else "__init__"
@@ -83,13 +84,13 @@ def _is_type_checking(node: ast.AST) -> bool:
 @cache
 def _imports(path: Path) -> list[Import]:
     """All imports of a file; eager ones run when the file is imported."""
-    found: list[Import] = []
+    imports: list[Import] = []
     package = ("scdiffot", *path.relative_to(ROOT).parent.parts)
 
     def add(name: str, line: int, *, eager: bool, typing: bool) -> None:
         parts = name.split(".")
         room = _room_of(parts[1:]) if parts[0] == "scdiffot" else None
-        found.append(Import(parts[0], room, eager, typing, line))
+        imports.append(Import(parts[0], room, eager, typing, line))
 
     def visit(node: ast.AST, *, eager: bool, typing: bool) -> None:
         if isinstance(node, ast.Import):
@@ -98,14 +99,14 @@ def _imports(path: Path) -> list[Import]:
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, [base, node.module]))
-            # `from .. import core`: the names themselves are rooms
+            # The names of `from .. import core` are folders.
             for name in (
                 [f"{module}.{a.name}" for a in node.names] if module == "scdiffot" else [module]
             ):
                 add(name, node.lineno, eager=eager, typing=typing)
         else:
             inside_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            # the `else` of `if TYPE_CHECKING` runs, but nobody has needed one
+            # An `else` of `if TYPE_CHECKING` would run; the package has none.
             for child in ast.iter_child_nodes(node):
                 visit(
                     child,
@@ -114,7 +115,7 @@ def _imports(path: Path) -> list[Import]:
                 )
 
     visit(ast.parse(path.read_text(encoding="utf-8")), eager=True, typing=False)
-    return found
+    return imports
 
 
 def _room(path: Path) -> str:
@@ -126,29 +127,29 @@ def _id(path: Path) -> str:
 
 
 def test_rooms_import_one_way():
-    wrong = []
+    violations = []
     for path in FILES:
         room = _room(path)
         if room not in {"__init__", "__main__", "cli"}:
             allowed = ROOMS[room] | {"_utils", room}
-            wrong += [
+            violations += [
                 (_id(path), i.line, i.room)
                 for i in _imports(path)
                 if i.room and not i.typing and i.room not in allowed
             ]
-    assert not wrong, "ROOMS says what a room may import of the package"
+    assert not violations, "ROOMS lists the folders that a folder may import"
 
 
-def test_core_knows_numbers_only():
+def test_core_imports_numerical_packages_only():
     allowed = CORE_MAY_IMPORT | {"scdiffot"} | sys.stdlib_module_names
     files = [path for path in FILES if path.is_relative_to(ROOT / "core")]
-    wrong = [
+    violations = [
         (_id(path), i.line, i.package)
         for path in files
         for i in _imports(path)
         if i.package not in allowed
     ]
-    assert not wrong, (
+    assert not violations, (
         f"core may import {sorted(CORE_MAY_IMPORT)} and the standard library, for types as well"
     )
 
@@ -156,17 +157,17 @@ def test_core_knows_numbers_only():
 def test_only_light_packages_load_with_a_module():
     allowed = EAGER | {"scdiffot"} | sys.stdlib_module_names
     eager = [(path, i) for path in FILES for i in _imports(path) if i.eager and not i.typing]
-    wrong = [(_id(path), i.line, i.package) for path, i in eager if i.package not in allowed]
-    assert not wrong, (
+    violations = [(_id(path), i.line, i.package) for path, i in eager if i.package not in allowed]
+    assert not violations, (
         f"import these inside the functions that use them; at the top only {sorted(EAGER)}"
     )
 
 
-def test_storage_formats_are_known_to_data_only():
+def test_only_data_imports_storage_formats():
     files = [path for path in FILES if not path.is_relative_to(ROOT / "_data")]
     run_time = [(path, i) for path in files for i in _imports(path) if not i.typing]
-    wrong = [(_id(path), i.line, i.package) for path, i in run_time if i.package in STORAGE]
-    assert not wrong, "how AnnData and MuData store things is known to _data alone"
+    violations = [(_id(path), i.line, i.package) for path, i in run_time if i.package in STORAGE]
+    assert not violations, "only _data may know how AnnData and MuData store their content"
 
 
 def test_plots_change_nothing():
@@ -175,7 +176,7 @@ def test_plots_change_nothing():
             node = node.value
         return node.id if isinstance(node, ast.Name) else None
 
-    wrong = []
+    violations = []
     for path in [path for path in FILES if _room(path) == "pl"]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             targets: list[ast.expr] = []
@@ -184,15 +185,13 @@ def test_plots_change_nothing():
             elif isinstance(node, ast.AugAssign | ast.AnnAssign):
                 targets = [node.target]
             changed = [t for t in targets if not isinstance(t, ast.Name) and root(t) == "adata"]
-            wrong += [(_id(path), t.lineno) for t in changed]
-    assert not wrong, "plots read adata and write nothing into it"
+            violations += [(_id(path), t.lineno) for t in changed]
+    assert not violations, "plots read adata and write nothing into it"
 
 
 def test_files_stay_short():
     lengths = {_id(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert not {name: n for name, n in lengths.items() if n > 300}, (
-        "split them where the ideas part"
-    )
+    assert not {name: n for name, n in lengths.items() if n > 300}, "split them by subject"
 
 
 def test_folders_stay_small():
@@ -202,5 +201,5 @@ def test_folders_stay_small():
         for folder in folders
     }
     assert not {name: n for name, n in entries.items() if n > 15}, (
-        "make a room of what belongs together"
+        "move files of one subject into a folder"
     )

@@ -1,4 +1,4 @@
-"""The quick tests notice what must not happen: every one of these faults, one at a time, makes some of them fail."""
+"""The quick tests detect faults: each of these mutants, one at a time, makes some of them fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCE = Path(scdiffot.__file__).parent
 
 
 class Mutant(NamedTuple):
-    """A fault: in a file of the package, some text that occurs once is replaced; tests that must notice it."""
+    """A fault in a file of the package: a text that occurs once is replaced; `tests` must fail."""
 
     name: str
     file: str
@@ -101,14 +101,14 @@ MUTANTS = [
         "core/train/test_bridges.py",
     ),
     Mutant(
-        "points on bridges do not weigh what they carry",
+        "points on bridges are not weighted by their mass",
         "core/train/bridges.py",
         "weight=mass * pairs.weight * grown.exp()",
         "weight=pairs.weight * grown.exp()",
         "core/train/test_bridges.py",
     ),
     Mutant(
-        "growth on a geodesic is half of what it is",
+        "growth on a geodesic is half of its value",
         "core/train/bridges.py",
         "position, speed[:, None] * delta, mass, 2 * (a * u - b) / mass",
         "position, speed[:, None] * delta, mass, (a * u - b) / mass",
@@ -210,13 +210,13 @@ MUTANTS = [
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_a_quick_test_fails(mutant: Mutant, tmp_path: Path):
-    """The package is copied, made faulty and tested."""
+    """Copy the package, insert the fault, and run the tests."""
     shutil.copytree(
         SOURCE, tmp_path / "src" / "scdiffot", ignore=shutil.ignore_patterns("__pycache__")
     )
     path = tmp_path / "src" / "scdiffot" / mutant.file
     text = path.read_text(encoding="utf-8")
-    assert text.count(mutant.text) == 1, f"{mutant.file} has changed: name the place anew"
+    assert text.count(mutant.text) == 1, f"{mutant.file} has changed: update the text of the mutant"
     path.write_text(text.replace(mutant.text, mutant.fault), encoding="utf-8")
     tests = [str(ROOT / "tests" / name) for name in mutant.tests.split()]
     command = [
@@ -234,10 +234,10 @@ def test_a_quick_test_fails(mutant: Mutant, tmp_path: Path):
         *tests,
     ]
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    assert "1 failed" in done.stdout, (
-        f"no quick test noticed it:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    assert "1 failed" in process.stdout, (
+        f"no quick test detects the fault:\n{process.stdout[-2000:]}{process.stderr[-500:]}"
     )
-    assert "no tests ran" not in done.stdout
+    assert "no tests ran" not in process.stdout

@@ -38,9 +38,9 @@ def test_files_hold_safe_names(tmp_path, name, suffix):
     )
     path = tmp_path / f"a.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    again = getattr(ad, f"read_{suffix}")(path)
-    assert list(again.uns["run"]) == [name]
-    assert list(again.obsm["table"].columns) == [name, "last"]
+    reread = getattr(ad, f"read_{suffix}")(path)
+    assert list(reread.uns["run"]) == [name]
+    assert list(reread.obsm["table"].columns) == [name, "last"]
     assert unsafe_name(name) == ""
 
 
@@ -52,12 +52,12 @@ def test_unsafe_names_are_refused_as_keys(name):
 
 
 @pytest.mark.parametrize("name", [" lead", "trail "])
-def test_keys_have_no_spaces_around(name):
+def test_keys_have_no_surrounding_spaces(name):
     with pytest.raises(ValueError, match="begins or ends with a space"):
         check_key(name, "key_added")
 
 
-def test_key_names():
+def test_keys_of_names_are_safe_and_unique():
     assert key_name("a/b\\c") == "a|b|c"
     long = ["g" * 500, "g" * 501, "é" * 400]
     keys = [key_name(name) for name in long]
@@ -66,9 +66,9 @@ def test_key_names():
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x\x00y", "_index", "x" * 300], ids=ascii)
-def test_types_that_files_cannot_hold(fitted, fingerprint, name):
+def test_types_that_files_cannot_hold_are_refused(fitted, fingerprint, name):
     fitted.obs["kind"] = fitted.obs["cell_type"].cat.rename_categories({"A": name})
-    before = fingerprint(fitted)
+    content = fingerprint(fitted)
     calls = (
         lambda: sdo.tl.sta_forward(fitted, "kind", **QUIET),
         lambda: sdo.tl.sta_backward(fitted, "kind", **QUIET),
@@ -79,7 +79,7 @@ def test_types_that_files_cannot_hold(fitted, fingerprint, name):
             match=r"`cell_key` obs\['kind'\] has the types .* files of AnnData cannot hold",
         ):
             call()
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == content
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -99,21 +99,22 @@ def test_types_of_all_kinds_survive_a_file(fitted, tmp_path, suffix, column):
     sdo.tl.sta_backward(fitted, "kind", **QUIET)
     path = tmp_path / f"a.{suffix}"
     getattr(fitted, f"write_{suffix}")(path)
-    again = getattr(ad, f"read_{suffix}")(path)
+    reread = getattr(ad, f"read_{suffix}")(path)
     for name in ("fate", "fate_se", "ancestry"):
         pd.testing.assert_frame_equal(
-            again.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
+            reread.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
         )
-    pd.testing.assert_frame_equal(sdo.get.fate(again), sdo.get.fate(fitted))
+    pd.testing.assert_frame_equal(sdo.get.fate(reread), sdo.get.fate(fitted))
     names = {str(value) for value in np.unique(np.asarray(values[column]))}
-    assert {*sdo.get.fate(again)["fate"].cat.categories} == {*names, "outside"}
-    one, two = (a.uns["scdiffot"]["fate"]["accuracy_by_type"] for a in (again, fitted))
-    np.testing.assert_array_equal(one, two)
-    assert one.index.tolist() == two.index.tolist()
+    assert {*sdo.get.fate(reread)["fate"].cat.categories} == {*names, "outside"}
+    pair = (reread, fitted)
+    accuracy, expected = (a.uns["scdiffot"]["fate"]["accuracy_by_type"] for a in pair)
+    np.testing.assert_array_equal(accuracy, expected)
+    assert accuracy.index.tolist() == expected.index.tolist()
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
-def test_names_of_perturbations(tmp_path):
+def test_names_of_perturbations_survive_a_file(tmp_path):
     adata = sdo.datasets.misa(60)
     sdo.tl.fit(
         adata, "time", use_rep="X", sigma=0.2, n_steps=20, n_corrections=0, show_progress=False
@@ -127,8 +128,8 @@ def test_names_of_perturbations(tmp_path):
     for suffix in ("h5ad", "zarr"):
         path = tmp_path / f"a.{suffix}"
         getattr(adata, f"write_{suffix}")(path)
-        again = getattr(ad, f"read_{suffix}")(path)
+        reread = getattr(ad, f"read_{suffix}")(path)
         for name in names:
             pd.testing.assert_frame_equal(
-                sdo.get.perturbation(again, name), sdo.get.perturbation(adata, name)
+                sdo.get.perturbation(reread, name), sdo.get.perturbation(adata, name)
             )

@@ -1,4 +1,4 @@
-"""Numbers, flags and choices of functions that need no fit of their own."""
+"""Wrong numbers, flags and choices are refused by name."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ CLOUD = np.random.default_rng(0).normal(size=(20, 2))
     ],
 )
 def test_wrong_options_are_named(fitted, fingerprint, call, error, message):
-    before = fingerprint(fitted)
+    content = fingerprint(fitted)
     with pytest.raises(error, match=message):
         call(fitted)
-    assert fingerprint(fitted) == before
+    assert fingerprint(fitted) == content
 
 
 def test_scalars_of_numpy_are_numbers(fitted):
-    one = sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=np.int64(2), n_max=np.int32(10))
-    assert one == sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=2, n_max=10)
+    distance = sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=np.int64(2), n_max=np.int32(10))
+    assert distance == sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=2, n_max=10)
     assert len(sdo.tl.simulate(fitted, n_particles=np.int16(3), weighted=np.True_).states[0]) == 3
 
 

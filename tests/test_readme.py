@@ -1,9 +1,9 @@
-"""All code of the README works, whichever blocks it has.
+"""All code blocks of the README work.
 
-Python blocks run one after another, as in a notebook. Shell blocks and the `scdiffot` commands in the text are split
-at `&&` and line ends, and every command is checked by the function of its first word in `CHECKS`; a command that is
-new to the README needs an entry there. `.ci/run` runs the commands marked with `<!-- command: NAME -->` as they stand,
-each in a fresh environment.
+Python blocks run one after another, as in a notebook. Shell blocks and the `scdiffot` commands in
+the text are split at `&&` and line ends. The function of the first word in `CHECKS` checks each
+command; a new command in the README needs an entry there. `.ci/run` runs the commands marked with
+`<!-- command: NAME -->` unchanged, each in a new environment.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ SHELLS = ("bash", "console", "sh", "shell")
 
 
 def blocks(text: str, *languages: str) -> list[str]:
-    """Contents of the fenced blocks in one of some languages."""
+    """Contents of the fenced blocks in these languages."""
     fence = rf"^```(?:{'|'.join(languages)})\n(.*?)^```"
     return re.findall(fence, text, flags=re.MULTILINE | re.DOTALL)
 
 
 def shell_commands(text: str) -> list[list[str]]:
-    """Words of every command in the shell blocks, and of those of `scdiffot` in the text."""
+    """Words of every command in the shell blocks, and of every `scdiffot` command in the text."""
     lines = "\n".join([*blocks(text, *SHELLS), *re.findall(r"`(scdiffot [^`]+)`", text)])
     parts = re.split(r"\n|&&", lines.replace("\\\n", " "))
     words = (shlex.split(part.strip().removeprefix("$ "), comments=True) for part in parts)
@@ -39,21 +39,24 @@ def shell_commands(text: str) -> list[list[str]]:
 
 
 def check_install(*words: str) -> None:
-    """`pip install` names this package, with extras that it has; `.ci/run` and the release install it."""
+    """Check that `pip install` names this package, with extras that it has."""
     assert words[0] == "install"
     targets = [word for word in words[1:] if not word.startswith("-")]
     assert targets, "nothing to install"
     options = {word for word in words if word.startswith("-")}
     assert options <= {"-e", "--editable", "-U", "--upgrade"}
     for target in targets:
-        # a folder is no requirement: the clone is this package
+        # A folder is no requirement; the folder of the clone is this package.
         requirement = Requirement(re.sub(r"^\.", "scdiffot", target))
         assert requirement.name == "scdiffot"
         assert requirement.extras <= set(metadata("scdiffot").get_all("Provides-Extra"))
 
 
 def run_cli(*words: str) -> None:
-    """The command ends well, in the current folder; the demo, which has a test of its own, is known."""
+    """Check that the command succeeds in the current folder; of the demo, only the arguments.
+
+    The demo has a separate test.
+    """
     if words[0] == "demo":
         cli._parser().parse_args(words)
         return
@@ -61,7 +64,7 @@ def run_cli(*words: str) -> None:
 
 
 def check_suite(*words: str) -> None:
-    """The suite is what runs at this moment, with all that pyproject.toml asks."""
+    """Check that `pytest` has no arguments: this suite is already running."""
     assert words == ()
 
 
@@ -77,7 +80,7 @@ def check(command: list[str]) -> None:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with `cells.h5ad`: a time course with the names that the README uses."""
+    """A working folder with `cells.h5ad`: a time course with the names of the README."""
     adata = sdo.datasets.regulatory_network(60)
     adata.var_names = ["GATA1", *adata.var_names[1:]]
     adata.obs["day"] = adata.obs["time"]

@@ -11,7 +11,7 @@ def test_equal_seeds_give_equal_streams():
     assert as_generator(np.int64(3)).random(4).tolist() == as_generator(3).random(4).tolist()
 
 
-def test_generator_is_passed_through_and_moves_on():
+def test_generator_is_passed_through_and_advances():
     rng = np.random.default_rng(0)
     assert as_generator(rng) is rng
     assert as_generator(rng).random() != as_generator(rng).random()
@@ -26,7 +26,7 @@ def test_every_generator_has_a_name_to_store():
     ]
 
 
-def test_none_is_fresh_entropy():
+def test_none_gives_a_new_seed_every_time():
     assert as_generator(None).random() != as_generator(None).random()
 
 

@@ -1,4 +1,4 @@
-"""A fit survives being written, and read by another process."""
+"""A fit that is written to a file gives the same results in another process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import anndata, numpy as np
 import scdiffot as sdo
 path, out = sys.argv[1:]
 adata = anndata.read_zarr(path) if path.endswith("zarr") else anndata.read_h5ad(path)
-paths = sdo.tl.simulate(adata, "day0", kind="sde", n_particles=20, rng=1, key="fit")
+trajectories = sdo.tl.simulate(adata, "day0", kind="sde", n_particles=20, rng=1, key="fit")
 virtual = sdo.tl.interpolate(adata, 0.5, key="fit")
 drift = sdo.get.model(adata, key="fit").drift(adata.obsm["X_pca"], 0.5)
-np.savez(out, states=paths.states, log_weights=paths.log_weights, virtual=virtual.obsm["X_pca"], drift=drift)
+particles = {"states": trajectories.states, "log_weights": trajectories.log_weights}
+np.savez(out, **particles, virtual=virtual.obsm["X_pca"], drift=drift)
 """
 
 
@@ -43,7 +44,7 @@ def _write(adata, path):
     ],
     ids=["default", "balanced", "gradient", "autonomous"],
 )
-def test_another_process_continues(course, quick, tmp_path, suffix, options):
+def test_another_process_gives_the_same_results(course, quick, tmp_path, suffix, options):
     time_map = {"day0": 0, "day1": 1, "day2": 2}
     course.obs["prior"] = 0.1
     sdo.tl.fit(
@@ -51,21 +52,21 @@ def test_another_process_continues(course, quick, tmp_path, suffix, options):
     )
     path = tmp_path / f"fit{suffix}"
     _write(course, path)
-    out = tmp_path / "found.npz"
+    out = tmp_path / "results.npz"
     subprocess.run([sys.executable, "-c", READ_AND_SIMULATE, str(path), str(out)], check=True)
-    found = np.load(out)
-    paths = sdo.tl.simulate(course, "day0", kind="sde", n_particles=20, rng=1, key="fit")
-    np.testing.assert_array_equal(found["states"], paths.states)
-    np.testing.assert_array_equal(found["log_weights"], paths.log_weights)
+    results = np.load(out)
+    trajectories = sdo.tl.simulate(course, "day0", kind="sde", n_particles=20, rng=1, key="fit")
+    np.testing.assert_array_equal(results["states"], trajectories.states)
+    np.testing.assert_array_equal(results["log_weights"], trajectories.log_weights)
     np.testing.assert_array_equal(
-        found["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"]
+        results["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"]
     )
     np.testing.assert_array_equal(
-        found["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5)
+        results["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5)
     )
 
 
-def test_plots_and_validation_work_on_what_was_read(fitted, tmp_path):
+def test_plots_and_validation_work_after_reading(fitted, tmp_path):
     sdo.tl.validate(fitted, show_progress=False)
     fitted.write_h5ad(tmp_path / "fit.h5ad")
     adata = ad.read_h5ad(tmp_path / "fit.h5ad")
@@ -83,6 +84,6 @@ def _leaves(value):
         yield value
 
 
-def test_only_plain_things_are_stored(fitted):
+def test_only_plain_values_are_stored(fitted):
     for leaf in _leaves(fitted.uns["scdiffot"]):
         assert isinstance(leaf, np.ndarray | str | int | float | bool | np.generic), type(leaf)

@@ -1,4 +1,4 @@
-"""Every public function keeps the same manners, and says so in its documentation."""
+"""Every public function follows the same conventions and documents them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES, ids=lambda n: n.__name__)
-def test_namespaces_export_what_they_hold(namespace):
+def test_namespaces_export_existing_names_in_order(namespace):
     assert namespace.__all__
     assert list(namespace.__all__) == sorted(namespace.__all__, key=lambda n: (n.islower(), n)), (
         "keep __all__ sorted"
     )
-    missing = [name for name in namespace.__all__ if not hasattr(namespace, name)]
-    assert not missing
+    undefined = [name for name in namespace.__all__ if not hasattr(namespace, name)]
+    assert not undefined
 
 
 @every_function
@@ -53,7 +53,7 @@ def test_at_most_three_positional_parameters(function):
         for p in _parameters(function).values()
         if p.kind is not inspect.Parameter.KEYWORD_ONLY
     ]
-    # what was treated with what is one phrase
+    # The treatment, its control and the column form one unit.
     most = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3
     assert len(positional) <= most, f"put a `*` after the third of {positional}"
 

@@ -1,4 +1,4 @@
-"""Fits in several threads equal those alone, and the process is left as it was."""
+"""Fits in several threads equal fits in one thread, and the state of the process is unchanged."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ OTHERS: dict[str, Callable[[], Any]] = {
 
 
 def _in_x(adata: ad.AnnData) -> ad.AnnData:
-    fresh = adata.copy()
-    sdo.tl.fit(fresh, "time", use_rep="X", **SMALL)
-    return fresh
+    copy = adata.copy()
+    sdo.tl.fit(copy, "time", use_rep="X", **SMALL)
+    return copy
 
 
 def _planar_landscape(adata: ad.AnnData) -> None:
@@ -116,22 +116,22 @@ def _check_untouched(call: Callable[[], Any]) -> None:
     random.seed(5)
     np.random.seed(5)  # noqa: NPY002
     torch.manual_seed(5)
-    before = _state()
+    state = _state()
     call()
-    assert _state() == before
+    assert _state() == state
 
 
 @pytest.mark.parametrize("name", OF_FIT)
-def test_functions_of_a_fit_leave_the_process_as_it_was(name, fitted):
+def test_functions_of_a_fit_do_not_change_the_process(name, fitted):
     _check_untouched(lambda: OF_FIT[name](fitted))
 
 
-# numba compiles for a minute
+# numba compiles for about a minute.
 SLOW = {"tl.spatial_domains": pytest.mark.slow}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in OTHERS])
-def test_other_functions_leave_the_process_as_it_was(name):
+def test_other_functions_do_not_change_the_process(name):
     if name == "tl.spatial_domains":
         pytest.importorskip("igraph")
         pytest.importorskip("leidenalg")
@@ -152,51 +152,52 @@ FITS: dict[str, Callable[[ad.AnnData, int], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_fits_in_threads_equal_those_alone(name, course):
+def test_fits_in_threads_equal_fits_in_one_thread(name, course):
     run = FITS[name]
-    alone = [run(course, seed) for seed in (0, 1, 0)]
+    sequential = [run(course, seed) for seed in (0, 1, 0)]
     barrier = threading.Barrier(3)
 
-    def beside(seed: int) -> np.ndarray:
+    def run_in_parallel(seed: int) -> np.ndarray:
         barrier.wait()
         return run(course, seed)
 
     with ThreadPoolExecutor(3) as pool:
-        together = list(pool.map(beside, (0, 1, 0)))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert not np.array_equal(alone[0], alone[1])
+        parallel = list(pool.map(run_in_parallel, (0, 1, 0)))
+    for expected, result in zip(sequential, parallel, strict=True):
+        np.testing.assert_array_equal(expected, result)
+    assert not np.array_equal(sequential[0], sequential[1])
 
 
-def test_number_of_threads_survives_overlap():
-    """The first to enter leaves first, and threads that start meanwhile use as many as any other."""
-    before = torch.get_num_threads()
+def test_number_of_threads_is_restored_after_overlapping_uses():
+    """The first thread to enter leaves first; threads that start meanwhile have the usual number."""
+    original = torch.get_num_threads()
     torch.set_num_threads(2)
-    entered, leave, inside, after = threading.Barrier(3), threading.Event(), [], []
+    entrance, leave = threading.Barrier(3), threading.Event()
+    numbers_inside, numbers_outside = [], []
 
     def use(first: bool) -> None:
         with one_thread():
-            inside.append(torch.get_num_threads())
-            entered.wait()
+            numbers_inside.append(torch.get_num_threads())
+            entrance.wait()
             if not first:
                 leave.wait()
-            inside.append(torch.get_num_threads())
-        after.append(torch.get_num_threads())
+            numbers_inside.append(torch.get_num_threads())
+        numbers_outside.append(torch.get_num_threads())
 
     try:
         threads = [threading.Thread(target=use, args=(first,)) for first in (True, False)]
         for thread in threads:
             thread.start()
-        entered.wait()
+        entrance.wait()
         threads[0].join()
         with ThreadPoolExecutor(1) as pool:
-            fresh = pool.submit(torch.get_num_threads).result()
+            new_thread = pool.submit(torch.get_num_threads).result()
         leave.set()
         threads[1].join()
-        assert inside == [1, 1, 1, 1]
-        assert [fresh, *after, torch.get_num_threads()] == [2, 2, 2, 2]
+        assert numbers_inside == [1, 1, 1, 1]
+        assert [new_thread, *numbers_outside, torch.get_num_threads()] == [2, 2, 2, 2]
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(original)
 
 
 def test_initial_weights_are_those_of_torch():

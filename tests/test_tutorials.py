@@ -15,7 +15,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.ipynb"))
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    # a failing cell raises CellExecutionError with its traceback
+    # A failing cell raises CellExecutionError with its traceback.
     NotebookClient(
         notebook,
         timeout=600,

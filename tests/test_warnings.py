@@ -1,4 +1,4 @@
-"""Warnings are errors in this suite if our code raises or causes them, and only then."""
+"""Warnings are errors in this suite exactly if our code raises or causes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 SUMMARY = re.compile(r"^(PASSED|FAILED) tests/test_case\.py::test_(\w+)", flags=re.MULTILINE)
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
-# A package of somebody else, which warns about itself and about its caller
+# A foreign package, which warns about itself and about its caller
 FOREIGN = """
 import warnings
 
@@ -37,11 +37,14 @@ def test_call():
 def test_own():
     warnings.warn("own", UserWarning)
 
+def call_from(module):
+    exec("foreign.about_its_caller()", {"__name__": module, "foreign": foreign})
+
 def test_package():
-    exec("foreign.about_its_caller()", {"__name__": "scdiffot.tl._time_course.fit", "foreign": foreign})
+    call_from("scdiffot.tl._time_course.fit")
 
 def test_namesake():
-    exec("foreign.about_its_caller()", {"__name__": "scdiffot_plugin", "foreign": foreign})
+    call_from("scdiffot_plugin")
 """
 
 

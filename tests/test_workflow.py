@@ -1,4 +1,4 @@
-"""What a default user sees and gets from the main workflow, in a process of its own."""
+"""The main workflow in a separate process: no output for the user, and files that can be read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ SCRIPT = Path(__file__).with_name("_workflow.py")
 
 
 @pytest.mark.slow
-def test_workflow_says_nothing_and_its_files_are_read_again(tmp_path):
+def test_workflow_prints_nothing_and_its_files_can_be_read(tmp_path):
     run = subprocess.run([sys.executable, SCRIPT, tmp_path], capture_output=True, text=True)
-    # Python's own filters decide: this is all that a user would see, warnings of dependencies included.
+    # With Python's default filters, this is everything a user sees, including the warnings of
+    # dependencies.
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     names = {
         f"{name}.{suffix}"

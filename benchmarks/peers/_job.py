@@ -1,4 +1,4 @@
-"""What the harness and the scripts of the peers hand each other: a folder of arrays. Needs numpy only."""
+"""Jobs of the peers: folders of arrays that harness and scripts exchange. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Job:
     Parameters
     ----------
     folder
-        Where the job lies.
+        Folder of the job.
     times
-        Times of the snapshots, shape (T,).
+        Times of the snapshots, shape ``(T,)``.
     states
-        T arrays of shape (n_k, d).
+        T arrays of shape ``(n_k, d)``.
     start
-        Which snapshot the particles start from.
+        Index of the snapshot from which the particles start.
     predict
         Times to predict, later than that of `start`.
     seed
@@ -59,10 +59,10 @@ class Job:
             np.save(self.folder / f"predicted_{k}.npy", x)
             if weights is not None:
                 np.save(self.folder / f"weights_{k}.npy", weights[k])
-        _done(self.folder, cpu_s)
+        _write_cost(self.folder, cpu_s)
 
     def read_answer(self) -> tuple[list[tuple[np.ndarray, np.ndarray | None]], dict[str, float]]:
-        """Predictions, and what making them took."""
+        """Predictions and their cost."""
         predictions = []
         for k in range(len(self.predict)):
             weights = self.folder / f"weights_{k}.npy"
@@ -73,18 +73,18 @@ class Job:
 
 @dataclass(frozen=True)
 class ResponseJob:
-    """Untreated and treated cells to learn a response from, and other untreated cells to predict it for.
+    """Untreated and treated cells of the training, and untreated cells of the prediction.
 
     Parameters
     ----------
     folder
-        Where the job lies.
+        Folder of the job.
     control
-        States without treatment, shape (n, d).
+        States without treatment, shape ``(n, d)``.
     treated
-        States under treatment, of other cells, shape (m, d).
+        States of other cells under treatment, shape ``(m, d)``.
     query
-        Untreated states whose states under treatment are asked for, shape (q, d).
+        Untreated states whose treated states are predicted, shape ``(q, d)``.
     seed
         Seed of everything random.
     options
@@ -107,15 +107,15 @@ class ResponseJob:
         )
 
     def save(self, name: str, predicted: np.ndarray) -> None:
-        """Write one prediction, shape (q, d), under a name: a method may make several."""
+        """Write one prediction ``(q, d)`` under a name; a method may make several."""
         np.save(self.folder / f"predicted_{name}.npy", predicted)
 
     def answer(self, cpu_s: float, **facts: Any) -> None:
-        """Say that every prediction is saved, what they took, and what else there is to know about the fit."""
-        _done(self.folder, cpu_s, **facts)
+        """Report that every prediction is saved, with the cost and further facts of the fit."""
+        _write_cost(self.folder, cpu_s, **facts)
 
     def read_answer(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Predictions by name, and what making them took."""
+        """Predictions by name, and their cost."""
         files = sorted(self.folder.glob("predicted_*.npy"))
         predictions = {path.stem.removeprefix("predicted_"): np.load(path) for path in files}
         return predictions, json.loads((self.folder / "done.json").read_text())
@@ -132,8 +132,8 @@ def read_response_job() -> ResponseJob:
     )
 
 
-def _done(folder: Path, cpu_s: float, **facts: Any) -> None:
-    """Write what an answer took."""
+def _write_cost(folder: Path, cpu_s: float, **facts: Any) -> None:
+    """Write the cost of an answer."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     (folder / "done.json").write_text(json.dumps({"cpu_s": cpu_s, "peak_mib": peak} | facts))
@@ -149,7 +149,7 @@ def read_job() -> Job:
 
 
 class Stopwatch:
-    """CPU seconds of this process, of all its threads, since the stopwatch was made."""
+    """CPU seconds of this process, of all its threads, since the stopwatch was created."""
 
     def __init__(self) -> None:
         self.start = time.process_time()

@@ -1,4 +1,4 @@
-"""Environments of the peers, outside the repository, one for every state of their requirements."""
+"""Environments of the peers, outside the repository; changed requirements get a new environment."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 def python_of(peer: str, env_dir: Path) -> Path:
-    """Interpreter of a peer; its environment is created the first time, which takes minutes.
+    """Interpreter of a peer; the first call creates its environment, which takes minutes.
 
     Parameters
     ----------
     peer
-        Name of the peer: its requirements are in ``<peer>.txt`` beside this file.
+        Name of the peer: its requirements are in ``<peer>.txt`` in the folder of this file.
     env_dir
-        Folder that keeps the environments.
+        Folder of the environments.
 
     Returns
     -------
@@ -28,9 +28,9 @@ def python_of(peer: str, env_dir: Path) -> Path:
     Raises
     ------
     RuntimeError
-        If the requirements cannot be installed; the message ends with what pip says.
+        If the requirements cannot be installed; the message ends with that of pip.
     """
-    requirements = HERE / f"{peer}.txt"
+    requirements = FOLDER / f"{peer}.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:8]
     folder = env_dir / f"{peer}-{sys.version_info.major}.{sys.version_info.minor}-{digest}"
     python = folder / "bin" / "python"
@@ -59,11 +59,11 @@ def run_script(peer: str, folder: Path, *, env_dir: Path, timeout: float) -> Non
     Parameters
     ----------
     peer
-        Name of the peer: its script is ``run_<peer>.py`` beside this file.
+        Name of the peer: its script is ``run_<peer>.py`` in the folder of this file.
     folder
-        Where the job is, and the answer will be.
+        Folder of the job and of its answer.
     env_dir
-        Folder that keeps the environments.
+        Folder of the environments.
     timeout
         Seconds after which the peer is stopped.
 
@@ -74,7 +74,7 @@ def run_script(peer: str, folder: Path, *, env_dir: Path, timeout: float) -> Non
     """
     one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     one_thread["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    command = [str(python_of(peer, env_dir)), str(HERE / f"run_{peer}.py"), str(folder)]
+    command = [str(python_of(peer, env_dir)), str(FOLDER / f"run_{peer}.py"), str(folder)]
     environment = (
         {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         | one_thread
@@ -97,6 +97,6 @@ def run_script(peer: str, folder: Path, *, env_dir: Path, timeout: float) -> Non
 
 
 def last_line(text: str) -> str:
-    """The last line that says something."""
+    """The last line that is not empty."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1] if lines else "no message"

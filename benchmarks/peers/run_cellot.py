@@ -1,4 +1,7 @@
-"""CellOT: the transport from untreated to treated cells as the gradient of a convex network, by its own training loop."""
+"""CellOT: transport from untreated to treated cells, the gradient of a convex network.
+
+The networks are trained by CellOT's own loop.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import torch
-from _job import Stopwatch, read_response_job
+from _job import ResponseJob, Stopwatch, read_response_job
 from anndata import AnnData
 from ml_collections import ConfigDict
 
-# It takes this name from where Python had it before 3.10.
+# CellOT imports this name from its place before Python 3.10.
 collections.MutableMapping = collections.abc.MutableMapping
 
 import cellot.train.train as loop  # noqa: E402
 from cellot.data.cell import split_cell_data  # noqa: E402
 from cellot.transport import transport_cellot  # noqa: E402
 
-# As in its configs/models/cellot.yaml; a fifth of the training cells choose the state, as in its tasks.
+# As in configs/models/cellot.yaml of CellOT; a fifth of the training cells select the network, as
+# in its tasks.
 PUBLISHED = {
     "data": {"condition": "transport"},
     "datasplit": {
@@ -52,6 +56,57 @@ PUBLISHED = {
 }
 
 
+class Training:
+    """The training loop of CellOT, with predictions saved after some of its iterations."""
+
+    def __init__(self, job: ResponseJob, options: dict, cache: Path) -> None:
+        self.job = job
+        self.options = options
+        self.cache = cache
+        self.query = torch.tensor(job.query, dtype=torch.float32)
+        self.watch = Stopwatch()
+        self.n_iterations = 0
+        self.network: torch.nn.Module | None = None
+
+    def install(self, cells: AnnData) -> None:
+        """Replace the data, the logger and the counter of CellOT's loop."""
+        load = loop.load
+
+        def load_cells(config: ConfigDict, restore: Path) -> tuple:
+            networks, optimizers, loader = load(config, restore=restore, data=cells)
+            self.network = networks[1]
+            return networks, optimizers, loader
+
+        # The logger of CellOT needs PyTables.
+        silent = SimpleNamespace(log=lambda *_, **__: None, flush=lambda: None)
+        loop.load, loop.Logger, loop.trange = load_cells, lambda _: silent, self.iterations
+
+    def save(self, name: str) -> dict:
+        """Save the predictions of the current and of the selected network; return the latter."""
+        best = torch.load(self.cache / "model.pt", weights_only=False)
+        selected = copy.deepcopy(self.network)
+        selected.load_state_dict(best["g_state"])
+        for label, network in ((name, self.network), (f"{name}_selected", selected)):
+            prediction = transport_cellot((None, network), self.query)
+            self.job.save(label, prediction.detach().numpy())
+        return best
+
+    def iterations(self, start: int, stop: int, **_: object) -> collections.abc.Iterator[int]:
+        """Count the iterations, until the limit of CPU seconds."""
+        for step in range(start, stop):
+            if self.watch.seconds > self.options["seconds"]:
+                return
+            yield step
+            self.n_iterations = step + 1
+            if self.n_iterations in self.options["save_at"]:
+                best = self.save(str(self.n_iterations))
+                print(
+                    f"{self.n_iterations} iterations, {self.watch.seconds:.1f} CPU s, "
+                    f"selected {best['step'] + 1}",
+                    flush=True,
+                )
+
+
 def main() -> None:
     job = read_response_job()
     # The limit is in CPU seconds; predictions are also saved after the iterations of `save_at`.
@@ -67,60 +122,23 @@ def main() -> None:
     config.training.n_iters = options["n_iters"]
     config.dataloader.batch_size = options["batch_size"]
     config.datasplit.random_state = job.seed
-    watch = Stopwatch()
+    # Every run has a new folder, because CellOT continues from the files of an earlier run.
+    folder = Path(mkdtemp(dir=job.folder))
+    cache = folder / "cache"
+    cache.mkdir()
+    training = Training(job, options, cache)
 
     cells = AnnData(np.concatenate([job.control, job.treated]).astype(np.float32))
     cells.obs["transport"] = pd.Categorical(
         np.repeat(["source", "target"], [len(job.control), len(job.treated)])
     )
     cells.obs["split"] = split_cell_data(cells, **config.datasplit)
-    query = torch.tensor(job.query, dtype=torch.float32)
-    # A new folder each time: it would go on from what an earlier run left.
-    folder = Path(mkdtemp(dir=job.folder))
-    cache = folder / "cache"
-    cache.mkdir()
-    load = loop.load
-    n_done = 0
-    g = None
-
-    def load_cells(config: ConfigDict, restore: Path) -> tuple:
-        nonlocal g
-        networks, optimizers, loader = load(config, restore=restore, data=cells)
-        g = networks[1]
-        return networks, optimizers, loader
-
-    def save(name: str) -> dict:
-        """Save what the present state predicts, and the state that its rule would keep; return that state."""
-        best = torch.load(cache / "model.pt", weights_only=False)
-        kept = copy.deepcopy(g)
-        kept.load_state_dict(best["g_state"])
-        for label, network in ((name, g), (f"{name}_selected", kept)):
-            job.save(label, transport_cellot((None, network), query).detach().numpy())
-        return best
-
-    def steps(start: int, stop: int, **_: object) -> collections.abc.Iterator[int]:
-        """Count its iterations, until the time is used up."""
-        nonlocal n_done
-        for step in range(start, stop):
-            if watch.seconds > options["seconds"]:
-                return
-            yield step
-            n_done = step + 1
-            if n_done in options["save_at"]:
-                best = save(str(n_done))
-                print(
-                    f"{n_done} iterations, {watch.seconds:.1f} CPU s, kept {best['step'] + 1}",
-                    flush=True,
-                )
-
-    # Its logger needs PyTables.
-    silent = SimpleNamespace(log=lambda *_, **__: None, flush=lambda: None)
-    loop.load, loop.Logger, loop.trange = load_cells, lambda _: silent, steps
+    training.install(cells)
     loop.train_cellot(folder, config)
-    best = save("last")
+    best = training.save("last")
     job.answer(
-        watch.seconds,
-        n_iters=n_done,
+        training.watch.seconds,
+        n_iters=training.n_iterations,
         selected_iter=best["step"] + 1,
         selected_mmd=float(best["minmmd"]),
     )

@@ -1,4 +1,4 @@
-"""CRUFM of CytoBridge: unbalanced flow matching of velocity, growth and score."""
+"""CytoBridge, configuration CRUFM: unbalanced flow matching of velocity, growth and score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from torchdiffeq import odeint
 
 
 def config(n_epochs: int, folder: str) -> dict:
-    """Its configuration "crufm", which the package on PyPI lacks; values of its repository at commit 25ba91f."""
+    """Configuration "crufm" of CytoBridge, from its repository at commit 25ba91f.
+
+    The package on PyPI lacks this configuration.
+    """
     net = {"hidden_dim": 256, "n_layers": 5, "residual": False}
     stage = {
         "name": "Train_FM",
@@ -26,7 +29,7 @@ def config(n_epochs: int, folder: str) -> dict:
         "train_strategy": "v+g+s",
         "batch_size": 400,
         "scheduler_type": "cosine",
-        # 1,000 is what the package takes by default; a shorter run anneals over its own length.
+        # 1,000 is the default of the package; a shorter run anneals over its own length.
         "cosine_epochs": min(n_epochs, 1000),
         "save_strategy": "best",
         "flow_matching": {"lambda_penalty": 1},
@@ -60,7 +63,7 @@ def main() -> None:
     adata = AnnData(np.concatenate(job.states).astype(np.float32))
     adata.obs["time_point_processed"] = np.repeat(job.times, [len(x) for x in job.states])
     adata.obsm["X_latent"] = np.asarray(adata.X)
-    # Its evaluation after training is not part of the fit.
+    # The evaluation after training is not part of the fit.
     CytoBridge.tl.trainer.TrainingPipeline.evaluate = lambda *_: None
     watch = Stopwatch()
     CytoBridge.tl.fit(adata, config(n_epochs, str(job.folder / "checkpoints")), device="cpu")
@@ -70,7 +73,8 @@ def main() -> None:
     x = torch.tensor(job.states[job.start], dtype=torch.float32)
     zero = torch.zeros(len(x), 1)
     times = torch.tensor([job.times[job.start], *job.predict], dtype=torch.float32)
-    # Its ODE takes the score's gradient along, so gradients stay on.
+    # The ordinary differential equation of CytoBridge includes the gradient of the score, so
+    # gradients stay on.
     states, log_weights, _ = odeint(
         rates, (x, zero, zero), times, method="midpoint", options={"step_size": 0.05}
     )

@@ -1,4 +1,4 @@
-"""TemporalProblem of moscot: its interpolation between the neighbours of a snapshot that was left out."""
+"""TemporalProblem of moscot: interpolation between the neighbours of a left-out snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main() -> None:
     adata.obsm["X_state"] = adata.X
     problem = TemporalProblem(adata).prepare("time", joint_attr="X_state").solve(**job.options)
 
-    # What its compute_interpolated_distance compares, with our metric in place of its own.
+    # These are the points that `compute_interpolated_distance` of moscot compares.
     (time,) = job.predict
     n_cells = len(pair[0]) + len(pair[1])
     points = problem._interpolate_gex_with_ot(

@@ -1,4 +1,7 @@
-"""OT-CFM of torchcfm on several snapshots: exact minibatch transport in every interval, one network, a balanced flow."""
+"""torchcfm: conditional flow matching with optimal transport (OT-CFM) on several snapshots.
+
+Minibatches are coupled by exact transport in every interval; one network learns a balanced flow.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ def main() -> None:
     } | job.options
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
-    # Its minibatch transport draws from numpy's global generator.
+    # The minibatch transport of torchcfm draws from numpy's global generator.
     np.random.seed(job.seed)  # noqa: NPY002
     watch = Stopwatch()
 
-    # Unit variance and unit mean interval, as its examples prepare their data.
+    # Unit variance and unit mean interval, as in the examples of torchcfm.
     pooled = np.concatenate(job.states)
     shift, scale = pooled.mean(0), pooled.std(0).mean()
     states = [torch.tensor((x - shift) / scale, dtype=torch.float32) for x in job.states]
@@ -50,17 +53,17 @@ def main() -> None:
     def velocity(t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return model(torch.cat([x, t.expand(len(x), 1)], 1))
 
-    asked = (np.array([job.times[job.start], *job.predict]) - job.times[0]) / unit
+    output_times = (np.array([job.times[job.start], *job.predict]) - job.times[0]) / unit
     with torch.no_grad():
         step = {"step_size": 0.05}
-        path = odeint(
+        trajectories = odeint(
             velocity,
             states[job.start],
-            torch.tensor(asked).float(),
+            torch.tensor(output_times).float(),
             method="midpoint",
             options=step,
         )
-    job.answer([x.numpy() * scale + shift for x in path[1:]], None, watch.seconds)
+    job.answer([x.numpy() * scale + shift for x in trajectories[1:]], None, watch.seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Part H: are fates calibrated? Predictions beside those of cells re-simulated by the law behind the data."""
+"""Part H: calibration of fates, against cells simulated again under the true dynamics."""
 
 from __future__ import annotations
 
@@ -18,17 +18,25 @@ if TYPE_CHECKING:
     from benchmarks.store import Row
     from scdiffot.core import RUOTModel
 
-COURSES = ("misa", "gene_network")
-METHODS = OURS, BLIND, STEPPED = (
+DATASETS = ("misa", "gene_network")
+METHODS = OURS, WITHOUT_GROWTH, NOISY_FLOW = (
     "scdiffot",
     "growth left out",
     "flow stepped as SDE, growth left out",
 )
-N_SOURCE, N_PATHS, N_TRUE, N_BINS = 200, 100, 500, 10
+# Cells, and trajectories of each in the prediction and in the truth
+N_SOURCE, N_TRAJECTORIES, N_TRUE = 200, 100, 500
+# Bins of the predicted shares, for the reliability
+N_BINS = 10
+# Steps of the noisy flow in every interval
+N_STEPS = 60
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """For every seed, new data: rows of the default and the autonomous fit, without and with the true growth as a prior."""
+    """Rows of the default and the autonomous fit, with and without the true growth as a prior.
+
+    Every seed draws new data.
+    """
     law, dt = (misa_law(), 0.02) if name == "misa" else (gene_network_law(), 0.2)
     n_source = 20 if settings.quick else N_SOURCE
     for seed in range(settings.n_seeds):
@@ -62,7 +70,7 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
 
 
 class Fates(NamedTuple):
-    """Composition of the descendants of cells (n, K), and their numbers (n,)."""
+    """Composition of the descendants of cells ``(n, K)``, and their numbers ``(n,)``."""
 
     shares: np.ndarray
     numbers: np.ndarray
@@ -77,10 +85,10 @@ def true_fates(
     dt: float,
     rng: np.random.Generator,
 ) -> Fates:
-    """Fates by many paths of the law weighted by its growth."""
+    """Fates from many trajectories under the true dynamics, weighted by the true growth."""
     x, times = np.asarray(adata.X, dtype=np.float64), adata.obs["time"].to_numpy()
     end = float(times.max())
-    found = Fates(np.empty((len(cells), len(classes))), np.empty(len(cells)))
+    fates = Fates(np.empty((len(cells), len(classes))), np.empty(len(cells)))
     for t in np.unique(times[cells]):
         rows = np.flatnonzero(times[cells] == t)
         states, log_w = evolve(
@@ -92,14 +100,14 @@ def true_fates(
             rng=rng,
             branch=False,
         )
-        found.shares[rows], found.numbers[rows] = _descendants(
+        fates.shares[rows], fates.numbers[rows] = _descendants(
             cell_types(adata, states), classes, log_w, len(rows)
         )
-    return found
+    return fates
 
 
 def cell_types(adata: AnnData, x: np.ndarray) -> np.ndarray:
-    """Types by the rule of the simulator."""
+    """Cell types ``(n,)`` of states ``(n, d)``, by the rule of the simulator."""
     if adata.n_vars == 2:
         on = x > adata.uns["true"]["params"]["threshold"]
         return np.array(["neither", "X", "Y", "both"])[on[:, 0] + 2 * on[:, 1]]
@@ -109,37 +117,41 @@ def cell_types(adata: AnnData, x: np.ndarray) -> np.ndarray:
 def predictions(
     adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int
 ) -> dict[str, Fates]:
-    """Fates as we give them, without growth, and by the formula of a peer."""
+    """Fates by `tl.sta_forward`, the same without growth, and by the formula of DiffusionOT."""
     source = adata.obs_names[cells]
-    options = {"n_trajectories": N_PATHS, "path": True, "rng": seed, "show_progress": False}
+    options = {"n_trajectories": N_TRAJECTORIES, "path": True, "rng": seed, "show_progress": False}
     sdo.tl.sta_forward(adata, "cell_type", source, **options)
 
     def shares(key: str) -> np.ndarray:
         return adata.obsm[key].loc[source].reindex(columns=classes, fill_value=0).to_numpy()
 
-    alike = np.ones(len(cells))
+    equal_numbers = np.ones(len(cells))
     return {
         OURS: Fates(
             shares("scdiffot_fate"), adata.obs.loc[source, "scdiffot_n_descendants"].to_numpy()
         ),
-        BLIND: Fates(shares("scdiffot_fate_path"), alike),
-        STEPPED: Fates(_stepped_flow(adata, cells, classes, seed), alike),
+        WITHOUT_GROWTH: Fates(shares("scdiffot_fate_path"), equal_numbers),
+        NOISY_FLOW: Fates(_noisy_flow(adata, cells, classes, seed), equal_numbers),
     }
 
 
-def _stepped_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
-    """The formula of DiffusionOT: noise on top of the velocity that already holds it, every path counted once."""
+def _noisy_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
+    """Fates ``(n, K)`` by the formula of DiffusionOT.
+
+    Noise is added to the velocity of the flow, which already contains its effect, and all
+    trajectories have equal weights.
+    """
     model: RUOTModel = sdo.get.model(adata)
     rng = np.random.default_rng(seed)
     x, times = np.asarray(adata.X, dtype=np.float64), adata.obs["time"].to_numpy()
     fates = np.empty((len(cells), len(classes)))
     for t0 in np.unique(times[cells]):
         rows = np.flatnonzero(times[cells] == t0)
-        states = np.repeat(x[cells[rows]], N_PATHS, axis=0)
+        states = np.repeat(x[cells[rows]], N_TRAJECTORIES, axis=0)
         for start, end in zip(model.times[:-1], model.times[1:], strict=True):
             if start >= t0:
-                dt = (end - start) / 60
-                for j in range(60):
+                dt = (end - start) / N_STEPS
+                for j in range(N_STEPS):
                     noise = model.sigma * np.sqrt(dt) * rng.normal(size=states.shape)
                     states = states + model.flow(states, start + j * dt) * dt + noise
         fates[rows] = _descendants(
@@ -149,7 +161,10 @@ def _stepped_flow(adata: AnnData, cells: np.ndarray, classes: np.ndarray, seed: 
 
 
 def _descendants(types: np.ndarray, classes: np.ndarray, log_w: np.ndarray, n: int) -> Fates:
-    """What becomes of `n` cells, from the types and log weights at the ends of as many paths of each."""
+    """Fates of `n` cells, from the types and log weights at the ends of their trajectories.
+
+    Every cell has the same number of trajectories.
+    """
     weights = np.exp(log_w).reshape(n, -1)
     of_class = types.reshape(n, -1, 1) == classes
     shares = (weights[:, :, None] * of_class).sum(axis=1) / weights.sum(axis=1, keepdims=True)
@@ -157,9 +172,11 @@ def _descendants(types: np.ndarray, classes: np.ndarray, log_w: np.ndarray, n: i
 
 
 def calibration(predicted: Fates, true: Fates) -> dict[str, float]:
-    """Squared error, reliability over bins of the prediction, correlation, and the largest error of a mean share; of the population, too.
+    """Errors of predicted fates: of single cells, of mean shares, and of the population.
 
-    The population is that of all descendants, of which a cell has more or fewer; its error is the total variation.
+    The scores of cells are the squared error, the reliability over bins of the prediction and the
+    correlation; the bias is the largest error of a mean share. The population consists of all
+    descendants, so a cell counts by its number of descendants; its error is the total variation.
     """
     shares = predicted.shares
     bins = np.minimum((shares * N_BINS).astype(int), N_BINS - 1).ravel()

@@ -1,4 +1,4 @@
-"""Part B: distance to the snapshots that were trained on, which is no more than a sanity check."""
+"""Part B: distance to the training snapshots, as a sanity check."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("gene_network", "mouse", "emt")
+DATASETS = ("gene_network", "mouse", "emt")
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
     """One row for every seed."""
-    course = load(name)
+    dataset = load(name)
     for seed in range(settings.n_seeds):
-        adata, cpu = scores.fit(course, seed=seed, **settings.fit)
-        predictions = scores.roll_out(adata, course.times)
+        adata, cpu = scores.fit(dataset, seed=seed, **settings.fit)
+        predictions = scores.roll_out(adata, dataset.times)
         yield {
             "method": "scdiffot",
             "seed": seed,
-            "times": course.times[1:].tolist(),
-            "w1": scores.distances(predictions, course.states[1:]),
-            "half_floor": [noise_floor(x) for x in course.states[1:]],
-            "mass_error": scores.mass_errors(predictions, len(course.states[0]), course.masses[1:]),
+            "times": dataset.times[1:].tolist(),
+            "w1": scores.distances(predictions, dataset.states[1:]),
+            "half_floor": [noise_floor(x) for x in dataset.states[1:]],
+            "mass_error": scores.mass_errors(
+                predictions, len(dataset.states[0]), dataset.masses[1:]
+            ),
             "cpu_s": cpu,
         }

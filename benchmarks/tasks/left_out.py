@@ -1,4 +1,4 @@
-"""Part C: leave an inner snapshot out, and predict it; the predictions that need no model beside it."""
+"""Part C: leave an inner snapshot out and predict it; compare with predictions without a model."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("gene_network", "emt", "mouse", "misa", "zebrafish")
+DATASETS = ("gene_network", "emt", "mouse", "misa", "zebrafish")
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
     """One row for every seed and inner snapshot."""
-    course = load(name)
+    dataset = load(name)
     for seed in range(settings.n_seeds):
-        for t in course.times[1:-1]:
+        for t in dataset.times[1:-1]:
             start = time.process_time()
-            (found,) = leave_one_out(
-                course.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
+            (result,) = leave_one_out(
+                dataset.snapshots, FitConfig(**settings.fit), times=[t], rng=seed
             )
             yield {
                 "method": "scdiffot",
                 "seed": seed,
-                **found,
+                **result,
                 "cpu_s": time.process_time() - start,
             }

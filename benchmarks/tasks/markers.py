@@ -1,4 +1,4 @@
-"""The second half of part I: do markers of the epithelial-mesenchymal transition change the way the literature says?"""
+"""Part I: markers of the epithelial-mesenchymal transition, compared with the literature."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-# Which way a marker goes from epithelial to mesenchymal cells. ITGB4 is silenced in most TGF-beta models of a complete transition, but
-# high in cells that stop half way.
+# Sign of the change of a marker from epithelial to mesenchymal cells. ITGB4 is silenced in most
+# TGF-beta models of a complete transition, but high in cells that stop half way.
 MARKERS = {"CDH1": -1, "KRT8": -1, "ITGB4": -1, "VIM": 1, "CD44": 1, "SNAI2": 1, "Twist": 1}
-# The transcription factors behind it, all of which repress E-cadherin and, by many steps, raise vimentin
+# Transcription factors of the transition. All repress E-cadherin and indirectly raise vimentin.
 FACTORS = ("SNAIL", "SNAI2", "Twist")
 REGULATION = {
     (factor, target): sign for factor in FACTORS for target, sign in (("CDH1", -1), ("VIM", 1))
@@ -28,11 +28,12 @@ START, END = "E", "M"
 
 
 def run(settings: Settings) -> Iterator[Row]:
-    """One row for every seed: changes of markers along the trajectories, and signs of regulations."""
+    """One row for every seed: changes of markers along trajectories, and signs of regulations."""
     treated = sdo.datasets.emt(show_progress=False)
     treated = treated[treated.obs["treated"]].copy()
     for seed in range(settings.n_seeds):
-        # Numbers of cells carry no biology here. With growth, epithelial cells could die out instead of changing.
+        # The numbers of cells were set by the protocol. With growth, the fit could let epithelial
+        # cells die out instead of change.
         sdo.tl.fit(
             treated,
             "time",
@@ -47,21 +48,21 @@ def run(settings: Settings) -> Iterator[Row]:
         sdo.tl.trajectory_genes(
             treated, "cell_type", source, n_cells=500, rng=seed, show_progress=False
         )
-        found = treated.uns["scdiffot"]["trajectory_genes"]
-        if END not in found["fates"]:
+        trends = treated.uns["scdiffot"]["trajectory_genes"]
+        if END not in trends["fates"]:
             raise RuntimeError(
-                f"The fit leads epithelial cells to {found['fates']} only, not to {END!r}."
+                f"The fit leads epithelial cells to {trends['fates']} only, not to {END!r}."
             )
-        table = found["ranking"].set_index(["fate", "gene"]).loc[END]
+        table = trends["ranking"].set_index(["fate", "gene"]).loc[END]
         sdo.tl.regulation(treated, rng=seed, show_progress=False)
         regulation = treated.uns["scdiffot"]["regulation"]
-        at = {gene: i for i, gene in enumerate(regulation["genes"])}
-        edges = [(at[target], at[regulator]) for regulator, target in REGULATION]
+        index = {gene: i for i, gene in enumerate(regulation["genes"])}
+        edges = [(index[target], index[regulator]) for regulator, target in REGULATION]
         yield {
             "task": "markers",
             "method": "scdiffot",
             "seed": seed,
-            "share": float(found["share"][list(found["fates"]).index(END)]),
+            "share": float(trends["share"][list(trends["fates"]).index(END)]),
             "markers": list(MARKERS),
             "change": table.loc[list(MARKERS), "change"].tolist(),
             "change_se": table.loc[list(MARKERS), "change_se"].tolist(),
@@ -73,9 +74,9 @@ def run(settings: Settings) -> Iterator[Row]:
 
 
 def _observed(treated: AnnData) -> list[float]:
-    """Mean of mesenchymal cells at the end of treatment less that of epithelial ones before it."""
+    """Mean of mesenchymal cells at the last time minus that of epithelial cells at the first."""
     time, types = treated.obs["time"], treated.obs["cell_type"]
     ends = [(time == time.min()) & (types == START), (time == time.max()) & (types == END)]
-    before, after = (treated.obsm["X_pca"][cells.to_numpy()].mean(axis=0) for cells in ends)
-    change = np.asarray(treated.varm["PCs"]) @ (after - before)
+    start, end = (treated.obsm["X_pca"][cells.to_numpy()].mean(axis=0) for cells in ends)
+    change = np.asarray(treated.varm["PCs"]) @ (end - start)
     return [float(change[treated.var_names.get_loc(marker)]) for marker in MARKERS]

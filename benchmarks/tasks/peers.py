@@ -1,4 +1,4 @@
-"""Part G: the peers from PyPI in their own environments, on the same splits and scored by the same code."""
+"""Part G: other packages ("peers"), on the same splits and scored by the same code."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from benchmarks.data import Course
+    from benchmarks.data import Dataset
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
 TIMEOUT = 1500.0
-COURSES = held_out.COURSES
+DATASETS = held_out.DATASETS
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration of a peer, and where it takes part.
+    """A configuration of a peer, and the task and data sets on which it runs.
 
     Parameters
     ----------
     peer
         Name of the peer.
     variant
-        What to call the configuration.
+        Name of the configuration.
     task
         ``"held_out"`` (part A) or ``"left_out"`` (part C).
-    courses
+    datasets
         Data sets.
     options
-        For its script.
+        Options for its script.
     n_seeds
-        At most so many seeds.
+        Maximal number of seeds.
     """
 
     peer: str
     variant: str
     task: str
-    courses: tuple[str, ...]
+    datasets: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
     n_seeds: int = 3
 
 
 ENTRIES = (
-    Entry("torchcfm", "OT-CFM, 3,000 steps", "held_out", held_out.COURSES, {"n_steps": 3000}, 1),
-    Entry("torchcfm", "OT-CFM, 3,000 steps", "left_out", left_out.COURSES, {"n_steps": 3000}, 1),
-    Entry("moscot", "balanced (its default)", "left_out", left_out.COURSES, n_seeds=1),
-    Entry("moscot", "tau_a 0.95", "left_out", left_out.COURSES, {"tau_a": 0.95}, 1),
+    Entry("torchcfm", "OT-CFM, 3,000 steps", "held_out", held_out.DATASETS, {"n_steps": 3000}, 1),
+    Entry("torchcfm", "OT-CFM, 3,000 steps", "left_out", left_out.DATASETS, {"n_steps": 3000}, 1),
+    Entry("moscot", "balanced (its default)", "left_out", left_out.DATASETS, n_seeds=1),
+    Entry("moscot", "tau_a 0.95", "left_out", left_out.DATASETS, {"tau_a": 0.95}, 1),
     Entry(
         "cytobridge",
         "CRUFM, 400 of 3,000 iterations",
@@ -81,9 +81,9 @@ PEERS = tuple(dict.fromkeys(entry.peer for entry in ENTRIES))
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """One row for every peer, configuration, seed and (where one is left out) snapshot."""
+    """One row for every peer, configuration, seed and, in part C, left-out snapshot."""
     for entry in ENTRIES:
-        if entry.peer not in settings.peers or name not in entry.courses:
+        if entry.peer not in settings.peers or name not in entry.datasets:
             continue
         if settings.quick and entry.options.get("n_epochs", 0) > 1000:
             continue
@@ -99,9 +99,9 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
                 }
 
 
-def _held_out(entry: Entry, course: Course, seed: int, settings: Settings) -> Iterator[Row]:
-    train, test = course.halves(seed)
-    answer = _ask(entry, train, 0, list(train.times[1:]), seed, settings)
+def _held_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> Iterator[Row]:
+    train, test = dataset.halves(seed)
+    answer = _run_peer(entry, train, 0, list(train.times[1:]), seed, settings)
     if isinstance(answer, str):
         yield {"error": answer}
         return
@@ -115,28 +115,28 @@ def _held_out(entry: Entry, course: Course, seed: int, settings: Settings) -> It
     }
 
 
-def _left_out(entry: Entry, course: Course, seed: int, settings: Settings) -> Iterator[Row]:
-    for k in range(1, len(course.times) - 1):
-        time = float(course.times[k])
-        answer = _ask(entry, course.without(k), k - 1, [time], seed, settings)
+def _left_out(entry: Entry, dataset: Dataset, seed: int, settings: Settings) -> Iterator[Row]:
+    for k in range(1, len(dataset.times) - 1):
+        time = float(dataset.times[k])
+        answer = _run_peer(entry, dataset.without(k), k - 1, [time], seed, settings)
         if isinstance(answer, str):
             yield {"time": time, "error": answer}
             continue
         predictions, cost = answer
-        (w1,) = scores.distances(predictions, course.states[k : k + 1])
+        (w1,) = scores.distances(predictions, dataset.states[k : k + 1])
         yield {"time": time, "w1": w1, **cost}
 
 
 Answer = tuple[list[tuple["np.ndarray", "np.ndarray | None"]], dict[str, float]]
 
 
-def _ask(
-    entry: Entry, course: Course, start: int, predict: list[float], seed: int, settings: Settings
+def _run_peer(
+    entry: Entry, dataset: Dataset, start: int, predict: list[float], seed: int, settings: Settings
 ) -> Answer | str:
-    """The peer's predictions and their cost, or why there are none."""
+    """The peer's predictions and their cost, or the error message."""
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
-            Path(folder), course.times, list(course.states), start, predict, seed, entry.options
+            Path(folder), dataset.times, list(dataset.states), start, predict, seed, entry.options
         )
         job.write()
         try:

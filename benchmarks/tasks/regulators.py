@@ -1,4 +1,4 @@
-"""Part I: are the drivers of fates found, and who regulates whom?"""
+"""Part I: drivers of fates and signed edges of simulated networks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("network", "emt")
+DATASETS = ("network", "emt")
+# Genes among which drivers are counted, trees of a random forest, cells of the true effects
 N_TOP, N_TREES, N_TRUE_CELLS = 10, 100, 300
-# Cells that a screen changes, and paths of each
+# Cells of a screen, and trajectories of each
 N_SOURCE, N_PATHS = 150, 20
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """For every seed, a network of its own: rows of every method for the drivers, and for the edges. For EMT, those of the markers."""
+    """Rows of every method for drivers and edges, or the rows of the markers for EMT.
+
+    Every seed draws another network. EMT is the epithelial-mesenchymal transition.
+    """
     import scanpy as sc
 
     if name == "emt":
@@ -37,7 +41,8 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
     for seed in range(settings.n_seeds):
         adata = sdo.datasets.regulatory_network(n_obs, rng=seed)
         sc.pp.pca(adata, n_comps=10)
-        # The law does not change with time; with this said, the drift need not have a potential, and regulation can have a direction.
+        # The simulated dynamics do not change with time. An autonomous drift has no potential, so
+        # its Jacobian can be asymmetric.
         sdo.tl.fit(
             adata,
             "time",
@@ -70,7 +75,7 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
 
 
 def driver_scores(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
-    """How much every gene (G,) has to do with fates, by the screens, by trends and by correlation at the end."""
+    """Scores ``(G,)`` of the genes, by the screens, by trends and by correlation at the end."""
     scores = {}
     source = adata.obs_names[adata.obs["time"] == 0][:N_SOURCE].to_numpy()
     for method, sustained in (("scdiffot", False), ("scdiffot, sustained", True)):
@@ -83,14 +88,14 @@ def driver_scores(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
             rng=seed,
             show_progress=False,
         )
-        found = adata.uns["scdiffot"]["perturb_screen"]
-        at = adata.var_names.get_indexer(found["gene"])
+        screen = adata.uns["scdiffot"]["perturb_screen"]
+        columns = adata.var_names.get_indexer(screen["gene"])
         for name, effect in (
-            (method, np.abs(found["effect"])),
-            (f"{method}, by fate", _by_fate(found)),
+            (method, np.abs(screen["effect"])),
+            (f"{method}, by fate", _by_fate(screen)),
         ):
             scores[name] = np.zeros(adata.n_vars)
-            scores[name][at] = effect
+            scores[name][columns] = effect
     sdo.tl.trajectory_genes(adata, "cell_type", rng=seed, show_progress=False)
     ranking = adata.uns["scdiffot"]["trajectory_genes"]["ranking"]
     largest = ranking["effect"].abs().groupby(ranking["gene"]).max()
@@ -104,15 +109,18 @@ def driver_scores(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
     return scores
 
 
-def _by_fate(found: Any) -> np.ndarray:
-    """Largest change (G,) of the share of one fate in units of its standard deviation, so that rare fates count as much as frequent ones."""
-    fates = np.char.startswith(np.asarray(found["fates"]).astype(str), "fate")
-    share = np.asarray(found["control"])[fates]
-    return (np.abs(found["shift"])[:, fates] / np.sqrt(share * (1 - share))).max(axis=1)
+def _by_fate(screen: Any) -> np.ndarray:
+    """Largest change ``(G,)`` of the share of one fate, in units of its standard deviation.
+
+    With this unit, rare fates have as much influence as frequent ones.
+    """
+    fates = np.char.startswith(np.asarray(screen["fates"]).astype(str), "fate")
+    share = np.asarray(screen["control"])[fates]
+    return (np.abs(screen["shift"])[:, fates] / np.sqrt(share * (1 - share))).max(axis=1)
 
 
 def enrichment(driver: np.ndarray, score: np.ndarray) -> dict[str, float | int]:
-    """Area under the ROC curve of the score for the drivers, and how many are among the highest ten."""
+    """Area under the receiver operating characteristic curve, and drivers among the top ten."""
     from sklearn.metrics import roc_auc_score
 
     top = np.argsort(-score, kind="stable")[:N_TOP]
@@ -120,7 +128,11 @@ def enrichment(driver: np.ndarray, score: np.ndarray) -> dict[str, float | int]:
 
 
 def true_effects(seed: int) -> np.ndarray:
-    """Total variation (G,) between the fates with each gene set to zero at the start and without, in the network itself."""
+    """Effects ``(G,)`` of the genes in the network itself.
+
+    An effect is the total variation between the fates with the gene set to zero at the start and
+    the fates without the change.
+    """
     network = draw_network(50, 3, np.random.default_rng(seed))
     law = network_law(network, sigma=SIGMA)
     start = law.initial(N_TRUE_CELLS, np.random.default_rng(1000))
@@ -130,7 +142,7 @@ def true_effects(seed: int) -> np.ndarray:
         x = start.copy()
         if gene is not None:
             x[:, gene] = 0
-        # common noise, so that a gene without an effect has none
+        # Common noise makes the effect of an irrelevant gene exactly zero.
         end, log_w = evolve(law, x, 0, 5, dt=0.05, rng=np.random.default_rng(2000), branch=False)
         w = np.exp(log_w)
         types = cell_types(end, network)
@@ -141,7 +153,7 @@ def true_effects(seed: int) -> np.ndarray:
 
 
 def edge_weights(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
-    """Signed weights (G, G), targets by regulators."""
+    """Signed weights ``(G, G)``, targets by regulators."""
     x = np.asarray(adata.X, dtype=np.float64)
     correlation = _correlation(x, x)
     return {
@@ -154,50 +166,51 @@ def edge_weights(adata: AnnData, seed: int) -> dict[str, np.ndarray]:
 
 def _jacobian(adata: AnnData, seed: int, decay: float | Literal["auto"]) -> np.ndarray:
     sdo.tl.regulation(adata, decay=decay, rng=seed, show_progress=False)
-    found = adata.uns["scdiffot"]["regulation"]
+    regulation = adata.uns["scdiffot"]["regulation"]
     weights = np.zeros((adata.n_vars, adata.n_vars))
-    at = adata.var_names.get_indexer(found["genes"])
-    weights[np.ix_(at, at)] = found["mean"][0]
+    columns = adata.var_names.get_indexer(regulation["genes"])
+    weights[np.ix_(columns, columns)] = regulation["mean"][0]
     return weights
 
 
 def forest_importance(x: np.ndarray, seed: int) -> np.ndarray:
-    """Importance of every other gene in a random forest that predicts a gene, as in GENIE3, shape (G, G)."""
+    """Importances ``(G, G)`` of all other genes in random forests that predict a gene (GENIE3)."""
     from sklearn.ensemble import RandomForestRegressor
 
     scaled = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
     importance = np.zeros((x.shape[1], x.shape[1]))
     for target in range(x.shape[1]):
-        others = np.delete(np.arange(x.shape[1]), target)
+        predictors = np.delete(np.arange(x.shape[1]), target)
         forest = RandomForestRegressor(
             N_TREES, max_features="sqrt", min_samples_leaf=5, random_state=seed
         )
-        importance[target, others] = forest.fit(
-            scaled[:, others], scaled[:, target]
+        importance[target, predictors] = forest.fit(
+            scaled[:, predictors], scaled[:, target]
         ).feature_importances_
     return importance
 
 
 def edge_precision(edges: np.ndarray, weights: np.ndarray) -> dict[str, float]:
-    """Average precision of signed edges, of those that activate and those that repress, and what chance would give.
+    """Average precision of signed edges, of activations and of repressions, and the chance level.
 
-    Every pair of different genes counts twice, once as activation with its weight and once as repression with minus its weight.
+    Every pair of different genes counts twice: as an activation with its weight, and as a
+    repression with minus its weight.
     """
     from sklearn.metrics import average_precision_score
 
     off = ~np.eye(len(edges), dtype=bool)
     truth, weight = edges[off], weights[off]
-    both = np.concatenate([truth > 0, truth < 0])
+    signed_truth = np.concatenate([truth > 0, truth < 0])
     return {
-        "auprc": float(average_precision_score(both, np.concatenate([weight, -weight]))),
+        "auprc": float(average_precision_score(signed_truth, np.concatenate([weight, -weight]))),
         "auprc_activation": float(average_precision_score(truth > 0, weight)),
         "auprc_repression": float(average_precision_score(truth < 0, -weight)),
-        "chance": float(both.mean()),
+        "chance": float(signed_truth.mean()),
     }
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson correlation of the columns of two arrays, zero for one that does not vary."""
+    """Pearson correlation of the columns of two arrays; zero for constant columns."""
     a, b = (
         v - v.mean(axis=0)
         for v in (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Methods of part J: the fits of scdiffot, and predictions that need no model or one of a few lines."""
+"""Methods of part J: the fits of scdiffot, and simple baselines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.settings import Settings
 
-# What each leaves at its default is not said.
+# Options of `tl.fit_response` that differ from the defaults
 FITS: dict[str, dict[str, Any]] = {
     "scdiffot": {},
     "plan + flow, Euclidean": {"metric": "euclidean"},
@@ -27,7 +27,7 @@ EPSILON = 0.02
 
 
 class Cells(NamedTuple):
-    """What a method learns from, and what it predicts for, with the names of the conditions."""
+    """Training and test cells, with the names of the conditions."""
 
     train: AnnData
     test: AnnData
@@ -36,21 +36,21 @@ class Cells(NamedTuple):
     context: str | None
 
     def states(self, part: str, condition: str) -> np.ndarray:
-        """States (n, d) of the cells of one condition of ``"train"`` or ``"test"``."""
+        """States ``(n, d)`` of the cells of one condition of ``"train"`` or ``"test"``."""
         adata = getattr(self, part)
-        chosen = (adata.obs["condition"] == condition).to_numpy()
-        return np.asarray(adata.obsm["X_pca"], dtype=np.float64)[chosen]
+        mask = (adata.obs["condition"] == condition).to_numpy()
+        return np.asarray(adata.obsm["X_pca"], dtype=np.float64)[mask]
 
 
-class Predicted(NamedTuple):
-    """States of the untreated test cells after treatment, what is left of each, and what it took."""
+class Prediction(NamedTuple):
+    """States of the untreated test cells after treatment, their survival, and the cost."""
 
     states: np.ndarray
     survival: np.ndarray | None
     cost: dict[str, Any]
 
 
-def predict(method: str, cells: Cells, seed: int, settings: Settings, **options: Any) -> Predicted:
+def predict(method: str, cells: Cells, seed: int, settings: Settings, **options: Any) -> Prediction:
     """Train on the training cells and predict for the untreated test cells.
 
     Parameters
@@ -79,12 +79,12 @@ def predict(method: str, cells: Cells, seed: int, settings: Settings, **options:
         states = GaussianMap.fit(x, y).push(query)
     else:
         states = entropic_map(x, y, query)
-    return Predicted(states, None, {"cpu_s": time.process_time() - start})
+    return Prediction(states, None, {"cpu_s": time.process_time() - start})
 
 
 def _fitted(
     cells: Cells, seed: int, start: float, settings: Settings, options: dict[str, Any]
-) -> Predicted:
+) -> Prediction:
     if "n_steps" in settings.fit:
         options = {"n_steps": settings.fit["n_steps"]} | options
     train, test = cells.train, cells.test
@@ -110,11 +110,14 @@ def _fitted(
         "cpu_s": time.process_time() - start,
         "metric": str(train.uns["scdiffot_response"]["history"]["metric"]),
     }
-    return Predicted(np.asarray(test.obsm["scdiffot_predicted"])[untreated], survival, cost)
+    return Prediction(np.asarray(test.obsm["scdiffot_predicted"])[untreated], survival, cost)
 
 
 def entropic_map(x: np.ndarray, y: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Mean (q, d) of where the entropic transport of x (n, d) to y (m, d) sends states (q, d), unseen ones too."""
+    """Barycentric map ``(q, d)`` of states ``(q, d)``, by entropic optimal transport of x to y.
+
+    `x` ``(n, d)`` and `y` ``(m, d)`` are the training cells; `query` may contain other cells.
+    """
     import ot
     from scipy.special import softmax
 

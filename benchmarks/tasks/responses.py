@@ -1,4 +1,4 @@
-"""Part J: what treatments do to cells, against simulated responses and for a donor that was not seen."""
+"""Part J: responses to treatments, simulated and of an unseen donor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import scdiffot as sdo
 from benchmarks.peers._job import ResponseJob
 from benchmarks.peers.environments import run_script
-from benchmarks.tasks.response_methods import FITS, WITHOUT_MODEL, Cells, Predicted, predict
+from benchmarks.tasks.response_methods import FITS, WITHOUT_MODEL, Cells, Prediction, predict
 from scdiffot.core.scores.response_scores import score_response
 from scdiffot.metrics import unexplained
 
@@ -24,23 +24,27 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("simulation", "death", "kang", "scale")
-# Run only when they are asked for: CellOT did about eight iterations a second.
+DATASETS = ("simulation", "death", "kang", "scale")
+# These run only when named on the command line: CellOT runs about eight iterations a second.
 PEERS = ("cellot",)
-# A tenth or a fifth of the published iterations, for time: all of them take more than three hours a fit. Batches of 64, as a fifth of
-# a donor's cells is set aside and the rest would not fill one of 256.
+# A tenth or a fifth of the published iterations, because all of them take more than three hours a
+# fit. Batches of 64, because CellOT sets a fifth of a donor's cells aside, and the others are fewer
+# than the published batch of 256.
 CELLOT_ITERATIONS = {"simulation": 10_000, "kang": 20_000}
 CELLOT_BATCH = 64
 TIMEOUT = 6 * 3600.0
 N_OBS, N_OBS_DEATH, N_OBS_QUICK = 4000, 10_000, 1500
+# Share of the cells that the treatment kills
 DEATH = 0.3
 FLOOR = "treated cells, halves"
+# Random halves of the floor; neighbours of the classifier of subpopulations
 N_HALVES, N_NEIGHBOURS = 5, 15
+# Cells of the fit and of the prediction whose cost is measured
 N_FIT, N_PREDICT = 10_000, 100_000
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """For every seed, a row of every method."""
+    """One row for every seed and method."""
     if name == "scale":
         yield from _scale(settings)
         return
@@ -52,26 +56,26 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
 
 def _simulation(seed: int, settings: Settings) -> Iterator[Row]:
     cells = simulated(N_OBS_QUICK if settings.quick else N_OBS, 0.0, seed)
-    for method, found in _predictions("simulation", cells, seed, settings):
-        if isinstance(found, str):
-            yield {"method": method, "error": found}
+    for method, result in _predictions("simulation", cells, seed, settings):
+        if isinstance(result, str):
+            yield {"method": method, "error": result}
             continue
-        yield {"method": method, **_judged(found, cells, seed), **found.cost}
+        yield {"method": method, **_scores(result, cells, seed), **result.cost}
     yield {"method": FLOOR, **floor(cells.states("test", cells.target), seed)}
 
 
 def _predictions(
-    course: str, cells: Cells, seed: int, settings: Settings
-) -> Iterator[tuple[str, Predicted | str]]:
-    """What every method predicts, CellOT with the first seed if it is asked for; or why it cannot."""
+    dataset: str, cells: Cells, seed: int, settings: Settings
+) -> Iterator[tuple[str, Prediction | str]]:
+    """The prediction of every method, or its error message; CellOT with the first seed only."""
     for method in _methods(settings):
         yield method, predict(method, cells, seed, settings)
     if "cellot" in settings.peers and seed == 0:
-        yield from _cellot(CELLOT_ITERATIONS[course], cells, seed, settings)
+        yield from _cellot(CELLOT_ITERATIONS[dataset], cells, seed, settings)
 
 
 def _methods(settings: Settings) -> list[str]:
-    """All methods; a first look leaves out the one that takes a minute."""
+    """All methods; a quick run leaves out the convex network, which takes a minute."""
     return [
         name
         for name in (*FITS, *WITHOUT_MODEL)
@@ -89,41 +93,44 @@ def _death(seed: int, settings: Settings) -> Iterator[Row]:
         "mean shift": ("mean shift", {}),
     }
     for name, (method, options) in entries.items():
-        found = predict(method, cells, seed, settings, **options)
-        yield {"method": name, **_judged(found, cells, seed), **found.cost}
+        prediction = predict(method, cells, seed, settings, **options)
+        yield {"method": name, **_scores(prediction, cells, seed), **prediction.cost}
 
 
 def simulated(n_obs: int, death: float, seed: int) -> Cells:
-    """One half of simulated cells to train on, and the other to test on."""
+    """Simulated cells, half of them for training and half for testing."""
     adata = sdo.datasets.perturbation_response(n_obs, death=death, rng=seed)
-    first = np.random.default_rng(seed).random(adata.n_obs) < 0.5
-    return Cells(adata[first].copy(), adata[~first].copy(), "control", "drug", "donor")
+    train = np.random.default_rng(seed).random(adata.n_obs) < 0.5
+    return Cells(adata[train].copy(), adata[~train].copy(), "control", "drug", "donor")
 
 
-def _judged(found: Predicted, cells: Cells, seed: int) -> Row:
-    """Scores against the cells that were treated, and against the truth of every cell."""
+def _scores(prediction: Prediction, cells: Cells, seed: int) -> Row:
+    """Scores against the treated cells, and against the true response of every cell."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    row = distribution(found, cells, seed)
+    row = distribution_scores(prediction, cells, seed)
     test = cells.test[cells.test.obs["condition"] == cells.control]
     true = np.asarray(test.obsm["true_response"])
-    response = found.states - np.asarray(test.obsm["X_pca"])
+    response = prediction.states - np.asarray(test.obsm["X_pca"])
     types = test.obs["subpopulation"].astype(str).to_numpy()
     treated = cells.train[cells.train.obs["condition"] == cells.target]
     classifier = KNeighborsClassifier(N_NEIGHBOURS)
     classifier.fit(np.asarray(treated.obsm["X_pca"]), treated.obs["subpopulation"].astype(str))
     row["unexplained"] = unexplained(response, true)
-    row["identity_kept"] = float(np.mean(classifier.predict(found.states) == types))
+    row["identity_kept"] = float(np.mean(classifier.predict(prediction.states) == types))
     row["mean_error"] = float(
         np.linalg.norm((response - true).mean(axis=0)) / np.linalg.norm(true.mean(axis=0))
     )
-    if found.survival is not None:
-        row |= survival_errors(found.survival, test.obs["true_survival"].to_numpy(), types)
+    if prediction.survival is not None:
+        row |= survival_errors(prediction.survival, test.obs["true_survival"].to_numpy(), types)
     return row
 
 
 def survival_errors(predicted: np.ndarray, true: np.ndarray, types: np.ndarray) -> dict[str, float]:
-    """Largest error of the mean survival (n,) of a type, and the correlation of the survival of single cells."""
+    """Largest error of the mean survival of a type, and the correlation over cells.
+
+    `predicted`, `true` and `types` have the shape ``(n,)``.
+    """
     errors = [
         abs(predicted[types == name].mean() - true[types == name].mean())
         for name in np.unique(types)
@@ -134,18 +141,21 @@ def survival_errors(predicted: np.ndarray, true: np.ndarray, types: np.ndarray) 
     }
 
 
-def distribution(found: Predicted, cells: Cells, seed: int, **genes: np.ndarray) -> Row:
-    """Scores that need no pairs: of the predicted cells, by their survival, against the treated cells of the test."""
+def distribution_scores(
+    prediction: Prediction, cells: Cells, seed: int, **genes: np.ndarray
+) -> Row:
+    """Scores of the predicted cells, weighted by survival, against the treated test cells."""
     treated = cells.states("test", cells.target)
-    row: Row = score_response(found.states, found.survival, treated, rng=seed, **genes)
-    row["spread"] = float(np.sqrt(found.states.var(axis=0).sum() / treated.var(axis=0).sum()))
+    states = prediction.states
+    row: Row = score_response(states, prediction.survival, treated, rng=seed, **genes)
+    row["spread"] = float(np.sqrt(states.var(axis=0).sum() / treated.var(axis=0).sum()))
     return row
 
 
 def floor(treated: np.ndarray, seed: int, **genes: np.ndarray) -> Row:
     """Scores of one half of the treated cells against the other, mean over random halves."""
     rng = np.random.default_rng(seed)
-    found = []
+    repeats = []
     for _ in range(N_HALVES):
         a, b = np.array_split(rng.permutation(len(treated)), 2)
         pairs = {
@@ -153,8 +163,8 @@ def floor(treated: np.ndarray, seed: int, **genes: np.ndarray) -> Row:
             for name, x in genes.items()
             for half in [a if name == "genes_predicted" else b]
         }
-        found.append(score_response(treated[a], None, treated[b], rng=seed, **pairs))
-    return {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
+        repeats.append(score_response(treated[a], None, treated[b], rng=seed, **pairs))
+    return {name: float(np.mean([scores[name] for scores in repeats])) for name in repeats[0]}
 
 
 def _kang(seed: int, settings: Settings) -> Iterator[Row]:
@@ -165,20 +175,22 @@ def _kang(seed: int, settings: Settings) -> Iterator[Row]:
         cells, decode = unseen_donor(adata, donor)
         treated = cells.test[cells.test.obs["condition"] == cells.target]
         measured = treated.X.toarray()  # type: ignore[union-attr]
-        before = decode(cells.states("test", cells.control)).mean(axis=0)
-        for name, found in _kang_methods(cells, seed, settings):
+        control_mean = decode(cells.states("test", cells.control)).mean(axis=0)
+        for name, result in _kang_methods(cells, seed, settings):
             row = {"task": "unseen donor", "variant": donor, "method": name}
-            if isinstance(found, str):
-                yield row | {"error": found}
+            if isinstance(result, str):
+                yield row | {"error": result}
                 continue
-            genes = decode(found.states)
-            scores = distribution(found, cells, seed, genes_predicted=genes, genes_treated=measured)
-            change = genes.mean(axis=0) - before
+            genes = decode(result.states)
+            scores = distribution_scores(
+                result, cells, seed, genes_predicted=genes, genes_treated=measured
+            )
+            change = genes.mean(axis=0) - control_mean
             if name != "identity":
                 scores["r_of_change"] = float(
-                    np.corrcoef(change, measured.mean(axis=0) - before)[0, 1]
+                    np.corrcoef(change, measured.mean(axis=0) - control_mean)[0, 1]
                 )
-            yield row | scores | found.cost
+            yield row | scores | result.cost
         scores = floor(
             cells.states("test", cells.target),
             seed,
@@ -189,7 +201,10 @@ def _kang(seed: int, settings: Settings) -> Iterator[Row]:
 
 
 def unseen_donor(adata: AnnData, donor: str) -> tuple[Cells, Any]:
-    """Cells of the other donor to train on and of this one to test on, in the components of the former, and their decoder."""
+    """Training cells of the other donor and test cells of this one, and a decoder.
+
+    The principal components are those of the training cells.
+    """
     import scanpy as sc
 
     of_donor = (adata.obs["donor"] == donor).to_numpy()
@@ -206,16 +221,19 @@ def unseen_donor(adata: AnnData, donor: str) -> tuple[Cells, Any]:
 
 def _kang_methods(
     cells: Cells, seed: int, settings: Settings
-) -> Iterator[tuple[str, Predicted | str]]:
+) -> Iterator[tuple[str, Prediction | str]]:
     yield from _predictions("kang", cells, seed, settings)
     treated = cells.states("train", cells.target)
-    yield "treated cells of the training donor", Predicted(treated, None, {})
+    yield "treated cells of the training donor", Prediction(treated, None, {})
 
 
 def _cellot(
     n_iters: int, cells: Cells, seed: int, settings: Settings
-) -> Iterator[tuple[str, Predicted | str]]:
-    """Its last state, and the one that its rule selects, here by training cells; or why there are none."""
+) -> Iterator[tuple[str, Prediction | str]]:
+    """Predictions of the last network and of the one that CellOT selects, or the error message.
+
+    The selection uses training cells.
+    """
     arrays = (cells.states("train", cells.control), cells.states("train", cells.target))
     options = {"n_iters": n_iters, "batch_size": CELLOT_BATCH}
     with tempfile.TemporaryDirectory() as folder:
@@ -231,7 +249,7 @@ def _cellot(
         ("last", f"CellOT, {n_iters:,} iterations"),
         ("last_selected", "CellOT, state of least MMD"),
     ):
-        yield label, Predicted(states[name].astype(np.float64), None, facts)
+        yield label, Prediction(states[name].astype(np.float64), None, facts)
 
 
 def _scale(settings: Settings) -> Iterator[Row]:
@@ -254,16 +272,16 @@ def _scale(settings: Settings) -> Iterator[Row]:
     )
     fit_s = time.process_time() - start
     control = np.asarray(adata.obsm["X_pca"])[(adata.obs["condition"] == "control").to_numpy()]
-    drawn = control[np.random.default_rng(0).integers(len(control), size=n_predict)]
-    many = ad.AnnData(obsm={"X_pca": drawn})
+    sample = control[np.random.default_rng(0).integers(len(control), size=n_predict)]
+    query = ad.AnnData(obsm={"X_pca": sample})
     start = time.process_time()
-    sdo.tl.predict_response(many, reference=adata)
+    sdo.tl.predict_response(query, reference=adata)
     yield {
         "method": "scdiffot",
         "seed": 0,
         "n_cells": adata.n_obs,
         "n_predicted": n_predict,
-        "n_dims": drawn.shape[1],
+        "n_dims": sample.shape[1],
         "cpu_s": fit_s,
         "predict_cpu_s": time.process_time() - start,
     }

@@ -1,4 +1,4 @@
-"""Part K: tissue in space and time, against plain components, classic alignments, copies, and simulated truth."""
+"""Part K: tissue in space and time, against simple baselines and simulated truth."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("domains", "alignment", "slices", "rotating", "tissue", "scale")
+DATASETS = ("domains", "alignment", "slices", "rotating", "tissue", "scale")
 N_DOMAINS, N_COMPONENTS = 4, 20
-# More than of the other tables: the spread over seeds is what is asked for.
+# More seeds than in the other tables, because this table measures the spread over seeds
 N_SEEDS_DOMAINS, N_SEEDS_DOMAINS_QUICK = 5, 2
+# Bisections of the resolution of Leiden clustering
 N_BISECTIONS = 12
-# Cells of the first slice: growth is the hardest to learn from few.
-SIZES, N_OBS_QUICK, N_DRAWN = (500, 1000), 150, 1500
+# Cells of the first slice: growth is the hardest field to learn from few cells.
+SIZES, N_OBS_QUICK = (500, 1000), 150
+# Spots of a virtual stage, and maximal number of spots in its distances
+N_SPOTS = 1500
 TISSUE_FITS: dict[str, dict[str, Any]] = {
     "scdiffot": {"spatial_key": "spatial", "autonomous": True},
     "scdiffot, changing with time": {"spatial_key": "spatial"},
@@ -35,8 +38,8 @@ TISSUE_FITS: dict[str, dict[str, Any]] = {
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """Rows of a table; none where its data are not at hand."""
-    if not space_data.at_hand(name):
+    """Rows of a table; none if its data are not available."""
+    if not space_data.is_available(name):
         return
     if name == "scale":
         yield from space_scale.run(settings)
@@ -59,31 +62,32 @@ def _domains(settings: Settings) -> Iterator[Row]:
     import scanpy as sc
     from sklearn.metrics import adjusted_rand_score
 
-    together = space_data.mpfc()
-    names = space_data.slice_names(together)
-    parts = {name: together[together.obs["slice"] == name].copy() for name in names}
-    for adata in (together, *parts.values()):
+    cortex = space_data.mpfc()
+    names = space_data.slice_names(cortex)
+    slices = {name: cortex[cortex.obs["slice"] == name].copy() for name in names}
+    for adata in (cortex, *slices.values()):
         sc.pp.pca(adata, random_state=0)
-    # Compiles what it calls the first time, which is not to be measured.
-    sc.pp.neighbors(parts[names[0]].copy(), n_pcs=N_COMPONENTS)
+    # The first call compiles code, which must not be measured.
+    sc.pp.neighbors(slices[names[0]].copy(), n_pcs=N_COMPONENTS)
     cases = [
-        *(("each alone", name, adata) for name, adata in parts.items()),
-        ("together", None, together),
+        *(("each alone", name, adata) for name, adata in slices.items()),
+        ("together", None, cortex),
     ]
     for seed in range(N_SEEDS_DOMAINS_QUICK if settings.quick else N_SEEDS_DOMAINS):
         for task, only, adata in cases:
             for method in DOMAINS:
                 start = time.process_time()
-                found = DOMAINS[method](adata, "slice" if only is None else None, seed)
+                domains = DOMAINS[method](adata, "slice" if only is None else None, seed)
                 cpu_s = time.process_time() - start
                 for name in names if only is None else [only]:
-                    here = (adata.obs["slice"] == name).to_numpy()
-                    ari = adjusted_rand_score(adata.obs["label"][here], found[here])
+                    mask = (adata.obs["slice"] == name).to_numpy()
+                    ari = adjusted_rand_score(adata.obs["label"][mask], domains[mask])
                     row = {"task": task, "variant": name, "method": method, "seed": seed}
-                    yield row | {"ari": float(ari), "n_domains": len(set(found)), "cpu_s": cpu_s}
+                    scores = {"ari": float(ari), "n_domains": len(set(domains))}
+                    yield row | scores | {"cpu_s": cpu_s}
 
 
-def _surroundings(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
+def _neighbourhoods(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
     sdo.pp.spatial_embedding(adata, library_key=library_key)
     sdo.tl.spatial_domains(adata, N_DOMAINS, rng=seed)
     return adata.obs["scdiffot_domain"].to_numpy()
@@ -97,7 +101,10 @@ def _mixture(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
 
 
 def _leiden(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
-    """Communities by scanpy, at the first resolution that gives as many as there are layers, or the nearest number."""
+    """Leiden clusters at the first resolution that gives as many clusters as layers.
+
+    Without such a resolution, the number of clusters is the nearest one of all bisections.
+    """
     import scanpy as sc
 
     sc.pp.neighbors(adata, n_pcs=N_COMPONENTS, random_state=seed, key_added="plain")
@@ -114,21 +121,21 @@ def _leiden(adata: AnnData, library_key: str | None, seed: int) -> np.ndarray:
             random_state=seed,
             key_added="leiden",
         )
-        found = adata.obs["leiden"].to_numpy()
-        n_found, n_best = len(set(found)), len(set(best))
-        if abs(n_found - N_DOMAINS) < abs(n_best - N_DOMAINS):
-            best = found
-        if n_found == N_DOMAINS:
+        clusters = adata.obs["leiden"].to_numpy()
+        n_clusters, n_best = len(set(clusters)), len(set(best))
+        if abs(n_clusters - N_DOMAINS) < abs(n_best - N_DOMAINS):
+            best = clusters
+        if n_clusters == N_DOMAINS:
             break
-        low, high = (middle, high) if n_found < N_DOMAINS else (low, middle)
+        low, high = (middle, high) if n_clusters < N_DOMAINS else (low, middle)
     return best
 
 
-DOMAINS = {"scdiffot": _surroundings, "PCA + mixture": _mixture, "PCA + leiden": _leiden}
+DOMAINS = {"scdiffot": _neighbourhoods, "PCA + mixture": _mixture, "PCA + leiden": _leiden}
 
 
 def rotating(seed: int, settings: Settings) -> Iterator[Row]:
-    """Turns between the stages of a tissue, and a stage that the fit has not seen."""
+    """Rotations between the stages of a tissue, and predictions of held-out stages."""
     adata = space_data.read(space_data.ROTATING)
     adata.obs["stage"] = adata.obs["time"].map(lambda t: f"{t:g}")
     adata.obs["time"] = adata.obs["time"].astype(float)
@@ -140,11 +147,12 @@ def rotating(seed: int, settings: Settings) -> Iterator[Row]:
     cpu_s = time.process_time() - start
     table = sdo.get.alignment(adata, key="stages").table.set_index("slice")
     true = np.degrees(adata.obs.groupby("time")["theta"].first().to_numpy())
-    # Coordinates are turned by theta; the motion found turns them back.
-    found = np.array([table.loc[f"{t:g}", "angle"] for t in times])
-    errors = np.abs(np.diff(found + true))
+    # The coordinates are turned by theta, so the alignment has the opposite angle.
+    angles = np.array([table.loc[f"{t:g}", "angle"] for t in times])
+    errors = np.abs(np.diff(angles + true))
     row = {"task": "angles", "method": "scdiffot", "reflected": bool(table["reflected"].any())}
-    yield row | {"angles": np.diff(found), "true": -np.diff(true), "errors": errors, "cpu_s": cpu_s}
+    values = {"angles": np.diff(angles), "true": -np.diff(true), "errors": errors}
+    yield row | values | {"cpu_s": cpu_s}
     for k in range(1, 2 if settings.quick else len(times) - 1):
         row = {"task": "held-out time", "variant": f"{times[k]:g}"}
         for method, scores in _held_out_time(adata, times, k, seed, settings):
@@ -154,13 +162,13 @@ def rotating(seed: int, settings: Settings) -> Iterator[Row]:
 def _held_out_time(
     adata: AnnData, times: np.ndarray, k: int, seed: int, settings: Settings
 ) -> Iterator[tuple[str, Row]]:
-    here = adata.obs["time"].to_numpy()
+    cell_times = adata.obs["time"].to_numpy()
     x, f = (np.asarray(adata.obsm[key], dtype=np.float64) for key in ("stages_aligned", "X_input"))
-    true = here == times[k]
+    true = cell_times == times[k]
 
-    def judged(positions: np.ndarray, states: np.ndarray) -> Row:
+    def score(positions: np.ndarray, states: np.ndarray) -> Row:
         return {
-            "joint": joint_distance(positions, states, x[true], f[true], n_max=N_DRAWN, rng=seed)
+            "joint": joint_distance(positions, states, x[true], f[true], n_max=N_SPOTS, rng=seed)
         }
 
     start = time.process_time()
@@ -177,24 +185,24 @@ def _held_out_time(
         **settings.fit,
     )
     cpu_s = time.process_time() - start
-    between = sdo.tl.interpolate(adata, float(times[k]), n_obs=N_DRAWN, rng=seed)
+    virtual = sdo.tl.interpolate(adata, float(times[k]), n_obs=N_SPOTS, rng=seed)
     mass = float(sdo.tl.interpolate(adata, float(times[k]), rng=seed).obs["weight"].sum())
-    true_mass = true.sum() / (here == times[0]).sum()
+    true_mass = true.sum() / (cell_times == times[0]).sum()
     yield (
         "scdiffot",
-        judged(np.asarray(between.obsm["stages_aligned"]), np.asarray(between.obsm["X_input"]))
+        score(np.asarray(virtual.obsm["stages_aligned"]), np.asarray(virtual.obsm["X_input"]))
         | {"mass_error": abs(mass - true_mass) / true_mass, "cpu_s": cpu_s},
     )
     for name, j in (("copy of the one before", k - 1), ("copy of the one after", k + 1)):
-        copied = here == times[j]
-        yield name, judged(x[copied], f[copied])
+        neighbour = cell_times == times[j]
+        yield name, score(x[neighbour], f[neighbour])
     order = np.random.default_rng(seed).permutation(np.flatnonzero(true))
     a, b = np.array_split(order, 2)
-    yield "halves", {"joint": joint_distance(x[a], f[a], x[b], f[b], n_max=N_DRAWN, rng=seed)}
+    yield "halves", {"joint": joint_distance(x[a], f[a], x[b], f[b], n_max=N_SPOTS, rng=seed)}
 
 
 def tissue(seed: int, settings: Settings) -> Iterator[Row]:
-    """Migration, velocity, growth and fates of cells of a simulated tissue, with their places and without."""
+    """Migration, velocity, growth and fates in a simulated tissue, with and without positions."""
     sizes = (N_OBS_QUICK,) if settings.quick else SIZES
     for n_obs, (method, options) in product(sizes, TISSUE_FITS.items()):
         adata = sdo.datasets.spatial_slices(n_obs, rng=seed)
@@ -234,18 +242,19 @@ def _against_truth(adata: AnnData) -> dict[str, Any]:
         return row
     from scdiffot.core.spatial.align.pose import procrustes
 
-    place = np.asarray(adata.obsm["spatial_true"])
-    # The frame of the first slice as measured, into the frame of the truth.
-    turn = procrustes(place[first], np.asarray(adata.obsm["scdiffot_aligned"])[first]).rotation
-    migration = np.asarray(adata.obsm["scdiffot_migration"], dtype=np.float64) @ turn.T
-    found, true = (
-        without_rigid_motion(v, place, times)
+    positions = np.asarray(adata.obsm["spatial_true"])
+    # Rotation from the measured frame of the first slice into the frame of the truth
+    aligned = np.asarray(adata.obsm["scdiffot_aligned"])
+    rotation = procrustes(positions[first], aligned[first]).rotation
+    migration = np.asarray(adata.obsm["scdiffot_migration"], dtype=np.float64) @ rotation.T
+    estimate, true = (
+        without_rigid_motion(v, positions, times)
         for v in (migration, np.asarray(adata.obsm["true_migration"]))
     )
-    found_turns, true_turns = np.diff(_angles(adata)), np.diff(adata.uns["true"]["angles"])
+    angles, true_angles = np.diff(_angles(adata)), np.diff(adata.uns["true"]["angles"])
     return row | {
-        "migration": cosine(found, true),
-        "angle_error": float(np.abs(found_turns + true_turns).max()),
+        "migration": cosine(estimate, true),
+        "angle_error": float(np.abs(angles + true_angles).max()),
     }
 
 
@@ -253,19 +262,19 @@ def _angles(adata: AnnData) -> np.ndarray:
     return sdo.get.alignment(adata).table["angle"].to_numpy()
 
 
-def cosine(found: np.ndarray, true: np.ndarray) -> float:
-    """Cosine of two vector fields (n, d) over all cells, so that fast ones count for more."""
-    return float((found * true).sum() / np.sqrt((found**2).sum() * (true**2).sum()))
+def cosine(estimate: np.ndarray, true: np.ndarray) -> float:
+    """Cosine of two vector fields ``(n, d)`` over all cells; fast cells have more weight."""
+    return float((estimate * true).sum() / np.sqrt((estimate**2).sum() * (true**2).sum()))
 
 
 def without_rigid_motion(
     vectors: np.ndarray, positions: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """Velocities (n, 2) less the shift and the turn of the slice of each time that explain most of them."""
-    left = np.empty_like(vectors)
+    """Velocities ``(n, 2)`` minus the best-fitting translation and rotation of every time."""
+    residual = np.empty_like(vectors)
     for t in np.unique(times):
-        here = times == t
-        p, v = (a[here] - a[here].mean(axis=0) for a in (positions, vectors))
-        around = np.column_stack([-p[:, 1], p[:, 0]])
-        left[here] = v - around * ((around * v).sum() / (around**2).sum())
-    return left
+        mask = times == t
+        p, v = (a[mask] - a[mask].mean(axis=0) for a in (positions, vectors))
+        rotation = np.column_stack([-p[:, 1], p[:, 0]])
+        residual[mask] = v - rotation * ((rotation * v).sum() / (rotation**2).sum())
+    return residual

@@ -1,4 +1,4 @@
-"""Slices that part K runs on, from the folder of the user: they are not part of `scdiffot.datasets`."""
+"""Slices of part K, from the folder of the user: they are not part of `scdiffot.datasets`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def her2st_file(patient: str) -> str:
     return f"her2st_{patient}.h5ad"
 
 
-# What each table cannot do without
+# Files that each table needs
 FILES = {
     "domains": (MPFC,),
     "alignment": tuple(her2st_file(patient) for patient in PATIENTS),
@@ -34,31 +34,31 @@ FILES = {
 
 
 def path_of(name: str) -> Path | None:
-    """Where a file is, None without the folder or the file."""
+    """Path of a file; None without the folder or the file."""
     folder = os.environ.get(FOLDER_VARIABLE)
     path = Path(folder).expanduser() / "spatial" / name if folder else None
     return path if path is not None and path.exists() else None
 
 
-def missing(course: str) -> list[str]:
-    """Files that a table needs and that are not there."""
-    return [name for name in FILES.get(course, ()) if path_of(name) is None]
+def missing_files(dataset: str) -> list[str]:
+    """Files that a table needs and that do not exist."""
+    return [name for name in FILES.get(dataset, ()) if path_of(name) is None]
 
 
-def at_hand(course: str) -> bool:
-    """Whether a table can be measured; says so if not."""
-    lacking = missing(course)
-    if lacking:
-        names = ", ".join(f"spatial/{name}" for name in lacking)
+def is_available(dataset: str) -> bool:
+    """Whether a table can be measured; otherwise a warning names the missing files."""
+    files = missing_files(dataset)
+    if files:
+        names = ", ".join(f"spatial/{name}" for name in files)
         warnings.warn(
-            f"{course} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.",
+            f"{dataset} is left out: {names} not found in the folder ${FOLDER_VARIABLE}.",
             stacklevel=2,
         )
-    return not lacking
+    return not files
 
 
 def read(name: str) -> AnnData:
-    """A file as it is."""
+    """Read a file unchanged."""
     import anndata as ad
 
     path = path_of(name)
@@ -67,7 +67,7 @@ def read(name: str) -> AnnData:
 
 
 def her2st(patient: str) -> AnnData:
-    """Six breast cancer sections of a patient, with components of all of them, and the labels as strings."""
+    """Six breast cancer sections of a patient, with joint components and the labels as strings."""
     import scanpy as sc
 
     adata = read(her2st_file(patient))
@@ -82,7 +82,7 @@ def her2st(patient: str) -> AnnData:
 
 
 def mpfc() -> AnnData:
-    """Three sections of the mouse medial prefrontal cortex with their layers; without components."""
+    """Three sections of the mouse medial prefrontal cortex with layers, without components."""
     import scanpy as sc
 
     adata = read(MPFC)
@@ -94,6 +94,6 @@ def mpfc() -> AnnData:
 
 
 def slice_names(adata: AnnData) -> list[str]:
-    """Names of the slices in their order in the tissue: by the number at their end."""
+    """Names of the slices in their order in the tissue, by the number in the name."""
     names = adata.obs["slice"].astype(str).unique()
     return sorted(names, key=lambda name: int("".join(c for c in name if c.isdigit())))

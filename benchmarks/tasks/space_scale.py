@@ -1,4 +1,4 @@
-"""Part K: seconds and memory of large slices, each step in a process of its own.
+"""Part K: seconds and memory of large slices, each step in a separate process.
 
 Called as ``python -m benchmarks.tasks.space_scale JSON``.
 """
@@ -32,21 +32,24 @@ LAYERS = 7
 
 
 def run(settings: Settings) -> Iterator[Row]:
-    """A row of every step."""
+    """One row for every step."""
     n_spots = N_SPOTS_QUICK if settings.quick else N_SPOTS
     for step in STEPS:
         command = [sys.executable, "-m", __name__, json.dumps({"step": step, "n_spots": n_spots})]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         root = Path(__file__).parents[2]
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
-        measured = json.loads(done.stdout.splitlines()[-1])
+        measured = json.loads(result.stdout.splitlines()[-1])
         yield {"method": "scdiffot", "task": step, "seed": 0, "n_cells": n_spots, **measured}
 
 
 def slices(n_spots: int, n_slices: int) -> AnnData:
-    """Slices of `n_spots` each through one layered tissue, with smooth expression and noise; every next one is turned."""
+    """Slices of `n_spots` each through one layered tissue, with smooth expression and noise.
+
+    Every slice is turned by another 40 degrees.
+    """
     import anndata as ad
     from scipy.sparse import random_array
 
@@ -56,7 +59,7 @@ def slices(n_spots: int, n_slices: int) -> AnnData:
     strength = np.linspace(1.0, 0.1, N_DIMS)
     places, states, layers = [], [], []
     for k in range(n_slices):
-        # Wider at one end, so that its pose can be told from its outline too
+        # The outline is wider at one end, so it identifies the pose as well.
         p = rng.uniform(size=(n_spots, 2)) * [2.0, 1.0]
         p[:, 1] *= 0.6 + 0.3 * p[:, 0]
         layer = np.digitize(
@@ -79,7 +82,7 @@ def slices(n_spots: int, n_slices: int) -> AnnData:
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds and peak memory of one step, and a check that it did what it should."""
+    """Seconds and peak memory of one step, and a check of its result."""
     import scdiffot as sdo
 
     step = job["step"]
@@ -88,18 +91,18 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         angle = np.radians(-40.0)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         adata.obsm["spatial"][job["n_spots"] :] @= turn.T
-    before, start, wall = peak_mib(), time.process_time(), time.perf_counter()
+    initial_peak, cpu_start, wall_start = peak_mib(), time.process_time(), time.perf_counter()
     if step == STEPS[0]:
         sdo.pp.spatial_embedding(adata)
         sdo.tl.spatial_domains(adata, LAYERS)
     elif step == STEPS[1]:
         sdo.tl.align_slices(adata, "slice", "0", show_progress=False)
     else:
-        made = sdo.tl.interpolate_slices(
+        virtual = sdo.tl.interpolate_slices(
             adata, ["0", "1"], 0.5, library_key="slice", cell_keys="layer"
         )
-    cost = {"cpu_s": time.process_time() - start, "seconds": time.perf_counter() - wall}
-    cost |= {"peak_mib": peak_mib(), "before_mib": before}
+    cost = {"cpu_s": time.process_time() - cpu_start, "seconds": time.perf_counter() - wall_start}
+    cost |= {"peak_mib": peak_mib(), "before_mib": initial_peak}
     if step == STEPS[0]:
         from sklearn.metrics import adjusted_rand_score
 
@@ -107,9 +110,9 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
             "check": float(adjusted_rand_score(adata.obs["layer"], adata.obs["scdiffot_domain"]))
         }
     if step == STEPS[1]:
-        found: Any = sdo.get.alignment(adata).table.set_index("slice").loc["1", "angle"]
-        return cost | {"check": float(abs(found + 40.0))}
-    return cost | {"check": float(made.n_obs)}
+        estimate: Any = sdo.get.alignment(adata).table.set_index("slice").loc["1", "angle"]
+        return cost | {"check": float(abs(estimate + 40.0))}
+    return cost | {"check": float(virtual.n_obs)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Part K: alignment of sections in random poses, and middle sections that were held out."""
+"""Part K: alignment of sections in random poses, and prediction of held-out middle sections."""
 
 from __future__ import annotations
 
@@ -21,26 +21,31 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
+# Share of the spots that are cut away on one side
 CUT = 0.3
+# Iterations of iterated closest points
 N_ITERATIONS = 100
 FORMS = ("displacement", "barycentric")
 FLOOR = "halves of the section"
 
 
 class Section(NamedTuple):
-    """Places and components of the spots of a section, and where the authors put those they registered."""
+    """Positions and components of the spots of a section, and positions by the registration.
+
+    The authors did not register every spot: the other rows of `warped` are NaN.
+    """
 
     spots: np.ndarray
     states: np.ndarray
     warped: np.ndarray
 
     def at(self, rows: np.ndarray) -> Section:
-        """Some of its spots."""
+        """The section with some of its spots only."""
         return Section(*(values[rows] for values in self))
 
 
 def alignment(seed: int, settings: Settings) -> Iterator[Row]:
-    """Consecutive sections, the second in a random pose, and whole or without what lies on one side."""
+    """Consecutive sections, the second in a random pose, whole or with one side cut away."""
     rng = np.random.default_rng(seed)
     for patient in space_data.PATIENTS[: 1 if settings.quick else None]:
         adata = space_data.her2st(patient)
@@ -50,20 +55,20 @@ def alignment(seed: int, settings: Settings) -> Iterator[Row]:
             fixed, moving = sections[k], sections[k + 1]
             true = true_pose(fixed, moving)
             side = rng.normal(size=2)
-            for task, kept in (
+            for task, spots in (
                 ("whole", moving),
-                ("cut", moving.at(beyond(true.apply(moving.spots), side))),
+                ("cut", moving.at(is_beyond_cut(true.apply(moving.spots), side))),
             ):
                 pose = Pose.turn(rng.uniform(0, 2 * np.pi), reflected=rng.random() < 0.5)
                 pose = Pose(pose.rotation, rng.normal(size=2) * 20)
-                moved = kept._replace(spots=pose.apply(kept.spots))
+                transformed = spots._replace(spots=pose.apply(spots.spots))
                 for method in ALIGNMENTS:
                     start = time.process_time()
-                    found = ALIGNMENTS[method](fixed, moved).after(pose)
+                    estimate = ALIGNMENTS[method](fixed, transformed).after(pose)
                     cpu_s = time.process_time() - start
                     error = {
-                        "angle": angle_between(found, true),
-                        "rmse": distance_between(found, true, moving, fixed),
+                        "angle": angle_between(estimate, true),
+                        "rmse": distance_between(estimate, true, moving, fixed),
                     }
                     row = {"task": task, "variant": f"{names[k]} {names[k + 1]}", "method": method}
                     yield row | error | {"cpu_s": cpu_s}
@@ -78,8 +83,8 @@ def _section(adata: AnnData, name: str) -> Section:
 
 def registration(section: Section) -> tuple[float, Pose]:
     """Scale s and pose P of the registration: `warped` is about s P(spots)."""
-    known = ~np.isnan(section.warped).any(axis=1)
-    spots, warped = section.spots[known], section.warped[known]
+    registered = ~np.isnan(section.warped).any(axis=1)
+    spots, warped = section.spots[registered], section.warped[registered]
     pose = procrustes(warped, spots)
     centred = (spots - spots.mean(axis=0)) @ pose.rotation.T
     scale = float(((warped - warped.mean(axis=0)) * centred).sum() / (centred**2).sum())
@@ -89,39 +94,42 @@ def registration(section: Section) -> tuple[float, Pose]:
 
 
 def true_pose(fixed: Section, moving: Section) -> Pose:
-    """Rigid motion from the frame of one section as measured to that of the other, by the registration of both."""
+    """Rigid motion from the measured frame of `moving` to that of `fixed`, by the registration."""
     scale, pose = registration(fixed)
-    known = ~np.isnan(moving.warped).any(axis=1)
-    return procrustes(pose.invert(moving.warped[known] / scale), moving.spots[known])
+    registered = ~np.isnan(moving.warped).any(axis=1)
+    return procrustes(pose.invert(moving.warped[registered] / scale), moving.spots[registered])
 
 
-def beyond(spots: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """Which spots are left when those that lie on one side are cut away."""
-    along = spots @ side
-    return along >= np.quantile(along, CUT)
+def is_beyond_cut(spots: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Mask ``(n,)`` of the spots that remain when one side is cut away."""
+    coordinate = spots @ side
+    return coordinate >= np.quantile(coordinate, CUT)
 
 
-def angle_between(found: Pose, true: Pose) -> float:
-    """Error of the rotation in degrees; 180 where only one of the two reflects."""
-    both = found.after(true.inverse)
-    return 180.0 if both.reflected else abs(both.angle)
+def angle_between(estimate: Pose, true: Pose) -> float:
+    """Error of the rotation in degrees; 180 where only one of the two poses reflects."""
+    difference = estimate.after(true.inverse)
+    return 180.0 if difference.reflected else abs(difference.angle)
 
 
-def distance_between(found: Pose, true: Pose, moving: Section, fixed: Section) -> float:
-    """Root mean squared distance from where the spots of the whole section belong, in distances of neighbouring spots."""
-    apart = found.apply(moving.spots) - true.apply(moving.spots)
-    return float(np.sqrt((apart**2).sum(axis=1).mean()) / spacing(fixed.spots))
+def distance_between(estimate: Pose, true: Pose, moving: Section, fixed: Section) -> float:
+    """Root mean squared error of the positions of the whole section.
+
+    The unit is the distance between neighbouring spots.
+    """
+    errors = estimate.apply(moving.spots) - true.apply(moving.spots)
+    return float(np.sqrt((errors**2).sum(axis=1).mean()) / spacing(fixed.spots))
 
 
 def _ours(fixed: Section, moving: Section) -> Pose:
     import anndata as ad
 
-    both = ad.AnnData(
+    adata = ad.AnnData(
         obsm={k: np.concatenate([getattr(s, v) for s in (fixed, moving)]) for k, v in KEYS.items()}
     )
-    both.obs["slice"] = np.repeat(["fixed", "moving"], [len(fixed.spots), len(moving.spots)])
-    sdo.tl.align_slices(both, "slice", "fixed", show_progress=False)
-    return procrustes(sdo.get.alignment(both).apply(moving.spots, "moving"), moving.spots)
+    adata.obs["slice"] = np.repeat(["fixed", "moving"], [len(fixed.spots), len(moving.spots)])
+    sdo.tl.align_slices(adata, "slice", "fixed", show_progress=False)
+    return procrustes(sdo.get.alignment(adata).apply(moving.spots, "moving"), moving.spots)
 
 
 KEYS = {"spatial": "spots", "X_pca": "states"}
@@ -137,16 +145,16 @@ def _axes(fixed: Section, moving: Section) -> Pose:
 
 
 def iterated_closest_points(fixed: Section, moving: Section) -> Pose:
-    """Pair each spot with the nearest one, move the section to fit, and again; from equal centroids."""
+    """Pair each spot with the nearest one, fit the pose, and repeat, from equal centroids."""
     from sklearn.neighbors import NearestNeighbors
 
     search = NearestNeighbors(n_neighbors=1).fit(fixed.spots)
-    pose, last = _centroids(fixed, moving), np.inf
+    pose, previous = _centroids(fixed, moving), np.inf
     for _ in range(N_ITERATIONS):
         distances, nearest = search.kneighbors(pose.apply(moving.spots))
-        if not distances.mean() < last:
+        if not distances.mean() < previous:
             break
-        last = distances.mean()
+        previous = distances.mean()
         pose = procrustes(fixed.spots[nearest[:, 0]], moving.spots, reflected=False)
     return pose
 
@@ -160,7 +168,7 @@ ALIGNMENTS = {
 
 
 def held_out(seed: int, settings: Settings) -> Iterator[Row]:
-    """Every section between two others, made from them."""
+    """Every section between two others, predicted from its neighbours."""
     for patient in space_data.PATIENTS[: 1 if settings.quick else None]:
         adata = space_data.her2st(patient)
         adata = adata[
@@ -174,7 +182,7 @@ def held_out(seed: int, settings: Settings) -> Iterator[Row]:
 
 
 def _mpfc(seed: int) -> Iterator[Row]:
-    """The same of three sections that lie in frames of their own: all are aligned first."""
+    """Held-out sections of the cortex, whose three sections are aligned first."""
     import scanpy as sc
 
     adata = space_data.mpfc()
@@ -186,15 +194,14 @@ def _mpfc(seed: int) -> Iterator[Row]:
 
 
 def _triple(adata: AnnData, names: tuple[str, str, str], task: str, seed: int) -> Iterator[Row]:
-    before, middle, after = ((adata.obs["slice"] == name).to_numpy() for name in names)
+    previous, middle, following = ((adata.obs["slice"] == name).to_numpy() for name in names)
     true = adata[middle]
     row = {"task": task, "variant": names[1]}
-    # Without the section itself.
-    known = adata[before | after].copy()
+    neighbours = adata[previous | following].copy()
     for form in FORMS:
         start = time.process_time()
-        made = sdo.tl.interpolate_slices(
-            known,
+        virtual = sdo.tl.interpolate_slices(
+            neighbours,
             [names[0], names[2]],
             0.5,
             library_key="slice",
@@ -203,40 +210,44 @@ def _triple(adata: AnnData, names: tuple[str, str, str], task: str, seed: int) -
             form=form,  # type: ignore[arg-type]
         )
         cost = {"cpu_s": time.process_time() - start}
-        yield row | {"method": f"scdiffot, {form}"} | compared(made, true, seed) | cost
+        yield row | {"method": f"scdiffot, {form}"} | section_scores(virtual, true, seed) | cost
     for method, rows in (
-        ("copy of the one before", before),
-        ("copy of the one after", after),
-        ("both, pooled", before | after),
+        ("copy of the one before", previous),
+        ("copy of the one after", following),
+        ("both, pooled", previous | following),
     ):
-        yield row | {"method": method} | compared(adata[rows], true, seed)
+        yield row | {"method": method} | section_scores(adata[rows], true, seed)
     states = np.asarray(true.obsm["X_pca"], dtype=np.float64)
-    places = np.asarray(true.obsm["frame"])
-    scaled = np.hstack([z / np.sqrt(z.var(axis=0).sum()) for z in (places, states)]) / np.sqrt(2)
+    positions = np.asarray(true.obsm["frame"])
+    scaled = np.hstack([z / np.sqrt(z.var(axis=0).sum()) for z in (positions, states)]) / np.sqrt(2)
     yield row | {"method": FLOOR, "joint": noise_floor(scaled, p=2, rng=seed)}
 
 
-def compared(made: AnnData, true: AnnData, seed: int) -> Row:
-    """Joint distance; and at the measured spots, correlation of genes over them, and share of labels that are right."""
+def section_scores(virtual: AnnData, true: AnnData, seed: int) -> Row:
+    """Joint distance; correlation of genes and share of correct labels at the measured spots."""
     from scipy.spatial import cKDTree
 
-    places, true_places = (np.asarray(a.obsm["frame"], dtype=np.float64) for a in (made, true))
-    states, true_states = (np.asarray(a.obsm["X_pca"], dtype=np.float64) for a in (made, true))
-    nearest = cKDTree(places).query(true_places)[1]
+    pair = (virtual, true)
+    positions, true_positions = (np.asarray(a.obsm["frame"], dtype=np.float64) for a in pair)
+    states, true_states = (np.asarray(a.obsm["X_pca"], dtype=np.float64) for a in pair)
+    nearest = cKDTree(positions).query(true_positions)[1]
     genes, true_genes = (
-        a.X.toarray() if hasattr(a.X, "toarray") else np.asarray(a.X) for a in (made, true)
+        a.X.toarray() if hasattr(a.X, "toarray") else np.asarray(a.X) for a in pair
     )
-    labels, true_labels = (a.obs["cluster"].astype(str).to_numpy() for a in (made, true))
-    named = true_labels != ""
+    labels, true_labels = (a.obs["cluster"].astype(str).to_numpy() for a in pair)
+    labelled = true_labels != ""
     return {
-        "joint": joint_distance(places, states, true_places, true_states, rng=seed),
+        "joint": joint_distance(positions, states, true_positions, true_states, rng=seed),
         "gene_r": mean_correlation(genes[nearest], true_genes),
-        "labels": float(np.mean(labels[nearest][named] == true_labels[named])),
+        "labels": float(np.mean(labels[nearest][labelled] == true_labels[labelled])),
     }
 
 
-def mean_correlation(found: np.ndarray, true: np.ndarray) -> float:
-    """Mean over genes of the correlation over spots (n, genes); 0 for a gene that is constant in either."""
-    a, b = found - found.mean(axis=0), true - true.mean(axis=0)
+def mean_correlation(estimate: np.ndarray, true: np.ndarray) -> float:
+    """Mean over genes of the correlation over spots, of two arrays ``(n, genes)``.
+
+    The correlation is 0 for a gene that is constant in either array.
+    """
+    a, b = estimate - estimate.mean(axis=0), true - true.mean(axis=0)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return float(np.mean((a * b).sum(axis=0) / np.where(norm > 0, norm, 1.0)))

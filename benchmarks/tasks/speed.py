@@ -1,4 +1,4 @@
-"""Part F: CPU seconds of a fit on one thread, and how time and memory grow with the number of cells."""
+"""Part F: CPU seconds of a fit on one thread; time and memory by number of cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.data import LOADERS, load
 
-from .held_out import COURSES as ALL
+from .held_out import DATASETS as ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.store import Row
 
 SIZES = (10_000, 100_000, 1_000_000)
-COURSES = (*ALL, "clouds")
+DATASETS = (*ALL, "clouds")
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:

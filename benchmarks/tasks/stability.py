@@ -1,4 +1,4 @@
-"""Part E: do fits that differ in the seed only agree?"""
+"""Part E: agreement of fits that differ in the seed only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("emt", "mouse", "misa")
+DATASETS = ("emt", "mouse", "misa")
 N_REFITS = 5
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """One row, of all pairs of five refits (of two in a quick run)."""
+    """One row with all pairs of five refits (two in a quick run)."""
     from scipy.stats import spearmanr
 
     n_fits = 2 if settings.quick else N_REFITS

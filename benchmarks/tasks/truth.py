@@ -1,4 +1,4 @@
-"""Part D: fields of the fit against those of the law behind the data."""
+"""Part D: fields of the fit against those of the simulator."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from benchmarks.settings import Settings
     from benchmarks.store import Row
 
-COURSES = ("misa", "misa_draws", "gene_network")
+DATASETS = ("misa", "misa_draws", "gene_network")
 N_CELLS = 2000
-# The published table of the gene network keeps two of its three, MISA has no more.
+# The published table of the gene network contains two of its three genes; MISA has two.
 N_GENES = 2
-# Slopes below have no clear sign.
-CLEAR = 0.1
+# Signs are compared where the absolute value of the true slope is above this.
+MIN_SLOPE = 0.1
 
 
 def _truth(name: str) -> tuple[AnnData, float]:
-    """Fresh cells with the true drift and growth, and how many units of their time make one of the published data."""
+    """New cells with the true drift and growth, and the unit of the published times in theirs."""
     if name != "gene_network":
         return sdo.datasets.misa(N_CELLS, rng=1000), 1.0
-    # The published table numbers its times.
+    # The published table has the numbers 0, 1, ... in place of times, which are 8 apart.
     return sdo.datasets.gene_network(N_CELLS, rng=1000), 8.0
 
 
 def run(name: str, settings: Settings) -> Iterator[Row]:
-    """One row for every seed and form of the fields; of draws, every seed is one."""
+    """One row for every seed and form of the fields; for `misa_draws`, every seed is a new draw."""
     truth, unit = _truth(name)
     time = truth.obs["time"].to_numpy() / unit
     x, drift = np.asarray(truth.X)[:, :N_GENES], unit * truth.obsm["true_drift"][:, :N_GENES]
@@ -46,21 +46,21 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
         name
     ]:
         for seed in range(settings.n_seeds):
-            course = misa_draw(seed) if name == "misa_draws" else load(name)
-            adata, cpu = scores.fit(course, seed=seed, **settings.fit, autonomous=autonomous)
+            dataset = misa_draw(seed) if name == "misa_draws" else load(name)
+            adata, cpu = scores.fit(dataset, seed=seed, **settings.fit, autonomous=autonomous)
             fields = sdo.get.model(adata).fields(x, time)
             yield {
                 "method": "scdiffot",
                 "seed": seed,
                 "autonomous": autonomous,
-                "times": course.times.tolist(),
+                "times": dataset.times.tolist(),
                 "drift_cosine": [
                     scores.cosine(fields["drift"][time == t], drift[time == t])
-                    for t in course.times
+                    for t in dataset.times
                 ],
                 "growth_r_by_time": [
                     float(np.corrcoef(fields["growth"][time == t], growth[time == t])[0, 1])
-                    for t in course.times
+                    for t in dataset.times
                 ],
                 "growth_r": float(np.corrcoef(fields["growth"], growth)[0, 1]),
                 **(_regulation(adata, x) if autonomous else {}),
@@ -70,14 +70,17 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
 
 
 def _regulation(adata: AnnData, x: np.ndarray) -> Row:
-    """Jacobian of the drift at the cells against that of MISA: correlation, the same between genes, signs of clear slopes."""
+    """Compare the Jacobian of the drift at the cells with that of MISA.
+
+    The scores are the correlation, the same without the diagonal, and the share of correct signs.
+    """
     law, step = misa_law(), 1e-5 * np.eye(x.shape[1])
     x = x.astype(float)
     true = np.stack(
         [(law.drift(x + h, 0) - law.drift(x - h, 0)) / (2 * h.max()) for h in step], axis=2
     )
     fitted = jacobians(sdo.get.model(adata), x, 0.0)
-    clear, between = np.abs(true) > CLEAR, ~np.eye(x.shape[1], dtype=bool)
+    clear, between = np.abs(true) > MIN_SLOPE, ~np.eye(x.shape[1], dtype=bool)
     return {
         "jacobian_r": float(np.corrcoef(fitted.ravel(), true.ravel())[0, 1]),
         "jacobian_r_between": float(

@@ -1,4 +1,4 @@
-"""Small data sets on which every result has been computed once."""
+"""Small data sets with every result of the package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIT_RESPONSE = {"metric": "euclidean", "n_steps": 3, "batch_size": 32, "n_landma
 
 @cache
 def dynamics() -> AnnData:
-    """A time course of 3 snapshots with genes, types and everything that is read off a fit."""
+    """A time course of 3 snapshots with genes, types and every result of a fit."""
     adata = sdo.datasets.regulatory_network(30, n_genes=30, times=(0.0, 1.0, 2.0))
     adata.uns.pop("true")
     sc.pp.pca(adata, n_comps=4)
@@ -49,7 +49,7 @@ def dynamics() -> AnnData:
 
 @cache
 def many_genes() -> AnnData:
-    """Cells with enough genes that a set of them has others to compare with."""
+    """Cells with enough genes for control sets of `pp.score_growth`."""
     adata = sdo.datasets.regulatory_network(30, n_genes=100, times=(0.0, 1.0))
     adata.uns.pop("true")
     adata.var["symbol"] = [f"Gene{i}" for i in range(adata.n_vars)]
@@ -58,7 +58,7 @@ def many_genes() -> AnnData:
 
 @cache
 def paths() -> Trajectories:
-    """Trajectories of that fit."""
+    """Trajectories of the fit of `dynamics`."""
     return sdo.tl.simulate(dynamics(), n_particles=20, n_steps=2)
 
 

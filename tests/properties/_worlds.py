@@ -88,10 +88,10 @@ HOLDERS = ["memory", "memory", "memory", "view", "backed", "lazy", "mudata"]
 
 @st.composite
 def worlds(draw: st.DrawFn) -> dict[str, Any]:
-    """What a time course is made of; most parts are ordinary, so that the others are met one at a time."""
+    """The parts of a time course; most are ordinary, so unusual ones occur one at a time."""
 
-    def mostly(ordinary: str, others: Any) -> Any:
-        return draw(st.sampled_from([ordinary] * (2 * len(others) // 3) + list(others)))
+    def mostly(ordinary: str, choices: Any) -> Any:
+        return draw(st.sampled_from([ordinary] * (2 * len(choices) // 3) + list(choices)))
 
     n_times = draw(st.sampled_from([2, 3, 3, 1, 4]))
     return {
@@ -130,8 +130,8 @@ def build(world: dict[str, Any], folder: Path) -> Any:
         states = np.nan_to_num(states) if world["dtype"] in ("int32", "int64") else states
         states = states.astype(world["dtype"])
     adata = ad.AnnData(X=x.astype(np.float32), obs=obs)
-    adata.obsm["X_pca"] = _contained(states, world["container"], obs.index)
-    return _held(adata, world["holder"], folder)
+    adata.obsm["X_pca"] = _in_container(states, world["container"], obs.index)
+    return _in_holder(adata, world["holder"], folder)
 
 
 def _names(n: int, kind: str) -> list[str]:
@@ -144,7 +144,7 @@ def _names(n: int, kind: str) -> list[str]:
     )
 
 
-def _contained(states: np.ndarray, container: str, names: pd.Index) -> Any:
+def _in_container(states: np.ndarray, container: str, names: pd.Index) -> Any:
     import dask.array as da
 
     if container == "frame":
@@ -163,16 +163,16 @@ def _contained(states: np.ndarray, container: str, names: pd.Index) -> Any:
     return states
 
 
-def _held(adata: ad.AnnData, holder: str, folder: Path) -> Any:
+def _in_holder(adata: ad.AnnData, holder: str, folder: Path) -> Any:
     if holder == "view":
         return adata[: adata.n_obs]
     if holder in ("backed", "lazy"):
-        # a file of its own: that of another example may still be open
+        # Every example has a separate file, because that of another example may still be open.
         path = folder / f"{uuid4().hex}.h5ad"
         try:
             adata.write_h5ad(path)
         except (TypeError, ValueError, NotImplementedError, KeyError):
-            # what no file can hold cannot be read from one
+            # Data that no file can hold stay in memory.
             return adata
         if holder == "backed":
             return ad.read_h5ad(path, backed="r")

@@ -1,4 +1,4 @@
-"""Modules that are not tests lie beside them."""
+"""Make the helper modules of this folder importable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of arrays and simulators, with right and wrong input: a finite number or data, or one clear error."""
+"""Metrics and simulators, with valid and invalid input: a finite result, or one clear error."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ MASSES = [1.0, 0.5, 0, -1, float("nan"), float("inf"), "x", None, np.float32(2),
 
 def _draw_metric(draw: st.DrawFn, name: str) -> dict[str, Any]:
     options = {}
-    for parameter, given_ in inspect.signature(METRICS[name]).parameters.items():
-        required = given_.default is inspect.Parameter.empty
+    for parameter, argument in inspect.signature(METRICS[name]).parameters.items():
+        required = argument.default is inspect.Parameter.empty
         if not required and not draw(st.booleans()):
             continue
         if parameter in ("x", "y", "predicted", "true") and name != "mass_error":
@@ -113,7 +113,7 @@ def _settings(n: int) -> settings:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics(name: str, fingerprint: Callable):
-    """Numbers are finite, unless the definition itself is undefined for the clouds at hand."""
+    """Numbers are finite, unless the metric is not defined for these clouds."""
 
     @_settings(N_EXAMPLES)
     @given(st.composite(lambda draw: _draw_metric(draw, name))())

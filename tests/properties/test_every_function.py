@@ -1,4 +1,4 @@
-"""Every public function, with right and wrong options on data as users have them: a result, or one clear error."""
+"""Every public function, with valid and invalid options: a result, or one clear error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FUNCTIONS = {
 }
 N_EXAMPLES = int(os.environ.get("SCDIFFOT_N_EXAMPLES", 40))
 SPACE = ("slices", "alignment", "spatial", "transfer")
-# Few options at a time: with many wrong ones, only the first would ever be met.
+# Few options at a time: with many invalid ones, calls would always stop at the first.
 MAX_OPTIONS = 4
 QUICK: dict[str, dict[str, Any]] = {
     "tl.fit": FIT,
@@ -65,7 +65,7 @@ QUICK: dict[str, dict[str, Any]] = {
 
 
 def subject(name: str) -> AnnData:
-    """Data on which a function makes sense."""
+    """Data that a function can analyse."""
     if any(word in name for word in SPACE):
         return tissue()
     if name == "pp.score_growth":
@@ -74,7 +74,7 @@ def subject(name: str) -> AnnData:
 
 
 def edited(adata: AnnData, edit: str) -> AnnData:
-    """What users do to their data after an analysis."""
+    """Data after an edit by the user."""
     n = adata.n_obs
     if edit == "half":
         return adata[np.arange(n) % 2 == 0].copy()
@@ -142,16 +142,17 @@ def calls(draw: st.DrawFn, name: str) -> tuple[AnnData, dict[str, Any]]:
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     optional = [n for n in parameters if n not in required]
-    chosen = (
+    names = (
         draw(st.lists(st.sampled_from(optional), max_size=MAX_OPTIONS, unique=True))
         if optional
         else []
     )
     options = dict(QUICK.get(name, {}))
-    options |= {n: draw(values(function, n, adata), label=n) for n in [*required, *chosen]}
-    every = inspect.signature(function).parameters
-    options |= {n: v for n, v in {"show_progress": False, "show": False}.items() if n in every}
-    if "paths" in every:
+    options |= {n: draw(values(function, n, adata), label=n) for n in [*required, *names]}
+    all_parameters = inspect.signature(function).parameters
+    quiet = {"show_progress": False, "show": False}
+    options |= {n: v for n, v in quiet.items() if n in all_parameters}
+    if "paths" in all_parameters:
         options["paths"] = paths()
     if name == "tl.transfer_genes":
         options["reference"] = measured_elsewhere()

@@ -1,4 +1,4 @@
-"""Fits and fates of time courses of every kind: a right result, or one clear error."""
+"""Fits and fates of time courses of every kind: a valid result, or one clear error."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _check_fates(adata: Any) -> None:
 
 @pytest.fixture
 def content(fingerprint: Callable) -> Callable:
-    """The fingerprint; of what is in a file or lazy, that of names and columns."""
+    """The fingerprint; for backed and lazy data, the names and columns only."""
 
     def of(adata: AnnData) -> dict:
         if (
@@ -95,7 +95,7 @@ def content(fingerprint: Callable) -> Callable:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A place for the files of an example."""
+    """A folder for the files of an example."""
     path = Path(mkdtemp())
     yield path
     shutil.rmtree(path)

@@ -42,8 +42,17 @@ def spread(rows: Sequence[Row], value: Callable[[Row], float]) -> str:
     return text if len(values) == 1 else f"{text} ({number(min(values))} to {number(max(values))})"
 
 
-def by_course(rows: Sequence[Row], courses: Iterable[str]) -> dict[str, list[Row]]:
-    """Rows by data set, in the order of `courses`, without those that were not run; a trial data set comes last."""
-    names = [*courses, *sorted({row["data"] for row in rows} - set(courses))]
-    found = {name: [row for row in rows if row["data"] == name] for name in names}
-    return {name: rows for name, rows in found.items() if rows}
+def methods_in_order(rows: Iterable[Row]) -> list[str]:
+    """Names of the methods: ours first, the others in the order of the rows."""
+    names = dict.fromkeys(row["method"] for row in rows)
+    return sorted(names, key=lambda name: not name.startswith("scdiffot"))
+
+
+def by_dataset(rows: Sequence[Row], datasets: Iterable[str]) -> dict[str, list[Row]]:
+    """Rows by data set, in the order of `datasets`; data sets without rows are left out.
+
+    A data set that is not in `datasets` (the one for trying the harness out) comes last.
+    """
+    names = [*datasets, *sorted({row["data"] for row in rows} - set(datasets))]
+    groups = {name: [row for row in rows if row["data"] == name] for name in names}
+    return {name: group for name, group in groups.items() if group}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.tables import number, table
+from benchmarks.report.tables import number, table
 from benchmarks.tasks.peers import ENTRIES
 
 if TYPE_CHECKING:
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 
 def section(store: Store) -> str:
-    """Both tasks of the peers, ratios first, and what failed."""
+    """Both tasks of the peers, ratios first, and the runs that failed."""
     rows = store.of("G")
     if not rows:
         return ""
     text = """\
 ## Peers
 
-Packages from PyPI in environments of their own, on the same splits and scored by the same code, on one thread and the
-same machine. Versions are pinned in `benchmarks/peers/*.txt`; the settings are in the scripts beside them. Ratios are to
-scdiffot on the same split: above 1, the peer is worse, or slower. CPU seconds of peers count what their imports do not.
+Packages from the Python Package Index (PyPI), each in a separate environment, on the same splits
+and scored by the same code, on one thread of the same machine. Versions are pinned in
+`benchmarks/peers/*.txt`; the settings are in the scripts in the same folder. Ratios are to scdiffot
+on the same split: above 1, the peer is worse or slower. CPU seconds of peers exclude their imports.
 """
     held_out = [_held_out(row, store) for row in _ordered(rows, "held_out")]
     if held_out:
@@ -44,7 +45,7 @@ scdiffot on the same split: above 1, the peer is worse, or slower. CPU seconds o
         text += f"\nSnapshots that were left out:\n\n{table(header, left_out)}\n"
     failed = sorted({f"- {_name(row)}: `{row['error']}`" for row in rows if "error" in row})
     if failed:
-        text += "\nWhat could not be run:\n\n" + "\n".join(failed) + "\n"
+        text += "\nRuns that failed:\n\n" + "\n".join(failed) + "\n"
     return text
 
 
@@ -52,12 +53,12 @@ def _ordered(rows: list[Row], task: str) -> list[Row]:
     places = [
         (entry.peer, entry.variant, name)
         for entry in ENTRIES
-        for name in entry.courses
+        for name in entry.datasets
         if entry.task == task
     ]
-    found = [row for row in rows if row["task"] == task and "error" not in row]
+    complete = [row for row in rows if row["task"] == task and "error" not in row]
     return sorted(
-        found, key=lambda row: (places.index(_place(row)), row["seed"], row.get("time", 0))
+        complete, key=lambda row: (places.index(_place(row)), row["seed"], row.get("time", 0))
     )
 
 
@@ -76,8 +77,8 @@ def _held_out(row: Row, store: Store) -> tuple[str, ...]:
     if ours:
         relative = float(np.mean(np.divide(row["w1"], ours[0]["floor"])))
         ratios = [w1 / float(np.mean(ours[0]["w1"])), row["cpu_s"] / ours[0]["cpu_s"], relative]
-    rest = (float(np.mean(row["spread"])), w1, max(row["mass_error"]), row["cpu_s"])
-    return (_name(row), *(number(value) for value in (*ratios, *rest)))
+    values = (float(np.mean(row["spread"])), w1, max(row["mass_error"]), row["cpu_s"])
+    return (_name(row), *(number(value) for value in (*ratios, *values)))
 
 
 def _left_out(row: Row, store: Store) -> tuple[str, ...]:
