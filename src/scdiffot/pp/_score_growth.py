@@ -251,7 +251,8 @@ def _find_set(
         )
         if len(matches) < MIN_GENES:
             raise ValueError(
-                f"`{argument}` is None, but {source} has {len(matches)} of the {len(human)} genes of "
+                f"`{argument}` is None, but {source} has {len(matches)} of the {len(human)} genes "
+                "of "
                 "the built-in set, human or mouse: pass names of genes, or use symbols as names or "
                 f"by `gene_symbols` (the names are {some(available)})."
             )
