@@ -62,9 +62,9 @@ def test_errors_of_poses_are_relative_to_the_registration(slices):
     fixed, moving = (slices.Section(frame.apply(spots), spots, warped) for frame in frames)
     true = slices.true_pose(fixed, moving)
     np.testing.assert_allclose(true.apply(moving.spots), fixed.spots, atol=1e-8)
-    rotated = Pose.turn(np.radians(10)).after(true)
+    rotated = Pose.turn(np.radians(10)).compose(true)
     assert slices.angle_between(rotated, true) == pytest.approx(10)
-    assert slices.angle_between(Pose.turn(0.0, reflected=True).after(true), true) == 180
+    assert slices.angle_between(Pose.turn(0.0, reflected=True).compose(true), true) == 180
     shifted = Pose(true.rotation, true.shift + [3 * slices.spacing(fixed.spots), 0])
     assert slices.distance_between(shifted, true, moving, fixed) == pytest.approx(3)
     assert slices.is_beyond_cut(spots, np.array([1.0, 0.0])).mean() == pytest.approx(0.7)

@@ -64,7 +64,7 @@ def alignment(seed: int, settings: Settings) -> Iterator[Row]:
                 transformed = spots._replace(spots=pose.apply(spots.spots))
                 for method in ALIGNMENTS:
                     start = time.process_time()
-                    estimate = ALIGNMENTS[method](fixed, transformed).after(pose)
+                    estimate = ALIGNMENTS[method](fixed, transformed).compose(pose)
                     cpu_s = time.process_time() - start
                     error = {
                         "angle": angle_between(estimate, true),
@@ -108,7 +108,7 @@ def is_beyond_cut(spots: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 def angle_between(estimate: Pose, true: Pose) -> float:
     """Error of the rotation in degrees; 180 where only one of the two poses reflects."""
-    difference = estimate.after(true.inverse)
+    difference = estimate.compose(true.inverse)
     return 180.0 if difference.reflected else abs(difference.angle)
 
 
@@ -141,7 +141,7 @@ def _centroids(fixed: Section, moving: Section) -> Pose:
 
 def _axes(fixed: Section, moving: Section) -> Pose:
     frames = [principal_frame(section.spots, mirror=True) for section in (fixed, moving)]
-    return frames[0].inverse.after(frames[1])
+    return frames[0].inverse.compose(frames[1])
 
 
 def iterated_closest_points(fixed: Section, moving: Section) -> Pose:

@@ -48,7 +48,7 @@ def random_pose(rng, *, reflected=None):
 
 def errors(pose, motion, spots):
     """Error of a pose that should undo a motion: degrees, and root mean squared distance."""
-    residual = pose.after(motion)
+    residual = pose.compose(motion)
     if residual.reflected:
         return 180.0, np.inf
     return abs(residual.angle), float(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scdiffot import metrics
-from scdiffot.core.scores.enrichment import neighbours, shares
-from scdiffot.core.scores.response_scores import _nearest, bootstrap, score_response
+from scdiffot.core.scores.enrichment import neighbour_order, treated_share
+from scdiffot.core.scores.response_scores import _nearest_neighbours, bootstrap, score_response
 
 
 def value(score, *args, **kwargs) -> float:
@@ -114,13 +114,13 @@ def test_bootstrap_keeps_the_scores_and_reproduces(clouds):
 def test_neighbours_beyond_twice_the_mass_are_ignored_in_resamples(rng):
     x, y = rng.normal(size=(300, 3)), rng.normal(size=(200, 3)) + 0.5
     a, b, mass = np.full(300, 1 / 300), np.full(200, 1 / 200), 0.2
-    order = neighbours(x, y)
-    near = _nearest(order, a, b, 2 * mass)
+    order = neighbour_order(x, y)
+    near = _nearest_neighbours(order, a, b, 2 * mass)
     assert near.shape[1] < order.shape[1]
     for _ in range(20):
         p, q = rng.multinomial(300, a) / 300, rng.multinomial(200, b) / 200
-        assert shares(near, p, q, mass=mass) == pytest.approx(
-            shares(order, p, q, mass=mass), rel=1e-12
+        assert treated_share(near, p, q, mass=mass) == pytest.approx(
+            treated_share(order, p, q, mass=mass), rel=1e-12
         )
 
 

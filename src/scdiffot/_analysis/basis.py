@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scdiffot._data.read.extract import representation
+from scdiffot._data.read.extract import read_representation
 from scdiffot._data.write.store import read_params, read_states
 
 from .neighbors import embed
@@ -88,7 +88,7 @@ def read_basis(adata: AnnData | MuData, basis: str | None, *, key: str) -> Basis
     params, states = read_params(adata, key), read_states(adata, key)
     use_rep, tissue = str(params["use_rep"]), params["tissue"]
     points, name = (
-        (states, use_rep) if basis is None else representation(adata, basis, argument="basis")
+        (states, use_rep) if basis is None else read_representation(adata, basis, argument="basis")
     )
     if name == use_rep:
         n_dims = int(params["n_dims"])

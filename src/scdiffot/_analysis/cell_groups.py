@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_count, check_flag, some
+from scdiffot._data.read.checks import check_count, check_flag, format_list
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.read.select import select_cells
 from scdiffot._data.write.decoders import GeneSpace, read_genes
@@ -125,7 +125,7 @@ def read_grouped(
     spread = _spread(space, states[_sample(cells, N_SPREAD, rng)])
     varies = spread > MIN_SPREAD * spread.max()
     if positions is None:
-        positions = space.named(np.flatnonzero(varies))
+        positions = space.select_named(np.flatnonzero(varies))
         if len(positions) == 0:
             raise ValueError(
                 f"`source` selects cells among which no gene of {space.use_rep!r} varies: choose "
@@ -134,7 +134,7 @@ def read_grouped(
     elif not varies[positions].all():
         constant = space.names[positions[~varies[positions]]]
         raise ValueError(
-            f"`genes` names {some(constant)}, which do not vary over the cells in "
+            f"`genes` names {format_list(constant)}, which do not vary over the cells in "
             f"{space.use_rep!r}, so nothing was learned about them: leave them out."
         )
     return GroupedCells(model, space, times, states, positions, spread[positions], groups)
@@ -150,7 +150,7 @@ def _cells(adata: AnnData | MuData, source: Any, times: CellTimes, model: RUOTMo
     if not inside[cells].all():
         outside = np.unique(times.values[cells[~inside[cells]]])
         raise ValueError(
-            f"`source` has cells of the times {some(outside.tolist())}: the fit covers the times "
+            f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers the times "
             f"from {number_text(low)} to {number_text(high)}."
         )
     return cells

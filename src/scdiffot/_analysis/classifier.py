@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._utils.logging import logger
 from scdiffot.core.lineage.neighbor_shares import neighbor_shares
 
@@ -125,7 +125,7 @@ class Classifier:
             "The classifier predicts the types of held-out cells with an accuracy of %.2f (share "
             "of the cells of each type: %s).",
             self.accuracy,
-            some(by_type),
+            format_list(by_type),
         )
 
     def _test_neighbors(
@@ -247,7 +247,7 @@ def check_estimator(estimator: Any) -> None:
     if estimator is not None and (absent or isinstance(estimator, type)):
         raise TypeError(
             "`classifier` is a "
-            f"{type(estimator).__name__}{f' without {some(absent)}' if absent else ''}: pass an "
+            f"{type(estimator).__name__}{f' without {format_list(absent)}' if absent else ''}: pass an "
             "instance of a classifier of scikit-learn that has `predict_proba`, or None for "
             "nearest neighbours."
         )

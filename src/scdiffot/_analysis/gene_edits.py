@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._data.read.scale import source_expression
 from scdiffot.core.genes.perturbation import Intervention
 
@@ -147,14 +147,14 @@ class Expression:
     def _check_varying(self, names: np.ndarray) -> None:
         if len(names):
             raise ValueError(
-                f"`genes` names {some(names.tolist())}, which {self.space.use_rep!r} gives the "
+                f"`genes` names {format_list(names.tolist())}, which {self.space.use_rep!r} gives the "
                 "same expression in all cells, so nothing was learned of them: leave them out."
             )
 
     def _check_zero(self, names: np.ndarray, kind: str) -> None:
         if len(names):
             raise ValueError(
-                f"`kind` is {kind!r}, but the expression of {some(names.tolist())} goes below "
+                f"`kind` is {kind!r}, but the expression of {format_list(names.tolist())} goes below "
                 "zero (scaled, perhaps), where zero does not mean off: pass values, "
                 "genes={name: value}, or fit a representation of expression that is not scaled."
             )

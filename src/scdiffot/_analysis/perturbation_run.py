@@ -12,7 +12,7 @@ from scdiffot._data.write.decoders import read_genes
 from scdiffot._utils.keys import OUTSIDE
 from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
-from scdiffot.core.genes.perturbation import contrasts, course
+from scdiffot.core.genes.perturbation import contrasts, sample_trajectories
 from scdiffot.core.lineage.contrasts import Contrasts
 from scdiffot.core.lineage.fate import N_STEPS
 
@@ -201,7 +201,7 @@ class PerturbationRun:
         for edit in (None, intervention):
             outside = []
             for start in np.unique(times):
-                states = course(
+                states = sample_trajectories(
                     self.inputs.model,
                     self.inputs.states[cells[times == start]],
                     (float(start), self.target),

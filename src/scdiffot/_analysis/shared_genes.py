@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some
-from scdiffot._data.read.expression import check_counts, expression
+from scdiffot._data.read.checks import format_list
+from scdiffot._data.read.expression import check_counts, read_expression
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -107,7 +107,7 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
         if not data.var_names.is_unique:
             duplicates = data.var_names[data.var_names.duplicated()].unique()
             raise ValueError(
-                f"`{argument}` has duplicated var names, for instance {some(duplicates)}: make "
+                f"`{argument}` has duplicated var names, for instance {format_list(duplicates)}: make "
                 "them unique."
             )
     names = adata.var_names[adata.var_names.isin(reference.var_names)]
@@ -115,15 +115,15 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
         hint = " Their letters differ in case only." if _differ_in_case(adata, reference) else ""
         raise ValueError(
             f"`adata` and `reference` share {len(names)} genes, at least 3 are needed: they are "
-            f"matched by var_names, which are {some(adata.var_names[:3])} and "
-            f"{some(reference.var_names[:3])}.{hint} Bring them to the same kind of names."
+            f"matched by var_names, which are {format_list(adata.var_names[:3])} and "
+            f"{format_list(reference.var_names[:3])}.{hint} Bring them to the same kind of names."
         )
-    spots = expression(adata, layer, np.flatnonzero(adata.var_names.isin(names)))
+    spots = read_expression(adata, layer, np.flatnonzero(adata.var_names.isin(names)))
     positions = reference.var_names.get_indexer(names)
     order = np.argsort(positions)
-    reference_values = expression(reference, layer, positions[order])[:, np.argsort(order)]
-    check_counts(adata, spots, layer, wanted=False, remedy=_REMEDY)
-    check_counts(reference, reference_values, layer, wanted=False, remedy=_REMEDY)
+    reference_values = read_expression(reference, layer, positions[order])[:, np.argsort(order)]
+    check_counts(adata, spots, layer, expect_counts=False, remedy=_REMEDY)
+    check_counts(reference, reference_values, layer, expect_counts=False, remedy=_REMEDY)
     varying = (_moments(spots)[1] > 0) & (_moments(reference_values)[1] > 0)
     if varying.sum() < 3:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._data.read.columns import list_columns, read_column
 from scdiffot._data.read.extract import locate
 from scdiffot._utils.logging import logger
@@ -100,7 +100,7 @@ def warn_unnamed_slices(adata: AnnData | MuData, positions: np.ndarray, spatial_
         return
     reasons = []
     if libraries is not None:
-        reasons.append(f"adata.uns['spatial'] has the libraries {some(libraries)}")
+        reasons.append(f"adata.uns['spatial'] has the libraries {format_list(libraries)}")
     if column is not None:
         reasons.append(
             f"spots of different obs[{column!r}] lie among each other in `spatial_key` "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import listed_names, some, suggest
+from scdiffot._data.read.checks import format_list, listed_names, suggest
 from scdiffot._data.read.columns import read_column
 from scdiffot._utils.number_text import number_text
 
@@ -52,7 +52,7 @@ def read_depths(
     names = listed_names("between", between, numbers=True)
     if len(names) < 2:
         raise ValueError(
-            f"`between` names {len(names)} slice ({some(names)}): pass two of {some(slices.names)} "
+            f"`between` names {len(names)} slice ({format_list(names)}): pass two of {format_list(slices.names)} "
             "or more."
         )
     for name in names:
@@ -61,7 +61,7 @@ def read_depths(
                 f"`between` names {name!r}, which is no slice. {suggest(name, slices.names)}"
             )
     if len(set(names)) < len(names):
-        raise ValueError(f"`between` names a slice twice ({some(names)}): name each once.")
+        raise ValueError(f"`between` names a slice twice ({format_list(names)}): name each once.")
     if depth is None:
         return {name: float(k) for k, name in enumerate(names)}
     if isinstance(depth, str):
@@ -73,7 +73,7 @@ def read_depths(
     if len(set(values)) < len(values):
         raise ValueError(
             "`depth` gives two slices the same depth "
-            f"({some(f'{k}: {number_text(v)}' for k, v in depths.items())})."
+            f"({format_list(f'{k}: {number_text(v)}' for k, v in depths.items())})."
         )
     return depths
 
@@ -101,7 +101,9 @@ def read_masses(slices: TissueSlices, names: list[str], mass: Any) -> dict[str, 
     masses = _numbers("mass", mass, names)
     nonpositive = [name for name, value in masses.items() if value <= 0]
     if nonpositive:
-        raise ValueError(f"`mass` of {some(nonpositive)} is not positive: pass positive numbers.")
+        raise ValueError(
+            f"`mass` of {format_list(nonpositive)} is not positive: pass positive numbers."
+        )
     return masses
 
 
@@ -114,7 +116,7 @@ def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: st
     unique = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
     if len(unique) != 1 or not np.isfinite(unique[0]):
         raise ValueError(
-            f"`depth` obs[{column!r}] is {some(unique)} in slice {name!r}: it must be one number."
+            f"`depth` obs[{column!r}] is {format_list(unique)} in slice {name!r}: it must be one number."
         )
     return float(unique[0])
 
@@ -128,7 +130,7 @@ def _numbers(argument: str, numbers: Any, names: list[str]) -> dict[str, float]:
     absent = [name for name in names if name not in texts]
     if absent:
         raise KeyError(
-            f"`{argument}` has no entry for {some(absent)}: give one for every slice of `between`."
+            f"`{argument}` has no entry for {format_list(absent)}: give one for every slice of `between`."
         )
     for name in names:
         value = texts[name]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import some, suggest
+from scdiffot._data.read.checks import format_list, suggest
 from scdiffot.core.spatial.domains.neighbourhoods import nearest_spots
 
 from .slice_checks import warn_unnamed_slices
@@ -31,7 +31,7 @@ def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str
     if unassigned.any():
         raise ValueError(
             f"`library_key` obs[{library_key!r}] is NaN in {unassigned.sum()} of {len(unassigned)} "
-            f"spots, for instance {some(adata.obs_names[unassigned][:3])}: remove these spots, or "
+            f"spots, for instance {format_list(adata.obs_names[unassigned][:3])}: remove these spots, or "
             "name their slice."
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_flag, some
+from scdiffot._data.read.checks import check_flag, format_list
 from scdiffot._data.read.labels import cell_labels, check_names
 from scdiffot._data.read.select import select_cells
 from scdiffot._data.write.store import read_model, read_states, read_times
@@ -100,7 +100,7 @@ class StaInputs:
                 "%d on, even if the truth is 1. Merge such types with related ones, or pass "
                 "`n_neighbors=1` to take the type of the nearest cell.",
                 number_text(self.times.values[cells[0]]),
-                some([self.names[code] for code in single]),
+                format_list([self.names[code] for code in single]),
                 self.cell_key,
                 classifier.n_neighbors,
             )
@@ -152,7 +152,7 @@ class StaInputs:
             raise KeyError(
                 f"`{argument}` is by default the {position} time of the fit, {number_text(time)}, "
                 f"of which `adata` has no cells: pass `{argument}` (there are cells of "
-                f"{some(self.times.points.tolist())}), or all cells of the fit."
+                f"{format_list(self.times.points.tolist())}), or all cells of the fit."
             )
 
     def typed_cells(self, time: float, argument: str) -> np.ndarray:
@@ -193,7 +193,7 @@ class StaInputs:
         outside = values[(values < low) | (values > high)]
         if len(outside):
             raise ValueError(
-                f"`source` has cells of the times {some(outside.tolist())}: the fit covers the "
+                f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers the "
                 f"times from {number_text(low)} to {number_text(high)}."
             )
         return values

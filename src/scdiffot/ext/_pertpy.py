@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_adata, some, suggest
+from scdiffot._data.read.checks import check_adata, format_list, suggest
 from scdiffot._data.read.columns import read_column
 
 if TYPE_CHECKING:
@@ -177,17 +177,17 @@ def _find_perturbations(
         values = columns[names[0]].dropna().astype(str).unique()
         raise KeyError(
             f"`control` is {'missing' if control is None else repr(control)}: "
-            f"obs[{names[0]!r}] holds {some(values)}. Name the value of untreated cells."
+            f"obs[{names[0]!r}] holds {format_list(values)}. Name the value of untreated cells."
         )
     candidates = _distinct(adata, list(controls))
     if len(candidates) > 1:
         raise ValueError(
-            f"`condition_key` is missing, and {some(candidates)} all hold controls: name one."
+            f"`condition_key` is missing, and {format_list(candidates)} all hold controls: name one."
         )
     name = candidates[0]
     if len(controls[name]) > 1:
         raise ValueError(
-            f"`control` is missing, and obs[{name!r}] holds {some(controls[name])}: name one."
+            f"`control` is missing, and obs[{name!r}] holds {format_list(controls[name])}: name one."
         )
     return name, controls[name][0]
 
@@ -233,7 +233,7 @@ def _find_context(
         candidates = _distinct(adata, usable)
         if len(candidates) > 1:
             raise ValueError(
-                f"`context` is missing, and obs has {some(candidates)}: name one, or pass None."
+                f"`context` is missing, and obs has {format_list(candidates)}: name one, or pass None."
             )
         if candidates:
             return candidates[0]
@@ -252,6 +252,6 @@ def _find_dose_key(adata: AnnData | MuData, is_treated: np.ndarray) -> str | Non
     candidates = _distinct(adata, usable)
     if len(candidates) > 1:
         raise ValueError(
-            f"`dose_key` is missing, and obs has {some(candidates)}: name one, or pass None."
+            f"`dose_key` is missing, and obs has {format_list(candidates)}: name one, or pass None."
         )
     return candidates[0] if candidates else None

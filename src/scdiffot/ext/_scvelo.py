@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_flag, writable
+from scdiffot._data.read.checks import as_writable, check_flag
 from scdiffot._data.read.columns import drop_columns
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._data.write.store import read_states
@@ -107,7 +107,7 @@ def scvelo(
     """
     keys = Keys(key, "key")
     check_flag("overwrite", overwrite)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     space = read_genes(adata, key, decoder)
     owner = space.owner
     if keys.velocity not in owner.layers:

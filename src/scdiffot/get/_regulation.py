@@ -116,7 +116,7 @@ def _edges(regulations: Regulations, k: int, *, all: bool) -> pd.DataFrame:
     import pandas as pd
 
     weights = regulations.mean[k]
-    target, regulator = np.nonzero(np.ones_like(weights, bool) if all else regulations.kept(k))
+    target, regulator = np.nonzero(np.ones_like(weights, bool) if all else regulations.edge_mask(k))
     order = np.argsort(-np.abs(weights[target, regulator]), kind="stable")
     target, regulator = target[order], regulator[order]
     group = pd.Categorical(

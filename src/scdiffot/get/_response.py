@@ -15,7 +15,7 @@ from scdiffot._data.responses.predictions import (
     read_response_table,
     response_key,
 )
-from scdiffot._data.responses.response_store import genes_of
+from scdiffot._data.responses.response_store import read_response_genes
 from scdiffot._data.responses.stored_responses import read_response
 from scdiffot._utils.keys import DEFAULT, PARAMS, Keys
 
@@ -112,14 +112,16 @@ def response(
     labels = _groups(adata, cells, group, keys)
     if group is not None:
         mask = labels == group
-        cells, labels = cells.take(mask), labels[mask]
+        cells, labels = cells.select(mask), labels[mask]
     if what == "cells":
         return _by_cell(adata, cells, labels)
     owner = adata if reference is None else reference
     entry = read_response(
         owner, response_key(adata, key), "key" if reference is None else "reference"
     )
-    return _by_gene(cells, genes_of(owner, entry[PARAMS], decoder, gene_symbols=gene_symbols))
+    return _by_gene(
+        cells, read_response_genes(owner, entry[PARAMS], decoder, gene_symbols=gene_symbols)
+    )
 
 
 def _subpopulation_table(
@@ -163,7 +165,7 @@ def _by_cell(adata: AnnData | MuData, cells: PredictedCells, labels: np.ndarray)
 def _by_gene(cells: PredictedCells, space: Any) -> pd.DataFrame:
     import pandas as pd
 
-    n, gene_positions = len(cells.rows), space.named()
+    n, gene_positions = len(cells.rows), space.select_named()
     control_sum, treated_sum, square_sum = (np.zeros(len(space.names)) for _ in range(3))
     for _, control, treated in cells.decode(space):
         control_sum += control.sum(axis=0, dtype=np.float64)

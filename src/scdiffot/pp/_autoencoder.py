@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_count, check_number, is_mudata, writable
+from scdiffot._data.read.checks import as_writable, check_count, check_number, is_mudata
 from scdiffot._data.read.expression import (
     check_counts,
     check_varying,
     constant_genes,
-    expression,
     gene_mask,
+    read_expression,
 )
 from scdiffot._data.read.gene_names import check_unambiguous, gene_names
 from scdiffot._data.write.autoencoders import check_free_autoencoder, write_autoencoder
@@ -147,7 +147,7 @@ def autoencoder(
         modality = next(iter(adata.mod), "rna")
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{modality!r}].")
     generator, torch_device = as_generator(rng), resolve_device(device)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     check_free_autoencoder(adata, key_added)
     if likelihood not in ("gaussian", "nb"):
         raise ValueError(f"`likelihood` is {likelihood!r}: pass 'gaussian' or 'nb'.")
@@ -217,13 +217,13 @@ def _read_expression(
     check_unambiguous(gene_names(adata), adata.var_names[columns])
     # the total of a cell is over all genes, so counts are read for all of them
     is_counts = likelihood == "nb"
-    values = expression(adata, layer, None if is_counts else columns)
+    values = read_expression(adata, layer, None if is_counts else columns)
     remedy = (
         "use likelihood='gaussian' for values that are not counts"
         if is_counts
         else "log-normalise them (scanpy.pp.normalize_total, log1p), or use likelihood='nb'"
     )
-    check_counts(adata, values, layer, wanted=is_counts, remedy=remedy)
+    check_counts(adata, values, layer, expect_counts=is_counts, remedy=remedy)
     totals = np.ones(adata.n_obs)
     if is_counts:
         totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata import AnnData
 
-from scdiffot._data.read.checks import is_mudata, some, writable
-from scdiffot._data.read.expression import check_counts, expression
-from scdiffot._data.read.gene_names import find_genes, gene_names, listed_genes, place
+from scdiffot._data.read.checks import as_writable, format_list, is_mudata
+from scdiffot._data.read.expression import check_counts, read_expression
+from scdiffot._data.read.gene_names import find_genes, gene_names, listed_genes, names_source
 from scdiffot._utils.logging import logger
 from scdiffot._utils.names import check_key
 from scdiffot._utils.optional import require
@@ -126,7 +126,7 @@ def score_growth(
     if is_mudata(adata):
         modality = next(iter(adata.mod), "rna")
         raise TypeError(f"`adata` is a MuData: pass one modality, such as mdata[{modality!r}].")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     generator = as_generator(rng)
     check_key(key_added, "key_added")
     birth_limits = _check_rates("birth_rates", birth_rates)
@@ -148,12 +148,12 @@ def score_growth(
 
 def _read_expression(adata: AnnData, layer: str | None) -> Any:
     """Expression, checked to be log-normalised."""
-    values = expression(adata, layer)
+    values = read_expression(adata, layer)
     check_counts(
         adata,
         values,
         layer,
-        wanted=False,
+        expect_counts=False,
         remedy="log-normalise them (scanpy.pp.normalize_total, log1p)",
     )
     highest = float(values.max())
@@ -224,20 +224,20 @@ def _find_set(
     names: np.ndarray, argument: str, genes: Any, built_in: str, gene_symbols: str | None
 ) -> np.ndarray:
     """Find the positions of those genes of a set that are in the data."""
-    source, available = place(gene_symbols), {name for name in names if name is not None}
+    source, available = names_source(gene_symbols), {name for name in names if name is not None}
     if genes is not None:
         gene_list = listed_genes(genes, argument)
         matches = [g for g in gene_list if g in available]
         if not matches:
             raise ValueError(
-                f"`{argument}` names {some(gene_list)}, none of which is among {source} "
-                f"({some(available)})."
+                f"`{argument}` names {format_list(gene_list)}, none of which is among {source} "
+                f"({format_list(available)})."
             )
         if len(matches) < len(gene_list):
             logger.warning(
                 "`%s`: %s are not among %s.",
                 argument,
-                some(g for g in gene_list if g not in available),
+                format_list(g for g in gene_list if g not in available),
                 source,
             )
     else:
@@ -254,6 +254,6 @@ def _find_set(
                 f"`{argument}` is None, but {source} has {len(matches)} of the {len(human)} genes "
                 "of "
                 "the built-in set, human or mouse: pass names of genes, or use symbols as names or "
-                f"by `gene_symbols` (the names are {some(available)})."
+                f"by `gene_symbols` (the names are {format_list(available)})."
             )
     return find_genes(names, matches, argument=argument, gene_symbols=gene_symbols)

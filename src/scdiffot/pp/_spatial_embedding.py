@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._analysis.slice_checks import warn_units
 from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
-from scdiffot._data.read.checks import check_count, listed_names, some, writable
+from scdiffot._data.read.checks import as_writable, check_count, format_list, listed_names
 from scdiffot._data.read.slices import read_slices
 from scdiffot._utils.logging import logger
 from scdiffot._utils.names import check_key
@@ -156,7 +156,7 @@ def spatial_embedding(
     names = _check_channels(channels)
     n_components = _check_options(n_components, batch_correction)
     generator = as_generator(rng)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     _check_free(adata, key_added, (use_rep, spatial_key))
     slices = read_slices(
         adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims
@@ -229,7 +229,9 @@ def _check_channels(channels: str | Iterable[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(listed_names("channels", channels)))
     unknown = [name for name in names if name not in CHANNELS]
     if unknown or not names:
-        raise ValueError(f"`channels` is {channels!r}: pass one or more of {some(CHANNELS)}.")
+        raise ValueError(
+            f"`channels` is {channels!r}: pass one or more of {format_list(CHANNELS)}."
+        )
     return names
 
 

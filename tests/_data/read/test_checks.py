@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from scdiffot._data.read.checks import check_adata, listed_names, writable
+from scdiffot._data.read.checks import as_writable, check_adata, listed_names
 
 
 def test_copying_duplicated_genes_raises_no_warning():
@@ -16,7 +16,7 @@ def test_copying_duplicated_genes_raises_no_warning():
         adata.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        copy = writable(adata, copy=True)
+        copy = as_writable(adata, copy=True)
     assert copy is not adata
     assert np.array_equal(copy.X, adata.X)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scdiffot._data.read.extract import representation
+from scdiffot._data.read.extract import read_representation
 
 
 def _numpy(x):
@@ -40,7 +40,7 @@ def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
     if isinstance(container, pd.DataFrame):
         container.index = course.obs_names
     course.obsm["X_other"] = container
-    result, name = representation(course, "other", n_dims=n_dims)
+    result, name = read_representation(course, "other", n_dims=n_dims)
     assert name == "X_other"
     assert type(result) is np.ndarray
     np.testing.assert_array_equal(result, values[:, :n_dims])
@@ -60,13 +60,13 @@ def test_every_container_gives_the_same_numbers(course, wrap, n_dims):
 )
 def test_numbers_become_floats_without_loss(course, dtype, expected):
     course.obsm["X_int"] = (10 * course.obsm["X_pca"]).clip(0, 100).astype(dtype)
-    result, _ = representation(course, "X_int")
+    result, _ = read_representation(course, "X_int")
     assert result.dtype == expected
     np.testing.assert_array_equal(result, course.obsm["X_int"])
 
 
 def test_the_result_is_a_copy(course):
-    result, _ = representation(course, "X_pca")
+    result, _ = read_representation(course, "X_pca")
     result[:] = 0
     assert course.obsm["X_pca"].any()
 
@@ -75,12 +75,12 @@ def test_literal_keys_have_precedence(course):
     course.obsm["pca"] = -course.obsm["X_pca"]
     course.obsm["X"] = 2 * course.obsm["X_pca"]
     course.layers["deep"] = course.X * 3
-    assert representation(course, "pca")[1] == "pca"
-    np.testing.assert_array_equal(representation(course, "X")[0], course.obsm["X"])
+    assert read_representation(course, "pca")[1] == "pca"
+    np.testing.assert_array_equal(read_representation(course, "X")[0], course.obsm["X"])
     del course.obsm["pca"], course.obsm["X"]
-    assert representation(course, "pca")[1] == "X_pca"
-    np.testing.assert_array_equal(representation(course, "X")[0], course.X)
-    np.testing.assert_array_equal(representation(course, "deep")[0], course.layers["deep"])
+    assert read_representation(course, "pca")[1] == "X_pca"
+    np.testing.assert_array_equal(read_representation(course, "X")[0], course.X)
+    np.testing.assert_array_equal(read_representation(course, "deep")[0], course.layers["deep"])
 
 
 @pytest.mark.parametrize("to_sparse", [False, True])
@@ -91,44 +91,44 @@ def test_backed_files_are_read(course, tmp_path, to_sparse, n_dims):
         course.X = sparse.csr_matrix(course.X)
     course.write_h5ad(tmp_path / "course.h5ad")
     backed = ad.read_h5ad(tmp_path / "course.h5ad", backed="r")
-    np.testing.assert_array_equal(representation(backed, "X", n_dims=n_dims)[0], x[:, :n_dims])
+    np.testing.assert_array_equal(read_representation(backed, "X", n_dims=n_dims)[0], x[:, :n_dims])
     backed.file.close()
 
 
 def test_representations_of_a_modality_are_read(course, mdata):
-    result, name = representation(mdata, "rna:pca")
+    result, name = read_representation(mdata, "rna:pca")
     assert name == "rna:X_pca"
     np.testing.assert_array_equal(result, course.obsm["X_pca"])
     # "atac" has another order of cells than the MuData.
-    np.testing.assert_array_equal(representation(mdata, "atac:X_pca")[0], course.obsm["X_pca"])
-    np.testing.assert_array_equal(representation(mdata, "atac:X")[0], course.X)
+    np.testing.assert_array_equal(read_representation(mdata, "atac:X_pca")[0], course.obsm["X_pca"])
+    np.testing.assert_array_equal(read_representation(mdata, "atac:X")[0], course.X)
     mdata.obsm["X_joint"] = course.obsm["X_pca"] * 2
-    assert representation(mdata, "joint")[1] == "X_joint"
+    assert read_representation(mdata, "joint")[1] == "X_joint"
     with pytest.raises(KeyError, match=r"no modality 'rma'. Did you mean 'rna'\?"):
-        representation(mdata, "rma:X_pca")
+        read_representation(mdata, "rma:X_pca")
     with pytest.raises(
         KeyError, match=r"'rna:X_pcs', which is no key of obsm. Did you mean 'rna:X_pca'\?"
     ):
-        representation(mdata, "rna:X_pcs")
+        read_representation(mdata, "rna:X_pcs")
 
 
 def test_cells_missing_in_a_modality_are_refused(course, partial_mdata):
     with pytest.raises(
         ValueError, match=rf"'atac:X_pca' lacks {course.n_obs - 50} of {course.n_obs} cells"
     ):
-        representation(partial_mdata, "atac:X_pca")
+        read_representation(partial_mdata, "atac:X_pca")
 
 
 def test_a_missing_key_suggests_the_closest(course):
     with pytest.raises(
         KeyError, match=r"`use_rep` is 'X_PCA', .* Did you mean 'X_pca'\? There is 'X_pca', 'X'"
     ):
-        representation(course, "X_PCA")
+        read_representation(course, "X_PCA")
     with pytest.raises(TypeError, match="`use_rep` is a int"):
-        representation(course, 3)
+        read_representation(course, 3)
     no_x = ad.AnnData(obs=course.obs, obsm=dict(course.obsm))
     with pytest.raises(KeyError, match=r"`use_rep` is 'X', but X is empty"):
-        representation(no_x, "X")
+        read_representation(no_x, "X")
 
 
 @pytest.mark.parametrize(
@@ -142,25 +142,25 @@ def test_a_missing_key_suggests_the_closest(course):
 )
 def test_invalid_numbers_of_dimensions_are_refused(course, n_dims, error, message):
     with pytest.raises(error, match=message):
-        representation(course, "X_pca", n_dims=n_dims)
+        read_representation(course, "X_pca", n_dims=n_dims)
 
 
 def test_other_values_than_rows_of_numbers_are_refused(course):
     course.obsm["text"] = np.full((course.n_obs, 2), "a")
     with pytest.raises(TypeError, match="`use_rep` 'text' holds <U1: pass real numbers"):
-        representation(course, "text")
+        read_representation(course, "text")
     course.obsm["complex"] = np.ones((course.n_obs, 2), dtype=complex)
     with pytest.raises(TypeError, match="`use_rep` 'complex' holds complex128"):
-        representation(course, "complex")
+        read_representation(course, "complex")
     course.obsm["frame"] = pd.DataFrame({"a": ["x"] * course.n_obs}, index=course.obs_names)
     with pytest.raises(TypeError, match="`use_rep` 'frame' holds object"):
-        representation(course, "frame")
+        read_representation(course, "frame")
     course.obsm["empty"] = np.ones((course.n_obs, 0))
     with pytest.raises(ValueError, match="`use_rep` 'empty' has no columns"):
-        representation(course, "empty")
+        read_representation(course, "empty")
     course.obsm["cube"] = np.ones((course.n_obs, 2, 2))
     with pytest.raises(ValueError, match="`use_rep` 'cube' has shape"):
-        representation(course, "cube")
+        read_representation(course, "cube")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -170,5 +170,5 @@ def test_non_finite_values_name_the_cells(course, bad):
     with pytest.raises(
         ValueError, match=f"NaN or infinite in 1 of {course.n_obs} cells, for instance '{name}'"
     ):
-        representation(course, "X_pca")
-    assert representation(course, "X_pca", n_dims=2)[0].shape == (course.n_obs, 2)
+        read_representation(course, "X_pca")
+    assert read_representation(course, "X_pca", n_dims=2)[0].shape == (course.n_obs, 2)

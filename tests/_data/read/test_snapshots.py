@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scdiffot._data.read.snapshots import time_course
+from scdiffot._data.read.snapshots import read_time_series
 
 
 def _snapshots(adata, **options):
-    return time_course(adata, "time", **({"use_rep": "X_pca"} | options)).snapshots
+    return read_time_series(adata, "time", **({"use_rep": "X_pca"} | options)).snapshots
 
 
 def test_cells_are_grouped_by_time(course):
@@ -29,7 +29,7 @@ def test_masses_are_relative_to_the_first_snapshot(course):
 
 
 def test_held_out_times_are_no_snapshots(course):
-    series = time_course(course, "time", use_rep="X_pca", held_out=[1])
+    series = read_time_series(course, "time", use_rep="X_pca", held_out=[1])
     np.testing.assert_array_equal(series.snapshots.times, [0, 2])
     assert series.held_out == (1.0,)
     assert len(series.states) == course.n_obs

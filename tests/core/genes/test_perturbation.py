@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 from scdiffot.core import FitConfig, RUOTModel
 from scdiffot.core.genes.decoders import CallableDecoder, LinearDecoder, identity
-from scdiffot.core.genes.perturbation import Intervention, contrasts, course
-from scdiffot.core.lineage.contrasts import Contrasts, two_sided
+from scdiffot.core.genes.perturbation import Intervention, contrasts, sample_trajectories
+from scdiffot.core.lineage.contrasts import Contrasts, two_sided_p_values
 from scdiffot.core.problem.snapshots import Scaling
 
 
@@ -174,7 +174,7 @@ def test_an_intervention_without_change_has_no_effect(well, sustained):
     assert np.all(result.shift == 0)
     assert np.all(result.ratio == 1)
     assert np.all(result.p_any() == 1)
-    assert np.all(two_sided(result.shift, result.se) == 1)
+    assert np.all(two_sided_p_values(result.shift, result.se) == 1)
     assert np.all(result.p_mass() == 1)
 
 
@@ -259,18 +259,18 @@ def test_trajectories_with_held_genes_follow_the_cascade():
     _, model = cascade()
     x = np.tile(np.array([[2.0, -1.0]]), (4000, 1))
     intervention = set_gene(identity(2), 1, 0.5)
-    states = course(model, x, (0.0, 2.0), intervention, sustained=True, n_steps=20)
+    states = sample_trajectories(model, x, (0.0, 2.0), intervention, sustained=True, n_steps=20)
     assert states.shape == (40, 4000, 2)
     np.testing.assert_allclose(states[..., 1], 0.5, atol=1e-6)
     fields, t = model.networks, np.arange(1, 41)[:, None] / 20
     mean = 2 * np.exp(-fields.a * t) + fields.c * 0.5 / fields.a * (1 - np.exp(-fields.a * t))
     np.testing.assert_allclose(states[..., :1].mean(axis=1), mean, atol=0.05)
     # without being held, the gene decays
-    initial_only = course(model, x, (0.0, 2.0), intervention, n_steps=20)
+    initial_only = sample_trajectories(model, x, (0.0, 2.0), intervention, n_steps=20)
     np.testing.assert_allclose(
         initial_only[..., 1].mean(axis=1), 0.5 * np.exp(-fields.b * t[:, 0]), atol=0.05
     )
-    control = course(model, x, (0.0, 2.0), None, n_steps=20)
+    control = sample_trajectories(model, x, (0.0, 2.0), None, n_steps=20)
     np.testing.assert_allclose(
         control[..., 1].mean(axis=1), -np.exp(-fields.b * t[:, 0]), atol=0.05
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from _ornstein_uhlenbeck import OrnsteinUhlenbeck, true_model
 
-from scdiffot.core.genes.trends import TrajectorySample, follow, trends
+from scdiffot.core.genes.trends import TrajectorySample, sample_weighted_trajectories, trends
 
 
 def test_trajectories_of_an_ornstein_uhlenbeck_process_have_its_moments():
@@ -17,7 +17,9 @@ def test_trajectories_of_an_ornstein_uhlenbeck_process_have_its_moments():
     s = np.linspace(0, 2, 401)
     # tolerances: four standard errors plus 2e-3 for the discretisation at steps of 0.1
     for growth in (False, True):
-        sample = follow(model, x, times, n_trajectories=m, growth=growth, rng=1)
+        sample = sample_weighted_trajectories(
+            model, x, times, n_trajectories=m, growth=growth, rng=1
+        )
         assert sample.states.shape == (6, 2, m, 1)
         np.testing.assert_allclose(sample.states[0, :, :, 0], np.broadcast_to(x, (2, m)), atol=1e-5)
         w = np.exp(sample.log_w)
@@ -44,7 +46,7 @@ def test_trajectories_have_their_shapes_with_more_particles_than_a_chunk():
     model = true_model(OrnsteinUhlenbeck(), np.array([0.0, 1.0, 2.0]))
     x = np.linspace(-1, 1, 9)[:, None]
     n_completed = []
-    sample = follow(
+    sample = sample_weighted_trajectories(
         model, x, np.array([0.5, 1.0, 1.7]), n_trajectories=1500, rng=0, progress=n_completed.append
     )
     assert sample.states.shape == (3, 9, 1500, 1)

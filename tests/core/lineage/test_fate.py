@@ -13,7 +13,11 @@ from scdiffot.core import FitConfig, fit
 from scdiffot.core.lineage import genealogy
 from scdiffot.core.lineage.fate import descend
 from scdiffot.core.simulate import paths
-from scdiffot.core.simulate.paths import PathSampler, legs, systematic
+from scdiffot.core.simulate.paths import (
+    TrajectorySampler,
+    integration_schedule,
+    resample_systematically,
+)
 
 WELL = DoubleWell()
 STARTS = np.array([-1.1, -0.3, 0.1, 1.0])
@@ -219,11 +223,11 @@ def test_the_scheme_is_of_order_two():
     model = true_ou(process, np.array([0.0, 1.0]))
     ends = {}
     for n in (8, 16, 256):
-        sampler = PathSampler(
+        sampler = TrajectorySampler(
             model, np.array([[-1.0]]), n_trajectories=1, generator=torch.Generator()
         )
-        for leg in legs(model, np.array([0.0, 1.0]), n):
-            list(sampler.leg(*leg))
+        for leg in integration_schedule(model, np.array([0.0, 1.0]), n):
+            list(sampler.integrate(*leg))
         ends[n] = np.array([sampler.x.item(), sampler.log_w.item()])
     np.testing.assert_allclose(
         np.abs(ends[8] - ends[256]) / np.abs(ends[16] - ends[256]), 4, rtol=0.3
@@ -234,14 +238,14 @@ def test_ten_steps_give_mass_mean_and_variance_with_noise():
     # ten Euler steps would have an error of 4 % of the variance
     process = OrnsteinUhlenbeck()
     model = true_ou(process, np.array([0.0, 1.0, 2.0]))
-    sampler = PathSampler(
+    sampler = TrajectorySampler(
         model,
         np.full((40, 1), -0.5),
         n_trajectories=5000,
         generator=torch.Generator().manual_seed(0),
     )
-    for leg in legs(model, np.array([0.0, 2.0]), 10):
-        list(sampler.leg(*leg))
+    for leg in integration_schedule(model, np.array([0.0, 2.0]), 10):
+        list(sampler.integrate(*leg))
     start = OrnsteinUhlenbeck(mean0=-0.5, variance0=0.0)
     x, w = (
         sampler.x.double().numpy().ravel() * 2 + 0.3,
@@ -256,12 +260,12 @@ def test_ten_steps_give_mass_mean_and_variance_with_noise():
 def test_legs_stop_at_snapshots_and_stages():
     model = true_model(WELL)
     unit = 0.7
-    forward = legs(model, np.array([0.5, 1.5]), 10)
+    forward = integration_schedule(model, np.array([0.5, 1.5]), 10)
     np.testing.assert_allclose(
         np.array([leg[:2] for leg in forward]) * unit, [[0.5, 1.0], [1.0, 1.5]]
     )
     assert [leg[2] for leg in forward] == [5, 5]
-    backward = legs(model, np.array([2.0, 0.0]), 10)
+    backward = integration_schedule(model, np.array([2.0, 0.0]), 10)
     np.testing.assert_allclose(
         np.array([leg[:2] for leg in backward]) * unit, [[2, 1], [1, 0]], atol=1e-9
     )
@@ -270,6 +274,6 @@ def test_legs_stop_at_snapshots_and_stages():
 def test_systematic_resampling_keeps_expected_numbers():
     log_w = torch.log(torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.0, 1.0, 0.0, 1.0]]))
     u = torch.linspace(0, 1, 1001)[:-1]
-    index = systematic(log_w.repeat_interleave(1000, 0), u.repeat(2)).view(2, 1000, 4)
+    index = resample_systematically(log_w.repeat_interleave(1000, 0), u.repeat(2)).view(2, 1000, 4)
     counts = torch.stack([(index == k).double().sum(2).mean(1) for k in range(4)], 1)
     np.testing.assert_allclose(counts, [[0.4, 0.8, 1.2, 1.6], [0, 2, 0, 2]], atol=0.01)

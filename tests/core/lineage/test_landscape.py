@@ -8,7 +8,12 @@ import torch
 from _ornstein_uhlenbeck import OrnsteinUhlenbeck, TrueFields
 
 from scdiffot.core import FitConfig, RUOTModel
-from scdiffot.core.lineage.landscape import model_landscape, near_points, particle_landscape, passes
+from scdiffot.core.lineage.landscape import (
+    mask_near_points,
+    model_landscape,
+    particle_landscape,
+    pass_heights,
+)
 from scdiffot.core.problem.snapshots import Scaling
 
 WELLS, WIDTH = np.array([-1.0, 1.0]), 0.45
@@ -102,7 +107,7 @@ def test_particles_give_the_density_they_are_sampled_from(n, error, climb_error)
     assert np.abs(mean[central][:, np.abs(x) < 1] - x[np.abs(x) < 1]).mean() < 0.15
     # the kernel lowers the barrier: it raises the density at the pass and lowers it in the wells
     wells = [int(np.argmin(np.where(side, potential, np.inf))) for side in (x < 0, x > 0)]
-    height = passes(potential, np.array(wells))[0, 1] - potential.ravel()[wells[0]]
+    height = pass_heights(potential, np.array(wells))[0, 1] - potential.ravel()[wells[0]]
     ridge = -np.log(_mixture(x, np.zeros(1)))[0]
     barrier = ridge[len(x) // 2] - ridge.min()
     assert abs(height - barrier) < climb_error
@@ -138,11 +143,11 @@ def test_the_noise_of_a_double_well_sets_its_barrier():
     potential, _ = particle_landscape(
         points, np.full(20_000, 5e-5), x, y=y, values=first, rng=np.random.default_rng(0)
     )
-    potential[~near_points(points, x, y)] = np.nan
+    potential[~mask_near_points(points, x, y)] = np.nan
     wells = np.array(
         [int(np.nanargmin(np.where(side, potential, np.nan))) for side in (x < 0, x > 0)]
     )
-    heights = passes(potential, wells)
+    heights = pass_heights(potential, wells)
     top, left, right = (
         well(grid[np.abs(grid) < 0.5]).max(),
         well(grid[grid < 0]).min(),
@@ -161,16 +166,16 @@ def test_passes_of_a_known_surface():
     wells = np.array(
         [np.argmin((xx - a) ** 2 + (yy - b) ** 2) for a, b in ((-1, -1), (1, -1), (-1, 1), (1, 1))]
     )
-    heights = passes(height, wells)
+    heights = pass_heights(height, wells)
     expected = np.array([[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]])
     np.testing.assert_allclose(heights, expected, atol=1e-9)
-    np.testing.assert_array_equal(heights, passes(height - 7, wells) + 7)
+    np.testing.assert_array_equal(heights, pass_heights(height - 7, wells) + 7)
 
 
 def test_passes_across_regions_without_cells_are_infinite():
     height = np.zeros((20, 20))
     height[:, 9:11] = np.nan
-    heights = passes(height, np.array([0, 19, 5]))
+    heights = pass_heights(height, np.array([0, 19, 5]))
     assert np.isinf(heights[0, 1])
     assert heights[0, 2] == 0
 
@@ -178,7 +183,7 @@ def test_passes_across_regions_without_cells_are_infinite():
 def test_the_grid_is_masked_far_from_cells():
     points = _sample(500)
     x, y = np.linspace(-8, 8, 100), np.linspace(-8, 8, 100)
-    mask = near_points(points, x, y)
+    mask = mask_near_points(points, x, y)
     xx, yy = np.meshgrid(x, y)
     inside = (np.abs(np.abs(xx) - 1) < WIDTH) & (np.abs(yy) < WIDTH)
     assert mask[inside].all()

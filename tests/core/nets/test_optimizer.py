@@ -42,7 +42,7 @@ def linear_fit(x: Tensor, y: Tensor, weight: Tensor, n_steps: int) -> Tensor:
     layer = nn.Linear(x.shape[1], y.shape[1], bias=False, dtype=x.dtype)
     layer.weight.data.copy_(weight)
     optimizer = Optimizer(layer, weight_decay=0.0)
-    optimizer.begin(0.05, n_steps)
+    optimizer.begin_cycle(0.05, n_steps)
     for _ in range(n_steps):
         optimizer.step((layer(x) - y).square().mean())
     return layer(x).detach()
@@ -57,7 +57,7 @@ def test_rounding_does_not_rotate_the_bases():
         torch.manual_seed(1)
         net = MLP(5, 1, 32, 3)
         optimizer = Optimizer(net)
-        optimizer.begin(0.01, 30)
+        optimizer.begin_cycle(0.01, 30)
         for _ in range(30):
             optimizer.step((net(x * (1 + noise)) - x[:, :1].sin()).square().mean())
         outputs.append(net(x).detach())
@@ -74,7 +74,7 @@ def test_a_network_needs_a_third_of_adams_steps():
     theirs = MLP(2, 1, 32, 2)
     theirs.load_state_dict(ours.state_dict())
     optimizer = Optimizer(ours)
-    optimizer.begin(0.01, 400)
+    optimizer.begin_cycle(0.01, 400)
     for _ in range(400):
         optimizer.step((ours(x) - y).square().mean())
     adam = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
@@ -99,7 +99,7 @@ def test_a_joint_basis_separates_a_signal_from_common_noise():
             nn.init.zeros_(parameter)
         one, other, third = net.parameters()
         optimizer = Optimizer(net, weight_decay=0.0, joint_groups=joint_groups, clip_factor=100.0)
-        optimizer.begin(0.05, 150)
+        optimizer.begin_cycle(0.05, 150)
         for noise in torch.randn(150, generator=torch.Generator().manual_seed(0)):
             optimizer.step(
                 (
@@ -119,7 +119,7 @@ def test_large_groups_keep_bases_of_their_own(n):
     net = nn.ModuleDict({"one": nn.Linear(n, 4), "other": nn.Linear(n, 4)})
     x = torch.randn(50, n, generator=torch.Generator().manual_seed(0))
     optimizer = Optimizer(net, weight_decay=0.0, joint_groups=(("one", "other"),))
-    optimizer.begin(0.05, 300)
+    optimizer.begin_cycle(0.05, 300)
     for _ in range(300):
         loss = (net["one"](x) - x[:, :1]).square().mean() + (
             net["other"](x) + x[:, 1:2]

@@ -26,7 +26,7 @@ def solve(death_cost: float | None, mass: float = 0.7) -> np.ndarray:
     options = {
         "alpha": None,
         "eps": EPS,
-        "source_price": death_cost,
+        "source_penalty": death_cost,
         "tol": 1e-11,
         "max_iter": 50_000,
     }

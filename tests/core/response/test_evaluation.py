@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core.response import Conditions, ContextPair, ResponseConfig
-from scdiffot.core.response.evaluation import CONTROLS, UnseenCells, evaluate_responses
+from scdiffot.core.response.evaluation import CONTROLS, HeldOutCells, evaluate_responses
 
 CONDITIONS = Conditions(np.zeros((1, 0)), np.ones(1))
 CONFIGS = {"flow": ResponseConfig(n_steps=5, n_pairs=500, n_landmarks=200, metric="euclidean")}
@@ -27,7 +27,7 @@ def gaussian():
         return rng.normal(size=(n, 3)), rng.normal(size=(n, 3)) @ matrix + shift
 
     training, (x, y) = cells(4000), cells(400)
-    return ContextPair(*training, 0), UnseenCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
+    return ContextPair(*training, 0), HeldOutCells(0, x, y, np.ones(len(x)), x @ matrix + shift - x)
 
 
 def test_baselines_have_their_known_errors(gaussian):
@@ -74,7 +74,7 @@ def test_a_change_in_the_composition_of_contexts_is_not_a_response():
     contexts = [ContextPair(a, b, 0) for a, b in zip(x, y, strict=True)]
     shares = np.repeat([50 / 150, 150 / 50], [150, 50])
     truth = np.tile([1.0, 0.0], (200, 1))
-    held_out = UnseenCells(0, np.concatenate(x), np.concatenate(y), shares, truth)
+    held_out = HeldOutCells(0, np.concatenate(x), np.concatenate(y), shares, truth)
     rows = evaluate_responses(contexts, [held_out], CONDITIONS, CONFIGS, n_boot=5)
     # squared standard error of a mean
     assert _value(rows, "mean_shift", "unexplained") < 1e-3
@@ -104,7 +104,7 @@ def test_predicted_populations_are_weighted_by_survival():
     x = np.repeat([[-2.0, 0.0], [2.0, 0.0]], 200, axis=0) + 0.3 * rng.normal(size=(400, 2))
     y = x[:250] + [0.0, 0.5]
     training = ContextPair(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
-    held_out = UnseenCells(0, x, y, np.ones(len(x)))
+    held_out = HeldOutCells(0, x, y, np.ones(len(x)))
     config = ResponseConfig(unbalanced=True, n_steps=300, metric="euclidean")
     rows = evaluate_responses([training], [held_out], CONDITIONS, {"flow": config}, n_boot=5)
     assert _value(rows, "identity", "l2_of_means") > 1

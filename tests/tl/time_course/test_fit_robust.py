@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import scdiffot as sdo
-from scdiffot._data.read.snapshots import time_course
+from scdiffot._data.read.snapshots import read_time_series
 from scdiffot._utils.errors import DivergenceError
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.ot.coupling import sinkhorn
@@ -254,7 +254,7 @@ def test_the_growth_that_masses_imply_is_logged(course, quick, caplog):
 
 def test_common_factor_of_masses_changes_nothing(course):
     first, other = (
-        time_course(course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}).snapshots
+        read_time_series(course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}).snapshots
         for f in (1.0, 2.0**-900)
     )
     np.testing.assert_array_equal(first.masses, other.masses)

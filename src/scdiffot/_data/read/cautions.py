@@ -10,7 +10,7 @@ from scdiffot._utils.logging import logger
 from scdiffot.core.problem.outliers import isolated_cells
 from scdiffot.core.scores.two_samples import same_population
 
-from .checks import some
+from .checks import format_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ MAX_COPIES, MAX_JUMP = 0.1, 10.0
 MAX_DISAGREEMENT = 1.25
 
 
-def caution_cells(
+def warn_about_cells(
     names: pd.Index, rows: Sequence[np.ndarray], states: Sequence[np.ndarray]
 ) -> None:
     """Warn of isolated cells, by name, and of duplicated states.
@@ -47,7 +47,7 @@ def caution_cells(
             "in the masses: %s. Results for them are not to be trusted: check these cells, "
             "and remove them or repair their states.",
             len(isolated),
-            some(names[isolated]),
+            format_list(names[isolated]),
         )
     share = _share_of_copies(np.concatenate(states))
     if share > MAX_COPIES:
@@ -58,11 +58,11 @@ def caution_cells(
         )
 
 
-def caution_course(series: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
+def warn_about_time_series(series: TimeSeries, names: pd.Index, *, mass: Any, growth: bool) -> None:
     """Warn of snapshots that cannot identify dynamics, and log the growth that masses imply."""
     snapshots, times = series.snapshots, series.times
     rows = [times.cells(t) for t in snapshots.times]
-    caution_cells(names, rows, snapshots.states)
+    warn_about_cells(names, rows, snapshots.states)
     labels = [times.label(t) for t in snapshots.times]
     static_intervals = [
         f"{labels[k]} and {labels[k + 1]}"

@@ -24,13 +24,13 @@ __all__ = [
     "check_number",
     "check_share",
     "choose_names",
-    "given_options",
+    "drop_none",
     "is_mudata",
     "listed_names",
     "quiet_copy",
-    "some",
+    "format_list",
     "suggest",
-    "writable",
+    "as_writable",
 ]
 # Values listed in a message.
 N_EXAMPLES = 10
@@ -58,12 +58,12 @@ def check_adata(adata: AnnData | MuData, argument: str = "adata") -> None:
     if not adata.obs_names.is_unique:
         duplicates = adata.obs_names[adata.obs_names.duplicated()].unique()
         raise ValueError(
-            f"`{argument}` has duplicated obs names, for instance {some(duplicates)}: "
+            f"`{argument}` has duplicated obs names, for instance {format_list(duplicates)}: "
             f"make them unique with {argument}.obs_names_make_unique()."
         )
 
 
-def writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData:
+def as_writable(adata: AnnData | MuData, *, copy: bool = False) -> AnnData | MuData:
     """Return the object to write into: `adata` itself, or a copy.
 
     Raises
@@ -121,7 +121,7 @@ def listed_names(argument: str, names: Any, *, numbers: bool = False) -> list[st
         name for name in result if not isinstance(name, kinds) or isinstance(name, bool | np.bool_)
     ]
     if invalid_names:
-        raise TypeError(f"`{argument}` holds {some(invalid_names)}: pass names.")
+        raise TypeError(f"`{argument}` holds {format_list(invalid_names)}: pass names.")
     return [str(name) for name in result]
 
 
@@ -142,7 +142,7 @@ def choose_names(
     options = dict.fromkeys(str(name) for name in available)
     result = list(dict.fromkeys(listed_names(argument, names)))
     if not result:
-        raise ValueError(f"`{argument}` is empty: pass some of {some(options)}.")
+        raise ValueError(f"`{argument}` is empty: pass some of {format_list(options)}.")
     unknown = [name for name in result if name not in options]
     if unknown:
         raise KeyError(f"`{argument}` has {unknown[0]!r}, {reason}. {suggest(unknown[0], options)}")
@@ -154,12 +154,12 @@ def check_share(name: str, value: Any) -> float:
     return check_number(name, value, 0, 1, above=True)
 
 
-def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def drop_none(options: Mapping[str, Any]) -> dict[str, Any]:
     """Drop options that are None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def some(values: Iterable[Any]) -> str:
+def format_list(values: Iterable[Any]) -> str:
     """Format at most ten values as text, with the total number if there are more."""
     names = [repr(v) if isinstance(v, str) else f"{v}" for v in values]
     suffix = f", ... ({len(names)} in all)" if len(names) > N_EXAMPLES else ""
@@ -172,4 +172,4 @@ def suggest(name: str, available: Iterable[Any]) -> str:
     lower = {o.lower(): o for o in options}
     matches = [lower[c] for c in get_close_matches(str(name).lower(), lower, n=1)]
     hint = f"Did you mean {matches[0]!r}? " if matches else ""
-    return f"{hint}There is {some(options)}." if options else f"{hint}There is none."
+    return f"{hint}There is {format_list(options)}." if options else f"{hint}There is none."

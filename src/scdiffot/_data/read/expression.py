@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import some, suggest
+from .checks import format_list, suggest
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -18,7 +18,7 @@ CHUNK_SIZE = 4096
 _N_SAMPLED = 200
 
 
-def expression(
+def read_expression(
     adata: AnnData, layer: str | None, columns: np.ndarray | None = None
 ) -> np.ndarray | csr_matrix:
     """Read expression into memory, dense or sparse as it is stored.
@@ -60,7 +60,7 @@ def expression(
         values = np.empty((adata.n_obs, len(columns)), np.float32)
         for start in range(0, adata.n_obs, CHUNK_SIZE):
             chunk = slice(start, start + CHUNK_SIZE)
-            values[chunk] = dense(matrix[chunk])[:, columns]
+            values[chunk] = to_dense(matrix[chunk])[:, columns]
         finite = bool(np.isfinite(values).all())
     if not finite:
         raise ValueError(
@@ -95,7 +95,7 @@ def layer_names(adata: AnnData) -> list[str]:
     return [name for name in adata.layers if name is not None]
 
 
-def dense(values: Any, dtype: Any = np.float32) -> np.ndarray:
+def to_dense(values: Any, dtype: Any = np.float32) -> np.ndarray:
     """Convert a part of a matrix to a dense array."""
     values = values.compute() if hasattr(values, "compute") else values
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=dtype)
@@ -108,7 +108,12 @@ def are_counts(values: Any) -> bool:
 
 
 def check_counts(
-    adata: AnnData, values: np.ndarray | csr_matrix, layer: str | None, *, wanted: bool, remedy: str
+    adata: AnnData,
+    values: np.ndarray | csr_matrix,
+    layer: str | None,
+    *,
+    expect_counts: bool,
+    remedy: str,
 ) -> None:
     """Refuse counts where log-normalised expression is needed, or the reverse.
 
@@ -118,7 +123,7 @@ def check_counts(
         Source of the values.
     values
         Expression of that layer.
-    wanted
+    expect_counts
         Whether counts are needed.
     remedy
         Advice for the message if no other layer is suitable.
@@ -128,16 +133,18 @@ def check_counts(
     ValueError
         If they are of the wrong kind. The message names the layers of the right kind.
     """
-    if are_counts(values) == wanted:
+    if are_counts(values) == expect_counts:
         return
     candidates = [None, *layer_names(adata)] if adata.X is not None else layer_names(adata)
     suitable_layers = [
-        name for name in candidates if name != layer and _look_like_counts(adata, name) == wanted
+        name
+        for name in candidates
+        if name != layer and _look_like_counts(adata, name) == expect_counts
     ]
     low, high = float(values.min()), float(values.max())
     kind = (
         "counts: whole numbers"
-        if not wanted
+        if not expect_counts
         else "no counts: not only whole numbers from zero, or none above one"
     )
     layer_arguments = " or ".join(
@@ -156,7 +163,7 @@ def check_counts(
 def _look_like_counts(adata: AnnData, layer: str | None) -> bool:
     matrix = stored_expression(adata, layer)
     rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _N_SAMPLED)).astype(int))
-    return matrix.dtype.kind in "biuf" and are_counts(dense(matrix[rows]))
+    return matrix.dtype.kind in "biuf" and are_counts(to_dense(matrix[rows]))
 
 
 def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
@@ -198,7 +205,7 @@ def gene_mask(adata: AnnData, mask_var: str | np.ndarray | None) -> np.ndarray:
 def constant_genes(values: np.ndarray | csr_matrix) -> np.ndarray:
     """Mask of the genes that have the same value in all cells, shape ``(G,)``."""
     low, high = values.min(axis=0), values.max(axis=0)
-    return dense(low, None).ravel() == dense(high, None).ravel()
+    return to_dense(low, None).ravel() == to_dense(high, None).ravel()
 
 
 def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
@@ -213,7 +220,7 @@ def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
     if n_varying < n_min:
         raise ValueError(
             f"Only {n_varying} of {len(constant)} genes vary between cells, fewer than {n_min}; "
-            f"constant are {some(names[constant].tolist())}: choose other genes with `mask_var`, "
+            f"constant are {format_list(names[constant].tolist())}: choose other genes with `mask_var`, "
             "or fewer dimensions."
         )
 

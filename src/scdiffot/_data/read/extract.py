@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import is_mudata, some, suggest
+from .checks import format_list, is_mudata, suggest
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -88,7 +88,7 @@ def locate(adata: AnnData | MuData, name: str, *, argument: str = "use_rep") -> 
     raise KeyError(f"`{argument}` is {name!r}, which is no key of obsm. {_suggestion(adata, name)}")
 
 
-def representation(
+def read_representation(
     adata: AnnData | MuData,
     use_rep: str,
     *,
@@ -152,7 +152,7 @@ def representation(
     if incomplete.any() and not allow_missing:
         raise ValueError(
             f"`{argument}` {location.name!r} is NaN or infinite in {incomplete.sum()} of "
-            f"{len(incomplete)} cells, for instance {some(adata.obs_names[incomplete][:3])}: "
+            f"{len(incomplete)} cells, for instance {format_list(adata.obs_names[incomplete][:3])}: "
             "remove these cells or compute it again."
         )
     largest = float(np.abs(values).max(initial=0.0))
@@ -160,7 +160,7 @@ def representation(
         cells = adata.obs_names[(np.abs(values) > MAX_VALUE).any(axis=1)]
         raise ValueError(
             f"`{argument}` {location.name!r} has values up to {largest:.3g}, for instance in "
-            f"{some(cells[:3])}: their squares overflow. Remove these cells, or rescale it below "
+            f"{format_list(cells[:3])}: their squares overflow. Remove these cells, or rescale it below "
             f"{MAX_VALUE:g}."
         )
     return values, location.name
@@ -206,7 +206,7 @@ def _align(values: np.ndarray, location: Location, adata: MuData, argument: str)
     if (rows < 0).any():
         raise ValueError(
             f"`{argument}` {location.name!r} lacks {(rows < 0).sum()} of {len(rows)} cells, "
-            f"for instance {some(adata.obs_names[rows < 0][:3])}: "
+            f"for instance {format_list(adata.obs_names[rows < 0][:3])}: "
             "keep the cells of that modality only."
         )
     return values[rows]

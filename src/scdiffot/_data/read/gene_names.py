@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import some, suggest
+from .checks import format_list, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,13 +60,13 @@ def listed_genes(genes: Any, argument: str = "genes") -> list[str]:
     names = sorted(genes, key=str) if isinstance(genes, set | frozenset) else list(genes)
     invalid_names = [name for name in names if not isinstance(name, str)]
     if invalid_names:
-        raise TypeError(f"`{argument}` holds {some(invalid_names)}: pass names of genes.")
+        raise TypeError(f"`{argument}` holds {format_list(invalid_names)}: pass names of genes.")
     if not names:
         raise ValueError(f"`{argument}` names no gene: pass at least one.")
     duplicates = [name for name, count in Counter(names).items() if count > 1]
     if duplicates:
         raise ValueError(
-            f"`{argument}` names a gene twice: {some(duplicates)}; name every gene once."
+            f"`{argument}` names a gene twice: {format_list(duplicates)}; name every gene once."
         )
     return [str(name) for name in names]
 
@@ -95,7 +95,7 @@ def find_genes(
             suggest(name, position).partition("There is")[0] for name in missing_names[:3]
         )
         raise KeyError(
-            f"`{argument}` names {some(missing_names)}, not among {place(gene_symbols)}. "
+            f"`{argument}` names {format_list(missing_names)}, not among {names_source(gene_symbols)}. "
             f"{hints}".rstrip()
         )
     check_unambiguous(names, requested_names, argument=argument, gene_symbols=gene_symbols)
@@ -125,7 +125,7 @@ def check_unambiguous(
             else "name these genes by adata.var_names, or make the column unique"
         )
         raise ValueError(
-            f"`{argument}` uses {some(ambiguous_names)}, duplicated in {place(gene_symbols)}, "
+            f"`{argument}` uses {format_list(ambiguous_names)}, duplicated in {names_source(gene_symbols)}, "
             f"so it is not clear which gene is meant: {remedy}."
         )
 
@@ -170,6 +170,6 @@ def gene_columns(
     return columns
 
 
-def place(gene_symbols: str | None) -> str:
+def names_source(gene_symbols: str | None) -> str:
     """Describe the source of gene names, for messages."""
     return "adata.var_names" if gene_symbols is None else f"adata.var[{gene_symbols!r}]"

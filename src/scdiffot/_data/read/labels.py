@@ -10,7 +10,7 @@ import numpy as np
 from scdiffot._utils.keys import OUTSIDE
 from scdiffot._utils.names import unsafe_name
 
-from .checks import some
+from .checks import format_list
 from .columns import as_groups, read_column
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def check_names(
         if (reason := unsafe_name(prefix + key))
     }
     if unsafe_names:
-        reasons = some(sorted(set(unsafe_names.values()))).replace("'", "")
+        reasons = format_list(sorted(set(unsafe_names.values()))).replace("'", "")
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {some(unsafe_names)}, which files of AnnData "
+            f"`{argument}` {place} has the {kind} {format_list(unsafe_names)}, which files of AnnData "
             f"cannot hold as columns ({reasons}): {remedy}, or leave them out."
         )
     counts = Counter(columns)
@@ -115,10 +115,10 @@ def check_names(
         reserved_hint = ""
         if reserved:
             reserved_hint = (
-                f", and {some(reserved)} is the class of descendants far from every cell"
+                f", and {format_list(reserved)} is the class of descendants far from every cell"
             )
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {some(conflicting_names)}: names must differ as "
+            f"`{argument}` {place} has the {kind} {format_list(conflicting_names)}: names must differ as "
             f"text, and in more than '/' and '|'{reserved_hint}; {remedy}."
         )
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .checks import some
-from .expression import CHUNK_SIZE, are_counts, dense, layer_names
+from .checks import format_list
+from .expression import CHUNK_SIZE, are_counts, layer_names, to_dense
 
 if TYPE_CHECKING:
     from scdiffot._data.write.decoders import GeneSpace
@@ -36,13 +36,13 @@ def source_expression(space: GeneSpace, states: np.ndarray, cells: np.ndarray) -
     for values in (owner.X, *owner.layers.values()):
         if values is None:
             continue
-        x = torch.as_tensor(dense(values[sample][:, space.columns]), dtype=torch.float32)
+        x = torch.as_tensor(to_dense(values[sample][:, space.columns]), dtype=torch.float32)
         with torch.no_grad():
             encoded = space.decoder.encode(x).numpy()
         # The columns after the first `n_dims` are positions in a tissue.
         difference = (encoded - states[sample])[:, : space.n_dims]
         if np.abs(difference).max() <= ENCODING_TOLERANCE * states[sample].std(axis=0).max():
-            return dense(values[cells][:, space.columns])
+            return to_dense(values[cells][:, space.columns])
     return None
 
 
@@ -127,7 +127,7 @@ def pca_mean(
     if owner.X is not None:
         sources = {"X": owner.X, **sources} if layer is None else {**sources, "X": owner.X}
     for values in sources.values():
-        shift = dense(values[rows], np.float64)[:, columns] @ weights - coordinates[rows]
+        shift = to_dense(values[rows], np.float64)[:, columns] @ weights - coordinates[rows]
         if np.ptp(shift, axis=0).max() <= ENCODING_TOLERANCE * max(spread, 1e-12):
             mean = _gene_means(values)[columns]
             return mean - weights @ (weights.T @ mean - shift.mean(axis=0))
@@ -135,7 +135,7 @@ def pca_mean(
         return owner.var["mean"].to_numpy(dtype=np.float64)[columns]
     raise ValueError(
         f"`use_rep` {location.name!r} was not computed from "
-        f"{some(sources) or 'anything that is left'}: X times its loadings gives other "
+        f"{format_list(sources) or 'anything that is left'}: X times its loadings gives other "
         "coordinates. Put the expression that the PCA saw (log-normalised, say, not counts) into X "
         "or a layer of `adata`, or compute it again."
     )
@@ -148,7 +148,7 @@ def _gene_means(values: Any) -> np.ndarray:
         return np.asarray(values.sum(axis=0, dtype=np.float64)).ravel() / n
     return (
         sum(
-            dense(values[i : i + CHUNK_SIZE]).sum(axis=0, dtype=np.float64)
+            to_dense(values[i : i + CHUNK_SIZE]).sum(axis=0, dtype=np.float64)
             for i in range(0, n, CHUNK_SIZE)
         )
         / n

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import some
+from .checks import format_list
 from .queries import query_mask
 from .times.labels import NUMBER
 
@@ -84,7 +84,7 @@ def _find_by_text(
     try:
         return np.flatnonzero(query_mask(adata, source))
     except Exception as error:  # evaluating an expression can raise any error
-        label = "" if times is None else f"a time label ({some(times.labels)}), nor "
+        label = "" if times is None else f"a time label ({format_list(times.labels)}), nor "
         reason = error.args[0] if error.args else type(error).__name__
         raise ValueError(
             f"`{argument}` is {source!r}, which is neither {label}the name of a cell, "
@@ -127,7 +127,7 @@ def _find_by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.nd
         contents = (
             values.dtype
             if values.dtype != object
-            else some(sorted(kind.__name__ for kind in kinds))
+            else format_list(sorted(kind.__name__ for kind in kinds))
         )
         raise TypeError(
             f"`{argument}` holds {contents}: pass names of cells, or a boolean mask "
@@ -138,7 +138,7 @@ def _find_by_array(adata: AnnData | MuData, source: Any, argument: str) -> np.nd
     if (cells < 0).any():
         raise KeyError(
             f"`{argument}` names cells that `adata` does not have: "
-            f"{some(values[cells < 0].tolist())}."
+            f"{format_list(values[cells < 0].tolist())}."
         )
     return cells
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from scdiffot._utils.logging import logger
 
-from .checks import check_adata, some, suggest
-from .extract import locate, representation
+from .checks import check_adata, format_list, suggest
+from .extract import locate, read_representation
 from .labels import cell_labels, check_names
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def read_slices(
     use_rep: str | None = None,
     n_dims: int | None = None,
     dimensions: Iterable[int] = (2, 3),
-    n_least: int = 1,
+    n_min: int = 1,
     incomplete: bool = False,
 ) -> TissueSlices:
     """Read and check the slices of a tissue.
@@ -87,7 +87,7 @@ def read_slices(
         Number of its columns.
     dimensions
         Allowed numbers of coordinates.
-    n_least
+    n_min
         Smallest number of slices.
     incomplete
         Whether coordinates may be NaN and slices may have any number of spots, as for a plot.
@@ -111,10 +111,10 @@ def read_slices(
         codes, names = np.zeros(len(positions), dtype=np.intp), ["all"]
     else:
         codes, names = cell_labels(adata, library_key, argument="library_key")
-    if len(names) < n_least:
+    if len(names) < n_min:
         raise ValueError(
-            f"`library_key` {library_key!r} has {len(names)} slice ({some(names)}): "
-            f"at least {n_least} are needed."
+            f"`library_key` {library_key!r} has {len(names)} slice ({format_list(names)}): "
+            f"at least {n_min} are needed."
         )
     check_names(
         names,
@@ -128,7 +128,7 @@ def read_slices(
         check_slice(name, positions[codes == i], library_key=library_key)
     states, rep_name = None, ""
     if use_rep is not None:
-        states, rep_name = representation(adata, use_rep, n_dims=n_dims)
+        states, rep_name = read_representation(adata, use_rep, n_dims=n_dims)
         largest = float(np.abs(states).max())
         if largest > MAX_VALUE:
             raise ValueError(
@@ -153,7 +153,7 @@ def read_positions(
             f"`spatial_key` is {spatial_key!r}, which is no key of obsm. "
             f"{suggest(spatial_key, location.owner.obsm)}"
         )
-    positions, name = representation(
+    positions, name = read_representation(
         adata, spatial_key, argument="spatial_key", allow_missing=allow_missing
     )
     if positions.shape[1] not in dimensions:

@@ -10,11 +10,11 @@ import numpy as np
 
 from scdiffot.core.problem.snapshots import Snapshots
 
-from .checks import check_adata, some
+from .checks import check_adata, format_list
 from .columns import read_column
-from .extract import representation
+from .extract import read_representation
 from .times.columns import CellTimes, cell_times
-from .times.values import several
+from .times.values import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ class TimeSeries:
         )
 
 
-def time_course(
+def read_time_series(
     adata: AnnData | MuData,
     time_key: str,
     *,
@@ -81,7 +81,7 @@ def time_course(
     """Read and check a time course; see :func:`scdiffot.tl.fit` for the parameters."""
     check_adata(adata)
     times = cell_times(adata, time_key, time_map=time_map)
-    states, name = representation(adata, use_rep, n_dims=n_dims)
+    states, name = read_representation(adata, use_rep, n_dims=n_dims)
     excluded_times = _read_held_out(times, held_out)
     points = np.array([t for t in times.points if t not in excluded_times])
     _check_points(times, points)
@@ -105,7 +105,7 @@ def time_course(
 def _read_held_out(times: CellTimes, held_out: Any) -> tuple[float, ...]:
     if held_out is None:
         return ()
-    return tuple(sorted({times.find(t, "held_out") for t in several(held_out)}))
+    return tuple(sorted({times.find(t, "held_out") for t in as_list(held_out)}))
 
 
 def _check_points(times: CellTimes, points: np.ndarray) -> None:
@@ -165,7 +165,7 @@ def _read_masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
         mass_by_time[time] = value
     missing = [times.label(t) for t in points if t not in mass_by_time]
     if missing:
-        raise KeyError(f"`mass` has no value for the time points {some(missing)}: add them.")
+        raise KeyError(f"`mass` has no value for the time points {format_list(missing)}: add them.")
     values: list[Any] = [mass_by_time[t] for t in points]
     invalid_masses = [
         v
@@ -173,7 +173,9 @@ def _read_masses(times: CellTimes, points: np.ndarray, mass: Any) -> np.ndarray:
         if isinstance(v, bool) or not isinstance(v, Real) or not 0 < float(v) < np.inf
     ]
     if invalid_masses:
-        raise ValueError(f"`mass` holds {some(invalid_masses)}: pass positive, finite masses.")
+        raise ValueError(
+            f"`mass` holds {format_list(invalid_masses)}: pass positive, finite masses."
+        )
     masses = np.array(values, dtype=np.float64)
     # The ratio of 1e300 to 1e-300 overflows; its logarithm does not.
     logs = np.log(masses)

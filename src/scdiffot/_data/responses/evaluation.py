@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import listed_names, some, suggest
+from scdiffot._data.read.checks import format_list, listed_names, suggest
 from scdiffot._data.read.extract import locate
 from scdiffot._utils.keys import Keys
-from scdiffot.core.response.evaluation import UnseenCells
+from scdiffot.core.response.evaluation import HeldOutCells
 
 from .groups import MIN_CELLS
 from .predictions import read_response_table
@@ -35,7 +35,7 @@ class Fold:
     training: np.ndarray
     test: np.ndarray
 
-    def strata(
+    def training_pairs(
         self, cells: ResponseCells, mass: str | Mapping[str, float] | None
     ) -> list[ContextPair]:
         """Training cells of every context and condition.
@@ -43,14 +43,16 @@ class Fold:
         Raises
         ------
         KeyError, ValueError
-            As :meth:`.ResponseCells.strata`, with the name of the fold.
+            As :meth:`.ResponseCells.context_pairs`, with the name of the fold.
         """
         try:
-            return cells.strata(mass, self.training)
+            return cells.context_pairs(mass, self.training)
         except ValueError as error:
             raise ValueError(f"Without the cells of fold {self.name!r}: {error}") from error
 
-    def unseen(self, cells: ResponseCells, truth: np.ndarray | None = None) -> list[UnseenCells]:
+    def test_cells(
+        self, cells: ResponseCells, truth: np.ndarray | None = None
+    ) -> list[HeldOutCells]:
         """Test cells of every condition that occurs among them.
 
         Contexts without control or without treated cells are left out.
@@ -93,7 +95,7 @@ class Fold:
                     "`truth` is NaN, infinite or zero throughout in control cells of fold "
                     f"{self.name!r}: pass true responses."
                 )
-            result.append(UnseenCells(i, cells.states[x], cells.states[y], shares, responses))
+            result.append(HeldOutCells(i, cells.states[x], cells.states[y], shares, responses))
         return result
 
 
@@ -146,19 +148,19 @@ def class_folds(
     unknown_names = [name for name in held_out_names if name not in names]
     if unknown_names:
         raise KeyError(
-            f"`held_out` names {some(unknown_names)}, not in obs[{column!r}]. "
+            f"`held_out` names {format_list(unknown_names)}, not in obs[{column!r}]. "
             f"{suggest(unknown_names[0], names)}"
         )
     incomplete_names = [name for name in held_out_names if name not in complete_names]
     if incomplete_names:
         raise ValueError(
-            f"`held_out` names {some(incomplete_names)}, where control or treated cells are "
-            f"missing: nothing can be compared. Both are there in {some(complete_names) or 'none'}."
+            f"`held_out` names {format_list(incomplete_names)}, where control or treated cells are "
+            f"missing: nothing can be compared. Both are there in {format_list(complete_names) or 'none'}."
         )
     if not held_out_names or len(complete_names) < 2:
         raise ValueError(
             f"obs[{column!r}] has control and treated cells in "
-            f"{some(complete_names) or 'no class'}: holding out one of them needs two, and one to "
+            f"{format_list(complete_names) or 'no class'}: holding out one of them needs two, and one to "
             "hold out."
         )
     return [

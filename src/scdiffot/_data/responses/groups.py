@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_adata, listed_names, some, suggest
-from scdiffot._data.read.extract import representation
+from scdiffot._data.read.checks import check_adata, format_list, listed_names, suggest
+from scdiffot._data.read.extract import read_representation
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._utils.logging import logger
 from scdiffot.core.response import ContextPair
@@ -57,7 +57,7 @@ class ResponseCells:
     context_names: list[str]
     targets: Treatments
 
-    def strata(
+    def context_pairs(
         self, mass: str | Mapping[str, float] | None, cells: np.ndarray | None = None
     ) -> list[ContextPair]:
         """Pairs of untreated and treated cells of every context and condition.
@@ -112,7 +112,7 @@ class ResponseCells:
         missing = [name for i, name in enumerate(names) if i not in coupled_conditions]
         if missing:
             raise ValueError(
-                f"`target` {some(missing)} has no cells in any context that has controls."
+                f"`target` {format_list(missing)} has no cells in any context that has controls."
             )
         return pairs
 
@@ -192,7 +192,7 @@ def read_groups(
     if not names:
         raise ValueError("`target` names no condition: pass at least one.")
     if len(set(names)) < len(names):
-        raise ValueError(f"`target` names a condition twice: {some(names)}.")
+        raise ValueError(f"`target` names a condition twice: {format_list(names)}.")
     for argument, requested in (("control", [str(control)]), ("target", names)):
         unknown = [w for w in requested if w not in labels]
         if unknown:
@@ -202,7 +202,7 @@ def read_groups(
             )
     if str(control) in names:
         raise ValueError(f"`target` {control!r} is the control: name the treatments.")
-    states, rep_name = representation(adata, use_rep, n_dims=n_dims)
+    states, rep_name = read_representation(adata, use_rep, n_dims=n_dims)
     is_control = codes == labels.index(str(control))
     treated_masks = [codes == labels.index(name) for name in names]
     relevant = is_control | np.any(treated_masks, axis=0)

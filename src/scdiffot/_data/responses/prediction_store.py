@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import is_mudata, some
+from scdiffot._data.read.checks import format_list, is_mudata
 from scdiffot._data.read.columns import drop_columns
 from scdiffot._data.read.expression import CHUNK_SIZE
 from scdiffot._data.read.gene_names import match_genes
@@ -151,13 +151,13 @@ def _decode_layer(
         owner = next((m for m in adata.mod.values() if names[0] in m.var_names), None)
         if owner is None:
             raise KeyError(
-                f"`genes` are in no modality of `adata`, for instance {some(names[:3])}."
+                f"`genes` are in no modality of `adata`, for instance {format_list(names[:3])}."
             )
     columns = space.columns[gene_positions] if owner is space.owner else match_genes(owner, names)
     if (columns < 0).any():
         missing = names[columns < 0]
         raise KeyError(
-            f"`genes` has {len(missing)} that `adata` lacks, for instance {some(missing[:3])}: "
+            f"`genes` has {len(missing)} that `adata` lacks, for instance {format_list(missing[:3])}: "
             "name others."
         )
     rows = owner.obs_names.get_indexer(adata.obs_names[cells])

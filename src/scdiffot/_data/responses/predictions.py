@@ -97,7 +97,7 @@ class PredictedCells:
     effect: np.ndarray
     survival: np.ndarray | None
 
-    def take(self, selection: np.ndarray) -> PredictedCells:
+    def select(self, selection: np.ndarray) -> PredictedCells:
         """Select some of the cells by a mask or positions."""
         survival = None if self.survival is None else self.survival[selection]
         return PredictedCells(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.expression import CHUNK_SIZE, dense
-from scdiffot._data.read.extract import locate, representation
+from scdiffot._data.read.checks import format_list, is_mudata
+from scdiffot._data.read.expression import CHUNK_SIZE, to_dense
+from scdiffot._data.read.extract import locate, read_representation
 from scdiffot._data.read.gene_names import match_genes
 from scdiffot._data.read.scale import N_COMPARED, check_scale
 from scdiffot._data.write.decoders import gene_space
@@ -126,26 +126,26 @@ def response_states(
             "with those of the reference."
         ) from error
     if is_mudata(location.owner) or is_mudata(reference_location.owner):
-        return representation(adata, use_rep, n_dims=n_dims)[0]
+        return read_representation(adata, use_rep, n_dims=n_dims)[0]
     if reference_location.key not in reference_location.owner.obsm:
         # The states are expression, whose columns are matched by gene.
         names = reference_location.owner.var_names[:n_dims]
         columns = match_genes(location.owner, names)
         if (columns < 0).any():
             raise KeyError(
-                f"`adata` lacks the genes {some(names[columns < 0])}, "
+                f"`adata` lacks the genes {format_list(names[columns < 0])}, "
                 "which the response was fitted to."
             )
-        states = representation(adata, use_rep)[0][:, columns]
-        all_reference_states = representation(reference, use_rep, n_dims=n_dims)[0]
+        states = read_representation(adata, use_rep)[0][:, columns]
+        all_reference_states = read_representation(reference, use_rep, n_dims=n_dims)[0]
         check_scale(
             states[_sample_rows(len(states))],
-            genes_of(reference, params),
+            read_response_genes(reference, params),
             all_reference_states,
             name=f"`adata` {location.name!r}",
         )
         return states
-    states = representation(adata, use_rep, n_dims=n_dims)[0]
+    states = read_representation(adata, use_rep, n_dims=n_dims)[0]
     _check_axes(location.owner, reference_location.owner, location.key, n_dims)
     return states
 
@@ -166,26 +166,26 @@ def project_states(
     import torch
 
     _check_reference(reference, params)
-    space = genes_of(reference, params)
+    space = read_response_genes(reference, params)
     columns = match_genes(adata, space.names)
     if (columns < 0).any():
         missing = space.names[columns < 0]
         raise KeyError(
             f"`adata` lacks {len(missing)} genes of the reference, for instance "
-            f"{some(missing[:3])}: add them."
+            f"{format_list(missing[:3])}: add them."
         )
     if adata.X is None:
         raise ValueError(
             "`adata` has no X: "
             "put the expression there that the representation of the reference saw."
         )
-    sample = dense(adata.X[_sample_rows(adata.n_obs)])[:, columns]
-    reference_states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    sample = to_dense(adata.X[_sample_rows(adata.n_obs)])[:, columns]
+    reference_states = read_representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
     check_scale(sample, space, reference_states, name="`adata` X")
     parts = []
     for start in range(0, adata.n_obs, CHUNK_SIZE):
         x = torch.as_tensor(
-            dense(adata.X[start : start + CHUNK_SIZE])[:, columns], dtype=torch.float32
+            to_dense(adata.X[start : start + CHUNK_SIZE])[:, columns], dtype=torch.float32
         )
         with torch.no_grad():
             parts.append(space.decoder.encode(x).numpy())
@@ -197,7 +197,7 @@ def _sample_rows(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, N_COMPARED)).astype(int))
 
 
-def genes_of(
+def read_response_genes(
     reference: AnnData | MuData,
     params: dict[str, Any],
     decoder: Any = None,
@@ -220,7 +220,7 @@ def genes_of(
 
 def _check_reference(reference: AnnData | MuData, params: dict[str, Any]) -> np.ndarray:
     """Read the states of the reference, and refuse them if they have changed since the fit."""
-    states = representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
+    states = read_representation(reference, params["use_rep"], n_dims=params["n_dims"])[0]
     check_states(reference, params["key"], RESPONSE, states, params["use_rep"])
     return states
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import some, suggest
+from scdiffot._data.read.checks import format_list, suggest
 from scdiffot._data.read.columns import read_column
 from scdiffot._utils.number_text import number_text
 from scdiffot.core.response import Conditions
@@ -94,7 +94,7 @@ class Treatments:
         if target is None:
             if len(self.names) > 1:
                 raise ValueError(
-                    f"`target` is missing: the model knows {some(self.names)}; name one."
+                    f"`target` is missing: the model knows {format_list(self.names)}; name one."
                 )
             target = self.names[0]
         if target in self.names:
@@ -122,7 +122,7 @@ class Treatments:
             raise TypeError(f"`dose` is a {type(dose).__name__}: pass a number.")
         if not 0 <= float(dose) <= doses[-1]:
             raise ValueError(
-                f"`dose` is {dose}: {target!r} was seen at {some(doses)}; "
+                f"`dose` is {dose}: {target!r} was seen at {format_list(doses)}; "
                 f"pass a dose from 0 to {number_text(doses[-1])}."
             )
         return embedding, self.strength(float(dose)), target, float(dose)
@@ -135,7 +135,7 @@ def read_doses(
     if dose_key is None:
         return [[] for _ in treated_masks], np.full(adata.n_obs, np.nan)
     column = read_column(adata, dose_key, "dose_key")
-    values = numbers(column)
+    values = to_numbers(column)
     invalid_doses = [
         str(column.iloc[i])
         for i in np.flatnonzero(
@@ -144,13 +144,13 @@ def read_doses(
     ]
     if invalid_doses:
         raise ValueError(
-            f"`dose_key` obs[{dose_key!r}] holds {some(sorted(set(invalid_doses)))} in treated "
+            f"`dose_key` obs[{dose_key!r}] holds {format_list(sorted(set(invalid_doses)))} in treated "
             "cells: doses must be positive numbers."
         )
     return [sorted(set(values[rows].tolist())) for rows in treated_masks], values
 
 
-def numbers(column: pd.Series) -> np.ndarray:
+def to_numbers(column: pd.Series) -> np.ndarray:
     """Convert a column of any type to numbers, NaN where a value is no number."""
     import pandas as pd
 
@@ -185,7 +185,7 @@ def _read_descriptors(adata: AnnData | MuData, key: str, names: list[str]) -> np
     missing = [name for name in names if name not in descriptors]
     if missing:
         raise KeyError(
-            f"`target_embedding` uns[{key!r}] does not describe {some(missing)}: add them."
+            f"`target_embedding` uns[{key!r}] does not describe {format_list(missing)}: add them."
         )
     values = np.array([np.asarray(descriptors[name], dtype=np.float64).ravel() for name in names])
     if not np.isfinite(values).all():

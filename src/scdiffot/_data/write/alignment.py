@@ -224,7 +224,7 @@ def make_alignment(
     pairs = chain.pairs
     candidates = [pair.runner_up if pair is not None else None for pair in pairs]
     runner_ups = [
-        None if candidate is None else chain.poses[j].after(candidate.pose)
+        None if candidate is None else chain.poses[j].compose(candidate.pose)
         for candidate, j in zip(candidates, chain.neighbors, strict=True)
     ]
     table = pd.DataFrame(

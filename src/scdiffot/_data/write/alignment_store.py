@@ -161,8 +161,8 @@ def _check_positions(adata: AnnData | MuData, key: str, params: Mapping[str, Any
         key,
         ALIGNED,
         positions,
-        what=f"`spatial_key` {name!r}",
-        made=f"adata.uns[{Keys(key, 'key').slices!r}]",
+        source=f"`spatial_key` {name!r}",
+        result=f"adata.uns[{Keys(key, 'key').slices!r}]",
         remedy=f"Run scdiffot.tl.align_slices again, or restore {name!r}.",
     )
 

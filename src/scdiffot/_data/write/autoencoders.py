@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._data.read.gene_names import match_genes
 from scdiffot._utils.errors import damaged
 from scdiffot._utils.layouts import read
@@ -100,6 +100,6 @@ def read_autoencoder(location: Location, n_dims: int) -> tuple[Autoencoder, np.n
         raise ValueError(
             f"`use_rep` {location.name!r} was computed from {len(genes)} genes, of which "
             f"{(columns < 0).sum()} are gone from adata.var_names, for instance "
-            f"{some(genes[columns < 0][:3].tolist())}: keep them, or compute it again."
+            f"{format_list(genes[columns < 0][:3].tolist())}: keep them, or compute it again."
         )
     return model, columns

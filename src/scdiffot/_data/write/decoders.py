@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.extract import Location, locate, representation
+from scdiffot._data.read.checks import format_list, is_mudata
+from scdiffot._data.read.extract import Location, locate, read_representation
 from scdiffot._data.read.gene_names import check_unambiguous, find_genes, gene_names, listed_genes
 from scdiffot._data.read.scale import pca_mean
 from scdiffot.core.genes.decoders import CallableDecoder, Decoder, LinearDecoder, identity, leading
@@ -101,13 +101,13 @@ class GeneSpace:
         ]
         if masked_names:
             raise KeyError(
-                f"`{argument}` names {some(masked_names)}, which {self.use_rep!r} was computed "
+                f"`{argument}` names {format_list(masked_names)}, which {self.use_rep!r} was computed "
                 f"without: its {len(self.columns)} genes are those of its mask (highly variable "
                 "ones, by default). Compute it again with these genes, or name others."
             )
         return np.array([position[column] for column in gene_positions.tolist()], dtype=np.intp)
 
-    def named(self, positions: np.ndarray | None = None) -> np.ndarray:
+    def select_named(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Select the genes that have a name, among some positions in the decoder or all.
 
         Raises
@@ -199,7 +199,7 @@ def _find_space(adata: AnnData | MuData, use_rep: str, n_dims: int, decoder: Any
     all_genes = np.arange(owner.n_vars)
     if decoder is not None:
         space = GeneSpace(_as_decoder(decoder), owner, all_genes, location.name, n_dims)
-        _check_shapes(space, representation(adata, use_rep, n_dims=n_dims)[0])
+        _check_shapes(space, read_representation(adata, use_rep, n_dims=n_dims)[0])
         return space
     if location.key not in owner.obsm:
         return GeneSpace(identity(n_dims), owner, all_genes[:n_dims], location.name, n_dims)

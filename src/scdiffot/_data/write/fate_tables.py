@@ -29,7 +29,7 @@ def write_fate(
     *,
     tables: dict[str, np.ndarray],
     columns: dict[str, np.ndarray],
-    found: dict[str, Any],
+    entry: dict[str, Any],
 ) -> None:
     """Write the result of `tl.sta_forward`.
 
@@ -45,17 +45,17 @@ def write_fate(
         Tables of `obsm` by name, each ``(m, C)``.
     columns
         Columns of `obs` by name, each ``(m,)``.
-    found
+    entry
         Entry of `uns`.
     """
     adata.obsm.pop(keys.fate_path, None)
     for name, values in tables.items():
-        adata.obsm[name] = _make_table(adata, cells, values, found["classes"])
+        adata.obsm[name] = _make_table(adata, cells, values, entry["classes"])
     for name, values in columns.items():
         column = np.full(adata.n_obs, np.nan)
         column[cells] = values
         adata.obs[name] = column
-    adata.uns[keys.uns][FATE] = found
+    adata.uns[keys.uns][FATE] = entry
 
 
 def write_ancestry(
@@ -65,7 +65,7 @@ def write_ancestry(
     *,
     density: np.ndarray,
     composition: np.ndarray,
-    found: dict[str, Any],
+    entry: dict[str, Any],
 ) -> None:
     """Write the result of `tl.sta_backward`.
 
@@ -81,14 +81,14 @@ def write_ancestry(
         Density of the ancestors of every type, shape ``(m, D)``.
     composition
         Sums of the density by type of the earlier cells, shape ``(D, S)``.
-    found
+    entry
         Entry of `uns`, without the composition.
     """
     import pandas as pd
 
-    adata.obsm[keys.ancestry] = _make_table(adata, cells, density, found["types"])
-    sums = pd.DataFrame(composition, found["types"].tolist(), column_names(found["source_types"]))
-    adata.uns[keys.uns][ANCESTRY] = {**found, "composition": sums}
+    adata.obsm[keys.ancestry] = _make_table(adata, cells, density, entry["types"])
+    sums = pd.DataFrame(composition, entry["types"].tolist(), column_names(entry["source_types"]))
+    adata.uns[keys.uns][ANCESTRY] = {**entry, "composition": sums}
 
 
 def read_fate(adata: AnnData | MuData, key: str) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:

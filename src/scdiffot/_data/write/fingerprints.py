@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import is_mudata, some
-from scdiffot._data.read.extract import locate, representation
+from scdiffot._data.read.checks import format_list, is_mudata
+from scdiffot._data.read.extract import locate, read_representation
 from scdiffot._utils.errors import StoredFitError
 from scdiffot._utils.keys import Keys
 from scdiffot._utils.logging import logger
@@ -72,8 +72,8 @@ def check_fingerprint(
     column: str,
     values: np.ndarray,
     *,
-    what: str,
-    made: str,
+    source: str,
+    result: str,
     remedy: str,
 ) -> bool:
     """Refuse rows of cells that have changed since their fingerprint was written.
@@ -88,9 +88,9 @@ def check_fingerprint(
         Name of the fingerprint.
     values
         The present rows, shape ``(n, d)``.
-    what
+    source
         Argument and name of the representation, for the message.
-    made
+    result
         Result that was computed from them, for the message.
     remedy
         Advice for the message.
@@ -107,8 +107,8 @@ def check_fingerprint(
     is_changed, comparable = _compare(adata.obsm, Keys(key, "key"), column, values)
     if is_changed.any():
         raise StoredFitError(
-            f"{what} is not what {made} was made with: it differs in {is_changed.sum()} of "
-            f"{comparable.sum()} cells, for instance {some(adata.obs_names[is_changed][:3])}. "
+            f"{source} is not what {result} was made with: it differs in {is_changed.sum()} of "
+            f"{comparable.sum()} cells, for instance {format_list(adata.obs_names[is_changed][:3])}. "
             f"{remedy}"
         )
     return bool(comparable.any())
@@ -126,8 +126,8 @@ def check_states(
         key,
         column,
         values,
-        what=f"`use_rep` {use_rep!r}",
-        made=result_name,
+        source=f"`use_rep` {use_rep!r}",
+        result=result_name,
         remedy=(
             f"Run scdiffot.tl.{function_name} again, or restore {use_rep!r} and give the new one "
             "another name. For other states of the same cells on purpose, delete "
@@ -153,8 +153,8 @@ def check_positions(adata: AnnData | MuData, key: str, positions: np.ndarray, na
         key,
         POSITION,
         positions,
-        what=f"`spatial_key` {name!r}",
-        made=f"the fit {key!r}",
+        source=f"`spatial_key` {name!r}",
+        result=f"the fit {key!r}",
         remedy=f"Run scdiffot.tl.fit again, or restore {name!r}.",
     )
 
@@ -186,7 +186,7 @@ def write_fingerprints(
     The digest of the autoencoder behind the states; empty if there is none.
     """
     use_rep, n_dims = params["use_rep"], params["n_dims"]
-    states = representation(adata, use_rep, n_dims=n_dims)[0]
+    states = read_representation(adata, use_rep, n_dims=n_dims)[0]
     write_fingerprint(adata.obsm, adata.obs_names, keys, column, states)
     if positions is not None:
         write_fingerprint(adata.obsm, adata.obs_names, keys, POSITION, positions)
@@ -225,7 +225,7 @@ def check_decoder(
 
 def embedding_of(adata: AnnData | MuData, name: str) -> np.ndarray:
     """Read all columns of an embedding."""
-    return representation(adata, name, argument="basis")[0]
+    return read_representation(adata, name, argument="basis")[0]
 
 
 def _drop_fingerprint_columns(

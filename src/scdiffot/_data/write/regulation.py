@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import choose_names, some
+from scdiffot._data.read.checks import choose_names, format_list
 from scdiffot._data.read.times.values import closest
 from scdiffot._utils.keys import GROWTH_GENES, REGULATION
 from scdiffot._utils.number_text import number_text
@@ -53,7 +53,7 @@ class Regulations:
     @property
     def labels(self) -> list[str]:
         """Label of every group in a figure."""
-        return labels(self.groups, self.times, self.time_key)
+        return group_labels(self.groups, self.times, self.time_key)
 
     def find(self, group: str | Iterable[str] | None, time: float | None = None) -> np.ndarray:
         """Positions of groups.
@@ -72,7 +72,7 @@ class Regulations:
         positions = positions[group_times == observed_times[k]] if k is not None else positions[:0]
         if len(positions) == 0:
             time_names = (
-                f"of the times {some(observed_times)}"
+                f"of the times {format_list(observed_times)}"
                 if len(observed_times)
                 else "of no time of their own"
             )
@@ -82,12 +82,12 @@ class Regulations:
             )
         return positions
 
-    def kept(self, k: int) -> np.ndarray:
+    def edge_mask(self, k: int) -> np.ndarray:
         """Mask of the edges of a group that reach the threshold, shape ``(G, G)``."""
         return (self.stability[k] >= np.float32(self.threshold)) & (self.mean[k] != 0)
 
 
-def labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
+def group_labels(groups: np.ndarray, times: np.ndarray, time_key: str) -> list[str]:
     """Names of groups, with their times if they have some."""
     pairs = zip(groups, times, strict=True)
     return [

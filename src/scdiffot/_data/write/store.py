@@ -9,8 +9,8 @@ import numpy as np
 
 from scdiffot._data.read.cautions import implied_growth
 from scdiffot._data.read.checks import check_adata, suggest
-from scdiffot._data.read.extract import representation
-from scdiffot._data.read.snapshots import time_course
+from scdiffot._data.read.extract import read_representation
+from scdiffot._data.read.snapshots import read_time_series
 from scdiffot._utils import keys as _keys
 from scdiffot._utils.errors import StoredFitError, damaged
 from scdiffot._utils.keys import Keys
@@ -205,7 +205,7 @@ def read_states(adata: AnnData | MuData, key: str) -> np.ndarray:
         If they have changed since the fit.
     """
     params = read_params(adata, key)
-    states = representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
+    states = read_representation(adata, params["use_rep"], n_dims=params["n_dims"])[0]
     check_states(adata, key, STATE, states, params["use_rep"])
     tissue: Tissue | None = params["tissue"]
     return states if tissue is None else tissue.join(states, _read_positions(adata, key, tissue))
@@ -237,7 +237,7 @@ def read_velocities(adata: AnnData | MuData, key: str) -> np.ndarray:
     )
 
 
-def read_course(
+def read_fit_time_series(
     adata: AnnData | MuData,
     key: str,
     *,
@@ -255,7 +255,7 @@ def read_course(
     held_out
         Times to hold out instead.
     changes
-        Other arguments of :func:`~scdiffot._data.read.snapshots.time_course` to replace.
+        Other arguments of :func:`~scdiffot._data.read.snapshots.read_time_series` to replace.
     """
     params = read_params(adata, key)
     read_times(adata, key).check_points(params["times"], key)
@@ -263,7 +263,9 @@ def read_course(
     names = ("time_key", "use_rep", "n_dims", "time_map", "mass", "growth_prior")
     arguments = {name: params[name] for name in names} | changes
     excluded_times = params["held_out"].tolist() if held_out is None else held_out
-    series = time_course(adata, arguments.pop("time_key"), **arguments, held_out=excluded_times)
+    series = read_time_series(
+        adata, arguments.pop("time_key"), **arguments, held_out=excluded_times
+    )
     check_states(adata, key, STATE, series.states, series.use_rep)
     tissue: Tissue | None = params["tissue"]
     return (

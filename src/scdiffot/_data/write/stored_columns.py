@@ -71,7 +71,7 @@ def check_prior(adata: AnnData | MuData, key: str, growth_prior: str | None) -> 
         prior = read_numbers(adata, growth_prior, "growth_prior").to_numpy()
         source, result = f"`growth_prior` obs[{growth_prior!r}]", f"the fit {key!r}"
         check_fingerprint(
-            adata, key, PRIOR, prior[:, None], what=source, made=result, remedy=REMEDY
+            adata, key, PRIOR, prior[:, None], source=source, result=result, remedy=REMEDY
         )
 
 
@@ -96,7 +96,7 @@ def read_cell_times(adata: AnnData | MuData, key: str, params: Mapping[str, Any]
             f"{source} is not what {result} was made with: {error.args[0]} {REMEDY}"
         ) from error
     ranks = _time_ranks(times, points)
-    check_fingerprint(adata, key, TIME, ranks, what=source, made=result, remedy=REMEDY)
+    check_fingerprint(adata, key, TIME, ranks, source=source, result=result, remedy=REMEDY)
     return times
 
 

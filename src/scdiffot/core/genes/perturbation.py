@@ -13,7 +13,12 @@ from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.contrasts import Contrasts
 from scdiffot.core.lineage.fate import N_STEPS, Classify
 from scdiffot.core.nets.model import RUOTModel
-from scdiffot.core.simulate.paths import CHUNK_SIZE, PathSampler, in_portions, legs
+from scdiffot.core.simulate.paths import (
+    CHUNK_SIZE,
+    TrajectorySampler,
+    integration_schedule,
+    map_chunks,
+)
 
 from .interventions import HeldFields, Intervention
 
@@ -104,8 +109,8 @@ def contrasts(
     ...     torch.zeros(1),
     ...     torch.full((1,), -torch.inf),
     ... )
-    >>> found = contrasts(model, cells[0], 0.0, [off], target=(1.0, sides), by_cell=False)
-    >>> found.compare().shift.shape
+    >>> result = contrasts(model, cells[0], 0.0, [off], target=(1.0, sides), by_cell=False)
+    >>> result.compare().shift.shape
     (1, 1, 3)
     """
     generator = as_generator(rng)
@@ -124,7 +129,7 @@ def contrasts(
             states[blocks[block]], groups[group], seeds[block], by_cell=by_cell
         )
 
-    results = in_portions(run_task, len(tasks), CHUNK_SIZE, rng=generator)
+    results = map_chunks(run_task, len(tasks), CHUNK_SIZE, rng=generator)
     rows = []
     for group in groups:
         parts = []
@@ -141,7 +146,7 @@ def contrasts(
     )
 
 
-def course(
+def sample_trajectories(
     model: RUOTModel,
     x: np.ndarray,
     times: tuple[float, float],
@@ -164,8 +169,8 @@ def course(
     sampler = _start(model, np.asarray(x, dtype=np.float32), intervention, sustained, 1, generator)
     states = [
         model.scaling.state_out(sampler.x[:, 0].numpy())
-        for leg in legs(model, np.array(times), n_steps)
-        for _ in sampler.leg(*leg)
+        for leg in integration_schedule(model, np.array(times), n_steps)
+        for _ in sampler.integrate(*leg)
     ]
     return np.stack(
         [intervention(z) for z in states] if intervention is not None and sustained else states
@@ -181,7 +186,7 @@ def _start(
     noise: torch.Generator,
     *,
     growth: bool = True,
-) -> PathSampler:
+) -> TrajectorySampler:
     """Return a sampler of cells, with the intervention at the start or sustained, if any."""
     if intervention is not None and sustained:
         fields = HeldFields(model.networks, intervention, model.scaling)
@@ -194,7 +199,9 @@ def _start(
         )
     elif intervention is not None:
         states = intervention(states)
-    return PathSampler(model, states, n_trajectories=n_trajectories, growth=growth, generator=noise)
+    return TrajectorySampler(
+        model, states, n_trajectories=n_trajectories, growth=growth, generator=noise
+    )
 
 
 @dataclass(frozen=True)
@@ -241,7 +248,9 @@ class _PairedSimulation:
             noise,
             growth=self.growth,
         )
-        sampler.to_the_end(legs(model, np.array([self.t0, self.target[0]]), self.n_steps))
+        sampler.integrate_schedule(
+            integration_schedule(model, np.array([self.t0, self.target[0]]), self.n_steps)
+        )
         n, m, d = sampler.x.shape
         final_states = model.scaling.state_out(sampler.x.reshape(-1, d).numpy())
         if sustained is None:

@@ -11,7 +11,12 @@ import torch
 
 from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.fate import N_STEPS
-from scdiffot.core.simulate.paths import PathSampler, in_portions, legs, systematic
+from scdiffot.core.simulate.paths import (
+    TrajectorySampler,
+    integration_schedule,
+    map_chunks,
+    resample_systematically,
+)
 
 from .trend_statistics import (
     contrast_fates,
@@ -54,7 +59,7 @@ class TrajectorySample:
     log_w: np.ndarray
 
 
-def follow(
+def sample_weighted_trajectories(
     model: RUOTModel,
     x: np.ndarray,
     times: np.ndarray,
@@ -95,17 +100,17 @@ def follow(
     trends : Expression along the trajectories.
     scdiffot.core.lineage.fate.descend : Fates without stored states.
     """
-    schedule = legs(model, times, n_steps)
+    schedule = integration_schedule(model, times, n_steps)
     stops = model.scaling.time_in(times)
 
     def sample(cells: slice, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
-        sampler = PathSampler(
+        sampler = TrajectorySampler(
             model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
         )
         checkpoints = [sampler.x]
         for leg in schedule:
-            sampler.to_the_end([leg])
+            sampler.integrate_schedule([leg])
             # legs also end at snapshots, which need not be among the times
             if np.abs(stops - leg[1]).min() <= 1e-6 * (stops[-1] - stops[0]):
                 checkpoints.append(sampler.x)
@@ -115,7 +120,7 @@ def follow(
         return states.astype(np.float32), sampler.log_w.numpy()
 
     parts = list(
-        in_portions(sample, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+        map_chunks(sample, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
     )
     return TrajectorySample(
         times, np.concatenate([s for s, _ in parts], axis=1), np.concatenate([w for _, w in parts])
@@ -251,7 +256,7 @@ def _sample_positions(w: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Sample positions of trajectories, shape ``(F, k)``, by weights of shape ``(n, m, F)``."""
     with np.errstate(divide="ignore"):
         log_w = torch.from_numpy(np.log(w.reshape(-1, w.shape[2]).T))
-    sample = systematic(log_w, torch.from_numpy(rng.random(w.shape[2])))
+    sample = resample_systematically(log_w, torch.from_numpy(rng.random(w.shape[2])))
     # equally spaced members of a systematic sample are a systematic sample
     size = min(N_QUANTILE_TRAJECTORIES, sample.shape[1])
     columns = np.linspace(0, sample.shape[1] - 1, size).round().astype(int)

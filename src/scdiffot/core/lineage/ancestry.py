@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import PathSampler, in_portions, legs
+from scdiffot.core.simulate.paths import TrajectorySampler, integration_schedule, map_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,13 +84,13 @@ def ancestors(
     >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
     [(60, 30, 2)]
     """
-    schedule = legs(model, np.array([t1, t0]), n_steps)
+    schedule = integration_schedule(model, np.array([t1, t0]), n_steps)
 
     def run_chunk(
         cells: slice, generator: np.random.Generator
     ) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
-        sampler = PathSampler(
+        sampler = TrajectorySampler(
             model,
             x[cells],
             n_trajectories=n_trajectories,
@@ -98,13 +98,13 @@ def ancestors(
             growth=weighted,
             generator=noise,
         )
-        sampler.to_the_end(schedule)
+        sampler.integrate_schedule(schedule)
         n_cells, _, d = sampler.x.shape
         states = model.scaling.state_out(sampler.x.reshape(-1, d).numpy()).reshape(
             n_cells, n_trajectories, d
         )
         return cells, states, sampler.log_w.double().exp().numpy()
 
-    yield from in_portions(
+    yield from map_chunks(
         run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress
     )

@@ -143,7 +143,7 @@ class Comparison:
 
     def p_mass(self) -> np.ndarray:
         """P values of a two-sided z test of the log ratio against zero."""
-        return two_sided(np.log(self.ratio), self.ratio_se / self.ratio)
+        return two_sided_p_values(np.log(self.ratio), self.ratio_se / self.ratio)
 
     def p_any(self) -> np.ndarray:
         """P values of a Wald test that no share of a class differs, shape ``(...)``."""
@@ -159,7 +159,7 @@ class Comparison:
         )
 
 
-def two_sided(value: np.ndarray, se: np.ndarray) -> np.ndarray:
+def two_sided_p_values(value: np.ndarray, se: np.ndarray) -> np.ndarray:
     """Two-sided p values of a z test against zero; 1 where both value and standard error are zero.
 
     See Also

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import PathSampler, in_portions, legs
+from scdiffot.core.simulate.paths import TrajectorySampler, integration_schedule, map_chunks
 
 from .genealogy import Genealogy
 
@@ -133,7 +133,7 @@ def descend(
     --------
     scdiffot.core.lineage.ancestry.ancestors : Ancestors, back in time.
     scdiffot.core.genes.perturbation.contrasts : Fates with and without an intervention.
-    scdiffot.core.genes.trends.follow : Trajectories with their states.
+    scdiffot.core.genes.trends.sample_weighted_trajectories : Trajectories with their states.
 
     Examples
     --------
@@ -156,9 +156,9 @@ def descend(
         # a separate stream for the noise, so that it is the same with and without growth
         seed = torch_seed(generator)
 
-        def start(*, growth: bool) -> PathSampler:
+        def start(*, growth: bool) -> TrajectorySampler:
             noise = torch.Generator().manual_seed(seed)
-            return PathSampler(
+            return TrajectorySampler(
                 model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
             )
 
@@ -171,7 +171,7 @@ def descend(
         return estimate
 
     parts = list(
-        in_portions(run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
+        map_chunks(run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress)
     )
     names = ("n_descendants", "n_descendants_se", "fate", "fate_se", "path", "ess", "commitment")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -190,13 +190,15 @@ class _FateRun:
         threshold: float,
     ) -> None:
         self.scaling, self.threshold = model.scaling, threshold
-        self.schedule = legs(model, np.array([t0, *(t for t, _ in stages)]), n_steps)
+        self.schedule = integration_schedule(
+            model, np.array([t0, *(t for t, _ in stages)]), n_steps
+        )
         self.stages = [(float(model.scaling.time_in(t)), classify) for t, classify in stages]
         self.n_steps = sum(n for _, _, n in self.schedule)
         self.check_interval = -(-self.n_steps // MAX_COMMITMENT_CHECKS)
 
     def estimate(
-        self, sampler: PathSampler, classes: np.ndarray, rng: np.random.Generator
+        self, sampler: TrajectorySampler, classes: np.ndarray, rng: np.random.Generator
     ) -> tuple[FateEstimate, np.ndarray, bool]:
         """Return the estimate, final probabilities, and whether particles were resampled."""
         n, m = sampler.log_w.shape
@@ -208,7 +210,7 @@ class _FateRun:
         stage, step = 0, 0
         probability = np.empty((n, m, 0))
         for begin, end, n_steps in self.schedule:
-            for t in sampler.leg(begin, end, n_steps):
+            for t in sampler.integrate(begin, end, n_steps):
                 step += 1
                 # resampling at the end would only add noise
                 if step < self.n_steps:
@@ -227,9 +229,9 @@ class _FateRun:
             genealogy.resampled,
         )
 
-    def final_probability(self, sampler: PathSampler) -> np.ndarray:
+    def final_probability(self, sampler: TrajectorySampler) -> np.ndarray:
         """Simulate to the end; probabilities at the end, shape ``(n, m, K + 1)``."""
-        sampler.to_the_end(self.schedule)
+        sampler.integrate_schedule(self.schedule)
         return self.classify(sampler.x, self.stages[-1][1])
 
     def classify(self, x: Tensor, classify: Classify) -> np.ndarray:
@@ -241,7 +243,7 @@ class _FateRun:
         return probability.reshape(n, m, -1)
 
     def commitment(
-        self, genealogy: Genealogy, sampler: PathSampler, probability: np.ndarray
+        self, genealogy: Genealogy, sampler: TrajectorySampler, probability: np.ndarray
     ) -> np.ndarray:
         """Mean time of commitment, shape ``(n,)``, in the user's unit."""
         n, m, n_classes = probability.shape

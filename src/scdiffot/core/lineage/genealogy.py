@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot.core.simulate.paths import effective_share, pick, systematic
+from scdiffot.core.simulate.paths import effective_share, resample_systematically, select_particles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scdiffot.core.simulate.paths import PathSampler
+    from scdiffot.core.simulate.paths import TrajectorySampler
 
 # A cell is resampled if its effective sample size is below this share of its particles.
 MIN_EFFECTIVE_SHARE = 0.5
@@ -38,7 +38,7 @@ class Genealogy:
     See Also
     --------
     scdiffot.core.lineage.fate.descend : Simulate fates.
-    scdiffot.core.simulate.paths.PathSampler : Particles and their weights.
+    scdiffot.core.simulate.paths.TrajectorySampler : Particles and their weights.
     """
 
     origins: Tensor
@@ -46,16 +46,18 @@ class Genealogy:
     checkpoints: list[tuple[float, Tensor]] = field(default_factory=list)
     resampled: bool = False
 
-    def resample(self, sampler: PathSampler, u: Tensor) -> None:
+    def resample(self, sampler: TrajectorySampler, u: Tensor) -> None:
         """Resample particles by weight in cells with a low effective sample size."""
         degenerate = effective_share(sampler.log_w) < MIN_EFFECTIVE_SHARE
         if not degenerate.any():
             return
         n, m = sampler.log_w.shape
-        index = torch.where(degenerate[:, None], systematic(sampler.log_w, u), torch.arange(m))
+        index = torch.where(
+            degenerate[:, None], resample_systematically(sampler.log_w, u), torch.arange(m)
+        )
         mean = torch.logsumexp(sampler.log_w.double(), 1, keepdim=True).float() - float(np.log(m))
         self.origins, self.labels = self.origins.gather(1, index), self.labels.gather(1, index)
-        self.checkpoints = [(t, pick(x, index)) for t, x in self.checkpoints]
+        self.checkpoints = [(t, select_particles(x, index)) for t, x in self.checkpoints]
         sampler.select(index)
         sampler.log_w = torch.where(degenerate[:, None], mean, sampler.log_w)
         self.resampled = True

@@ -98,7 +98,7 @@ def particle_landscape(
     return potential, np.divide(mean, density, out=np.full(xx.shape, np.nan), where=positive)
 
 
-def near_points(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def mask_near_points(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Mask grid points with cells nearby, shape ``(n_y, n_x)``.
 
     The radius is about the distance to the neighbours of the cells in the sparsest regions.
@@ -127,7 +127,7 @@ def near_points(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (distance <= radius).reshape(xx.shape)
 
 
-def passes(potential: np.ndarray, wells: np.ndarray) -> np.ndarray:
+def pass_heights(potential: np.ndarray, wells: np.ndarray) -> np.ndarray:
     """Compute the heights of the passes between wells.
 
     The pass between two wells is the highest point of the path whose highest point is lowest.

@@ -97,7 +97,7 @@ class Optimizer:
             )
         self._schedule: Iterator[float] = iter(())
 
-    def begin(self, peak: float, n_steps: int) -> None:
+    def begin_cycle(self, peak: float, n_steps: int) -> None:
         """Begin a one-cycle schedule of `n_steps` steps.
 
         The moments of the gradients are kept: without them the first steps would be too large.

@@ -77,13 +77,13 @@ def sinkhorn(
     tol: float = 1e-4,
     max_iter: int = 500,
     start: Potentials | None = None,
-    source_price: float | None = None,
+    source_penalty: float | None = None,
 ) -> Potentials:
     """Dual potentials of the entropic unbalanced coupling of ``(x, a)`` with ``(y, b)``.
 
     Minimises ``<P, C> + eps KL(P | a b) + 2 alpha [KL(P 1 | a) + KL(P' 1 | b)]``, with the
     Kullback-Leibler divergence KL. If ``alpha`` is None, marginals are exact, except that
-    ``source_price KL(P 1 | a)``, if given, replaces the constraint of the source.
+    ``source_penalty KL(P 1 | a)``, if given, replaces the constraint of the source.
 
     Sinkhorn iterations in the scaling domain use over-relaxation (Thibault et al. 2021), potentials
     that are absorbed into the kernel at every level of a geometric decrease of eps and, if both
@@ -100,7 +100,7 @@ def sinkhorn(
         )
     log_a, log_b = a.log(), b.log()
     penalty = math.inf if alpha is None else 2 * alpha
-    rho = (penalty if source_price is None else source_price, penalty)
+    rho = (penalty if source_penalty is None else source_penalty, penalty)
     if start is not None:
         f, g = _solve_level(cost, log_a, log_b, start.extend_g(y), eps, rho, tol, max_iter)
         return Potentials(x, y, f, g, log_a, log_b, eps, alpha)

@@ -30,7 +30,7 @@ def exact_flow(
     wx: np.ndarray,
     wy: np.ndarray,
     *,
-    price: float,
+    unmatched_cost: float,
 ) -> np.ndarray:
     r"""Exact partial optimal transport by the network simplex :cite:p:`Bonneel2011,Flamary2021`.
 
@@ -46,7 +46,7 @@ def exact_flow(
         Costs of the pairs, shape ``(p,)``.
     wx, wy
         Masses `a` and `b`, shapes ``(n,)`` and ``(m,)``.
-    price
+    unmatched_cost
         Cost of a unit of unmatched mass on either side.
 
     Returns
@@ -62,11 +62,13 @@ def exact_flow(
     from scipy import sparse
 
     n, m = len(wx), len(wy)
-    min_cost = _MIN_RELATIVE_COST * price
+    min_cost = _MIN_RELATIVE_COST * unmatched_cost
     # An additional point on either side receives unmatched mass.
     arcs = sparse.coo_array(
         (
-            np.concatenate([np.maximum(costs, min_cost), np.full(n + m, price), [min_cost]]),
+            np.concatenate(
+                [np.maximum(costs, min_cost), np.full(n + m, unmatched_cost), [min_cost]]
+            ),
             (
                 np.concatenate([rows, np.arange(n), np.full(m, n), [n]]),
                 np.concatenate([cols, np.full(n, m), np.arange(m), [m]]),
@@ -99,7 +101,7 @@ def entropic_flow(
     wx: np.ndarray,
     wy: np.ndarray,
     *,
-    price: float,
+    unmatched_cost: float,
 ) -> np.ndarray:
     """Approximate partial transport by scaling at decreasing entropy :cite:p:`Benamou2015`.
 
@@ -121,7 +123,7 @@ def entropic_flow(
         np.append(starts, len(rows)),
         np.searchsorted(cols[by_column], np.arange(m + 1)),
     )
-    f, g = np.minimum(lowest, price), np.zeros(m)
+    f, g = np.minimum(lowest, unmatched_cost), np.zeros(m)
     unit = 1.0 / max(n, m)
     kernel = np.empty(0)
 
@@ -137,7 +139,7 @@ def entropic_flow(
                 (kernel[by_column], rows[by_column], indptr_t), shape=(m, n)
             )
             # Potentials are at most the cost of unmatched mass.
-            max_u, max_v = exponential(price - f), exponential(price - g)
+            max_u, max_v = exponential(unmatched_cost - f), exponential(unmatched_cost - g)
             v = np.ones(m)
             for _ in range(_ABSORPTION_INTERVAL):
                 u = np.minimum(wx / unit / np.maximum(forward @ v, _MIN_DIVISOR), max_u)
@@ -164,7 +166,7 @@ def tiled_flow(
     wx: np.ndarray,
     wy: np.ndarray,
     *,
-    price: float,
+    unmatched_cost: float,
     positions: np.ndarray,
     n_tile: int,
 ) -> np.ndarray:
@@ -176,7 +178,7 @@ def tiled_flow(
 
     Parameters
     ----------
-    rows, cols, costs, wx, wy, price
+    rows, cols, costs, wx, wy, unmatched_cost
         As in :func:`exact_flow`.
     positions
         Positions of the points of the first slice, shape ``(n, d)``.
@@ -187,7 +189,7 @@ def tiled_flow(
     -------
     Mass of every pair, shape ``(p,)``.
     """
-    flow = entropic_flow(rows, cols, costs, wx, wy, price=price)
+    flow = entropic_flow(rows, cols, costs, wx, wy, unmatched_cost=unmatched_cost)
     residual = wy - np.bincount(cols, flow, minlength=len(wy))
     rank = np.empty(len(wx), dtype=np.intp)
     rank[principal_order(positions)] = np.arange(len(wx))
@@ -199,6 +201,8 @@ def tiled_flow(
             points, i = np.unique(rows[tile], return_inverse=True)
             columns, j = np.unique(cols[tile], return_inverse=True)
             capacity = np.maximum(residual[columns] + np.bincount(j, flow[tile]), 0.0)
-            flow[tile] = exact_flow(i, j, costs[tile], wx[points], capacity, price=price)
+            flow[tile] = exact_flow(
+                i, j, costs[tile], wx[points], capacity, unmatched_cost=unmatched_cost
+            )
             residual[columns] = capacity - np.bincount(j, flow[tile])
     return flow

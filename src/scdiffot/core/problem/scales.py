@@ -39,7 +39,7 @@ def subsample(x: np.ndarray, n: int, rng: np.random.Generator) -> Tensor:
     return torch.as_tensor(x if len(x) <= n else x[subsample_index(len(x), n, rng)])
 
 
-def uniform(x: Tensor, mass: float) -> Tensor:
+def uniform_weights(x: Tensor, mass: float) -> Tensor:
     """Equal weights that sum to ``mass``."""
     return torch.full((len(x),), mass / len(x), dtype=x.dtype, device=x.device)
 

@@ -33,7 +33,7 @@ N_HALVES = 20
 
 
 @dataclass(frozen=True)
-class UnseenCells:
+class HeldOutCells:
     """Held-out cells before and after one treatment.
 
     Parameters
@@ -74,7 +74,7 @@ class _PredictedPopulation:
 
 def evaluate_responses(
     contexts: Sequence[ContextPair],
-    unseen: Sequence[UnseenCells],
+    unseen: Sequence[HeldOutCells],
     conditions: Conditions,
     configs: Mapping[str, ResponseConfig],
     *,
@@ -176,7 +176,7 @@ def evaluate_responses(
 
 def _score(
     prediction: _PredictedPopulation,
-    cells: UnseenCells,
+    cells: HeldOutCells,
     genes: np.ndarray | None,
     decode: Callable[[np.ndarray], np.ndarray] | None,
     n_boot: int,
@@ -217,7 +217,7 @@ def _fit(
 
 
 def _predictions(
-    cells: UnseenCells,
+    cells: HeldOutCells,
     contexts: Sequence[ContextPair],
     conditions: Conditions,
     models: Mapping[str, ResponseModel],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
-from scdiffot.core.problem.scales import subsample, uniform
+from scdiffot.core.problem.scales import subsample, uniform_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,12 +102,12 @@ def couple(
     unit = max(nearest, 1e-6 * float(u.var(0).sum() + v.var(0).sum()), 1e-12)
     potentials = sinkhorn(
         u,
-        uniform(u, 1.0),
+        uniform_weights(u, 1.0),
         v,
-        uniform(v, mass if death_cost is not None else 1.0),
+        uniform_weights(v, mass if death_cost is not None else 1.0),
         alpha=None,
         eps=EPS * unit,
-        source_price=None if death_cost is None else death_cost * unit,
+        source_penalty=None if death_cost is None else death_cost * unit,
     )
     return Coupling(x, y, plan(potentials))
 

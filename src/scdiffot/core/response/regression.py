@@ -120,7 +120,7 @@ def fit_flow(
         generator=generator,
     ).to(device)
     optimizer = Optimizer(flow.net)
-    optimizer.begin(config.learning_rate, config.steps)
+    optimizer.begin_cycle(config.learning_rate, config.steps)
     training, validation = zip(*[_split(p, generator) for p in pairs], strict=True)
     sampler = generator_on(device, generator)
     paths = _StraightPaths(training, width, sampler)

@@ -118,7 +118,7 @@ def fit_survival(
     min_ratio = min(p.min_mass / float(p.survival.mean()) for p in pairs)
     model.limits[0].clamp_(max=math.log(max(min_ratio, 1e-3)))
     optimizer = Optimizer(model.net, weight_decay=WEIGHT_DECAY)
-    optimizer.begin(LEARNING_RATE, N_STEPS)
+    optimizer.begin_cycle(LEARNING_RATE, N_STEPS)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for _ in range(N_STEPS):
         rows = torch.randint(len(cells), (BATCH_SIZE,), generator=generator)

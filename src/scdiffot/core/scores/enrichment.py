@@ -92,7 +92,7 @@ def enrichment(
         raise ValueError(
             f"`k` is {k}, and the smaller cloud counts {number:.0f} points: pass at most that many."
         )
-    return shares(neighbours(x, y), wx, wy, mass=k / number)
+    return treated_share(neighbour_order(x, y), wx, wy, mass=k / number)
 
 
 def effective_number(wx: np.ndarray, wy: np.ndarray) -> float:
@@ -100,7 +100,7 @@ def effective_number(wx: np.ndarray, wy: np.ndarray) -> float:
     return float(min(1 / np.sum(wx**2), 1 / np.sum(wy**2)))
 
 
-def neighbours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def neighbour_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Indices of all points, `x` first, by their distance from each other point of `x`."""
     from scipy.spatial.distance import cdist
 
@@ -109,7 +109,7 @@ def neighbours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.argsort(np.concatenate([within, cdist(x, y)], axis=1), axis=1)[:, :-1]
 
 
-def shares(order: np.ndarray, a: np.ndarray, b: np.ndarray, *, mass: float) -> float:
+def treated_share(order: np.ndarray, a: np.ndarray, b: np.ndarray, *, mass: float) -> float:
     """Mean share of `b` among the nearest neighbours in `order` that sum to a `mass`."""
     predicted = order < len(a)
     masses = np.concatenate([a, b])[order]

@@ -8,7 +8,7 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.clouds import check_cloud, thin
 
 from .cloud_scores import areas, correlation_of_correlations, most_variable, sort_features
-from .enrichment import effective_number, neighbours, shares
+from .enrichment import effective_number, neighbour_order, treated_share
 from .kernels import check_pairs, discrepancy, median_bandwidth
 from .mean_scores import correlation_rows, determination_rows
 from .resampling import basic_interval, draw_counts, normalise_rows, weighted_means
@@ -209,7 +209,7 @@ class _Scores:
         self.kernels = np.exp(xx**2 / scale), np.exp(xy**2 / scale), np.exp(yy**2 / scale)
         number = effective_number(wx, wy)
         self.mass = max(min(N_NEIGHBOURS, number // 2), 1) / number
-        self.order = _nearest(neighbours(x, y), wx, wy, 2 * self.mass)
+        self.order = _nearest_neighbours(neighbour_order(x, y), wx, wy, 2 * self.mass)
         p, t = (f[k] for f, k in zip(self.features, self.subsets, strict=True))
         t = np.asarray(t, dtype=np.float64)
         variable = most_variable(t, wy, N_FEATURES)
@@ -238,7 +238,9 @@ class _Scores:
             "r2_of_means": determination_rows(*features),
             "energy_distance": energy,
             "mmd": mmd,
-            "enrichment": np.array([shares(self.order, p, q, mass=self.mass) for p, q in pairs]),
+            "enrichment": np.array(
+                [treated_share(self.order, p, q, mass=self.mass) for p, q in pairs]
+            ),
             "marginal_distance": np.array(
                 [areas(*self.sorted_features, p, q).mean() for p, q in pairs]
             ),
@@ -277,7 +279,7 @@ def _thin_rows(
     return rows[:, 0], w
 
 
-def _nearest(order: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> np.ndarray:
+def _nearest_neighbours(order: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> np.ndarray:
     """Nearest neighbours that sum to a `mass`, twice that needed in a resampled population."""
     reaches = np.cumsum(np.concatenate([a, b])[order], axis=1) >= mass
     return order[

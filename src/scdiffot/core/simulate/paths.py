@@ -28,7 +28,7 @@ CHUNK_SIZE = 4096
 Result = TypeVar("Result")
 
 
-def in_portions(
+def map_chunks(
     work: Callable[[slice, np.random.Generator], Result],
     n_cells: int,
     n_trajectories: int,
@@ -62,7 +62,9 @@ def in_portions(
         pool.shutdown(cancel_futures=True)
 
 
-def legs(model: RUOTModel, stops: np.ndarray, n_steps: int) -> list[tuple[float, float, int]]:
+def integration_schedule(
+    model: RUOTModel, stops: np.ndarray, n_steps: int
+) -> list[tuple[float, float, int]]:
     """Schedule of an integration: start, end and number of steps between stops, in solver's time.
 
     Snapshots are stops too, because fields may jump there. `n_steps` is the number of steps in an
@@ -85,7 +87,7 @@ def legs(model: RUOTModel, stops: np.ndarray, n_steps: int) -> list[tuple[float,
     return schedule if ends[-1] > ends[0] else [(b, a, n) for a, b, n in reversed(schedule)]
 
 
-class PathSampler:
+class TrajectorySampler:
     r"""Particles that follow ``dX = b dt + sigma dW, dlog w = g dt`` or the time reversal of it.
 
     Integrated by the two-step Adams-Bashforth scheme,
@@ -134,7 +136,7 @@ class PathSampler:
         self._growth = self.log_w
 
     @torch.no_grad()
-    def leg(self, start: float, end: float, n_steps: int) -> Iterator[float]:
+    def integrate(self, start: float, end: float, n_steps: int) -> Iterator[float]:
         """Integrate between two times without a snapshot between; yield the time of every step."""
         dt = (end - start) / n_steps
         # Just inside the interval, because fields may jump at its ends.
@@ -160,16 +162,16 @@ class PathSampler:
             self.log_w = self.log_w + (growth + self._growth) * (dt / 2)
             yield time
 
-    def to_the_end(self, course: Iterable[tuple[float, float, int]]) -> None:
+    def integrate_schedule(self, course: Iterable[tuple[float, float, int]]) -> None:
         """Integrate through a schedule."""
         for leg in course:
-            for _ in self.leg(*leg):
+            for _ in self.integrate(*leg):
                 pass
 
     def select(self, index: Tensor) -> None:
         """Replace the particles of every cell by those at an index ``(n, m)`` of the same cell."""
         for name in ("x", "_drift", "_previous_drift"):
-            setattr(self, name, pick(getattr(self, name), index))
+            setattr(self, name, select_particles(getattr(self, name), index))
         self.log_w, self._growth = self.log_w.gather(1, index), self._growth.gather(1, index)
 
     def _rates(self, t: float) -> tuple[Tensor, Tensor]:
@@ -193,12 +195,12 @@ class PathSampler:
         return reversed_drift_and_growth(self._fields, x, t)
 
 
-def pick(values: Tensor, index: Tensor) -> Tensor:
+def select_particles(values: Tensor, index: Tensor) -> Tensor:
     """Vectors ``(n, m, d)`` at an index ``(n, m)`` of the second axis."""
     return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
 
 
-def systematic(log_w: Tensor, u: Tensor) -> Tensor:
+def resample_systematically(log_w: Tensor, u: Tensor) -> Tensor:
     """Systematic resampling of particles by their log weights ``(n, m)``: indices ``(n, m)``.
 
     Quantiles are equally spaced, with random offsets ``u`` ``(n,)`` in [0, 1).

@@ -163,7 +163,7 @@ def match(
         joint_groups=JOINT_GROUPS,
         clip_factor=CLIP_FACTOR,
     )
-    optimizer.begin(LEARNING_RATE, n_steps)
+    optimizer.begin_cycle(LEARNING_RATE, n_steps)
     fields.train()
     initial, sigma0 = deepcopy(fields).requires_grad_(False), fields.sigma
     has_prior = snapshots.growth_prior is not None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
-from scdiffot.core.problem.scales import smallest_eps, subsample, subsample_index, uniform
+from scdiffot.core.problem.scales import smallest_eps, subsample, subsample_index, uniform_weights
 
 from .bridges import BridgeConfig, Pairs, concatenate, sample_pairs
 
@@ -75,7 +75,7 @@ class PairSampler:
         cells = s.states[k]
         index = subsample_index(len(cells), self.n_landmarks, self.rng)
         landmarks = torch.as_tensor(cells[index])
-        x, mass = particles or (landmarks, uniform(landmarks, float(s.masses[k])))
+        x, mass = particles or (landmarks, uniform_weights(landmarks, float(s.masses[k])))
         if s.growth_prior is None or self.bridge_config.alpha is None:
             return _End(x, mass, torch.zeros_like(mass))
         rate = torch.as_tensor(s.growth_prior[k][index], dtype=x.dtype)
@@ -86,7 +86,7 @@ class PairSampler:
     def cells(self, k: int) -> tuple[Tensor, Tensor]:
         """A subset of the cells of snapshot ``k``, with masses that sum to that of the snapshot."""
         x = subsample(self.snapshots.states[k], self.n_landmarks, self.rng)
-        return x, uniform(x, float(self.snapshots.masses[k]))
+        return x, uniform_weights(x, float(self.snapshots.masses[k]))
 
     def _draw(self, p: Tensor, source: _End, target: _End, n: int) -> Pairs:
         jitter = torch.as_tensor(self.rng.random(n))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
-from scdiffot.core.problem.scales import default_alpha, smallest_eps, subsample, uniform
+from scdiffot.core.problem.scales import default_alpha, smallest_eps, subsample, uniform_weights
 from scdiffot.core.scores.distances import wasserstein
 
 from .bridges import BridgeConfig, bridge, sample_pairs
@@ -70,7 +70,7 @@ class LeaveOneOut:
         s = self.snapshots
         x, y = self.cells[k - 1], self.cells[k + 1]
         dt = float(s.times[k + 1] - s.times[k - 1])
-        a, b = uniform(x, s.masses[k - 1]), uniform(y, s.masses[k + 1])
+        a, b = uniform_weights(x, s.masses[k - 1]), uniform_weights(y, s.masses[k + 1])
         eps = max(bridge_config.sigma**2 * dt, smallest_eps(x, y))
         p = plan(sinkhorn(x, a, y, b, alpha=bridge_config.alpha, eps=eps, max_iter=N_ITER))
         generator = torch.Generator().manual_seed(0)

@@ -224,7 +224,7 @@ class Training:
     ) -> None:
         """Regress the fields on the targets of random points."""
         self.fields.train()
-        self.optimizer.begin(relative_rate * self.config.learning_rate, n_steps)
+        self.optimizer.begin_cycle(relative_rate * self.config.learning_rate, n_steps)
         # Losses of different stages are not comparable: the best state is that of this stage.
         best, sums, n_since_report = float("inf"), torch.zeros(4, device=self.device), 0
         for step in range(1, n_steps + 1):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.read.checks import check_count, choose_names
-from scdiffot._data.write.regulation import find_groups, labels, read_growth_genes
+from scdiffot._data.write.regulation import find_groups, group_labels, read_growth_genes
 from scdiffot._data.write.store import read_params
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, foreground, make_axes
@@ -102,7 +102,7 @@ def growth_genes(
     else:
         reason = "for which there is no effect"
         selected_genes = choose_names("genes", genes, parts[0].index, reason=reason)
-    group_labels = labels(
+    labels = group_labels(
         names[selected_groups], np.array([blocks[k][0][1] for k in selected_groups]), time_key
     )
     unit = f"effect on growth\n(1 / {time_key}, per sd of the gene)"
@@ -112,11 +112,11 @@ def growth_genes(
             ax, width=max(0.8, 0.015 * longest + 0.5), height=max(0.5, 0.06 * len(selected_genes))
         )
         _draw_bars(axes[0], parts[0].loc[selected_genes], unit)
-        axes[0].set_title("" if group_labels == ["all"] else group_labels[0])
+        axes[0].set_title("" if labels == ["all"] else labels[0])
     else:
         # vertical labels of groups need room for the longest name
         label_height = (
-            0.02 * max(len(name) for name in group_labels)
+            0.02 * max(len(name) for name in labels)
             if len(parts) > MAX_HORIZONTAL_LABELS
             else 0.05
         )
@@ -125,7 +125,7 @@ def growth_genes(
             max(0.4, 0.055 * len(selected_genes)) + label_height + 0.25,
         )
         figure, axes = make_axes(ax, width=width, height=height)
-        _draw_dots(axes[0], parts, selected_genes, group_labels, unit)
+        _draw_dots(axes[0], parts, selected_genes, labels, unit)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
 
 

@@ -103,7 +103,7 @@ def regulation(
     time_point = None if time is None else read_times(adata, key).find(time, "time")
     selected_groups = result.find(group, time_point)
     weights = np.where(
-        [result.kept(k) for k in selected_groups], result.mean[selected_groups], np.nan
+        [result.edge_mask(k) for k in selected_groups], result.mean[selected_groups], np.nan
     )
     selected_genes = (
         _genes_of_largest_edges(weights, n_edges) if genes is None else _gene_indices(result, genes)

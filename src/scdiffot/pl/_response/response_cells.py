@@ -11,8 +11,8 @@ from scdiffot._analysis.basis import first_column
 from scdiffot._analysis.neighbors import embed
 from scdiffot._data.read.checks import is_mudata
 from scdiffot._data.read.columns import list_columns, read_column
-from scdiffot._data.read.expression import dense, expression
-from scdiffot._data.read.extract import locate, representation
+from scdiffot._data.read.expression import read_expression, to_dense
+from scdiffot._data.read.extract import locate, read_representation
 from scdiffot._data.read.gene_names import match_genes
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.read.scale import check_scale
@@ -23,9 +23,9 @@ from scdiffot._data.responses.predictions import (
     read_prediction_info,
     response_key,
 )
-from scdiffot._data.responses.response_store import genes_of, response_states
+from scdiffot._data.responses.response_store import read_response_genes, response_states
 from scdiffot._data.responses.stored_responses import read_response
-from scdiffot._data.responses.treatments import numbers
+from scdiffot._data.responses.treatments import to_numbers
 from scdiffot._utils.keys import PARAMS
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.plane import axis_names
@@ -98,8 +98,8 @@ class ResponseView:
         gene_symbols: str | None = None,
     ) -> GeneView:
         """Return the expression of genes, by default of those with the largest mean response."""
-        space = genes_of(self.reference, self.params, decoder, gene_symbols=gene_symbols)
-        cells = self.cells.take(random_subset(len(self.cells.rows), MAX_CELLS))
+        space = read_response_genes(self.reference, self.params, decoder, gene_symbols=gene_symbols)
+        cells = self.cells.select(random_subset(len(self.cells.rows), MAX_CELLS))
         treated = self.treated[random_subset(len(self.treated), MAX_CELLS)]
         control, predicted = (
             space.decode(cells.predicted - cells.response),
@@ -116,7 +116,7 @@ class ResponseView:
         }
         if layer is not None:
             observed, row_of = self._expression(layer, space.var_names[order])
-            states = representation(
+            states = read_representation(
                 self.reference, self.params["use_rep"], n_dims=self.params["n_dims"]
             )[0]
             check_scale(observed, space, states, name=f"`layer` {layer!r}", columns=order)
@@ -143,7 +143,7 @@ class ResponseView:
                 "adata.var_names."
             )
         order = np.argsort(columns)
-        values = dense(expression(owner, None if layer == "X" else layer, columns[order]))
+        values = to_dense(read_expression(owner, None if layer == "X" else layer, columns[order]))
         return values[:, np.argsort(order)], owner.obs_names.get_indexer(self.adata.obs_names)
 
     def place(self, basis: str | None, *, arrows: bool) -> EmbeddingView:
@@ -151,7 +151,7 @@ class ResponseView:
         states, name = self._states(), str(self.params["use_rep"])
         points = states
         if basis is not None:
-            points, name = representation(self.adata, basis, argument="basis")
+            points, name = read_representation(self.adata, basis, argument="basis")
         if points.shape[1] < 2:
             raise ValueError(f"`basis` {name!r} has one dimension: pass an embedding of two.")
         first = first_column(name, points.shape[1])
@@ -224,7 +224,7 @@ def read_view(
                 f"add it, so that the prediction at {number_text(dose)} is compared with cells of "
                 "that dose."
             )
-        treated &= np.isclose(numbers(read_column(adata, params["dose_key"], "dose_key")), dose)
+        treated &= np.isclose(to_numbers(read_column(adata, params["dose_key"], "dose_key")), dose)
     return ResponseView(adata, reference, params, cells, np.flatnonzero(treated))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import suggest
 from scdiffot._data.read.columns import as_groups, find_column, read_column
-from scdiffot._data.read.expression import dense, expression
+from scdiffot._data.read.expression import read_expression, to_dense
 from scdiffot._data.read.gene_names import gene_columns, gene_names
 from scdiffot.pl._base.points import GREY, TIME_MAP, clip_to_color_range, palette
 
@@ -121,7 +121,7 @@ def _named_values(adata: AnnData | MuData, name: str, gene_symbols: str | None) 
         )
     gene_index = gene_columns(owner, gene, argument="color", gene_symbols=gene_symbols)
     return pd.Series(
-        dense(expression(owner, None, gene_index))[:, 0], index=owner.obs_names
+        to_dense(read_expression(owner, None, gene_index))[:, 0], index=owner.obs_names
     ).reindex(adata.obs_names)
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_choice, check_count, some
-from scdiffot._data.read.times.values import closest, several
+from scdiffot._data.read.checks import check_choice, check_count, format_list
+from scdiffot._data.read.times.values import as_list, closest
 from scdiffot._data.write import fingerprints
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.fingerprints import check_fingerprint
@@ -159,8 +159,8 @@ def _read_plane(adata: AnnData | MuData, result: Any, key: str) -> Plane:
         key,
         fingerprints.LANDSCAPE,
         plane.basis.points,
-        what=f"`basis` {result['basis']!r}",
-        made="the landscape",
+        source=f"`basis` {result['basis']!r}",
+        result="the landscape",
         remedy=f"Run scdiffot.tl.landscape(adata, basis={result['basis']!r}, key={key!r}) again.",
     )
     return plane
@@ -208,12 +208,12 @@ def _time_indices(
     if times is None:
         return list(range(len(available)))
     indices = []
-    for time in several(times):
+    for time in as_list(times):
         k = closest(available, plane.times.read(time, "times"))
         if k is None:
             raise KeyError(
                 f"`times` has {time!r}, at which there is no landscape: pass some of "
-                f"{some(available.tolist())}."
+                f"{format_list(available.tolist())}."
             )
         indices.append(k)
     if not indices:

@@ -152,8 +152,8 @@ def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
         key,
         ARROWS + name,
         embedding_of(adata, basis),
-        what=f"`basis` {basis!r}",
-        made=f"adata.obsm[{name!r}]",
+        source=f"`basis` {basis!r}",
+        result=f"adata.obsm[{name!r}]",
         remedy=f"Run scdiffot.tl.project(adata, {basis!r}, key={key!r}) again.",
     )
     vectors = np.asarray(adata.obsm[name], dtype=np.float64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._data.read.gene_names import listed_genes
 from scdiffot._utils.logging import logger
 
@@ -32,7 +32,7 @@ def _listed_pairs(pairs: Any) -> list[tuple[str, ...]]:
     invalid = [pair for pair in names if isinstance(pair, str) or not hasattr(pair, "__iter__")]
     if invalid:
         raise TypeError(
-            f"`pairs` holds {some(invalid)}: pass True, False, or pairs of names of genes."
+            f"`pairs` holds {format_list(invalid)}: pass True, False, or pairs of names of genes."
         )
     return [tuple(pair) for pair in names]
 
@@ -74,14 +74,14 @@ def gene_combinations(
     invalid = [pair for pair in listed if len(pair) != 2 or pair[0] == pair[1]]
     if invalid:
         raise ValueError(
-            f"`pairs` holds {some(invalid)}: pass True, or pairs of two different genes."
+            f"`pairs` holds {format_list(invalid)}: pass True, or pairs of two different genes."
         )
     if isinstance(genes, str):
         raise TypeError(
             "`genes` is a single name: pass a list of names, or use tl.perturb for one gene."
         )
     if genes is None:
-        varying = expression.space.named(np.flatnonzero(~expression.constant))
+        varying = expression.space.select_named(np.flatnonzero(~expression.constant))
         single = [str(name) for name in expression.space.names[varying]]
         logger.info(
             "The screen leaves out %d genes that do not vary.", int(expression.constant.sum())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.cell_groups import read_grouped
-from scdiffot._data.read.checks import writable
+from scdiffot._data.read.checks import as_writable
 from scdiffot._data.write.regulation import write_growth_genes
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.logging import logger
@@ -129,7 +129,7 @@ def growth_genes(
     """
     import pandas as pd
 
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     grouped = read_grouped(
         adata,
         key,

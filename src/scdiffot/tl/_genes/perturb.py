@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._analysis.perturbation_run import PerturbationRun
-from scdiffot._data.read.checks import check_count, writable
+from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.write.perturbation import entry_name, write_perturbation
 from scdiffot._utils.keys import ALL, DEFAULT, Keys
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.lineage.contrasts import two_sided
+from scdiffot.core.lineage.contrasts import two_sided_p_values
 from scdiffot.core.scores.p_values import adjust_p_values
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def perturb(
     'all'
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     run = PerturbationRun.read(
@@ -274,7 +274,7 @@ def _by_source(contrasts: Contrasts, groups: list[np.ndarray]) -> dict[str, np.n
     names = ("control", "control_se", "perturbed", "perturbed_se", "shift", "se")
     results = {name: np.stack([getattr(c, name)[0, 0] for c in pooled]) for name in names}
     sizes = np.array([len(rows) for rows in groups])
-    p = two_sided(results["shift"], results["se"])
+    p = two_sided_p_values(results["shift"], results["se"])
     # The row of all cells repeats the same cells, so it is corrected separately.
     adjusted = [adjust_p_values(part) for part in (p[:-1], p[-1:])]
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._analysis.perturbation_run import PerturbationRun
-from scdiffot._data.read.checks import check_count, suggest, writable
+from scdiffot._data.read.checks import as_writable, check_count, suggest
 from scdiffot._data.write.perturbation import write_screen
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
@@ -160,7 +160,7 @@ def perturb_screen(
     ['X', 'Y']
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     generator = as_generator(rng)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
     n_first = check_count("n_first", n_first, 2)

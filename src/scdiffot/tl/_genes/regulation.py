@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scdiffot._analysis.cell_groups import read_grouped
-from scdiffot._data.read.checks import check_choice, check_number, check_share, writable
+from scdiffot._data.read.checks import as_writable, check_choice, check_number, check_share
 from scdiffot._data.write.regulation import write_regulation
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.logging import logger
@@ -150,7 +150,7 @@ def regulation(
     >>> adata.uns["scdiffot"]["regulation"]["mean"].shape[1:]
     (2, 2)
     """
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     threshold = check_share("stability", stability)
     if isinstance(decay, str):
         check_choice("decay", decay, ("auto",))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._utils.progress import cell_bar
-from scdiffot.core.lineage.contrasts import Comparison, two_sided
+from scdiffot.core.lineage.contrasts import Comparison, two_sided_p_values
 
 if TYPE_CHECKING:
     from scdiffot._analysis.perturbation_run import PerturbationRun
@@ -93,7 +93,7 @@ def _columns(
         p = comparison.p_any()[:, 0]
     else:
         effect, effect_se = shift[:, column], se[:, column]
-        p = two_sided(effect, effect_se)
+        p = two_sided_p_values(effect, effect_se)
     return {
         "effect": effect.copy(),
         "se": effect_se.copy(),

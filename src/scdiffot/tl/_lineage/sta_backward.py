@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._analysis.nearest import Nearest
 from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
-from scdiffot._data.read.checks import check_count, check_flag, some, writable
+from scdiffot._data.read.checks import as_writable, check_count, check_flag, format_list
 from scdiffot._data.write.fate_tables import write_ancestry
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
@@ -128,7 +128,7 @@ def sta_backward(
     [1.0]
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     inputs = StaInputs.read(adata, cell_key, key)
     n_trajectories = check_count("n_trajectories", n_trajectories, 1)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
@@ -174,7 +174,7 @@ def sta_backward(
         "mass": float(totals.sum()) if weighted else 1.0,
         "outside": outside,
     }
-    write_ancestry(adata, keys, earlier, density=density, composition=composition, found=params)
+    write_ancestry(adata, keys, earlier, density=density, composition=composition, entry=params)
     return adata if copy else None
 
 
@@ -186,7 +186,7 @@ def _source_cells(
     starts = inputs.times_of(cells)
     if len(starts) > 1:
         raise ValueError(
-            f"`source` has cells of the times {some(starts.tolist())}: choose cells of one."
+            f"`source` has cells of the times {format_list(starts.tolist())}: choose cells of one."
         )
     if starts[0] <= target:
         raise ValueError(

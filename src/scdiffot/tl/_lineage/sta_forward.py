@@ -8,7 +8,7 @@ import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
 from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
-from scdiffot._data.read.checks import check_count, check_flag, check_share, writable
+from scdiffot._data.read.checks import as_writable, check_count, check_flag, check_share
 from scdiffot._data.write.fate_tables import write_fate
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, Keys
 from scdiffot._utils.logging import logger
@@ -163,7 +163,7 @@ def sta_forward(
     [1.0]
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     inputs = StaInputs.read(adata, cell_key, key)
     check_estimator(classifier)
     n_trajectories = check_count("n_trajectories", n_trajectories, 2)
@@ -237,7 +237,7 @@ def _write(
         run.cells,
         tables={name: run.join(field)[:, run.columns] for name, field in tables.items()},
         columns={name: run.join(field) for name, field in columns.items()},
-        found=params,
+        entry=params,
     )
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from scdiffot._analysis.classifier import check_estimator
 from scdiffot._analysis.sta_inputs import StaInputs
-from scdiffot._data.read.checks import check_count, writable
+from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._utils.keys import DEFAULT, TRAJECTORY_GENES, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
-from scdiffot.core.genes.trends import follow
+from scdiffot.core.genes.trends import sample_weighted_trajectories
 from scdiffot.core.lineage.fate import N_STEPS
 
 from .trend_entries import trend_entries
@@ -161,10 +161,10 @@ def trajectory_genes(
     (21, 2)
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     inputs = StaInputs.read(adata, cell_key, key)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
-    columns = space.named() if genes is None else space.find(genes)
+    columns = space.select_named() if genes is None else space.find(genes)
     check_estimator(classifier)
     _check_counts(n_cells, n_trajectories, n_times, n_neighbors)
     n_steps = N_STEPS if n_steps is None else check_count("n_steps", n_steps, 1)
@@ -179,7 +179,7 @@ def trajectory_genes(
     type_classifier = inputs.classifier(target_cells, classifier, n_neighbors, generator)
     inputs.warn_single_cells(target_cells, type_classifier)
     with cell_bar("Genes along trajectories", len(cells), show=show_progress) as progress:
-        trajectories = follow(
+        trajectories = sample_weighted_trajectories(
             inputs.model,
             inputs.states[cells],
             np.linspace(start, target, n_times),

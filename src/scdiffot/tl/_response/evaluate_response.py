@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from scdiffot._data.read.checks import (
+    as_writable,
     check_count,
-    given_options,
-    writable,
+    drop_none,
 )
 from scdiffot._data.responses.evaluation import (
     read_truth,
@@ -198,14 +198,14 @@ def evaluate_response(
         "n_landmarks": n_landmarks,
         "smoothing": smoothing,
     }
-    config = replace(config, **given_options(options))
+    config = replace(config, **drop_none(options))
     configs: dict[str, ResponseConfig] = {
         name: replace(config, method=name) for name in method_names(methods)
     }
     n_boot, n_splits = check_count("n_boot", n_boot, 2), check_count("n_splits", n_splits, 1)
     check_split(split, context, held_out, held_out_key, n_splits, test_size)
     generator, torch_device = as_generator(rng), resolve_device(device)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     cells = read_groups(
         adata,
         condition_key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._data.read.checks import check_share, listed_names, some
+from scdiffot._data.read.checks import check_share, format_list, listed_names
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.responses.evaluation import class_folds, random_folds
 from scdiffot._data.write.decoders import gene_space
@@ -25,7 +25,9 @@ def method_names(methods: str | Iterable[str]) -> list[Literal["flow", "convex"]
     """Methods to evaluate, each once."""
     names: list[Any] = list(dict.fromkeys(listed_names("methods", methods)))
     if not names or not set(names) <= {"flow", "convex"}:
-        raise ValueError(f"`methods` is {some(names) or 'empty'}: pass 'flow', 'convex' or both.")
+        raise ValueError(
+            f"`methods` is {format_list(names) or 'empty'}: pass 'flow', 'convex' or both."
+        )
     return names
 
 

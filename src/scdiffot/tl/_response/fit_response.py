@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._data.read.cautions import caution_cells
-from scdiffot._data.read.checks import given_options, writable
+from scdiffot._data.read.cautions import warn_about_cells
+from scdiffot._data.read.checks import as_writable, drop_none
 from scdiffot._data.responses.groups import read_groups
 from scdiffot._data.responses.response_store import (
     check_response_free,
@@ -206,9 +206,9 @@ def fit_response(
         "smoothing": smoothing,
     }
     config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
-    config = replace(config, **given_options(options))
+    config = replace(config, **drop_none(options))
     generator, torch_device = as_generator(rng), resolve_device(device)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     check_response_free(adata, keys)
     cells = read_groups(
         adata,
@@ -221,7 +221,7 @@ def fit_response(
         dose_key=dose_key,
         target_embedding=target_embedding,
     )
-    pairs = cells.strata(mass if unbalanced else None)
+    pairs = cells.context_pairs(mass if unbalanced else None)
     _warn_unusual_cells(adata, cells)
     with progress_bar("Fit response", show=show_progress) as callback:
         model, history = fit_core(
@@ -249,7 +249,7 @@ def fit_response(
 def _warn_unusual_cells(adata: AnnData | MuData, cells: ResponseCells) -> None:
     """Warn of outliers and copies among untreated and among treated cells."""
     rows = [np.flatnonzero(group) for group in (cells.control, cells.condition >= 0)]
-    caution_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
+    warn_about_cells(adata.obs_names, rows, [cells.states[r] for r in rows])
 
 
 def _warn_interrupted(history: dict[str, Any]) -> None:

@@ -36,7 +36,8 @@ def evaluate_folds(
     """Fit, predict and score every fold."""
     # All folds are checked before the first fit, because fits take time.
     parts = {
-        fold.name: (fold.strata(cells, masses), fold.unseen(cells, true_response)) for fold in folds
+        fold.name: (fold.training_pairs(cells, masses), fold.test_cells(cells, true_response))
+        for fold in folds
     }
     n_fits = len(folds) * len(configs)
     with progress_bar("Evaluate response", show=show_progress, n_fits=n_fits) as callback:

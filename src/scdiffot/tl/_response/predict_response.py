@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_flag, writable
+from scdiffot._data.read.checks import as_writable, check_flag
 from scdiffot._data.read.columns import list_columns, read_column
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.read.select import select_cells
 from scdiffot._data.responses.prediction_store import check_prediction_free, write_prediction
 from scdiffot._data.responses.predictions import PredictionInfo
-from scdiffot._data.responses.response_store import genes_of, project_states, response_states
+from scdiffot._data.responses.response_store import (
+    project_states,
+    read_response_genes,
+    response_states,
+)
 from scdiffot._data.responses.stored_responses import read_response, read_response_model
-from scdiffot._data.responses.treatments import numbers
+from scdiffot._data.responses.treatments import to_numbers
 from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -135,7 +139,7 @@ def predict_response(
     """
     project, inverse = check_flag("project", project), check_flag("inverse", inverse)
     keys = Keys(key, "key") if key_added is None else Keys(key_added)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     response = read_response(
         *((adata, key) if reference is None else (reference, key, "reference"))
     )
@@ -157,8 +161,8 @@ def predict_response(
     )
     space, positions = None, None
     if genes is not False:
-        space = genes_of(reference, params, decoder, gene_symbols=gene_symbols)
-        positions = space.named() if genes is True else space.find(genes)
+        space = read_response_genes(reference, params, decoder, gene_symbols=gene_symbols)
+        positions = space.select_named() if genes is True else space.find(genes)
     model = read_response_model(reference, key)
     prediction = model.predict(states[cells], embedding, strength, inverse=inverse)
     if project and params["use_rep"] in reference.obsm and params["use_rep"] not in adata.obsm:
@@ -192,7 +196,7 @@ def _cells(
         return np.arange(adata.n_obs)
     selected = codes == names.index(condition)
     if dose is not None and params["dose_key"] in list_columns(adata):
-        selected &= numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
+        selected &= to_numbers(read_column(adata, params["dose_key"], "dose_key")) == dose
         if not selected.any():
             raise ValueError(
                 f"`dose` is {dose}, at which no cell of {condition!r} was treated: name cells with "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import check_count, writable
+from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.responses.predictions import (
     PredictedCells,
     read_cell_groups,
@@ -14,7 +14,7 @@ from scdiffot._data.responses.predictions import (
     response_key,
     write_subpopulations,
 )
-from scdiffot._data.responses.response_store import genes_of
+from scdiffot._data.responses.response_store import read_response_genes
 from scdiffot._data.responses.stored_responses import read_response
 from scdiffot._utils.errors import StoredFitError
 from scdiffot._utils.keys import ALL, DEFAULT, PARAMS, Keys
@@ -147,7 +147,7 @@ def response_subpopulations(
     5
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     generator = as_generator(rng)
     if groupby is not None and n_clusters is not None:
         raise ValueError("`groupby` and `n_clusters` were both given: leave one of them out.")
@@ -164,7 +164,7 @@ def response_subpopulations(
     else:
         codes, names = read_cell_groups(adata, groupby, cells)
     inside = codes >= 0
-    cells, codes = cells.take(inside), codes[inside]
+    cells, codes = cells.select(inside), codes[inside]
     groups = _rank(cells, codes, names, groupby or keys.response_cluster, generator)
     features = None if space is None else _features(cells, codes, names, space)
     write_subpopulations(adata, keys, clusters=clusters, groups=groups, features=features)
@@ -176,9 +176,9 @@ def _decoder(
 ) -> GeneSpace | None:
     """Genes of a decoder; None, with a warning, if there is no decoder."""
     if decoder is not None:
-        return genes_of(owner, params, decoder, gene_symbols=gene_symbols)
+        return read_response_genes(owner, params, decoder, gene_symbols=gene_symbols)
     try:
-        return genes_of(owner, params, gene_symbols=gene_symbols)
+        return read_response_genes(owner, params, gene_symbols=gene_symbols)
     except StoredFitError:
         raise
     except ValueError as error:
@@ -281,7 +281,7 @@ def _features(
         for chunk, untreated, treated in cells.decode(space):
             yield treated - untreated, codes[chunk]
 
-    named = space.named()
+    named = space.select_named()
     summary = summarise_features(gene_responses(), len(names))
     order = named[np.argsort(-summary["heterogeneity"][named], kind="stable")]
     n = len(order)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scdiffot._analysis.slice_checks import warn_units
-from scdiffot._data.read.checks import check_count, check_share, suggest, writable
+from scdiffot._data.read.checks import as_writable, check_count, check_share, suggest
 from scdiffot._data.read.slices import read_slices
 from scdiffot._data.write.alignment import make_alignment, slice_order
 from scdiffot._data.write.alignment_store import alignment_params, write_alignment
@@ -143,7 +143,7 @@ def align_slices(
     {'a': 0.0, 'b': 36.9}
     """
     keys = Keys(key_added)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     if method not in METHODS:
         raise ValueError(f"`method` is {method!r}: pass one of {', '.join(map(repr, METHODS))}.")
     config = AlignConfig(
@@ -159,7 +159,7 @@ def align_slices(
         use_rep=use_rep,
         n_dims=n_dims,
         dimensions=(2,),
-        n_least=2,
+        n_min=2,
     )
     assert slices.states is not None
     names = slice_order(slices.names)

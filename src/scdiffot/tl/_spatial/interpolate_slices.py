@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from scdiffot._analysis.slice_checks import warn_units
 from scdiffot._analysis.slice_depths import read_depths, read_masses
-from scdiffot._data.read.checks import check_adata, check_count, check_share, some
+from scdiffot._data.read.checks import check_adata, check_count, check_share, format_list
 from scdiffot._data.read.gene_names import gene_columns
 from scdiffot._data.read.slices import TissueSlices, read_slices
 from scdiffot._data.write.virtual.slices import virtual_slice_adata
@@ -170,7 +170,7 @@ def interpolate_slices(
     if n_obs is not None:
         n_obs = check_count("n_obs", n_obs, 1)
     slices = read_slices(
-        adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, n_least=2
+        adata, library_key, spatial_key=spatial_key, use_rep=use_rep, n_dims=n_dims, n_min=2
     )
     depths = read_depths(adata, slices, between, depth)
     masses = read_masses(slices, list(depths), mass)
@@ -221,9 +221,9 @@ def _check_inputs(adata: Any, form: str, labels_from: str) -> None:
             "`adata` is a MuData: pass the modality with the genes, for instance mdata['rna']."
         )
     if form not in FORMS:
-        raise ValueError(f"`form` is {form!r}: pass {some(FORMS)}.")
+        raise ValueError(f"`form` is {form!r}: pass {format_list(FORMS)}.")
     if labels_from not in SOURCES:
-        raise ValueError(f"`labels_from` is {labels_from!r}: pass {some(SOURCES)}.")
+        raise ValueError(f"`labels_from` is {labels_from!r}: pass {format_list(SOURCES)}.")
 
 
 def _check_smoothing(smoothing: float) -> float:
@@ -246,7 +246,7 @@ def _bracket(depths: dict[str, float], depth: Any) -> tuple[str, str, float]:
     names, values = list(depths), np.array(list(depths.values()))
     if not values[0] <= depth <= values[-1]:
         raise ValueError(
-            f"`at` is {number_text(depth)}: the slices {some(names)} cover depths from "
+            f"`at` is {number_text(depth)}: the slices {format_list(names)} cover depths from "
             f"{number_text(values[0])} to {number_text(values[-1])}."
         )
     k = int(np.searchsorted(values, float(depth), side="right")) - 1

@@ -8,8 +8,8 @@ import numpy as np
 
 from scdiffot._analysis.domain_models import leiden, mixture
 from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
-from scdiffot._data.read.checks import check_count, writable
-from scdiffot._data.read.extract import representation
+from scdiffot._data.read.checks import as_writable, check_count
+from scdiffot._data.read.extract import read_representation
 from scdiffot._data.read.slices import read_slices
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator, rng_name
@@ -144,13 +144,13 @@ def spatial_domains(
     n_init, refine = check_count("n_init", n_init, 1), check_count("refine", refine, 0)
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
     generator = as_generator(rng)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     if use_rep == EMBEDDING and EMBEDDING not in adata.obsm:
         raise KeyError(
             f"`use_rep` is {use_rep!r}, which is no key of obsm: run "
             "scdiffot.pp.spatial_embedding(adata) first, or name another representation."
         )
-    features, name = representation(adata, use_rep, n_dims=n_dims)
+    features, name = read_representation(adata, use_rep, n_dims=n_dims)
     if n_domains is not None:
         n_domains = _check_domains(n_domains, len(features))
     links = None
@@ -210,7 +210,7 @@ def _averaged_states(adata: AnnData | MuData, name: str) -> tuple[float, np.ndar
         return 1.0, None
     n_averaged, params = float(entry["n_averaged"]), entry["params"]
     try:
-        states, _ = representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))
+        states, _ = read_representation(adata, str(params["use_rep"]), n_dims=int(params["n_dims"]))
     except KeyError:
         return n_averaged, None
     if params["batch_correction"]:

@@ -8,8 +8,8 @@ import numpy as np
 from anndata import AnnData
 
 from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
-from scdiffot._data.read.checks import check_count, is_mudata, writable
-from scdiffot._data.read.expression import check_counts, expression
+from scdiffot._data.read.checks import as_writable, check_count, is_mudata
+from scdiffot._data.read.expression import check_counts, read_expression
 from scdiffot._data.read.gene_names import gene_columns, gene_names
 from scdiffot._data.read.labels import cell_labels, column_names
 from scdiffot._data.read.slices import read_slices
@@ -135,7 +135,7 @@ def spatial_genes(
     if method not in ("t-test", "wilcoxon"):
         raise ValueError(f"`method` is {method!r}: pass 't-test' or 'wilcoxon'.")
     n_neighbors = check_count("n_neighbors", n_neighbors, 1)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     slices = read_slices(adata, library_key, spatial_key=spatial_key)
     check_sliced(adata, slices, library_key)
     columns = np.sort(gene_columns(adata, genes, gene_symbols=gene_symbols))
@@ -143,12 +143,12 @@ def spatial_genes(
         domain_key = keys.domain
     domains = None if domain_key is None else cell_labels(adata, domain_key, argument="domain_key")
     scanpy = require("scanpy", extra="scanpy")
-    values = expression(adata, layer, columns)
+    values = read_expression(adata, layer, columns)
     check_counts(
         adata,
         values,
         layer,
-        wanted=False,
+        expect_counts=False,
         remedy="log-normalise them (scanpy.pp.normalize_total, log1p)",
     )
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)

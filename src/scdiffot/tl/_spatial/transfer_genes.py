@@ -8,10 +8,10 @@ import numpy as np
 from anndata import AnnData
 
 from scdiffot._analysis.shared_genes import SharedGenes, shared_genes
-from scdiffot._data.read.checks import check_adata, check_count, check_share, writable
-from scdiffot._data.read.expression import expression
-from scdiffot._data.read.extract import representation
-from scdiffot._data.read.gene_names import gene_columns, gene_names, place
+from scdiffot._data.read.checks import as_writable, check_adata, check_count, check_share
+from scdiffot._data.read.expression import read_expression
+from scdiffot._data.read.extract import read_representation
+from scdiffot._data.read.gene_names import gene_columns, gene_names, names_source
 from scdiffot._data.read.labels import check_names, column_names
 from scdiffot._utils.keys import DEFAULT, GENES, PARAMS, SCORES, Keys
 from scdiffot._utils.rng import as_generator
@@ -130,12 +130,12 @@ def transfer_genes(
     if check_share("spatial_weight", spatial_weight) == 1:
         raise ValueError("`spatial_weight` is 1: pass less, or copy the nearest spots instead.")
     generator = as_generator(rng)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     columns = _target_columns(adata, reference, genes, gene_symbols)
     names = gene_names(reference, gene_symbols)[columns].tolist()
     check_names(
         names,
-        f"of reference, {place(gene_symbols)},",
+        f"of reference, {names_source(gene_symbols)},",
         argument="genes",
         kind="names",
         reserved=(),
@@ -150,7 +150,7 @@ def transfer_genes(
     }
     points = _common_space(adata, reference, shared, None, **options)
     weights = transfer_weights(*points, n_neighbors=n_neighbors)
-    values = weights @ expression(reference, layer, columns)
+    values = weights @ read_expression(reference, layer, columns)
     candidates = np.flatnonzero(shared.varying)
     n_scored = min(n_held_out, len(candidates) // 5, len(candidates) - 3)
     held_out = np.sort(generator.permutation(candidates)[:n_scored])
@@ -219,7 +219,7 @@ def _read_pair(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Representations of both platforms, relative to the mean of the reference."""
     spots, partners = (
-        representation(data, key, argument=argument)[0].astype(np.float64)
+        read_representation(data, key, argument=argument)[0].astype(np.float64)
         for data in (adata, reference)
     )
     if spots.shape[1] != partners.shape[1]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from scdiffot._analysis.spatial_frame import read_frame
-from scdiffot._data.read.cautions import caution_course
-from scdiffot._data.read.checks import given_options, writable
-from scdiffot._data.read.snapshots import time_course
+from scdiffot._data.read.cautions import warn_about_time_series
+from scdiffot._data.read.checks import as_writable, drop_none
+from scdiffot._data.read.snapshots import read_time_series
 from scdiffot._data.write.store import check_free
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.progress import progress_bar
@@ -245,11 +245,11 @@ def fit(
         growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous
     )
     # Expression and position diffuse differently: a misfit of one would count as diffusion of both.
-    config = replace(config, search_sigma=spatial_key is None, **given_options(options))
+    config = replace(config, search_sigma=spatial_key is None, **drop_none(options))
     generator, torch_device = as_generator(rng), resolve_device(device)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     check_free(adata, keys)
-    series = time_course(
+    series = read_time_series(
         adata,
         time_key,
         use_rep=use_rep,
@@ -271,7 +271,7 @@ def fit(
             show_progress=show_progress,
         )
         series = series.in_tissue(frame.tissue, frame.positions)
-    caution_course(series, adata.obs_names, mass=mass, growth=config.growth)
+    warn_about_time_series(series, adata.obs_names, mass=mass, growth=config.growth)
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(
             series.snapshots, config, rng=generator, device=torch_device, callback=callback

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from scdiffot._data.read.checks import some, writable
+from scdiffot._data.read.checks import as_writable, format_list
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._data.write.store import read_states, read_velocities
 from scdiffot._utils.keys import DEFAULT, Keys
@@ -132,7 +132,7 @@ def gene_velocity(
     True
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     space = read_genes(adata, key, decoder, gene_symbols=gene_symbols)
     owner = space.owner
     positions = np.arange(len(space.columns)) if genes is None else space.find(genes)
@@ -151,7 +151,7 @@ def gene_velocity(
         constant = ~layer[:, columns].any(axis=0)
         if constant.any():
             raise ValueError(
-                f"`genes` names {some(space.names[positions][constant].tolist())}, constant "
+                f"`genes` names {format_list(space.names[positions][constant].tolist())}, constant "
                 "wherever "
                 f"{space.use_rep!r} is decoded: the expression it was computed from does not vary "
                 "between cells. Leave them out."

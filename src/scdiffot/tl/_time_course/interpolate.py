@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.read.checks import check_count
-from scdiffot._data.write.store import read_course, read_model, read_times
+from scdiffot._data.write.store import read_fit_time_series, read_model, read_times
 from scdiffot._data.write.virtual.cells import virtual_adata
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
@@ -87,7 +87,7 @@ def interpolate(
     if n_obs is not None:
         n_obs = check_count("n_obs", n_obs, 1, MAX_PARTICLES)
     generator = as_generator(rng)
-    series = read_course(adata, key)
+    series = read_fit_time_series(adata, key)
     states, weights = interpolate_core(model, series.snapshots, time, rng=generator)
     if n_obs is not None:
         total = weights.sum()

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scdiffot._analysis.basis import read_basis
-from scdiffot._data.read.checks import check_count, writable
+from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.read.labels import cell_labels
-from scdiffot._data.read.times.values import several
+from scdiffot._data.read.times.values import as_list
 from scdiffot._data.write import fingerprints
 from scdiffot._data.write.fingerprints import write_fingerprint
-from scdiffot._data.write.store import read_course, read_model, read_times
+from scdiffot._data.write.store import read_fit_time_series, read_model, read_times
 from scdiffot._utils.keys import DEFAULT, LANDSCAPE, UNKNOWN, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.options import MAX_GRID
 from scdiffot._utils.rng import as_generator
 from scdiffot.core import interpolate
-from scdiffot.core.lineage.landscape import model_landscape, near_points, particle_landscape, passes
+from scdiffot.core.lineage.landscape import (
+    mask_near_points,
+    model_landscape,
+    particle_landscape,
+    pass_heights,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,7 +131,7 @@ def landscape(
     >>> adata.uns["scdiffot"]["landscape"]["potential"].shape
     (3, 80, 80)
     """
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     model = read_model(adata, key)
     selected_times = _times(adata, times, model, key)
     n_grid = check_count("n_grid", n_grid, 10, MAX_GRID)
@@ -138,7 +143,7 @@ def landscape(
             f"`basis` {coordinates.name!r} has one dimension: pass an embedding of two."
         )
     labels = None if cell_key is None else cell_labels(adata, cell_key)
-    snapshots = read_course(adata, key).snapshots
+    snapshots = read_fit_time_series(adata, key).snapshots
     x, y = _axes(plane, n_grid)
     potentials, costs = [], []
     for time in selected_times:
@@ -151,7 +156,7 @@ def landscape(
             potential, cost = particle_landscape(
                 points, weights, x, y=y, values=values, rng=generator
             )
-        distant = ~near_points(points, x, y) | ~np.isfinite(potential)
+        distant = ~mask_near_points(points, x, y) | ~np.isfinite(potential)
         potentials.append(np.where(distant, np.nan, potential))
         if cost is not None and model.config.growth:
             costs.append(np.where(distant, np.nan, cost))
@@ -198,7 +203,7 @@ def _times(adata: AnnData | MuData, times: Any, model: RUOTModel, key: str) -> n
     cell_times = read_times(adata, key)
     values = set()
     low, high = model.times[[0, -1]]
-    for time in several(times):
+    for time in as_list(times):
         value = cell_times.read(time, "times")
         if not low <= value <= high:
             raise ValueError(
@@ -242,7 +247,7 @@ def _tables(
                 wells.append(int(np.nanargmin(heights)))
         rows, columns = np.unravel_index(np.array(wells, dtype=np.intp), potential.shape)
         depths = potential[rows, columns]
-        climbs = passes(potential, np.array(wells, dtype=np.intp)) - depths[:, None]
+        climbs = pass_heights(potential, np.array(wells, dtype=np.intp)) - depths[:, None]
         for i, name in enumerate(types):
             basins.append(
                 (time, name, float(axes[0][columns[i]]), float(axes[1][rows[i]]), float(depths[i]))

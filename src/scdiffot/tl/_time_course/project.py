@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._analysis.neighbors import embed_vectors
-from scdiffot._data.read.checks import check_count, writable
-from scdiffot._data.read.extract import representation
+from scdiffot._data.read.checks import as_writable, check_count
+from scdiffot._data.read.extract import read_representation
 from scdiffot._data.write.fingerprints import ARROWS, write_fingerprint
 from scdiffot._data.write.store import read_states, read_velocities
 from scdiffot._utils.keys import DEFAULT, Keys
@@ -79,9 +79,9 @@ def project(
     """
     keys = Keys(key, "key")
     n_neighbors = check_count("n_neighbors", n_neighbors, 2)
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     states = read_states(adata, key)
-    embedding, name = representation(adata, basis, argument="basis")
+    embedding, name = read_representation(adata, basis, argument="basis")
     projected = embed_vectors(
         read_velocities(adata, key), states, embedding, n_neighbors=n_neighbors
     )

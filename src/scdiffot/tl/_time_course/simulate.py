@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import check_choice, check_count, check_flag
 from scdiffot._data.read.select import select_cells
-from scdiffot._data.read.times.values import several
+from scdiffot._data.read.times.values import as_list
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.store import read_model, read_params, read_states, read_times
 from scdiffot._utils.keys import DEFAULT
@@ -150,7 +150,7 @@ def simulate(
         n_steps=n_steps,
         save_times=None
         if save_times is None
-        else np.array([_time(times, t, "save_times") for t in several(save_times)]),
+        else np.array([_time(times, t, "save_times") for t in as_list(save_times)]),
         weighted=weighted,
         rng=generator,
     )

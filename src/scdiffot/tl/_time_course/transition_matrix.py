@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scdiffot._analysis.neighbors import neighbor_graph
-from scdiffot._data.read.checks import check_count, check_share, writable
+from scdiffot._data.read.checks import as_writable, check_count, check_share
 from scdiffot._data.write.store import read_model, read_states, read_velocities
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
@@ -97,7 +97,7 @@ def transition_matrix(
     1.0
     """
     keys = Keys(key, "key")
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     model = read_model(adata, key)
     n_neighbors = check_count("n_neighbors", n_neighbors, 2)
     if n_neighbors >= adata.n_obs:

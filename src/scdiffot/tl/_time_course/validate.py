@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdiffot._data.read.checks import some, writable
-from scdiffot._data.read.times.values import several
+from scdiffot._data.read.checks import as_writable, format_list
+from scdiffot._data.read.times.values import as_list
 from scdiffot._data.write.store import (
-    read_course,
+    read_fit_time_series,
     read_model,
     read_params,
     read_times,
@@ -98,12 +98,12 @@ def validate(
     """
     import pandas as pd
 
-    adata = writable(adata, copy=copy)
+    adata = as_writable(adata, copy=copy)
     model = read_model(adata, key)
     params = read_params(adata, key)
     fit_times = read_times(adata, key)
     left_out = (
-        None if times is None else sorted({fit_times.find(t, "times") for t in several(times)})
+        None if times is None else sorted({fit_times.find(t, "times") for t in as_list(times)})
     )
     if left_out == []:
         raise ValueError("`times` is empty: pass some times, or None for all inner time points.")
@@ -111,7 +111,7 @@ def validate(
         float(t) for t in params["held_out"] if left_out is None or float(t) not in left_out
     ]
     changes = {} if time_key is None else {"time_key": time_key}
-    series = read_course(adata, key, held_out=held_out, **changes)
+    series = read_fit_time_series(adata, key, held_out=held_out, **changes)
     inner = series.snapshots.times[1:-1].tolist()
     if not inner:
         raise ValueError(
@@ -121,7 +121,7 @@ def validate(
     outer = [t for t in left_out or [] if t not in inner]
     if outer:
         raise ValueError(
-            f"`times` holds {some(outer)}: only inner time points can be left out, {some(inner)}."
+            f"`times` holds {format_list(outer)}: only inner time points can be left out, {format_list(inner)}."
         )
     validation_times = inner if left_out is None else left_out
     with progress_bar("Validate", show=show_progress, n_fits=len(validation_times)) as callback:

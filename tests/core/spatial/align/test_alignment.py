@@ -94,7 +94,7 @@ def test_slices_with_more_spots_than_metaspots_are_aligned():
 def test_refinement_corrects_an_approximate_start(pair):
     (x, fx), (y, fy) = pair
     pose = random_pose(np.random.default_rng(6))
-    start = pose.inverse.after(Pose.turn(np.radians(8)))
+    start = pose.inverse.compose(Pose.turn(np.radians(8)))
     alignment = refine_pair(x, fx, pose.apply(y), fy, start)
     assert errors(alignment.pose, pose, y)[0] < 3
 
@@ -125,7 +125,7 @@ def test_symmetric_sections_are_not_mirrored(seed):
     # the mirror image has the same score, up to noise: its pose inverts the motion and mirrors the
     # second axis
     assert alignment.runner_up.pose.reflected
-    mirror_image = alignment.runner_up.pose.after(pose).apply(y)
+    mirror_image = alignment.runner_up.pose.compose(pose).apply(y)
     assert np.sqrt(((mirror_image - y * [1, -1]) ** 2).sum(axis=1).mean()) < 0.4
     assert abs(alignment.margin) < alignment.min_margin
     assert alignment.margin == pytest.approx(alignment.score - alignment.runner_up.score)
@@ -135,7 +135,7 @@ def test_the_runner_up_of_a_section_with_two_axes_is_half_a_turn():
     rng = np.random.default_rng(7)
     (x, fx), (y, fy) = symmetric_tissue(150, rng, axes=2), symmetric_tissue(150, rng, axes=2)
     alignment = align_pair(x, fx, y, fy, AlignConfig(partial=False, reflections=False))
-    rotation = abs(alignment.runner_up.pose.after(alignment.pose.inverse).angle)
+    rotation = abs(alignment.runner_up.pose.compose(alignment.pose.inverse).angle)
     assert rotation == pytest.approx(180, abs=6)
     assert abs(alignment.margin) < alignment.min_margin
 

@@ -27,7 +27,7 @@ def test_a_chain_lies_in_the_frame_of_its_reference():
     assert chain.pairs[1] is None
     np.testing.assert_array_equal(chain.poses[1].rotation, np.eye(2))
     for i, (x, _) in enumerate(slices):
-        angle, distance = errors(poses[1].inverse.after(chain.poses[i]), poses[i], x)
+        angle, distance = errors(poses[1].inverse.compose(chain.poses[i]), poses[i], x)
         assert angle < 4
         assert distance < spacing(x)
 
@@ -48,7 +48,7 @@ def test_links_of_slices_two_apart_reduce_the_drift():
                     links.append(_Link(i, i + step, noise, 1.0))
             poses = [Pose.identity()]
             for i in range(n - 1):
-                poses.append(poses[-1].after(links[i].pose))
+                poses.append(poses[-1].compose(links[i].pose))
             fitted_poses = _fit_poses(poses, links, [corners] * n, 0)
             squared_errors.append(
                 ((fitted_poses[-1].apply(corners) - corners) ** 2).sum(axis=1).mean()
@@ -63,7 +63,7 @@ def test_consistent_links_leave_poses_unchanged():
     poses = [Pose.identity(), random_pose(rng), random_pose(rng)]
     corners = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     links = [
-        _Link(i, j, poses[i].inverse.after(poses[j]), 1.0) for i, j in ((0, 1), (1, 2), (0, 2))
+        _Link(i, j, poses[i].inverse.compose(poses[j]), 1.0) for i, j in ((0, 1), (1, 2), (0, 2))
     ]
     for pose, fitted_pose in zip(poses, _fit_poses(poses, links, [corners] * 3, 0), strict=True):
         np.testing.assert_allclose(fitted_pose.apply(corners), pose.apply(corners), atol=1e-9)

@@ -48,7 +48,7 @@ def test_motions_are_inverted_and_composed(points):
     np.testing.assert_allclose(first.inverse.apply(first.apply(points)), points, atol=1e-12)
     np.testing.assert_allclose(first.invert(first.apply(points)), points, atol=1e-12)
     np.testing.assert_allclose(
-        second.after(first).apply(points), second.apply(first.apply(points)), atol=1e-12
+        second.compose(first).apply(points), second.apply(first.apply(points)), atol=1e-12
     )
 
 

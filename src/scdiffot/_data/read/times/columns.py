@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some, suggest
+from scdiffot._data.read.checks import format_list, suggest
 from scdiffot._data.read.columns import read_column
 from scdiffot._utils.number_text import number_text
 
@@ -69,7 +69,7 @@ class CellTimes:
             )
         raise KeyError(
             f"`{argument}` is {time!r}, no time of obs[{self.column!r}]: pass one of "
-            f"{some(self.points.tolist())}, or a label."
+            f"{format_list(self.points.tolist())}, or a label."
         )
 
     def read(self, time: TimePoint, argument: str) -> float:
@@ -180,7 +180,7 @@ def cell_times(
     if missing.any():
         raise ValueError(
             f"`time_key` {name} is NaN in {missing.sum()} of {len(missing)} cells, for instance "
-            f"{some(adata.obs_names[missing][:3])}: remove these cells, "
+            f"{format_list(adata.obs_names[missing][:3])}: remove these cells, "
             f"adata = adata[adata.{name}.notna()].copy()."
         )
     levels, codes = _read_levels(column, name)
@@ -206,7 +206,7 @@ def cell_times(
         and (np.diff(numbers) < 0).any()
     ):
         raise ValueError(
-            f"`time_key` {name} is an ordered categorical whose order, {some(levels)}, is not that "
+            f"`time_key` {name} is an ordered categorical whose order, {format_list(levels)}, is not that "
             "of its numbers: pass `time_map`, or bring the categories in order with "
             ".cat.reorder_categories."
         )
@@ -245,7 +245,7 @@ def _read_levels(column: pd.Series, name: str) -> tuple[list[Any], np.ndarray]:
     ]
     if invalid_levels:
         raise TypeError(
-            f"`time_key` {name} holds {dtype}, for instance {some(invalid_levels[:1])}: "
+            f"`time_key` {name} holds {dtype}, for instance {format_list(invalid_levels[:1])}: "
             "pass numbers or labels of time points; name another column."
         )
     if kind == "M" or any(isinstance(p, datetime.date | np.datetime64) for p in levels):

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 
 # A plain number; float() also accepts "nan", "inf" and "1_000".
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -176,6 +176,6 @@ def _check_origins(parts: list[_ParsedLabel]) -> None:
             next(p.text for p in parts if p.origin == origin) for origin, _ in counts.most_common()
         ]
         raise UnreadableLabels(
-            f"{some(examples)} differ in more than number and unit, "
+            f"{format_list(examples)} differ in more than number and unit, "
             "so they may count from different starts"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
 
@@ -80,14 +80,14 @@ def _translate(labels: Iterable[Any], time_map: Mapping[Any, float], name: str) 
         value = next((table[key] for table, key in tables if key in table), missing)
         (missing if value is missing else values).append(label if value is missing else value)
     if missing:
-        raise KeyError(f"`time_map` has no time for {some(missing)} of {name}: add them.")
+        raise KeyError(f"`time_map` has no time for {format_list(missing)} of {name}: add them.")
     invalid_times = [
         v
         for v in values
         if isinstance(v, bool) or not isinstance(v, Real) or not np.isfinite(time_value(v))
     ]
     if invalid_times:
-        raise ValueError(f"`time_map` holds {some(invalid_times)}: pass finite numbers.")
+        raise ValueError(f"`time_map` holds {format_list(invalid_times)}: pass finite numbers.")
     check_whole(values, name)
     return [time_value(v) for v in values]
 
@@ -113,7 +113,7 @@ def _parse(texts: list[str], name: str, *, auto: bool) -> list[float]:
             else "`time_key` holds labels that are no numbers in"
         )
         raise ValueError(
-            f"{reason} {name} ({some(text_labels)}): {error}. Pass `time_map`, a dict with the "
+            f"{reason} {name} ({format_list(text_labels)}): {error}. Pass `time_map`, a dict with the "
             "time of every label (and remove cells without a time)."
         ) from error
     order = sorted(zip(times.values, texts, strict=True))
@@ -122,7 +122,7 @@ def _parse(texts: list[str], name: str, *, auto: bool) -> list[float]:
     unit = f" in {times.unit}" if times.unit else ""
     if not auto:
         raise ValueError(
-            f"`time_key` {name} holds labels that are no numbers ({some(text_labels)}): "
+            f"`time_key` {name} holds labels that are no numbers ({format_list(text_labels)}): "
             f"pass `time_map`, for instance {example}{f' ({times.unit})' if unit else ''}, "
             "as time_map='auto' reads them."
         )

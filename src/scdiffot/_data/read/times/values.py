@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import some
+from scdiffot._data.read.checks import format_list
 from scdiffot._utils.number_text import number_text
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def check_whole(numbers: Iterable[Any], name: str) -> None:
     if gaps and max(errors, default=0) > RELATIVE_TOLERANCE * min(gaps):
         k = gaps.index(min(gaps))
         raise ValueError(
-            f"`time_key` {name} holds {some(whole[k : k + 2])}, which are too large to be "
+            f"`time_key` {name} holds {format_list(whole[k : k + 2])}, which are too large to be "
             "distinguished as times: subtract the first time, or pass a larger unit."
         )
 
 
-def several(times: Any) -> list[TimePoint]:
+def as_list(times: Any) -> list[TimePoint]:
     """Return one time or several as a list."""
     times = times.tolist() if isinstance(times, np.ndarray) and times.ndim == 0 else times
     return [times] if isinstance(times, str) or not hasattr(times, "__iter__") else list(times)

@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from scdiffot._data.read.checks import listed_names
-from scdiffot._data.read.expression import expression
+from scdiffot._data.read.expression import read_expression
 from scdiffot._data.read.extract import locate
 from scdiffot._data.read.labels import cell_labels, check_names, column_names
 from scdiffot._utils.keys import DEPTH, INTERPOLATION, WEIGHT
@@ -61,7 +61,7 @@ def virtual_slice_adata(
     parts = [adata[r] for r in rows]
 
     def mix_layer(layer: str | None) -> Any:
-        first, second = (expression(part, layer, columns) for part in parts)
+        first, second = (read_expression(part, layer, columns) for part in parts)
         values = virtual.mix(first, second)
         return values.astype(np.float32)
 

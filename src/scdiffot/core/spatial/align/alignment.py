@@ -124,7 +124,7 @@ def refine_pair(
     config = config or AlignConfig()
     pair = _Pair(x, fx, y, fy, config)
     to_x, to_y = pair.frames
-    return pair.finish([to_x.after(start).after(to_y.inverse)])
+    return pair.finish([to_x.compose(start).compose(to_y.inverse)])
 
 
 class _Pair:
@@ -170,7 +170,7 @@ class _Pair:
 
     def _to_input(self, pose: Pose) -> Pose:
         """Convert a pose between the principal frames to one between the input slices."""
-        return self.frames[0].inverse.after(pose).after(self.frames[1])
+        return self.frames[0].inverse.compose(pose).compose(self.frames[1])
 
     def _select(self, agreement: Agreement, scores: list[PoseScore]) -> PoseScore:
         """Select the best pose; a mirror image only if its score is significantly higher."""

@@ -105,12 +105,12 @@ def align_chain(
             slices[neighbor][0], slices[neighbor][1], slices[i][0], slices[i][1], config
         )
         pairs[i], neighbors[i] = pair, neighbor
-        poses[i] = poses[neighbor].after(pair.pose)
+        poses[i] = poses[neighbor].compose(pair.pose)
         links.append(_Link(neighbor, i, pair.pose, 1.0))
         report(1)
     if second and n > 2:
         for i in range(n - 2):
-            start = poses[i].inverse.after(poses[i + 2])
+            start = poses[i].inverse.compose(poses[i + 2])
             pose = refine_pair(*slices[i], *slices[i + 2], start, config).pose
             points = _markers(slices[i + 2][0])
             disagreement = np.linalg.norm(pose.apply(points) - start.apply(points), axis=1).mean()
@@ -157,10 +157,10 @@ def _fit_poses(
             predictions, weights = [], []
             for link in links:
                 if link.moving == i:
-                    predictions.append(poses[link.fixed].after(link.pose).apply(markers[i]))
+                    predictions.append(poses[link.fixed].compose(link.pose).apply(markers[i]))
                 elif link.fixed == i:
                     predictions.append(
-                        poses[link.moving].after(link.pose.inverse).apply(markers[i])
+                        poses[link.moving].compose(link.pose.inverse).apply(markers[i])
                     )
                 else:
                     continue

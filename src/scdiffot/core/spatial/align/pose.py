@@ -64,7 +64,7 @@ class Pose:
         """The inverse motion."""
         return Pose(self.rotation.T, -self.shift @ self.rotation)
 
-    def after(self, first: Pose) -> Pose:
+    def compose(self, first: Pose) -> Pose:
         """Compose: first another motion, then this."""
         return Pose(self.rotation @ first.rotation, self.rotation @ first.shift + self.shift)
 

@@ -53,7 +53,7 @@ def same_kind(first: Pose, second: Pose) -> bool:
     kinds : The first pose of every kind.
     """
     return (
-        first.reflected == second.reflected and abs(first.after(second.inverse).angle) < MAX_ANGLE
+        first.reflected == second.reflected and abs(first.compose(second.inverse).angle) < MAX_ANGLE
     )
 
 

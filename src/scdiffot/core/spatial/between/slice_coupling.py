@@ -240,10 +240,10 @@ def _solve(
         _MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)
     ) / 2
     if n + m <= _MAX_EXACT_SPOTS:
-        flow = exact_flow(rows, cols, costs, wx, wy, price=leave_out_cost)
+        flow = exact_flow(rows, cols, costs, wx, wy, unmatched_cost=leave_out_cost)
     else:
         flow = tiled_flow(
-            rows, cols, costs, wx, wy, price=leave_out_cost, positions=x, n_tile=_TILE_SIZE
+            rows, cols, costs, wx, wy, unmatched_cost=leave_out_cost, positions=x, n_tile=_TILE_SIZE
         )
     nonzero = np.flatnonzero(flow)
     rows, cols, flow = rows[nonzero], cols[nonzero], flow[nonzero]
