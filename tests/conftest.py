@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {
 }
 
 
-def make_course(
+def make_time_course(
     n: int = 40, times: tuple[float, ...] = (0.0, 1.0, 2.0), d: int = 3, seed: int = 0
 ) -> ad.AnnData:
     """A cloud that moves along the first axis and grows by 10 % at every step."""
@@ -89,9 +89,9 @@ def fingerprint() -> Callable[[ad.AnnData], dict]:
 
 
 @pytest.fixture
-def course() -> ad.AnnData:
+def time_course() -> ad.AnnData:
     """Three snapshots of about 40 cells in three dimensions."""
-    return make_course()
+    return make_time_course()
 
 
 def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
@@ -106,15 +106,15 @@ def make_mudata(adata: ad.AnnData, n_second: int | None = None) -> Any:
 
 
 @pytest.fixture
-def mdata(course: ad.AnnData) -> Any:
+def mdata(time_course: ad.AnnData) -> Any:
     """The same time course as a MuData of two modalities, one of them in reverse order."""
-    return make_mudata(course)
+    return make_mudata(time_course)
 
 
 @pytest.fixture
-def partial_mdata(course: ad.AnnData) -> Any:
+def partial_mdata(time_course: ad.AnnData) -> Any:
     """A MuData whose second modality has 50 cells only."""
-    return make_mudata(course, 50)
+    return make_mudata(time_course, 50)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +123,7 @@ def quick() -> dict[str, Any]:
     return dict(QUICK)
 
 
-def _add_response(adata: ad.AnnData) -> ad.AnnData:
+def _write_known_response(adata: ad.AnnData) -> ad.AnnData:
     """Add a response whose values are known.
 
     Every second cell is a control. Cells of type A rise in the first gene and die more often; cells
@@ -160,25 +160,25 @@ def _add_response(adata: ad.AnnData) -> ad.AnnData:
 
 
 @pytest.fixture(scope="session")
-def give_response() -> Callable[[ad.AnnData], ad.AnnData]:
+def add_response() -> Callable[[ad.AnnData], ad.AnnData]:
     """A function that adds a response with known values, so derived results are known too."""
-    return _add_response
+    return _write_known_response
 
 
 @pytest.fixture
-def responded(course: ad.AnnData) -> ad.AnnData:
+def cells_with_response(time_course: ad.AnnData) -> ad.AnnData:
     """Cells with such a response."""
-    return _add_response(course)
+    return _write_known_response(time_course)
 
 
 @pytest.fixture(scope="session")
 def _fitted_once() -> ad.AnnData:
-    adata = make_course()
+    adata = make_time_course()
     sdo.tl.fit(adata, "time", **QUICK)
     return adata
 
 
 @pytest.fixture
-def fitted(_fitted_once: ad.AnnData) -> ad.AnnData:
+def fitted_adata(_fitted_once: ad.AnnData) -> ad.AnnData:
     """The same time course with a fit."""
     return _fitted_once.copy()

@@ -33,8 +33,8 @@ def _run(*arguments):
 
 
 @pytest.fixture
-def path(course, tmp_path):
-    course.write_h5ad(tmp_path / "course.h5ad")
+def path(time_course, tmp_path):
+    time_course.write_h5ad(tmp_path / "course.h5ad")
     return tmp_path / "course.h5ad"
 
 
@@ -65,7 +65,7 @@ def test_help_imports_no_heavy_package():
     assert process.stdout.strip() == "False"
 
 
-def test_fit_writes_the_results_of_the_function(path, course, tmp_path, quick):
+def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, quick):
     import scdiffot as sdo
 
     out = tmp_path / "fitted.h5ad"
@@ -99,7 +99,7 @@ def test_fit_writes_the_results_of_the_function(path, course, tmp_path, quick):
     assert "W1 of the roll-out at 2" in process.stdout
     assert process.stderr == ""
     sdo.tl.fit(
-        course,
+        time_course,
         "label",
         time_map={"day0": 0, "day1": 1, "day2": 2},
         use_rep="pca",
@@ -112,9 +112,11 @@ def test_fit_writes_the_results_of_the_function(path, course, tmp_path, quick):
         growth=False,
         show_progress=False,
     )
-    fitted = ad.read_h5ad(out)
-    np.testing.assert_array_equal(fitted.obsm["run_velocity"], course.obsm["run_velocity"])
-    assert "validation" not in fitted.uns["run"]
+    fitted_adata = ad.read_h5ad(out)
+    np.testing.assert_array_equal(
+        fitted_adata.obsm["run_velocity"], time_course.obsm["run_velocity"]
+    )
+    assert "validation" not in fitted_adata.uns["run"]
 
 
 def test_fit_quiet_and_validated(path, tmp_path):
@@ -152,18 +154,18 @@ def test_fit_in_a_tissue(tmp_path):
         line.startswith("scdiffot fit: warning: Spots of slice")
         for line in process.stderr.splitlines()
     )
-    fitted = ad.read_h5ad(out)
-    assert fitted.obsm["scdiffot_migration"].shape == (fitted.n_obs, 2)
-    assert "scdiffot_aligned" not in fitted.obsm
+    fitted_adata = ad.read_h5ad(out)
+    assert fitted_adata.obsm["scdiffot_migration"].shape == (fitted_adata.n_obs, 2)
+    assert "scdiffot_aligned" not in fitted_adata.obsm
 
 
 @pytest.fixture
-def fitted_path(fitted, tmp_path):
-    fitted.write_h5ad(tmp_path / "fitted.h5ad")
+def fitted_path(fitted_adata, tmp_path):
+    fitted_adata.write_h5ad(tmp_path / "fitted.h5ad")
     return tmp_path / "fitted.h5ad"
 
 
-def test_fate_writes_the_results_of_the_function(fitted_path, fitted, tmp_path):
+def test_fate_writes_the_results_of_the_function(fitted_path, fitted_adata, tmp_path):
     import scdiffot as sdo
 
     out = tmp_path / "fates.h5ad"
@@ -181,7 +183,7 @@ def test_fate_writes_the_results_of_the_function(fitted_path, fitted, tmp_path):
     process = _run("fate", fitted_path, "-o", out, "--cell-key", "cell_type", *options)
     assert (process.returncode, process.stderr) == (0, "")
     sdo.tl.sta_forward(
-        fitted,
+        fitted_adata,
         "cell_type",
         "time < 2",
         target_time=2.0,
@@ -192,15 +194,15 @@ def test_fate_writes_the_results_of_the_function(fitted_path, fitted, tmp_path):
     )
     fates = ad.read_h5ad(out)
     for name in ("scdiffot_fate", "scdiffot_fate_se", "scdiffot_fate_path"):
-        np.testing.assert_array_equal(fates.obsm[name], fitted.obsm[name])
+        np.testing.assert_array_equal(fates.obsm[name], fitted_adata.obsm[name])
     np.testing.assert_array_equal(
-        fates.obs["scdiffot_n_descendants"], fitted.obs["scdiffot_n_descendants"]
+        fates.obs["scdiffot_n_descendants"], fitted_adata.obs["scdiffot_n_descendants"]
     )
     # the summary has one row for each type, with the largest fates
-    is_source = fitted.obs["time"] < 2
+    is_source = fitted_adata.obs["time"] < 2
     for name in ("A", "B"):
-        members = is_source & (fitted.obs["cell_type"] == name)
-        means = fitted.obsm["scdiffot_fate"][members].mean()
+        members = is_source & (fitted_adata.obs["cell_type"] == name)
+        means = fitted_adata.obsm["scdiffot_fate"][members].mean()
         (line,) = [text for text in process.stdout.splitlines() if text.startswith(f"│ {name} ")]
         assert f" {members.sum()} " in line
         assert f"{means.idxmax()} {means.max():.2f}" in line
@@ -272,5 +274,7 @@ def test_demo(tmp_path):
     for name in ("X", "Y"):
         row = rows[f"descendants of the first cells: share of {name}"]
         assert abs(float(row["scdiffot"]) - float(row["reference_value"])) < 0.15
-    fitted = ad.read_h5ad(out / "misa.h5ad")
-    assert {"validation", "state", "fate", "ancestry", "landscape"} <= set(fitted.uns["scdiffot"])
+    fitted_adata = ad.read_h5ad(out / "misa.h5ad")
+    assert {"validation", "state", "fate", "ancestry", "landscape"} <= set(
+        fitted_adata.uns["scdiffot"]
+    )

@@ -9,8 +9,8 @@ from scdiffot import cli
 
 
 @pytest.fixture
-def path(course, tmp_path):
-    course.write_h5ad(tmp_path / "course.h5ad")
+def path(time_course, tmp_path):
+    time_course.write_h5ad(tmp_path / "course.h5ad")
     return tmp_path / "course.h5ad"
 
 

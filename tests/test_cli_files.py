@@ -18,8 +18,8 @@ FATE = ("--cell-key", "cell_type", "--n-trajectories", "3", "--quiet")
 
 
 @pytest.fixture
-def path(fitted, tmp_path):
-    fitted.write_h5ad(tmp_path / "fitted.h5ad")
+def path(fitted_adata, tmp_path):
+    fitted_adata.write_h5ad(tmp_path / "fitted.h5ad")
     return tmp_path / "fitted.h5ad"
 
 
@@ -199,17 +199,17 @@ def test_entries_that_cannot_be_written_are_reported_before_the_computation(
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_entries_that_anndata_writes_only_on_request(fitted, tmp_path):
-    notes = pd.array([None, *map(str, range(1, fitted.n_obs))], dtype="string")
-    fitted.obsm["notes"] = pd.DataFrame({"note": notes}, index=fitted.obs_names)
+def test_entries_that_anndata_writes_only_on_request(fitted_adata, tmp_path):
+    notes = pd.array([None, *map(str, range(1, fitted_adata.n_obs))], dtype="string")
+    fitted_adata.obsm["notes"] = pd.DataFrame({"note": notes}, index=fitted_adata.obs_names)
     with ad.settings.override(allow_write_nullable_strings=True):
-        fitted.write_h5ad(tmp_path / "cells.h5ad")
+        fitted_adata.write_h5ad(tmp_path / "cells.h5ad")
     assert run("fate", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FATE) == 0
     saved_table = ad.read_h5ad(tmp_path / "out.h5ad").obsm["notes"]["note"]
-    assert saved_table.isna().tolist() == [True] + [False] * (fitted.n_obs - 1)
+    assert saved_table.isna().tolist() == [True] + [False] * (fitted_adata.n_obs - 1)
 
 
-def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
+def test_zarr_in_and_out(path, fitted_adata, tmp_path, capsys):
     out = tmp_path / "out.zarr"
     assert run("fate", path, "-o", out, *FATE) == 0
     from_h5ad = ad.read_zarr(out)
@@ -218,7 +218,7 @@ def test_zarr_in_and_out(path, fitted, tmp_path, capsys):
     assert run("fate", out, "-o", out, *FATE, "--overwrite", "--rng", "1") == 0
     updated_data = ad.read_zarr(out)
     assert set(tmp_path.iterdir()) == previous
-    np.testing.assert_array_equal(updated_data.X, fitted.X)
+    np.testing.assert_array_equal(updated_data.X, fitted_adata.X)
     assert not np.array_equal(
         updated_data.obsm["scdiffot_fate"], from_h5ad.obsm["scdiffot_fate"], equal_nan=True
     )
@@ -261,7 +261,7 @@ def test_an_output_that_appears_during_the_command_is_kept(path, tmp_path, capsy
     assert has_fates(temporary)
 
 
-def test_table_equals_the_results_of_the_functions(path, fitted, tmp_path):
+def test_table_equals_the_results_of_the_functions(path, fitted_adata, tmp_path):
     out, table = tmp_path / "out.h5ad", tmp_path / "out.json"
     assert run("fate", path, "-o", out, "--table", table, *FATE) == 0
     expected = sdo.get.fate(ad.read_h5ad(out))

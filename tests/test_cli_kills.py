@@ -105,11 +105,11 @@ def zygote():
 
 
 @pytest.fixture
-def cells(course, quick):
+def cells(time_course, quick):
     """Two small snapshots with a fit."""
     import scdiffot as sdo
 
-    cells = course[course.obs["time"] < 2].copy()
+    cells = time_course[time_course.obs["time"] < 2].copy()
     sdo.tl.fit(cells, "time", use_rep="X", **quick)
     return cells
 

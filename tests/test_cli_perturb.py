@@ -9,11 +9,11 @@ from scdiffot import cli
 
 
 @pytest.fixture
-def path(course, quick, tmp_path):
-    course.X += 6
-    course.var_names = ["Gata1", "Spi1", "Cebpa"]
-    sdo.tl.fit(course, "time", use_rep="X", **quick)
-    course.write_h5ad(tmp_path / "fitted.h5ad")
+def path(time_course, quick, tmp_path):
+    time_course.X += 6
+    time_course.var_names = ["Gata1", "Spi1", "Cebpa"]
+    sdo.tl.fit(time_course, "time", use_rep="X", **quick)
+    time_course.write_h5ad(tmp_path / "fitted.h5ad")
     return tmp_path / "fitted.h5ad"
 
 

@@ -22,8 +22,8 @@ FATE = ("--cell-key", "cell_type", "--n-trajectories", "3")
 
 
 @pytest.fixture
-def path(fitted, tmp_path):
-    fitted.write_h5ad(tmp_path / "fitted.h5ad")
+def path(fitted_adata, tmp_path):
+    fitted_adata.write_h5ad(tmp_path / "fitted.h5ad")
     return tmp_path / "fitted.h5ad"
 
 
@@ -31,8 +31,8 @@ def run(*words):
     return cli.main([str(word) for word in words])
 
 
-def test_fit_has_a_table_of_snapshots(course, tmp_path):
-    course.write_h5ad(tmp_path / "cells.h5ad")
+def test_fit_has_a_table_of_snapshots(time_course, tmp_path):
+    time_course.write_h5ad(tmp_path / "cells.h5ad")
     out, table = tmp_path / "out.h5ad", tmp_path / "table.csv"
     options = (
         "--time-map",
@@ -69,25 +69,25 @@ def test_fit_has_a_table_of_snapshots(course, tmp_path):
     assert rows["left_out_w1"][0] == entry["validation"]["w1"].iloc[0]
 
 
-def test_validate_writes_the_results_of_the_function(path, fitted, tmp_path, capsys):
+def test_validate_writes_the_results_of_the_function(path, fitted_adata, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert run("validate", path, "-o", out, "--times", "7") == 2
     assert "`times` is '7', no label" in capsys.readouterr().err
     assert run("validate", path, "-o", out, "--rng", "2") == 0
     text = capsys.readouterr().out
-    sdo.tl.validate(fitted, rng=2, show_progress=False)
-    expected = fitted.uns["scdiffot"]["validation"]
+    sdo.tl.validate(fitted_adata, rng=2, show_progress=False)
+    expected = fitted_adata.uns["scdiffot"]["validation"]
     pd.testing.assert_frame_equal(
         ad.read_h5ad(out).uns["scdiffot"]["validation"], expected, check_names=False
     )
     assert f"{expected['w1'].iloc[0]:.3g}" in text
 
 
-def test_interpolate_writes_the_result_of_the_function(path, fitted, tmp_path, capsys):
+def test_interpolate_writes_the_result_of_the_function(path, fitted_adata, tmp_path, capsys):
     out = tmp_path / "out.h5ad"
     assert run("interpolate", path, "--time", "0.5", "--n-obs", "30", "--rng", "3", "-o", out) == 0
     assert "30 cells at 0.5" in capsys.readouterr().out
-    virtual, expected = ad.read_h5ad(out), sdo.tl.interpolate(fitted, 0.5, n_obs=30, rng=3)
+    virtual, expected = ad.read_h5ad(out), sdo.tl.interpolate(fitted_adata, 0.5, n_obs=30, rng=3)
     np.testing.assert_array_equal(virtual.obsm["X_pca"], expected.obsm["X_pca"])
     np.testing.assert_array_equal(virtual.obs["weight"], expected.obs["weight"])
     for time, message in (
@@ -256,8 +256,8 @@ def error_of(call):
     raise AssertionError("no error")
 
 
-def test_bugs_keep_their_traceback(fitted):
-    own_error = error_of(lambda: sdo.tl.validate(fitted, times=7))
+def test_bugs_keep_their_traceback(fitted_adata):
+    own_error = error_of(lambda: sdo.tl.validate(fitted_adata, times=7))
     assert is_own(own_error)
     # errors raised by NumPy, and by the interpreter in scdiffot
     numpy_error = error_of(lambda: np.zeros(2) + np.zeros(3))
@@ -267,4 +267,4 @@ def test_bugs_keep_their_traceback(fitted):
     with pytest.raises(type(interpreter_error)), bad_input():
         raise interpreter_error
     with pytest.raises(cli.BadInput, match="no time of obs"), bad_input():
-        sdo.tl.validate(fitted, times=7)
+        sdo.tl.validate(fitted_adata, times=7)

@@ -15,8 +15,8 @@ FATE = ("--cell-key", "cell_type", "--n-trajectories", "3", "--quiet")
 
 
 @pytest.fixture
-def path(fitted, tmp_path):
-    fitted.write_h5ad(tmp_path / "fitted.h5ad")
+def path(fitted_adata, tmp_path):
+    fitted_adata.write_h5ad(tmp_path / "fitted.h5ad")
     return tmp_path / "fitted.h5ad"
 
 
@@ -78,7 +78,7 @@ FIT = ("--time-key", "time", "--sigma", "0.3", "--n-steps", "40", "--quiet")
 
 @pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("keep", [True, False])
-def test_interrupted_fit(course, tmp_path, capsys, monkeypatch, keep):
+def test_interrupted_fit(time_course, tmp_path, capsys, monkeypatch, keep):
     """The best state of an interrupted fit is written only with ``--keep-interrupted``."""
     from scdiffot.tl._time_course import fit as _fit
 
@@ -91,7 +91,7 @@ def test_interrupted_fit(course, tmp_path, capsys, monkeypatch, keep):
         yield callback
 
     monkeypatch.setattr(_fit, "progress_bar", interrupting_bar)
-    course.write_h5ad(tmp_path / "cells.h5ad")
+    time_course.write_h5ad(tmp_path / "cells.h5ad")
     out = tmp_path / "out.h5ad"
     options = ("--validate", "--keep-interrupted") if keep else ()
     assert run("fit", tmp_path / "cells.h5ad", "-o", out, *FIT, *options) == 130

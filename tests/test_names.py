@@ -66,12 +66,12 @@ def test_keys_of_names_are_safe_and_unique():
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x\x00y", "_index", "x" * 300], ids=ascii)
-def test_types_that_files_cannot_hold_are_refused(fitted, fingerprint, name):
-    fitted.obs["kind"] = fitted.obs["cell_type"].cat.rename_categories({"A": name})
-    content = fingerprint(fitted)
+def test_types_that_files_cannot_hold_are_refused(fitted_adata, fingerprint, name):
+    fitted_adata.obs["kind"] = fitted_adata.obs["cell_type"].cat.rename_categories({"A": name})
+    content = fingerprint(fitted_adata)
     calls = (
-        lambda: sdo.tl.sta_forward(fitted, "kind", **QUIET),
-        lambda: sdo.tl.sta_backward(fitted, "kind", **QUIET),
+        lambda: sdo.tl.sta_forward(fitted_adata, "kind", **QUIET),
+        lambda: sdo.tl.sta_backward(fitted_adata, "kind", **QUIET),
     )
     for call in calls:
         with pytest.raises(
@@ -79,14 +79,14 @@ def test_types_that_files_cannot_hold_are_refused(fitted, fingerprint, name):
             match=r"`cell_key` obs\['kind'\] has the types .* files of AnnData cannot hold",
         ):
             call()
-    assert fingerprint(fitted) == content
+    assert fingerprint(fitted_adata) == content
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.parametrize("column", ["slashes", "booleans", "numbers", "spaces", "mixed"])
-def test_types_of_all_kinds_survive_a_file(fitted, tmp_path, suffix, column):
-    first = (fitted.obs["cell_type"] == "A").to_numpy()
+def test_types_of_all_kinds_survive_a_file(fitted_adata, tmp_path, suffix, column):
+    first = (fitted_adata.obs["cell_type"] == "A").to_numpy()
     values = {
         "slashes": pd.Categorical(np.where(first, "CD4/CD8\\x", "β")),
         "booleans": first,
@@ -94,20 +94,20 @@ def test_types_of_all_kinds_survive_a_file(fitted, tmp_path, suffix, column):
         "spaces": pd.Categorical(np.where(first, " lead", "trail ")),
         "mixed": pd.Categorical(np.where(first, "unknown", "Outside")),
     }
-    fitted.obs["kind"] = values[column]
-    sdo.tl.sta_forward(fitted, "kind", **QUIET)
-    sdo.tl.sta_backward(fitted, "kind", **QUIET)
+    fitted_adata.obs["kind"] = values[column]
+    sdo.tl.sta_forward(fitted_adata, "kind", **QUIET)
+    sdo.tl.sta_backward(fitted_adata, "kind", **QUIET)
     path = tmp_path / f"a.{suffix}"
-    getattr(fitted, f"write_{suffix}")(path)
+    getattr(fitted_adata, f"write_{suffix}")(path)
     reread = getattr(ad, f"read_{suffix}")(path)
     for name in ("fate", "fate_se", "ancestry"):
         pd.testing.assert_frame_equal(
-            reread.obsm[f"scdiffot_{name}"], fitted.obsm[f"scdiffot_{name}"]
+            reread.obsm[f"scdiffot_{name}"], fitted_adata.obsm[f"scdiffot_{name}"]
         )
-    pd.testing.assert_frame_equal(sdo.get.fate(reread), sdo.get.fate(fitted))
+    pd.testing.assert_frame_equal(sdo.get.fate(reread), sdo.get.fate(fitted_adata))
     names = {str(value) for value in np.unique(np.asarray(values[column]))}
     assert {*sdo.get.fate(reread)["fate"].cat.categories} == {*names, "outside"}
-    pair = (reread, fitted)
+    pair = (reread, fitted_adata)
     accuracy, expected = (a.uns["scdiffot"]["fate"]["accuracy_by_type"] for a in pair)
     np.testing.assert_array_equal(accuracy, expected)
     assert accuracy.index.tolist() == expected.index.tolist()

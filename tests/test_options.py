@@ -38,17 +38,20 @@ CLOUD = np.random.default_rng(0).normal(size=(20, 2))
         (lambda a: sdo.metrics.mass_error(1, None), TypeError, "`observed` is a NoneType"),
     ],
 )
-def test_wrong_options_are_named(fitted, fingerprint, call, error, message):
-    content = fingerprint(fitted)
+def test_wrong_options_are_named(fitted_adata, fingerprint, call, error, message):
+    content = fingerprint(fitted_adata)
     with pytest.raises(error, match=message):
-        call(fitted)
-    assert fingerprint(fitted) == content
+        call(fitted_adata)
+    assert fingerprint(fitted_adata) == content
 
 
-def test_scalars_of_numpy_are_numbers(fitted):
+def test_scalars_of_numpy_are_numbers(fitted_adata):
     distance = sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=np.int64(2), n_max=np.int32(10))
     assert distance == sdo.metrics.wasserstein(CLOUD, CLOUD + 1, p=2, n_max=10)
-    assert len(sdo.tl.simulate(fitted, n_particles=np.int16(3), weighted=np.True_).states[0]) == 3
+    assert (
+        len(sdo.tl.simulate(fitted_adata, n_particles=np.int16(3), weighted=np.True_).states[0])
+        == 3
+    )
 
 
 def test_spots_at_one_position_are_one_group():

@@ -44,36 +44,44 @@ def _write(adata, path):
     ],
     ids=["default", "balanced", "gradient", "autonomous"],
 )
-def test_another_process_gives_the_same_results(course, quick, tmp_path, suffix, options):
+def test_another_process_gives_the_same_results(time_course, quick, tmp_path, suffix, options):
     time_map = {"day0": 0, "day1": 1, "day2": 2}
-    course.obs["prior"] = 0.1
+    time_course.obs["prior"] = 0.1
     sdo.tl.fit(
-        course, "label", time_map=time_map, growth_prior="prior", key_added="fit", **quick | options
+        time_course,
+        "label",
+        time_map=time_map,
+        growth_prior="prior",
+        key_added="fit",
+        **quick | options,
     )
     path = tmp_path / f"fit{suffix}"
-    _write(course, path)
+    _write(time_course, path)
     out = tmp_path / "results.npz"
     subprocess.run([sys.executable, "-c", READ_AND_SIMULATE, str(path), str(out)], check=True)
     results = np.load(out)
-    trajectories = sdo.tl.simulate(course, "day0", kind="sde", n_particles=20, rng=1, key="fit")
+    trajectories = sdo.tl.simulate(
+        time_course, "day0", kind="sde", n_particles=20, rng=1, key="fit"
+    )
     np.testing.assert_array_equal(results["states"], trajectories.states)
     np.testing.assert_array_equal(results["log_weights"], trajectories.log_weights)
     np.testing.assert_array_equal(
-        results["virtual"], sdo.tl.interpolate(course, 0.5, key="fit").obsm["X_pca"]
+        results["virtual"], sdo.tl.interpolate(time_course, 0.5, key="fit").obsm["X_pca"]
     )
     np.testing.assert_array_equal(
-        results["drift"], sdo.get.model(course, key="fit").drift(course.obsm["X_pca"], 0.5)
+        results["drift"],
+        sdo.get.model(time_course, key="fit").drift(time_course.obsm["X_pca"], 0.5),
     )
 
 
-def test_plots_and_validation_work_after_reading(fitted, tmp_path):
-    sdo.tl.validate(fitted, show_progress=False)
-    fitted.write_h5ad(tmp_path / "fit.h5ad")
+def test_plots_and_validation_work_after_reading(fitted_adata, tmp_path):
+    sdo.tl.validate(fitted_adata, show_progress=False)
+    fitted_adata.write_h5ad(tmp_path / "fit.h5ad")
     adata = ad.read_h5ad(tmp_path / "fit.h5ad")
     for plot in (sdo.pl.history, sdo.pl.velocity, sdo.pl.growth, sdo.pl.validation):
         assert plot(adata, return_fig=True).axes
     sdo.tl.validate(adata, show_progress=False)
-    assert adata.uns["scdiffot"]["validation"].equals(fitted.uns["scdiffot"]["validation"])
+    assert adata.uns["scdiffot"]["validation"].equals(fitted_adata.uns["scdiffot"]["validation"])
 
 
 def _leaves(value):
@@ -84,6 +92,6 @@ def _leaves(value):
         yield value
 
 
-def test_only_plain_values_are_stored(fitted):
-    for leaf in _leaves(fitted.uns["scdiffot"]):
+def test_only_plain_values_are_stored(fitted_adata):
+    for leaf in _leaves(fitted_adata.uns["scdiffot"]):
         assert isinstance(leaf, np.ndarray | str | int | float | bool | np.generic), type(leaf)

@@ -122,8 +122,8 @@ def _check_untouched(call: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("name", OF_FIT)
-def test_functions_of_a_fit_do_not_change_the_process(name, fitted):
-    _check_untouched(lambda: OF_FIT[name](fitted))
+def test_functions_of_a_fit_do_not_change_the_process(name, fitted_adata):
+    _check_untouched(lambda: OF_FIT[name](fitted_adata))
 
 
 # numba compiles for about a minute.
@@ -152,14 +152,14 @@ FITS: dict[str, Callable[[ad.AnnData, int], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_fits_in_threads_equal_fits_in_one_thread(name, course):
+def test_fits_in_threads_equal_fits_in_one_thread(name, time_course):
     run = FITS[name]
-    sequential = [run(course, seed) for seed in (0, 1, 0)]
+    sequential = [run(time_course, seed) for seed in (0, 1, 0)]
     barrier = threading.Barrier(3)
 
     def run_in_parallel(seed: int) -> np.ndarray:
         barrier.wait()
-        return run(course, seed)
+        return run(time_course, seed)
 
     with ThreadPoolExecutor(3) as pool:
         parallel = list(pool.map(run_in_parallel, (0, 1, 0)))

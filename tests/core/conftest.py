@@ -65,10 +65,10 @@ def quick_fit() -> Callable:
     """A cached function that fits the small snapshots with the quick options and given ones."""
 
     @cache
-    def fitted(**options: object) -> tuple:
+    def fit_once(**options: object) -> tuple:
         return fit(make_snapshots(), FitConfig(**{**QUICK, "sigma": 0.3, **options}))
 
-    return fitted
+    return fit_once
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def fitted_problem() -> Callable:
     from _exact import PROBLEMS
 
     @cache
-    def fitted(name: str, form: str, seed: int) -> tuple:
+    def fit_once(name: str, form: str, seed: int) -> tuple:
         problem = PROBLEMS[name]
         rng = np.random.default_rng(seed)
         # Stratified cells: the remaining error is that of the method, not of the sample.
@@ -97,4 +97,4 @@ def fitted_problem() -> Callable:
             snapshots, FitConfig(sigma=problem.sigma, alpha=problem.alpha, form=form), rng=seed
         )
 
-    return fitted
+    return fit_once

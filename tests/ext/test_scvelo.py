@@ -8,11 +8,11 @@ import scdiffot as sdo
 
 
 @pytest.fixture
-def genes(fitted, quick):
+def genes(fitted_adata, quick):
     """A fit of expression in which two of three genes have velocities."""
-    sdo.tl.fit(fitted, "time", use_rep="X", **{**quick, "n_steps": 5})
-    sdo.tl.gene_velocity(fitted, genes=list(fitted.var_names[:2]))
-    return fitted
+    sdo.tl.fit(fitted_adata, "time", use_rep="X", **{**quick, "n_steps": 5})
+    sdo.tl.gene_velocity(fitted_adata, genes=list(fitted_adata.var_names[:2]))
+    return fitted_adata
 
 
 def test_exported_fields(genes, tmp_path):
@@ -64,15 +64,15 @@ def test_modalities_in_another_order(mdata, quick):
     np.testing.assert_array_equal(atac.layers["velocity"], atac.layers["scdiffot_velocity"])
 
 
-def test_bad_input(fitted, course, fingerprint):
+def test_bad_input(fitted_adata, time_course, fingerprint):
     with pytest.raises(KeyError, match="run scdiffot.tl.fit"):
-        sdo.ext.scvelo(course)
+        sdo.ext.scvelo(time_course)
     with pytest.raises(ValueError, match="'X_pca' has no decoder"):
-        sdo.ext.scvelo(fitted)
-    previous = fingerprint(fitted)
+        sdo.ext.scvelo(fitted_adata)
+    previous = fingerprint(fitted_adata)
     decoder = (lambda x: x, lambda z: z)
     with pytest.raises(
         KeyError, match=r"layers\['scdiffot_velocity'\] is missing: run scdiffot.tl.gene_velocity"
     ):
-        sdo.ext.scvelo(fitted, decoder=decoder)
-    assert fingerprint(fitted) == previous
+        sdo.ext.scvelo(fitted_adata, decoder=decoder)
+    assert fingerprint(fitted_adata) == previous

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "pl"))
 from _regulated import GENES, give_regulation
 
 
-def test_stable_edges_are_sorted_by_weight(fitted):
-    table = sdo.get.regulation(give_regulation(fitted))
+def test_stable_edges_are_sorted_by_weight(fitted_adata):
+    table = sdo.get.regulation(give_regulation(fitted_adata))
     first = table[table["group"] == "A/1"]
     assert list(zip(first["regulator"], first["target"], strict=True)) == [
         ("Beta", "Delta"),
@@ -30,24 +30,24 @@ def test_stable_edges_are_sorted_by_weight(fitted):
     assert "time" not in table
 
 
-def test_all_edges(fitted):
-    table = sdo.get.regulation(give_regulation(fitted), group="B", all=True)
+def test_all_edges(fitted_adata):
+    table = sdo.get.regulation(give_regulation(fitted_adata), group="B", all=True)
     assert len(table) == 16
     regulation = table.pivot(index="target", columns="regulator", values="weight").loc[GENES, GENES]
-    np.testing.assert_allclose(regulation, fitted.uns["scdiffot"]["regulation"]["mean"][1])
+    np.testing.assert_allclose(regulation, fitted_adata.uns["scdiffot"]["regulation"]["mean"][1])
 
 
-def test_groups_have_times(fitted):
-    give_regulation(fitted, per_time=True)
-    table = sdo.get.regulation(fitted)
+def test_groups_have_times(fitted_adata):
+    give_regulation(fitted_adata, per_time=True)
+    table = sdo.get.regulation(fitted_adata)
     assert list(table.groupby(["group", "time"], observed=True).size().index) == [
         ("A/1", 0),
         ("A/1", 1),
         ("B", 0),
         ("B", 1),
     ]
-    assert sdo.get.regulation(fitted, time=1)["time"].unique().tolist() == [1]
-    assert sdo.get.regulation(fitted, group=["B", "A/1"], time=0)["weight"].tolist() == [
+    assert sdo.get.regulation(fitted_adata, time=1)["time"].unique().tolist() == [1]
+    assert sdo.get.regulation(fitted_adata, group=["B", "A/1"], time=0)["weight"].tolist() == [
         -1,
         0.5,
         0.25,
@@ -57,15 +57,18 @@ def test_groups_have_times(fitted):
     ]
 
 
-def test_graph(fitted):
-    graph = sdo.get.regulation(give_regulation(fitted), group="A/1", as_graph=True)
+def test_graph(fitted_adata):
+    graph = sdo.get.regulation(give_regulation(fitted_adata), group="A/1", as_graph=True)
     assert isinstance(graph, nx.DiGraph)
     assert set(graph) == set(GENES)
     assert set(graph.edges) == {("Beta", "Delta"), ("Alpha", "Beta"), ("Alpha", "Alpha")}
     assert graph.edges["Beta", "Delta"] == pytest.approx(
         {"weight": -4.0, "sd": 0.4, "stability": 0.9, "sign": -1}
     )
-    assert sdo.get.regulation(fitted, group="A/1", all=True, as_graph=True).number_of_edges() == 16
+    assert (
+        sdo.get.regulation(fitted_adata, group="A/1", all=True, as_graph=True).number_of_edges()
+        == 16
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,13 +92,13 @@ def test_graph(fitted):
         ({"key": "other"}, KeyError, "`key` is 'other'"),
     ],
 )
-def test_bad_input(fitted, options, error, message):
+def test_bad_input(fitted_adata, options, error, message):
     with pytest.raises(error, match=message):
-        sdo.get.regulation(give_regulation(fitted), **options)
+        sdo.get.regulation(give_regulation(fitted_adata), **options)
 
 
-def test_without_regulation(fitted):
+def test_without_regulation(fitted_adata):
     with pytest.raises(
         KeyError, match=r"has no 'regulation': run scdiffot.tl.regulation\(adata, genes\) first"
     ):
-        sdo.get.regulation(fitted)
+        sdo.get.regulation(fitted_adata)

@@ -10,22 +10,24 @@ import scdiffot as sdo
 
 
 @pytest.fixture
-def response_groups(responded):
-    sdo.tl.response_subpopulations(responded, groupby="cell_type")
-    return responded
+def response_groups(cells_with_response):
+    sdo.tl.response_subpopulations(cells_with_response, groupby="cell_type")
+    return cells_with_response
 
 
-def test_cells(responded):
-    table = sdo.get.response(responded)
+def test_cells(cells_with_response):
+    table = sdo.get.response(cells_with_response)
     assert list(table.columns) == ["cell", "effect_size", "response_length", "survival"]
-    predicted = responded.obs["scdiffot_effect_size"].dropna()
+    predicted = cells_with_response.obs["scdiffot_effect_size"].dropna()
     assert table["cell"].tolist() == predicted.index.tolist()
     # along a straight line, the cost is half the squared length
     np.testing.assert_allclose(table["effect_size"], 0.5 * table["response_length"] ** 2, rtol=1e-4)
-    sdo.tl.response_subpopulations(responded, groupby="cell_type")
-    table = sdo.get.response(responded)
-    assert table["group"].tolist() == responded.obs.loc[table["cell"], "cell_type"].tolist()
-    only = sdo.get.response(responded, group="B")
+    sdo.tl.response_subpopulations(cells_with_response, groupby="cell_type")
+    table = sdo.get.response(cells_with_response)
+    assert (
+        table["group"].tolist() == cells_with_response.obs.loc[table["cell"], "cell_type"].tolist()
+    )
+    only = sdo.get.response(cells_with_response, group="B")
     pd.testing.assert_frame_equal(only, table[table["group"] == "B"].reset_index(drop=True))
 
 
@@ -53,13 +55,13 @@ def test_derived_tables(response_groups):
     ]
 
 
-def test_evaluation(responded):
+def test_evaluation(cells_with_response):
     with pytest.raises(KeyError, match="run scdiffot.tl.evaluate_response"):
-        sdo.get.response(responded, "evaluation")
-    responded.uns["scdiffot_response_evaluation"] = pd.DataFrame(
+        sdo.get.response(cells_with_response, "evaluation")
+    cells_with_response.uns["scdiffot_response_evaluation"] = pd.DataFrame(
         {"metric": ["mmd"], "value": [0.1]}, index=["0"]
     )
-    assert sdo.get.response(responded, "evaluation").to_dict("list") == {
+    assert sdo.get.response(cells_with_response, "evaluation").to_dict("list") == {
         "metric": ["mmd"],
         "value": [0.1],
     }
@@ -83,9 +85,9 @@ def test_evaluation(responded):
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit_response"),
     ],
 )
-def test_clear_errors(responded, arguments, error, message):
+def test_clear_errors(cells_with_response, arguments, error, message):
     with pytest.raises(error, match=message):
-        sdo.get.response(responded, **arguments)
+        sdo.get.response(cells_with_response, **arguments)
 
 
 @pytest.mark.parametrize("table", ["cells", "genes", "subpopulations", "features"])

@@ -23,23 +23,25 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "plot", ["velocity_embedding_stream", "velocity_embedding_grid", "velocity_embedding"]
 )
-def test_velocities_on_an_embedding(fitted, plot, color):
-    fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2] * 3
-    sdo.tl.project(fitted, "umap")
-    previous = fitted.obsm["scdiffot_velocity_umap"].copy()
+def test_velocities_on_an_embedding(fitted_adata, plot, color):
+    fitted_adata.obsm["X_umap"] = fitted_adata.obsm["X_pca"][:, :2] * 3
+    sdo.tl.project(fitted_adata, "umap")
+    previous = fitted_adata.obsm["scdiffot_velocity_umap"].copy()
     ax = getattr(scv.pl, plot)(
-        fitted, vkey="scdiffot_velocity", basis="umap", color=color, show=False
+        fitted_adata, vkey="scdiffot_velocity", basis="umap", color=color, show=False
     )
     assert ax is not None
     # without these entries scVelo would recompute the velocities
-    np.testing.assert_array_equal(fitted.obsm["scdiffot_velocity_umap"], previous)
-    assert "velocity_graph" not in fitted.uns
+    np.testing.assert_array_equal(fitted_adata.obsm["scdiffot_velocity_umap"], previous)
+    assert "velocity_graph" not in fitted_adata.uns
 
 
-def test_streamlines_follow_the_velocities(fitted, quick):
-    fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2]
-    fitted.obsm["run_velocity_umap"] = np.tile([1.0, 0.0], (fitted.n_obs, 1))
-    ax = scv.pl.velocity_embedding_stream(fitted, vkey="run_velocity", basis="X_umap", show=False)
+def test_streamlines_follow_the_velocities(fitted_adata, quick):
+    fitted_adata.obsm["X_umap"] = fitted_adata.obsm["X_pca"][:, :2]
+    fitted_adata.obsm["run_velocity_umap"] = np.tile([1.0, 0.0], (fitted_adata.n_obs, 1))
+    ax = scv.pl.velocity_embedding_stream(
+        fitted_adata, vkey="run_velocity", basis="X_umap", show=False
+    )
     lines = [c for c in ax.collections if hasattr(c, "get_segments")]
     segments = np.concatenate([np.asarray(c.get_segments()) for c in lines])
     steps = segments[:, 1] - segments[:, 0]
@@ -47,11 +49,13 @@ def test_streamlines_follow_the_velocities(fitted, quick):
     assert (np.abs(steps[:, 1]) < 1e-6 * np.abs(steps[:, 0]).max()).all()
 
 
-def test_scvelo_takes_exported_velocities(fitted):
+def test_scvelo_takes_exported_velocities(fitted_adata):
     rng = np.random.default_rng(0)
-    states = fitted.obsm["X_pca"].astype(np.float32)
+    states = fitted_adata.obsm["X_pca"].astype(np.float32)
     loadings = np.linalg.qr(rng.normal(size=(20, 3)))[0]
-    adata = ad.AnnData((states @ loadings.T + 5).astype(np.float32), obs=fitted.obs, uns=fitted.uns)
+    adata = ad.AnnData(
+        (states @ loadings.T + 5).astype(np.float32), obs=fitted_adata.obs, uns=fitted_adata.uns
+    )
     adata.obsm["X_pca"], adata.varm["PCs"] = states, loadings
     adata.obsm["scdiffot_velocity"] = np.tile(np.float32([1, 0, 0]), (adata.n_obs, 1))
     sdo.tl.gene_velocity(adata)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
-def ready(fitted, give_response):
+def ready(fitted_adata, add_response):
     """A fit with all results that plots need, and an embedding with projected velocities."""
     import pandas as pd
     from _regulated import give_growth_genes, give_regulation
@@ -31,23 +31,23 @@ def ready(fitted, give_response):
     table = pd.DataFrame([[1.0, 3.0, 2.0, 1.8, 1.2, 0.4]], columns=columns, index=["1"]).assign(
         time=1.0
     )
-    fitted.uns["scdiffot"]["validation"] = table
-    fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
-    sdo.tl.project(fitted, "umap")
+    fitted_adata.uns["scdiffot"]["validation"] = table
+    fitted_adata.obsm["X_umap"] = np.arctan(fitted_adata.obsm["X_pca"][:, :2])
+    sdo.tl.project(fitted_adata, "umap")
     for give in (
         give_fates,
         give_ancestry,
         give_landscape,
         give_trends,
         give_perturbations,
-        give_response,
+        add_response,
     ):
-        give(fitted)
+        give(fitted_adata)
     # a single group needs a single axis
     for give in (give_regulation, give_growth_genes):
-        give(fitted, ("A",))
-    give_evaluation(fitted)
-    return fitted
+        give(fitted_adata, ("A",))
+    give_evaluation(fitted_adata)
+    return fitted_adata
 
 
 @pytest.fixture

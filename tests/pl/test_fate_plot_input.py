@@ -14,22 +14,22 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def ready(fitted):
-    fitted.uns["cell_type_colors"] = list(COLORS.values())
-    fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
-    return give_landscape(give_ancestry(give_fates(fitted)))
+def ready(fitted_adata):
+    fitted_adata.uns["cell_type_colors"] = list(COLORS.values())
+    fitted_adata.obsm["X_umap"] = np.arctan(fitted_adata.obsm["X_pca"][:, :2])
+    return give_landscape(give_ancestry(give_fates(fitted_adata)))
 
 
 @pytest.mark.parametrize("d", [1, 2])
-def test_low_dimensions(course, quick, d):
-    course.obsm["X_low"] = course.obsm["X_pca"][:, :d]
-    sdo.tl.fit(course, "time", use_rep="low", **quick)
-    give_ancestry(give_fates(course))
+def test_low_dimensions(time_course, quick, d):
+    time_course.obsm["X_low"] = time_course.obsm["X_pca"][:, :d]
+    sdo.tl.fit(time_course, "time", use_rep="low", **quick)
+    give_ancestry(give_fates(time_course))
     label = "time" if d == 1 else "low 1"
-    paths = sdo.tl.simulate(course, 0)
-    assert [ax.get_xlabel() for ax in sdo.pl.fate(course, show=False)] == [label] * 2
-    assert [ax.get_xlabel() for ax in sdo.pl.ancestry(course, show=False)] == [label] * 2
-    assert sdo.pl.trajectories(course, paths, by="fate", show=False).get_xlabel() == label
+    paths = sdo.tl.simulate(time_course, 0)
+    assert [ax.get_xlabel() for ax in sdo.pl.fate(time_course, show=False)] == [label] * 2
+    assert [ax.get_xlabel() for ax in sdo.pl.ancestry(time_course, show=False)] == [label] * 2
+    assert sdo.pl.trajectories(time_course, paths, by="fate", show=False).get_xlabel() == label
 
 
 def _axes(n):
@@ -106,9 +106,9 @@ def test_bad_input(ready, plot, error, message):
         (lambda a: sdo.pl.landscape(a), r"'landscape': run scdiffot.tl.landscape"),
     ],
 )
-def test_missing_results_name_the_function_to_run(fitted, plot, step):
+def test_missing_results_name_the_function_to_run(fitted_adata, plot, step):
     with pytest.raises(KeyError, match=step):
-        plot(fitted)
+        plot(fitted_adata)
 
 
 def test_lambda_needs_growth(ready):
@@ -117,6 +117,6 @@ def test_lambda_needs_growth(ready):
         sdo.pl.landscape(ready, quantity="lambda")
 
 
-def test_trajectories_by_fate_need_fates(fitted):
+def test_trajectories_by_fate_need_fates(fitted_adata):
     with pytest.raises(KeyError, match="'fate': run scdiffot.tl.sta_forward"):
-        sdo.pl.trajectories(fitted, sdo.tl.simulate(fitted, 0), by="fate")
+        sdo.pl.trajectories(fitted_adata, sdo.tl.simulate(fitted_adata, 0), by="fate")

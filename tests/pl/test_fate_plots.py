@@ -19,19 +19,19 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def ready(fitted):
-    fitted.uns["cell_type_colors"] = list(COLORS.values())
-    fitted.obsm["X_umap"] = np.arctan(fitted.obsm["X_pca"][:, :2])
-    return give_landscape(give_ancestry(give_fates(fitted)))
+def ready(fitted_adata):
+    fitted_adata.uns["cell_type_colors"] = list(COLORS.values())
+    fitted_adata.obsm["X_umap"] = np.arctan(fitted_adata.obsm["X_pca"][:, :2])
+    return give_landscape(give_ancestry(give_fates(fitted_adata)))
 
 
 @pytest.fixture
-def many_types(fitted):
+def many_types(fitted_adata):
     """Fifteen types, some with awkward names."""
     names = ["Prog/Mono", "Ccr7⁺ DC", "HSC", *(f"type {i}" for i in range(12))]
-    codes = np.random.default_rng(0).integers(15, size=fitted.n_obs)
-    fitted.obs["cell_type"] = pd.Categorical.from_codes(codes, names)
-    return give_landscape(give_ancestry(give_fates(fitted)))
+    codes = np.random.default_rng(0).integers(15, size=fitted_adata.n_obs)
+    fitted_adata.obs["cell_type"] = pd.Categorical.from_codes(codes, names)
+    return give_landscape(give_ancestry(give_fates(fitted_adata)))
 
 
 def _cell_values(ax):

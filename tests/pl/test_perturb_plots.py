@@ -16,8 +16,8 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def ready(fitted):
-    return give_perturbations(fitted)
+def ready(fitted_adata):
+    return give_perturbations(fitted_adata)
 
 
 def test_composition_shows_control_and_perturbed_shares(ready):

@@ -84,22 +84,22 @@ def test_changes_nothing_and_draws(ready, paths, name, fingerprint, tmp_path):
 
 # slices of a tissue need no result
 @pytest.mark.parametrize("name", sorted(set(sdo.pl.__all__) - {"slices"}))
-def test_without_a_fit(course, paths, name):
+def test_without_a_fit(time_course, paths, name):
     with pytest.raises(KeyError, match=r"run scdiffot\.tl\.(fit|evaluate_response)"):
-        every_plot(paths)[name](course)
+        every_plot(paths)[name](time_course)
     assert not plt.get_fignums()
 
 
-def _dimensions(course, quick, d):
-    course.obsm["X_low"] = course.obsm["X_pca"][:, :d]
-    sdo.tl.fit(course, "time", use_rep="low", **quick)
-    return course, sdo.tl.simulate(course, 0)
+def _dimensions(time_course, quick, d):
+    time_course.obsm["X_low"] = time_course.obsm["X_pca"][:, :d]
+    sdo.tl.fit(time_course, "time", use_rep="low", **quick)
+    return time_course, sdo.tl.simulate(time_course, 0)
 
 
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("kind", ["stream", "grid", "cells"])
-def test_low_dimensions(course, quick, d, kind):
-    adata, paths = _dimensions(course, quick, d)
+def test_low_dimensions(time_course, quick, d, kind):
+    adata, paths = _dimensions(time_course, quick, d)
     ax = sdo.pl.velocity(adata, kind=kind, show=False)
     assert (ax.get_xlabel(), ax.get_ylabel()) == (
         ("time", "low 1") if d == 1 else ("low 1", "low 2")
@@ -263,13 +263,13 @@ def test_velocities_must_have_been_projected(ready):
         sdo.pl.velocity(ready, basis="umap")
 
 
-def test_validation_must_have_been_run(fitted):
+def test_validation_must_have_been_run(fitted_adata):
     with pytest.raises(KeyError, match=r"has no 'validation': run scdiffot.tl.validate"):
-        sdo.pl.validation(fitted)
+        sdo.pl.validation(fitted_adata)
 
 
-def test_trajectories_of_another_dimension_are_an_error(ready, course, quick):
-    adata, paths = _dimensions(course, quick, 2)
+def test_trajectories_of_another_dimension_are_an_error(ready, time_course, quick):
+    adata, paths = _dimensions(time_course, quick, 2)
     with pytest.raises(ValueError, match="`paths` has 2 dimensions and the fit 3"):
         sdo.pl.trajectories(ready, paths)
 

@@ -19,8 +19,8 @@ FIFTEEN = tuple(f"a type with a long name {i}" for i in range(15))
 
 
 @pytest.fixture
-def ready(fitted):
-    return give_growth_genes(give_regulation(fitted))
+def ready(fitted_adata):
+    return give_growth_genes(give_regulation(fitted_adata))
 
 
 def _texts(labels):
@@ -110,24 +110,24 @@ def test_dots_of_several_groups(ready):
     assert dots.get_clim() == (-0.4, 0.4)
 
 
-def test_requested_growth_genes_and_times(fitted):
-    give_growth_genes(fitted, per_time=True)
-    ax = sdo.pl.growth_genes(fitted, genes=["Beta", "Alpha"], group="B", show=False)
+def test_requested_growth_genes_and_times(fitted_adata):
+    give_growth_genes(fitted_adata, per_time=True)
+    ax = sdo.pl.growth_genes(fitted_adata, genes=["Beta", "Alpha"], group="B", show=False)
     assert _texts(ax.get_yticklabels()) == ["Beta", "Alpha"]
     assert _texts(ax.get_xticklabels()) == ["B, time 0", "B, time 1"]
-    give_regulation(fitted, per_time=True)
-    axes = sdo.pl.regulation(fitted, time=1, show=False)
+    give_regulation(fitted_adata, per_time=True)
+    axes = sdo.pl.regulation(fitted_adata, time=1, show=False)
     assert [ax.get_title() for ax in axes] == ["A/1, time 1", "B, time 1"]
 
 
 @pytest.mark.parametrize("groups", [("all",), ("A/1", "B"), FIFTEEN])
 @pytest.mark.parametrize("plot", ["heatmap", "network", "growth"])
-def test_all_artists_are_inside_the_figure(fitted, groups, plot):
-    give_growth_genes(give_regulation(fitted, groups), groups)
+def test_all_artists_are_inside_the_figure(fitted_adata, groups, plot):
+    give_growth_genes(give_regulation(fitted_adata, groups), groups)
     if plot == "growth":
-        figure = sdo.pl.growth_genes(fitted, return_fig=True)
+        figure = sdo.pl.growth_genes(fitted_adata, return_fig=True)
     else:
-        figure = sdo.pl.regulation(fitted, kind=plot, return_fig=True)
+        figure = sdo.pl.regulation(fitted_adata, kind=plot, return_fig=True)
     figure.canvas.draw()
     page = figure.bbox
     for ax in figure.axes:
@@ -215,6 +215,6 @@ def test_bad_input(ready, plot, error, message):
 
 
 @pytest.mark.parametrize("name", ["regulation", "growth_genes"])
-def test_missing_results_name_the_function_to_run(fitted, name):
+def test_missing_results_name_the_function_to_run(fitted_adata, name):
     with pytest.raises(KeyError, match=f"has no '{name}': run scdiffot.tl.{name}"):
-        getattr(sdo.pl, name)(fitted)
+        getattr(sdo.pl, name)(fitted_adata)

@@ -17,10 +17,10 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def grouped_response(responded):
-    sdo.tl.response_subpopulations(responded, groupby="cell_type")
-    responded.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
-    return responded
+def grouped_response(cells_with_response):
+    sdo.tl.response_subpopulations(cells_with_response, groupby="cell_type")
+    cells_with_response.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
+    return cells_with_response
 
 
 def _labels(ax):
@@ -33,9 +33,9 @@ def _medians(ax):
     return dict(zip(COLORS, points, strict=True))
 
 
-def test_genes_of_three_kinds_of_cells(responded):
-    del responded.obs["scdiffot_survival"]
-    ax = sdo.pl.response(responded, show=False)
+def test_genes_of_three_kinds_of_cells(cells_with_response):
+    del cells_with_response.obs["scdiffot_survival"]
+    ax = sdo.pl.response(cells_with_response, show=False)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1", "2"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "control",
@@ -43,45 +43,45 @@ def test_genes_of_three_kinds_of_cells(responded):
         "treated",
     ]
     medians = _medians(ax)
-    has_prediction = responded.obs["scdiffot_effect_size"].notna().to_numpy()
-    treated = (responded.obs["treatment"] == "drug").to_numpy()
+    has_prediction = cells_with_response.obs["scdiffot_effect_size"].notna().to_numpy()
+    treated = (cells_with_response.obs["treatment"] == "drug").to_numpy()
     np.testing.assert_allclose(
-        medians["control"], np.median(responded.X[has_prediction], axis=0), atol=1e-5
+        medians["control"], np.median(cells_with_response.X[has_prediction], axis=0), atol=1e-5
     )
     np.testing.assert_allclose(
-        medians["treated"], np.median(responded.X[treated], axis=0), atol=1e-5
+        medians["treated"], np.median(cells_with_response.X[treated], axis=0), atol=1e-5
     )
-    prediction = responded.obsm["scdiffot_predicted"][has_prediction]
+    prediction = cells_with_response.obsm["scdiffot_predicted"][has_prediction]
     np.testing.assert_allclose(medians["predicted"], np.median(prediction, axis=0), atol=1e-5)
 
 
-def test_genes_of_a_layer_are_stored_expression(responded):
-    responded.layers["twice"] = 2 * responded.X
+def test_genes_of_a_layer_are_stored_expression(cells_with_response):
+    cells_with_response.layers["twice"] = 2 * cells_with_response.X
     names = ["2", "0"]
-    decoded_medians = _medians(sdo.pl.response(responded, genes=names, show=False))
-    ax = sdo.pl.response(responded, genes=names, layer="twice", show=False)
+    decoded_medians = _medians(sdo.pl.response(cells_with_response, genes=names, show=False))
+    ax = sdo.pl.response(cells_with_response, genes=names, layer="twice", show=False)
     layer_medians = _medians(ax)
     assert [text.get_text() for text in ax.get_xticklabels()] == names
     np.testing.assert_allclose(layer_medians["control"], 2 * decoded_medians["control"], atol=1e-5)
     np.testing.assert_allclose(layer_medians["treated"], 2 * decoded_medians["treated"], atol=1e-5)
     np.testing.assert_array_equal(layer_medians["predicted"], decoded_medians["predicted"])
-    as_x = _medians(sdo.pl.response(responded, genes=names, layer="X", show=False))
+    as_x = _medians(sdo.pl.response(cells_with_response, genes=names, layer="X", show=False))
     np.testing.assert_allclose(as_x["treated"], decoded_medians["treated"], atol=1e-5)
 
 
-def test_counts_cannot_be_compared_with_logarithms(responded):
-    responded.layers["counts"] = np.rint(np.exp(3 + responded.X))
+def test_counts_cannot_be_compared_with_logarithms(cells_with_response):
+    cells_with_response.layers["counts"] = np.rint(np.exp(3 + cells_with_response.X))
     with pytest.raises(ValueError, match="`layer` 'counts' holds counts .* on another scale"):
-        sdo.pl.response(responded, layer="counts")
+        sdo.pl.response(cells_with_response, layer="counts")
 
 
-def test_cells_that_die_are_not_drawn(responded):
-    is_dead = (responded.obs["cell_type"] == "A").to_numpy()
-    responded.obs.loc[is_dead, "scdiffot_survival"] *= 0
-    prediction = responded.obsm["scdiffot_predicted"][~is_dead]
-    medians = _medians(sdo.pl.response(responded, genes=["1"], show=False))
+def test_cells_that_die_are_not_drawn(cells_with_response):
+    is_dead = (cells_with_response.obs["cell_type"] == "A").to_numpy()
+    cells_with_response.obs.loc[is_dead, "scdiffot_survival"] *= 0
+    prediction = cells_with_response.obsm["scdiffot_predicted"][~is_dead]
+    medians = _medians(sdo.pl.response(cells_with_response, genes=["1"], show=False))
     assert np.nanmin(prediction[:, 1]) <= medians["predicted"][0] <= np.nanmax(prediction[:, 1])
-    ax = sdo.pl.response(responded, "embedding", show=False)
+    ax = sdo.pl.response(cells_with_response, "embedding", show=False)
     coordinates, colors = _points(ax)
     predicted_points = coordinates[colors == COLORS["predicted"]]
     assert all(
@@ -96,13 +96,13 @@ def _points(ax):
     return np.asarray(points.get_offsets()), np.array([to_hex(c) for c in points.get_facecolor()])
 
 
-def test_embedding_shows_cells_and_responses(responded):
-    ax = sdo.pl.response(responded, "embedding", arrows=True, show=False)
+def test_embedding_shows_cells_and_responses(cells_with_response):
+    ax = sdo.pl.response(cells_with_response, "embedding", arrows=True, show=False)
     coordinates, colors = _points(ax)
-    treated = (responded.obs["treatment"] == "drug").to_numpy()
+    treated = (cells_with_response.obs["treatment"] == "drug").to_numpy()
     points = coordinates[colors == COLORS["treated"]]
     np.testing.assert_allclose(
-        np.sort(points, axis=0), np.sort(responded.X[treated, :2], axis=0), atol=1e-6
+        np.sort(points, axis=0), np.sort(cells_with_response.X[treated, :2], axis=0), atol=1e-6
     )
     arrows = next(c for c in ax.collections if isinstance(c, Quiver))
     ends = np.c_[arrows.U, arrows.V]
@@ -114,9 +114,9 @@ def test_embedding_shows_cells_and_responses(responded):
     assert ax.get_xlabel() == "0"
 
 
-def test_predicted_cells_lie_among_treated_ones_on_an_embedding(responded):
-    responded.obsm["X_umap"] = np.arctan(responded.X[:, :2])
-    ax = sdo.pl.response(responded, "embedding", basis="umap", show=False)
+def test_predicted_cells_lie_among_treated_ones_on_an_embedding(cells_with_response):
+    cells_with_response.obsm["X_umap"] = np.arctan(cells_with_response.X[:, :2])
+    ax = sdo.pl.response(cells_with_response, "embedding", basis="umap", show=False)
     coordinates, colors = _points(ax)
     treated, predicted = (coordinates[colors == COLORS[kind]] for kind in ("treated", "predicted"))
     assert (predicted >= treated.min(axis=0)).all()
@@ -143,11 +143,16 @@ def test_effect_by_group(grouped_response):
     assert ax.patches[0].get_y() > ax.patches[1].get_y()
 
 
-def test_groups_are_the_subpopulations_or_a_column(responded):
-    assert _labels(sdo.pl.response(responded, "effect", show=False))[0].startswith("all cells")
-    assert len(_labels(sdo.pl.response(responded, "effect", groupby="label", show=False))) == 3
-    sdo.tl.response_subpopulations(responded)
-    ax = sdo.pl.response(responded, "survival", show=False)
+def test_groups_are_the_subpopulations_or_a_column(cells_with_response):
+    assert _labels(sdo.pl.response(cells_with_response, "effect", show=False))[0].startswith(
+        "all cells"
+    )
+    assert (
+        len(_labels(sdo.pl.response(cells_with_response, "effect", groupby="label", show=False)))
+        == 3
+    )
+    sdo.tl.response_subpopulations(cells_with_response)
+    ax = sdo.pl.response(cells_with_response, "survival", show=False)
     assert [label[0] for label in _labels(ax)] == ["2", "1"]
     assert ax.get_ylabel() == "cluster of the response (cells)"
 
@@ -180,10 +185,10 @@ def test_features_by_group(grouped_response):
     assert [label.split()[0] for label in _labels(ax)] == ["2"]
 
 
-def test_fit_in_another_anndata(responded):
-    new = responded[responded.obs["treatment"] == "none"].copy()
+def test_fit_in_another_anndata(cells_with_response):
+    new = cells_with_response[cells_with_response.obs["treatment"] == "none"].copy()
     del new.uns["scdiffot_response"]
-    ax = sdo.pl.response(new, reference=responded, show=False)
+    ax = sdo.pl.response(new, reference=cells_with_response, show=False)
     # the data contain no treated cells
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["control", "predicted"]
     with pytest.raises(KeyError, match="`key` has no response.*run scdiffot.tl.fit_response"):
@@ -226,8 +231,8 @@ def test_treated_cells_are_of_one_treatment_and_dose():
         sdo.pl.response(adata, key="low")
 
 
-def test_modalities(mdata, give_response):
-    adata = give_response(mdata["rna"].copy())
+def test_modalities(mdata, add_response):
+    adata = add_response(mdata["rna"].copy())
     mdata.obs["treatment"] = adata.obs["treatment"]
     mdata.obs["cell_type"] = adata.obs["cell_type"]
     for name in ("scdiffot_effect_size", "scdiffot_survival"):
@@ -270,16 +275,16 @@ def test_nothing_is_changed(grouped_response, fingerprint):
         ({"kind": "features"}, KeyError, "run scdiffot.tl.response_subpopulations"),
     ],
 )
-def test_clear_errors(responded, arguments, error, message):
-    responded.obsm["X_line"] = responded.X[:, :1]
+def test_clear_errors(cells_with_response, arguments, error, message):
+    cells_with_response.obsm["X_line"] = cells_with_response.X[:, :1]
     with pytest.raises(error, match=message):
-        sdo.pl.response(responded, **arguments)
+        sdo.pl.response(cells_with_response, **arguments)
 
 
-def test_balanced_responses_have_no_survival(responded):
-    del responded.obs["scdiffot_survival"]
+def test_balanced_responses_have_no_survival(cells_with_response):
+    del cells_with_response.obs["scdiffot_survival"]
     with pytest.raises(ValueError, match=r"the response is balanced.*unbalanced=True"):
-        sdo.pl.response(responded, "survival")
+        sdo.pl.response(cells_with_response, "survival")
 
 
 def test_features_of_unknown_or_no_genes_are_an_error(grouped_response):

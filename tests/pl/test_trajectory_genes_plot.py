@@ -16,18 +16,18 @@ mpl.use("agg")
 
 
 @pytest.fixture
-def ready(fitted):
-    fitted.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
-    return give_trends(fitted)
+def ready(fitted_adata):
+    fitted_adata.uns["cell_type_colors"] = ["#ff0000", "#0000ff"]
+    return give_trends(fitted_adata)
 
 
 @pytest.fixture
-def many_types(fitted):
+def many_types(fitted_adata):
     """Fifteen types with long names."""
     names = ["Prog/Mono", *(f"T-cell, naive CD{i}+ subset" for i in range(14))]
-    codes = np.random.default_rng(0).integers(15, size=fitted.n_obs)
-    fitted.obs["cell_type"] = pd.Categorical.from_codes(codes, names)
-    return give_trends(fitted, 20)
+    codes = np.random.default_rng(0).integers(15, size=fitted_adata.n_obs)
+    fitted_adata.obs["cell_type"] = pd.Categorical.from_codes(codes, names)
+    return give_trends(fitted_adata, 20)
 
 
 def test_lines_are_means_and_bands_are_quantiles(ready):
@@ -100,6 +100,6 @@ def test_errors_name_the_argument(ready, arguments, error, match):
         sdo.pl.trajectory_genes(ready, **arguments)
 
 
-def test_missing_results_name_the_function_to_run(fitted):
+def test_missing_results_name_the_function_to_run(fitted_adata):
     with pytest.raises(KeyError, match=r"scdiffot\.tl\.trajectory_genes\(adata, cell_key\)"):
-        sdo.pl.trajectory_genes(fitted)
+        sdo.pl.trajectory_genes(fitted_adata)

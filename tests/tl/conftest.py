@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Handle Ctrl-C also if the tests run in the background, where it is ignored."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -25,7 +25,7 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def brief() -> dict[str, Any]:
+def quick_response() -> dict[str, Any]:
     """Options of a response fit in a tenth of a second, with the bookkeeping of a long one."""
     return {"metric": "euclidean", "n_steps": 30, "show_progress": False}
 
@@ -49,9 +49,9 @@ def treated(treat) -> AnnData:
 
 
 @pytest.fixture(scope="session")
-def _fitted_response_once(treat, brief) -> AnnData:
+def _fitted_response_once(treat, quick_response) -> AnnData:
     adata = treat()
-    sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", **brief)
+    sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", **quick_response)
     return adata
 
 

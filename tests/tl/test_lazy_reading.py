@@ -31,18 +31,20 @@ def _analyse(adata, rows=slice(None)):
 
 
 @pytest.fixture(params=["lazy zarr", "lazy h5ad", "backed"])
-def memory_and_file(request, fitted, quick, tmp_path):
+def memory_and_file(request, fitted_adata, quick, tmp_path):
     """The same data in memory and read lazily."""
-    fitted.var_names = [f"g{i}" for i in range(fitted.n_vars)]
-    fitted.obs["flag"] = pd.array(np.arange(fitted.n_obs) % 2 == 0, dtype="boolean")
-    fitted.obs["cell_type"] = fitted.obs["cell_type"].where(np.arange(fitted.n_obs) % 9 != 0)
-    sdo.tl.fit(fitted, "time", use_rep="X", growth_prior="time", **quick)
+    fitted_adata.var_names = [f"g{i}" for i in range(fitted_adata.n_vars)]
+    fitted_adata.obs["flag"] = pd.array(np.arange(fitted_adata.n_obs) % 2 == 0, dtype="boolean")
+    fitted_adata.obs["cell_type"] = fitted_adata.obs["cell_type"].where(
+        np.arange(fitted_adata.n_obs) % 9 != 0
+    )
+    sdo.tl.fit(fitted_adata, "time", use_rep="X", growth_prior="time", **quick)
     suffix = request.param.rpartition(" ")[2].replace("backed", "h5ad")
     path = tmp_path / f"a.{suffix}"
-    getattr(fitted, f"write_{suffix}")(path)
+    getattr(fitted_adata, f"write_{suffix}")(path)
     if request.param == "backed":
-        return fitted, ad.read_h5ad(path, backed="r+")
-    return fitted, ad.experimental.read_lazy(path)
+        return fitted_adata, ad.read_h5ad(path, backed="r+")
+    return fitted_adata, ad.experimental.read_lazy(path)
 
 
 def test_lazy_files_give_the_results_of_memory(memory_and_file):
@@ -59,31 +61,31 @@ def test_lazy_files_give_the_results_of_memory(memory_and_file):
     assert sdo.pl.velocity(other, color="cell_type", return_fig=True) is not None
 
 
-def test_results_that_are_read_lazily(fitted, tmp_path):
-    fitted.obs.loc[fitted.obs_names[:9], "cell_type"] = np.nan
-    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
-    sdo.tl.sta_backward(fitted, "cell_type", **QUIET)
-    fitted.write_zarr(tmp_path / "a.zarr")
+def test_results_that_are_read_lazily(fitted_adata, tmp_path):
+    fitted_adata.obs.loc[fitted_adata.obs_names[:9], "cell_type"] = np.nan
+    sdo.tl.sta_forward(fitted_adata, "cell_type", **QUIET)
+    sdo.tl.sta_backward(fitted_adata, "cell_type", **QUIET)
+    fitted_adata.write_zarr(tmp_path / "a.zarr")
     lazy = ad.experimental.read_lazy(tmp_path / "a.zarr")
-    pd.testing.assert_frame_equal(sdo.get.fate(lazy), sdo.get.fate(fitted), check_dtype=False)
+    pd.testing.assert_frame_equal(sdo.get.fate(lazy), sdo.get.fate(fitted_adata), check_dtype=False)
     assert sdo.pl.fate(lazy, return_fig=True) is not None
     assert sdo.pl.ancestry(lazy, kind="composition", return_fig=True) is not None
 
 
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-def test_another_fit_drops_results_that_are_read_lazily(fitted, quick, tmp_path, suffix):
-    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
+def test_another_fit_drops_results_that_are_read_lazily(fitted_adata, quick, tmp_path, suffix):
+    sdo.tl.sta_forward(fitted_adata, "cell_type", **QUIET)
     path = tmp_path / f"a.{suffix}"
-    getattr(fitted, f"write_{suffix}")(path)
+    getattr(fitted_adata, f"write_{suffix}")(path)
     lazy = ad.experimental.read_lazy(path)
-    for adata in (fitted, lazy):
+    for adata in (fitted_adata, lazy):
         sdo.tl.fit(adata, "time", rng=1, **quick)
         with pytest.raises(KeyError, match="sta_forward"):
             sdo.get.fate(adata)
-    assert set(lazy.obs.columns) == set(fitted.obs.columns)
-    assert set(lazy.obsm) == set(fitted.obsm)
+    assert set(lazy.obs.columns) == set(fitted_adata.obs.columns)
+    assert set(lazy.obsm) == set(fitted_adata.obsm)
     np.testing.assert_allclose(
-        np.asarray(lazy.obs["scdiffot_growth"]), fitted.obs["scdiffot_growth"], rtol=1e-5
+        np.asarray(lazy.obs["scdiffot_growth"]), fitted_adata.obs["scdiffot_growth"], rtol=1e-5
     )
 
 
@@ -113,12 +115,12 @@ def _assert_same(first, second):
         )
 
 
-def _respond(adata, brief):
+def _respond(adata, quick_response):
     adata.obs["dose"] = np.where(np.asarray(adata.obs["condition"]) == "drug", 2.0, 0.0)
     treatment = ("condition", "control", "drug")
-    sdo.tl.fit_response(adata, *treatment, context="donor", dose_key="dose", **brief)
+    sdo.tl.fit_response(adata, *treatment, context="donor", dose_key="dose", **quick_response)
     sdo.tl.predict_response(adata, genes=True)
-    sdo.tl.evaluate_response(adata, *treatment, context="donor", n_boot=5, **brief)
+    sdo.tl.evaluate_response(adata, *treatment, context="donor", n_boot=5, **quick_response)
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
 
 
@@ -139,18 +141,18 @@ def _read_responses(adata):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", LOADERS)
-def test_responses(treated, brief, tmp_path, how):
+def test_responses(treated, quick_response, tmp_path, how):
     other = _load(treated, tmp_path, how)
     for adata in (treated, other):
-        _respond(adata, brief)
+        _respond(adata, quick_response)
     for first, second in zip(_read_responses(treated), _read_responses(other), strict=True):
         _assert_same(first, second)
 
 
 @pytest.mark.parametrize("how", LOADERS)
-def test_stored_responses(treated, brief, tmp_path, how):
+def test_stored_responses(treated, quick_response, tmp_path, how):
     """Responses and their tables may be read lazily."""
-    _respond(treated, brief)
+    _respond(treated, quick_response)
     other = _load(treated, tmp_path, how)
     for kind in ("cells", "genes"):
         _assert_same(sdo.get.response(treated, kind), sdo.get.response(other, kind))

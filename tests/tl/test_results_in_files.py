@@ -62,37 +62,37 @@ def _name_with_slashes(adata, *columns):
 
 
 @pytest.mark.slow
-def test_dynamics(course, quick, tmp_path):
-    _name_with_slashes(course, "cell_type", "label")
-    course.obs["kind"] = course.obs.pop("cell_type")
-    genes = course.var_names.tolist()
-    times = dict(zip(course.obs["label"].cat.categories, (0, 1, 2), strict=True))
-    sdo.tl.fit(course, "label", use_rep="X", time_map=times, **quick)
+def test_dynamics(time_course, quick, tmp_path):
+    _name_with_slashes(time_course, "cell_type", "label")
+    time_course.obs["kind"] = time_course.obs.pop("cell_type")
+    genes = time_course.var_names.tolist()
+    times = dict(zip(time_course.obs["label"].cat.categories, (0, 1, 2), strict=True))
+    sdo.tl.fit(time_course, "label", use_rep="X", time_map=times, **quick)
     few = {"n_trajectories": 3, **QUIET}
-    sdo.tl.validate(course, **QUIET)
-    sdo.tl.sta_forward(course, "kind", path=True, **few)
-    sdo.tl.sta_backward(course, "kind", **QUIET)
-    sdo.tl.perturb(course, {genes[0]: 1.0}, "kind", **few)
-    sdo.tl.perturb_screen(course, "kind", genes=genes[:2], kind="overexpress", **few)
-    sdo.tl.regulation(course, groupby="kind", **QUIET)
-    sdo.tl.growth_genes(course, groupby="kind", **QUIET)
-    sdo.tl.trajectory_genes(course, "kind", **few)
-    sdo.tl.landscape(course, cell_key="kind", n_grid=10)
-    sdo.tl.gene_velocity(course)
-    _check_files(course, tmp_path)
-    assert set(sdo.get.fate(course)["fate"]) >= set(course.obs["kind"].cat.categories)
-    assert course.uns["scdiffot"]["regulation"]["genes"].tolist() == genes
+    sdo.tl.validate(time_course, **QUIET)
+    sdo.tl.sta_forward(time_course, "kind", path=True, **few)
+    sdo.tl.sta_backward(time_course, "kind", **QUIET)
+    sdo.tl.perturb(time_course, {genes[0]: 1.0}, "kind", **few)
+    sdo.tl.perturb_screen(time_course, "kind", genes=genes[:2], kind="overexpress", **few)
+    sdo.tl.regulation(time_course, groupby="kind", **QUIET)
+    sdo.tl.growth_genes(time_course, groupby="kind", **QUIET)
+    sdo.tl.trajectory_genes(time_course, "kind", **few)
+    sdo.tl.landscape(time_course, cell_key="kind", n_grid=10)
+    sdo.tl.gene_velocity(time_course)
+    _check_files(time_course, tmp_path)
+    assert set(sdo.get.fate(time_course)["fate"]) >= set(time_course.obs["kind"].cat.categories)
+    assert time_course.uns["scdiffot"]["regulation"]["genes"].tolist() == genes
 
 
-def test_responses(treat, brief, tmp_path):
+def test_responses(treat, quick_response, tmp_path):
     adata = _name_with_slashes(treat(), "condition", "donor", "subpopulation")
     control, drug = (
         next(c for c in adata.obs["condition"].cat.categories if c.startswith(n))
         for n in ("con", "drug")
     )
-    sdo.tl.fit_response(adata, "condition", control, drug, context="donor", **brief)
+    sdo.tl.fit_response(adata, "condition", control, drug, context="donor", **quick_response)
     sdo.tl.predict_response(adata, genes=True)
-    sdo.tl.evaluate_response(adata, "condition", control, drug, context="donor", **brief)
+    sdo.tl.evaluate_response(adata, "condition", control, drug, context="donor", **quick_response)
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
     _check_files(adata, tmp_path)
     assert set(sdo.get.response(adata, "genes")["gene"]) == set(adata.var_names)

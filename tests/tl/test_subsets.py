@@ -28,11 +28,11 @@ def _calls(name):
 
 
 @pytest.fixture
-def named_adata(course, quick):
-    course.var_names = [f"g{i}" for i in range(course.n_vars)]
-    course.X = course.X - course.X.min()
-    sdo.tl.fit(course, "time", use_rep="X", **quick)
-    return course
+def named_adata(time_course, quick):
+    time_course.var_names = [f"g{i}" for i in range(time_course.n_vars)]
+    time_course.X = time_course.X - time_course.X.min()
+    sdo.tl.fit(time_course, "time", use_rep="X", **quick)
+    return time_course
 
 
 @pytest.mark.parametrize(

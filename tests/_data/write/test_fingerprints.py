@@ -40,22 +40,24 @@ CHANGES = {
 
 
 @pytest.fixture
-def umap_adata(fitted):
-    fitted.obsm["X_umap"] = np.c_[fitted.obsm["X_pca"][:, 0], np.sin(fitted.obsm["X_pca"][:, 1])]
-    return fitted
+def umap_adata(fitted_adata):
+    fitted_adata.obsm["X_umap"] = np.c_[
+        fitted_adata.obsm["X_pca"][:, 0], np.sin(fitted_adata.obsm["X_pca"][:, 1])
+    ]
+    return fitted_adata
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_changed_states_are_refused(fitted, fingerprint, change):
-    fitted.obsm["X_pca"] = np.array(CHANGES[change](fitted.obsm["X_pca"]))
-    digest = fingerprint(fitted)
+def test_changed_states_are_refused(fitted_adata, fingerprint, change):
+    fitted_adata.obsm["X_pca"] = np.array(CHANGES[change](fitted_adata.obsm["X_pca"]))
+    digest = fingerprint(fitted_adata)
     n = 1 if change == "one cell" else r"1\d\d"
     with pytest.raises(
         StoredFitError,
         match=rf"`use_rep` 'X_pca' is not what the fit.*in {n} of 132 cells.*tl.fit again",
     ):
-        sdo.tl.simulate(fitted)
-    assert fingerprint(fitted) == digest
+        sdo.tl.simulate(fitted_adata)
+    assert fingerprint(fitted_adata) == digest
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -109,18 +111,18 @@ def _stored_as(adata, array):
         "zarr",
     ],
 )
-def test_the_same_states_are_accepted(fitted, tmp_path, caplog, change):
-    cells = list(fitted.obs_names[fitted.obs["time"] == 0][:4])
-    expected = _paths(fitted, cells)
-    changed = change(fitted, tmp_path)
+def test_the_same_states_are_accepted(fitted_adata, tmp_path, caplog, change):
+    cells = list(fitted_adata.obs_names[fitted_adata.obs["time"] == 0][:4])
+    expected = _paths(fitted_adata, cells)
+    changed = change(fitted_adata, tmp_path)
     np.testing.assert_allclose(_paths(changed, cells), expected, atol=1e-4)
     assert "fingerprint" not in caplog.text
 
 
-def test_a_single_cell_is_checked(fitted, caplog):
-    cell = fitted.obs_names[fitted.obs["time"] == 0][0]
-    expected = _paths(fitted, [cell])
-    single = fitted[[cell]].copy()
+def test_a_single_cell_is_checked(fitted_adata, caplog):
+    cell = fitted_adata.obs_names[fitted_adata.obs["time"] == 0][0]
+    expected = _paths(fitted_adata, [cell])
+    single = fitted_adata[[cell]].copy()
     np.testing.assert_allclose(_paths(single, [cell]), expected, atol=1e-5)
     single.obsm["X_pca"] = single.obsm["X_pca"] * [1, 1, -1]
     with pytest.raises(StoredFitError, match="in 1 of 1 cells"):
@@ -128,35 +130,35 @@ def test_a_single_cell_is_checked(fitted, caplog):
     assert not caplog.records
 
 
-def test_new_and_renamed_cells_are_accepted(fitted):
-    cells = list(fitted.obs_names[fitted.obs["time"] == 0][:4])
-    expected = _paths(fitted, cells)
+def test_new_and_renamed_cells_are_accepted(fitted_adata):
+    cells = list(fitted_adata.obs_names[fitted_adata.obs["time"] == 0][:4])
+    expected = _paths(fitted_adata, cells)
     new_cells = ad.AnnData(
         np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.0}, [f"new{i}" for i in range(5)])
     )
-    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), fitted.var_names
-    combined = ad.concat([fitted, new_cells], join="outer", uns_merge="first")
+    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), fitted_adata.var_names
+    combined = ad.concat([fitted_adata, new_cells], join="outer", uns_merge="first")
     np.testing.assert_array_equal(_paths(combined, cells), expected)
     combined.obsm["X_pca"][-5:] = 2
     np.testing.assert_array_equal(_paths(combined, cells), expected)
     combined.obs_names = [f"{name}-1" for name in combined.obs_names]
     np.testing.assert_array_equal(_paths(combined, [f"{cell}-1" for cell in cells]), expected)
     combined.obsm["X_pca"][0] += 1
-    with pytest.raises(StoredFitError, match=f"in 1 of {fitted.n_obs} cells"):
+    with pytest.raises(StoredFitError, match=f"in 1 of {fitted_adata.n_obs} cells"):
         sdo.tl.simulate(combined)
 
 
-def test_missing_fingerprints_raise_a_warning(fitted, caplog):
-    expected = sdo.tl.simulate(fitted).states
-    del fitted.obsm["scdiffot_fingerprint"]
+def test_missing_fingerprints_raise_a_warning(fitted_adata, caplog):
+    expected = sdo.tl.simulate(fitted_adata).states
+    del fitted_adata.obsm["scdiffot_fingerprint"]
     with caplog.at_level(logging.WARNING):
-        np.testing.assert_array_equal(sdo.tl.simulate(fitted).states, expected)
+        np.testing.assert_array_equal(sdo.tl.simulate(fitted_adata).states, expected)
     assert "whether 'X_pca' is what it was made with cannot be checked" in caplog.text
     caplog.clear()
     # Entries of version 1 had no fingerprint.
     for name in ("version", "digest"):
-        del fitted.uns["scdiffot"][name]
-    np.testing.assert_array_equal(sdo.tl.simulate(fitted).states, expected)
+        del fitted_adata.uns["scdiffot"][name]
+    np.testing.assert_array_equal(sdo.tl.simulate(fitted_adata).states, expected)
     assert not caplog.records
 
 
@@ -180,26 +182,28 @@ def test_changed_states_of_a_modality_are_refused(mdata, quick):
         sdo.tl.simulate(mdata)
 
 
-def test_trajectories_and_results_of_an_earlier_fit_are_refused(fitted, quick, tmp_path):
+def test_trajectories_and_results_of_an_earlier_fit_are_refused(fitted_adata, quick, tmp_path):
     """A fit of the same name invalidates all results of the earlier one."""
-    trajectories = sdo.tl.simulate(fitted, n_particles=5)
-    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, path=True, show_progress=False)
-    sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
-    reversed_adata = _file(fitted[::-1].copy(), tmp_path / "a.h5ad")
+    trajectories = sdo.tl.simulate(fitted_adata, n_particles=5)
+    sdo.tl.sta_forward(fitted_adata, "cell_type", n_trajectories=3, path=True, show_progress=False)
+    sdo.tl.sta_backward(fitted_adata, "cell_type", show_progress=False)
+    reversed_adata = _file(fitted_adata[::-1].copy(), tmp_path / "a.h5ad")
     for plot in (sdo.pl.trajectories, sdo.pl.population):
         assert plot(reversed_adata, trajectories, return_fig=True) is not None
-    sdo.tl.fit(fitted, "time", rng=5, **quick)
-    sdo.tl.landscape(fitted, n_grid=10)
+    sdo.tl.fit(fitted_adata, "time", rng=5, **quick)
+    sdo.tl.landscape(fitted_adata, n_grid=10)
     for plot in (
         sdo.pl.trajectories,
         sdo.pl.population,
         lambda a, p, **o: sdo.pl.landscape(a, paths=p, **o),
     ):
         with pytest.raises(ValueError, match="`paths` follows another fit.*tl.simulate again"):
-            plot(fitted, trajectories, return_fig=True)
+            plot(fitted_adata, trajectories, return_fig=True)
     for read in (sdo.get.fate, sdo.pl.fate, sdo.pl.ancestry):
         with pytest.raises(KeyError, match="run scdiffot.tl.sta_"):
-            read(fitted)
+            read(fitted_adata)
     assert not [
-        name for name in [*fitted.obsm, *fitted.obs] if "fate" in name or "ancestry" in name
+        name
+        for name in [*fitted_adata.obsm, *fitted_adata.obs]
+        if "fate" in name or "ancestry" in name
     ]

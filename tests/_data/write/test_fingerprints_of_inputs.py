@@ -11,9 +11,11 @@ from scdiffot._utils.errors import StoredFitError
 
 
 @pytest.fixture
-def umap_adata(fitted):
-    fitted.obsm["X_umap"] = np.c_[fitted.obsm["X_pca"][:, 0], np.sin(fitted.obsm["X_pca"][:, 1])]
-    return fitted
+def umap_adata(fitted_adata):
+    fitted_adata.obsm["X_umap"] = np.c_[
+        fitted_adata.obsm["X_pca"][:, 0], np.sin(fitted_adata.obsm["X_pca"][:, 1])
+    ]
+    return fitted_adata
 
 
 def test_changed_embeddings_under_arrows_and_landscapes_are_refused(umap_adata):
@@ -34,17 +36,19 @@ def test_changed_embeddings_under_arrows_and_landscapes_are_refused(umap_adata):
     assert sdo.pl.velocity(umap_adata, basis="X_umap", return_fig=True).axes
 
 
-def test_changed_positions_in_a_tissue_are_refused(course, quick):
-    course.obsm["spatial"] = np.random.default_rng(0).uniform(size=(course.n_obs, 2)) * 100 + 1000
-    sdo.tl.fit(course, "time", spatial_key="spatial", spatial_align=False, **quick)
-    expected = sdo.tl.simulate(course, n_particles=3).states
-    part = course[::-1].copy()
+def test_changed_positions_in_a_tissue_are_refused(time_course, quick):
+    time_course.obsm["spatial"] = (
+        np.random.default_rng(0).uniform(size=(time_course.n_obs, 2)) * 100 + 1000
+    )
+    sdo.tl.fit(time_course, "time", spatial_key="spatial", spatial_align=False, **quick)
+    expected = sdo.tl.simulate(time_course, n_particles=3).states
+    part = time_course[::-1].copy()
     part.obsm["spatial"] = part.obsm["spatial"].astype(np.float32)
     assert sdo.tl.simulate(part, n_particles=3).states.shape == expected.shape
-    course.obsm["spatial"] = course.obsm["spatial"][:, ::-1].copy()
+    time_course.obsm["spatial"] = time_course.obsm["spatial"][:, ::-1].copy()
     for read in (sdo.tl.simulate, lambda a: sdo.tl.interpolate(a, 0.5)):
         with pytest.raises(StoredFitError, match="`spatial_key` 'spatial' is not what the fit"):
-            read(course)
+            read(time_course)
 
 
 def test_changed_positions_of_an_alignment_are_refused():
@@ -125,17 +129,17 @@ def test_changed_loadings_are_refused(response_adata):
             read()
 
 
-def test_an_autoencoder_that_was_trained_again_is_refused(course, quick):
+def test_an_autoencoder_that_was_trained_again_is_refused(time_course, quick):
     options = {"n_hidden": 4, "max_epochs": 2, "show_progress": False}
-    sdo.pp.autoencoder(course, 2, **options)
-    sdo.tl.fit(course, "time", use_rep="X_ae", **quick)
-    sdo.tl.gene_velocity(course)
-    states = course.obsm["X_ae"]
-    sdo.pp.autoencoder(course, 2, rng=1, **options)
+    sdo.pp.autoencoder(time_course, 2, **options)
+    sdo.tl.fit(time_course, "time", use_rep="X_ae", **quick)
+    sdo.tl.gene_velocity(time_course)
+    states = time_course.obsm["X_ae"]
+    sdo.pp.autoencoder(time_course, 2, rng=1, **options)
     with pytest.raises(StoredFitError, match="`use_rep` 'X_ae'"):
-        sdo.tl.simulate(course)
-    course.obsm["X_ae"] = states
+        sdo.tl.simulate(time_course)
+    time_course.obsm["X_ae"] = states
     with pytest.raises(
         StoredFitError, match="loadings or networks behind `use_rep` 'X_ae' are not those"
     ):
-        sdo.tl.gene_velocity(course)
+        sdo.tl.gene_velocity(time_course)

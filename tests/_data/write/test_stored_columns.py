@@ -30,10 +30,10 @@ WORDS = {0.0: "start", 1.0: "middle", 2.0: "end"}
 
 
 @pytest.fixture
-def genes(course, quick):
-    course.var_names = [f"g{i}" for i in range(course.n_vars)]
-    sdo.tl.fit(course, "time", use_rep="X", **quick)
-    return course
+def genes(time_course, quick):
+    time_course.var_names = [f"g{i}" for i in range(time_course.n_vars)]
+    sdo.tl.fit(time_course, "time", use_rep="X", **quick)
+    return time_course
 
 
 def _one_cell(time):
@@ -65,11 +65,11 @@ def test_every_reader_refuses_other_times(genes, fingerprint, reader):
     ],
     ids=["reversed", "shifted", "hours", "shuffled", "words"],
 )
-def test_changed_times_are_refused(fitted, change, n):
-    fitted.obs["time"] = change(fitted.obs["time"])
+def test_changed_times_are_refused(fitted_adata, change, n):
+    fitted_adata.obs["time"] = change(fitted_adata.obs["time"])
     match = f"in {n} of 132 cells" if n else "is not what the fit .*'start'.*Restore the column"
     with pytest.raises(StoredFitError, match=match):
-        sdo.tl.simulate(fitted, n_particles=3)
+        sdo.tl.simulate(fitted_adata, n_particles=3)
 
 
 def _relabel(adata, values):
@@ -91,63 +91,65 @@ def _relabel(adata, values):
     ],
     ids=["order", "subset", "text", "categories", "float32", "int", "numbers as text"],
 )
-def test_the_same_times_are_accepted(course, quick, change):
-    sdo.tl.fit(course, "label", time_map="auto", **quick)
-    cells = list(course.obs_names[course.obs["time"] == 0][:4])
-    expected = sdo.tl.simulate(course, cells, t0=0.0, n_steps=3).states[-1]
-    trajectories = sdo.tl.simulate(change(course), cells, t0=0.0, n_steps=3)
+def test_the_same_times_are_accepted(time_course, quick, change):
+    sdo.tl.fit(time_course, "label", time_map="auto", **quick)
+    cells = list(time_course.obs_names[time_course.obs["time"] == 0][:4])
+    expected = sdo.tl.simulate(time_course, cells, t0=0.0, n_steps=3).states[-1]
+    trajectories = sdo.tl.simulate(change(time_course), cells, t0=0.0, n_steps=3)
     np.testing.assert_allclose(trajectories.states[-1], expected, atol=1e-4)
 
 
-def test_exchanged_labels_are_refused(course, quick):
-    sdo.tl.fit(course, "label", time_map="auto", **quick)
-    course.obs["label"] = course.obs["label"].cat.rename_categories(
+def test_exchanged_labels_are_refused(time_course, quick):
+    sdo.tl.fit(time_course, "label", time_map="auto", **quick)
+    time_course.obs["label"] = time_course.obs["label"].cat.rename_categories(
         {"day0": "day1", "day1": "day0"}
     )
     with pytest.raises(StoredFitError, match=r"in 84 of 132 cells"):
-        sdo.tl.simulate(course, n_particles=3)
+        sdo.tl.simulate(time_course, n_particles=3)
 
 
-def test_changes_of_large_times_are_refused(course, quick):
+def test_changes_of_large_times_are_refused(time_course, quick):
     """Dates as numbers differ by less than the precision of float32."""
-    course.obs["time"] = course.obs["time"].astype(int) * 2 + 20240101
-    sdo.tl.fit(course, "time", **quick)
-    sdo.tl.simulate(course, n_particles=3)
-    course.obs.loc[course.obs["time"] == 20240101, "time"] = 20240103
+    time_course.obs["time"] = time_course.obs["time"].astype(int) * 2 + 20240101
+    sdo.tl.fit(time_course, "time", **quick)
+    sdo.tl.simulate(time_course, n_particles=3)
+    time_course.obs.loc[time_course.obs["time"] == 20240101, "time"] = 20240103
     with pytest.raises(StoredFitError, match="in 40 of 132 cells"):
-        sdo.tl.simulate(course, n_particles=3)
+        sdo.tl.simulate(time_course, n_particles=3)
 
 
-def test_new_cells_are_accepted_beside_held_out_times(course, quick):
-    sdo.tl.fit(course, "time", held_out=1, **quick)
+def test_new_cells_are_accepted_beside_held_out_times(time_course, quick):
+    sdo.tl.fit(time_course, "time", held_out=1, **quick)
     new_cells = ad.AnnData(
         np.ones((5, 3), np.float32), obs=pd.DataFrame({"time": 1.5}, [f"new{i}" for i in range(5)])
     )
-    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), course.var_names
-    combined = ad.concat([course, new_cells], join="outer", uns_merge="first")
+    new_cells.obsm["X_pca"], new_cells.var_names = np.ones((5, 3)), time_course.var_names
+    combined = ad.concat([time_course, new_cells], join="outer", uns_merge="first")
     sdo.tl.simulate(combined, n_particles=3)
     combined.obs["time"] = combined.obs["time"].replace(1.0, 2.0)
     with pytest.raises(StoredFitError, match="in 44 of 132 cells"):
         sdo.tl.simulate(combined, n_particles=3)
 
 
-def test_fits_without_this_fingerprint_are_read(fitted):
-    fitted.obsm["scdiffot_fingerprint"] = fitted.obsm["scdiffot_fingerprint"].drop(columns="time")
-    assert sdo.tl.simulate(fitted, n_particles=3).states.shape[1] == 3
+def test_fits_without_this_fingerprint_are_read(fitted_adata):
+    fitted_adata.obsm["scdiffot_fingerprint"] = fitted_adata.obsm["scdiffot_fingerprint"].drop(
+        columns="time"
+    )
+    assert sdo.tl.simulate(fitted_adata, n_particles=3).states.shape[1] == 3
 
 
-def test_changed_growth_priors_are_refused(course, quick):
-    prior = np.linspace(0, 1, course.n_obs)
-    course.obs["prior"] = prior
-    sdo.tl.fit(course, "time", growth_prior="prior", **quick)
-    sdo.tl.fit(course, "time", growth_prior=prior, key_added="array", **quick)
-    assert sdo.tl.interpolate(course[::-1].copy(), 0.5).n_obs > 0
-    course.obs["prior"] = course.obs["array_growth_prior"] = prior[::-1]
+def test_changed_growth_priors_are_refused(time_course, quick):
+    prior = np.linspace(0, 1, time_course.n_obs)
+    time_course.obs["prior"] = prior
+    sdo.tl.fit(time_course, "time", growth_prior="prior", **quick)
+    sdo.tl.fit(time_course, "time", growth_prior=prior, key_added="array", **quick)
+    assert sdo.tl.interpolate(time_course[::-1].copy(), 0.5).n_obs > 0
+    time_course.obs["prior"] = time_course.obs["array_growth_prior"] = prior[::-1]
     for key, name in (("scdiffot", "prior"), ("array", "array_growth_prior")):
         with pytest.raises(
             StoredFitError, match=rf"`growth_prior` obs\['{name}'\] is not what the fit"
         ):
-            sdo.tl.validate(course, key=key, show_progress=False)
+            sdo.tl.validate(time_course, key=key, show_progress=False)
 
 
 def test_changed_times_of_a_modality_are_refused(mdata, quick):

@@ -101,17 +101,17 @@ def response_adata():
 
 
 @pytest.fixture
-def autoencoder_adata(course, quick):
-    sdo.pp.autoencoder(course, 2, n_hidden=4, max_epochs=2, show_progress=False)
-    sdo.tl.fit(course, "time", use_rep="X_ae", **quick)
-    return course
+def autoencoder_adata(time_course, quick):
+    sdo.pp.autoencoder(time_course, 2, n_hidden=4, max_epochs=2, show_progress=False)
+    sdo.tl.fit(time_course, "time", use_rep="X_ae", **quick)
+    return time_course
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_some_changes_of_a_fit_are_refused(fitted, fingerprint):
-    digest = fingerprint(fitted)
-    outcomes = _survey(fitted, "scdiffot", _model, every=7)
-    assert fingerprint(fitted) == digest
+def test_some_changes_of_a_fit_are_refused(fitted_adata, fingerprint):
+    digest = fingerprint(fitted_adata)
+    outcomes = _survey(fitted_adata, "scdiffot", _model, every=7)
+    assert fingerprint(fitted_adata) == digest
     assert outcomes["refused"] > 250
     assert outcomes["right"] > 5
 
@@ -119,8 +119,8 @@ def test_some_changes_of_a_fit_are_refused(fitted, fingerprint):
 @pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("read", [_model, _simulation])
-def test_all_changes_of_a_fit_are_refused(fitted, read):
-    outcomes = _survey(fitted, "scdiffot", read)
+def test_all_changes_of_a_fit_are_refused(fitted_adata, read):
+    outcomes = _survey(fitted_adata, "scdiffot", read)
     assert outcomes["refused"] > 1000
 
 
@@ -156,9 +156,9 @@ def _unsealed(adata, name):
 
 
 @pytest.mark.parametrize("read", [_model, _simulation])
-def test_entries_without_a_version_are_read(fitted, read):
-    expected = read(fitted)
-    np.testing.assert_array_equal(read(_unsealed(fitted, "scdiffot")), expected)
+def test_entries_without_a_version_are_read(fitted_adata, read):
+    expected = read(fitted_adata)
+    np.testing.assert_array_equal(read(_unsealed(fitted_adata, "scdiffot")), expected)
 
 
 @pytest.mark.usefixtures("little_memory")
@@ -181,46 +181,48 @@ def test_entries_without_a_version_are_read(fitted, read):
         (("version",), 3, "install a newer scdiffot"),
     ],
 )
-def test_entries_without_a_digest_are_checked_too(fitted, path, value, problem):
-    _unsealed(fitted, "scdiffot")
-    fitted.uns["scdiffot"] = changed(fitted.uns["scdiffot"] | {"version": 1}, path, value)
+def test_entries_without_a_digest_are_checked_too(fitted_adata, path, value, problem):
+    _unsealed(fitted_adata, "scdiffot")
+    fitted_adata.uns["scdiffot"] = changed(
+        fitted_adata.uns["scdiffot"] | {"version": 1}, path, value
+    )
     with pytest.raises(StoredFitError, match=problem) as caught:
-        sdo.get.model(fitted)
+        sdo.get.model(fitted_adata)
     assert all(part in str(caught.value) for part in ("adata.uns['scdiffot']", path[0]))
 
 
-def test_a_billion_layers_allocate_nothing(fitted, little_memory):
-    _unsealed(fitted, "scdiffot")
-    config = json.loads(fitted.uns["scdiffot"]["state"]["config"])
+def test_a_billion_layers_allocate_nothing(fitted_adata, little_memory):
+    _unsealed(fitted_adata, "scdiffot")
+    config = json.loads(fitted_adata.uns["scdiffot"]["state"]["config"])
     text = json.dumps(config | {"n_layers": 10**9})
-    fitted.uns["scdiffot"] = changed(fitted.uns["scdiffot"], ("state", "config"), text)
+    fitted_adata.uns["scdiffot"] = changed(fitted_adata.uns["scdiffot"], ("state", "config"), text)
     with pytest.raises(
         StoredFitError, match="has options that the weights do not have|`n_layers` is 1000000000"
     ):
-        sdo.get.model(fitted)
+        sdo.get.model(fitted_adata)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
-def test_changes_of_results_beside_a_fit_are_refused(fitted, quick):
-    sdo.tl.sta_forward(fitted, "cell_type", n_trajectories=3, show_progress=False)
-    sdo.tl.sta_backward(fitted, "cell_type", show_progress=False)
-    sdo.tl.landscape(fitted, n_grid=10, cell_key="cell_type")
-    sdo.tl.validate(fitted, show_progress=False)
+def test_changes_of_results_beside_a_fit_are_refused(fitted_adata, quick):
+    sdo.tl.sta_forward(fitted_adata, "cell_type", n_trajectories=3, show_progress=False)
+    sdo.tl.sta_backward(fitted_adata, "cell_type", show_progress=False)
+    sdo.tl.landscape(fitted_adata, n_grid=10, cell_key="cell_type")
+    sdo.tl.validate(fitted_adata, show_progress=False)
     readers = {
         "fate": lambda: (
-            sdo.get.fate(fitted),
-            sdo.pl.fate(fitted, kind="alluvial", return_fig=True),
+            sdo.get.fate(fitted_adata),
+            sdo.pl.fate(fitted_adata, kind="alluvial", return_fig=True),
         ),
-        "ancestry": lambda: sdo.pl.ancestry(fitted, kind="composition", return_fig=True),
-        "landscape": lambda: sdo.pl.landscape(fitted, times=[1.0], return_fig=True),
-        "validation": lambda: sdo.pl.validation(fitted, return_fig=True),
-        "history": lambda: sdo.pl.history(fitted, return_fig=True),
+        "ancestry": lambda: sdo.pl.ancestry(fitted_adata, kind="composition", return_fig=True),
+        "landscape": lambda: sdo.pl.landscape(fitted_adata, times=[1.0], return_fig=True),
+        "validation": lambda: sdo.pl.validation(fitted_adata, return_fig=True),
+        "history": lambda: sdo.pl.history(fitted_adata, return_fig=True),
     }
-    whole = fitted.uns["scdiffot"]
+    whole = fitted_adata.uns["scdiffot"]
     refused, obscure = dict.fromkeys(readers, 0), 0
     for name, read in readers.items():
         for path, value in itertools.islice(changes({name: whole[name]}, ()), None, None, 9):
-            fitted.uns["scdiffot"] = changed(whole, path, value)
+            fitted_adata.uns["scdiffot"] = changed(whole, path, value)
             try:
                 read()
             except StoredFitError:
@@ -233,18 +235,18 @@ def test_changes_of_results_beside_a_fit_are_refused(fitted, quick):
     assert not obscure
 
 
-def test_other_entries_than_fits_are_refused(fitted):
+def test_other_entries_than_fits_are_refused(fitted_adata):
     for entry in (1, {"a": 1}, "text", np.zeros(3)):
-        fitted.uns["mine"] = entry
+        fitted_adata.uns["mine"] = entry
         with pytest.raises(
             StoredFitError, match=r"adata.uns\['mine'\] is something else.*There is 'scdiffot'"
         ):
-            sdo.get.model(fitted, key="mine")
-        fitted.uns["mine_response"] = entry
+            sdo.get.model(fitted_adata, key="mine")
+        fitted_adata.uns["mine_response"] = entry
         with pytest.raises(StoredFitError, match=r"adata.uns\['mine_response'\]"):
-            sdo.tl.predict_response(fitted, key="mine")
+            sdo.tl.predict_response(fitted_adata, key="mine")
     with pytest.raises(KeyError, match="run scdiffot.tl.fit"):
-        sdo.get.model(fitted, key="absent")
+        sdo.get.model(fitted_adata, key="absent")
 
 
 @pytest.mark.parametrize("growth", [True, False])

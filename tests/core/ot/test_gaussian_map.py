@@ -37,19 +37,19 @@ def test_the_pushed_cloud_has_the_moments_of_the_target(clouds):
 
 def test_the_matrix_is_symmetric_and_positive(clouds):
     # The only optimal matrix is symmetric and positive and has the right moments (Brenier).
-    fitted = GaussianMap.fit(*clouds)
-    assert np.array_equal(fitted.forward, fitted.forward.T)
-    assert np.linalg.eigvalsh(fitted.forward).min() > 0
+    gaussian_map = GaussianMap.fit(*clouds)
+    assert np.array_equal(gaussian_map.forward, gaussian_map.forward.T)
+    assert np.linalg.eigvalsh(gaussian_map.forward).min() > 0
 
 
 def test_a_linear_map_is_recovered_exactly(clouds, rng):
     x, shift = clouds[0], np.arange(6.0)
     half = rng.normal(size=(6, 6))
     matrix = half @ half.T + np.eye(6)
-    fitted = GaussianMap.fit(x, x @ matrix + shift)
-    assert fitted.push(x) == pytest.approx(x @ matrix + shift, rel=1e-8)
+    gaussian_map = GaussianMap.fit(x, x @ matrix + shift)
+    assert gaussian_map.push(x) == pytest.approx(x @ matrix + shift, rel=1e-8)
     # optimal between the samples, not between their moments alone
-    cost = np.sqrt(np.mean(np.sum((fitted.push(x) - x) ** 2, axis=1)))
+    cost = np.sqrt(np.mean(np.sum((gaussian_map.push(x) - x) ** 2, axis=1)))
     assert wasserstein(x, x @ matrix + shift, p=2) == pytest.approx(cost, rel=1e-8)
 
 
@@ -57,17 +57,17 @@ def test_commuting_gaussians_have_their_closed_form(rng):
     # With common axes the map stretches every axis by the ratio of standard deviations.
     s, t = np.array([1.0, 2.0, 0.5]), np.array([3.0, 1.0, 0.5])
     n = 40_000
-    fitted = GaussianMap.fit(s * rng.normal(size=(n, 3)), t * rng.normal(size=(n, 3)) + 1)
+    gaussian_map = GaussianMap.fit(s * rng.normal(size=(n, 3)), t * rng.normal(size=(n, 3)) + 1)
     # standard deviations of n cells have a relative error of 1 / sqrt(2 n) each
-    assert fitted.forward == pytest.approx(np.diag(t / s), abs=5 * 3 / np.sqrt(n))
+    assert gaussian_map.forward == pytest.approx(np.diag(t / s), abs=5 * 3 / np.sqrt(n))
 
 
 def test_pull_undoes_push(clouds):
     x, y, wx, wy = clouds
-    fitted = GaussianMap.fit(x, y, wx, wy)
-    assert fitted.pull(fitted.push(x)) == pytest.approx(x, abs=1e-9)
+    gaussian_map = GaussianMap.fit(x, y, wx, wy)
+    assert gaussian_map.pull(gaussian_map.push(x)) == pytest.approx(x, abs=1e-9)
     back = GaussianMap.fit(y, x, wy, wx)
-    assert fitted.pull(y) == pytest.approx(back.push(y), abs=1e-8)
+    assert gaussian_map.pull(y) == pytest.approx(back.push(y), abs=1e-8)
 
 
 @pytest.mark.parametrize("n", [300, 20, 4])
@@ -79,10 +79,12 @@ def test_the_same_cloud_stays_where_it_is(clouds, n):
 
 def test_few_cells_are_shrunk_as_ledoit_and_wolf_do(rng):
     x, y = rng.normal(size=(40, 12)) * np.linspace(0.2, 3, 12), rng.normal(size=(5000, 12))
-    fitted = GaussianMap.fit(x, y)
+    gaussian_map = GaussianMap.fit(x, y)
     shrunk = ledoit_wolf(x)[0]
     # the map between the shrunk and the plain covariance
-    assert fitted.forward @ shrunk @ fitted.forward == pytest.approx(covariance(y), abs=1e-8)
+    assert gaussian_map.forward @ shrunk @ gaussian_map.forward == pytest.approx(
+        covariance(y), abs=1e-8
+    )
 
 
 def test_shrinking_helps_where_cells_are_few(rng):

@@ -81,8 +81,10 @@ def test_gaussian_drift(sigma: float, gaussian_models: dict) -> None:
         true = (x - mean) @ slope.T + MEANS[1] - MEANS[0]
         assert relative(model.drift(x, u), true) < 0.05
         # Averaged over cells, the part that is linear in the state is as exact as the moments.
-        fitted = np.linalg.lstsq(np.c_[np.ones(N), x - mean], model.drift(x, u), rcond=None)[0]
-        assert relative(fitted, np.vstack([MEANS[1] - MEANS[0], slope.T])) < 0.02
+        coefficients = np.linalg.lstsq(np.c_[np.ones(N), x - mean], model.drift(x, u), rcond=None)[
+            0
+        ]
+        assert relative(coefficients, np.vstack([MEANS[1] - MEANS[0], slope.T])) < 0.02
 
 
 @pytest.mark.slow

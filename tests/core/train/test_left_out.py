@@ -9,7 +9,7 @@ from scdiffot.core import FitConfig, Progress, Snapshots, leave_one_out
 
 
 @pytest.fixture(scope="module")
-def course() -> Snapshots:
+def time_course() -> Snapshots:
     """A cloud that moves by two of its widths an interval and grows by a half."""
     rng = np.random.default_rng(0)
     states = tuple(0.3 * rng.normal(size=(300, 2)) + [0.6 * k, 0.0] for k in range(4))
@@ -17,9 +17,9 @@ def course() -> Snapshots:
 
 
 @pytest.fixture(scope="module")
-def table(course: Snapshots) -> list[dict]:
+def table(time_course: Snapshots) -> list[dict]:
     return leave_one_out(
-        course, FitConfig(sigma=0.1, n_steps=300, n_corrections=1, n_correction_steps=50)
+        time_course, FitConfig(sigma=0.1, n_steps=300, n_corrections=1, n_correction_steps=50)
     )
 
 
@@ -58,25 +58,28 @@ def test_prediction_is_better_than_a_copy(table: list[dict]) -> None:
         assert row["mass_error"] < 0.06
 
 
-def test_the_left_out_snapshot_does_not_enter_the_fit(course: Snapshots) -> None:
+def test_the_left_out_snapshot_does_not_enter_the_fit(time_course: Snapshots) -> None:
     """Moving it changes the error of its prediction by the distance moved."""
     config = FitConfig(sigma=0.1, alpha=0.5, path="geodesic", n_steps=60, n_corrections=0)
     shifted_course = replace(
-        course, states=(course.states[0], course.states[1] + [0.0, 5.0], *course.states[2:])
+        time_course,
+        states=(time_course.states[0], time_course.states[1] + [0.0, 5.0], *time_course.states[2:]),
     )
     original, shifted = (
-        leave_one_out(s, config, times=np.array([1.0]))[0] for s in (course, shifted_course)
+        leave_one_out(s, config, times=np.array([1.0]))[0] for s in (time_course, shifted_course)
     )
     assert shifted["w1"] == pytest.approx(np.hypot(5, original["w1"]), abs=0.3)
 
 
-def test_only_the_given_times_are_left_out(course: Snapshots) -> None:
+def test_only_the_given_times_are_left_out(time_course: Snapshots) -> None:
     calls: list[Progress] = []
     config = FitConfig(sigma=0.1, n_steps=30, n_corrections=0)
-    rows = leave_one_out(course, config, times=np.array([2.0]), callback=calls.append)
+    rows = leave_one_out(time_course, config, times=np.array([2.0]), callback=calls.append)
     assert [row["time"] for row in rows] == [2.0]
     assert calls
     with pytest.raises(ValueError, match="inner times"):
-        leave_one_out(course, config, times=np.array([0.0]))
+        leave_one_out(time_course, config, times=np.array([0.0]))
     with pytest.raises(ValueError, match="three snapshots"):
-        leave_one_out(Snapshots(course.times[:2], course.states[:2], course.masses[:2]), config)
+        leave_one_out(
+            Snapshots(time_course.times[:2], time_course.states[:2], time_course.masses[:2]), config
+        )

@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import QUICK, make_course, make_mudata
+from tests.conftest import QUICK, make_mudata, make_time_course
 
 import scdiffot as sdo
 from scdiffot._data.read.gene_names import gene_columns, gene_names
@@ -20,7 +20,7 @@ PATHS: dict[str, Any] = {"n_trajectories": 4, "n_steps": 2, "show_progress": Fal
 
 @pytest.fixture(scope="module")
 def fit() -> ad.AnnData:
-    adata = make_course()
+    adata = make_time_course()
     adata.var_names = NAMES
     adata.var["symbol"] = SYMBOLS
     sdo.tl.fit(adata, "time", use_rep="X", form="separate", **QUICK)
@@ -158,9 +158,9 @@ def test_values_belong_to_their_genes(fit):
 
 
 def test_names_with_a_modality(quick):
-    course = make_course()
-    course.var_names = NAMES
-    mdata = make_mudata(course)
+    time_course = make_time_course()
+    time_course.var_names = NAMES
+    mdata = make_mudata(time_course)
     mdata.obs["time"] = mdata.mod["rna"].obs["time"]
     mdata.obs["cell_type"] = mdata.mod["rna"].obs["cell_type"]
     sdo.tl.fit(mdata, "time", use_rep="rna:X", **quick)

@@ -195,11 +195,16 @@ def test_scaled_expression_has_no_zero_for_knock_outs(components):
     sdo.tl.perturb(components, "Gene2", "cell_type", kind="overexpress", **QUIET)
 
 
-def test_without_a_decoder(fitted):
+def test_without_a_decoder(fitted_adata):
     with pytest.raises(ValueError, match="has no decoder"):
-        sdo.tl.perturb(fitted, "0", "cell_type", **QUIET)
+        sdo.tl.perturb(fitted_adata, "0", "cell_type", **QUIET)
     sdo.tl.perturb(
-        fitted, "0", "cell_type", kind="overexpress", decoder=(lambda x: x, lambda z: z), **QUIET
+        fitted_adata,
+        "0",
+        "cell_type",
+        kind="overexpress",
+        decoder=(lambda x: x, lambda z: z),
+        **QUIET,
     )
 
 

@@ -147,13 +147,13 @@ def test_decoder_of_the_user(genes, tool):
         pd.testing.assert_frame_equal(explicit, by_pca, rtol=1e-3, atol=1e-6)
 
 
-def test_expression_itself_needs_no_decoder(course, quick):
-    sdo.tl.fit(course, "time", use_rep="X", **quick)
-    result = _run(sdo.tl.regulation, course)
-    assert list(result["genes"]) == list(course.var_names)
-    expected = jacobians(sdo.get.model(course), course.X, course.obs["time"].to_numpy()).mean(
-        axis=0
-    )
+def test_expression_itself_needs_no_decoder(time_course, quick):
+    sdo.tl.fit(time_course, "time", use_rep="X", **quick)
+    result = _run(sdo.tl.regulation, time_course)
+    assert list(result["genes"]) == list(time_course.var_names)
+    expected = jacobians(
+        sdo.get.model(time_course), time_course.X, time_course.obs["time"].to_numpy()
+    ).mean(axis=0)
     np.testing.assert_allclose(result["mean"][0], expected, atol=1e-6)
 
 
@@ -204,21 +204,27 @@ def test_a_new_fit_drops_the_results(genes, quick):
     assert not {"regulation", "growth_genes"} & set(genes.uns["scdiffot"])
 
 
-def test_regulation_of_a_potential_is_warned_of(fitted, genes, caplog):
+def test_regulation_of_a_potential_is_warned_of(fitted_adata, genes, caplog):
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         for tool in TOOLS:
             _run(tool, genes)
         assert not caplog.records
-        fitted.var_names = ["g0", "g1", "g2"]
+        fitted_adata.var_names = ["g0", "g1", "g2"]
         sdo.tl.fit(
-            fitted, "time", use_rep="X", n_steps=20, n_corrections=0, sigma=0.3, show_progress=False
+            fitted_adata,
+            "time",
+            use_rep="X",
+            n_steps=20,
+            n_corrections=0,
+            sigma=0.3,
+            show_progress=False,
         )
         caplog.clear()
-        result = _run(sdo.tl.regulation, fitted)
+        result = _run(sdo.tl.regulation, fitted_adata)
         assert "does not tell regulators from targets" in caplog.text
         np.testing.assert_allclose(result["mean"][0], result["mean"][0].T, atol=1e-6)
-        table = _run(sdo.tl.growth_genes, fitted).set_index("gene")["mean"]
+        table = _run(sdo.tl.growth_genes, fitted_adata).set_index("gene")["mean"]
         assert "gradient of its growth" in caplog.text
-    rises = fitted.obsm["scdiffot_velocity"].mean(axis=0)
-    ratio = table.loc[fitted.var_names] / rises
+    rises = fitted_adata.obsm["scdiffot_velocity"].mean(axis=0)
+    ratio = table.loc[fitted_adata.var_names] / rises
     np.testing.assert_allclose(ratio, ratio.iloc[0], rtol=1e-2)

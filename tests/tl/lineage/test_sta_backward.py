@@ -42,21 +42,21 @@ def lanes(_lanes_once):
     return _lanes_once.copy()
 
 
-def test_what_is_written(fitted):
-    sdo.tl.sta_backward(fitted, "cell_type", target_time=1, **QUIET)
-    table = fitted.obsm["scdiffot_ancestry"]
+def test_what_is_written(fitted_adata):
+    sdo.tl.sta_backward(fitted_adata, "cell_type", target_time=1, **QUIET)
+    table = fitted_adata.obsm["scdiffot_ancestry"]
     assert list(table.columns) == ["A", "B"]
-    np.testing.assert_array_equal(table.notna().all(axis=1), fitted.obs["time"] == 1)
+    np.testing.assert_array_equal(table.notna().all(axis=1), fitted_adata.obs["time"] == 1)
     np.testing.assert_allclose(table.sum(), 1)
     assert (table.min() >= 0).all()
-    result = fitted.uns["scdiffot"]["ancestry"]
+    result = fitted_adata.uns["scdiffot"]["ancestry"]
     assert (result["cell_key"], result["source_time"], result["target_time"]) == (
         "cell_type",
         2.0,
         1.0,
     )
     assert (result["weighted"], result["mass"]) == (False, 1.0)
-    by_type = table.groupby(fitted.obs["cell_type"], observed=True).sum().T
+    by_type = table.groupby(fitted_adata.obs["cell_type"], observed=True).sum().T
     np.testing.assert_allclose(result["composition"], by_type)
     assert list(result["composition"].index) == list(result["composition"].columns) == ["A", "B"]
 
@@ -101,34 +101,43 @@ def test_agrees_with_fates(lanes):
         assert np.abs(first - second).sum() / 2 < 0.05
 
 
-def test_sources(fitted):
-    selected = (fitted.obs["time"] == 1) & (fitted.obs["cell_type"] == "A")
-    for source in (selected, "time == 1 and cell_type == 'A'", list(fitted.obs_names[selected])):
-        sdo.tl.sta_backward(fitted, "cell_type", source, **QUIET)
-        assert list(fitted.obsm["scdiffot_ancestry"].columns) == ["A"]
+def test_sources(fitted_adata):
+    selected = (fitted_adata.obs["time"] == 1) & (fitted_adata.obs["cell_type"] == "A")
+    for source in (
+        selected,
+        "time == 1 and cell_type == 'A'",
+        list(fitted_adata.obs_names[selected]),
+    ):
+        sdo.tl.sta_backward(fitted_adata, "cell_type", source, **QUIET)
+        assert list(fitted_adata.obsm["scdiffot_ancestry"].columns) == ["A"]
         np.testing.assert_array_equal(
-            fitted.obsm["scdiffot_ancestry"]["A"].notna(), fitted.obs["time"] == 0
+            fitted_adata.obsm["scdiffot_ancestry"]["A"].notna(), fitted_adata.obs["time"] == 0
         )
 
 
-def test_the_mass_of_some_cells_is_their_part(fitted):
-    whole = sdo.tl.sta_backward(fitted, "cell_type", weighted=True, copy=True, **QUIET)
+def test_the_mass_of_some_cells_is_their_part(fitted_adata):
+    whole = sdo.tl.sta_backward(fitted_adata, "cell_type", weighted=True, copy=True, **QUIET)
     part = sdo.tl.sta_backward(
-        fitted, "cell_type", "time == 2 and cell_type == 'A'", weighted=True, copy=True, **QUIET
+        fitted_adata,
+        "cell_type",
+        "time == 2 and cell_type == 'A'",
+        weighted=True,
+        copy=True,
+        **QUIET,
     )
     masses = whole.obsm["scdiffot_ancestry"].sum()
     assert whole.uns["scdiffot"]["ancestry"]["mass"] == pytest.approx(masses.sum())
     assert part.uns["scdiffot"]["ancestry"]["mass"] == pytest.approx(masses["A"], rel=0.05)
 
 
-def test_cells_without_a_type(fitted):
-    late = fitted.obs_names[fitted.obs["time"] == 2][:20]
-    fitted.obs.loc[late, "cell_type"] = np.nan
-    early = fitted.obs_names[fitted.obs["time"] == 0][:20]
-    fitted.obs.loc[early, "cell_type"] = np.nan
-    sdo.tl.sta_backward(fitted, "cell_type", **QUIET)
-    np.testing.assert_allclose(fitted.obsm["scdiffot_ancestry"].sum(), 1)
-    composition = fitted.uns["scdiffot"]["ancestry"]["composition"]
+def test_cells_without_a_type(fitted_adata):
+    late = fitted_adata.obs_names[fitted_adata.obs["time"] == 2][:20]
+    fitted_adata.obs.loc[late, "cell_type"] = np.nan
+    early = fitted_adata.obs_names[fitted_adata.obs["time"] == 0][:20]
+    fitted_adata.obs.loc[early, "cell_type"] = np.nan
+    sdo.tl.sta_backward(fitted_adata, "cell_type", **QUIET)
+    np.testing.assert_allclose(fitted_adata.obsm["scdiffot_ancestry"].sum(), 1)
+    composition = fitted_adata.uns["scdiffot"]["ancestry"]["composition"]
     assert list(composition.index) == list(composition.columns) == ["A", "B", "unknown"]
     np.testing.assert_allclose(composition.sum(axis=1), 1)
     # Half of the early cells have no type, at random positions.
@@ -145,12 +154,12 @@ def test_far_from_every_cell(lanes, caplog):
     assert "of the ancestors are far from every cell of time 0" in caplog.text
 
 
-def test_seeds_and_copies(fitted, fingerprint):
-    original = fingerprint(fitted)
+def test_seeds_and_copies(fitted_adata, fingerprint):
+    original = fingerprint(fitted_adata)
     first, second, other = (
-        sdo.tl.sta_backward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
+        sdo.tl.sta_backward(fitted_adata, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
     )
-    assert fingerprint(fitted) == original
+    assert fingerprint(fitted_adata) == original
     assert fingerprint(first) == fingerprint(second)
     assert not first.obsm["scdiffot_ancestry"].equals(other.obsm["scdiffot_ancestry"])
 
@@ -184,19 +193,19 @@ def test_seeds_and_copies(fitted, fingerprint):
         ({"key": "other"}, KeyError, "'other'"),
     ],
 )
-def test_bad_input_leaves_adata_alone(fitted, fingerprint, options, error, message):
-    fitted.obs["early"] = fitted.obs["cell_type"].where(fitted.obs["time"] < 2)
-    fitted.obs["late"] = fitted.obs["cell_type"].where(fitted.obs["time"] > 0)
-    original = fingerprint(fitted)
+def test_bad_input_leaves_adata_alone(fitted_adata, fingerprint, options, error, message):
+    fitted_adata.obs["early"] = fitted_adata.obs["cell_type"].where(fitted_adata.obs["time"] < 2)
+    fitted_adata.obs["late"] = fitted_adata.obs["cell_type"].where(fitted_adata.obs["time"] > 0)
+    original = fingerprint(fitted_adata)
     with pytest.raises(error, match=message):
-        sdo.tl.sta_backward(fitted, **{"cell_key": "cell_type", **QUIET, **options})
-    assert fingerprint(fitted) == original
+        sdo.tl.sta_backward(fitted_adata, **{"cell_key": "cell_type", **QUIET, **options})
+    assert fingerprint(fitted_adata) == original
 
 
-def test_a_fit_without_growth_has_no_weights(course, quick, fingerprint):
-    sdo.tl.fit(course, "time", growth=False, **quick)
-    original = fingerprint(course)
+def test_a_fit_without_growth_has_no_weights(time_course, quick, fingerprint):
+    sdo.tl.fit(time_course, "time", growth=False, **quick)
+    original = fingerprint(time_course)
     with pytest.raises(ValueError, match="`weighted` is True, but the fit has no growth"):
-        sdo.tl.sta_backward(course, "cell_type", weighted=True, **QUIET)
-    assert fingerprint(course) == original
-    sdo.tl.sta_backward(course, "cell_type", **QUIET)
+        sdo.tl.sta_backward(time_course, "cell_type", weighted=True, **QUIET)
+    assert fingerprint(time_course) == original
+    sdo.tl.sta_backward(time_course, "cell_type", **QUIET)

@@ -10,22 +10,22 @@ import scdiffot as sdo
 QUIET = {"n_trajectories": 20, "show_progress": False}
 
 
-def test_what_is_written(fitted):
-    sdo.tl.sta_forward(fitted, "cell_type", 0, path=True, **QUIET)
-    first = (fitted.obs["time"] == 0).to_numpy()
+def test_what_is_written(fitted_adata):
+    sdo.tl.sta_forward(fitted_adata, "cell_type", 0, path=True, **QUIET)
+    first = (fitted_adata.obs["time"] == 0).to_numpy()
     for name in ("fate", "fate_se", "fate_path"):
-        table = fitted.obsm[f"scdiffot_{name}"]
+        table = fitted_adata.obsm[f"scdiffot_{name}"]
         assert list(table.columns) == ["A", "B", "outside"]
-        assert table.index.equals(fitted.obs_names)
+        assert table.index.equals(fitted_adata.obs_names)
         np.testing.assert_array_equal(table.notna().all(axis=1), first)
         np.testing.assert_array_equal(table.isna().all(axis=1), ~first)
         if name != "fate_se":
             np.testing.assert_allclose(table[first].sum(axis=1), 1)
     for name in ("n_descendants", "n_descendants_se", "fate_ess"):
-        np.testing.assert_array_equal(fitted.obs[f"scdiffot_{name}"].notna(), first)
-    time = fitted.obs["scdiffot_commitment_time"][first]
+        np.testing.assert_array_equal(fitted_adata.obs[f"scdiffot_{name}"].notna(), first)
+    time = fitted_adata.obs["scdiffot_commitment_time"][first]
     assert ((time >= 0) & (time <= 2)).all()
-    result = fitted.uns["scdiffot"]["fate"]
+    result = fitted_adata.uns["scdiffot"]["fate"]
     assert (result["cell_key"], result["target_time"], result["n_trajectories"]) == (
         "cell_type",
         2.0,
@@ -37,7 +37,8 @@ def test_what_is_written(fitted):
     by_type = result["accuracy_by_type"]
     assert by_type.index.tolist() == ["A", "B"]
     assert by_type["n_cells"].tolist() == [
-        int(((fitted.obs["time"] == 2) & (fitted.obs["cell_type"] == t)).sum()) for t in "AB"
+        int(((fitted_adata.obs["time"] == 2) & (fitted_adata.obs["cell_type"] == t)).sum())
+        for t in "AB"
     ]
     assert np.average(by_type["accuracy"], weights=by_type["n_cells"]) == pytest.approx(
         result["accuracy"]
@@ -45,28 +46,28 @@ def test_what_is_written(fitted):
     np.testing.assert_allclose(result["flow_times"], [0, 1, 2])
     masses, flows = result["flow_masses"], result["flows"]
     assert (masses.shape, flows.shape) == ((3, 3), (2, 3, 3))
-    types = fitted.obs["cell_type"][first].value_counts(normalize=True)
+    types = fitted_adata.obs["cell_type"][first].value_counts(normalize=True)
     np.testing.assert_allclose(masses[0], [types["A"], types["B"], 0])
     np.testing.assert_allclose(flows.sum(axis=1), masses[1:])
-    np.testing.assert_allclose(masses[-1].sum(), fitted.obs["scdiffot_n_descendants"].mean())
+    np.testing.assert_allclose(masses[-1].sum(), fitted_adata.obs["scdiffot_n_descendants"].mean())
     # A new run without `path` removes the earlier probabilities of paths.
-    sdo.tl.sta_forward(fitted, "cell_type", 0, **QUIET)
-    assert "scdiffot_fate_path" not in fitted.obsm
+    sdo.tl.sta_forward(fitted_adata, "cell_type", 0, **QUIET)
+    assert "scdiffot_fate_path" not in fitted_adata.obsm
 
 
-def test_all_cells_before_the_target_are_followed(fitted):
-    first = sdo.tl.sta_forward(fitted, "cell_type", 0, copy=True, **QUIET)
-    sdo.tl.sta_forward(fitted, "cell_type", **QUIET)
-    followed = fitted.obsm["scdiffot_fate"].notna().all(axis=1)
-    np.testing.assert_array_equal(followed, fitted.obs["time"] < 2)
+def test_all_cells_before_the_target_are_followed(fitted_adata):
+    first = sdo.tl.sta_forward(fitted_adata, "cell_type", 0, copy=True, **QUIET)
+    sdo.tl.sta_forward(fitted_adata, "cell_type", **QUIET)
+    followed = fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(followed, fitted_adata.obs["time"] < 2)
     # The flow is that of the first time; later cells do not contribute.
     for name in ("flow_times", "flow_masses", "flows"):
         np.testing.assert_array_equal(
-            fitted.uns["scdiffot"]["fate"][name], first.uns["scdiffot"]["fate"][name]
+            fitted_adata.uns["scdiffot"]["fate"][name], first.uns["scdiffot"]["fate"][name]
         )
-    sdo.tl.sta_forward(fitted, "cell_type", target_time=1, **QUIET)
+    sdo.tl.sta_forward(fitted_adata, "cell_type", target_time=1, **QUIET)
     np.testing.assert_array_equal(
-        fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 0
+        fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1), fitted_adata.obs["time"] == 0
     )
 
 
@@ -112,41 +113,47 @@ def test_each_cell_starts_at_its_own_time(split):
     np.testing.assert_allclose(masses[1] - arrived, [0, 0, share, 0], atol=1e-12)
 
 
-def test_sources_and_targets(fitted):
-    first = (fitted.obs["time"] == 0).to_numpy()
-    selected = first & (fitted.obs["cell_type"] == "A").to_numpy()
-    for source in (selected, "time == 0 and cell_type == 'A'", fitted.obs_names[selected][::-1]):
-        sdo.tl.sta_forward(fitted, "cell_type", source, target_time="1", **QUIET)
-        np.testing.assert_array_equal(fitted.obsm["scdiffot_fate"].notna().all(axis=1), selected)
-    assert fitted.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]
-    sdo.tl.sta_forward(fitted, "cell_type", 1, **QUIET)
+def test_sources_and_targets(fitted_adata):
+    first = (fitted_adata.obs["time"] == 0).to_numpy()
+    selected = first & (fitted_adata.obs["cell_type"] == "A").to_numpy()
+    for source in (
+        selected,
+        "time == 0 and cell_type == 'A'",
+        fitted_adata.obs_names[selected][::-1],
+    ):
+        sdo.tl.sta_forward(fitted_adata, "cell_type", source, target_time="1", **QUIET)
+        np.testing.assert_array_equal(
+            fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1), selected
+        )
+    assert fitted_adata.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]
+    sdo.tl.sta_forward(fitted_adata, "cell_type", 1, **QUIET)
     np.testing.assert_array_equal(
-        fitted.obsm["scdiffot_fate"].notna().all(axis=1), fitted.obs["time"] == 1
+        fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1), fitted_adata.obs["time"] == 1
     )
 
 
-def test_seeds_and_copies(fitted, fingerprint):
-    original = fingerprint(fitted)
+def test_seeds_and_copies(fitted_adata, fingerprint):
+    original = fingerprint(fitted_adata)
     first, second, other = (
-        sdo.tl.sta_forward(fitted, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
+        sdo.tl.sta_forward(fitted_adata, "cell_type", rng=r, copy=True, **QUIET) for r in (1, 1, 2)
     )
-    assert fingerprint(fitted) == original
+    assert fingerprint(fitted_adata) == original
     assert fingerprint(first) == fingerprint(second)
     assert not first.obsm["scdiffot_fate"].equals(other.obsm["scdiffot_fate"])
 
 
-def test_a_new_fit_drops_what_came_from_the_old_one(fitted, quick):
-    fitted.obsm["X_umap"] = fitted.obsm["X_pca"][:, :2].copy()
-    original = {part: set(getattr(fitted, part)) for part in ("obs", "obsm", "obsp")}
-    sdo.tl.sta_forward(fitted, "cell_type", path=True, **QUIET)
-    sdo.tl.sta_backward(fitted, "cell_type", n_trajectories=5, show_progress=False)
-    sdo.tl.project(fitted, "umap")
-    sdo.tl.transition_matrix(fitted)
-    other = fitted.copy()
+def test_a_new_fit_drops_what_came_from_the_old_one(fitted_adata, quick):
+    fitted_adata.obsm["X_umap"] = fitted_adata.obsm["X_pca"][:, :2].copy()
+    original = {part: set(getattr(fitted_adata, part)) for part in ("obs", "obsm", "obsp")}
+    sdo.tl.sta_forward(fitted_adata, "cell_type", path=True, **QUIET)
+    sdo.tl.sta_backward(fitted_adata, "cell_type", n_trajectories=5, show_progress=False)
+    sdo.tl.project(fitted_adata, "umap")
+    sdo.tl.transition_matrix(fitted_adata)
+    other = fitted_adata.copy()
     sdo.tl.fit(other, "time", key_added="scdiffot_velocity", **quick)
-    sdo.tl.fit(fitted, "time", **quick)
-    assert {part: set(getattr(fitted, part)) for part in original} == original
-    assert not {"fate", "ancestry"} & set(fitted.uns["scdiffot"])
+    sdo.tl.fit(fitted_adata, "time", **quick)
+    assert {part: set(getattr(fitted_adata, part)) for part in original} == original
+    assert not {"fate", "ancestry"} & set(fitted_adata.uns["scdiffot"])
     # Another fit is unchanged, even if its name begins with the same letters.
     sdo.tl.fit(other, "time", **quick)
     assert "scdiffot_velocity_velocity" in other.obsm

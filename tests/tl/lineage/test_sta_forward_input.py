@@ -13,16 +13,18 @@ import scdiffot as sdo
 QUIET = {"n_trajectories": 20, "show_progress": False}
 
 
-def test_a_fit_without_growth(course, quick, fingerprint):
-    sdo.tl.fit(course, "time", growth=False, **quick)
-    original = fingerprint(course)
+def test_a_fit_without_growth(time_course, quick, fingerprint):
+    sdo.tl.fit(time_course, "time", growth=False, **quick)
+    original = fingerprint(time_course)
     with pytest.raises(ValueError, match="`growth` is True, but the fit has no growth"):
-        sdo.tl.sta_forward(course, "cell_type", growth=True, **QUIET)
-    assert fingerprint(course) == original
-    sdo.tl.sta_forward(course, "cell_type", path=True, **QUIET)
-    np.testing.assert_allclose(course.obs["scdiffot_n_descendants"].dropna(), 1)
-    np.testing.assert_allclose(course.obsm["scdiffot_fate"], course.obsm["scdiffot_fate_path"])
-    assert course.uns["scdiffot"]["fate"]["growth"] is False
+        sdo.tl.sta_forward(time_course, "cell_type", growth=True, **QUIET)
+    assert fingerprint(time_course) == original
+    sdo.tl.sta_forward(time_course, "cell_type", path=True, **QUIET)
+    np.testing.assert_allclose(time_course.obs["scdiffot_n_descendants"].dropna(), 1)
+    np.testing.assert_allclose(
+        time_course.obsm["scdiffot_fate"], time_course.obsm["scdiffot_fate_path"]
+    )
+    assert time_course.uns["scdiffot"]["fate"]["growth"] is False
 
 
 def test_mudata(mdata, quick):
@@ -89,31 +91,31 @@ def test_mudata(mdata, quick):
         ({"key": "other"}, KeyError, "'other'.*There is 'scdiffot'"),
     ],
 )
-def test_bad_input_leaves_adata_alone(fitted, fingerprint, options, error, message):
-    types = fitted.obs["cell_type"]
-    fitted.obs["empty"] = pd.Categorical([None] * fitted.n_obs, categories=["A"])
-    fitted.obs["early"] = types.where(fitted.obs["time"] < 2)
-    fitted.obs["wrong"] = types.cat.rename_categories({"A": "outside"})
-    fitted.obs["slashes"] = types.cat.rename_categories({"A": "a/b", "B": "a|b"})
-    original = fingerprint(fitted)
+def test_bad_input_leaves_adata_alone(fitted_adata, fingerprint, options, error, message):
+    types = fitted_adata.obs["cell_type"]
+    fitted_adata.obs["empty"] = pd.Categorical([None] * fitted_adata.n_obs, categories=["A"])
+    fitted_adata.obs["early"] = types.where(fitted_adata.obs["time"] < 2)
+    fitted_adata.obs["wrong"] = types.cat.rename_categories({"A": "outside"})
+    fitted_adata.obs["slashes"] = types.cat.rename_categories({"A": "a/b", "B": "a|b"})
+    original = fingerprint(fitted_adata)
     with pytest.raises(error, match=message):
-        sdo.tl.sta_forward(fitted, **{"cell_key": "cell_type", **QUIET, **options})
-    assert fingerprint(fitted) == original
+        sdo.tl.sta_forward(fitted_adata, **{"cell_key": "cell_type", **QUIET, **options})
+    assert fingerprint(fitted_adata) == original
 
 
-def test_views_and_times_outside_the_fit(fitted, quick, fingerprint):
+def test_views_and_times_outside_the_fit(fitted_adata, quick, fingerprint):
     with pytest.raises(ValueError, match="`adata` is a view"):
-        sdo.tl.sta_forward(fitted[:100], "cell_type", **QUIET)
-    sdo.tl.fit(fitted, "time", held_out=[2], **quick)
-    original = fingerprint(fitted)
+        sdo.tl.sta_forward(fitted_adata[:100], "cell_type", **QUIET)
+    sdo.tl.fit(fitted_adata, "time", held_out=[2], **quick)
+    original = fingerprint(fitted_adata)
     with pytest.raises(
         ValueError, match="`target_time` is 2: the fit covers the times from 0 to 1"
     ):
-        sdo.tl.sta_forward(fitted, "cell_type", target_time=2, **QUIET)
-    assert fingerprint(fitted) == original
+        sdo.tl.sta_forward(fitted_adata, "cell_type", target_time=2, **QUIET)
+    assert fingerprint(fitted_adata) == original
 
 
-def test_a_held_out_time_can_be_the_target(course, quick):
-    sdo.tl.fit(course, "time", held_out=[1], **quick)
-    sdo.tl.sta_forward(course, "cell_type", target_time=1, **QUIET)
-    assert course.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]
+def test_a_held_out_time_can_be_the_target(time_course, quick):
+    sdo.tl.fit(time_course, "time", held_out=[1], **quick)
+    sdo.tl.sta_forward(time_course, "cell_type", target_time=1, **QUIET)
+    assert time_course.uns["scdiffot"]["fate"]["flow_times"].tolist() == [0, 1]

@@ -240,9 +240,9 @@ def test_wrong_input_is_named_and_nothing_written(split, fingerprint, arguments,
     assert fingerprint(split) == original
 
 
-def test_a_representation_without_decoder_is_refused(fitted):
+def test_a_representation_without_decoder_is_refused(fitted_adata):
     with pytest.raises(ValueError, match="`use_rep` 'X_pca' has no decoder"):
-        sdo.tl.trajectory_genes(fitted, "cell_type", **QUIET)
+        sdo.tl.trajectory_genes(fitted_adata, "cell_type", **QUIET)
 
 
 def test_cells_that_leave_the_data_are_no_fate(split):

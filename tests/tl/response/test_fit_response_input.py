@@ -226,25 +226,25 @@ def _unknown_description(adata):
     ],
 )
 def test_bad_input_leaves_everything_untouched(
-    treated, brief, fingerprint, spoil, groups, options, error, message
+    treated, quick_response, fingerprint, spoil, groups, options, error, message
 ):
     spoil(treated)
     previous = fingerprint(treated)
     with pytest.raises(error, match=message):
-        sdo.tl.fit_response(treated, *groups, **brief | options)
+        sdo.tl.fit_response(treated, *groups, **quick_response | options)
     assert fingerprint(treated) == previous
 
 
-def test_views_and_wrong_objects(treated, brief):
+def test_views_and_wrong_objects(treated, quick_response):
     with pytest.raises(ValueError, match="`adata` is a view"):
-        sdo.tl.fit_response(treated[:100], *GROUPS, **brief)
+        sdo.tl.fit_response(treated[:100], *GROUPS, **quick_response)
     with pytest.raises(TypeError, match="`adata` is a DataFrame"):
-        sdo.tl.fit_response(treated.obs, *GROUPS, **brief)
+        sdo.tl.fit_response(treated.obs, *GROUPS, **quick_response)
 
 
-def test_options_may_be_numbers_of_numpy(treated, brief):
+def test_options_may_be_numbers_of_numpy(treated, quick_response):
     sdo.tl.fit_response(
-        treated, *GROUPS, **brief | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)}
+        treated, *GROUPS, **quick_response | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)}
     )
     sdo.tl.predict_response(treated)
     assert "scdiffot_predicted" in treated.obsm

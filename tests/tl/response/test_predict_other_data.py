@@ -63,14 +63,14 @@ class TestOtherData:
             sdo.tl.predict_response(new, reference=fitted_response, project=True)
         assert fingerprint(new) == previous
 
-    def test_counts_are_refused_where_states_are_logarithms(self, treated, brief):
-        sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **brief)
+    def test_counts_are_refused_where_states_are_logarithms(self, treated, quick_response):
+        sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **quick_response)
         new = treated.copy()
         new.X = np.rint(np.expm1(np.asarray(new.X)))
         with pytest.raises(ValueError, match="`adata` 'X' holds counts"):
             sdo.tl.predict_response(new, reference=treated)
         # the same for logarithms in place of counts
-        sdo.tl.fit_response(new, *GROUPS, use_rep="X", **brief)
+        sdo.tl.fit_response(new, *GROUPS, use_rep="X", **quick_response)
         with pytest.raises(ValueError, match="`adata` 'X' holds no counts"):
             sdo.tl.predict_response(treated, reference=new)
         assert np.isfinite(predict(new, reference=new)[controls(new)]).all()
@@ -112,8 +112,8 @@ class TestOtherData:
             sdo.tl.predict_response(new, reference=fitted_response)
         assert np.isfinite(predict(new, reference=fitted_response, project=True)).all()
 
-    def test_genes_as_states_are_matched_by_name(self, treated, brief):
-        sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **brief)
+    def test_genes_as_states_are_matched_by_name(self, treated, quick_response):
+        sdo.tl.fit_response(treated, *GROUPS, use_rep="X", **quick_response)
         new = treated[:, ::-1].copy()
         del new.uns["scdiffot_response"]
         # matrix products may round differently

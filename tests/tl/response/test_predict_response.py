@@ -112,8 +112,8 @@ def test_inverse_is_of_treated_cells_by_default(fitted_response, fingerprint):
 
 
 @pytest.mark.parametrize("method", ["flow", "convex"])
-def test_inverse_undoes_the_prediction(treated, brief, method):
-    sdo.tl.fit_response(treated, *GROUPS, method=method, **brief | {"n_steps": 100})
+def test_inverse_undoes_the_prediction(treated, quick_response, method):
+    sdo.tl.fit_response(treated, *GROUPS, method=method, **quick_response | {"n_steps": 100})
     sdo.tl.predict_response(treated)
     cells = controls(treated)
     subset = treated[cells].copy()
@@ -174,7 +174,7 @@ class TestGenes:
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no longer be the default")
 @pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
 @pytest.mark.slow
-def test_another_process_predicts_the_same(treated, brief, tmp_path, suffix):
+def test_another_process_predicts_the_same(treated, quick_response, tmp_path, suffix):
     fits = {
         "flow": {"context": "donor"},
         "unbalanced": {"unbalanced": True, "mass": {"drug": 0.8}},
@@ -182,7 +182,7 @@ def test_another_process_predicts_the_same(treated, brief, tmp_path, suffix):
         "dose": {"dose_key": "dose", "rng": np.random.default_rng(0)},
     }
     for key, options in fits.items():
-        sdo.tl.fit_response(treated, *GROUPS, key_added=key, **brief | options)
+        sdo.tl.fit_response(treated, *GROUPS, key_added=key, **quick_response | options)
     path, out = tmp_path / f"fit{suffix}", tmp_path / "out.npz"
     treated.write_zarr(path) if suffix == ".zarr" else treated.write_h5ad(path)
     subprocess.run([sys.executable, "-c", READ_AND_PREDICT, path, out, *fits], check=True)
@@ -196,7 +196,7 @@ def test_another_process_predicts_the_same(treated, brief, tmp_path, suffix):
 
 
 @pytest.mark.parametrize("prefix", ["", "rna:"])
-def test_mudata(treated, brief, prefix):
+def test_mudata(treated, quick_response, prefix):
     mudata = pytest.importorskip("mudata")
     rna, other = treated.copy(), treated[::-1, :3].copy()
     other.var_names = [f"peak{i}" for i in range(3)]
@@ -205,10 +205,10 @@ def test_mudata(treated, brief, prefix):
         combined = mudata.MuData({"rna": rna, "atac": other})
     combined.obs["condition"] = rna.obs["condition"]
     sdo.tl.fit_response(
-        combined, f"{prefix}condition", "control", "drug", use_rep="rna:X_pca", **brief
+        combined, f"{prefix}condition", "control", "drug", use_rep="rna:X_pca", **quick_response
     )
     sdo.tl.predict_response(combined, genes=True)
-    sdo.tl.fit_response(treated, *GROUPS, **brief)
+    sdo.tl.fit_response(treated, *GROUPS, **quick_response)
     sdo.tl.predict_response(treated, genes=True)
     assert np.array_equal(
         combined.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True
@@ -217,11 +217,11 @@ def test_mudata(treated, brief, prefix):
     assert np.array_equal(layer, treated.layers["scdiffot_predicted"], equal_nan=True)
 
 
-def test_backed(treated, brief, tmp_path):
+def test_backed(treated, quick_response, tmp_path):
     treated.write_h5ad(tmp_path / "cells.h5ad")
     backed_adata = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
     for adata in (treated, backed_adata):
-        sdo.tl.fit_response(adata, *GROUPS, **brief)
+        sdo.tl.fit_response(adata, *GROUPS, **quick_response)
         sdo.tl.predict_response(adata)
     assert np.array_equal(
         backed_adata.obsm["scdiffot_predicted"], treated.obsm["scdiffot_predicted"], equal_nan=True
@@ -229,11 +229,11 @@ def test_backed(treated, brief, tmp_path):
     backed_adata.file.close()
 
 
-def test_sparse_expression_as_states(treated, brief):
+def test_sparse_expression_as_states(treated, quick_response):
     loose = treated.copy()
     loose.X = sparse.csr_matrix(loose.X)
     for adata in (treated, loose):
-        sdo.tl.fit_response(adata, *GROUPS, use_rep="X", **brief)
+        sdo.tl.fit_response(adata, *GROUPS, use_rep="X", **quick_response)
     assert np.array_equal(predict(loose), predict(treated), equal_nan=True)
 
 

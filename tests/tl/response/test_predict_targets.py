@@ -23,10 +23,15 @@ def predict(adata, **options):
 
 class TestSeveralPredictions:
     @pytest.fixture
-    def dose_adata(self, treat, brief):
+    def dose_adata(self, treat, quick_response):
         adata = treat(n_obs=300, targets=("a", "b"), doses=(0.1, 10.0))
         sdo.tl.fit_response(
-            adata, "condition", "control", ["a", "b"], dose_key="dose", **brief | {"n_steps": 3}
+            adata,
+            "condition",
+            "control",
+            ["a", "b"],
+            dose_key="dose",
+            **quick_response | {"n_steps": 3},
         )
         return adata
 
@@ -65,16 +70,18 @@ class TestSeveralPredictions:
             in caplog.text
         )
 
-    def test_a_second_fit_drops_them_all(self, dose_adata, brief):
+    def test_a_second_fit_drops_them_all(self, dose_adata, quick_response):
         previous = {*dose_adata.obs, *dose_adata.obsm, *dose_adata.uns}
         sdo.tl.predict_response(dose_adata, target="a", key_added="low", genes=True)
         sdo.tl.predict_response(dose_adata, target="a", inverse=True, key_added="back")
-        sdo.tl.fit_response(dose_adata, "condition", "control", "a", **brief)
+        sdo.tl.fit_response(dose_adata, "condition", "control", "a", **quick_response)
         assert {*dose_adata.obs, *dose_adata.obsm, *dose_adata.uns} == previous
         assert not dose_adata.layers
 
-    def test_not_under_the_name_of_another_response(self, dose_adata, brief, fingerprint):
-        sdo.tl.fit_response(dose_adata, "condition", "control", "a", key_added="other", **brief)
+    def test_not_under_the_name_of_another_response(self, dose_adata, quick_response, fingerprint):
+        sdo.tl.fit_response(
+            dose_adata, "condition", "control", "a", key_added="other", **quick_response
+        )
         previous = fingerprint(dose_adata)
         with pytest.raises(
             ValueError, match="`key_added` is 'other', which is the name of another response"
@@ -85,10 +92,10 @@ class TestSeveralPredictions:
 
 class TestTargets:
     @pytest.fixture
-    def two_targets(self, treat, brief):
+    def two_targets(self, treat, quick_response):
         adata = treat(targets=("drug", "other"), n_obs=360)
         sdo.tl.fit_response(
-            adata, "condition", "control", ["drug", "other"], **brief | {"n_steps": 100}
+            adata, "condition", "control", ["drug", "other"], **quick_response | {"n_steps": 100}
         )
         return adata
 
@@ -114,7 +121,7 @@ class TestTargets:
         result = np.isfinite(two_targets.obsm["scdiffot_untreated"][:, 0])
         assert np.array_equal(result, two_targets.obs["condition"] == "other")
 
-    def test_unseen_target_lies_between_similar_ones(self, treated, brief):
+    def test_unseen_target_lies_between_similar_ones(self, treated, quick_response):
         # Two drugs with shifts of 2 and 4 along the first axis, given by their descriptors.
         rng = np.random.default_rng(0)
         condition = np.repeat(["control", "weak", "strong"], 80)
@@ -124,7 +131,7 @@ class TestTargets:
         treated.obsm["X_pca"] = states
         treated.uns["potency"] = {"weak": [2.0], "strong": [4.0], "middle": [3.0]}
         fit = ("condition", "control", ["weak", "strong"])
-        sdo.tl.fit_response(treated, *fit, target_embedding="potency", **brief)
+        sdo.tl.fit_response(treated, *fit, target_embedding="potency", **quick_response)
         shift = {
             t: np.nanmean(predict(treated, target=t)[:, 0]) - states[:80, 0].mean()
             for t in treated.uns["potency"]
@@ -139,11 +146,11 @@ class TestTargets:
 
 class TestDoses:
     @pytest.fixture
-    def dose_adata(self, treat, brief):
+    def dose_adata(self, treat, quick_response):
         adata = treat(doses=(0.1, 1.0, 10.0), n_obs=480)
         # the dose of controls may be missing
         adata.obs["dose"] = np.where(controls(adata), "none", adata.obs["dose"].astype(str))
-        sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", **brief | {"n_steps": 100})
+        sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", **quick_response | {"n_steps": 100})
         return adata
 
     def test_dose_zero_has_no_effect(self, dose_adata):
@@ -204,9 +211,9 @@ class TestDoses:
         with pytest.raises(ValueError, match="`dose` was given, but the model knows no doses"):
             sdo.tl.predict_response(fitted_response, dose=1.0)
 
-    def test_convex_maps_do_not_interpolate_doses(self, treat, brief):
+    def test_convex_maps_do_not_interpolate_doses(self, treat, quick_response):
         adata = treat(doses=(1.0, 10.0), n_obs=240)
-        sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", method="convex", **brief)
+        sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", method="convex", **quick_response)
         assert not np.array_equal(
             predict(adata, dose=1.0), predict(adata, dose=10.0), equal_nan=True
         )

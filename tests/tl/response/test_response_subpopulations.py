@@ -16,30 +16,32 @@ GROUPS, FEATURES, CLUSTER = (
 )
 
 
-def test_types_with_similar_responses_are_found(responded):
-    assert sdo.tl.response_subpopulations(responded) is None
-    cluster = responded.obs[CLUSTER]
+def test_types_with_similar_responses_are_found(cells_with_response):
+    assert sdo.tl.response_subpopulations(cells_with_response) is None
+    cluster = cells_with_response.obs[CLUSTER]
     # A has the larger effect; the first control and treated cells have no prediction
-    predicted = responded.obs["scdiffot_effect_size"].notna()
+    predicted = cells_with_response.obs["scdiffot_effect_size"].notna()
     assert cluster.notna().equals(predicted)
     assert cluster.cat.categories.tolist() == ["1", "2"]
-    expected = responded.obs.loc[predicted, "cell_type"].map({"A": "1", "B": "2"}).astype(str)
+    expected = (
+        cells_with_response.obs.loc[predicted, "cell_type"].map({"A": "1", "B": "2"}).astype(str)
+    )
     assert (cluster[predicted].astype(str) == expected).all()
-    assert responded.uns[GROUPS]["groupby"].unique().tolist() == [CLUSTER]
+    assert cells_with_response.uns[GROUPS]["groupby"].unique().tolist() == [CLUSTER]
 
 
-def test_table_of_groups(responded):
-    sdo.tl.response_subpopulations(responded, groupby="cell_type")
-    assert CLUSTER not in responded.obs
-    table = responded.uns[GROUPS].set_index("group")
+def test_table_of_groups(cells_with_response):
+    sdo.tl.response_subpopulations(cells_with_response, groupby="cell_type")
+    assert CLUSTER not in cells_with_response.obs
+    table = cells_with_response.uns[GROUPS].set_index("group")
     assert table.index.tolist() == ["A", "B"]
     assert table["rank"].tolist() == [1, 2]
-    predicted = responded.obs["scdiffot_effect_size"].notna()
+    predicted = cells_with_response.obs["scdiffot_effect_size"].notna()
     assert (
         table["n_cells"].to_dict()
-        == responded.obs.loc[predicted, "cell_type"].value_counts().to_dict()
+        == cells_with_response.obs.loc[predicted, "cell_type"].value_counts().to_dict()
     )
-    by_type = responded.obs.loc[predicted].groupby("cell_type", observed=True)
+    by_type = cells_with_response.obs.loc[predicted].groupby("cell_type", observed=True)
     np.testing.assert_allclose(
         table["effect_size"], by_type["scdiffot_effect_size"].mean(), rtol=1e-6
     )
@@ -55,9 +57,9 @@ def test_table_of_groups(responded):
     ).all()
 
 
-def test_table_of_genes(responded):
-    sdo.tl.response_subpopulations(responded, groupby="cell_type")
-    table = responded.uns[FEATURES]
+def test_table_of_genes(cells_with_response):
+    sdo.tl.response_subpopulations(cells_with_response, groupby="cell_type")
+    table = cells_with_response.uns[FEATURES]
     assert table["group"].unique().tolist() == ["all", "A", "B"]
     means = table.pivot_table(index="group", columns="gene", values="mean")
     np.testing.assert_allclose(means.loc["A"], [2, 0, 0], atol=0.1)
@@ -70,60 +72,60 @@ def test_table_of_genes(responded):
     assert means.loc["all", "2"] == pytest.approx(0, abs=1e-6)
 
 
-def test_number_of_clusters(responded):
-    sdo.tl.response_subpopulations(responded, n_clusters=3)
-    assert responded.obs[CLUSTER].nunique() == 3
-    assert responded.uns[GROUPS]["effect_size"].is_monotonic_decreasing
-    repeat = sdo.tl.response_subpopulations(responded, n_clusters=3, copy=True)
-    pd.testing.assert_frame_equal(repeat.uns[GROUPS], responded.uns[GROUPS])
+def test_number_of_clusters(cells_with_response):
+    sdo.tl.response_subpopulations(cells_with_response, n_clusters=3)
+    assert cells_with_response.obs[CLUSTER].nunique() == 3
+    assert cells_with_response.uns[GROUPS]["effect_size"].is_monotonic_decreasing
+    repeat = sdo.tl.response_subpopulations(cells_with_response, n_clusters=3, copy=True)
+    pd.testing.assert_frame_equal(repeat.uns[GROUPS], cells_with_response.uns[GROUPS])
 
 
-def test_equal_responses_are_one_cluster(responded):
-    responded.obsm["scdiffot_response"][:] = [1.0, 1.0, 0.0]
-    responded.obs["scdiffot_effect_size"] = 1.0
-    sdo.tl.response_subpopulations(responded)
-    assert responded.obs[CLUSTER].unique().tolist() == ["1"]
+def test_equal_responses_are_one_cluster(cells_with_response):
+    cells_with_response.obsm["scdiffot_response"][:] = [1.0, 1.0, 0.0]
+    cells_with_response.obs["scdiffot_effect_size"] = 1.0
+    sdo.tl.response_subpopulations(cells_with_response)
+    assert cells_with_response.obs[CLUSTER].unique().tolist() == ["1"]
 
 
-def test_balanced_responses_have_no_survival(responded):
-    del responded.obs["scdiffot_survival"]
-    sdo.tl.response_subpopulations(responded)
-    assert not [name for name in responded.uns[GROUPS] if name.startswith("survival")]
+def test_balanced_responses_have_no_survival(cells_with_response):
+    del cells_with_response.obs["scdiffot_survival"]
+    sdo.tl.response_subpopulations(cells_with_response)
+    assert not [name for name in cells_with_response.uns[GROUPS] if name.startswith("survival")]
 
 
-def test_representation_without_genes(responded, caplog):
-    responded.obsm["X_emb"] = responded.X.copy()
-    fit = responded.uns["scdiffot_response"]
+def test_representation_without_genes(cells_with_response, caplog):
+    cells_with_response.obsm["X_emb"] = cells_with_response.X.copy()
+    fit = cells_with_response.uns["scdiffot_response"]
     fit["params"]["use_rep"] = "X_emb"
     # a fit of the first format version, which had no digest of its content
     del fit["version"], fit["digest"]
-    responded.uns[FEATURES] = pd.DataFrame({"gene": ["old"]})
+    cells_with_response.uns[FEATURES] = pd.DataFrame({"gene": ["old"]})
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.response_subpopulations(responded)
+        sdo.tl.response_subpopulations(cells_with_response)
     assert "Genes are left out" in caplog.text
-    assert FEATURES not in responded.uns
+    assert FEATURES not in cells_with_response.uns
     # encoder and decoder
     sdo.tl.response_subpopulations(
-        responded, groupby="cell_type", decoder=(lambda x: x / 2, lambda z: 2 * z)
+        cells_with_response, groupby="cell_type", decoder=(lambda x: x / 2, lambda z: 2 * z)
     )
-    table = responded.uns[FEATURES].set_index(["group", "gene"])
+    table = cells_with_response.uns[FEATURES].set_index(["group", "gene"])
     assert table.loc[("A", "0"), "mean"] == pytest.approx(4, abs=0.1)
 
 
-def test_fit_in_another_anndata(responded):
-    new = responded[responded.obs["treatment"] == "none"].copy()
+def test_fit_in_another_anndata(cells_with_response):
+    new = cells_with_response[cells_with_response.obs["treatment"] == "none"].copy()
     del new.uns["scdiffot_response"]
     with pytest.raises(KeyError, match=r"run scdiffot.tl.fit_response first"):
         sdo.tl.response_subpopulations(new)
-    sdo.tl.response_subpopulations(new, reference=responded)
-    sdo.tl.response_subpopulations(responded)
-    pd.testing.assert_frame_equal(new.uns[GROUPS], responded.uns[GROUPS])
+    sdo.tl.response_subpopulations(new, reference=cells_with_response)
+    sdo.tl.response_subpopulations(cells_with_response)
+    pd.testing.assert_frame_equal(new.uns[GROUPS], cells_with_response.uns[GROUPS])
 
 
-def test_file_and_copy(responded, tmp_path, fingerprint):
-    previous = fingerprint(responded)
-    copy = sdo.tl.response_subpopulations(responded, copy=True)
-    assert fingerprint(responded) == previous
+def test_file_and_copy(cells_with_response, tmp_path, fingerprint):
+    previous = fingerprint(cells_with_response)
+    copy = sdo.tl.response_subpopulations(cells_with_response, copy=True)
+    assert fingerprint(cells_with_response) == previous
     copy.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
     for table in ("subpopulations", "features"):
@@ -150,23 +152,25 @@ def test_file_and_copy(responded, tmp_path, fingerprint):
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit_response first"),
     ],
 )
-def test_clear_errors_and_nothing_written(responded, options, error, message, fingerprint):
-    responded.obs["name"] = pd.Categorical(["all"] * responded.n_obs)
-    responded.obs["late"] = pd.Categorical(
-        np.where(responded.obs["treatment"] == "drug", "A", None)
+def test_clear_errors_and_nothing_written(
+    cells_with_response, options, error, message, fingerprint
+):
+    cells_with_response.obs["name"] = pd.Categorical(["all"] * cells_with_response.n_obs)
+    cells_with_response.obs["late"] = pd.Categorical(
+        np.where(cells_with_response.obs["treatment"] == "drug", "A", None)
     )
-    previous = fingerprint(responded)
+    previous = fingerprint(cells_with_response)
     with pytest.raises(error, match=message):
-        sdo.tl.response_subpopulations(responded, **options)
-    assert fingerprint(responded) == previous
+        sdo.tl.response_subpopulations(cells_with_response, **options)
+    assert fingerprint(cells_with_response) == previous
 
 
-def test_nothing_predicted(responded):
-    del responded.obsm["scdiffot_response"]
+def test_nothing_predicted(cells_with_response):
+    del cells_with_response.obsm["scdiffot_response"]
     with pytest.raises(
         KeyError, match=r"obsm\['scdiffot_response'\] is missing: run scdiffot.tl.predict_response"
     ):
-        sdo.tl.response_subpopulations(responded)
+        sdo.tl.response_subpopulations(cells_with_response)
 
 
 @pytest.mark.slow

@@ -113,24 +113,24 @@ def _unchanged(adata):
     ],
 )
 def test_bad_input_leaves_everything_untouched(
-    course, quick, fingerprint, spoil, time_key, options, error, message
+    time_course, quick, fingerprint, spoil, time_key, options, error, message
 ):
-    course.uns["pca"] = {"variance": np.ones(3)}
-    spoil(course)
-    original = fingerprint(course)
+    time_course.uns["pca"] = {"variance": np.ones(3)}
+    spoil(time_course)
+    original = fingerprint(time_course)
     with pytest.raises(error, match=message):
-        sdo.tl.fit(course, time_key, **quick | options)
-    assert fingerprint(course) == original
+        sdo.tl.fit(time_course, time_key, **quick | options)
+    assert fingerprint(time_course) == original
 
 
-def test_views_and_empty_and_wrong_objects(course, quick, fingerprint):
-    original = fingerprint(course)
-    view = course[course.obs["time"] < 2]
+def test_views_and_empty_and_wrong_objects(time_course, quick, fingerprint):
+    original = fingerprint(time_course)
+    view = time_course[time_course.obs["time"] < 2]
     with pytest.raises(ValueError, match=r"`adata` is a view .* adata = adata\[...\].copy\(\)"):
         sdo.tl.fit(view, "time", **quick)
     assert view.is_view
-    assert fingerprint(course) == original
+    assert fingerprint(time_course) == original
     with pytest.raises(ValueError, match="`adata` has no cells"):
-        sdo.tl.fit(course[:0].copy(), "time", **quick)
+        sdo.tl.fit(time_course[:0].copy(), "time", **quick)
     with pytest.raises(TypeError, match="`adata` is a DataFrame: pass an AnnData or a MuData"):
-        sdo.tl.fit(course.obs, "time", **quick)
+        sdo.tl.fit(time_course.obs, "time", **quick)

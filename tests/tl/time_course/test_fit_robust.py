@@ -34,10 +34,11 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-def test_scalars_of_numpy_are_numbers(course, quick):
+def test_scalars_of_numpy_are_numbers(time_course, quick):
     plain = {name: value.item() for name, value in SCALARS.items()}
     first, other = (
-        sdo.tl.fit(course, "time", **quick | options, copy=True) for options in (SCALARS, plain)
+        sdo.tl.fit(time_course, "time", **quick | options, copy=True)
+        for options in (SCALARS, plain)
     )
     np.testing.assert_array_equal(first.obsm["scdiffot_velocity"], other.obsm["scdiffot_velocity"])
     assert first.uns["scdiffot"]["state"]["config"] == other.uns["scdiffot"]["state"]["config"]
@@ -78,11 +79,13 @@ def test_scalars_of_numpy_are_numbers(course, quick):
     ],
     ids=str,
 )
-def test_wrong_options_are_refused_at_once(course, quick, fingerprint, options, error, message):
-    original = fingerprint(course)
+def test_wrong_options_are_refused_at_once(
+    time_course, quick, fingerprint, options, error, message
+):
+    original = fingerprint(time_course)
     with pytest.raises(error, match=message):
-        sdo.tl.fit(course, "time", **quick | options)
-    assert fingerprint(course) == original
+        sdo.tl.fit(time_course, "time", **quick | options)
+    assert fingerprint(time_course) == original
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", torch.device("meta")], ids=str)
@@ -101,9 +104,9 @@ def test_all_functions_with_a_device_refuse_others(device, treated, fingerprint)
     assert fingerprint(treated) == original
 
 
-def test_device_of_torch_is_the_same(course, quick):
+def test_device_of_torch_is_the_same(time_course, quick):
     first, other = (
-        sdo.tl.fit(course, "time", **quick, device=device, copy=True).obsm["scdiffot_velocity"]
+        sdo.tl.fit(time_course, "time", **quick, device=device, copy=True).obsm["scdiffot_velocity"]
         for device in ("cpu", torch.device("cpu", 0))
     )
     np.testing.assert_array_equal(first, other)
@@ -117,16 +120,16 @@ def test_sinkhorn_ends_without_finite_numbers(options):
         sinkhorn(x, w, y, w, alpha=None, eps=options.get("eps", 0.1))
 
 
-def test_states_beyond_single_precision_are_refused(course, quick, fingerprint):
-    course.obsm["X_pca"][3, 1] = 1e160
-    original = fingerprint(course)
-    with pytest.raises(ValueError, match=f"values up to 1e\\+160.*{course.obs_names[3]}"):
-        sdo.tl.fit(course, "time", **quick)
-    assert fingerprint(course) == original
+def test_states_beyond_single_precision_are_refused(time_course, quick, fingerprint):
+    time_course.obsm["X_pca"][3, 1] = 1e160
+    original = fingerprint(time_course)
+    with pytest.raises(ValueError, match=f"values up to 1e\\+160.*{time_course.obs_names[3]}"):
+        sdo.tl.fit(time_course, "time", **quick)
+    assert fingerprint(time_course) == original
 
 
 @pytest.mark.parametrize("spoil", [np.nan, 1e30])
-def test_diverged_training_is_an_error(course, quick, fingerprint, monkeypatch, spoil):
+def test_diverged_training_is_an_error(time_course, quick, fingerprint, monkeypatch, spoil):
     """Networks are spoilt in the middle of the training, as by a far too large step."""
     from scdiffot.core.nets.optimizer import Soap
 
@@ -138,10 +141,10 @@ def test_diverged_training_is_an_error(course, quick, fingerprint, monkeypatch, 
             self._vector.data.add_(spoil)
 
     monkeypatch.setattr(Soap, "step", leap)
-    original = fingerprint(course)
+    original = fingerprint(time_course)
     with pytest.raises(DivergenceError, match=r"Training diverged.*Nothing was written"):
-        sdo.tl.fit(course, "time", **quick)
-    assert fingerprint(course) == original
+        sdo.tl.fit(time_course, "time", **quick)
+    assert fingerprint(time_course) == original
 
 
 def test_diverged_response_is_an_error(treated, fingerprint, monkeypatch):
@@ -169,24 +172,27 @@ def test_isolated_cells_change_nothing_for_others(value):
     assert np.isfinite(other.drift(with_outliers[1], 1.0)).all()
 
 
-def test_an_outlier_is_named_and_counts_in_the_mass(course, quick, caplog):
-    with_outlier = course.copy()
+def test_an_outlier_is_named_and_counts_in_the_mass(time_course, quick, caplog):
+    with_outlier = time_course.copy()
     with_outlier.obsm["X_pca"][7] = [0, 1e6, 0]
-    sdo.tl.fit(course, "time", **quick)
+    sdo.tl.fit(time_course, "time", **quick)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         sdo.tl.fit(with_outlier, "time", **quick)
     assert "1 cells are far from all others" in caplog.text
     assert repr(with_outlier.obs_names[7]) in caplog.text
-    remaining = np.arange(course.n_obs) != 7
-    cosines = _cosines(*(a.obsm["scdiffot_velocity"][remaining] for a in (course, with_outlier)))
+    remaining = np.arange(time_course.n_obs) != 7
+    cosines = _cosines(
+        *(a.obsm["scdiffot_velocity"][remaining] for a in (time_course, with_outlier))
+    )
     assert cosines.mean() > 0.97
     for name in ("masses", "mass_folds"):
         np.testing.assert_array_equal(
-            with_outlier.uns["scdiffot"]["params"][name], course.uns["scdiffot"]["params"][name]
+            with_outlier.uns["scdiffot"]["params"][name],
+            time_course.uns["scdiffot"]["params"][name],
         )
 
 
-def test_an_outlier_does_not_change_responses(treated, brief, caplog):
+def test_an_outlier_does_not_change_responses(treated, quick_response, caplog):
     with_outlier = treated.copy()
     row = int(np.flatnonzero(treated.obs["condition"] == "drug")[0])
     for name in ("X_pca",):
@@ -194,9 +200,9 @@ def test_an_outlier_does_not_change_responses(treated, brief, caplog):
         with_outlier.obsm[name][row] = 1e5
     without_outlier = treated[np.arange(treated.n_obs) != row].copy()
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit_response(with_outlier, "condition", "control", "drug", **brief)
+        sdo.tl.fit_response(with_outlier, "condition", "control", "drug", **quick_response)
     assert repr(with_outlier.obs_names[row]) in caplog.text
-    sdo.tl.fit_response(without_outlier, "condition", "control", "drug", **brief)
+    sdo.tl.fit_response(without_outlier, "condition", "control", "drug", **quick_response)
     for adata in (with_outlier, without_outlier):
         sdo.tl.predict_response(adata)
     controls = without_outlier.obs_names[without_outlier.obs["condition"] == "control"]
@@ -224,47 +230,51 @@ def _messages(adata: ad.AnnData, quick: dict, caplog, **options) -> str:
     return caplog.text
 
 
-def test_ordinary_data_give_no_warning(course, quick, caplog):
-    assert "WARNING" not in _messages(course, quick, caplog)
+def test_ordinary_data_give_no_warning(time_course, quick, caplog):
+    assert "WARNING" not in _messages(time_course, quick, caplog)
 
 
-def test_copies_are_named(course, quick, caplog):
-    course.obsm["X_pca"][:20] = course.obsm["X_pca"][20:40]
-    share = 100 * 20 / course.n_obs
-    assert f"{share:.0f} % of the cells have exactly the states" in _messages(course, quick, caplog)
+def test_copies_are_named(time_course, quick, caplog):
+    time_course.obsm["X_pca"][:20] = time_course.obsm["X_pca"][20:40]
+    share = 100 * 20 / time_course.n_obs
+    assert f"{share:.0f} % of the cells have exactly the states" in _messages(
+        time_course, quick, caplog
+    )
 
 
-def test_snapshots_of_one_population_are_named(course, quick, caplog):
-    last = (course.obs["time"] == 2).to_numpy()
-    course.obsm["X_pca"][last, 0] -= 1.0
-    text = _messages(course, quick, caplog)
+def test_snapshots_of_one_population_are_named(time_course, quick, caplog):
+    last = (time_course.obs["time"] == 2).to_numpy()
+    time_course.obsm["X_pca"][last, 0] -= 1.0
+    text = _messages(time_course, quick, caplog)
     assert "displacement between times 1 and 2 is within sampling noise" in text
 
 
-def test_the_growth_that_masses_imply_is_logged(course, quick, caplog):
-    text = _messages(course, quick, caplog, mass={0: 1, 1: 2, 2: 40})
+def test_the_growth_that_masses_imply_is_logged(time_course, quick, caplog):
+    text = _messages(time_course, quick, caplog, mass={0: 1, 1: 2, 2: 40})
     assert "as passed in `mass`" in text
     assert "a 2-fold change from time 0 to 1, a mean net growth rate of 0.693" in text
     assert "The mass changes 20-fold from time 1 to 2" in text
-    params = course.uns["scdiffot"]["params"]
+    params = time_course.uns["scdiffot"]["params"]
     np.testing.assert_allclose(params["mass_folds"], [2, 20])
     np.testing.assert_allclose(params["mass_rates"], np.log([2, 20]))
-    assert "numbers of sequenced cells" in _messages(course, quick, caplog)
+    assert "numbers of sequenced cells" in _messages(time_course, quick, caplog)
 
 
-def test_common_factor_of_masses_changes_nothing(course):
+def test_common_factor_of_masses_changes_nothing(time_course):
     first, other = (
-        read_time_series(course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}).snapshots
+        read_time_series(
+            time_course, "time", use_rep="X_pca", mass={0: f, 1: 2 * f, 2: 3 * f}
+        ).snapshots
         for f in (1.0, 2.0**-900)
     )
     np.testing.assert_array_equal(first.masses, other.masses)
 
 
 @pytest.mark.parametrize(("rate", "is_overruled"), [(0.5, True), (0.1, False)])
-def test_prior_that_the_masses_overrule(course, quick, caplog, rate, is_overruled):
-    course.obs["prior"] = rate
+def test_prior_that_the_masses_overrule(time_course, quick, caplog, rate, is_overruled):
+    time_course.obs["prior"] = rate
     masses = {t: np.exp(0.1 * t) for t in (0, 1, 2)}
-    text = _messages(course, quick, caplog, growth_prior="prior", mass=masses)
+    text = _messages(time_course, quick, caplog, growth_prior="prior", mass=masses)
     assert ("masses overrule the level of `growth_prior`" in text) == is_overruled
     if is_overruled:
         assert f"0 to 1 ({np.exp(0.5):.3g}-fold expected, masses {np.exp(0.1):.3g}-fold)" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import make_course
+from tests.conftest import make_time_course
 
 import scdiffot as sdo
 
@@ -13,7 +13,7 @@ CELLS = "cell_type"
 
 
 def _fit(quick, times, **options):
-    adata = make_course()
+    adata = make_time_course()
     adata.obs["time"] = adata.obs["time"].map(dict(zip((0.0, 1.0, 2.0), times, strict=True)))
     sdo.tl.fit(adata, "time", **quick, **options)
     return adata
@@ -103,13 +103,13 @@ def test_dates_keep_their_masses(quick):
 
 def test_a_mass_is_named_once(quick):
     with pytest.raises(ValueError, match="`mass` holds '0' and another label of the same time"):
-        sdo.tl.fit(make_course(), "time", mass={0: 1, "0": 2, 1: 1, 2: 1}, **quick)
+        sdo.tl.fit(make_time_course(), "time", mass={0: 1, "0": 2, 1: 1, 2: 1}, **quick)
 
 
 def test_labels_with_units_from_fit_to_fates(quick, tmp_path):
     import anndata as ad
 
-    adata = make_course()
+    adata = make_time_course()
     adata.obs["age"] = pd.Categorical(adata.obs["time"].map({0.0: "12h", 1.0: "1d", 2.0: "36h"}))
     sdo.tl.fit(adata, "age", time_map="auto", held_out="1d", **quick)
     params = adata.uns["scdiffot"]["params"]

@@ -30,7 +30,7 @@ def _fitted_once(simulated, quick) -> ad.AnnData:
 
 
 @pytest.fixture
-def fitted(_fitted_once) -> ad.AnnData:
+def fitted_adata(_fitted_once) -> ad.AnnData:
     return _fitted_once.copy()
 
 
@@ -47,25 +47,30 @@ def test_states_and_positions_share_the_variance():
         assert np.allclose(positions_again, positions, rtol=1e-12)
 
 
-def test_the_fit_writes_both_parts_of_the_drift(fitted):
-    model = sdo.get.model(fitted)
+def test_the_fit_writes_both_parts_of_the_drift(fitted_adata):
+    model = sdo.get.model(fitted_adata)
     assert model.n_dims == 5
-    assert fitted.obsm["scdiffot_velocity"].shape == (fitted.n_obs, 3)
-    assert fitted.obsm["scdiffot_migration"].shape == (fitted.n_obs, 2)
-    drift = model.drift(read_states(fitted, "scdiffot"), fitted.obs["time"].to_numpy())
-    assert np.allclose(drift, read_velocities(fitted, "scdiffot"), atol=1e-5)
-    unit = read_params(fitted, "scdiffot")["tissue"].unit
-    assert np.allclose(drift[:, 3:] / unit, fitted.obsm["scdiffot_migration"], rtol=1e-4, atol=1e-4)
+    assert fitted_adata.obsm["scdiffot_velocity"].shape == (fitted_adata.n_obs, 3)
+    assert fitted_adata.obsm["scdiffot_migration"].shape == (fitted_adata.n_obs, 2)
+    drift = model.drift(read_states(fitted_adata, "scdiffot"), fitted_adata.obs["time"].to_numpy())
+    assert np.allclose(drift, read_velocities(fitted_adata, "scdiffot"), atol=1e-5)
+    unit = read_params(fitted_adata, "scdiffot")["tissue"].unit
+    assert np.allclose(
+        drift[:, 3:] / unit, fitted_adata.obsm["scdiffot_migration"], rtol=1e-4, atol=1e-4
+    )
 
 
-def test_the_frame_is_that_of_the_first_time(fitted):
-    first = (fitted.obs["time"] == 0).to_numpy()
-    assert np.allclose(fitted.obsm["scdiffot_aligned"][first], fitted.obsm["spatial"][first])
-    result = sdo.get.alignment(fitted)
+def test_the_frame_is_that_of_the_first_time(fitted_adata):
+    first = (fitted_adata.obs["time"] == 0).to_numpy()
+    assert np.allclose(
+        fitted_adata.obsm["scdiffot_aligned"][first], fitted_adata.obsm["spatial"][first]
+    )
+    result = sdo.get.alignment(fitted_adata)
     for name in result.poses:
-        rows = (fitted.obs["time"] == float(name)).to_numpy()
+        rows = (fitted_adata.obs["time"] == float(name)).to_numpy()
         assert np.allclose(
-            result.apply(fitted.obsm["spatial"][rows], name), fitted.obsm["scdiffot_aligned"][rows]
+            result.apply(fitted_adata.obsm["spatial"][rows], name),
+            fitted_adata.obsm["scdiffot_aligned"][rows],
         )
 
 
@@ -129,86 +134,94 @@ def test_three_coordinates(slices, quick):
     assert slices.obsm["scdiffot_migration"].shape == (slices.n_obs, 3)
 
 
-def test_simulated_paths_have_positions(fitted):
-    paths = sdo.tl.simulate(fitted, 0.0, n_particles=20)
-    start = fitted.obsm["scdiffot_aligned"][paths.origin]
+def test_simulated_paths_have_positions(fitted_adata):
+    paths = sdo.tl.simulate(fitted_adata, 0.0, n_particles=20)
+    start = fitted_adata.obsm["scdiffot_aligned"][paths.origin]
     assert paths.positions.shape == (*paths.states.shape[:2], 2)
     assert np.allclose(paths.positions[0], start, rtol=1e-4, atol=0.1)
 
 
-def test_a_virtual_slice_has_positions(fitted):
-    between = sdo.tl.interpolate(fitted, 0.75, n_obs=40)
+def test_a_virtual_slice_has_positions(fitted_adata):
+    between = sdo.tl.interpolate(fitted_adata, 0.75, n_obs=40)
     assert between.obsm["X_pca"].shape == (40, 3)
     low, high = (
-        fitted.obsm["scdiffot_aligned"].min(axis=0),
-        fitted.obsm["scdiffot_aligned"].max(axis=0),
+        fitted_adata.obsm["scdiffot_aligned"].min(axis=0),
+        fitted_adata.obsm["scdiffot_aligned"].max(axis=0),
     )
     margin = 0.2 * (high - low)
     assert (between.obsm["scdiffot_aligned"] > low - margin).all()
     assert (between.obsm["scdiffot_aligned"] < high + margin).all()
 
 
-def test_fates_ancestors_landscapes_and_transitions(fitted):
-    sdo.tl.sta_forward(fitted, "cell_type", 0.0, n_trajectories=5)
-    assert np.isfinite(fitted.obsm["scdiffot_fate"].loc[fitted.obs["time"] == 0].to_numpy()).all()
-    sdo.tl.sta_backward(fitted, "cell_type", n_trajectories=5)
-    sdo.tl.landscape(fitted, basis="scdiffot_aligned", times=[0.0], n_grid=20)
-    assert np.isfinite(fitted.uns["scdiffot"]["landscape"]["potential"]).any()
-    sdo.tl.transition_matrix(fitted)
-    sdo.tl.validate(fitted, show_progress=False)
-    assert np.isfinite(fitted.uns["scdiffot"]["validation"]["w1"]).all()
+def test_fates_ancestors_landscapes_and_transitions(fitted_adata):
+    sdo.tl.sta_forward(fitted_adata, "cell_type", 0.0, n_trajectories=5)
+    assert np.isfinite(
+        fitted_adata.obsm["scdiffot_fate"].loc[fitted_adata.obs["time"] == 0].to_numpy()
+    ).all()
+    sdo.tl.sta_backward(fitted_adata, "cell_type", n_trajectories=5)
+    sdo.tl.landscape(fitted_adata, basis="scdiffot_aligned", times=[0.0], n_grid=20)
+    assert np.isfinite(fitted_adata.uns["scdiffot"]["landscape"]["potential"]).any()
+    sdo.tl.transition_matrix(fitted_adata)
+    sdo.tl.validate(fitted_adata, show_progress=False)
+    assert np.isfinite(fitted_adata.uns["scdiffot"]["validation"]["w1"]).all()
 
 
-def test_genes_are_read_from_the_state_alone(fitted, simulated, quick):
+def test_genes_are_read_from_the_state_alone(fitted_adata, simulated, quick):
     """Genes of a fit in a tissue are those of the same cells without positions."""
-    sdo.tl.gene_velocity(fitted)
-    loadings = fitted.varm["PCs"]
+    sdo.tl.gene_velocity(fitted_adata)
+    loadings = fitted_adata.varm["PCs"]
     assert np.allclose(
-        fitted.layers["scdiffot_velocity"], fitted.obsm["scdiffot_velocity"] @ loadings.T, atol=1e-4
+        fitted_adata.layers["scdiffot_velocity"],
+        fitted_adata.obsm["scdiffot_velocity"] @ loadings.T,
+        atol=1e-4,
     )
-    gene = fitted.var_names[0]
+    gene = fitted_adata.var_names[0]
     sdo.tl.perturb(
-        fitted, {gene: 0}, "cell_type", source=0.0, n_trajectories=5, show_progress=False
+        fitted_adata, {gene: 0}, "cell_type", source=0.0, n_trajectories=5, show_progress=False
     )
-    sdo.tl.regulation(fitted, show_progress=False)
-    sdo.tl.growth_genes(fitted, show_progress=False)
-    assert not sdo.get.regulation(fitted).empty
+    sdo.tl.regulation(fitted_adata, show_progress=False)
+    sdo.tl.growth_genes(fitted_adata, show_progress=False)
+    assert not sdo.get.regulation(fitted_adata).empty
 
 
-def test_arrows_in_the_tissue_are_the_migration(fitted):
-    sdo.pl.velocity(fitted, basis="scdiffot_aligned", kind="cells", show=False)
+def test_arrows_in_the_tissue_are_the_migration(fitted_adata):
+    sdo.pl.velocity(fitted_adata, basis="scdiffot_aligned", kind="cells", show=False)
     arrows = [c for c in plt.gca().collections if hasattr(c, "U")][0]
     arrow_vectors = np.column_stack([arrows.U, arrows.V])
     assert len(arrow_vectors) > 0
     assert (
-        np.abs(arrow_vectors[:, None] - fitted.obsm["scdiffot_migration"])
+        np.abs(arrow_vectors[:, None] - fitted_adata.obsm["scdiffot_migration"])
         .sum(axis=2)
         .min(axis=1)
         .max()
         < 1e-3
     )
-    sdo.pl.growth(fitted, basis="scdiffot_aligned", show=False)
+    sdo.pl.growth(fitted_adata, basis="scdiffot_aligned", show=False)
     sdo.pl.trajectories(
-        fitted, sdo.tl.simulate(fitted, 0.0, n_particles=5), basis="scdiffot_aligned", show=False
+        fitted_adata,
+        sdo.tl.simulate(fitted_adata, 0.0, n_particles=5),
+        basis="scdiffot_aligned",
+        show=False,
     )
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data will no longer be the default")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-def test_files_keep_the_tissue(fitted, tmp_path, suffix):
+def test_files_keep_the_tissue(fitted_adata, tmp_path, suffix):
     path = tmp_path / f"fitted.{suffix}"
-    getattr(fitted, f"write_{suffix}")(path)
+    getattr(fitted_adata, f"write_{suffix}")(path)
     restored = ad.read_h5ad(path) if suffix == "h5ad" else ad.read_zarr(path)
     paths = [
-        sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions for adata in (fitted, restored)
+        sdo.tl.simulate(adata, 0.0, n_particles=10, rng=1).positions
+        for adata in (fitted_adata, restored)
     ]
     assert np.array_equal(*paths)
 
 
-def test_a_later_fit_without_positions_drops_the_migration(fitted, quick):
-    sdo.tl.fit(fitted, "time", **quick)
-    assert "scdiffot_migration" not in fitted.obsm
-    assert read_params(fitted, "scdiffot")["tissue"] is None
+def test_a_later_fit_without_positions_drops_the_migration(fitted_adata, quick):
+    sdo.tl.fit(fitted_adata, "time", **quick)
+    assert "scdiffot_migration" not in fitted_adata.obsm
+    assert read_params(fitted_adata, "scdiffot")["tissue"] is None
 
 
 def _nan(adata):

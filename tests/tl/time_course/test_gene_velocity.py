@@ -10,14 +10,17 @@ from scdiffot._data.write.decoders import read_genes
 
 
 @pytest.fixture
-def genes(fitted):
+def genes(fitted_adata):
     """A fit in three components of ten genes; two more genes are not in the components."""
     rng = np.random.default_rng(0)
     loadings = np.zeros((12, 3))
     loadings[:10] = np.linalg.qr(rng.normal(size=(10, 3)))[0]
-    expression = fitted.obsm["X_pca"] @ loadings.T + rng.normal(size=12)
+    expression = fitted_adata.obsm["X_pca"] @ loadings.T + rng.normal(size=12)
     adata = ad.AnnData(
-        expression.astype(np.float32), obs=fitted.obs, obsm=fitted.obsm, uns=fitted.uns
+        expression.astype(np.float32),
+        obs=fitted_adata.obs,
+        obsm=fitted_adata.obsm,
+        uns=fitted_adata.uns,
     )
     adata.obsm["X_pca"] = np.array(adata.obsm["X_pca"])
     adata.var_names = [f"Gene{i}" for i in range(12)]
@@ -70,13 +73,15 @@ def test_named_genes_copies_and_other_fits(genes, fingerprint):
     )
 
 
-def test_expression_itself(fitted, quick):
-    sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
-    sdo.tl.gene_velocity(fitted, key="x")
-    np.testing.assert_array_equal(fitted.layers["x_velocity"], fitted.obsm["x_velocity"])
+def test_expression_itself(fitted_adata, quick):
+    sdo.tl.fit(fitted_adata, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    sdo.tl.gene_velocity(fitted_adata, key="x")
+    np.testing.assert_array_equal(
+        fitted_adata.layers["x_velocity"], fitted_adata.obsm["x_velocity"]
+    )
     # A new fit of that name removes its gene velocities.
-    sdo.tl.fit(fitted, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
-    assert "x_velocity" not in fitted.layers
+    sdo.tl.fit(fitted_adata, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    assert "x_velocity" not in fitted_adata.layers
 
 
 def test_modalities_in_another_order(mdata, quick):
@@ -103,7 +108,7 @@ def test_files(genes, tmp_path):
     )
 
 
-def test_bad_input(genes, fitted, course, fingerprint):
+def test_bad_input(genes, fitted_adata, time_course, fingerprint):
     original = fingerprint(genes)
     with pytest.raises(KeyError, match="'Gene11', which 'X_pca' was computed without"):
         sdo.tl.gene_velocity(genes, genes=["Gene11"])
@@ -119,6 +124,6 @@ def test_bad_input(genes, fitted, course, fingerprint):
         sdo.tl.gene_velocity(genes[:20])
     assert fingerprint(genes) == original
     with pytest.raises(ValueError, match="'X_pca' has no decoder"):
-        sdo.tl.gene_velocity(fitted)
+        sdo.tl.gene_velocity(fitted_adata)
     with pytest.raises(KeyError, match="run scdiffot.tl.fit"):
-        sdo.tl.gene_velocity(course)
+        sdo.tl.gene_velocity(time_course)

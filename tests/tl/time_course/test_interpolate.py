@@ -6,14 +6,14 @@ import pytest
 import scdiffot as sdo
 
 
-def test_between_and_at_snapshots(fitted):
-    virtual = sdo.tl.interpolate(fitted, 0.5)
+def test_between_and_at_snapshots(fitted_adata):
+    virtual = sdo.tl.interpolate(fitted_adata, 0.5)
     assert virtual.obsm["X_pca"].shape == (virtual.n_obs, 3)
     assert (virtual.obs["time"] == 0.5).all()
-    masses = sdo.get.model(fitted).masses
+    masses = sdo.get.model(fitted_adata).masses
     assert masses[0] < virtual.obs["weight"].sum() < masses[1]
-    snapshot = sdo.tl.interpolate(fitted, 1)
-    observed = fitted[fitted.obs["time"] == 1]
+    snapshot = sdo.tl.interpolate(fitted_adata, 1)
+    observed = fitted_adata[fitted_adata.obs["time"] == 1]
     np.testing.assert_allclose(
         np.sort(snapshot.obsm["X_pca"], axis=0),
         np.sort(observed.obsm["X_pca"], axis=0),
@@ -22,37 +22,37 @@ def test_between_and_at_snapshots(fitted):
     )
     assert snapshot.obs["weight"].sum() == pytest.approx(masses[1], rel=1e-5)
     np.testing.assert_array_equal(
-        sdo.tl.interpolate(fitted, "1").obsm["X_pca"], snapshot.obsm["X_pca"]
+        sdo.tl.interpolate(fitted_adata, "1").obsm["X_pca"], snapshot.obsm["X_pca"]
     )
 
 
-def test_equal_weights_on_request(fitted):
-    whole = sdo.tl.interpolate(fitted, 0.5)
-    sample = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+def test_equal_weights_on_request(fitted_adata):
+    whole = sdo.tl.interpolate(fitted_adata, 0.5)
+    sample = sdo.tl.interpolate(fitted_adata, 0.5, n_obs=300, rng=1)
     assert sample.n_obs == 300
     assert sample.obs["weight"].nunique() == 1
     assert sample.obs["weight"].sum() == pytest.approx(whole.obs["weight"].sum(), rel=1e-5)
-    repeated = sdo.tl.interpolate(fitted, 0.5, n_obs=300, rng=1)
+    repeated = sdo.tl.interpolate(fitted_adata, 0.5, n_obs=300, rng=1)
     np.testing.assert_array_equal(sample.obsm["X_pca"], repeated.obsm["X_pca"])
 
 
-def test_genes_come_back_as_genes(course, quick):
-    sdo.tl.fit(course, "time", use_rep="X", n_dims=2, **quick)
-    virtual = sdo.tl.interpolate(course, 1.5)
-    assert virtual.var_names.tolist() == course.var_names[:2].tolist()
+def test_genes_come_back_as_genes(time_course, quick):
+    sdo.tl.fit(time_course, "time", use_rep="X", n_dims=2, **quick)
+    virtual = sdo.tl.interpolate(time_course, 1.5)
+    assert virtual.var_names.tolist() == time_course.var_names[:2].tolist()
     assert virtual.X.shape == (virtual.n_obs, 2)
 
 
-def test_other_masses_and_priors_are_read_again(course, quick):
+def test_other_masses_and_priors_are_read_again(time_course, quick):
     sdo.tl.fit(
-        course,
+        time_course,
         "time",
         mass={0: 1, 1: 3, 2: 9},
-        growth_prior=np.zeros(course.n_obs),
+        growth_prior=np.zeros(time_course.n_obs),
         held_out=1,
         **quick,
     )
-    assert sdo.tl.interpolate(course, 2).obs["weight"].sum() == pytest.approx(9, rel=1e-4)
+    assert sdo.tl.interpolate(time_course, 2).obs["weight"].sum() == pytest.approx(9, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_other_masses_and_priors_are_read_again(course, quick):
         (1, {"key": "other"}, KeyError, "run scdiffot.tl.fit"),
     ],
 )
-def test_bad_input(fitted, time, options, error, message):
+def test_bad_input(fitted_adata, time, options, error, message):
     with pytest.raises(error, match=message):
-        sdo.tl.interpolate(fitted, time, **options)
+        sdo.tl.interpolate(fitted_adata, time, **options)

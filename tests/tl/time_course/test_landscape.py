@@ -9,21 +9,21 @@ import scdiffot as sdo
 
 
 @pytest.fixture
-def planar(course, quick):
+def planar(time_course, quick):
     """A fit in two dimensions, with cell types whose names are hard to write into a file."""
-    course.obs["cell_type"] = course.obs["cell_type"].cat.rename_categories(
+    time_course.obs["cell_type"] = time_course.obs["cell_type"].cat.rename_categories(
         {"A": "Prog/Mono", "B": "Früh & spät"}
     )
-    sdo.tl.fit(course, "time", n_dims=2, **quick)
-    return course
+    sdo.tl.fit(time_course, "time", n_dims=2, **quick)
+    return time_course
 
 
 def _landscape(adata, key="scdiffot"):
     return adata.uns[key]["landscape"]
 
 
-def test_the_space_of_a_fit_has_the_density_of_the_fit(course, quick):
-    planar = course
+def test_the_space_of_a_fit_has_the_density_of_the_fit(time_course, quick):
+    planar = time_course
     # The snapshots are so far apart that no cell of one is near the others.
     planar.obsm["X_pca"][:, 0] += 20 * planar.obs["time"]
     sdo.tl.fit(planar, "time", n_dims=2, **quick)
@@ -57,26 +57,26 @@ def test_times_between_snapshots_and_labels(planar):
     np.testing.assert_array_equal(_landscape(planar)["times"], [1])
 
 
-def test_an_embedding_has_the_density_of_carried_cells(course, quick):
-    sdo.tl.fit(course, "time", **quick)
+def test_an_embedding_has_the_density_of_carried_cells(time_course, quick):
+    sdo.tl.fit(time_course, "time", **quick)
     # The embedding swaps the axes and doubles the scale.
-    course.obsm["X_umap"] = 2 * course.obsm["X_pca"][:, [1, 0]]
-    sdo.tl.landscape(course, times=[0, 1.5], n_grid=60)
-    plain = _landscape(course)
-    sdo.tl.landscape(course, "umap", [0, 1.5], n_grid=60)
-    result = _landscape(course)
+    time_course.obsm["X_umap"] = 2 * time_course.obsm["X_pca"][:, [1, 0]]
+    sdo.tl.landscape(time_course, times=[0, 1.5], n_grid=60)
+    plain = _landscape(time_course)
+    sdo.tl.landscape(time_course, "umap", [0, 1.5], n_grid=60)
+    result = _landscape(time_course)
     assert result["basis"] == "X_umap"
-    model = sdo.get.model(course)
+    model = sdo.get.model(time_course)
     for k, time in enumerate((0.0, 1.5)):
         mass = (
             np.nansum(np.exp(-result["potential"][k]))
             * np.diff(result["x"])[0]
             * np.diff(result["y"])[0]
         )
-        expected = sdo.tl.interpolate(course, time).obs["weight"].sum()
+        expected = sdo.tl.interpolate(time_course, time).obs["weight"].sum()
         assert mass == pytest.approx(expected, rel=0.03)
         cost = np.exp(-result["potential"][k]) * result["lambda"][k]
-        virtual = sdo.tl.interpolate(course, time)
+        virtual = sdo.tl.interpolate(time_course, time)
         growth = model.growth(virtual.obsm["X_pca"], time)
         mean = np.nansum(cost) * np.diff(result["x"])[0] * np.diff(result["y"])[0]
         assert mean == pytest.approx(model.alpha * (virtual.obs["weight"] * growth).sum(), rel=0.05)
@@ -136,13 +136,13 @@ def test_one_type_has_no_barriers_and_files_keep_everything(planar, tmp_path):
         )
 
 
-def test_without_growth_there_is_no_lambda(course, quick):
-    sdo.tl.fit(course, "time", n_dims=2, growth=False, **quick)
-    sdo.tl.landscape(course, n_grid=20)
-    assert "lambda" not in _landscape(course)
-    course.obsm["X_umap"] = course.obsm["X_pca"][:, :2]
-    sdo.tl.landscape(course, "umap", n_grid=20)
-    assert "lambda" not in _landscape(course)
+def test_without_growth_there_is_no_lambda(time_course, quick):
+    sdo.tl.fit(time_course, "time", n_dims=2, growth=False, **quick)
+    sdo.tl.landscape(time_course, n_grid=20)
+    assert "lambda" not in _landscape(time_course)
+    time_course.obsm["X_umap"] = time_course.obsm["X_pca"][:, :2]
+    sdo.tl.landscape(time_course, "umap", n_grid=20)
+    assert "lambda" not in _landscape(time_course)
 
 
 def test_basins_of_cells_without_a_type_are_unknown(planar):
@@ -152,11 +152,11 @@ def test_basins_of_cells_without_a_type_are_unknown(planar):
     assert set(_landscape(planar)["basins"]["type"]) == {"Prog/Mono", "Früh & spät", "unknown"}
 
 
-def test_copy_and_seed(course, quick, fingerprint):
-    sdo.tl.fit(course, "time", **quick)
-    original = fingerprint(course)
-    first, second = (sdo.tl.landscape(course, rng=3, n_grid=20, copy=True) for _ in range(2))
-    assert fingerprint(course) == original
+def test_copy_and_seed(time_course, quick, fingerprint):
+    sdo.tl.fit(time_course, "time", **quick)
+    original = fingerprint(time_course)
+    first, second = (sdo.tl.landscape(time_course, rng=3, n_grid=20, copy=True) for _ in range(2))
+    assert fingerprint(time_course) == original
     assert fingerprint(first) == fingerprint(second)
 
 
@@ -190,18 +190,18 @@ def test_mudata(mdata, quick):
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit"),
     ],
 )
-def test_bad_input(fitted, fingerprint, options, error, message):
-    original = fingerprint(fitted)
+def test_bad_input(fitted_adata, fingerprint, options, error, message):
+    original = fingerprint(fitted_adata)
     with pytest.raises(error, match=message):
-        sdo.tl.landscape(fitted, **options)
-    assert fingerprint(fitted) == original
+        sdo.tl.landscape(fitted_adata, **options)
+    assert fingerprint(fitted_adata) == original
 
 
-def test_one_dimension_is_no_plane(course, quick):
-    sdo.tl.fit(course, "time", n_dims=1, **quick)
+def test_one_dimension_is_no_plane(time_course, quick):
+    sdo.tl.fit(time_course, "time", n_dims=1, **quick)
     with pytest.raises(
         ValueError, match="`basis` 'X_pca' has one dimension: pass an embedding of two"
     ):
-        sdo.tl.landscape(course)
+        sdo.tl.landscape(time_course)
     with pytest.raises(ValueError, match="is a view"):
-        sdo.tl.landscape(course[:60], "X_pca")
+        sdo.tl.landscape(time_course[:60], "X_pca")

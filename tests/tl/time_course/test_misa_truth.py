@@ -100,11 +100,11 @@ def agreement(adata) -> tuple[float, float, float]:
         [(LAW.drift(x + step * e, 0) - LAW.drift(x - step * e, 0)) / (2 * step) for e in np.eye(2)],
         axis=2,
     )
-    fitted = jacobians(sdo.get.model(adata), x, 0.0)
+    estimate = jacobians(sdo.get.model(adata), x, 0.0)
     clear, off = np.abs(true) > 0.1, ~np.eye(2, dtype=bool)
-    right = (np.sign(fitted) == np.sign(true))[clear].mean()
+    right = (np.sign(estimate) == np.sign(true))[clear].mean()
     r, r_off = (
-        np.corrcoef(fitted[:, part].ravel(), true[:, part].ravel())[0, 1]
+        np.corrcoef(estimate[:, part].ravel(), true[:, part].ravel())[0, 1]
         for part in (off | ~off, off)
     )
     return float(right), float(r), float(r_off)

@@ -79,11 +79,11 @@ def test_without_noise_cells_step_along_the_drift(sigma):
     assert np.quantile(cosine[inside], 0.1) > 0.95
 
 
-def test_a_chain_that_reaches_every_cell(fitted):
-    original = set(fitted.obsp)
-    assert sdo.tl.transition_matrix(fitted, n_neighbors=10) is None
-    assert set(fitted.obsp) - original == {"scdiffot_T_fwd"}
-    chain = fitted.obsp["scdiffot_T_fwd"]
+def test_a_chain_that_reaches_every_cell(fitted_adata):
+    original = set(fitted_adata.obsp)
+    assert sdo.tl.transition_matrix(fitted_adata, n_neighbors=10) is None
+    assert set(fitted_adata.obsp) - original == {"scdiffot_T_fwd"}
+    chain = fitted_adata.obsp["scdiffot_T_fwd"]
     assert chain.format == "csr"
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
     assert chain.data.min() >= 0
@@ -92,14 +92,14 @@ def test_a_chain_that_reaches_every_cell(fitted):
 
 
 @pytest.mark.parametrize("n_parts", [2, 4])
-def test_parts_are_linked_with_a_warning(course, quick, caplog, n_parts):
-    part = np.arange(course.n_obs) % n_parts
-    course.obsm["X_pca"][:, 2] += 1000.0 * part
-    sdo.tl.fit(course, "time", **quick)
+def test_parts_are_linked_with_a_warning(time_course, quick, caplog, n_parts):
+    part = np.arange(time_course.n_obs) % n_parts
+    time_course.obsm["X_pca"][:, 2] += 1000.0 * part
+    sdo.tl.fit(time_course, "time", **quick)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.transition_matrix(course, n_neighbors=8)
+        sdo.tl.transition_matrix(time_course, n_neighbors=8)
     assert f"leave {n_parts} parts of the data unconnected" in caplog.text
-    chain = course.obsp["scdiffot_T_fwd"]
+    chain = time_course.obsp["scdiffot_T_fwd"]
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
     assert connected_components(chain, connection="strong")[0] == 1
     links = chain.tocoo()
@@ -107,11 +107,11 @@ def test_parts_are_linked_with_a_warning(course, quick, caplog, n_parts):
     assert crossing.sum() == 2 * (n_parts - 1)
 
 
-def test_cells_at_the_same_place(course, quick):
-    course.obsm["X_pca"][:60] = 1.5
-    sdo.tl.fit(course, "time", **quick)
-    sdo.tl.transition_matrix(course, n_neighbors=8)
-    chain = course.obsp["scdiffot_T_fwd"]
+def test_cells_at_the_same_place(time_course, quick):
+    time_course.obsm["X_pca"][:60] = 1.5
+    sdo.tl.fit(time_course, "time", **quick)
+    sdo.tl.transition_matrix(time_course, n_neighbors=8)
+    chain = time_course.obsp["scdiffot_T_fwd"]
     assert np.isfinite(chain.data).all()
     np.testing.assert_allclose(chain.sum(axis=1), 1, rtol=1e-12)
     assert connected_components(chain, connection="strong")[0] == 1
@@ -128,10 +128,10 @@ def test_units_of_state_and_time_do_not_matter():
     np.testing.assert_allclose(other.toarray(), chain.toarray(), atol=1e-9)
 
 
-def test_copy_and_key(fitted, fingerprint):
-    original = fingerprint(fitted)
-    copy = sdo.tl.transition_matrix(fitted, copy=True)
-    assert fingerprint(fitted) == original
+def test_copy_and_key(fitted_adata, fingerprint):
+    original = fingerprint(fitted_adata)
+    copy = sdo.tl.transition_matrix(fitted_adata, copy=True)
+    assert fingerprint(fitted_adata) == original
     assert set(copy.obsp) == {"scdiffot_T_fwd"}
 
 
@@ -157,13 +157,13 @@ def test_mudata(mdata, quick):
         ({"key": "other"}, KeyError, "run scdiffot.tl.fit"),
     ],
 )
-def test_bad_input(fitted, fingerprint, options, error, message):
-    original = fingerprint(fitted)
+def test_bad_input(fitted_adata, fingerprint, options, error, message):
+    original = fingerprint(fitted_adata)
     with pytest.raises(error, match=message):
-        sdo.tl.transition_matrix(fitted, **options)
-    assert fingerprint(fitted) == original
+        sdo.tl.transition_matrix(fitted_adata, **options)
+    assert fingerprint(fitted_adata) == original
     with pytest.raises(ValueError, match="is a view"):
-        sdo.tl.transition_matrix(fitted[:50])
+        sdo.tl.transition_matrix(fitted_adata[:50])
 
 
 def test_slow_modes_are_slow_in_time():

@@ -116,9 +116,7 @@ def growth_genes(
     else:
         # vertical labels of groups need room for the longest name
         label_height = (
-            0.02 * max(len(name) for name in labels)
-            if len(parts) > MAX_HORIZONTAL_LABELS
-            else 0.05
+            0.02 * max(len(name) for name in labels) if len(parts) > MAX_HORIZONTAL_LABELS else 0.05
         )
         width, height = (
             0.09 * len(parts) + 0.015 * longest + 0.5,

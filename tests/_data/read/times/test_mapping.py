@@ -9,27 +9,29 @@ import pytest
 from scdiffot._data.read.times.columns import cell_times
 
 
-def _with_times(course, column):
-    course.obs["t"] = column
-    return course
+def _with_times(time_course, column):
+    time_course.obs["t"] = column
+    return time_course
 
 
-def _times(course, values, **options):
+def _times(time_course, values, **options):
     """Times of a column with one value for each of the three snapshots."""
-    column = pd.Series([values[int(t)] for t in course.obs["time"]], index=course.obs_names)
-    return cell_times(_with_times(course, column), "t", **options)
+    column = pd.Series(
+        [values[int(t)] for t in time_course.obs["time"]], index=time_course.obs_names
+    )
+    return cell_times(_with_times(time_course, column), "t", **options)
 
 
-def test_a_map_translates_labels(course):
-    times = cell_times(course, "label", time_map={"day2": 48, "day0": 0, "day1": 24.0})
-    np.testing.assert_array_equal(times.values, 24 * course.obs["time"])
+def test_a_map_translates_labels(time_course):
+    times = cell_times(time_course, "label", time_map={"day2": 48, "day0": 0, "day1": 24.0})
+    np.testing.assert_array_equal(times.values, 24 * time_course.obs["time"])
     assert times.find("day1", "x") == 24
     assert times.label(48.0) == "day2"
 
 
-def test_a_map_translates_numbers(course):
+def test_a_map_translates_numbers(time_course):
     for time_map in ({0: 0, 1: 5, 2: 7}, {"0": 0, "1": 5, "2": 7}):
-        times = cell_times(course, "time", time_map=time_map)
+        times = cell_times(time_course, "time", time_map=time_map)
         np.testing.assert_array_equal(times.points, [0, 5, 7])
     # Numbers are times, and strings are labels.
     assert times.find(5, "x") == times.find("1", "x") == 5
@@ -38,28 +40,28 @@ def test_a_map_translates_numbers(course):
         times.find(1, "x")
 
 
-def test_labels_may_share_a_time(course):
-    times = cell_times(course, "label", time_map={"day0": 0, "day1": 1, "day2": 1})
+def test_labels_may_share_a_time(time_course):
+    times = cell_times(time_course, "label", time_map={"day0": 0, "day1": 1, "day2": 1})
     np.testing.assert_array_equal(times.points, [0, 1])
-    assert len(times.cells(1.0)) == (course.obs["time"] > 0).sum()
+    assert len(times.cells(1.0)) == (time_course.obs["time"] > 0).sum()
 
 
-def test_labels_without_a_map_raise_an_error_that_proposes_one(course):
+def test_labels_without_a_map_raise_an_error_that_proposes_one(time_course):
     with pytest.raises(
         ValueError,
         match=r"no numbers .* pass `time_map`, for instance \{'day0': 0, 'day1': 1, 'day2': 2\}",
     ):
-        cell_times(course, "label")
-    words = course.obs["time"].map({0.0: "early", 1.0: "late", 2.0: "nan"})
+        cell_times(time_course, "label")
+    words = time_course.obs["time"].map({0.0: "early", 1.0: "late", 2.0: "nan"})
     with pytest.raises(ValueError, match=r"'\w+' holds no number. Pass `time_map`, a dict"):
-        cell_times(_with_times(course, words), "t")
+        cell_times(_with_times(time_course, words), "t")
 
 
 @pytest.mark.parametrize("text", ["1_0", "nan", "inf", "0x1", "", "1d"])
-def test_only_plain_numbers_are_numbers(course, text):
-    column = course.obs["time"].map({0.0: "0", 1.0: "1", 2.0: text})
+def test_only_plain_numbers_are_numbers(time_course, text):
+    column = time_course.obs["time"].map({0.0: "0", 1.0: "1", 2.0: text})
     with pytest.raises(ValueError, match="labels that are no numbers"):
-        cell_times(_with_times(course, column), "t")
+        cell_times(_with_times(time_course, column), "t")
 
 
 @pytest.mark.parametrize(
@@ -71,21 +73,23 @@ def test_only_plain_numbers_are_numbers(course, text):
         ([0, 1, 2], TypeError, "`time_map` is a list"),
     ],
 )
-def test_invalid_maps_are_refused(course, time_map, error, message):
+def test_invalid_maps_are_refused(time_course, time_map, error, message):
     with pytest.raises(error, match=message):
-        cell_times(course, "label", time_map=time_map)
+        cell_times(time_course, "label", time_map=time_map)
 
 
-def test_auto_reads_units(course, caplog):
+def test_auto_reads_units(time_course, caplog):
     with caplog.at_level("INFO", "scdiffot"):
-        times = _times(course, ["6h", "12h", "1d"], time_map="auto")
+        times = _times(time_course, ["6h", "12h", "1d"], time_map="auto")
     np.testing.assert_array_equal(times.points, [6, 12, 24])
     assert times.find("1d", "x") == times.find(24, "x") == 24
     assert "in hours as {'6h': 6, '12h': 12, '1d': 24}" in caplog.text
     # Numbers and durations need no parsing.
-    np.testing.assert_array_equal(cell_times(course, "time", time_map="auto").points, [0, 1, 2])
+    np.testing.assert_array_equal(
+        cell_times(time_course, "time", time_map="auto").points, [0, 1, 2]
+    )
     with pytest.raises(ValueError, match="`time_map` is 'automatic': pass a dict"):
-        cell_times(course, "time", time_map="automatic")
+        cell_times(time_course, "time", time_map="automatic")
 
 
 @pytest.mark.parametrize(
@@ -95,40 +99,40 @@ def test_auto_reads_units(course, caplog):
         (["E18", "P0", "P7"], "may count from different starts"),
     ],
 )
-def test_auto_refuses_ambiguous_labels(course, labels, message):
+def test_auto_refuses_ambiguous_labels(time_course, labels, message):
     for time_map in (None, "auto"):
         with pytest.raises(ValueError, match=message) as error:
-            _times(course, labels, time_map=time_map)
+            _times(time_course, labels, time_map=time_map)
         assert "for instance" not in str(error.value)
 
 
-def test_suggestions_are_in_chronological_order(course):
+def test_suggestions_are_in_chronological_order(time_course):
     with pytest.raises(
         ValueError,
         match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), as time_map='auto' reads them",
     ):
-        _times(course, ["1d", "6h", "12h"])
+        _times(time_course, ["1d", "6h", "12h"])
     with pytest.raises(ValueError, match=r"\{'D-1': -1, 'D0': 0, 'D2': 2\}"):
-        _times(course, ["D2", "D-1", "D0"])
+        _times(time_course, ["D2", "D-1", "D0"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, True, "2", None, 1j])
-def test_other_values_of_a_map_than_numbers_are_refused(course, value):
+def test_other_values_of_a_map_than_numbers_are_refused(time_course, value):
     with pytest.raises(ValueError, match="`time_map` holds"):
-        cell_times(course, "label", time_map={"day0": 0, "day1": 1, "day2": value})
+        cell_times(time_course, "label", time_map={"day0": 0, "day1": 1, "day2": value})
     # Values of labels without cells are ignored.
     time_map = {"day0": np.float32(0.1), "day1": np.int8(1), "day2": 2, "never": value}
     np.testing.assert_array_equal(
-        cell_times(course, "label", time_map=time_map).points, [0.1, 1, 2]
+        cell_times(time_course, "label", time_map=time_map).points, [0.1, 1, 2]
     )
 
 
-def test_keys_of_a_map_may_be_numbers_in_any_spelling(course):
+def test_keys_of_a_map_may_be_numbers_in_any_spelling(time_course):
     for time_map in (
         {"0.0": 0, "1.0": 5, "2.0": 7},
         {"0": 0, "1e0": 5, np.float32(2): 7},
         pd.Series([0, 5, 7]),
     ):
         np.testing.assert_array_equal(
-            cell_times(course, "time", time_map=time_map).points, [0, 5, 7]
+            cell_times(time_course, "time", time_map=time_map).points, [0, 5, 7]
         )
