@@ -18,8 +18,7 @@ from .genealogy import Genealogy
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
-# Maps states (N, d) to class probabilities (N, K), and to flags (N,) of states far from all
-# classes.
+# Maps states (N, d) to class probabilities (N, K) and flags (N,) of states far from all classes.
 Classify = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 N_STEPS = 10
