@@ -12,7 +12,7 @@ from scdiffot.core import Progress
 def _shown(monkeypatch, n_fits=1) -> str:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    monkeypatch.setattr(_progress, "_console", lambda: console)
+    monkeypatch.setattr(_progress, "_make_console", lambda: console)
     with _progress.progress_bar("Fit", show=True, n_fits=n_fits) as callback:
         assert callback is not None
         for _ in range(n_fits):

@@ -86,7 +86,7 @@ def contrasts(
     See Also
     --------
     scdiffot.core.lineage.contrasts.Contrasts.compare : Compositions and their differences.
-    course : Single trajectories of perturbed cells.
+    sample_trajectories : Single trajectories of perturbed cells.
     scdiffot.core.lineage.fate.descend : Fates without an intervention.
 
     Examples

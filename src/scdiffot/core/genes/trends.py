@@ -50,7 +50,7 @@ class TrajectorySample:
 
     See Also
     --------
-    follow : Simulate trajectories.
+    sample_weighted_trajectories : Simulate trajectories.
     trends : Expression along trajectories.
     """
 
@@ -207,7 +207,7 @@ def trends(
 
     See Also
     --------
-    follow : Simulate trajectories.
+    sample_weighted_trajectories : Simulate trajectories.
     scdiffot.core.lineage.fate.descend : Fates of cells.
     """
     # a common factor of the weights has no effect

@@ -123,7 +123,7 @@ class Comparison:
     See Also
     --------
     Contrasts.compare : Compute the comparison.
-    two_sided : P values of differences of single classes.
+    two_sided_p_values : P values of differences of single classes.
     """
 
     control: np.ndarray

@@ -41,7 +41,7 @@ def model_landscape(
     See Also
     --------
     particle_landscape : Landscape of simulated particles.
-    passes : Heights of the passes between wells.
+    pass_heights : Heights of the passes between wells.
     """
     xx, yy = np.meshgrid(x, y)
     fields = model.fields(np.column_stack([xx.ravel(), yy.ravel()]), time)
@@ -82,7 +82,7 @@ def particle_landscape(
     See Also
     --------
     model_landscape : Landscape of a model of two dimensions.
-    near_points : Mask of the grid points with cells nearby.
+    mask_near_points : Mask of the grid points with cells nearby.
     """
     count, edges = _bin_weights(points, weights, (x, y))
     bandwidth = _select_bandwidth(points, weights, (x, y), rng)
@@ -113,7 +113,7 @@ def mask_near_points(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.nda
     See Also
     --------
     particle_landscape : Landscape of particles on the grid.
-    passes : Heights of the passes between wells.
+    pass_heights : Heights of the passes between wells.
     """
     from scipy.spatial import cKDTree
 
@@ -152,8 +152,8 @@ def pass_heights(potential: np.ndarray, wells: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from scdiffot.core.lineage.landscape import passes
-    >>> passes(np.array([[0.0, 9.0, 1.0], [3.0, 5.0, 2.0]]), np.array([0, 2]))
+    >>> from scdiffot.core.lineage.landscape import pass_heights
+    >>> pass_heights(np.array([[0.0, 9.0, 1.0], [3.0, 5.0, 2.0]]), np.array([0, 2]))
     array([[0., 5.],
            [5., 1.]])
     """

@@ -130,10 +130,10 @@ def evaluate_responses(
     --------
     >>> import numpy as np
     >>> from scdiffot.core.response import Conditions, ResponseConfig, ContextPair
-    >>> from scdiffot.core.response.evaluation import UnseenCells, evaluate_responses
+    >>> from scdiffot.core.response.evaluation import HeldOutCells, evaluate_responses
     >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 2)) + [[[0, 0]], [[2, 0]]]
     >>> conditions = Conditions(np.zeros((1, 0)), np.ones(1))
-    >>> seen, unseen = ContextPair(x[:50], y[:50], 0), UnseenCells(0, x[50:], y[50:], np.ones(50))
+    >>> seen, unseen = ContextPair(x[:50], y[:50], 0), HeldOutCells(0, x[50:], y[50:], np.ones(50))
     >>> rows = evaluate_responses(
     ...     [seen], [unseen], conditions, {"flow": ResponseConfig(n_steps=20)}, n_boot=20
     ... )
