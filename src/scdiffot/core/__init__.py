@@ -10,7 +10,7 @@ from .simulate.interpolation import interpolate
 from .simulate.trajectories import Trajectories
 from .train.fitting import fit
 from .train.left_out import leave_one_out
-from .train.training import History
+from .train.stages.stage import History
 
 __all__ = [
     "FitConfig",

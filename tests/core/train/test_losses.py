@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from scdiffot.core import FitConfig, Progress, fit
-from scdiffot.core.train.bridges import stack
 from scdiffot.core.train.objective import regression_losses
-from scdiffot.core.train.training import Training
+from scdiffot.core.train.stages.coupling import CouplingStage
+from scdiffot.core.train.stages.state import initial_state
 
 if TYPE_CHECKING:
     from scdiffot.core import RUOTModel, Snapshots
@@ -25,23 +25,25 @@ def test_losses_are_mean_squares_of_the_residuals(
 ) -> None:
     """Motion, growth times alpha, and score times the standard deviation, weighted by mass."""
     config = FitConfig(**quick, sigma=0.3, alpha=alpha, form=form)
-    training = Training(snapshots, config, np.random.default_rng(0), torch.device("cpu"), None)
-    training.fields.train()
-    pool = stack([training.pair_sampler.pairs(k) for k in range(2)])
-    points, t, weight = next(training.batches.on_bridges(pool))
+    state = initial_state(
+        snapshots, config, rng=np.random.default_rng(0), device=torch.device("cpu")
+    )
+    state = CouplingStage().run(state)
+    state.fields.train()
+    points, t, weight = next(state.batches.on_bridges(state.pool))
     with torch.no_grad():
         total, motion, growth, score = (
-            regression_losses(training.fields, training.bridge_config, points, t, weight)
+            regression_losses(state.fields, state.bridge_config, points, t, weight)
             .numpy()
             .astype(float)
         )
-        outputs = [value.double().numpy() for value in training.fields.network_outputs(points.x, t)]
+        outputs = [value.double().numpy() for value in state.fields.network_outputs(points.x, t)]
     targets = {
         name: getattr(points, name).double().numpy()
         for name in ("velocity", "score_weight", "growth", "noise", "std")
     }
     w = weight.double().numpy() / len(t)
-    sigma, alpha_scaled = training.bridge_config.sigma, alpha / snapshots.scaling.scale**2
+    sigma, alpha_scaled = state.bridge_config.sigma, alpha / snapshots.scaling.scale**2
     # The velocity of a bridge has a time-dependent share of the score; the drift has all of it.
     score_weight = targets["score_weight"] + (sigma**2 / 2 if form == "gradient" else 0)
     residual = outputs[0] - targets["velocity"] - score_weight[:, None] * outputs[2]

@@ -48,7 +48,11 @@ FIT_HISTORY = Record(
     {
         **dict.fromkeys(("step", "loss", "loss_flow", "loss_growth", "loss_score"), _LOSS),
         **dict.fromkeys(("times", "w1", "w1_floor"), Array(("T",), low=-1e37, high=1e37, nan=True)),
-    }
+    },
+    {
+        "stage": Array(("S",), "text"),
+        **dict.fromkeys(("loss_error", "loss_mismatch", "loss_penalty"), _LOSS),
+    },
 )
 
 # Of `tl.fit_response`

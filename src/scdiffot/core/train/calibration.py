@@ -18,6 +18,8 @@ from .bridges import BridgeConfig, Pairs, bridge, dirac_path
 if TYPE_CHECKING:
     from scdiffot.core.problem.snapshots import Snapshots
 
+# Cells of a snapshot from which the growth of a fit is calibrated.
+N_CALIBRATION = 20_000
 # Quantiles of the growth rates of pairs or cells that bound the growth of the fields.
 GROWTH_QUANTILES = (0.005, 0.995)
 # Progress along a path at which its growth rates enter these quantiles.

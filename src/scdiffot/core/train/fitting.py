@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.nets.model import RUOTModel
 from scdiffot.core.nets.seeding import one_thread
 from scdiffot.core.problem.config import FitConfig
 from scdiffot.core.problem.outliers import drop_isolated
 
-from .training import Training
+from .diagnostics import diagnose
+from .stages.calibration import CalibrationStage
+from .stages.corrections import CorrectionStage, SigmaSearchStage
+from .stages.coupling import CouplingStage
+from .stages.matching import DensityStage, MatchingStage
+from .stages.regression import BridgeStage
+from .stages.stage import history_of
+from .stages.state import initial_state, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +27,14 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from scdiffot.core.nets.model import RUOTModel
     from scdiffot.core.problem.config import Progress
     from scdiffot.core.problem.snapshots import Snapshots
 
-    from .training import History
+    from .stages.stage import History, Stage
+    from .stages.state import TrainingState
+
+# Rounds of correction at the end with a constant sigma.
+N_CONSTANT_SIGMA = 1
 
 
 def fit(
@@ -53,10 +65,12 @@ def fit(
 
     Returns
     -------
-    The model, and the history of its training: ``step``, ``loss``, ``loss_flow``, ``loss_growth``
-    and ``loss_score``; at every snapshot ``times``, ``w1``, ``w1_floor``, ``mass_error`` and
-    ``ess``; and ``action``, ``hjb_residual``, ``sigma``, ``alpha``, ``path``, ``interrupted`` and
-    ``seconds``.
+    The model, and the history of its training. For at most 25 steps each: ``stage``, ``step`` and
+    the mean losses of the stage, which are NaN in others. ``loss`` is the total, ``loss_error`` its
+    standard error, ``loss_flow``, ``loss_growth`` and ``loss_score`` are those of regressions, and
+    ``loss_mismatch`` and ``loss_penalty`` those of matching. At every snapshot: ``times``, ``w1``,
+    ``w1_floor``, ``mass_error`` and ``ess``. Also ``action``, ``hjb_residual``, ``sigma``,
+    ``alpha``, ``path``, ``interrupted`` and ``seconds``.
 
     Raises
     ------
@@ -85,7 +99,57 @@ def fit(
     """
     torch_device = resolve_device(device)
     generator = as_generator(rng)
+    start_time = time.perf_counter()
     with one_thread():
-        return Training(
-            drop_isolated(snapshots), config or FitConfig(), generator, torch_device, callback
-        ).run()
+        snapshots, config = resolve(drop_isolated(snapshots), config or FitConfig())
+        state = initial_state(
+            snapshots, config, rng=generator, device=torch_device, callback=callback
+        )
+        stages = training_stages(config)
+        interrupted = run_stages(stages, state)
+        CalibrationStage().run(state)
+        scaling, times, masses = snapshots.scaling, snapshots.times, snapshots.masses
+        model = RUOTModel(state.fields.cpu(), scaling, config, times, masses)
+        history = history_of(stages) | diagnose(model, snapshots, generator)
+    return model, history | {
+        "path": state.bridge_config.path,
+        "interrupted": interrupted,
+        "seconds": time.perf_counter() - start_time,
+    }
+
+
+def training_stages(config: FitConfig) -> list[Stage]:
+    """The stages of a fit that train its fields, in order."""
+    stages: list[Stage] = [CouplingStage(), BridgeStage()]
+    n_rounds = config.corrections[0]
+    for i in range(n_rounds):
+        correction = CorrectionStage(i)
+        stages.append(correction)
+        # The first round has not converged.
+        if i > 0:
+            stages.append(SigmaSearchStage(correction, more=i < n_rounds - N_CONSTANT_SIGMA))
+    if config.matching:
+        stages += [MatchingStage(), DensityStage()]
+    return stages
+
+
+def run_stages(stages: list[Stage], state: TrainingState) -> bool:
+    """Run stages one after another; whether they were interrupted.
+
+    If so, the fields have the best weights of the stage so far.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted before any loss was reported.
+    """
+    try:
+        for stage in stages:
+            state = stage.run(state)
+    except KeyboardInterrupt:
+        if state.best is None:
+            raise
+        state.fields.load_state_dict(state.best)
+        state.fields.eval()
+        return True
+    return False

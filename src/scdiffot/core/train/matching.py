@@ -127,7 +127,7 @@ def match(
     n_steps: int,
     fit_sigma: bool,
     generator: torch.Generator,
-    report: Callable[[int, float], None],
+    report: Callable[[Tensor], None],
 ) -> None:
     """Match simulated populations to the snapshots; changes the networks, and sigma on request.
 
@@ -151,7 +151,7 @@ def match(
     generator
         Source of the noise and of the sampling of cells.
     report
-        Called after every step with its number and the loss per interval.
+        Called after every step with the loss, the energy distance and the penalty per interval.
     """
     dynamics = _Dynamics(fields)
     intervals = _intervals(snapshots, generator)
@@ -174,9 +174,10 @@ def match(
             dynamics, intervals, samples, sigma, generator, restart=has_prior or step % 2 == 0
         )
         terms = [*mismatches, matching_penalty(fields, initial, intervals, samples, generator)]
-        loss = torch.stack(terms).sum()
+        losses = torch.stack(terms)
+        loss = losses.sum()
         optimizer.step(loss)
-        report(step, float(loss.detach()) / len(intervals))
+        report(torch.stack([loss, losses[:-1].sum(), losses[-1]]).detach() / len(intervals))
     if fit_sigma:
         fields.sigma = sigma0 * math.exp(float(dynamics.log_sigma.detach()))
     fields.eval()
