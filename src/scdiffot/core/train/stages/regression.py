@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from scdiffot.core.train.objective import regression_losses
 
@@ -25,7 +25,7 @@ class RegressionStage(Stage):
     remains. The stage has converged when the loss changes by less than its standard error.
     """
 
-    losses = ("loss", "loss_flow", "loss_growth", "loss_score")
+    losses: ClassVar[tuple[str, ...]] = ("loss", "loss_flow", "loss_growth", "loss_score")
 
     def regress(
         self, state: TrainingState, batches: Iterator[Batch], n_steps: int, relative_rate: float
