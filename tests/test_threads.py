@@ -169,7 +169,7 @@ def test_fits_in_threads_equal_fits_in_one_thread(name, time_course):
 
 
 def test_number_of_threads_is_restored_after_overlapping_uses():
-    """The first thread to enter leaves first; threads that start meanwhile have the usual number."""
+    """The first thread to enter leaves first; threads that start meanwhile have the default."""
     original = torch.get_num_threads()
     torch.set_num_threads(2)
     entrance, leave = threading.Barrier(3), threading.Event()

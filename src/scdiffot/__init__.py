@@ -23,7 +23,8 @@ sys.modules[f"{__name__}.errors"] = errors
 
 
 def __getattr__(name: str) -> ModuleType:
-    # Namespaces load on first use, so that `scdiffot --help` and a bad command line answer without loading torch.
+    # Namespaces load on first use, so that `scdiffot --help` and errors of the command line do not
+    # load torch.
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -150,8 +150,8 @@ def _cells(adata: AnnData | MuData, source: Any, times: CellTimes, model: RUOTMo
     if not inside[cells].all():
         outside = np.unique(times.values[cells[~inside[cells]]])
         raise ValueError(
-            f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers the times "
-            f"from {number_text(low)} to {number_text(high)}."
+            f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers the "
+            f"times from {number_text(low)} to {number_text(high)}."
         )
     return cells
 

@@ -247,7 +247,7 @@ def check_estimator(estimator: Any) -> None:
     if estimator is not None and (absent or isinstance(estimator, type)):
         raise TypeError(
             "`classifier` is a "
-            f"{type(estimator).__name__}{f' without {format_list(absent)}' if absent else ''}: pass an "
-            "instance of a classifier of scikit-learn that has `predict_proba`, or None for "
-            "nearest neighbours."
+            f"{type(estimator).__name__}{f' without {format_list(absent)}' if absent else ''}: "
+            "pass an instance of a classifier of scikit-learn that has `predict_proba`, or None "
+            "for nearest neighbours."
         )

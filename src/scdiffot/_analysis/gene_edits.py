@@ -147,15 +147,15 @@ class Expression:
     def _check_varying(self, names: np.ndarray) -> None:
         if len(names):
             raise ValueError(
-                f"`genes` names {format_list(names.tolist())}, which {self.space.use_rep!r} gives the "
-                "same expression in all cells, so nothing was learned of them: leave them out."
+                f"`genes` names {format_list(names.tolist())}, which {self.space.use_rep!r} gives "
+                "the same expression in all cells, so nothing was learned of them: leave them out."
             )
 
     def _check_zero(self, names: np.ndarray, kind: str) -> None:
         if len(names):
             raise ValueError(
-                f"`kind` is {kind!r}, but the expression of {format_list(names.tolist())} goes below "
-                "zero (scaled, perhaps), where zero does not mean off: pass values, "
+                f"`kind` is {kind!r}, but the expression of {format_list(names.tolist())} goes "
+                "below zero (scaled, perhaps), where zero does not mean off: pass values, "
                 "genes={name: value}, or fit a representation of expression that is not scaled."
             )
 

@@ -107,8 +107,8 @@ def shared_genes(adata: AnnData, reference: AnnData, layer: str | None) -> Share
         if not data.var_names.is_unique:
             duplicates = data.var_names[data.var_names.duplicated()].unique()
             raise ValueError(
-                f"`{argument}` has duplicated var names, for instance {format_list(duplicates)}: make "
-                "them unique."
+                f"`{argument}` has duplicated var names, for instance {format_list(duplicates)}: "
+                "make them unique."
             )
     names = adata.var_names[adata.var_names.isin(reference.var_names)]
     if len(names) < 3:

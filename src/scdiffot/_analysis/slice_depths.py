@@ -52,8 +52,8 @@ def read_depths(
     names = listed_names("between", between, numbers=True)
     if len(names) < 2:
         raise ValueError(
-            f"`between` names {len(names)} slice ({format_list(names)}): pass two of {format_list(slices.names)} "
-            "or more."
+            f"`between` names {len(names)} slice ({format_list(names)}): pass two of "
+            f"{format_list(slices.names)} or more."
         )
     for name in names:
         if name not in slices.names:
@@ -116,7 +116,8 @@ def _depth_in_column(adata: AnnData, slices: TissueSlices, name: str, column: st
     unique = np.unique(values.to_numpy(dtype=np.float64, na_value=np.nan)[slices.rows(name)])
     if len(unique) != 1 or not np.isfinite(unique[0]):
         raise ValueError(
-            f"`depth` obs[{column!r}] is {format_list(unique)} in slice {name!r}: it must be one number."
+            f"`depth` obs[{column!r}] is {format_list(unique)} in slice {name!r}: it must be one "
+            "number."
         )
     return float(unique[0])
 
@@ -130,7 +131,8 @@ def _numbers(argument: str, numbers: Any, names: list[str]) -> dict[str, float]:
     absent = [name for name in names if name not in texts]
     if absent:
         raise KeyError(
-            f"`{argument}` has no entry for {format_list(absent)}: give one for every slice of `between`."
+            f"`{argument}` has no entry for {format_list(absent)}: give one for every slice of "
+            "`between`."
         )
     for name in names:
         value = texts[name]

@@ -31,8 +31,8 @@ def check_sliced(adata: AnnData | MuData, slices: TissueSlices, library_key: str
     if unassigned.any():
         raise ValueError(
             f"`library_key` obs[{library_key!r}] is NaN in {unassigned.sum()} of {len(unassigned)} "
-            f"spots, for instance {format_list(adata.obs_names[unassigned][:3])}: remove these spots, or "
-            "name their slice."
+            f"spots, for instance {format_list(adata.obs_names[unassigned][:3])}: remove these "
+            "spots, or name their slice."
         )
 
 

@@ -193,8 +193,8 @@ class StaInputs:
         outside = values[(values < low) | (values > high)]
         if len(outside):
             raise ValueError(
-                f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers the "
-                f"times from {number_text(low)} to {number_text(high)}."
+                f"`source` has cells of the times {format_list(outside.tolist())}: the fit covers "
+                f"the times from {number_text(low)} to {number_text(high)}."
             )
         return values
 

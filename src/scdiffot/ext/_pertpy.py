@@ -182,12 +182,14 @@ def _find_perturbations(
     candidates = _distinct(adata, list(controls))
     if len(candidates) > 1:
         raise ValueError(
-            f"`condition_key` is missing, and {format_list(candidates)} all hold controls: name one."
+            f"`condition_key` is missing, and {format_list(candidates)} all hold controls: name "
+            "one."
         )
     name = candidates[0]
     if len(controls[name]) > 1:
         raise ValueError(
-            f"`control` is missing, and obs[{name!r}] holds {format_list(controls[name])}: name one."
+            f"`control` is missing, and obs[{name!r}] holds {format_list(controls[name])}: name "
+            "one."
         )
     return name, controls[name][0]
 
@@ -233,7 +235,8 @@ def _find_context(
         candidates = _distinct(adata, usable)
         if len(candidates) > 1:
             raise ValueError(
-                f"`context` is missing, and obs has {format_list(candidates)}: name one, or pass None."
+                f"`context` is missing, and obs has {format_list(candidates)}: name one, or pass "
+                "None."
             )
         if candidates:
             return candidates[0]

@@ -220,8 +220,8 @@ def check_varying(names: np.ndarray, constant: np.ndarray, n_min: int) -> None:
     if n_varying < n_min:
         raise ValueError(
             f"Only {n_varying} of {len(constant)} genes vary between cells, fewer than {n_min}; "
-            f"constant are {format_list(names[constant].tolist())}: choose other genes with `mask_var`, "
-            "or fewer dimensions."
+            f"constant are {format_list(names[constant].tolist())}: choose other genes with "
+            "`mask_var`, or fewer dimensions."
         )
 
 

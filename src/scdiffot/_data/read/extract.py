@@ -152,16 +152,17 @@ def read_representation(
     if incomplete.any() and not allow_missing:
         raise ValueError(
             f"`{argument}` {location.name!r} is NaN or infinite in {incomplete.sum()} of "
-            f"{len(incomplete)} cells, for instance {format_list(adata.obs_names[incomplete][:3])}: "
-            "remove these cells or compute it again."
+            f"{len(incomplete)} cells, for instance "
+            f"{format_list(adata.obs_names[incomplete][:3])}: remove these cells or compute it "
+            "again."
         )
     largest = float(np.abs(values).max(initial=0.0))
     if largest > MAX_VALUE:
         cells = adata.obs_names[(np.abs(values) > MAX_VALUE).any(axis=1)]
         raise ValueError(
             f"`{argument}` {location.name!r} has values up to {largest:.3g}, for instance in "
-            f"{format_list(cells[:3])}: their squares overflow. Remove these cells, or rescale it below "
-            f"{MAX_VALUE:g}."
+            f"{format_list(cells[:3])}: their squares overflow. Remove these cells, or rescale it "
+            f"below {MAX_VALUE:g}."
         )
     return values, location.name
 

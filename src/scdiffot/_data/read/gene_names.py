@@ -95,8 +95,8 @@ def find_genes(
             suggest(name, position).partition("There is")[0] for name in missing_names[:3]
         )
         raise KeyError(
-            f"`{argument}` names {format_list(missing_names)}, not among {names_source(gene_symbols)}. "
-            f"{hints}".rstrip()
+            f"`{argument}` names {format_list(missing_names)}, not among "
+            f"{names_source(gene_symbols)}. {hints}".rstrip()
         )
     check_unambiguous(names, requested_names, argument=argument, gene_symbols=gene_symbols)
     return np.array([position[name] for name in requested_names], dtype=np.intp)
@@ -125,8 +125,8 @@ def check_unambiguous(
             else "name these genes by adata.var_names, or make the column unique"
         )
         raise ValueError(
-            f"`{argument}` uses {format_list(ambiguous_names)}, duplicated in {names_source(gene_symbols)}, "
-            f"so it is not clear which gene is meant: {remedy}."
+            f"`{argument}` uses {format_list(ambiguous_names)}, duplicated in "
+            f"{names_source(gene_symbols)}, so it is not clear which gene is meant: {remedy}."
         )
 
 

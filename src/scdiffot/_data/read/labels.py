@@ -104,8 +104,8 @@ def check_names(
     if unsafe_names:
         reasons = format_list(sorted(set(unsafe_names.values()))).replace("'", "")
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {format_list(unsafe_names)}, which files of AnnData "
-            f"cannot hold as columns ({reasons}): {remedy}, or leave them out."
+            f"`{argument}` {place} has the {kind} {format_list(unsafe_names)}, which files of "
+            f"AnnData cannot hold as columns ({reasons}): {remedy}, or leave them out."
         )
     counts = Counter(columns)
     conflicting_names = [
@@ -118,8 +118,8 @@ def check_names(
                 f", and {format_list(reserved)} is the class of descendants far from every cell"
             )
         raise ValueError(
-            f"`{argument}` {place} has the {kind} {format_list(conflicting_names)}: names must differ as "
-            f"text, and in more than '/' and '|'{reserved_hint}; {remedy}."
+            f"`{argument}` {place} has the {kind} {format_list(conflicting_names)}: names must "
+            f"differ as text, and in more than '/' and '|'{reserved_hint}; {remedy}."
         )
 
 

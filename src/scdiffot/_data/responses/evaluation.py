@@ -155,13 +155,14 @@ def class_folds(
     if incomplete_names:
         raise ValueError(
             f"`held_out` names {format_list(incomplete_names)}, where control or treated cells are "
-            f"missing: nothing can be compared. Both are there in {format_list(complete_names) or 'none'}."
+            "missing: nothing can be compared. Both are there in "
+            f"{format_list(complete_names) or 'none'}."
         )
     if not held_out_names or len(complete_names) < 2:
         raise ValueError(
             f"obs[{column!r}] has control and treated cells in "
-            f"{format_list(complete_names) or 'no class'}: holding out one of them needs two, and one to "
-            "hold out."
+            f"{format_list(complete_names) or 'no class'}: holding out one of them needs two, and "
+            "one to hold out."
         )
     return [
         Fold(name, usable & (codes != names.index(name)), usable & (codes == names.index(name)))

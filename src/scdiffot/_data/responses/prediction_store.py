@@ -157,8 +157,8 @@ def _decode_layer(
     if (columns < 0).any():
         missing = names[columns < 0]
         raise KeyError(
-            f"`genes` has {len(missing)} that `adata` lacks, for instance {format_list(missing[:3])}: "
-            "name others."
+            f"`genes` has {len(missing)} that `adata` lacks, for instance "
+            f"{format_list(missing[:3])}: name others."
         )
     rows = owner.obs_names.get_indexer(adata.obs_names[cells])
     layer = np.full(owner.shape, np.nan, np.float32)

@@ -144,8 +144,8 @@ def read_doses(
     ]
     if invalid_doses:
         raise ValueError(
-            f"`dose_key` obs[{dose_key!r}] holds {format_list(sorted(set(invalid_doses)))} in treated "
-            "cells: doses must be positive numbers."
+            f"`dose_key` obs[{dose_key!r}] holds {format_list(sorted(set(invalid_doses)))} in "
+            "treated cells: doses must be positive numbers."
         )
     return [sorted(set(values[rows].tolist())) for rows in treated_masks], values
 

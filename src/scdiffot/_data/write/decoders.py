@@ -101,9 +101,9 @@ class GeneSpace:
         ]
         if masked_names:
             raise KeyError(
-                f"`{argument}` names {format_list(masked_names)}, which {self.use_rep!r} was computed "
-                f"without: its {len(self.columns)} genes are those of its mask (highly variable "
-                "ones, by default). Compute it again with these genes, or name others."
+                f"`{argument}` names {format_list(masked_names)}, which {self.use_rep!r} was "
+                f"computed without: its {len(self.columns)} genes are those of its mask (highly "
+                "variable ones, by default). Compute it again with these genes, or name others."
             )
         return np.array([position[column] for column in gene_positions.tolist()], dtype=np.intp)
 

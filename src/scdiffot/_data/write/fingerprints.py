@@ -108,8 +108,8 @@ def check_fingerprint(
     if is_changed.any():
         raise StoredFitError(
             f"{source} is not what {result} was made with: it differs in {is_changed.sum()} of "
-            f"{comparable.sum()} cells, for instance {format_list(adata.obs_names[is_changed][:3])}. "
-            f"{remedy}"
+            f"{comparable.sum()} cells, for instance "
+            f"{format_list(adata.obs_names[is_changed][:3])}. {remedy}"
         )
     return bool(comparable.any())
 

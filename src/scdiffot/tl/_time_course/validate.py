@@ -121,7 +121,8 @@ def validate(
     outer = [t for t in left_out or [] if t not in inner]
     if outer:
         raise ValueError(
-            f"`times` holds {format_list(outer)}: only inner time points can be left out, {format_list(inner)}."
+            f"`times` holds {format_list(outer)}: only inner time points can be left out, "
+            f"{format_list(inner)}."
         )
     validation_times = inner if left_out is None else left_out
     with progress_bar("Validate", show=show_progress, n_fits=len(validation_times)) as callback:

@@ -206,8 +206,8 @@ def cell_times(
         and (np.diff(numbers) < 0).any()
     ):
         raise ValueError(
-            f"`time_key` {name} is an ordered categorical whose order, {format_list(levels)}, is not that "
-            "of its numbers: pass `time_map`, or bring the categories in order with "
+            f"`time_key` {name} is an ordered categorical whose order, {format_list(levels)}, is "
+            "not that of its numbers: pass `time_map`, or bring the categories in order with "
             ".cat.reorder_categories."
         )
     labels: dict[str, float] = {}

@@ -113,8 +113,8 @@ def _parse(texts: list[str], name: str, *, auto: bool) -> list[float]:
             else "`time_key` holds labels that are no numbers in"
         )
         raise ValueError(
-            f"{reason} {name} ({format_list(text_labels)}): {error}. Pass `time_map`, a dict with the "
-            "time of every label (and remove cells without a time)."
+            f"{reason} {name} ({format_list(text_labels)}): {error}. Pass `time_map`, a dict with "
+            "the time of every label (and remove cells without a time)."
         ) from error
     order = sorted(zip(times.values, texts, strict=True))
     example = ", ".join(f"{text!r}: {number_text(value)}" for value, text in order[:N_EXAMPLES])
