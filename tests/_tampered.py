@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DELETED = object()
 HUGE = np.broadcast_to(np.float64(1), (10**9,))
-ANYTHING = [
+REPLACEMENTS = [
     DELETED,
     None,
     "x",
@@ -100,7 +100,7 @@ def _frames(frame: pd.DataFrame) -> Iterator[Any]:
 
 def changes(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every path in an entry, with each of its replacements."""
-    for change in ANYTHING:
+    for change in REPLACEMENTS:
         if path:
             yield path, change
     if isinstance(value, pd.DataFrame):

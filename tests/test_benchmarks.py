@@ -198,8 +198,8 @@ def test_peers_and_harness_exchange_arrays(tmp_path, monkeypatch):
         {"n_steps": 3},
     )
     np.testing.assert_array_equal(job_copy.times, job.times)
-    for original, loaded in zip(states, job_copy.states, strict=True):
-        np.testing.assert_array_equal(original, loaded)
+    for original, copied in zip(states, job_copy.states, strict=True):
+        np.testing.assert_array_equal(original, copied)
     job_copy.answer([x + 1 for x in states], [np.full(len(x), 0.5) for x in states], 1.5)
     predictions, cost = job.read_answer()
     assert cost["cpu_s"] == 1.5
@@ -218,12 +218,12 @@ def test_peers_of_responses_and_harness_exchange_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run_peer.py", str(tmp_path)])
     job_copy = read_response_job()
     assert (job_copy.seed, job_copy.options) == (7, {"n_iters": 3})
-    for original, loaded in (
+    for original, copied in (
         (control, job_copy.control),
         (treated, job_copy.treated),
         (query, job_copy.query),
     ):
-        np.testing.assert_array_equal(original, loaded)
+        np.testing.assert_array_equal(original, copied)
     job_copy.save("last", query + 1)
     job_copy.save("last_selected", query + 2)
     job_copy.answer(1.5, n_iters=3)

@@ -12,7 +12,7 @@ import pytest
 
 import scdiffot
 
-EVERYTHING = "; ".join(["import scdiffot", *(f"scdiffot.{name}" for name in scdiffot.__all__)])
+IMPORTS = "; ".join(["import scdiffot", *(f"scdiffot.{name}" for name in scdiffot.__all__)])
 
 
 def _run(code: str) -> str:
@@ -22,7 +22,7 @@ def _run(code: str) -> str:
     ).stdout
 
 
-def _loaded(code: str) -> set[str]:
+def _modules(code: str) -> set[str]:
     return set(
         json.loads(
             _run(f"{code}\nimport json, sys; sys.stdout.write(json.dumps(list(sys.modules)))")
@@ -31,8 +31,8 @@ def _loaded(code: str) -> set[str]:
 
 
 def test_heavy_packages_are_deferred():
-    loaded = _loaded(EVERYTHING)
-    assert {getattr(scdiffot, name).__name__ for name in scdiffot.__all__} <= loaded
+    modules = _modules(IMPORTS)
+    assert {getattr(scdiffot, name).__name__ for name in scdiffot.__all__} <= modules
     heavy = {
         "cellrank",
         "dask",
@@ -54,16 +54,16 @@ def test_heavy_packages_are_deferred():
         "torchdiffeq",
     }
     # Modules that anndata and torch import anyway add no cost.
-    base = _loaded("import anndata, torch")
-    assert not (loaded & heavy) - base
+    base = _modules("import anndata, torch")
+    assert not (modules & heavy) - base
     # The package imports no further parts of pandas, scipy, h5py and zarr either.
     assert not {
-        m for m in loaded - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}
+        m for m in modules - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}
     }
 
 
 def test_command_line_answers_without_torch():
-    assert "torch" not in _loaded("import scdiffot, scdiffot.cli")
+    assert "torch" not in _modules("import scdiffot, scdiffot.cli")
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_import_costs_little_more_than_anndata_and_torch():
     baseline_seconds, package_seconds = [], []
     for _ in range(3):
         baseline_seconds.append(float(_run("import anndata, torch" + clock)))
-        package_seconds.append(float(_run(EVERYTHING + clock)))
+        package_seconds.append(float(_run(IMPORTS + clock)))
     assert statistics.median(package_seconds) <= 1.2 * statistics.median(baseline_seconds)
 
 

@@ -54,8 +54,8 @@ def test_at_most_three_positional_parameters(function):
         if p.kind is not inspect.Parameter.KEYWORD_ONLY
     ]
     # The treatment, its control and the column form one unit.
-    most = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3
-    assert len(positional) <= most, f"put a `*` after the third of {positional}"
+    limit = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3
+    assert len(positional) <= limit, f"put a `*` after the third of {positional}"
 
 
 @every_function
@@ -126,6 +126,6 @@ def test_public_functions_live_in_private_files(function):
 
 def test_every_public_name_has_a_page():
     pages = "\n".join(page.read_text(encoding="utf-8") for page in API_PAGES.glob("*.md"))
-    listed = set(re.findall(r"^ +((?:[a-z]+)\.\w+)$", pages, flags=re.MULTILINE))
+    page_names = set(re.findall(r"^ +((?:[a-z]+)\.\w+)$", pages, flags=re.MULTILINE))
     public = {f"{n}.{name}" for n in scdiffot.__all__ for name in getattr(scdiffot, n).__all__}
-    assert listed == public
+    assert page_names == public

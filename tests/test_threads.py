@@ -40,7 +40,7 @@ def _expression() -> ad.AnnData:
     return ad.AnnData(np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32))
 
 
-def _sliced() -> ad.AnnData:
+def _slices() -> ad.AnnData:
     adata = sdo.datasets.spatial_slices(80, n_genes=12)
     adata.obsm["X_pca"] = np.asarray(adata.X[:, :5])
     return adata
@@ -58,7 +58,7 @@ OF_FIT: dict[str, Callable[[ad.AnnData], Any]] = {
     "tl.transition_matrix": sdo.tl.transition_matrix,
     "tl.validate": lambda a: sdo.tl.validate(a, **QUIET),
 }
-OTHERS: dict[str, Callable[[], Any]] = {
+WITHOUT_FIT: dict[str, Callable[[], Any]] = {
     "tl.fit_response": lambda: _answer(unbalanced=True, method="flow"),
     "tl.fit_response, convex": lambda: _answer(method="convex"),
     "pp.autoencoder": lambda: sdo.pp.autoencoder(_expression(), 2, max_epochs=2, **QUIET),
@@ -68,7 +68,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     ),
     "datasets.misa": lambda: sdo.datasets.misa(30),
     "datasets.gene_network": lambda: sdo.datasets.gene_network(30),
-    "datasets.spatial_slices": _sliced,
+    "datasets.spatial_slices": _slices,
 }
 
 
@@ -107,7 +107,7 @@ def _score() -> None:
 
 
 def _embedded() -> ad.AnnData:
-    adata = _sliced()
+    adata = _slices()
     sdo.pp.spatial_embedding(adata, library_key="slice")
     return adata
 
@@ -130,12 +130,14 @@ def test_functions_of_a_fit_do_not_change_the_process(name, fitted_adata):
 SLOW = {"tl.spatial_domains": pytest.mark.slow}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in OTHERS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW.get(name, ())) for name in WITHOUT_FIT]
+)
 def test_other_functions_do_not_change_the_process(name):
     if name == "tl.spatial_domains":
         pytest.importorskip("igraph")
         pytest.importorskip("leidenalg")
-    _check_untouched(OTHERS[name])
+    _check_untouched(WITHOUT_FIT[name])
 
 
 FITS: dict[str, Callable[[ad.AnnData, int], np.ndarray]] = {
@@ -206,10 +208,11 @@ def test_initial_weights_are_those_of_torch():
         torch.manual_seed(seed)
         layers = [torch.nn.Linear(5, 7), torch.nn.Linear(7, 2, bias=False)]
     generator = torch.Generator().manual_seed(seed)
-    ours = [linear(5, 7, generator), linear(7, 2, generator, bias=False)]
-    for layer, theirs in zip(ours, layers, strict=True):
+    own_layers = [linear(5, 7, generator), linear(7, 2, generator, bias=False)]
+    for layer, torch_layer in zip(own_layers, layers, strict=True):
         assert all(
-            torch.equal(a, b) for a, b in zip(layer.parameters(), theirs.parameters(), strict=True)
+            torch.equal(a, b)
+            for a, b in zip(layer.parameters(), torch_layer.parameters(), strict=True)
         )
     first, second = MLP(2, 1, 4, 1), MLP(2, 1, 4, 1)
     assert torch.equal(first.out.weight, second.out.weight)

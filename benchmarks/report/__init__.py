@@ -53,9 +53,9 @@ def _environment(store: Store) -> str:
     for name, environment in store.environments.items():
         rows = [row for row in store.rows if row["environment"] == name]
         dates = sorted({row["date"] for row in rows})
-        when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        period = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         lines.append(
-            f"- {when}: {environment['machine']}; {environment['system']}; "
+            f"- {period}: {environment['machine']}; {environment['system']}; "
             f"{environment['versions']}; parts {', '.join(sorted({row['part'] for row in rows}))}; "
             f"state of the engine `{environment['core']}`."
         )

@@ -71,19 +71,29 @@ def _name(row: Row) -> str:
 
 
 def _held_out(row: Row, store: Store) -> tuple[str, ...]:
-    ours = store.of("A", data=row["data"], seed=row["seed"], method="scdiffot")
+    reference_rows = store.of("A", data=row["data"], seed=row["seed"], method="scdiffot")
     w1 = float(np.mean(row["w1"]))
     ratios = [None, None, None]
-    if ours:
-        relative = float(np.mean(np.divide(row["w1"], ours[0]["floor"])))
-        ratios = [w1 / float(np.mean(ours[0]["w1"])), row["cpu_s"] / ours[0]["cpu_s"], relative]
+    if reference_rows:
+        relative = float(np.mean(np.divide(row["w1"], reference_rows[0]["floor"])))
+        ratios = [
+            w1 / float(np.mean(reference_rows[0]["w1"])),
+            row["cpu_s"] / reference_rows[0]["cpu_s"],
+            relative,
+        ]
     values = (float(np.mean(row["spread"])), w1, max(row["mass_error"]), row["cpu_s"])
     return (_name(row), *(number(value) for value in (*ratios, *values)))
 
 
 def _left_out(row: Row, store: Store) -> tuple[str, ...]:
-    ours = store.of("C", data=row["data"], seed=row["seed"], time=row["time"], method="scdiffot")
-    ratios = [row["w1"] / ours[0][key] for key in ("w1", "w1_mccann")] if ours else [None, None]
+    reference_rows = store.of(
+        "C", data=row["data"], seed=row["seed"], time=row["time"], method="scdiffot"
+    )
+    ratios = (
+        [row["w1"] / reference_rows[0][key] for key in ("w1", "w1_mccann")]
+        if reference_rows
+        else [None, None]
+    )
     return (
         f"{_name(row)}, {row['time']:g}",
         *(number(value) for value in (*ratios, row["w1"], row["cpu_s"])),

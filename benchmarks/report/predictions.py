@@ -123,12 +123,12 @@ def in_sample_section(store: Store) -> str:
         return ""
     lines = []
     for name, rows in datasets.items():
-        theirs = quoted.DEEPRUOT_SHIPPED.get(name, ())
-        ratio = _ratio_to(rows, float(np.mean(theirs))) if theirs else "–"
-        ours = " ".join(number(v) for v in np.mean([row["w1"] for row in rows], axis=0))
+        deepruot_w1 = quoted.DEEPRUOT_SHIPPED.get(name, ())
+        ratio = _ratio_to(rows, float(np.mean(deepruot_w1))) if deepruot_w1 else "–"
+        own_w1 = " ".join(number(v) for v in np.mean([row["w1"] for row in rows], axis=0))
         floor = " ".join(number(v) for v in rows[0]["half_floor"])
         error = number(max(max(row["mass_error"]) for row in rows))
-        lines.append((name, ratio, ours, " ".join(number(v) for v in theirs), floor, error))
+        lines.append((name, ratio, own_w1, " ".join(number(v) for v in deepruot_w1), floor, error))
     header = (
         "data",
         "mean W1 / DeepRUOT's",

@@ -185,5 +185,5 @@ def rotating_table(rows: list[Row]) -> str:
 
 
 def _ratio(rows: Sequence[Row], baseline: Sequence[Row]) -> float | None:
-    ours, theirs = (mean(group, lambda row: row["joint"]) for group in (rows, baseline))
-    return None if ours is None or theirs is None else ours / theirs
+    error, baseline_error = (mean(group, lambda row: row["joint"]) for group in (rows, baseline))
+    return None if error is None or baseline_error is None else error / baseline_error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scdiffot.core import RUOTModel
 
 DATASETS = ("misa", "gene_network")
-METHODS = OURS, WITHOUT_GROWTH, NOISY_FLOW = (
+METHODS = DEFAULT, WITHOUT_GROWTH, NOISY_FLOW = (
     "scdiffot",
     "growth left out",
     "flow stepped as SDE, growth left out",
@@ -127,7 +127,7 @@ def predictions(
 
     equal_numbers = np.ones(len(cells))
     return {
-        OURS: Fates(
+        DEFAULT: Fates(
             shares("scdiffot_fate"), adata.obs.loc[source, "scdiffot_n_descendants"].to_numpy()
         ),
         WITHOUT_GROWTH: Fates(shares("scdiffot_fate_path"), equal_numbers),

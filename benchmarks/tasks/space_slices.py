@@ -121,7 +121,7 @@ def distance_between(estimate: Pose, true: Pose, moving: Section, fixed: Section
     return float(np.sqrt((errors**2).sum(axis=1).mean()) / spacing(fixed.spots))
 
 
-def _ours(fixed: Section, moving: Section) -> Pose:
+def _scdiffot(fixed: Section, moving: Section) -> Pose:
     import anndata as ad
 
     adata = ad.AnnData(
@@ -160,7 +160,7 @@ def iterated_closest_points(fixed: Section, moving: Section) -> Pose:
 
 
 ALIGNMENTS = {
-    "scdiffot": _ours,
+    "scdiffot": _scdiffot,
     "ICP": iterated_closest_points,
     "principal axes": _axes,
     "centroids only": _centroids,

@@ -20,18 +20,18 @@ def _flow(n=2000, seed=0):
 
 def test_points_land_among_their_neighbours():
     z, states, _, embedding, _ = _flow()
-    placed = embed(states, states, embedding)
+    positions = embed(states, states, embedding)
     inside = np.abs(z).max(axis=1) < 0.8
     # The distance between neighbours is about 2 / sqrt(2000).
-    assert np.abs(placed - embedding)[inside].max() < 0.1
+    assert np.abs(positions - embedding)[inside].max() < 0.1
 
 
 def test_few_cells_are_enough():
     states = np.array([[0.0], [1.0]])
-    placed = embed(np.array([[0.0], [0.5], [1.0]]), states, np.array([[5.0, 0.0], [6.0, 1.0]]))
-    np.testing.assert_allclose(placed[1], [5.5, 0.5])
-    assert 5 <= placed[0, 0] < 5.2
-    assert 5.8 < placed[2, 0] <= 6
+    positions = embed(np.array([[0.0], [0.5], [1.0]]), states, np.array([[5.0, 0.0], [6.0, 1.0]]))
+    np.testing.assert_allclose(positions[1], [5.5, 0.5])
+    assert 5 <= positions[0, 0] < 5.2
+    assert 5.8 < positions[2, 0] <= 6
 
 
 def test_vectors_follow_the_embedding():

@@ -25,8 +25,8 @@ def symmetric_tissue(n, rng, *, noise=0.3, axes=1):
     spots = rng.uniform([-3.0, -2.0], [3.0, 2.0], size=(4 * n, 2))
     x, y = spots[(spots**2 / [9.0, 4.0]).sum(axis=1) < 1][:n].T
     even = np.column_stack([np.sin(1.3 * x), np.cos(1.5 * y), np.tanh(x) * y**2])
-    turned = np.column_stack([np.tanh(x * y), np.cos(1.3 * x), np.cos(1.5 * y + 0.8 * x)])
-    features = even if axes == 1 else turned
+    rotated = np.column_stack([np.tanh(x * y), np.cos(1.3 * x), np.cos(1.5 * y + 0.8 * x)])
+    features = even if axes == 1 else rotated
     return np.column_stack([x, y]), features + noise * rng.normal(size=features.shape)
 
 

@@ -189,15 +189,15 @@ def test_law_does_not_depend_on_the_number_of_cells():
 
 
 def test_options():
-    still = datasets.spatial_slices(
+    adata = datasets.spatial_slices(
         50, n_times=3, rotation=-30, shift=0, growth=0, n_dims=2, n_genes=2, n_paths=1
     )
-    assert still.obs["slice"].value_counts().tolist() == [50, 50, 50]
-    assert sorted(set(still.obs["time"])) == [0, 1.5, 3]
-    np.testing.assert_allclose(still.uns["true"]["angles"], [0, 330, 300])
-    assert not still.uns["true"]["shifts"].any()
-    assert not still.obs["true_growth"].any()
-    assert still.shape == (150, 2)
+    assert adata.obs["slice"].value_counts().tolist() == [50, 50, 50]
+    assert sorted(set(adata.obs["time"])) == [0, 1.5, 3]
+    np.testing.assert_allclose(adata.uns["true"]["angles"], [0, 330, 300])
+    assert not adata.uns["true"]["shifts"].any()
+    assert not adata.obs["true_growth"].any()
+    assert adata.shape == (150, 2)
 
 
 @pytest.mark.parametrize(

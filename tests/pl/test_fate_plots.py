@@ -129,9 +129,9 @@ def test_alluvial_heights_are_masses(ready):
     assert len(bands) == 8
     for i, band in enumerate(bands[:4]):
         vertices = band.get_paths()[0].vertices
-        left, right = vertices[:, 0].min(), vertices[:, 0].max()
-        start = np.ptp(vertices[vertices[:, 0] == left, 1])
-        end = np.ptp(vertices[vertices[:, 0] == right, 1])
+        x_min, x_max = vertices[:, 0].min(), vertices[:, 0].max()
+        start = np.ptp(vertices[vertices[:, 0] == x_min, 1])
+        end = np.ptp(vertices[vertices[:, 0] == x_max, 1])
         np.testing.assert_allclose(end, 1.5 * start)
         np.testing.assert_allclose(end, flows[0][i // 2, i % 2])
     assert ax.get_xlabel() == "time"

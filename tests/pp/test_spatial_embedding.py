@@ -203,7 +203,7 @@ def _one_place(adata: ad.AnnData) -> None:
     adata.obsm["spatial"][:] = 1.0
 
 
-def _taken(adata: ad.AnnData) -> None:
+def _other_embedding(adata: ad.AnnData) -> None:
     adata.obsm["X_spatial"] = adata.obsm["X_pca"]
 
 
@@ -217,7 +217,7 @@ def _nowhere(adata: ad.AnnData) -> None:
         (_without_slice, {}, ValueError, "NaN in 5 of 300 spots"),
         (_nan, {}, ValueError, "NaN or infinite in 1 of 300"),
         (_one_place, {}, ValueError, "only 1 distinct positions"),
-        (_taken, {}, ValueError, "no spatial embedding"),
+        (_other_embedding, {}, ValueError, "no spatial embedding"),
         (_nowhere, {}, KeyError, "spatial_key"),
         (None, {"channels": ("mean", "median")}, ValueError, "`channels`"),
         (None, {"channels": 3}, TypeError, "`channels` is a int: pass a name, or a list of names"),

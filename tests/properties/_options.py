@@ -136,19 +136,19 @@ def values(function: Callable, name: str, adata: AnnData | None) -> st.SearchStr
             *literals,
             *(NUMBERS.get(name, RIGHT_NUMBERS) if re.search("float|int", annotation) else []),
         ]
-        return _mostly(valid, [*WRONG_TEXTS, *WRONG_NUMBERS])
+        return _mix(valid, [*WRONG_TEXTS, *WRONG_NUMBERS])
     if annotation.startswith("bool"):
-        return _mostly(FLAGS, WRONG_FLAGS)
+        return _mix(FLAGS, WRONG_FLAGS)
     if name in NUMBERS or re.match(r"int\b", annotation):
-        return _mostly(NUMBERS.get(name, [1, 2, np.int64(3)]), WRONG_INTEGERS)
+        return _mix(NUMBERS.get(name, [1, 2, np.int64(3)]), WRONG_INTEGERS)
     if re.match(r"float\b", annotation):
-        return _mostly(RIGHT_NUMBERS, WRONG_NUMBERS)
+        return _mix(RIGHT_NUMBERS, WRONG_NUMBERS)
     raise NotImplementedError(
         f"{function.__module__}: list the values of users for {name} ({annotation})"
     )
 
 
-def _mostly(valid: list[Any], invalid: list[Any]) -> st.SearchStrategy:
+def _mix(valid: list[Any], invalid: list[Any]) -> st.SearchStrategy:
     """Values of which about 70 % are valid."""
     return st.integers(0, 9).flatmap(lambda k: st.sampled_from(valid if k < 7 else invalid))
 

@@ -90,7 +90,7 @@ HOLDERS = ["memory", "memory", "memory", "view", "backed", "lazy", "mudata"]
 def worlds(draw: st.DrawFn) -> dict[str, Any]:
     """The parts of a time course; most are ordinary, so unusual ones occur one at a time."""
 
-    def mostly(ordinary: str, choices: Any) -> Any:
+    def draw_choice(ordinary: str, choices: Any) -> Any:
         return draw(st.sampled_from([ordinary] * (2 * len(choices) // 3) + list(choices)))
 
     n_times = draw(st.sampled_from([2, 3, 3, 1, 4]))
@@ -103,11 +103,11 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
             )
         ),
         "n_dims": draw(st.sampled_from([1, 2, 3, 5])),
-        "times": mostly("integers", TIMES),
-        "states": mostly("normal", STATES),
-        "dtype": mostly("float64", DTYPES),
-        "container": mostly("dense", CONTAINERS),
-        "labels": mostly("categories", LABELS),
+        "times": draw_choice("integers", TIMES),
+        "states": draw_choice("normal", STATES),
+        "dtype": draw_choice("float64", DTYPES),
+        "container": draw_choice("dense", CONTAINERS),
+        "labels": draw_choice("categories", LABELS),
         "names": draw(st.sampled_from(["unique", "unique", "unique", "numbers", "duplicated"])),
         "holder": draw(st.sampled_from(HOLDERS)),
         "seed": draw(st.integers(0, 99)),

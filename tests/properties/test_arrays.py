@@ -135,12 +135,12 @@ def test_simulators(name: str, fingerprint: Callable):
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         parameters = inspect.signature(function).parameters
-        chosen = data.draw(st.lists(st.sampled_from(list(parameters)), max_size=2, unique=True))
+        names = data.draw(st.lists(st.sampled_from(list(parameters)), max_size=2, unique=True))
         required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
         options = dict(SMALL.get(name, {}))
         options |= {
             n: data.draw(values(function, n, None), label=n)
-            for n in dict.fromkeys([*required, *chosen])
+            for n in dict.fromkeys([*required, *names])
         }
         outcome = call(function, fingerprint=fingerprint, **options)
         if outcome.error is None:

@@ -172,15 +172,15 @@ def test_a_result_or_one_clear_error(name: str, fingerprint: Callable):
         suppress_health_check=list(HealthCheck),
     )
     @given(calls(name))
-    def holds(drawn: tuple[AnnData, dict[str, Any]]) -> None:
-        adata, options = drawn
-        before = fingerprint(adata) if name.startswith(("pl.", "get.")) else None
+    def holds(arguments: tuple[AnnData, dict[str, Any]]) -> None:
+        adata, options = arguments
+        content = fingerprint(adata) if name.startswith(("pl.", "get.")) else None
         try:
             outcome = call(function, adata, fingerprint=fingerprint, **options)
         finally:
             plt.close("all")
-        if before is not None:
-            assert fingerprint(adata) == before, "readers change nothing"
+        if content is not None:
+            assert fingerprint(adata) == content, "readers change nothing"
         if outcome.error is None and "copy" in inspect.signature(function).parameters:
             assert (outcome.value is not None) == bool(options.get("copy"))
 

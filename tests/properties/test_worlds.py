@@ -66,12 +66,12 @@ def _check_fates(adata: Any) -> None:
     """Shares are between 0 and 1 and sum to one; cells have a positive number of descendants."""
     table = adata.obsm["scdiffot_fate"]
     shares = np.asarray(table, dtype=float)
-    followed = np.isfinite(shares).all(axis=1)
-    assert followed.any()
-    np.testing.assert_allclose(shares[followed].sum(axis=1), 1, atol=1e-6)
-    assert (shares[followed] >= 0).all()
+    with_fates = np.isfinite(shares).all(axis=1)
+    assert with_fates.any()
+    np.testing.assert_allclose(shares[with_fates].sum(axis=1), 1, atol=1e-6)
+    assert (shares[with_fates] >= 0).all()
     numbers = np.asarray(adata.obs["scdiffot_n_descendants"], dtype=float)
-    assert (numbers[followed] > 0).all()
+    assert (numbers[with_fates] > 0).all()
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_fit_and_fates(world: dict[str, Any], data: st.DataObject, content: Call
         # anndata's own, of odd names and dtypes
         warnings.simplefilter("ignore")
         adata = build(world, folder)
-    chosen = data.draw(st.lists(st.sampled_from(list(OPTIONS)), max_size=3, unique=True))
-    options = {name: data.draw(st.sampled_from(OPTIONS[name]), label=name) for name in chosen}
+    names = data.draw(st.lists(st.sampled_from(list(OPTIONS)), max_size=3, unique=True))
+    options = {name: data.draw(st.sampled_from(OPTIONS[name]), label=name) for name in names}
     note(f"{world} {options}")
     use_rep = "rna:X_pca" if hasattr(adata, "mod") else "X_pca"
     arguments = {**FIT, "use_rep": use_rep, **options}

@@ -9,7 +9,7 @@ from scdiffot._utils import progress as _progress
 from scdiffot.core import Progress
 
 
-def _shown(monkeypatch, n_fits=1) -> str:
+def _bar_text(monkeypatch, n_fits=1) -> str:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
     monkeypatch.setattr(_progress, "_make_console", lambda: console)
@@ -22,13 +22,13 @@ def _shown(monkeypatch, n_fits=1) -> str:
 
 
 def test_bar_shows_stage_loss_and_steps(monkeypatch):
-    text = _shown(monkeypatch)
+    text = _bar_text(monkeypatch)
     for part in ("Fit: bridges", "50/50", "loss 0.1235"):
         assert part in text
 
 
 def test_several_fits_share_one_bar(monkeypatch):
-    assert "150/150" in _shown(monkeypatch, n_fits=3)
+    assert "150/150" in _bar_text(monkeypatch, n_fits=3)
 
 
 @pytest.mark.parametrize("show", [True, False])

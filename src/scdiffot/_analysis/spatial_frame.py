@@ -114,14 +114,17 @@ def read_frame(
         "to decide otherwise, run scdiffot.tl.align_slices first (reflections=False if no slice "
         f"lies upside down), and pass `spatial_key`={keys.aligned!r}"
     )
-    placed = np.empty_like(positions)
+    frame_positions = np.empty_like(positions)
     for label, cells in rows.items():
-        placed[cells] = alignment.apply(positions[cells], label)
+        frame_positions[cells] = alignment.apply(positions[cells], label)
     params = alignment_params(
         config, times.column, name, series.use_rep, states.shape[1], reference=names[0]
     )
     return SpatialFrame(
-        make_tissue(states, placed, keys.aligned, weight), placed, alignment, params
+        make_tissue(states, frame_positions, keys.aligned, weight),
+        frame_positions,
+        alignment,
+        params,
     )
 
 

@@ -186,9 +186,9 @@ def test_entries_without_a_digest_are_checked_too(fitted_adata, path, value, pro
     fitted_adata.uns["scdiffot"] = changed(
         fitted_adata.uns["scdiffot"] | {"version": 1}, path, value
     )
-    with pytest.raises(StoredFitError, match=problem) as caught:
+    with pytest.raises(StoredFitError, match=problem) as error:
         sdo.get.model(fitted_adata)
-    assert all(part in str(caught.value) for part in ("adata.uns['scdiffot']", path[0]))
+    assert all(part in str(error.value) for part in ("adata.uns['scdiffot']", path[0]))
 
 
 def test_a_billion_layers_allocate_nothing(fitted_adata, little_memory):

@@ -148,12 +148,12 @@ def test_the_noise_of_a_double_well_sets_its_barrier():
         [int(np.nanargmin(np.where(side, potential, np.nan))) for side in (x < 0, x > 0)]
     )
     heights = pass_heights(potential, wells)
-    top, left, right = (
+    top, left_well, right_well = (
         well(grid[np.abs(grid) < 0.5]).max(),
         well(grid[grid < 0]).min(),
         well(grid[grid > 0]).min(),
     )
-    truth = 2 / sigma**2 * np.array([top - left, top - right])
+    truth = 2 / sigma**2 * np.array([top - left_well, top - right_well])
     np.testing.assert_allclose(heights[0, 1] - np.diag(heights), truth, atol=0.15)
 
 

@@ -14,16 +14,16 @@ from scdiffot.core.nets.optimizer import BETAS, EPS, Optimizer, Soap, one_cycle
 def test_vectors_are_updated_as_by_adam():
     torch.manual_seed(0)
     start, targets = torch.randn(5), torch.randn(30, 5)
-    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
-    soap = Soap(ours, [torch.Size([5])], 0.1)
-    adam = torch.optim.AdamW([theirs], lr=0.05, betas=BETAS, eps=EPS, weight_decay=0.1)
+    first, second = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    soap = Soap(first, [torch.Size([5])], 0.1)
+    adam = torch.optim.AdamW([second], lr=0.05, betas=BETAS, eps=EPS, weight_decay=0.1)
     for target in targets:
-        for parameter in (ours, theirs):
+        for parameter in (first, second):
             parameter.grad = None
             (parameter - target).square().sum().backward()
         soap.step(0.05)
         adam.step()
-    np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-5)
+    np.testing.assert_allclose(first.detach(), second.detach(), rtol=1e-5)
 
 
 def test_learning_rates_rise_to_the_peak_and_fall_to_zero():
@@ -70,21 +70,21 @@ def test_a_network_needs_a_third_of_adams_steps():
     x = torch.rand(1000, 2, generator=generator) * 4 - 2
     y = torch.sin(3 * x[:, :1]) * x[:, 1:]
     torch.manual_seed(0)
-    ours = MLP(2, 1, 32, 2)
-    theirs = MLP(2, 1, 32, 2)
-    theirs.load_state_dict(ours.state_dict())
-    optimizer = Optimizer(ours)
+    soap_net = MLP(2, 1, 32, 2)
+    torch_net = MLP(2, 1, 32, 2)
+    torch_net.load_state_dict(soap_net.state_dict())
+    optimizer = Optimizer(soap_net)
     optimizer.begin_cycle(0.01, 400)
     for _ in range(400):
-        optimizer.step((ours(x) - y).square().mean())
-    adam = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
+        optimizer.step((soap_net(x) - y).square().mean())
+    adam = torch.optim.AdamW(torch_net.parameters(), lr=0.01, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, total_steps=1201, pct_start=0.1)
     for _ in range(1200):
         adam.zero_grad()
-        (theirs(x) - y).square().mean().backward()
+        (torch_net(x) - y).square().mean().backward()
         adam.step()
         schedule.step()
-    errors = [float((net(x) - y).square().mean().detach()) for net in (ours, theirs)]
+    errors = [float((net(x) - y).square().mean().detach()) for net in (soap_net, torch_net)]
     assert errors[0] < errors[1] / 3
 
 

@@ -28,9 +28,9 @@ def test_screen_agrees_with_single_perturbations(components):
         sdo.tl.perturb(components, gene, "cell_type", n_trajectories=60, rng=2, **options)
         single = components.uns["scdiffot"]["perturbation"][gene]
         singles.append(np.abs(single["shift"][-1]).sum() / 2)
-        mine = by_fate[by_fate["gene"] == gene]
-        z = (mine["shift"].to_numpy() - single["shift"][-1]) / np.hypot(
-            mine["se"], single["se"][-1]
+        of_gene = by_fate[by_fate["gene"] == gene]
+        z = (of_gene["shift"].to_numpy() - single["shift"][-1]) / np.hypot(
+            of_gene["se"], single["se"][-1]
         ).clip(1e-12)
         assert np.abs(z).max() < 4.5, gene
     assert np.corrcoef(table["effect"], singles)[0, 1] > 0.9

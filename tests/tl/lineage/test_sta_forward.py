@@ -58,8 +58,8 @@ def test_what_is_written(fitted_adata):
 def test_all_cells_before_the_target_are_followed(fitted_adata):
     first = sdo.tl.sta_forward(fitted_adata, "cell_type", 0, copy=True, **QUIET)
     sdo.tl.sta_forward(fitted_adata, "cell_type", **QUIET)
-    followed = fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1)
-    np.testing.assert_array_equal(followed, fitted_adata.obs["time"] < 2)
+    with_fate = fitted_adata.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(with_fate, fitted_adata.obs["time"] < 2)
     # The flow is that of the first time; later cells do not contribute.
     for name in ("flow_times", "flow_masses", "flows"):
         np.testing.assert_array_equal(
@@ -100,17 +100,17 @@ def test_fates_of_a_cloud_that_splits(split):
 def test_each_cell_starts_at_its_own_time(split):
     query = "cell_type == 'stem' or (cell_type == 'down' and time < 2)"
     sdo.tl.sta_forward(split, "cell_type", query, **QUIET)
-    followed = split.obsm["scdiffot_fate"].notna().all(axis=1)
-    np.testing.assert_array_equal(followed, split.obs.eval(query))
-    late = split.obs["time"][followed] == 1
-    assert split.obsm["scdiffot_fate"][followed][late]["down"].mean() > 0.9
-    assert (split.obs["scdiffot_commitment_time"][followed][late] >= 1).all()
+    with_fate = split.obsm["scdiffot_fate"].notna().all(axis=1)
+    np.testing.assert_array_equal(with_fate, split.obs.eval(query))
+    late = split.obs["time"][with_fate] == 1
+    assert split.obsm["scdiffot_fate"][with_fate][late]["down"].mean() > 0.9
+    assert (split.obs["scdiffot_commitment_time"][with_fate][late] >= 1).all()
     masses = split.uns["scdiffot"]["fate"]["flow_masses"]
     share = late.mean()
     # Cells of the first time are stem cells; at the second time, the other cells join.
     np.testing.assert_allclose(masses[0], [1 - share, 0, 0, 0])
-    arrived = split.uns["scdiffot"]["fate"]["flows"][0].sum(axis=0)
-    np.testing.assert_allclose(masses[1] - arrived, [0, 0, share, 0], atol=1e-12)
+    arrivals = split.uns["scdiffot"]["fate"]["flows"][0].sum(axis=0)
+    np.testing.assert_allclose(masses[1] - arrivals, [0, 0, share, 0], atol=1e-12)
 
 
 def test_sources_and_targets(fitted_adata):

@@ -142,9 +142,9 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
     )
     clean = _evaluate(cells, genes=False, **options)
     (model_states,) = evaluations[0][:1]
-    unseen = np.concatenate([model_states.control, model_states.treated])
+    model_cells = np.concatenate([model_states.control, model_states.treated])
     states = cells.obsm["X_pca"]
-    rows = [int(np.flatnonzero((states == z).all(axis=1))[0]) for z in unseen]
+    rows = [int(np.flatnonzero((states == z).all(axis=1))[0]) for z in model_cells]
     noise_states = states.copy()
     noise_states[rows] = 1e3 * np.random.default_rng(0).standard_cauchy(
         (len(rows), states.shape[1])

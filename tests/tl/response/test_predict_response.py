@@ -141,10 +141,10 @@ class TestGenes:
         sdo.tl.predict_response(fitted_response, genes=["gene_5", "gene_2"])
         layer = fitted_response.layers["scdiffot_predicted"]
         assert list(np.flatnonzero(np.isfinite(layer).any(axis=0))) == [1, 4]
-        everything = sdo.tl.predict_response(fitted_response, genes=True, copy=True).layers[
+        all_genes = sdo.tl.predict_response(fitted_response, genes=True, copy=True).layers[
             "scdiffot_predicted"
         ]
-        assert np.array_equal(layer[:, [1, 4]], everything[:, [1, 4]], equal_nan=True)
+        assert np.array_equal(layer[:, [1, 4]], all_genes[:, [1, 4]], equal_nan=True)
 
     def test_of_an_earlier_call_are_removed(self, fitted_response):
         sdo.tl.predict_response(fitted_response, genes=True)

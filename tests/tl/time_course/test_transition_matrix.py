@@ -31,10 +31,12 @@ def _right_first(x: np.ndarray, sigma: float) -> np.ndarray:
     return np.interp(x, grid, integral / integral[-1])
 
 
-def _absorbed(chain: sparse.csr_matrix, target: np.ndarray, avoided: np.ndarray) -> np.ndarray:
-    """Probability of every cell to enter `there` before `elsewhere`."""
+def _hitting_probability(
+    chain: sparse.csr_matrix, target: np.ndarray, competitor: np.ndarray
+) -> np.ndarray:
+    """Probability of every cell to enter `target` before `competitor`."""
     probability = target.astype(float)
-    transient = np.flatnonzero(~(target | avoided))
+    transient = np.flatnonzero(~(target | competitor))
     entry = np.asarray(chain[transient][:, np.flatnonzero(target)].sum(axis=1)).ravel()
     probability[transient] = spsolve(
         sparse.identity(len(transient), format="csc") - chain[transient][:, transient].tocsc(),
@@ -56,7 +58,7 @@ def test_absorption_is_that_of_the_diffusion_whatever_the_sample(n_dims, sigma, 
     )
     in_right, in_left = states[:, 0] > 1, states[:, 0] < -1
     between = ~(in_right | in_left)
-    result = _absorbed(chain, in_right, in_left)[between]
+    result = _hitting_probability(chain, in_right, in_left)[between]
     truth = _right_first(states[between, 0], sigma)
     assert np.sqrt(np.mean((result - truth) ** 2)) < error
 

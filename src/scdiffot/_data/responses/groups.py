@@ -166,9 +166,9 @@ class ResponseCells:
 
     def _check_size(self, context: str, group: str, n: int) -> None:
         if n < MIN_CELLS:
-            where = "" if len(self.context_names) == 1 else f" of context {context!r}"
+            place = "" if len(self.context_names) == 1 else f" of context {context!r}"
             raise ValueError(
-                f"`condition_key` {group!r}{where} has {n} cells: a response needs at least "
+                f"`condition_key` {group!r}{place} has {n} cells: a response needs at least "
                 f"{MIN_CELLS}. Leave this group out, or merge groups."
             )
 

@@ -167,9 +167,9 @@ class Fields(nn.Module):
         drift, flow = (motion, motion - half) if self.moves_drift else (motion + half, motion)
         k, progress = self.clock.locate(t)
         position = (progress * (N_NORM - 1)).clamp(0, N_NORM - 1 - 1e-4)
-        left = position.long()
-        share = position - left
-        norm = (1 - share) * self.log_norm[k, left] + share * self.log_norm[k, left + 1]
+        node = position.long()
+        share = position - node
+        norm = (1 - share) * self.log_norm[k, node] + share * self.log_norm[k, node + 1]
         return {
             "drift": drift,
             "flow": flow,

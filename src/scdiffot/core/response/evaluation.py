@@ -74,7 +74,7 @@ class _PredictedPopulation:
 
 def evaluate_responses(
     contexts: Sequence[ContextPair],
-    unseen: Sequence[HeldOutCells],
+    held_out: Sequence[HeldOutCells],
     conditions: Conditions,
     configs: Mapping[str, ResponseConfig],
     *,
@@ -90,7 +90,7 @@ def evaluate_responses(
     ----------
     contexts
         Training cells, of models and baselines.
-    unseen
+    held_out
         Held-out cells.
     conditions
         The treatments.
@@ -133,9 +133,12 @@ def evaluate_responses(
     >>> from scdiffot.core.response.evaluation import HeldOutCells, evaluate_responses
     >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 2)) + [[[0, 0]], [[2, 0]]]
     >>> conditions = Conditions(np.zeros((1, 0)), np.ones(1))
-    >>> seen, unseen = ContextPair(x[:50], y[:50], 0), HeldOutCells(0, x[50:], y[50:], np.ones(50))
+    >>> training, held_out = (
+    ...     ContextPair(x[:50], y[:50], 0),
+    ...     HeldOutCells(0, x[50:], y[50:], np.ones(50)),
+    ... )
     >>> rows = evaluate_responses(
-    ...     [seen], [unseen], conditions, {"flow": ResponseConfig(n_steps=20)}, n_boot=20
+    ...     [training], [held_out], conditions, {"flow": ResponseConfig(n_steps=20)}, n_boot=20
     ... )
     >>> distance = {
     ...     row["method"]: row["value"] for row in rows if row["metric"] == "energy_distance"
@@ -149,7 +152,7 @@ def evaluate_responses(
         for name, config in configs.items()
     }
     rows = []
-    for cells in unseen:
+    for cells in held_out:
         genes = None if decode is None else decode(cells.treated)
         predictions = _predictions(cells, contexts, conditions, models, seed)
         for method in (*configs, *CONTROLS):

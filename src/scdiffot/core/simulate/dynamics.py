@@ -262,10 +262,10 @@ def step_grid(
     )
     stops = stops[np.concatenate([[True], np.diff(stops) > tolerance])]
     grid = [stops[:1]]
-    for left, right in zip(stops[:-1], stops[1:], strict=True):
-        k = np.clip(np.searchsorted(knots, (left + right) / 2) - 1, 0, len(knots) - 2)
-        n = max(int(np.ceil(n_steps * (right - left) / (knots[k + 1] - knots[k]) - 1e-6)), 1)
-        grid.append(np.linspace(left, right, n + 1)[1:])
+    for first, last in zip(stops[:-1], stops[1:], strict=True):
+        k = np.clip(np.searchsorted(knots, (first + last) / 2) - 1, 0, len(knots) - 2)
+        n = max(int(np.ceil(n_steps * (last - first) / (knots[k + 1] - knots[k]) - 1e-6)), 1)
+        grid.append(np.linspace(first, last, n + 1)[1:])
     times = np.concatenate(grid)
     saved_mask = np.abs(times[:, None] - saved).min(1) <= tolerance
     return (times, saved_mask) if end >= start else (times[::-1].copy(), saved_mask[::-1].copy())

@@ -72,11 +72,11 @@ class Trajectories:
                 f"time={time} lies outside the trajectories, which cover {times[0]} to {times[-1]}."
             )
             raise ValueError(msg)
-        right = (
+        upper = (
             int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
         )
-        left = max(right - 1, 0)
-        share = 0.0 if left == right else (time - times[left]) / (times[right] - times[left])
-        i, j = order[left], order[right]
+        lower = max(upper - 1, 0)
+        share = 0.0 if lower == upper else (time - times[lower]) / (times[upper] - times[lower])
+        i, j = order[lower], order[upper]
         states = (1 - share) * self.states[i] + share * self.states[j]
         return states, np.exp((1 - share) * self.log_weights[i] + share * self.log_weights[j])

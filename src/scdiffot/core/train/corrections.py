@@ -48,12 +48,12 @@ class CorrectedPaths:
     def bridge(self, index: Tensor, u: Tensor, dt: Tensor, noise: Tensor, width: Tensor) -> Bridge:
         """Noisy points on the corrected paths at progress ``u``, with targets per unit of time."""
         step = (u * N_STEPS).clamp(0, N_STEPS - 1e-3)
-        left = step.long()
-        share = step - left
+        node = step.long()
+        share = step - node
 
         def interpolate(values: Tensor) -> Tensor:
             fraction = share[:, None] if values.ndim == 3 else share
-            return (1 - fraction) * values[left, index] + fraction * values[left + 1, index]
+            return (1 - fraction) * values[node, index] + fraction * values[node + 1, index]
 
         shift, log_growth = self.shift[index], self.log_growth[index]
         return Bridge(

@@ -116,8 +116,8 @@ def _compare(
     earlier, observed, later = (
         subsample(snapshots.states[i], N_MAX, rng).numpy() for i in (k - 1, k, k + 1)
     )
-    left, time, right = snapshots.times[k - 1 : k + 2]
-    u = (time - left) / (right - left)
+    start, time, end = snapshots.times[k - 1 : k + 2]
+    u = (time - start) / (end - start)
     mixed = np.concatenate(
         [
             np.full(len(earlier), (1 - u) / len(earlier)),

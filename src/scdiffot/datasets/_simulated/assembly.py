@@ -40,22 +40,22 @@ def numbers(values: Any) -> np.ndarray:
     return array.astype(np.float64) if real else np.array(np.nan)
 
 
-def check_count(value: int, name: str, *, least: int = 1) -> None:
+def check_count(value: int, name: str, *, minimum: int = 1) -> None:
     """Check a number of cells or dimensions."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"`{name}` is {value!r}: pass a whole number of at least {least}.")
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise ValueError(f"`{name}` is {value!r}: pass a whole number of at least {minimum}.")
 
 
-def check_number(value: float, name: str, *, least: float = 0, most: float = np.inf) -> None:
+def check_number(value: float, name: str, *, minimum: float = 0, maximum: float = np.inf) -> None:
     """Check a setting of a simulator."""
     if (
         isinstance(value, bool)
         or not isinstance(value, Real)
-        or not (least <= value <= most and np.isfinite(value))
+        or not (minimum <= value <= maximum and np.isfinite(value))
     ):
-        limit = "" if np.isinf(most) else f" and at most {most:g}"
+        limit = "" if np.isinf(maximum) else f" and at most {maximum:g}"
         raise ValueError(
-            f"`{name}` is {value!r}: pass a finite number of at least {least:g}{limit}."
+            f"`{name}` is {value!r}: pass a finite number of at least {minimum:g}{limit}."
         )
 
 

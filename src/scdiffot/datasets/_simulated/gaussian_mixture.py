@@ -89,7 +89,7 @@ def gaussian_mixture(
     >>> adata.shape
     (380, 20)
     """
-    check_count(n_dims, "n_dims", least=2)
+    check_count(n_dims, "n_dims", minimum=2)
     points = check_simulation(n_obs, times)
     check_number(sigma, "sigma")
     generator = as_generator(rng)

@@ -156,19 +156,19 @@ def perturbation_response(
     """
     names = _check_targets(targets)
     levels = _check_doses(doses)
-    for name, value, least in (
+    for name, value, minimum in (
         ("n_dims", n_dims, 2),
         ("n_genes", n_genes, n_dims),
         ("n_types", n_types, 1),
         ("n_donors", n_donors, 1),
         ("n_obs", n_obs, 2 * (1 + len(names) * len(levels))),
     ):
-        check_count(value, name, least=least)
-    check_number(shared, "shared", most=1)
-    check_number(heterogeneity, "heterogeneity", most=1)
+        check_count(value, name, minimum=minimum)
+    check_number(shared, "shared", maximum=1)
+    check_number(heterogeneity, "heterogeneity", maximum=1)
     check_number(separation, "separation")
     check_number(donor_shift, "donor_shift")
-    check_number(death, "death", most=1)
+    check_number(death, "death", maximum=1)
     if death == 1:
         raise ValueError("`death` is 1: nothing would be left. Pass a share below 1.")
 

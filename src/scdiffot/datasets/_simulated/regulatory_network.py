@@ -159,7 +159,7 @@ def _check_arguments(
     n_obs: int, n_genes: int, n_fates: int, times: Sequence[float], n_counts: float
 ) -> tuple[float, ...]:
     """Check the numbers of a simulation; return the times as floats."""
-    check_count(n_fates, "n_fates", least=2)
+    check_count(n_fates, "n_fates", minimum=2)
     check_count(n_genes, "n_genes")
     points = check_simulation(n_obs, times)
     if n_genes < min_genes(n_fates):
@@ -167,7 +167,7 @@ def _check_arguments(
             f"`n_genes` is {n_genes}: {n_fates} fates need at least {min_genes(n_fates)}, "
             "so that every role has a gene."
         )
-    check_number(n_counts, "n_counts", most=MAX_COUNTS)
+    check_number(n_counts, "n_counts", maximum=MAX_COUNTS)
     if n_counts == 0:
         raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
     return points

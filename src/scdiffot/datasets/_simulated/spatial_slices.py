@@ -133,19 +133,19 @@ def spatial_slices(
     >>> adata.obsm["true_migration"].shape == adata.obsm["spatial"].shape
     True
     """
-    for name, value, least in (
+    for name, value, minimum in (
         ("n_obs", n_obs, 10),
         ("n_times", n_times, 2),
         ("n_dims", n_dims, 2),
         ("n_genes", n_genes, n_dims),
         ("n_paths", n_paths, 1),
     ):
-        check_count(value, name, least=least)
+        check_count(value, name, minimum=minimum)
     if n_dims > 10:
         raise ValueError(f"`n_dims` is {n_dims}: pass at most 10.")
-    check_number(rotation, "rotation", least=-360.0, most=360.0)
+    check_number(rotation, "rotation", minimum=-360.0, maximum=360.0)
     check_number(shift, "shift")
-    check_number(growth, "growth", most=2.0)
+    check_number(growth, "growth", maximum=2.0)
     generator = as_generator(rng)
     law = tissue_law(n_dims, float(growth), generator)
     loadings = np.linalg.qr(generator.normal(size=(n_genes, n_dims)))[0]

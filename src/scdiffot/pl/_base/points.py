@@ -175,18 +175,18 @@ def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:
 
 
 def draw_legend(
-    where: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16
+    parent: Axes | Figure, title: str, table: dict[str, Any], *, n_rows: int = 16
 ) -> None:
     """Add a legend beside the axes or the figure, in columns of at most `n_rows` entries."""
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
     place: dict[str, Any] = {"loc": "outside right center"}
-    if isinstance(where, Axes):
+    if isinstance(parent, Axes):
         place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
     handles = [
         Line2D([], [], marker="o", ls="", ms=6, color=c, label=name) for name, c in table.items()
     ]
-    where.legend(
+    parent.legend(
         handles=handles, title=title, ncols=-(-len(handles) // n_rows), frameon=False, **place
     )

@@ -123,7 +123,7 @@ def draw_bars(
 ) -> None:
     """Draw one stacked bar for each row, from top to bottom, with standard errors of the shares."""
     y = -np.arange(len(shares))
-    left = np.zeros(len(shares))
+    offset = np.zeros(len(shares))
     # error bars of neighbouring segments are offset, so that they do not overlap
     heights = np.resize([0.18, 0.0, -0.18], shares.shape[1])
     for name, height in zip(shares.columns, heights, strict=True):
@@ -131,18 +131,18 @@ def draw_bars(
         ax.barh(
             y,
             width,
-            left=left,
+            left=offset,
             height=0.8,
             color=colors[name],
             edgecolor=background(),
             linewidth=0.5,
         )
-        left = left + width
+        offset = offset + width
         if errors is not None:
             visible = width > 0.01 * shares.to_numpy().sum(axis=1).max()
             error = errors[name].to_numpy()[visible]
             ax.errorbar(
-                left[visible],
+                offset[visible],
                 y[visible] + height,
                 xerr=error,
                 ls="",
@@ -151,7 +151,7 @@ def draw_bars(
                 capsize=2,
             )
     ax.set_yticks(y, labels)
-    ax.set_xlim(0, max(float(left.max()), 1e-12))
+    ax.set_xlim(0, max(float(offset.max()), 1e-12))
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     used_colors = {name: colors[name] for name in shares.columns if (shares[name] > 0).any()}

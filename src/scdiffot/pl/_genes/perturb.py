@@ -133,7 +133,7 @@ def _draw_composition(
     heights = np.resize([0.14, 0.0, -0.14], len(colors))
     for i, row in enumerate(rows):
         for is_perturbed, arm in enumerate(("control", "perturbed")):
-            y, left = -2.6 * i - is_perturbed, 0.0
+            y, offset = -2.6 * i - is_perturbed, 0.0
             shares, errors = result[arm][row], result[f"{arm}_se"][row]
             for color, share, error, height in zip(
                 colors.values(), shares, errors, heights, strict=True
@@ -141,17 +141,17 @@ def _draw_composition(
                 ax.barh(
                     y,
                     share,
-                    left=left,
+                    left=offset,
                     height=0.86,
                     color=color,
                     alpha=1.0 if is_perturbed else 0.55,
                     edgecolor=background(),
                     linewidth=0.5,
                 )
-                left += share
+                offset += share
                 if share > MIN_SHARE:
                     ax.errorbar(
-                        left, y + height, xerr=Z_95 * error, color=foreground(), lw=1, capsize=1.5
+                        offset, y + height, xerr=Z_95 * error, color=foreground(), lw=1, capsize=1.5
                     )
             positions.append(y)
         name = "all cells" if str(result["sources"][row]) == ALL else str(result["sources"][row])

@@ -70,8 +70,8 @@ def gene_combinations(
     ValueError
         If a pair is no pair, or there are too many.
     """
-    listed = _listed_pairs(pairs)
-    invalid = [pair for pair in listed if len(pair) != 2 or pair[0] == pair[1]]
+    pair_list = _listed_pairs(pairs)
+    invalid = [pair for pair in pair_list if len(pair) != 2 or pair[0] == pair[1]]
     if invalid:
         raise ValueError(
             f"`pairs` holds {format_list(invalid)}: pass True, or pairs of two different genes."
@@ -88,13 +88,13 @@ def gene_combinations(
         )
     else:
         single = listed_genes(genes)
-    n_pairs = len(single) * (len(single) - 1) // 2 if pairs is True else len(listed)
+    n_pairs = len(single) * (len(single) - 1) // 2 if pairs is True else len(pair_list)
     if len(single) + n_pairs > MAX_COMBINATIONS:
         raise ValueError(
             f"`pairs` of {len(single)} genes are {n_pairs}, more than {MAX_COMBINATIONS}: pass "
             "fewer `genes`, those that rank first alone, say."
         )
-    partners = [name for pair in listed for name in pair]
+    partners = [name for pair in pair_list for name in pair]
     if partners:
         expression.space.find(list(dict.fromkeys(partners)), "pairs")
     edits = expression.intervene(
@@ -104,6 +104,6 @@ def gene_combinations(
     joint = (
         list(combinations(range(len(single)), 2))
         if pairs is True
-        else [(rows[a], rows[b]) for a, b in listed]
+        else [(rows[a], rows[b]) for a, b in pair_list]
     )
     return edits, [*((i,) for i in range(len(single))), *joint]

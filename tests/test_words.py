@@ -1,0 +1,63 @@
+"""Names are nouns for values, verbs for functions and adjectives for flags."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+
+FORBIDDEN = frozenset(
+    """
+    absorbed after again alike already anything apart arrived asked avoided before bent beside both
+    caught chosen done drawn else everything followed found given grown here judged kept known left
+    listed loaded made meant mine most mostly moved others ours own placed rest seen shown still
+    taken theirs there told turned unseen wanted what when whence where
+    """.split()
+)
+# Parameters of public functions and of interfaces of the standard library.
+ALLOWED = {("get/_response.py", "what"), ("_data/files/hdf5.py", "whence")}
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Names that a file assigns: variables, attributes, parameters, functions and classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
+            yield node.name
+
+
+def test_all_assigned_names_are_visited():
+    code = """
+for a in b: c.d, e = f
+with g as h: [i for i in j if (k := i)]
+def l(m, *n, o, **p): ...
+class Q:
+    r: int = 0
+try: ...
+except s as t: ...
+"""
+    assert set(_names(ast.parse(code))) == set("adehiklmnoprt") | {"Q"}
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks"])
+def test_names_are_nouns_verbs_and_adjectives(folder):
+    violations = [
+        (str(path.relative_to(ROOT)), name)
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for name in _names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_").lower() in FORBIDDEN
+    ]
+    allowed = {(f"src/scdiffot/{path}", name) for path, name in ALLOWED}
+    assert not set(violations) - allowed, "name the value, for instance `result` for `found`"
