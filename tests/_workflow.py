@@ -9,7 +9,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +113,7 @@ def tissue() -> ad.AnnData:
     sdo.tl.spatial_domains(
         adata, 2, use_rep="X_pca", spatial_key="scdiffot_aligned", library_key="slice", n_init=2
     )
-    if find_spec("scanpy"):
-        sdo.tl.spatial_genes(adata, spatial_key="scdiffot_aligned", library_key="slice")
+    sdo.tl.spatial_genes(adata, spatial_key="scdiffot_aligned", library_key="slice")
     between = adata.obs["slice"].cat.categories[:2]
     virtual = sdo.tl.interpolate_slices(
         adata, between, 0.5, library_key="slice", spatial_key="scdiffot_aligned"

@@ -113,13 +113,13 @@ def test_notebook_lines_run():
 GOOD = """
 ```bash
 pip install scdiffot
-pip install -U "scdiffot[scanpy]" && scdiffot --help
+pip install -U "scdiffot[spatial]" && scdiffot --help
 ```
 With ```pytest```, or `scdiffot fit --help`.
 """
 BAD = {
     "another package": "pip install scdifot",
-    "unknown extra": 'pip install "scdiffot[scampy]"',
+    "unknown extra": 'pip install "scdiffot[spacial]"',
     "nothing": "pip install -e",
     "unknown program": "conda install scdiffot",
     "unknown command": "scdiffot fly",
@@ -130,7 +130,7 @@ BAD = {
 def test_any_number_of_blocks_is_possible():
     assert shell_commands(GOOD) == [
         ["pip", "install", "scdiffot"],
-        ["pip", "install", "-U", "scdiffot[scanpy]"],
+        ["pip", "install", "-U", "scdiffot[spatial]"],
         ["scdiffot", "--help"],
         ["scdiffot", "fit", "--help"],
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import ot
 import pandas as pd
 import pytest
 
@@ -191,7 +192,6 @@ def test_options_at_their_limits():
 
 
 def test_baselines_leave_the_documented_share_unexplained(default):
-    ot = pytest.importorskip("ot")
     is_control, x = control(default), states(default)
     response = default.obsm["true_response"][is_control]
     x, y = x[is_control], x[~is_control]

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scanpy
 from _every_plot import count_artists, every_plot
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
@@ -56,7 +57,6 @@ def test_returns_figure_or_axes_or_nothing(ready, paths, name, monkeypatch):
 
 @each_plot
 def test_honours_autoshow_of_scanpy(ready, paths, name, monkeypatch):
-    scanpy = pytest.importorskip("scanpy")
     monkeypatch.setattr(plt, "get_backend", lambda: "tkagg")
     calls = []
     monkeypatch.setattr(plt, "show", lambda *_, **__: calls.append(1))

@@ -10,8 +10,6 @@ from scipy import sparse
 import scdiffot as sdo
 from scdiffot.pp._gene_sets import APOPTOSIS, PROLIFERATION
 
-pytest.importorskip("scanpy")
-
 
 def _cells(case=str.upper, n=60):
     """A third of the cells divides, a third dies, and a third is at rest; 200 other genes."""

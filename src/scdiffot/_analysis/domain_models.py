@@ -200,8 +200,8 @@ def leiden(
     neighbours; and a dict with the ``resolution``.
     """
     import pandas as pd
+    import scanpy
 
-    scanpy = require("scanpy", extra="scanpy")
     require("igraph", extra="spatial")
     seed = int(rng.integers(2**31))
     graph = AnnData(

@@ -10,7 +10,6 @@ from scdiffot._data.read.checks import check_flag
 from scdiffot._data.write.regulation import Regulations, read_regulation
 from scdiffot._data.write.store import read_times
 from scdiffot._utils.keys import DEFAULT
-from scdiffot._utils.optional import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,8 +65,6 @@ def regulation(
         If an argument has the wrong type.
     ValueError
         If `group` is empty, or a graph is requested of several groups.
-    ImportError
-        If a graph is requested, and NetworkX is not installed.
 
     See Also
     --------
@@ -87,6 +84,7 @@ def regulation(
     >>> sdo.get.regulation(adata, as_graph=True).number_of_nodes()
     2
     """
+    import networkx as nx
     import pandas as pd
 
     all, as_graph = check_flag("all", all), check_flag("as_graph", as_graph)
@@ -100,13 +98,12 @@ def regulation(
             f"`as_graph` needs a single group, but `group` and `time` choose {len(groups)} "
             f"({', '.join(regulations.labels)}): name one."
         )
-    nx_ = require("networkx", extra="networkx")
-    graph = nx_.from_pandas_edgelist(
+    graph = nx.from_pandas_edgelist(
         _edges(regulations, int(groups[0]), all=all),
         "regulator",
         "target",
         ["weight", "sd", "stability", "sign"],
-        create_using=nx_.DiGraph,
+        create_using=nx.DiGraph,
     )
     graph.add_nodes_from(regulations.genes.tolist())
     return graph

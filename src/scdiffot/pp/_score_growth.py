@@ -12,7 +12,6 @@ from scdiffot._data.read.expression import check_counts, read_expression
 from scdiffot._data.read.gene_names import find_genes, gene_names, listed_genes, names_source
 from scdiffot._utils.logging import logger
 from scdiffot._utils.names import check_key
-from scdiffot._utils.optional import require
 from scdiffot._utils.rng import as_generator, global_generators
 
 from ._gene_sets import APOPTOSIS, PROLIFERATION
@@ -93,8 +92,6 @@ def score_growth(
 
     Raises
     ------
-    ImportError
-        If scanpy is not installed.
     KeyError
         If there is no such layer.
     TypeError
@@ -138,8 +135,7 @@ def score_growth(
         ),
         "apoptosis": _find_set(names, "apoptosis", apoptosis, APOPTOSIS, gene_symbols),
     }
-    scanpy = require("scanpy", extra="scanpy")
-    scores = _score_sets(scanpy, adata, _read_expression(adata, layer), sets, generator)
+    scores = _score_sets(adata, _read_expression(adata, layer), sets, generator)
     birth = _logistic(scores["proliferation"].to_numpy(), birth_limits, BIRTH_LOGISTIC)
     death = _logistic(scores["apoptosis"].to_numpy(), death_limits, DEATH_LOGISTIC)
     adata.obs[key_added] = birth - death
@@ -167,7 +163,6 @@ def _read_expression(adata: AnnData, layer: str | None) -> Any:
 
 
 def _score_sets(
-    scanpy: Any,
     adata: AnnData,
     values: Any,
     sets: dict[str, np.ndarray],
@@ -175,6 +170,7 @@ def _score_sets(
 ) -> pd.DataFrame:
     """Score of every cell for every set of genes, given by their columns."""
     import pandas as pd
+    import scanpy
 
     labels = (
         adata.var_names if adata.var_names.is_unique else pd.RangeIndex(adata.n_vars).astype(str)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 import torch
 from scipy import sparse
 from sklearn.decomposition import PCA
 
 import scdiffot as sdo
 from scdiffot._data.write.decoders import read_genes
-
-sc = pytest.importorskip("scanpy")
 
 N_GENES = 12
 

@@ -184,7 +184,6 @@ def test_names_of_all_genes(fit):
 
 
 def test_growth_scores_by_symbol():
-    pytest.importorskip("scanpy")
     rng = np.random.default_rng(0)
     values = np.log1p(rng.poisson(2, size=(80, 60))).astype(np.float32)
     adata = ad.AnnData(
@@ -208,7 +207,6 @@ def test_growth_scores_by_symbol():
 
 
 def test_spatial_genes_by_symbol():
-    pytest.importorskip("scanpy")
     rng = np.random.default_rng(0)
     values = np.log1p(rng.poisson(3, size=(100, 4))).astype(np.float32)
     adata = ad.AnnData(values, obsm={"spatial": rng.uniform(size=(100, 2))})

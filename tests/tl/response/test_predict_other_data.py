@@ -5,6 +5,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 from scipy import sparse
 
 import scdiffot as sdo
@@ -104,7 +105,6 @@ class TestOtherData:
         assert fingerprint(new) == previous
 
     def test_other_components_are_refused(self, fitted_response, new):
-        sc = pytest.importorskip("scanpy")
         sc.pp.pca(new, n_comps=6)
         with pytest.raises(
             ValueError, match="`adata` has a 'X_pca' with other axes than that of `reference`"

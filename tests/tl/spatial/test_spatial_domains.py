@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy
 from sklearn.metrics import adjusted_rand_score
 
 import scdiffot as sdo
@@ -127,7 +128,6 @@ def test_more_spots_than_in_the_starts(monkeypatch):
 
 def test_leiden():
     pytest.importorskip("igraph")
-    pytest.importorskip("scanpy")
     adata = _layers()
     sdo.pp.spatial_embedding(adata)
     previous = set(adata.obsp)
@@ -182,7 +182,6 @@ def test_bad_input_is_refused_and_nothing_written(
 @pytest.mark.slow
 def test_layers_of_the_cortex():
     """Three sections of mouse prefrontal cortex with four annotated layers."""
-    scanpy = pytest.importorskip("scanpy")
     path = Path(os.environ.get("SCDIFFOT_DATA", ".")) / "spatial" / "starmap_mpfc.h5ad"
     if not path.exists():
         pytest.skip("needs spatial/starmap_mpfc.h5ad in the folder SCDIFFOT_DATA")

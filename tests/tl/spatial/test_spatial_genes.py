@@ -11,8 +11,6 @@ from scipy import sparse
 import scdiffot as sdo
 from scdiffot.core.spatial.domains.neighbourhoods import nearest_spots
 
-pytest.importorskip("scanpy")
-
 TABLE = "scdiffot_spatial_genes"
 
 

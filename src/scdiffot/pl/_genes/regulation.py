@@ -10,7 +10,6 @@ from scdiffot._data.read.checks import check_choice, check_count, choose_names
 from scdiffot._data.write.regulation import Regulations, read_regulation
 from scdiffot._data.write.store import read_times
 from scdiffot._utils.keys import DEFAULT
-from scdiffot._utils.optional import require
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
 
 from .growth_genes import NEGATIVE_COLOR, POSITIVE_COLOR
@@ -80,8 +79,6 @@ def regulation(
     ValueError
         If `kind` is neither of the two, `n_edges` is not positive, `genes` is empty, no edge is
         stable, or the number of axes does not match.
-    ImportError
-        If `kind` is ``"network"`` and NetworkX is not installed.
 
     See Also
     --------
@@ -200,9 +197,9 @@ def _draw_networks(
     titles: Sequence[str],
     n_edges: int,
 ) -> None:
+    import networkx as nx
     from matplotlib.lines import Line2D
 
-    nx = require("networkx", extra="networkx")
     graphs = [_build_graph(nx, values, names, n_edges) for values in weights]
     # all panels share one layout
     union = nx.compose_all([graph.to_undirected() for graph in graphs])

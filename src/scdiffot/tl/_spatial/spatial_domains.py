@@ -109,7 +109,7 @@ def spatial_domains(
     Raises
     ------
     ImportError
-        If `method` is leiden, and scanpy or igraph is not installed.
+        If `method` is leiden, and igraph is not installed.
     KeyError
         If a key does not exist.
     TypeError

@@ -14,7 +14,6 @@ from scdiffot._data.read.gene_names import gene_columns, gene_names
 from scdiffot._data.read.labels import cell_labels, column_names
 from scdiffot._data.read.slices import read_slices
 from scdiffot._utils.keys import DEFAULT, Keys
-from scdiffot._utils.optional import require
 from scdiffot.core.scores.p_values import adjust_p_values
 from scdiffot.core.spatial.domains.autocorrelation import moran_z
 
@@ -95,8 +94,6 @@ def spatial_genes(
 
     Raises
     ------
-    ImportError
-        If scanpy is not installed.
     KeyError
         If a key or gene does not exist.
     TypeError
@@ -142,7 +139,6 @@ def spatial_genes(
     if domain_key is None and keys.domain in adata.obs:
         domain_key = keys.domain
     domains = None if domain_key is None else cell_labels(adata, domain_key, argument="domain_key")
-    scanpy = require("scanpy", extra="scanpy")
     values = read_expression(adata, layer, columns)
     check_counts(
         adata,
@@ -153,19 +149,20 @@ def spatial_genes(
     )
     links = link_spots(adata, slices, n_neighbors=n_neighbors, connectivity_key=connectivity_key)
     names = pd.Index(gene_names(adata, gene_symbols)[columns])
-    table = _moran(scanpy, values, slices, links, names)
+    table = _moran(values, slices, links, names)
     if domains is not None:
-        table = table.join(_markers(scanpy, values, *domains, names, method), on="gene")
+        table = table.join(_markers(values, *domains, names, method), on="gene")
     order = np.lexsort((-table["moran_i"].fillna(-np.inf), table["pval"].fillna(2.0)))
     adata.uns[keys.spatial_genes] = table.iloc[order].reset_index(drop=True)
     return adata if copy else None
 
 
 def _moran(
-    scanpy: Any, values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index
+    values: Any, slices: TissueSlices, links: sparse.csr_array, names: pd.Index
 ) -> pd.DataFrame:
     """Moran's I of every gene in every slice, and the combined test."""
     import pandas as pd
+    import scanpy
     from scipy import sparse, stats
 
     per_slice, scores = [], []
@@ -210,10 +207,11 @@ def _varies(values: Any) -> np.ndarray:
 
 
 def _markers(
-    scanpy: Any, values: Any, codes: np.ndarray, domains: list[str], names: pd.Index, method: str
+    values: Any, codes: np.ndarray, domains: list[str], names: pd.Index, method: str
 ) -> pd.DataFrame:
     """The domain in which every gene has the highest score, by gene."""
     import pandas as pd
+    import scanpy
 
     sizes = np.bincount(codes[codes >= 0], minlength=len(domains))
     groups = [name for name, size in zip(domains, sizes, strict=True) if size > 1]
