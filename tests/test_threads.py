@@ -93,8 +93,13 @@ def _answer(**options: Any) -> ad.AnnData:
 def _one_law(adata: ad.AnnData, rng: int) -> np.ndarray:
     times = np.unique(adata.obs["time"])
     states = tuple(adata.obsm["X_pca"][adata.obs["time"] == t] for t in times)
-    steps = {"n_steps": 10, "n_corrections": 1, "n_correction_steps": 5, "n_matching_steps": 3}
-    config = FitConfig(autonomous=True, sigma=0.3, **steps)
+    config = FitConfig(
+        autonomous=True,
+        sigma=0.3,
+        train={"n_steps": 10},
+        corrections={"n_rounds": 1, "n_steps": 5},
+        matching={"n_steps": 3},
+    )
     return fit(Snapshots(times, states, np.ones(len(times))), config, rng=rng)[0].drift(
         states[0], 0.0
     )

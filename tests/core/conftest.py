@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 
 # A fit of one second is inaccurate, but has the symmetries and the history of a long one.
 QUICK = {
-    "n_steps": 40,
-    "n_corrections": 1,
-    "n_correction_steps": 10,
-    "n_matching_steps": 10,
-    "n_landmarks": 120,
-    "n_pairs": 2000,
+    "train": {"n_steps": 40},
+    "corrections": {"n_rounds": 1, "n_steps": 10},
+    "matching": {"n_steps": 10},
+    "coupling": {"n_landmarks": 120, "n_pairs": 2000},
 }
 
 

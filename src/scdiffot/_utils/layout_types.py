@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -48,11 +48,19 @@ class Json:
     plain: tuple[str, ...] = ()
 
 
+class StoredOptions(Protocol):
+    """Options that can be read from their stored form."""
+
+    @classmethod
+    def from_stored(cls, content: Mapping[str, Any]) -> Any:
+        """Options from plain values; ValueError if they are refused."""
+
+
 @dataclass(frozen=True)
 class Options:
-    """Text that is JSON of the fields of a dataclass."""
+    """Text that is JSON of options in their stored form."""
 
-    type: type
+    type: type[StoredOptions]
 
 
 @dataclass(frozen=True)

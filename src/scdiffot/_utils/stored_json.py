@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import damaged
+
+if TYPE_CHECKING:
+    from .layout_types import StoredOptions
 
 # Characters; the largest stored JSON is a table of time labels.
 MAX_JSON = 1_000_000
@@ -40,33 +42,19 @@ def parse_json(text: str, type: type, place: str) -> Any:
     return content
 
 
-def parse_options(text: str, options: type, place: str) -> Any:
-    """Parse a dataclass of options from the JSON of its fields.
+def parse_options(text: str, options: type[StoredOptions], place: str) -> Any:
+    """Parse options from the JSON of their stored form.
 
     Raises
     ------
     StoredFitError
-        If a field is missing, unknown, of the wrong type, or refused by the dataclass.
+        If a field is missing, unknown, of the wrong type or refused, or the version is newer.
     """
     content = parse_json(text, dict, place)
-    hints = get_type_hints(options)
-    names = [f.name for f in fields(options)]  # type: ignore[arg-type]
-    unknown, missing = sorted(set(content) - set(names)), [n for n in names if n not in content]
-    if unknown or missing:
-        raise damaged(
-            place,
-            f"has other options than this version: {', '.join(map(repr, (unknown + missing)[:5]))}",
-        )
-    mistyped_names = [name for name in names if not _has_type(content[name], hints[name])]
-    if mistyped_names:
-        raise damaged(
-            place,
-            f"has {str(content[mistyped_names[0]])[:40]!r} for the option {mistyped_names[0]!r}",
-        )
     try:
-        return options(**content)
-    except (TypeError, ValueError) as error:
-        raise damaged(place, f"has an option that is refused ({error})") from None
+        return options.from_stored(content)
+    except ValueError as error:
+        raise damaged(place, str(error)) from None
 
 
 def is_number(value: Any) -> bool:
@@ -76,13 +64,3 @@ def is_number(value: Any) -> bool:
         and not isinstance(value, bool)
         and -MAX_FLOAT <= value <= MAX_FLOAT
     )
-
-
-def _has_type(value: Any, hint: Any) -> bool:
-    if get_origin(hint) is Literal:
-        return any(value == option and type(value) is type(option) for option in get_args(hint))
-    if get_args(hint):
-        return any(_has_type(value, part) for part in get_args(hint))
-    if hint is float:
-        return is_number(value)
-    return type(value) is (type(None) if hint is None else hint)

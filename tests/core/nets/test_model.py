@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from _exact import PROBLEMS
 
 from scdiffot.core import FitConfig, RUOTModel, simulate
+from scdiffot.core.problem.config.stored import to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,8 +85,8 @@ def test_score_is_the_slope_of_the_potential(quick_fit: Callable) -> None:
 
 
 def test_config_is_json() -> None:
-    config = FitConfig(sigma=0.2, form="gradient", n_hidden=32)
-    assert FitConfig(**json.loads(json.dumps(asdict(config)))) == config
+    config = FitConfig(sigma=0.2, form="gradient", networks={"n_hidden": 32})
+    assert FitConfig.from_stored(json.loads(json.dumps(to_stored(config)))) == config
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_config_is_json() -> None:
         ({"alpha": "small"}, "alpha"),
         ({"form": "curl"}, "form"),
         ({"path": "crooked"}, "path"),
-        ({"n_steps": 0}, "n_steps"),
-        ({"batch_size": -1}, "batch_size"),
-        ({"n_landmarks": 0}, "n_landmarks"),
+        ({"train": {"n_steps": 0}}, "train.n_steps"),
+        ({"train": {"batch_size": -1}}, "train.batch_size"),
+        ({"coupling": {"n_landmarks": 0}}, "coupling.n_landmarks"),
     ],
 )
 def test_invalid_options_raise_errors(options: dict, name: str) -> None:
@@ -128,3 +128,40 @@ def test_potential_is_normalised_in_one_dimension(
         # Nor is it the shape alone: the density is that of the exact solution.
         exact = np.interp(grid, solution.x, solution.density[round(t * (len(solution.t) - 1))])
         assert np.trapezoid(np.abs(density - exact), grid) < 0.15 * mass
+
+
+def test_a_flat_config_of_the_first_version_is_read_as_the_nested_one() -> None:
+    flat = {
+        "growth": True,
+        "sigma": "auto",
+        "alpha": 2,
+        "form": "separate",
+        "path": "auto",
+        "autonomous": True,
+        "search_sigma": False,
+        "n_steps": 80,
+        "n_corrections": 3,
+        "n_correction_steps": None,
+        "n_matching_steps": 50,
+        "batch_size": 64,
+        "learning_rate": 0.02,
+        "n_hidden": None,
+        "n_layers": 2,
+        "n_landmarks": 100,
+        "n_pairs": 500,
+        "smoothing": 0.5,
+    }
+    assert FitConfig.from_stored(flat) == FitConfig(
+        alpha=2.0,
+        form="separate",
+        autonomous=True,
+        selection={"refine_sigma": False},
+        train={"n_steps": 80, "batch_size": 64, "learning_rate": 0.02},
+        corrections={"n_rounds": 3},
+        matching={"n_steps": 50},
+        networks={"n_layers": 2},
+        coupling={"n_landmarks": 100, "n_pairs": 500},
+        scale={"smoothing": 0.5},
+    )
+    with pytest.raises(ValueError, match="has other options than this version: 'n_layers'"):
+        FitConfig.from_stored({name: v for name, v in flat.items() if name != "n_layers"})

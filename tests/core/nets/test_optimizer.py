@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scdiffot.core.nets.mlp import MLP
-from scdiffot.core.nets.optimizer import BETAS, EPS, Optimizer, Soap, one_cycle
+from scdiffot.core.nets.optimizer import EPS, Optimizer, Soap, one_cycle
 
 
 def test_vectors_are_updated_as_by_adam():
@@ -16,7 +16,7 @@ def test_vectors_are_updated_as_by_adam():
     start, targets = torch.randn(5), torch.randn(30, 5)
     first, second = nn.Parameter(start.clone()), nn.Parameter(start.clone())
     soap = Soap(first, [torch.Size([5])], 0.1)
-    adam = torch.optim.AdamW([second], lr=0.05, betas=BETAS, eps=EPS, weight_decay=0.1)
+    adam = torch.optim.AdamW([second], lr=0.05, betas=(0.95, 0.95), eps=EPS, weight_decay=0.1)
     for target in targets:
         for parameter in (first, second):
             parameter.grad = None

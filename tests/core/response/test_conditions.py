@@ -48,4 +48,6 @@ def test_invalid_conditions_are_refused():
         Conditions(np.zeros((1, 0)), np.array([1.5]))
     cells = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(ValueError, match=r"conditions \[1\] have no cells"):
-        fit_response([ContextPair(cells, cells + 1, 0)], TREATMENTS, ResponseConfig(n_steps=2))
+        fit_response(
+            [ContextPair(cells, cells + 1, 0)], TREATMENTS, ResponseConfig(train={"n_steps": 2})
+        )

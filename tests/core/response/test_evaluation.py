@@ -9,7 +9,11 @@ from scdiffot.core.response import Conditions, ContextPair, ResponseConfig
 from scdiffot.core.response.evaluation import CONTROLS, HeldOutCells, evaluate_responses
 
 CONDITIONS = Conditions(np.zeros((1, 0)), np.ones(1))
-CONFIGS = {"flow": ResponseConfig(n_steps=5, n_pairs=500, n_landmarks=200, metric="euclidean")}
+CONFIGS = {
+    "flow": ResponseConfig(
+        train={"n_steps": 5}, coupling={"n_pairs": 500, "n_landmarks": 200}, metric="euclidean"
+    )
+}
 
 
 def _value(rows, method, metric, field="value"):
@@ -105,7 +109,7 @@ def test_predicted_populations_are_weighted_by_survival():
     y = x[:250] + [0.0, 0.5]
     training = ContextPair(x, y + 0.01 * rng.normal(size=y.shape), 0, len(y) / len(x))
     held_out = HeldOutCells(0, x, y, np.ones(len(x)))
-    config = ResponseConfig(unbalanced=True, n_steps=300, metric="euclidean")
+    config = ResponseConfig(unbalanced=True, train={"n_steps": 300}, metric="euclidean")
     rows = evaluate_responses([training], [held_out], CONDITIONS, {"flow": config}, n_boot=5)
     assert _value(rows, "identity", "l2_of_means") > 1
     assert _value(rows, "flow", "l2_of_means") < 0.3
@@ -116,7 +120,11 @@ def test_an_interrupted_fit_is_not_evaluated(gaussian):
         raise KeyboardInterrupt
 
     configs = {
-        "flow": ResponseConfig(n_steps=200, n_pairs=500, n_landmarks=200, metric="euclidean")
+        "flow": ResponseConfig(
+            train={"n_steps": 200},
+            coupling={"n_pairs": 500, "n_landmarks": 200},
+            metric="euclidean",
+        )
     }
     with pytest.raises(KeyboardInterrupt):
         evaluate_responses(

@@ -38,14 +38,16 @@ def rms(x: np.ndarray) -> float:
 
 @cache
 def fit_gaussians(
-    d: int, method: str = "flow", n_steps: int | None = None, n: int = 4000
+    d: int, method: str = "flow", n_steps: int = 400, n: int = 4000
 ) -> tuple[ResponseModel, dict]:
     x, y = (
         sample_cells(n, covariance(d, 1), 0),
         sample_cells(n, covariance(d, 2), 1) + np.arange(1.0, d + 1),
     )
     return fit_response(
-        [ContextPair(x, y, 0)], CONDITIONS, ResponseConfig(method=method, n_steps=n_steps)
+        [ContextPair(x, y, 0)],
+        CONDITIONS,
+        ResponseConfig(method=method, train={"n_steps": n_steps}),
     )
 
 
@@ -65,8 +67,8 @@ def monge_error(model: ResponseModel, d: int) -> float:
     [
         (2, 200),
         (5, 200),
-        pytest.param(2, None, marks=pytest.mark.slow),
-        pytest.param(5, None, marks=pytest.mark.slow),
+        pytest.param(2, 400, marks=pytest.mark.slow),
+        pytest.param(5, 400, marks=pytest.mark.slow),
     ],
 )
 def test_normal_populations_give_the_monge_map(d, n_steps):
@@ -87,7 +89,7 @@ def test_convex_maps_are_accurate_after_few_steps():
 @pytest.mark.parametrize("metric", ["auto", "learned"])
 def test_a_common_shift_is_recovered(metric):
     x, shift = sample_cells(2000, covariance(3, 1), 0), np.array([3.0, 0.0, -1.0])
-    config = ResponseConfig(metric=metric, n_steps=200)
+    config = ResponseConfig(metric=metric, train={"n_steps": 200})
     model, _ = fit_response(
         [ContextPair(x, sample_cells(2000, covariance(3, 1), 1) + shift, 0)], CONDITIONS, config
     )
@@ -105,7 +107,7 @@ def test_two_samples_of_one_distribution_have_no_response(metric):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 2000, 3))
     model, _ = fit_response(
-        [ContextPair(x, y, 0)], CONDITIONS, ResponseConfig(metric=metric, n_steps=300)
+        [ContextPair(x, y, 0)], CONDITIONS, ResponseConfig(metric=metric, train={"n_steps": 300})
     )
     # for a linear map: the sampling error of two means and two covariances, sqrt(2 / n) of the
     # scale per coordinate; for couplings: the distance to the nearest neighbour
@@ -121,7 +123,7 @@ def test_the_inverse_of_a_prediction_returns_the_cells(method, tolerance):
     model, _ = fit_response(
         [ContextPair(x, y[rng.permutation(600)], 0)],
         CONDITIONS,
-        ResponseConfig(method=method, metric="euclidean", n_steps=60),
+        ResponseConfig(method=method, metric="euclidean", train={"n_steps": 60}),
     )
     query = np.concatenate([x, 3 * rng.normal(size=(50, 4))])
     inverse_states = model.predict(model.predict(query).states, inverse=True).states

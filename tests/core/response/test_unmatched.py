@@ -32,7 +32,7 @@ def make_context(
 
 @pytest.mark.parametrize("metric", ["learned", "euclidean"])
 def test_balanced_cells_do_not_become_another_type(metric, caplog):
-    config = ResponseConfig(n_steps=100, metric=metric)
+    config = ResponseConfig(train={"n_steps": 100}, metric=metric)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         complete, types = make_context((100, 100, 100))
         fit_response([complete], CONDITIONS, config)
@@ -102,7 +102,9 @@ def test_the_survival_of_an_extinct_context_is_zero(n):
     extinct_cells = context.control[types == 2][:n]
     contexts.append(ContextPair(extinct_cells, extinct_cells[:0], 0, 0.5 / n))
     model, _ = fit_response(
-        contexts, CONDITIONS, ResponseConfig(n_steps=30, metric="euclidean", unbalanced=True)
+        contexts,
+        CONDITIONS,
+        ResponseConfig(train={"n_steps": 30}, metric="euclidean", unbalanced=True),
     )
     survival = model.predict(context.control).survival
     # the true survival is 0, and 1 for the other types, up to the standard error of 100 counts

@@ -19,7 +19,8 @@ def time_course() -> Snapshots:
 @pytest.fixture(scope="module")
 def table(time_course: Snapshots) -> list[dict]:
     return leave_one_out(
-        time_course, FitConfig(sigma=0.1, n_steps=300, n_corrections=1, n_correction_steps=50)
+        time_course,
+        FitConfig(sigma=0.1, train={"n_steps": 300}, corrections={"n_rounds": 1, "n_steps": 50}),
     )
 
 
@@ -60,7 +61,9 @@ def test_prediction_is_better_than_a_copy(table: list[dict]) -> None:
 
 def test_the_left_out_snapshot_does_not_enter_the_fit(time_course: Snapshots) -> None:
     """Moving it changes the error of its prediction by the distance moved."""
-    config = FitConfig(sigma=0.1, alpha=0.5, path="geodesic", n_steps=60, n_corrections=0)
+    config = FitConfig(
+        sigma=0.1, alpha=0.5, path="geodesic", train={"n_steps": 60}, corrections={"n_rounds": 0}
+    )
     shifted_course = replace(
         time_course,
         states=(time_course.states[0], time_course.states[1] + [0.0, 5.0], *time_course.states[2:]),
@@ -73,7 +76,7 @@ def test_the_left_out_snapshot_does_not_enter_the_fit(time_course: Snapshots) ->
 
 def test_only_the_given_times_are_left_out(time_course: Snapshots) -> None:
     calls: list[Progress] = []
-    config = FitConfig(sigma=0.1, n_steps=30, n_corrections=0)
+    config = FitConfig(sigma=0.1, train={"n_steps": 30}, corrections={"n_rounds": 0})
     rows = leave_one_out(time_course, config, times=np.array([2.0]), callback=calls.append)
     assert [row["time"] for row in rows] == [2.0]
     assert calls

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,8 +59,12 @@ def test_losses_are_mean_squares_of_the_residuals(
 
 def test_an_interrupted_fit_keeps_the_best_state(snapshots: Snapshots, quick: dict) -> None:
     """The state of the report with the least loss, not of the last one."""
-    config = FitConfig(**{**quick, "n_steps": 400, "batch_size": 8}, sigma=0.3)
-    config = replace(config, n_corrections=0)
+    options = {
+        **quick,
+        "train": {"n_steps": 400, "batch_size": 8},
+        "corrections": {"n_rounds": 0},
+    }
+    config = FitConfig(**options, sigma=0.3)
 
     def fit_interrupted(n_reports: int) -> tuple[RUOTModel, list[float]]:
         losses: list[float] = []

@@ -15,6 +15,7 @@ from torch import Tensor
 from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.lineage.fate import descend
+from scdiffot.core.problem.config import MatchingConfig
 from scdiffot.core.train.matching import _intervals, energy_distance
 from scdiffot.core.train.stratified_sampling import StratifiedSampler
 
@@ -97,6 +98,7 @@ def test_mean_distances_have_a_smaller_error_than_one_step(seed: int) -> None:
     (interval,) = _intervals(
         Snapshots(np.arange(2.0), (cells[:300], cells), np.ones(2)),
         torch.Generator().manual_seed(seed),
+        MatchingConfig(),
     )
     exact = float(pdist(cells).mean())
     # The sampling error of the 300 particles and 600 cells of a step.
@@ -109,7 +111,7 @@ def test_growth_of_few_cells_is_bounded() -> None:
     cells = tuple(rng.normal(size=(30, 5)) + 0.2 * k for k in range(3))
     model, _ = fit(
         Snapshots(np.arange(3.0), cells, np.ones(3)),
-        FitConfig(n_steps=20, n_corrections=0, autonomous=True),
+        FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}, autonomous=True),
     )
     assert max(np.abs(model.growth(x, 0.0)).max() for x in cells) < 3
 

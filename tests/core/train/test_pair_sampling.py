@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core import FitConfig, Snapshots, fit
+from scdiffot.core.problem.config import CouplingConfig
 from scdiffot.core.train import pair_sampling
 from scdiffot.core.train.bridges import BridgeConfig
 from scdiffot.core.train.pair_sampling import PairSampler
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 N_LANDMARKS, N_PAIRS = 150, 3000
+COUPLING = CouplingConfig(n_landmarks=N_LANDMARKS, n_pairs=N_PAIRS)
 
 
 def snapshots_of(n: int, prior: tuple[np.ndarray, ...] | None = None) -> Snapshots:
@@ -36,7 +38,7 @@ def test_cost_is_flat_in_the_number_of_cells(n: int, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(pair_sampling, "plan", recording_plan)
     pairs = PairSampler(
-        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots_of(n), BridgeConfig(0.3, 1.0), COUPLING, np.random.default_rng(0)
     ).pairs(0)
     assert len(pairs) == N_PAIRS
     assert 1 <= len(sizes) <= 5
@@ -46,7 +48,7 @@ def test_cost_is_flat_in_the_number_of_cells(n: int, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("n", [100, 5000])
 def test_pools_have_the_masses_of_the_snapshots(n: int) -> None:
     pairs = PairSampler(
-        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots_of(n), BridgeConfig(0.3, 1.0), COUPLING, np.random.default_rng(0)
     ).pairs(0)
     assert float((pairs.weight * pairs.m0).mean()) == pytest.approx(1.0, rel=0.01)
     assert float((pairs.weight * pairs.m1).mean()) == pytest.approx(1.5, rel=0.01)
@@ -54,7 +56,7 @@ def test_pools_have_the_masses_of_the_snapshots(n: int) -> None:
 
 def test_large_snapshots_are_sampled_beyond_the_landmarks() -> None:
     pairs = PairSampler(
-        snapshots_of(5000), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots_of(5000), BridgeConfig(0.3, 1.0), COUPLING, np.random.default_rng(0)
     ).pairs(0)
     assert len(pairs.x0.unique(dim=0)) > 2 * N_LANDMARKS
     assert len(pairs.x1.unique(dim=0)) > 2 * N_LANDMARKS
@@ -66,7 +68,7 @@ def test_particles_are_coupled_in_place_of_a_snapshot(n: int) -> None:
     import torch
 
     sampler = PairSampler(
-        snapshots_of(n), BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots_of(n), BridgeConfig(0.3, 1.0), COUPLING, np.random.default_rng(0)
     )
     x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
     weights = torch.linspace(0.5, 1.5, 80) / 80
@@ -83,7 +85,7 @@ def test_pairs_have_the_prior_of_their_cells() -> None:
     prior = tuple(rng.uniform(-1, 1, 100) for _ in range(2))
     snapshots = snapshots_of(100, prior)
     pairs = PairSampler(
-        snapshots, BridgeConfig(0.3, 1.0), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots, BridgeConfig(0.3, 1.0), COUPLING, np.random.default_rng(0)
     ).pairs(0)
     for x, cells, expected, result in zip(
         (pairs.x0, pairs.x1), snapshots.states, prior, (pairs.prior0, pairs.prior1), strict=True
@@ -108,7 +110,10 @@ def test_pairs_follow_a_true_growth_prior() -> None:
     def spread(prior: tuple[np.ndarray, ...] | None) -> float:
         snapshots = Snapshots(np.array([0.0, dt]), states, masses, prior)
         pairs = PairSampler(
-            snapshots, BridgeConfig(sigma, 1.0), n, 20_000, np.random.default_rng(0)
+            snapshots,
+            BridgeConfig(sigma, 1.0),
+            CouplingConfig(n_landmarks=n),
+            np.random.default_rng(0),
         ).pairs(0)
         weight = (pairs.weight * pairs.m0).numpy()
         return float(
@@ -125,7 +130,7 @@ def test_pairs_follow_a_true_growth_prior() -> None:
 def test_fresh_cells_have_bounded_masses(n: int, alpha: float | None) -> None:
     """With little diffusion, cells far from the landmarks must neither vanish nor dominate."""
     sampler = PairSampler(
-        snapshots_of(n), BridgeConfig(0.02, alpha), N_LANDMARKS, N_PAIRS, np.random.default_rng(0)
+        snapshots_of(n), BridgeConfig(0.02, alpha), COUPLING, np.random.default_rng(0)
     )
     pairs = sampler.pairs(0)
     masses = pairs.weight * pairs.m0, pairs.weight * pairs.m1
@@ -146,7 +151,7 @@ def test_growth_follows_a_prior() -> None:
     n = 400
     side = rng.permutation(np.repeat([-1.0, 1.0], n // 2))
     states = tuple(np.c_[0.3 * side, np.zeros(n)] + 0.1 * rng.normal(size=(n, 2)) for _ in range(2))
-    config = FitConfig(sigma=0.05, alpha=5.0, n_steps=600, n_corrections=0)
+    config = FitConfig(sigma=0.05, alpha=5.0, train={"n_steps": 600}, corrections={"n_rounds": 0})
 
     def difference(prior: tuple[np.ndarray, ...] | None) -> float:
         model, history = fit(Snapshots(np.array([0.0, 1.0]), states, np.ones(2), prior), config)

@@ -7,6 +7,7 @@ import torch
 
 from scdiffot.core import Snapshots
 from scdiffot.core.nets.fields import Fields
+from scdiffot.core.problem.config import CalibrationConfig
 from scdiffot.core.train.rollout import missing_growth
 
 TIMES = np.array([0.0, 1.0, 3.0])
@@ -28,5 +29,7 @@ def test_missing_growth_is_the_rate_that_reaches_the_masses() -> None:
     """Cells double in an interval of length 1, then grow by half in one of length 2."""
     cells = tuple(np.random.default_rng(0).normal(size=(3, 50, 2)).astype(np.float32))
     snapshots = Snapshots(TIMES, cells, np.array([1.0, 2.0, 3.0]))
-    missing = missing_growth(_resting_fields(), snapshots, 1000, np.random.default_rng(0))
+    missing = missing_growth(
+        _resting_fields(), snapshots, CalibrationConfig(), np.random.default_rng(0)
+    )
     np.testing.assert_allclose(missing.numpy(), [np.log(2.0), np.log(1.5) / 2], rtol=1e-6)

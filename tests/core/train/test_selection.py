@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scdiffot.core import FitConfig, Snapshots
-from scdiffot.core.train.selection import SIGMAS, SigmaSearch, select_bridge_config
+from scdiffot.core.train.selection import SigmaSearch, select_bridge_config
 
 TIMES = np.arange(5.0)
 
@@ -40,7 +40,7 @@ def test_two_snapshots_take_the_defaults() -> None:
     two = Snapshots(TIMES[:2], snapshots.states[:2], snapshots.masses[:2])
     config = select(two)
     assert config.path == "geodesic"
-    assert config.sigma in SIGMAS
+    assert config.sigma == FitConfig().selection.default_sigma
     assert 0 < config.alpha < np.inf
 
 

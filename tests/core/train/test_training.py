@@ -58,7 +58,7 @@ def test_equal_seeds_give_equal_models(
 
 def test_fit_leaves_threads_and_data_alone(snapshots: Snapshots, quick: dict) -> None:
     threads, states = torch.get_num_threads(), [x.copy() for x in snapshots.states]
-    fit(snapshots, FitConfig(**{**quick, "n_steps": 1}, sigma=0.3))
+    fit(snapshots, FitConfig(**{**quick, "train": {"n_steps": 1}}, sigma=0.3))
     assert torch.get_num_threads() == threads
     assert all(np.array_equal(x, y) for x, y in zip(states, snapshots.states, strict=True))
 
@@ -213,7 +213,11 @@ class Stop:
 @pytest.mark.parametrize("n_calls", [1, 3])
 def test_interrupted_fit_is_usable(n_calls: int, snapshots: Snapshots, quick: dict) -> None:
     stop = Stop(n_calls)
-    options = {**quick, "n_steps": 50, "n_corrections": 1, "n_correction_steps": 50}
+    options = {
+        **quick,
+        "train": {"n_steps": 50},
+        "corrections": {"n_rounds": 1, "n_steps": 50},
+    }
     model, history = fit(snapshots, FitConfig(**options, sigma=0.3), callback=stop)
     assert history["interrupted"] is True
     assert len(history["step"]) == n_calls
@@ -225,7 +229,12 @@ def test_interrupted_fit_is_usable(n_calls: int, snapshots: Snapshots, quick: di
 def test_progress_counts_over_all_stages(snapshots: Snapshots, quick: dict) -> None:
     watch = Stop(n_calls=-1)
     config = FitConfig(
-        **{**quick, "n_steps": 50, "n_corrections": 2, "n_correction_steps": 30}, sigma=0.3
+        **{
+            **quick,
+            "train": {"n_steps": 50},
+            "corrections": {"n_rounds": 2, "n_steps": 30},
+        },
+        sigma=0.3,
     )
     fit(snapshots, config, callback=watch)
     steps = [progress.step for progress in watch.reports]

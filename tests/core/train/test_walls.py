@@ -33,7 +33,8 @@ def test_trajectories_of_expression_stay_nonnegative_after_a_round_trip() -> Non
     cells = tuple(x[t == time] for time in times)
     assert sum((x[:, 1] == 0).sum() for x in cells) >= 3
     model, _ = fit(
-        Snapshots(times, cells, np.ones(len(times))), FitConfig(n_steps=50, n_corrections=0)
+        Snapshots(times, cells, np.ones(len(times))),
+        FitConfig(train={"n_steps": 50}, corrections={"n_rounds": 0}),
     )
     copy = RUOTModel.from_arrays(model.to_arrays())
     for kind in ("ode", "sde"):

@@ -163,7 +163,7 @@ def test_isolated_cells_change_nothing_for_others(value):
     rng = np.random.default_rng(0)
     states = [rng.normal(size=(60, 3)) + [t, 0, 0] for t in (0.0, 1.0, 2.0)]
     with_outliers = [np.concatenate([x, value * np.eye(3)[[k]]]) for k, x in enumerate(states)]
-    config = FitConfig(n_steps=30, n_corrections=1, n_correction_steps=10, sigma=0.2)
+    config = FitConfig(train={"n_steps": 30}, corrections={"n_rounds": 1, "n_steps": 10}, sigma=0.2)
     first, other = (
         fit(Snapshots(np.arange(3.0), tuple(s), np.ones(3)), config)[0]
         for s in (states, with_outliers)

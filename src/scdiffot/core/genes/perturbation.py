@@ -98,7 +98,7 @@ def contrasts(
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
     >>> model, _ = fit(
     ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
-    ...     FitConfig(n_steps=20, n_corrections=0),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> def sides(x):
     ...     return np.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).astype(float), np.zeros(len(x), bool)

@@ -53,7 +53,7 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
     >>> model, _ = fit(
     ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
-    ...     FitConfig(n_steps=20, n_corrections=0),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> jacobians(model, cells[0], 0.5).shape
     (60, 2, 2)

@@ -79,7 +79,7 @@ def ancestors(
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
     >>> model, _ = fit(
     ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
-    ...     FitConfig(n_steps=20, n_corrections=0),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
     [(60, 30, 2)]

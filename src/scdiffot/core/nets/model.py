@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from scdiffot._utils.errors import damaged
 from scdiffot._utils.layouts import Array, Options, Record, read, read_weights
 from scdiffot.core.problem.config import FitConfig
+from scdiffot.core.problem.config.stored import to_stored
 from scdiffot.core.problem.snapshots import Scaling
 
 from .fields import Fields
@@ -64,7 +64,7 @@ class RUOTModel:
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
     >>> model, _ = fit(
     ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
-    ...     FitConfig(n_steps=20, n_corrections=0),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> copy = RUOTModel.from_arrays(model.to_arrays())
     >>> bool(np.allclose(copy.drift(cells[0], 0.5), model.drift(cells[0], 0.5)))
@@ -169,7 +169,7 @@ class RUOTModel:
         """Plain arrays and strings from which :meth:`from_arrays` rebuilds the model."""
         networks, s = self.networks, self.scaling
         return {
-            "config": json.dumps(asdict(self.config)),
+            "config": json.dumps(to_stored(self.config)),
             "times": self.times,
             "masses": self.masses,
             "shift": np.asarray(s.shift, dtype=np.float64),
@@ -199,8 +199,8 @@ class RUOTModel:
             "form": config.form,
             "autonomous": config.autonomous,
         }
-        options |= {"n_hidden": int(stored["n_hidden"][0]), "n_layers": config.n_layers}
-        if config.form == "auto" or config.n_layers > len(stored["weights"]):
+        options |= {"n_hidden": int(stored["n_hidden"][0]), "n_layers": config.networks.n_layers}
+        if config.form == "auto" or config.networks.n_layers > len(stored["weights"]):
             raise damaged(f"{place}['config']", "has options that the weights do not have")
         if sizes["T"] < 2:
             raise damaged(f"{place}['times']", "has fewer than two times")

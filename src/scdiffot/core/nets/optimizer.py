@@ -9,25 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from scdiffot.core.problem.config import OptimizerConfig
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
-# Decay rates of the moments of the gradient, and the constant in the denominator of Adam.
-BETAS, EPS = (0.95, 0.95), 1e-8
-# Largest norm of the gradient if there is no clip factor.
-GRADIENT_CLIP = 5.0
-# Decay per step of the running mean of the gradient norm.
-EMA_DECAY = 0.95
-# Steps between two updates of the bases, which change slowly; an update costs more than a step.
-REFRESH_INTERVAL = 10
-# Eigenvalues below this share of their sum are treated as equal: their eigenvectors are noise.
-RIDGE = 1e-3
-# Largest side of a matrix with a basis: for larger ones a basis costs more than it saves.
-MAX_SIDE = 256
-# Share of a cycle in which the learning rate rises, and its initial value relative to the peak.
-WARM_UP_SHARE, START_FACTOR = 0.1, 0.04
+# Constant in the denominator of Adam.
+EPS = 1e-8
 
 
 class Optimizer:
@@ -40,14 +30,16 @@ class Optimizer:
     ----------
     module
         The networks.
+    config
+        Settings.
     weight_decay
-        Decay of all parameters, in learning rates.
+        Decay of all parameters, in learning rates; by default that of the settings.
     relative_rates
         Learning rates relative to the schedule, by the beginning of the parameter's name; 1 by
         default.
     joint_groups
         Groups of parameters, by the beginnings of their names, that share one basis. A group of
-        more than `MAX_SIDE` numbers keeps separate bases.
+        more than ``config.max_side`` numbers keeps separate bases.
     clip_factor
         Gradient clip, in multiples of the running mean of the gradient norm; if None, the clip is
         a constant norm.
@@ -56,18 +48,20 @@ class Optimizer:
     def __init__(
         self,
         module: nn.Module,
+        config: OptimizerConfig = OptimizerConfig(),
         *,
-        weight_decay: float = 1e-4,
+        weight_decay: float | None = None,
         relative_rates: Mapping[str, float] | None = None,
         joint_groups: Sequence[Sequence[str]] = (),
         clip_factor: float | None = None,
     ) -> None:
+        self._config = config
         remaining = dict(module.named_parameters())
         ordered: list[tuple[str, nn.Parameter]] = []
         shapes: list[tuple[int, ...]] = []
         for prefixes in joint_groups:
             group = [name for name in remaining if name.startswith(tuple(prefixes))]
-            if 0 < (size := sum(remaining[name].numel() for name in group)) <= MAX_SIDE:
+            if 0 < (size := sum(remaining[name].numel() for name in group)) <= config.max_side:
                 ordered += [(name, remaining.pop(name)) for name in group]
                 shapes.append((size, 1))
         # Matrices of equal shape are adjacent, because they are updated together.
@@ -80,7 +74,8 @@ class Optimizer:
         ordered += separate
         parameters = [p for _, p in ordered]
         self.vector = _flatten(parameters)
-        self._soap = Soap(self.vector, shapes, weight_decay)
+        decay = config.weight_decay if weight_decay is None else weight_decay
+        self._soap = Soap(self.vector, shapes, decay, config)
         self._clip_factor = clip_factor
         self._mean_norm: Tensor | None = None
         self._relative_rate: Tensor | float = 1.0
@@ -102,7 +97,7 @@ class Optimizer:
 
         The moments of the gradients are kept: without them the first steps would be too large.
         """
-        self._schedule = one_cycle(peak, n_steps)
+        self._schedule = one_cycle(peak, n_steps, self._config)
 
     def step(self, loss: Tensor) -> None:
         """Update all parameters by the gradient of a loss."""
@@ -112,23 +107,25 @@ class Optimizer:
         loss.backward()
         norm = gradient.norm()
         if self._clip_factor is None:
-            limit = torch.full_like(norm, GRADIENT_CLIP)
+            limit = torch.full_like(norm, self._config.gradient_clip)
         else:
             mean_norm = norm if self._mean_norm is None else self._mean_norm
             limit = self._clip_factor * mean_norm
-            self._mean_norm = torch.minimum(norm, limit).lerp(mean_norm, EMA_DECAY)
+            self._mean_norm = torch.minimum(norm, limit).lerp(mean_norm, self._config.decay_norm)
         gradient.mul_((limit / norm).clamp(max=1.0))
         self._soap.step(next(self._schedule) * self._relative_rate)
 
 
-def one_cycle(peak: float, n_steps: int) -> Iterator[float]:
+def one_cycle(
+    peak: float, n_steps: int, config: OptimizerConfig = OptimizerConfig()
+) -> Iterator[float]:
     """Learning rates that rise to a peak and fall to zero by cosines :cite:p:`Smith2019`."""
-    n_up = max(WARM_UP_SHARE * n_steps, 1.0)
+    n_up, start = max(config.warm_up_share * n_steps, 1.0), config.start_factor
     for i in range(n_steps):
         rising = i < n_up
         progress = i / n_up if rising else (i - n_up) / (n_steps - n_up)
         height = (1 - math.cos(math.pi * progress)) / 2
-        yield peak * (START_FACTOR + (1 - START_FACTOR) * height if rising else 1 - height)
+        yield peak * (start + (1 - start) * height if rising else 1 - height)
 
 
 class Soap:
@@ -146,11 +143,18 @@ class Soap:
         Shapes of the parameters; two-dimensional ones have bases.
     weight_decay
         Decoupled weight decay, in learning rates.
+    config
+        Other settings.
     """
 
     def __init__(
-        self, vector: nn.Parameter, shapes: Sequence[tuple[int, ...]], weight_decay: float = 0.0
+        self,
+        vector: nn.Parameter,
+        shapes: Sequence[tuple[int, ...]],
+        weight_decay: float = 0.0,
+        config: OptimizerConfig = OptimizerConfig(),
     ) -> None:
+        self._config = config
         self._vector, self._decay, self._n_steps = vector, weight_decay, 0
         self._mean, self._square = (
             torch.zeros_like(vector.detach()),
@@ -162,7 +166,7 @@ class Soap:
             n = len(list(group))
             end = start + n * math.prod(shape)
             if len(shape) == 2:
-                self._blocks.append(_Block(slice(start, end), (n, *shape)))
+                self._blocks.append(_Block(slice(start, end), (n, *shape), config))
             start = end
 
     @torch.no_grad()
@@ -171,17 +175,18 @@ class Soap:
         self._n_steps += 1
         gradient = self._vector.grad
         assert gradient is not None
-        bias, bias_square = (1 - beta**self._n_steps for beta in BETAS)
-        self._mean.lerp_(gradient, 1 - BETAS[0])
+        betas = self._config.decay_mean, self._config.decay_square
+        bias, bias_square = (1 - beta**self._n_steps for beta in betas)
+        self._mean.lerp_(gradient, 1 - betas[0])
         rotated = torch.stack([gradient, self._mean])
         for block in self._blocks:
             block.add(gradient)
             block.rotate(rotated)
-        self._square.mul_(BETAS[1]).addcmul_(rotated[0], rotated[0], value=1 - BETAS[1])
+        self._square.mul_(betas[1]).addcmul_(rotated[0], rotated[0], value=1 - betas[1])
         update = rotated[1:].div_(self._square.div(bias_square).sqrt_().add_(EPS))
         for block in self._blocks:
             block.rotate(update, inverse=True)
-            if self._n_steps % REFRESH_INTERVAL == 0:
+            if self._n_steps % self._config.refresh_interval == 0:
                 block.refresh()
         self._vector.mul_(1 - rate * self._decay).sub_(update[0].mul_(rate / bias))
 
@@ -193,9 +198,11 @@ class _Block:
     gradients ``G``.
     """
 
-    def __init__(self, part: slice, shape: tuple[int, int, int]) -> None:
-        self._part, self._shape = part, shape
-        self._has_row_basis, self._has_column_basis = (1 < size <= MAX_SIDE for size in shape[1:])
+    def __init__(self, part: slice, shape: tuple[int, int, int], config: OptimizerConfig) -> None:
+        self._part, self._shape, self._config = part, shape, config
+        self._has_row_basis, self._has_column_basis = (
+            1 < size <= config.max_side for size in shape[1:]
+        )
         self._moments: list[Tensor] = []
         self._bases: list[Tensor] = []
 
@@ -211,8 +218,9 @@ class _Block:
             ]
             self.refresh()
         else:
+            decay = self._config.decay_square
             for moment, (a, b) in zip(self._moments, pairs, strict=True):
-                moment.baddbmm_(a, b, beta=BETAS[1], alpha=1 - BETAS[1])
+                moment.baddbmm_(a, b, beta=decay, alpha=1 - decay)
 
     def refresh(self) -> None:
         """Update the bases by one step of simultaneous power iteration.
@@ -220,7 +228,8 @@ class _Block:
         The ridge keeps directions of negligible gradient, which rounding would otherwise rotate.
         """
         for i, (moment, basis) in enumerate(zip(self._moments, self._bases, strict=True)):
-            floor = RIDGE * moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+            trace = moment.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+            floor = self._config.ridge * trace
             self._bases[i] = torch.linalg.qr(torch.baddbmm(floor * basis, moment, basis))[0]
 
     def rotate(self, vectors: Tensor, *, inverse: bool = False) -> None:

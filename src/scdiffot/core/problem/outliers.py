@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .config import OutlierConfig
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,22 +16,16 @@ if TYPE_CHECKING:
 
     from .snapshots import Snapshots
 
-# Distance to the second nearest cell, in robust widths of the data, above which a cell is isolated.
-# It is at most 5.1 in published data (components of scaled counts of 781 blood progenitors).
-MIN_DISTANCE = 10.0
-# Share of the cells, those nearest to the median, that define the width.
-CORE_SHARE = 0.9
-# Largest number of isolated cells: 5 or 1 % of the cells, but at most 10 %. More are a population
-# or a heavy tail, and are kept.
-MAX_CELLS, MAX_SHARE, MAX_SHARE_SMALL = 5, 0.01, 0.1
 # Clip of coordinates, in multiples of the width of the core, so that squares are finite.
 CLIP = 1e150
 
 
-def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
+def isolated_cells(
+    states: Sequence[np.ndarray], config: OutlierConfig = OutlierConfig()
+) -> list[np.ndarray]:
     """Find cells that are far from all other cells, in all populations together.
 
-    A cell is isolated if its distance to all other cells except one is at least `MIN_DISTANCE`
+    A cell is isolated if its distance to all other cells except one is at least ``min_distance``
     times the width of the data: the root mean square distance to the median, over the 90 % of the
     cells nearest to it. Three neighbouring cells are a small population and are kept.
 
@@ -37,6 +33,8 @@ def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
     ----------
     states
         Populations, arrays of shape ``(n_k, d)``.
+    config
+        Settings that define isolation.
 
     Returns
     -------
@@ -44,37 +42,38 @@ def isolated_cells(states: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     cells = np.concatenate(states)
     isolated = np.zeros(len(cells), dtype=bool)
-    isolated[_isolated_rows(cells)] = True
+    isolated[_isolated_rows(cells, config)] = True
     return np.split(isolated, np.cumsum([len(x) for x in states])[:-1])
 
 
-def _isolated_rows(cells: np.ndarray) -> np.ndarray:
+def _isolated_rows(cells: np.ndarray, config: OutlierConfig) -> np.ndarray:
     """Indices of isolated cells; empty if there are too many."""
     empty = np.empty(0, dtype=np.intp)
     offset = cells - np.median(cells, axis=0)
     extent = np.abs(offset).max(axis=1)
-    unit = float(np.quantile(extent, CORE_SHARE))
+    unit = float(np.quantile(extent, config.core_share))
     if unit == 0:
         return empty
     offset = np.clip(offset.astype(np.float64) / unit, -CLIP, CLIP)
     distance = np.sqrt((offset**2).sum(axis=1))
-    core = distance <= np.quantile(distance, CORE_SHARE)
+    core = distance <= np.quantile(distance, config.core_share)
     width = float(np.sqrt((distance[core] ** 2).mean()))
-    candidates = np.flatnonzero(distance > MIN_DISTANCE * width)
+    candidates = np.flatnonzero(distance > config.min_distance * width)
     if not len(candidates):
         return empty
     from scipy.spatial import KDTree
 
     k = min(3, len(cells))
     distances = KDTree(offset).query(offset[candidates], k=k)[0][:, -1]
-    rows = candidates[distances > MIN_DISTANCE * width]
-    n_max = min(max(MAX_CELLS, MAX_SHARE * len(cells)), MAX_SHARE_SMALL * len(cells))
+    rows = candidates[distances > config.min_distance * width]
+    n_max = max(config.max_cells, config.max_share * len(cells))
+    n_max = min(n_max, config.max_share_small * len(cells))
     return rows if len(rows) <= n_max else empty
 
 
-def drop_isolated(snapshots: Snapshots) -> Snapshots:
+def drop_isolated(snapshots: Snapshots, config: OutlierConfig = OutlierConfig()) -> Snapshots:
     """Remove isolated cells from the states; masses are unchanged."""
-    isolated = isolated_cells(snapshots.states)
+    isolated = isolated_cells(snapshots.states, config)
     if not any(mask.any() for mask in isolated):
         return snapshots
     pairs = list(zip(snapshots.states, isolated, strict=True))
@@ -85,10 +84,12 @@ def drop_isolated(snapshots: Snapshots) -> Snapshots:
     return replace(snapshots, states=states, growth_prior=prior)
 
 
-def drop_isolated_responses(pairs: Sequence[ContextPair]) -> list[ContextPair]:
+def drop_isolated_responses(
+    pairs: Sequence[ContextPair], config: OutlierConfig = OutlierConfig()
+) -> list[ContextPair]:
     """Remove isolated cells from all groups; arrays shared by several pairs stay shared."""
     groups = {id(z): z for pair in pairs for z in (pair.control, pair.treated)}
-    isolated = isolated_cells(list(groups.values()))
+    isolated = isolated_cells(list(groups.values()), config)
     if not any(mask.any() for mask in isolated):
         return list(pairs)
     masks = zip(groups.items(), isolated, strict=True)

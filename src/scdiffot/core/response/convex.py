@@ -210,7 +210,7 @@ def fit_convex(
     """
     maps = ConvexMaps(len(pairs), pairs[0].x.shape[1], generator)
     for i, p in enumerate(pairs):
-        report_map = partial(_report_offset, report, i * config.steps)
+        report_map = partial(_report_offset, report, i * config.train.n_steps)
         interrupted = _solve(*maps.pair(i), p, config, generator=generator, report=report_map)
         if interrupted:
             if i + 1 < len(pairs):
@@ -242,11 +242,11 @@ def _solve(
     target.initialise(affine.backward, affine.mean_y, affine.mean_x)
     target_optimizer = torch.optim.Adam(target.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
     source_optimizer = torch.optim.Adam(source.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.9))
-    n = min(config.batch_size, 256)
+    n = min(config.train.batch_size, 256)
     best, best_state = _error(source, validation_x, validation_y), _copy_state(source, target)
     step, interrupted = 1, False
     try:
-        for step in range(1, config.steps + 1):
+        for step in range(1, config.train.n_steps + 1):
             for _ in range(N_INNER):
                 batch = _draw(x, n, generator)
                 images = source.gradient(batch.requires_grad_(True), create_graph=True)
@@ -259,7 +259,7 @@ def _solve(
             target_optimizer.zero_grad()
             loss.backward()
             target_optimizer.step()
-            if step % CHECK_INTERVAL == 0 or step == config.steps:
+            if step % CHECK_INTERVAL == 0 or step == config.train.n_steps:
                 value = _finite_error(source, validation_x, validation_y, step)
                 if value < best:
                     best, best_state = value, _copy_state(source, target)

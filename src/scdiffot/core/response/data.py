@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scdiffot._utils.options import check_choice, check_flag
-from scdiffot.core.problem.config import COUNTS, check_training
+from scdiffot.core.problem.config import (
+    CouplingConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    OutlierConfig,
+    ScaleConfig,
+    TrainConfig,
+)
+from scdiffot.core.problem.config.networks import default_n_hidden
+from scdiffot.core.problem.config.setting import Settings, setting
+from scdiffot.core.problem.config.stored import from_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Names of the settings in the first version of the stored format.
+FLAT_NAMES = (
+    "method",
+    "metric",
+    "unbalanced",
+    "n_steps",
+    "batch_size",
+    "learning_rate",
+    "n_hidden",
+    "n_layers",
+    "n_landmarks",
+    "n_pairs",
+    "smoothing",
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +146,7 @@ class ContextPair:
 
 
 @dataclass(frozen=True)
-class ResponseConfig:
+class ResponseConfig(Settings):
     """Options of a fit of responses.
 
     Parameters
@@ -133,23 +160,10 @@ class ResponseConfig:
         unless all cells are normally distributed.
     unbalanced
         Whether cells die or divide under the treatment.
-    n_steps
-        Optimisation steps; 400 if None.
-    batch_size
-        Pairs of cells in every step.
-    learning_rate
-        Peak of the one-cycle schedule.
-    n_hidden
-        Width of the networks; 128 above 20 dimensions and 64 below if None.
-    n_layers
-        Hidden layers.
-    n_landmarks
-        Cells of a group that are coupled together.
-    n_pairs
-        Pairs sampled for every treatment.
-    smoothing
-        Bandwidth of the smoothing of cells, in distances to the fifth neighbour over the square
-        root of the dimension.
+    scale, outliers, coupling
+        Settings of the steps before training.
+    networks, optimizer, train
+        Settings of the flow, or of the convex maps, and of their training.
 
     See Also
     --------
@@ -157,30 +171,27 @@ class ResponseConfig:
     Conditions : The treatments.
     """
 
-    method: Literal["flow", "convex"] = "flow"
-    metric: Literal["auto", "learned", "euclidean"] = "auto"
-    unbalanced: bool = False
-    n_steps: int | None = None
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    n_hidden: int | None = None
-    n_layers: int = 3
-    n_landmarks: int = 2000
-    n_pairs: int = 20_000
-    smoothing: float = 0.7
+    method: Literal["flow", "convex"] = setting(
+        "flow", "A flow, or one gradient of an input-convex network for every treatment."
+    )
+    metric: Literal["auto", "learned", "euclidean"] = setting(
+        "auto", "Metric between untreated and treated cells; learned unless all cells are normal."
+    )
+    unbalanced: bool = setting(False, "Whether cells die or divide under the treatment.")
+    scale: ScaleConfig = setting(ScaleConfig(), "Scales of the data.")
+    outliers: OutlierConfig = setting(OutlierConfig(), "Isolated cells.")
+    coupling: CouplingConfig = setting(CouplingConfig(n_rounds=5), "Couplings and pairs.")
+    networks: NetworkConfig = setting(NetworkConfig(), "Size of the networks.")
+    optimizer: OptimizerConfig = setting(OptimizerConfig(), "The optimiser.")
+    train: TrainConfig = setting(TrainConfig(n_steps=400, learning_rate=3e-3), "Training.")
 
-    def __post_init__(self) -> None:
-        values: dict[str, Any] = {
-            "method": check_choice("method", self.method, ("flow", "convex")),
-            "metric": check_choice("metric", self.metric, ("auto", "learned", "euclidean")),
-            "unbalanced": check_flag("unbalanced", self.unbalanced),
-        }
-        counts = {name: COUNTS[name] for name in COUNTS if hasattr(self, name)}
-        values |= check_training(self, counts, ("n_steps", "n_hidden"))
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+    def resolve(self, n_dims: int) -> ResponseConfig:
+        """Replace a width of None by the default for states of `n_dims` dimensions."""
+        if self.networks.n_hidden is not None:
+            return self
+        return replace(self, networks=replace(self.networks, n_hidden=default_n_hidden(n_dims)))
 
-    @property
-    def steps(self) -> int:
-        """Optimisation steps."""
-        return self.n_steps or 400
+    @classmethod
+    def from_stored(cls, content: Mapping[str, Any]) -> ResponseConfig:
+        """Settings from the stored form of this or an older version."""
+        return from_stored(cls, content, FLAT_NAMES)

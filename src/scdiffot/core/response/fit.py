@@ -84,7 +84,7 @@ def fit_response(
     )
     if missing:
         raise ValueError(f"conditions {missing} have no cells.")
-    contexts = drop_isolated_responses(contexts)
+    contexts = drop_isolated_responses(contexts, config.outliers)
     with one_thread():
         n_maps = len(conditions.strength) if config.method == "convex" else 1
         return _fit(
@@ -93,7 +93,7 @@ def fit_response(
             config,
             generator,
             torch_device,
-            _Report(n_maps * config.steps, callback),
+            _Report(n_maps * config.train.n_steps, callback),
         )
 
 
@@ -107,6 +107,7 @@ def _fit(
 ) -> tuple[ResponseModel, dict[str, Any]]:
     start_time = time.process_time()
     weights = torch_generator(rng)
+    config = config.resolve(contexts[0].control.shape[1])
     coupled = [s for s in contexts if s.coupled]
     # contexts may share arrays of cells, which are counted once
     shift, scale = state_unit({id(z): z for s in coupled for z in (s.control, s.treated)}.values())
@@ -115,7 +116,7 @@ def _fit(
         [_rescale(s, scaling) for s in contexts if s.coupled == flag] for flag in (True, False)
     )
     widths = [
-        smoothing_width(z, rng, config.smoothing) for s in coupled for z in (s.control, s.treated)
+        smoothing_width(z, rng, config.scale) for s in coupled for z in (s.control, s.treated)
     ]
     width = float(np.mean(widths))
     metric, linear = _choose_metric(coupled, config)
@@ -130,7 +131,9 @@ def _fit(
             if linear
             else _couple_and_sample(of_condition, config, rng, learn=metric == "learned")
         )
-        pairs.append(add_extinct(p, [s for s in extinct if s.condition == i], config.n_landmarks))
+        pairs.append(
+            add_extinct(p, [s for s in extinct if s.condition == i], config.coupling.n_landmarks)
+        )
     survival = None
     if config.unbalanced:
         survival = fit_survival(conditions, pairs, width=width, rng=rng, weights=weights)

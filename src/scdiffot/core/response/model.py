@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from scdiffot._utils.errors import damaged
 from scdiffot._utils.layouts import Array, Options, Record, read, read_weights
 from scdiffot.core.nets.model import MAX_HIDDEN, MAX_STATE
+from scdiffot.core.problem.config.stored import to_stored
 from scdiffot.core.problem.snapshots import Scaling
 
 from .convex import ConvexMaps
@@ -191,7 +192,7 @@ class ResponseModel:
     def to_arrays(self) -> dict[str, np.ndarray | str | dict[str, np.ndarray]]:
         """Return arrays and strings from which :meth:`from_arrays` rebuilds the model."""
         arrays: dict[str, np.ndarray | str | dict[str, np.ndarray]] = {
-            "config": json.dumps(asdict(self.config)),
+            "config": json.dumps(to_stored(self.config)),
             "embedding": self.conditions.embedding,
             "strength": self.conditions.strength,
             "shift": np.asarray(self.scaling.shift, dtype=np.float64),
@@ -273,7 +274,7 @@ def _read_maps(stored: dict[str, Any], n_dims: int, place: str) -> ConvexMaps:
 
 def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> ResponseFlow:
     width, n_hidden = float(stored["flow"][0]), float(stored["flow"][1])
-    n_layers = stored["config"].n_layers
+    n_layers = stored["config"].networks.n_layers
     if not 1 <= n_hidden <= MAX_HIDDEN or n_hidden % 1 or n_layers > len(stored["weights"]):
         raise damaged(f"{place}['flow']", "has options that the weights do not have")
     size = {"n_hidden": int(n_hidden), "n_layers": n_layers}

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from .data import ContextPair, ResponseConfig
     from .metric import Coupling
 
-# Large groups are coupled in at most this many rounds, each with different cells.
-MAX_ROUNDS = 5
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -103,9 +100,9 @@ def draw_pairs(
     couplings: list[tuple[Coupling, float]] = []
     for context in contexts:
         n_cells = max(len(context.control), len(context.treated))
-        n_rounds = min(-(-n_cells // config.n_landmarks), MAX_ROUNDS)
+        n_rounds = min(-(-n_cells // config.coupling.n_landmarks), config.coupling.n_rounds)
         parts = [
-            _split_rounds(z, n_rounds, config.n_landmarks, rng)
+            _split_rounds(z, n_rounds, config.coupling.n_landmarks, rng)
             for z in (context.control, context.treated)
         ]
         for x, y in zip(*parts, strict=True):
@@ -115,7 +112,7 @@ def draw_pairs(
     total = sum(size for _, size in couplings)
     samples = []
     for c, size in couplings:
-        jitter = torch.as_tensor(rng.random(-(-int(config.n_pairs * size) // int(total))))
+        jitter = torch.as_tensor(rng.random(-(-int(config.coupling.n_pairs * size) // int(total))))
         i, j = draw_entries(c.plan, jitter)
         samples.append((c.x[i], c.y[j]))
     survival = torch.cat([c.survival for c, _ in couplings])

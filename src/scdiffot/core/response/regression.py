@@ -110,17 +110,16 @@ def fit_flow(
     scdiffot.core.response.flow.ResponseFlow : The flow.
     scdiffot.core.response.convex.fit_convex : Fit maps instead of a flow.
     """
-    n_dims = pairs[0].x.shape[1]
     flow = ResponseFlow(
         conditions,
         [p.moments for p in pairs],
         width=width,
-        n_hidden=config.n_hidden or (64 if n_dims <= 20 else 128),
-        n_layers=config.n_layers,
+        n_hidden=config.networks.n_hidden,
+        n_layers=config.networks.n_layers,
         generator=generator,
     ).to(device)
-    optimizer = Optimizer(flow.net)
-    optimizer.begin_cycle(config.learning_rate, config.steps)
+    optimizer = Optimizer(flow.net, config.optimizer)
+    optimizer.begin_cycle(config.train.learning_rate, config.train.n_steps)
     training, validation = zip(*[_split(p, generator) for p in pairs], strict=True)
     sampler = generator_on(device, generator)
     paths = _StraightPaths(training, width, sampler)
@@ -128,13 +127,13 @@ def fit_flow(
     best_state = _BestState(flow, optimizer.vector, validation_points)
     step = last_report = 0
     try:
-        while step < config.steps:
-            optimizer.step(_loss(flow, paths.sample(config.batch_size)))
+        while step < config.train.n_steps:
+            optimizer.step(_loss(flow, paths.sample(config.train.batch_size)))
             step += 1
-            if step % CHECK_INTERVAL == 0 or step == config.steps:
+            if step % CHECK_INTERVAL == 0 or step == config.train.n_steps:
                 last_report = step
                 loss = best_state.check()
-                check_loss(loss, best_state.initial_loss, step, config.learning_rate)
+                check_loss(loss, best_state.initial_loss, step, config.train.learning_rate)
                 report(step, loss)
     except KeyboardInterrupt:
         # before the first step the flow is its linear part, which is not a fit

@@ -60,7 +60,7 @@ def interpolate(
     >>> from scdiffot.core import FitConfig, Snapshots, fit, interpolate
     >>> cells = tuple(np.random.default_rng(0).normal(size=(2, 60, 2)))
     >>> snapshots = Snapshots(np.array([0.0, 1.0]), cells, np.ones(2))
-    >>> model, _ = fit(snapshots, FitConfig(n_steps=20, n_corrections=0))
+    >>> model, _ = fit(snapshots, FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}))
     >>> states, weights = interpolate(model, snapshots, 0.25)
     >>> states.shape
     (120, 2)

@@ -22,17 +22,15 @@ from .bridges import Bridge, draw_pairs
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
-
-# Integration steps of an interval.
-N_STEPS = 24
+    from scdiffot.core.problem.config import FitConfig
 
 
 @dataclass(frozen=True)
 class CorrectedPaths:
     """Paths of one interval, drawn with probability proportional to ``1 / weight``.
 
-    ``states`` and ``drift`` ``(N_STEPS + 1, n, d)``, ``log_mass`` and ``growth``
-    ``(N_STEPS + 1, n)`` are those of the model. ``shift`` ``(n, d)`` and ``log_growth`` ``(n,)``
+    ``states`` and ``drift`` ``(n_steps + 1, n, d)``, ``log_mass`` and ``growth``
+    ``(n_steps + 1, n)`` are those of the model. ``shift`` ``(n, d)`` and ``log_growth`` ``(n,)``
     are the corrections of the state and the log mass at the end of the interval.
     """
 
@@ -47,7 +45,8 @@ class CorrectedPaths:
 
     def bridge(self, index: Tensor, u: Tensor, dt: Tensor, noise: Tensor, width: Tensor) -> Bridge:
         """Noisy points on the corrected paths at progress ``u``, with targets per unit of time."""
-        step = (u * N_STEPS).clamp(0, N_STEPS - 1e-3)
+        n_steps = len(self.states) - 1
+        step = (u * n_steps).clamp(0, n_steps - 1e-3)
         node = step.long()
         share = step - node
 
@@ -75,7 +74,7 @@ def refine_reference(
     interval: tuple[float, float],
     *,
     alpha: float | None,
-    n_pairs: int,
+    config: FitConfig,
     generator: torch.Generator,
 ) -> CorrectedPaths:
     """Simulate particles through an interval and couple their final states with the next snapshot.
@@ -89,19 +88,21 @@ def refine_reference(
     )
     log_w = mass.log()
     history: list[list[Tensor]] = [[], [], [], []]
-    for step in range(N_STEPS + 1):
-        t = start + step / N_STEPS * dt
+    n_steps = config.corrections.n_integration_steps
+    for step in range(n_steps + 1):
+        t = start + step / n_steps * dt
         b, g = fields.drift_and_growth(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
         for values, value in zip(history, (x, b, log_w, g), strict=True):
             values.append(value)
-        if step < N_STEPS:
+        if step < n_steps:
             noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
             x, log_w = euler_maruyama_step(
-                fields.drift_and_growth, fields.move, x, log_w, t, dt / N_STEPS, noise
+                fields.drift_and_growth, fields.move, x, log_w, t, dt / n_steps, noise
             )
     a = mass if alpha is None else log_w.exp()
-    potentials = sinkhorn(x, a, y, target_mass, alpha=alpha, eps=smallest_eps(x, y))
-    jitter = torch.rand(n_pairs, generator=generator, device=x.device)
+    eps = smallest_eps(x, y, config.scale)
+    potentials = sinkhorn(x, a, y, target_mass, alpha=alpha, eps=eps)
+    jitter = torch.rand(config.coupling.n_pairs, generator=generator, device=x.device)
     i, j, m0, m1, weight = draw_pairs(
         plan(potentials), a, target_mass, jitter, unbalanced=alpha is not None
     )

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .stages.stage import History, Stage
     from .stages.state import TrainingState
 
-# Rounds of correction at the end with a constant sigma.
-N_CONSTANT_SIGMA = 1
-
 
 def fit(
     snapshots: Snapshots,
@@ -92,7 +89,7 @@ def fit(
     >>> cells = (rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 1)
     >>> model, history = fit(
     ...     Snapshots(np.array([0.0, 1.0]), cells, np.ones(2)),
-    ...     FitConfig(n_steps=20, n_corrections=0),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> model.drift(cells[0], 0.0).shape
     (60, 2)
@@ -101,7 +98,8 @@ def fit(
     generator = as_generator(rng)
     start_time = time.perf_counter()
     with one_thread():
-        snapshots, config = resolve(drop_isolated(snapshots), config or FitConfig())
+        config = config or FitConfig()
+        snapshots, config = resolve(drop_isolated(snapshots, config.outliers), config)
         state = initial_state(
             snapshots, config, rng=generator, device=torch_device, callback=callback
         )
@@ -121,14 +119,14 @@ def fit(
 def training_stages(config: FitConfig) -> list[Stage]:
     """The stages of a fit that train its fields, in order."""
     stages: list[Stage] = [CouplingStage(), BridgeStage()]
-    n_rounds = config.corrections[0]
+    n_rounds, n_constant = config.corrections.n_rounds, config.selection.n_constant_rounds
     for i in range(n_rounds):
         correction = CorrectionStage(i)
         stages.append(correction)
         # The first round has not converged.
         if i > 0:
-            stages.append(SigmaSearchStage(correction, more=i < n_rounds - N_CONSTANT_SIGMA))
-    if config.matching:
+            stages.append(SigmaSearchStage(correction, more=i < n_rounds - n_constant))
+    if config.matching.n_steps:
         stages += [MatchingStage(), DensityStage()]
     return stages
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._utils.rng import as_generator
+from scdiffot.core.problem.config import FitConfig
 from scdiffot.core.problem.outliers import drop_isolated
 from scdiffot.core.problem.scales import subsample
 from scdiffot.core.scores.distances import mass_error, mmd, noise_floor, wasserstein
@@ -17,7 +18,7 @@ from .fitting import fit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scdiffot.core.problem.config import FitConfig, Progress
+    from scdiffot.core.problem.config import Progress
     from scdiffot.core.problem.snapshots import Snapshots
 
 # Cells of a snapshot that are compared; predictions may have twice as many.
@@ -73,7 +74,8 @@ def leave_one_out(
     >>> from scdiffot.core import FitConfig, Snapshots, leave_one_out
     >>> cells = tuple(np.random.default_rng(0).normal(size=(3, 60, 2)))
     >>> table = leave_one_out(
-    ...     Snapshots(np.arange(3.0), cells, np.ones(3)), FitConfig(n_steps=20, n_corrections=0)
+    ...     Snapshots(np.arange(3.0), cells, np.ones(3)),
+    ...     FitConfig(train={"n_steps": 20}, corrections={"n_rounds": 0}),
     ... )
     >>> [row["time"] for row in table]
     [1.0]
@@ -83,7 +85,7 @@ def leave_one_out(
             f"Leaving one out takes three snapshots or more, found {snapshots.n_snapshots}."
         )
     generator = as_generator(rng)
-    snapshots = drop_isolated(snapshots)
+    snapshots = drop_isolated(snapshots, (config or FitConfig()).outliers)
     inner = snapshots.times[1:-1]
     left_out = inner if times is None else np.asarray(times)
     unknown = np.setdiff1d(left_out, inner)

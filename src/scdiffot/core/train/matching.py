@@ -24,39 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scdiffot.core.nets.fields import Fields
+    from scdiffot.core.problem.config import FitConfig, MatchingConfig
     from scdiffot.core.problem.snapshots import Snapshots
 
-# Particles of a step in total, and limits per interval; twice as many cells are compared.
-N_PARTICLES, MIN_PARTICLES, MAX_PARTICLES = 900, 250, 300
-# Integration steps over all times, and the minimum of one interval.
-N_STEPS, MIN_STEPS = 24, 4
-# Cells from which the mean distance between two cells of a snapshot is estimated, once.
-N_MEAN_DISTANCE = 2000
-# Log ratio of a particle's mass to the observed mass above which its weight is linear in it instead
-# of exponentially, so that no single particle dominates the loss.
-MAX_LOG_WEIGHT = 4.0
-# Lower bound of the energy distance of an interval, in multiples of its expected sampling error.
-# The unbiased estimate can be negative. With few cells it has no lower bound: growth that keeps a
-# single cell leaves only pairs of that cell with itself, which are excluded.
-LOSS_FLOOR = 3.0
-# Peak learning rate of the one-cycle schedule, for parameters without a relative rate.
-LEARNING_RATE = 2e-3
-# Gradient clip, in multiples of the running mean of the gradient norm. Mass gradients have heavy
-# tails: without a clip rare large gradients slow the optimiser down. With a clip so low that all
-# norms are equal, the many small gradients, which increase differences of growth between cells,
-# outweigh the few large ones, and long optimisations diverge (docs/mathematics.md).
-CLIP_FACTOR = 1.5
-# Learning rates relative to LEARNING_RATE, by the beginning of the parameter's name. Linear parts
-# have few parameters, on which every cell depends, and learn fast. The output layer of the residual
-# of growth starts at zero; its hidden layers learn slowly, because until the output is nonzero
-# their gradients are mostly noise of the mass.
-RELATIVE_RATES = {
-    "growth.line": 75.0,
-    "growth.bend.out": 8.0,
-    "growth.bend.hidden": 0.5,
-    "motion.line": 25.0,
-    "log_sigma": 40.0,
-}
 # Parameters that share one preconditioner. Cells that leave and cells that die change a population
 # alike, so the linear parts of growth and drift are identified only jointly. Above 15 dimensions
 # the joint group exceeds the largest basis of the optimiser, and both parts keep separate ones.
@@ -123,8 +93,8 @@ class _Dynamics(nn.Module):
 def match(
     fields: Fields,
     snapshots: Snapshots,
+    config: FitConfig,
     *,
-    n_steps: int,
     fit_sigma: bool,
     generator: torch.Generator,
     report: Callable[[Tensor], None],
@@ -144,8 +114,8 @@ def match(
         Autonomous fields.
     snapshots
         The snapshots, in the solver's units.
-    n_steps
-        Optimisation steps.
+    config
+        Resolved settings.
     fit_sigma
         Whether sigma is fitted too.
     generator
@@ -153,28 +123,36 @@ def match(
     report
         Called after every step with the loss, the energy distance and the penalty per interval.
     """
-    dynamics = _Dynamics(fields)
-    intervals = _intervals(snapshots, generator)
-    n = min(max(N_PARTICLES // len(intervals), MIN_PARTICLES), MAX_PARTICLES)
+    dynamics, matching = _Dynamics(fields), config.matching
+    intervals = _intervals(snapshots, generator, matching)
+    n = max(matching.n_particles // len(intervals), matching.min_particles)
+    n = min(n, matching.max_particles)
     optimizer = Optimizer(
         dynamics,
+        config.optimizer,
         weight_decay=0.0,
-        relative_rates=RELATIVE_RATES,
+        relative_rates=_relative_rates(matching),
         joint_groups=JOINT_GROUPS,
-        clip_factor=CLIP_FACTOR,
+        clip_factor=matching.clip_factor,
     )
-    optimizer.begin_cycle(LEARNING_RATE, n_steps)
+    optimizer.begin_cycle(matching.learning_rate, matching.n_steps)
     fields.train()
     initial, sigma0 = deepcopy(fields).requires_grad_(False), fields.sigma
     has_prior = snapshots.growth_prior is not None
-    for step in range(1, n_steps + 1):
+    for step in range(1, matching.n_steps + 1):
         sigma = torch.tensor(sigma0) if not fit_sigma else sigma0 * dynamics.log_sigma.exp()
         samples = [interval.source_sampler.antithetic(n) for interval in intervals]
         mismatches = _mismatches(
-            dynamics, intervals, samples, sigma, generator, restart=has_prior or step % 2 == 0
+            dynamics,
+            intervals,
+            samples,
+            sigma,
+            generator,
+            config=matching,
+            restart=has_prior or step % 2 == 0,
         )
-        terms = [*mismatches, matching_penalty(fields, initial, intervals, samples, generator)]
-        losses = torch.stack(terms)
+        penalty = matching_penalty(fields, initial, intervals, samples, generator, matching)
+        losses = torch.stack([*mismatches, penalty])
         loss = losses.sum()
         optimizer.step(loss)
         report(torch.stack([loss, losses[:-1].sum(), losses[-1]]).detach() / len(intervals))
@@ -183,7 +161,20 @@ def match(
     fields.eval()
 
 
-def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interval]:
+def _relative_rates(config: MatchingConfig) -> dict[str, float]:
+    """Learning rates relative to the schedule, by the beginning of the parameter's name."""
+    return {
+        "growth.line": config.growth_linear_rate,
+        "growth.bend.out": config.growth_output_rate,
+        "growth.bend.hidden": config.growth_hidden_rate,
+        "motion.line": config.motion_linear_rate,
+        "log_sigma": config.sigma_rate,
+    }
+
+
+def _intervals(
+    snapshots: Snapshots, generator: torch.Generator, config: MatchingConfig
+) -> list[Interval]:
     """Data of every interval; draws the cells from which mean distances are estimated."""
     intervals, device = [], generator.device
     lengths = snapshots.times[1:] - snapshots.times[:-1]
@@ -193,11 +184,8 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interva
     for k, dt in enumerate(lengths):
         source, target = states[k], states[k + 1]
         # Stratified: independent draws would leave a larger error than the sampling of one step.
-        subset = (
-            target[samplers[k + 1].sample(N_MEAN_DISTANCE)]
-            if len(target) > N_MEAN_DISTANCE
-            else target
-        )
+        n_cells = config.n_cells_distance
+        subset = target[samplers[k + 1].sample(n_cells)] if len(target) > n_cells else target
         prior = (
             None
             if priors[k] is None
@@ -211,7 +199,10 @@ def _intervals(snapshots: Snapshots, generator: torch.Generator) -> list[Interva
                 samplers[k + 1],
                 prior,
                 dt=float(dt),
-                n_steps=max(round(N_STEPS * float(dt / lengths.sum())), MIN_STEPS),
+                n_steps=max(
+                    round(config.n_integration_steps * float(dt / lengths.sum())),
+                    config.min_integration_steps,
+                ),
                 log_ratio=float(math.log(snapshots.masses[k + 1] / snapshots.masses[k])),
                 mean_distance=float(torch.cdist(subset, subset).sum())
                 / (len(subset) * (len(subset) - 1)),
@@ -227,6 +218,7 @@ def _mismatches(
     sigma: Tensor,
     generator: torch.Generator,
     *,
+    config: MatchingConfig,
     restart: bool,
 ) -> Iterator[Tensor]:
     """Energy distance at the end of every interval, in multiples of its expected sampling error.
@@ -249,6 +241,7 @@ def _mismatches(
         step_error = interval.mean_distance * (
             1 / min(n_source, len(x)) + 1 / min(n_target, len(y))
         )
-        w = log_w.clamp(max=MAX_LOG_WEIGHT).exp() * (1 + (log_w - MAX_LOG_WEIGHT).relu())
+        cap = config.max_log_weight
+        w = log_w.clamp(max=cap).exp() * (1 + (log_w - cap).relu())
         distance = energy_distance(x, w / len(x), weights_xx, y, interval.mean_distance)
-        yield distance.clamp(min=-LOSS_FLOOR * step_error) / full_error
+        yield distance.clamp(min=-config.loss_floor * step_error) / full_error

@@ -11,31 +11,10 @@ from scdiffot.core.nets.mlp import LinearResidualNet
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
+    from scdiffot.core.problem.config import MatchingConfig
 
     from .bridges import Bridge, BridgeConfig
     from .matching import Interval
-
-# Weight of the squared deviation of growth from the expected rate, in units of one over the mean
-# interval; the loss is in multiples of the sampling error.
-PRIOR_WEIGHT = 100.0
-# Weight of the slope of growth and of the change of the drift, times the fourth power of the number
-# of dimensions, at most MAX_DIMS. Along directions of little variance growth and an opposite drift
-# cancel, so only a penalty bounds them. The power of four: a quadratic field has d^3 coefficients,
-# and the energy distance, one number for all dimensions, identifies each the less the more there
-# are. With a quarter of the weight, and none for the drift, the growth of a gene network in ten
-# components was mostly noise in two of three cases. Components beyond MAX_DIMS hardly vary: in 30
-# components of two networks growth correlates with the truth by 0.90 and 0.79, and by 0.79 and 0.77
-# without the limit (docs/mathematics.md).
-SLOPE_PENALTY, MAX_DIMS = 0.005, 15
-# Weight of the squared second derivatives of the drift, times d^2, their number per component, and
-# the step of their finite differences, in standard deviations of the state. The penalty, the linear
-# part and walls together increase the correlation of regulation with the truth from 0.71 to 0.83
-# (two genes, four snapshots of 500 cells). Above MIN_CELLS_SCALED cells per snapshot the weight
-# grows with the square root of their number: the mismatch, in multiples of the sampling error,
-# grows in proportion to it, but a step has at most 600 cells. With 3,000 cells 95.5 and 96.5 % of
-# the signs of regulation are right (two draws), and 94.3 and 95.1 % without this growth
-# (docs/mathematics.md).
-CURVATURE_PENALTY, FD_STEP, MIN_CELLS_SCALED = 0.02, 0.3, 1500
 
 
 def regression_losses(
@@ -93,23 +72,24 @@ def matching_penalty(
     intervals: list[Interval],
     samples: list[tuple[Tensor, Tensor]],
     generator: torch.Generator,
+    config: MatchingConfig,
 ) -> Tensor:
     """Penalties on curvature and change of the drift, and on the slope or the error of growth."""
     x = torch.cat(
         [interval.source[index] for interval, (index, _) in zip(intervals, samples, strict=True)]
     )
-    h = FD_STEP * torch.randn(x.shape, generator=generator, device=x.device)
+    h = config.curvature_step * torch.randn(x.shape, generator=generator, device=x.device)
     points = torch.cat([x, x + h, x - h])
     drifts, growths = fields.drift_and_growth(points, points[:, 0])
     (drift, forward, backward), growth = drifts.view(3, *x.shape), growths[: len(x)]
-    slope_weight = SLOPE_PENALTY * min(x.shape[1], MAX_DIMS) ** 4
+    slope_weight = config.slope_penalty * min(x.shape[1], config.max_penalty_dims) ** 4
     change = drift - initial.drift_and_growth(x, x[:, 0])[0]
     penalty = slope_weight * change.square().sum(1).mean()
-    curvature = (forward + backward - 2 * drift) / FD_STEP**2
+    curvature = (forward + backward - 2 * drift) / config.curvature_step**2
     factor = sum(
-        max(len(interval.target) / MIN_CELLS_SCALED, 1) ** 0.5 for interval in intervals
+        max(len(interval.target) / config.min_cells_scaled, 1) ** 0.5 for interval in intervals
     ) / len(intervals)
-    curvature_weight = factor * CURVATURE_PENALTY * x.shape[1] ** 2
+    curvature_weight = factor * config.curvature_penalty * x.shape[1] ** 2
     penalty = penalty + curvature_weight * curvature.square().sum(1).mean()
     priors = [
         interval.prior[index]
@@ -118,7 +98,7 @@ def matching_penalty(
     ]
     if priors:
         error = (growth - torch.cat(priors)).square().mean()
-        return penalty + len(intervals) * PRIOR_WEIGHT * error
+        return penalty + len(intervals) * config.prior_weight * error
     if isinstance(net := getattr(fields, "growth_net", None), LinearResidualNet):
         penalty = penalty + slope_weight * (net.line.weight.square().sum() + net.bend(x).var())
     return penalty

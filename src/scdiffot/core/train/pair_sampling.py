@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
+from scdiffot.core.problem.config import CouplingConfig, ScaleConfig
 from scdiffot.core.problem.scales import smallest_eps, subsample, subsample_index, uniform_weights
 
 from .bridges import BridgeConfig, Pairs, concatenate, sample_pairs
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     from scdiffot.core.problem.snapshots import Snapshots
 
-# Couplings of a snapshot with more cells than landmarks, each of a new subset of cells and started
-# from the potentials of the previous one. The cost does not depend on the number of cells.
-N_ROUNDS = 3
-
 
 @dataclass(frozen=True)
 class PairSampler:
@@ -29,9 +26,9 @@ class PairSampler:
 
     snapshots: Snapshots
     bridge_config: BridgeConfig
-    n_landmarks: int
-    n_pairs: int
+    coupling: CouplingConfig
     rng: np.random.Generator
+    scale: ScaleConfig = ScaleConfig()
 
     def pairs(self, k: int, particles: tuple[Tensor, Tensor] | None = None) -> Pairs:
         """Pairs between snapshot ``k`` and snapshot ``k + 1``.
@@ -41,9 +38,12 @@ class PairSampler:
         s = self.snapshots
         dt = float(s.times[k + 1] - s.times[k])
         source, target = self._end(k, dt, particles), self._end(k + 1, -dt)
-        eps = max(self.bridge_config.sigma**2 * dt, smallest_eps(source.x, target.x))
-        resample_source = particles is None and len(s.states[k]) > self.n_landmarks
-        n_rounds = N_ROUNDS if resample_source or len(s.states[k + 1]) > self.n_landmarks else 1
+        eps = max(self.bridge_config.sigma**2 * dt, smallest_eps(source.x, target.x, self.scale))
+        n_landmarks, n_pairs = self.coupling.n_landmarks, self.coupling.n_pairs
+        resample_source = particles is None and len(s.states[k]) > n_landmarks
+        resample = resample_source or len(s.states[k + 1]) > n_landmarks
+        # The cost of a coupling does not depend on the number of cells.
+        n_rounds = self.coupling.n_rounds if resample else 1
         rounds: list[Pairs] = []
         potentials = None
         for i in range(n_rounds):
@@ -61,10 +61,8 @@ class PairSampler:
                 eps=eps,
                 start=potentials,
             )
-            rounds.append(
-                self._draw(plan(potentials), source, target, -(-self.n_pairs // n_rounds))
-            )
-        return concatenate(rounds)[torch.arange(self.n_pairs)]
+            rounds.append(self._draw(plan(potentials), source, target, -(-n_pairs // n_rounds)))
+        return concatenate(rounds)[torch.arange(n_pairs)]
 
     def _end(self, k: int, dt: float, particles: tuple[Tensor, Tensor] | None = None) -> _End:
         """One side of a coupling over an interval.
@@ -73,7 +71,7 @@ class PairSampler:
         """
         s = self.snapshots
         cells = s.states[k]
-        index = subsample_index(len(cells), self.n_landmarks, self.rng)
+        index = subsample_index(len(cells), self.coupling.n_landmarks, self.rng)
         landmarks = torch.as_tensor(cells[index])
         x, mass = particles or (landmarks, uniform_weights(landmarks, float(s.masses[k])))
         if s.growth_prior is None or self.bridge_config.alpha is None:
@@ -85,7 +83,7 @@ class PairSampler:
 
     def cells(self, k: int) -> tuple[Tensor, Tensor]:
         """A subset of the cells of snapshot ``k``, with masses that sum to that of the snapshot."""
-        x = subsample(self.snapshots.states[k], self.n_landmarks, self.rng)
+        x = subsample(self.snapshots.states[k], self.coupling.n_landmarks, self.rng)
         return x, uniform_weights(x, float(self.snapshots.masses[k]))
 
     def _draw(self, p: Tensor, source: _End, target: _End, n: int) -> Pairs:

@@ -13,29 +13,30 @@ from scdiffot.core.simulate.dynamics import roll_out
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
+    from scdiffot.core.problem.config import CalibrationConfig, FitConfig
     from scdiffot.core.problem.snapshots import Snapshots
 
-# Fewest particles of a simulation.
-MIN_PARTICLES = 1000
-# Integration steps of an interval: for particles that are coupled again, and for masses, which the
-# fit must reproduce exactly.
-N_STEPS_PARTICLES, N_STEPS_MASS = 10, 20
 # Smallest weight of a particle.
 MIN_WEIGHT = 1e-12
 
 
 def simulate_particles(
-    fields: Fields, snapshots: Snapshots, width: float, n: int, rng: np.random.Generator
+    fields: Fields,
+    snapshots: Snapshots,
+    width: float,
+    config: FitConfig,
+    rng: np.random.Generator,
 ) -> list[tuple[Tensor, Tensor]]:
     """Particles and weights at every snapshot, simulated from smoothed cells of the first.
 
-    At most `n` cells are used; fewer than 1,000 are repeated. The weights sum to the mass of each
-    snapshot.
+    At most ``coupling.n_landmarks`` cells are used; fewer than ``corrections.min_particles`` are
+    repeated. The weights sum to the mass of each snapshot.
     """
+    n, corrections = config.coupling.n_landmarks, config.corrections
     x = subsample(snapshots.states[0], n, rng)
-    x = x.repeat(-(-min(n, MIN_PARTICLES) // len(x)), 1)
+    x = x.repeat(-(-min(n, corrections.min_particles) // len(x)), 1)
     x = smooth(fields, x, width, rng)
-    trajectory = roll_out(fields, x, snapshots.times, n_steps=N_STEPS_PARTICLES)
+    trajectory = roll_out(fields, x, snapshots.times, n_steps=corrections.n_particle_steps)
     weights = [
         torch.softmax(w.double(), 0) * float(m)
         for (_, w), m in zip(trajectory, snapshots.masses, strict=True)
@@ -55,12 +56,12 @@ def smooth(fields: Fields, x: Tensor, width: float, rng: np.random.Generator) ->
 
 @torch.no_grad()
 def missing_growth(
-    fields: Fields, snapshots: Snapshots, n: int, rng: np.random.Generator
+    fields: Fields, snapshots: Snapshots, config: CalibrationConfig, rng: np.random.Generator
 ) -> Tensor:
     """Growth rates ``(T - 1,)`` to add so that simulated masses equal those of the snapshots."""
     device = fields.log_norm.device
-    x = subsample(snapshots.states[0], n, rng)
-    trajectory = roll_out(fields, x.to(device), snapshots.times, n_steps=N_STEPS_MASS)
+    x = subsample(snapshots.states[0], config.n_cells, rng)
+    trajectory = roll_out(fields, x.to(device), snapshots.times, n_steps=config.n_mass_steps)
     simulated = torch.stack([torch.logsumexp(log_w.double(), 0) for _, log_w in trajectory]).diff()
     observed = torch.as_tensor(np.diff(np.log(snapshots.masses)), device=device)
     return (observed - simulated) / torch.as_tensor(np.diff(snapshots.times)).to(device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
+from scdiffot.core.problem.config import SelectionConfig
 from scdiffot.core.problem.scales import default_alpha, smallest_eps, subsample, uniform_weights
 from scdiffot.core.scores.distances import wasserstein
 
@@ -19,25 +20,6 @@ if TYPE_CHECKING:
     from scdiffot.core.problem.config import FitConfig
     from scdiffot.core.problem.snapshots import Scaling, Snapshots
 
-# Cells of a snapshot, and pairs of a coupling.
-N_CELLS = 400
-# Sinkhorn iterations. Pairs are drawn with exact marginals even if a coupling has not converged,
-# and configurations differ by more than the remaining error.
-N_ITER = 100
-# Candidates of sigma, in standard deviations of the state per square root of a mean interval.
-SIGMAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-# Sigma of a fit of two snapshots, in the same unit.
-DEFAULT_SIGMA = SIGMAS[1]
-# Candidates of alpha, in multiples of the geometric scale.
-ALPHA_FACTORS = (4.0, 2.0, 1.0)
-# Factor of sigma between two rounds of the search, and the bound of the ratio of sigma to its
-# initial value. Measurement noise does not accumulate with time, but any larger sigma explains it
-# better: the search therefore stops after two steps. On the simulated circuit (MISA) it finds 0.26;
-# the truth is 0.27 (docs/mathematics.md).
-SIGMA_STEP, MAX_SIGMA_RATIO = 1.3, 1.8
-# Relative tolerance of the prediction error, within which the preferred candidate is kept; the
-# second value is for the sigma of autonomous fields.
-TOLERANCE, AUTONOMOUS_TOLERANCE = 0.02, 0.05
 # Bounds of sigma and alpha in the solver's units. A larger sigma moves cells in one interval by
 # more than a hundred times the standard deviation of the data. Growth at a larger alpha vanishes
 # in single precision; at a smaller alpha no cell has an ancestor.
@@ -52,11 +34,13 @@ class LeaveOneOut:
 
     snapshots: Snapshots
     cells: list[Tensor]
+    config: FitConfig
 
     @classmethod
-    def of(cls, snapshots: Snapshots, rng: np.random.Generator) -> LeaveOneOut:
-        """Draw at most 400 cells of every snapshot."""
-        return cls(snapshots, [subsample(x, N_CELLS, rng) for x in snapshots.states])
+    def of(cls, snapshots: Snapshots, config: FitConfig, rng: np.random.Generator) -> LeaveOneOut:
+        """Draw at most ``config.selection.n_cells`` cells of every snapshot."""
+        n = config.selection.n_cells
+        return cls(snapshots, [subsample(x, n, rng) for x in snapshots.states], config)
 
     def error(self, bridge_config: BridgeConfig) -> float:
         """Mean 1-Wasserstein distance of inner snapshots to bridges between their neighbours."""
@@ -71,10 +55,11 @@ class LeaveOneOut:
         x, y = self.cells[k - 1], self.cells[k + 1]
         dt = float(s.times[k + 1] - s.times[k - 1])
         a, b = uniform_weights(x, s.masses[k - 1]), uniform_weights(y, s.masses[k + 1])
-        eps = max(bridge_config.sigma**2 * dt, smallest_eps(x, y))
-        p = plan(sinkhorn(x, a, y, b, alpha=bridge_config.alpha, eps=eps, max_iter=N_ITER))
+        n_cells, n_iterations = self.config.selection.n_cells, self.config.selection.n_iterations
+        eps = max(bridge_config.sigma**2 * dt, smallest_eps(x, y, self.config.scale))
+        p = plan(sinkhorn(x, a, y, b, alpha=bridge_config.alpha, eps=eps, max_iter=n_iterations))
         generator = torch.Generator().manual_seed(0)
-        jitter = torch.rand(N_CELLS, generator=generator)
+        jitter = torch.rand(n_cells, generator=generator)
         pairs = sample_pairs(p, x, a, y, b, jitter, unbalanced=bridge_config.alpha is not None)
         u = torch.full((len(pairs),), float(s.times[k] - s.times[k - 1]) / dt)
         noise = torch.randn(pairs.x0.shape, generator=generator)
@@ -104,12 +89,12 @@ def select_bridge_config(snapshots: Snapshots, scaling: Scaling, config: FitConf
     alpha: float | None = None
     if config.growth:
         alpha = (
-            default_alpha(snapshots, rng)
+            default_alpha(snapshots, rng, config.scale)
             if config.alpha == "auto"
             else config.alpha / scaling.scale**2
         )
     sigma = (
-        DEFAULT_SIGMA
+        config.selection.default_sigma
         if config.sigma == "auto"
         else config.sigma / scaling.scale * scaling.time_scale**0.5
     )
@@ -122,23 +107,23 @@ def select_bridge_config(snapshots: Snapshots, scaling: Scaling, config: FitConf
     bridge_config = BridgeConfig(sigma, alpha, default if config.path == "auto" else config.path)
     if snapshots.n_snapshots < 3:
         return bridge_config
-    validation = LeaveOneOut.of(snapshots, rng)
+    selection = config.selection
+    validation = LeaveOneOut.of(snapshots, config, rng)
     if config.growth and not config.autonomous and config.path == "auto":
         bridge_config = _first_within_tolerance(
             validation, [bridge_config, replace(bridge_config, path="straight")]
         )
     if alpha is not None and config.alpha == "auto":
         bridge_config = _first_within_tolerance(
-            validation, [replace(bridge_config, alpha=alpha * factor) for factor in ALPHA_FACTORS]
+            validation,
+            [replace(bridge_config, alpha=alpha * factor) for factor in selection.alpha_factors],
         )
     if config.sigma == "auto":
-        # An autonomous field contracts onto its attractors: with too little noise its populations
-        # are too narrow, so a larger sigma is preferred.
-        tolerance = AUTONOMOUS_TOLERANCE if config.autonomous and config.search_sigma else TOLERANCE
+        searches = config.autonomous and selection.refine_sigma
         bridge_config = _first_within_tolerance(
             validation,
-            [replace(bridge_config, sigma=sigma) for sigma in reversed(SIGMAS)],
-            tolerance,
+            [replace(bridge_config, sigma=sigma) for sigma in reversed(selection.sigmas)],
+            selection.autonomous_tolerance if searches else selection.tolerance,
         )
     return bridge_config
 
@@ -152,7 +137,8 @@ class SigmaSearch:
     for autonomous fields the bound has a maximum.
     """
 
-    def __init__(self, sigma: float) -> None:
+    def __init__(self, sigma: float, config: SelectionConfig = SelectionConfig()) -> None:
+        self._config = config
         self.finished = self.bracketed = False
         self._initial = self._current = sigma
         self._misfits: dict[float, float] = {}
@@ -167,8 +153,9 @@ class SigmaSearch:
         best = min(sigmas, key=self._misfits.__getitem__)
         self.bracketed = sigmas[0] < best < sigmas[-1]
         # The first step is upwards.
-        candidate = best * (SIGMA_STEP if best == sigmas[-1] else 1 / SIGMA_STEP)
-        in_range = 1 / MAX_SIGMA_RATIO < candidate / self._initial < MAX_SIGMA_RATIO
+        step, max_ratio = self._config.sigma_step, self._config.max_sigma_ratio
+        candidate = best * (step if best == sigmas[-1] else 1 / step)
+        in_range = 1 / max_ratio < candidate / self._initial < max_ratio
         self.finished = self.bracketed or not in_range or not more
         if not self.finished:
             self._current = candidate
@@ -186,9 +173,11 @@ class SigmaSearch:
 
 
 def _first_within_tolerance(
-    validation: LeaveOneOut, candidates: list[BridgeConfig], tolerance: float = TOLERANCE
+    validation: LeaveOneOut, candidates: list[BridgeConfig], tolerance: float | None = None
 ) -> BridgeConfig:
     """First candidate, in order of preference, whose error is within a tolerance of the best."""
+    if tolerance is None:
+        tolerance = validation.config.selection.tolerance
     errors = np.array([validation.error(candidate) for candidate in candidates])
     return candidates[np.flatnonzero(errors <= (1 + tolerance) * errors.min())[0]]
 

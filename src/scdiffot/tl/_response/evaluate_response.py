@@ -18,6 +18,7 @@ from scdiffot._data.responses.groups import read_groups
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.problem.config.stored import nest
 from scdiffot.core.response import ResponseConfig
 
 from .evaluation_options import check_split, make_folds, method_names, score_decoder
@@ -198,7 +199,7 @@ def evaluate_response(
         "n_landmarks": n_landmarks,
         "smoothing": smoothing,
     }
-    config = replace(config, **drop_none(options))
+    config = replace(config, **nest(drop_none(options)))
     configs: dict[str, ResponseConfig] = {
         name: replace(config, method=name) for name in method_names(methods)
     }

@@ -20,6 +20,7 @@ from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.problem.config.stored import nest
 from scdiffot.core.response import ResponseConfig
 from scdiffot.core.response import fit_response as fit_core
 
@@ -206,7 +207,7 @@ def fit_response(
         "smoothing": smoothing,
     }
     config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
-    config = replace(config, **drop_none(options))
+    config = replace(config, **nest(drop_none(options)))
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
     check_response_free(adata, keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from scdiffot._analysis.spatial_frame import read_frame
@@ -16,6 +15,7 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core import FitConfig
 from scdiffot.core import fit as fit_core
 from scdiffot.core.nets.devices import resolve_device
+from scdiffot.core.problem.config.stored import nest
 
 from .store_fit import store_fit
 
@@ -241,11 +241,17 @@ def fit(
         "n_layers": n_layers,
         "n_landmarks": n_landmarks,
     }
-    config = FitConfig(
-        growth=growth, sigma=sigma, alpha=alpha, form=form, path=path, autonomous=autonomous
-    )
     # Expression and position diffuse differently: a misfit of one would count as diffusion of both.
-    config = replace(config, search_sigma=spatial_key is None, **drop_none(options))
+    options |= {"search_sigma": spatial_key is None}
+    config = FitConfig(
+        growth=growth,
+        sigma=sigma,
+        alpha=alpha,
+        form=form,
+        path=path,
+        autonomous=autonomous,
+        **nest(drop_none(options)),
+    )
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
     check_free(adata, keys)

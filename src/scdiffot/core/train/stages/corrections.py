@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from scdiffot.core.problem.config import FitConfig
     from scdiffot.core.train.batches import Batch
 
     from .state import TrainingState
-
-# Rows at the end of a round whose mean loss is the misfit of its sigma.
-N_MISFIT_ROWS = 3
-# Learning rates of corrections relative to the first stage. Corrections determine autonomous
-# fields; they change other fields only slightly.
-AUTONOMOUS_CORRECTION_RATE, CORRECTION_RATE = 0.25, 0.1
 
 
 class CorrectionStage(RegressionStage):
@@ -48,8 +41,8 @@ class CorrectionStage(RegressionStage):
         search = state.sigma_search
         from_particles = self.index % 2 == 1 and (search is None or search.finished)
         batches = correction_batches(state, from_particles=from_particles)
-        n_steps = state.config.corrections[1]
-        self.regress(state, batches, n_steps, correction_rate(state.config))
+        config = state.config.corrections
+        self.regress(state, batches, config.n_steps, config.relative_rate)
         return state
 
 
@@ -64,18 +57,14 @@ class SigmaSearchStage(Stage):
 
     def run(self, state: TrainingState) -> TrainingState:
         """Change sigma unless the search is over."""
-        search, rows = state.sigma_search, self.correction.log.rows[-N_MISFIT_ROWS:]
+        n_rows = state.config.selection.n_misfit_rows
+        search, rows = state.sigma_search, self.correction.log.rows[-n_rows:]
         if search is not None and not search.finished and rows:
             # Loss of flow and growth in multiples of sigma^2.
             flow, growth = np.mean([[row["loss_flow"], row["loss_growth"]] for row in rows], axis=0)
             misfit = float(flow + growth) / state.bridge_config.sigma**2
             state.set_sigma(search.next_sigma(misfit, more=self.more))
         return state
-
-
-def correction_rate(config: FitConfig) -> float:
-    """Learning rate of corrections, relative to the first stage."""
-    return AUTONOMOUS_CORRECTION_RATE if config.autonomous else CORRECTION_RATE
 
 
 def correction_batches(state: TrainingState, *, from_particles: bool) -> Iterator[Batch]:
@@ -88,7 +77,7 @@ def correction_batches(state: TrainingState, *, from_particles: bool) -> Iterato
     particles: list[tuple[Tensor, Tensor]]
     if from_particles or not state.config.autonomous:
         particles = simulate_particles(
-            state.fields, state.snapshots, widths[0], state.config.n_landmarks, state.rng
+            state.fields, state.snapshots, widths[0], state.config, state.rng
         )
     else:
         cells = map(sampler.cells, range(state.snapshots.n_snapshots - 1))
@@ -108,7 +97,7 @@ def correction_batches(state: TrainingState, *, from_particles: bool) -> Iterato
             sampler.cells(k + 1),
             (start, end - start),
             alpha=state.bridge_config.alpha,
-            n_pairs=state.config.n_pairs,
+            config=state.config,
             generator=state.generator,
         )
         paths.append(path)

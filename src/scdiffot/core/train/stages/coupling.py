@@ -28,6 +28,7 @@ class CouplingStage(Stage):
             state.pool,
             np.diff(state.snapshots.times),
             state.bridge_config,
+            config=state.config.calibration,
             shared=state.config.autonomous,
         )
         state.fields.growth_range.copy_(growth_range)

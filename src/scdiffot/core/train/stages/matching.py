@@ -9,10 +9,10 @@ import torch
 
 from scdiffot.core.nets.optimizer import Optimizer
 from scdiffot.core.problem.scales import subsample
-from scdiffot.core.train.calibration import N_CALIBRATION, growth_range_at
+from scdiffot.core.train.calibration import growth_range_at
 from scdiffot.core.train.matching import match
 
-from .corrections import correction_batches, correction_rate
+from .corrections import correction_batches
 from .regression import RegressionStage
 from .stage import Stage
 
@@ -36,7 +36,7 @@ class MatchingStage(Stage):
     def run(self, state: TrainingState) -> TrainingState:
         """Change drift and growth, and sigma if the search has not bracketed a minimum."""
         config, fields, search = state.config, state.fields, state.sigma_search
-        last_step = state.step + config.matching
+        last_step = state.step + config.matching.n_steps
 
         def report(losses: Tensor) -> None:
             state.step += 1
@@ -50,15 +50,17 @@ class MatchingStage(Stage):
         match(
             fields,
             state.snapshots,
-            n_steps=config.matching,
+            config,
             fit_sigma=config.sigma == "auto" and not (search and search.bracketed),
             generator=state.generator,
             report=report,
         )
         state.set_sigma(fields.sigma)
         if config.growth:
-            cells = [subsample(x, N_CALIBRATION, state.rng) for x in state.snapshots.states]
-            growth_range = growth_range_at(fields, torch.cat(cells).to(state.generator.device))
+            calibration = config.calibration
+            cells = [subsample(x, calibration.n_cells, state.rng) for x in state.snapshots.states]
+            cells_on_device = torch.cat(cells).to(state.generator.device)
+            growth_range = growth_range_at(fields, cells_on_device, calibration)
             fields.growth_range.copy_(growth_range)
         state.save_best()
         return state
@@ -73,10 +75,11 @@ class DensityStage(RegressionStage):
     def run(self, state: TrainingState) -> TrainingState:
         """Regress the log-density alone."""
         state.fields.requires_grad_(False)
-        state.optimizer = Optimizer(state.fields.log_density_net.requires_grad_(True))
+        net = state.fields.log_density_net.requires_grad_(True)
+        state.optimizer = Optimizer(net, state.config.optimizer)
         batches = correction_batches(state, from_particles=False)
-        n_steps = state.config.n_density_steps
-        self.regress(state, batches, n_steps, correction_rate(state.config))
+        n_steps = state.config.matching.n_density_steps
+        self.regress(state, batches, n_steps, state.config.corrections.relative_rate)
         return state
 
     def trained(self, losses: Tensor) -> Tensor:

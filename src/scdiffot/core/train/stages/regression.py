@@ -32,7 +32,7 @@ class RegressionStage(Stage):
     ) -> None:
         """Optimise over a one-cycle schedule, at a learning rate relative to that of the config."""
         state.fields.train()
-        state.optimizer.begin_cycle(relative_rate * state.config.learning_rate, n_steps)
+        state.optimizer.begin_cycle(relative_rate * state.config.train.learning_rate, n_steps)
         # Losses of different stages are not comparable: the best state is that of this stage.
         best = float("inf")
         for i in range(1, n_steps + 1):
@@ -66,5 +66,5 @@ class BridgeStage(RegressionStage):
         # A growth prior need not be linear in the state.
         state.fields.restrict_growth(linear=state.snapshots.growth_prior is None)
         batches = state.batches.on_bridges(state.pool.to(state.generator.device))
-        self.regress(state, batches, state.config.n_steps, 1.0)
+        self.regress(state, batches, state.config.train.n_steps, 1.0)
         return state

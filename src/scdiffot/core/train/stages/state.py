@@ -13,7 +13,7 @@ from scdiffot.core.nets.divergence import check_loss
 from scdiffot.core.nets.fields import Fields
 from scdiffot.core.nets.optimizer import Optimizer
 from scdiffot.core.nets.seeding import torch_generator
-from scdiffot.core.problem.config import FitConfig, Progress, default_n_hidden
+from scdiffot.core.problem.config import FitConfig, Progress
 from scdiffot.core.problem.scales import find_walls, smoothing_width
 from scdiffot.core.train.batches import BatchSampler
 from scdiffot.core.train.pair_sampling import PairSampler
@@ -65,7 +65,7 @@ class TrainingState:
 
     def check(self, loss: float) -> None:
         """Raise an error if the training has diverged."""
-        check_loss(loss, self.first_loss or 0.0, self.step, self.config.learning_rate)
+        check_loss(loss, self.first_loss or 0.0, self.step, self.config.train.learning_rate)
 
     def report(self, stage: str, loss: float) -> None:
         """Report the progress to the callback."""
@@ -90,7 +90,7 @@ def initial_state(
     bridge_config = select_bridge_config(snapshots, scaling, config)
     # A fixed seed: widths depend on the data alone, so that refits share them.
     data_rng = np.random.default_rng(0)
-    widths = np.array([smoothing_width(x, data_rng, config.smoothing) for x in snapshots.states])
+    widths = np.array([smoothing_width(x, data_rng, config.scale) for x in snapshots.states])
     fields = Fields(
         torch.as_tensor(snapshots.times, dtype=torch.float32),
         snapshots.n_dims,
@@ -99,40 +99,38 @@ def initial_state(
         autonomous=config.autonomous,
         sigma=bridge_config.sigma,
         alpha=bridge_config.alpha or 1.0,
-        n_hidden=config.n_hidden or default_n_hidden(snapshots.n_dims),
-        n_layers=config.n_layers,
+        n_hidden=config.networks.n_hidden,
+        n_layers=config.networks.n_layers,
         generator=weight_generator,
     )
-    fields.walls.copy_(find_walls(snapshots.states))
+    fields.walls.copy_(find_walls(snapshots.states, config.scale))
     fields.to(device)
     generator = torch.Generator(device).manual_seed(torch_seed(rng))
-    searches = config.autonomous and config.sigma == "auto" and config.search_sigma
+    searches = config.autonomous and config.sigma == "auto" and config.selection.refine_sigma
     return TrainingState(
         config=config,
         snapshots=snapshots,
         widths=widths,
         bridge_config=bridge_config,
         fields=fields,
-        optimizer=Optimizer(fields),
-        pair_sampler=PairSampler(snapshots, bridge_config, config.n_landmarks, config.n_pairs, rng),
+        optimizer=Optimizer(fields, config.optimizer),
+        pair_sampler=PairSampler(snapshots, bridge_config, config.coupling, rng, config.scale),
         batches=BatchSampler(
-            snapshots, fields.walls, widths, bridge_config, config.batch_size, generator
+            snapshots, fields.walls, widths, bridge_config, config.train.batch_size, generator
         ),
         rng=rng,
         generator=generator,
         callback=callback,
-        sigma_search=SigmaSearch(bridge_config.sigma) if searches else None,
+        sigma_search=SigmaSearch(bridge_config.sigma, config.selection) if searches else None,
     )
 
 
 def resolve(snapshots: Snapshots, config: FitConfig) -> tuple[Snapshots, FitConfig]:
-    """Adapt the snapshots and the form and the corrections of a config to each other."""
+    """Ignore masses without growth, and replace settings that depend on the snapshots."""
     if not config.growth:
         snapshots = replace(snapshots, masses=np.ones(snapshots.n_snapshots), growth_prior=None)
-    if config.form == "auto":
-        separate = config.autonomous or snapshots.growth_prior is not None
-        config = replace(config, form="separate" if separate else "gradient")
-    if snapshots.n_snapshots == 2 and not config.autonomous:
-        # Particles deviate from the snapshots at inner snapshots only.
-        config = replace(config, n_corrections=0)
+    has_prior = snapshots.growth_prior is not None
+    config = config.resolve(
+        n_dims=snapshots.n_dims, n_snapshots=snapshots.n_snapshots, has_prior=has_prior
+    )
     return snapshots, config
