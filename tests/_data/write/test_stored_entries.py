@@ -194,10 +194,12 @@ def test_entries_without_a_digest_are_checked_too(fitted_adata, path, value, pro
 def test_a_billion_layers_allocate_nothing(fitted_adata, little_memory):
     _unsealed(fitted_adata, "scdiffot")
     config = json.loads(fitted_adata.uns["scdiffot"]["state"]["config"])
-    text = json.dumps(config | {"n_layers": 10**9})
+    config["networks"]["n_layers"] = 10**9
+    text = json.dumps(config)
     fitted_adata.uns["scdiffot"] = changed(fitted_adata.uns["scdiffot"], ("state", "config"), text)
     with pytest.raises(
-        StoredFitError, match="has options that the weights do not have|`n_layers` is 1000000000"
+        StoredFitError,
+        match="has options that the weights do not have|`networks.n_layers` is 1000000000",
     ):
         sdo.get.model(fitted_adata)
 

@@ -236,10 +236,10 @@ def test_progress_counts_over_all_stages(snapshots: Snapshots, quick: dict) -> N
         },
         sigma=0.3,
     )
-    fit(snapshots, config, callback=watch)
+    model, _ = fit(snapshots, config, callback=watch)
     steps = [progress.step for progress in watch.reports]
     assert steps == sorted(set(steps))
-    assert steps[-1] == config.n_total_steps == 110
+    assert steps[-1] == model.config.n_total_steps == 110
     assert {progress.n_steps for progress in watch.reports} == {110}
     assert len({progress.stage for progress in watch.reports}) == 2
     assert all(np.isfinite(progress.loss) for progress in watch.reports)

@@ -284,7 +284,8 @@ def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> Re
         f"{place}['weights']",
     )
     values = {
-        name: torch.tensor(array, dtype=torch.float64) for name, array in stored["moments"].items()
+        name: torch.from_numpy(np.array(array, np.float64, order="C"))
+        for name, array in stored["moments"].items()
     }
     moments = [
         Moments(**{name: v[i] for name, v in values.items()})
