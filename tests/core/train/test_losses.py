@@ -23,7 +23,9 @@ def test_losses_are_mean_squares_of_the_residuals(
     form: str, alpha: float, snapshots: Snapshots, quick: dict
 ) -> None:
     """Motion, growth times alpha, and score times the standard deviation, weighted by mass."""
-    config = FitConfig(**quick, sigma=0.3, alpha=alpha, form=form)
+    config = FitConfig(**quick, sigma=0.3, alpha=alpha, form=form).resolve(
+        n_dims=2, n_snapshots=3, has_prior=False
+    )
     state = initial_state(
         snapshots, config, rng=np.random.default_rng(0), device=torch.device("cpu")
     )

@@ -151,8 +151,11 @@ def match(
             config=matching,
             restart=has_prior or step % 2 == 0,
         )
-        penalty = matching_penalty(fields, initial, intervals, samples, generator, matching)
-        losses = torch.stack([*mismatches, penalty])
+        terms = [
+            *mismatches,
+            matching_penalty(fields, initial, intervals, samples, generator, matching),
+        ]
+        losses = torch.stack(terms)
         loss = losses.sum()
         optimizer.step(loss)
         report(torch.stack([loss, losses[:-1].sum(), losses[-1]]).detach() / len(intervals))
