@@ -137,13 +137,8 @@ def evaluate_responses(
     ...     ContextPair(x[:50], y[:50], 0),
     ...     HeldOutCells(0, x[50:], y[50:], np.ones(50)),
     ... )
-    >>> rows = evaluate_responses(
-    ...     [training],
-    ...     [held_out],
-    ...     conditions,
-    ...     {"flow": ResponseConfig(train={"n_steps": 20})},
-    ...     n_boot=20,
-    ... )
+    >>> configs = {"flow": ResponseConfig(train={"n_steps": 20})}
+    >>> rows = evaluate_responses([training], [held_out], conditions, configs, n_boot=20)
     >>> distance = {
     ...     row["method"]: row["value"] for row in rows if row["metric"] == "energy_distance"
     ... }

@@ -283,12 +283,9 @@ def _read_flow(stored: dict[str, Any], conditions: Conditions, place: str) -> Re
         ResponseFlow.shapes(conditions, len(stored["shift"]), **size),
         f"{place}['weights']",
     )
-    values = {
-        name: torch.from_numpy(np.array(array, np.float64, order="C"))
-        for name, array in stored["moments"].items()
-    }
+    values = {name: np.array(v, np.float64, order="C") for name, v in stored["moments"].items()}
     moments = [
-        Moments(**{name: v[i] for name, v in values.items()})
+        Moments(**{name: torch.from_numpy(v)[i] for name, v in values.items()})
         for i in range(len(conditions.strength))
     ]
     try:
