@@ -205,7 +205,6 @@ def main(folder: Path) -> None:
     write_and_read(time_course, folder, "dynamics")
     for adata in (
         time_course,
-        time_course.copy(),
         ad.read_h5ad(folder / "dynamics.h5ad"),
         time_course[::2].copy(),
     ):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TOY = pytest.mark.xdist_group("toy benchmarks")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +34,7 @@ def results(tmp_path_factory):
     return folder
 
 
+@TOY
 @pytest.mark.slow
 def test_rows_hold_the_measurements(results):
     content = json.loads((results / "benchmarks.json").read_text())
@@ -47,6 +49,7 @@ def test_rows_hold_the_measurements(results):
     assert {row["environment"] for row in content["rows"]} == set(content["environments"])
 
 
+@TOY
 @pytest.mark.slow
 def test_page_shows_the_rows(results):
     page = (results / "benchmarks.md").read_text()
@@ -64,6 +67,7 @@ def test_page_shows_the_rows(results):
     ]
 
 
+@TOY
 @pytest.mark.slow
 def test_a_repeated_measurement_replaces_its_row(results):
     previous = json.loads((results / "benchmarks.json").read_text())["rows"]

@@ -226,7 +226,12 @@ def test_simulated_tissue_has_scores_with_and_without_positions(space, monkeypat
     monkeypatch.setattr(space, "N_OBS_QUICK", 60)
     rows = list(
         space.run(
-            "tissue", Settings(n_seeds=1, quick=True, fit={"n_steps": 20, "n_corrections": 0})
+            "tissue",
+            Settings(
+                n_seeds=1,
+                quick=True,
+                fit={"n_steps": 20, "n_corrections": 0, "n_matching_steps": 5},
+            ),
         )
     )
     assert [row["method"] for row in rows] == [

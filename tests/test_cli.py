@@ -11,7 +11,9 @@ import anndata as ad
 import numpy as np
 import pytest
 
+import scdiffot as sdo
 from scdiffot import cli
+from scdiffot.cli._errors import BadInput
 
 TIME_MAP = ("--time-map", "day0=0", "day1=1", "day2=2")
 
@@ -66,8 +68,6 @@ def test_help_imports_no_heavy_package():
 
 
 def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, quick):
-    import scdiffot as sdo
-
     out = tmp_path / "fitted.h5ad"
     options = (
         "--use-rep",
@@ -92,7 +92,6 @@ def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, qui
         "label",
         *TIME_MAP,
         *options,
-        "--autonomous",
         "--no-growth",
     )
     assert process.returncode == 0, process.stderr
@@ -108,7 +107,6 @@ def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, qui
         n_steps=30,
         rng=4,
         key_added="run",
-        autonomous=True,
         growth=False,
         show_progress=False,
     )
@@ -117,6 +115,25 @@ def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, qui
         fitted_adata.obsm["run_velocity"], time_course.obsm["run_velocity"]
     )
     assert "validation" not in fitted_adata.uns["run"]
+
+
+def test_flags_reach_the_function(path, tmp_path, monkeypatch):
+    calls = []
+
+    def record(*_, **options):
+        calls.append(options)
+        raise BadInput("no fit")
+
+    monkeypatch.setattr(sdo.tl, "fit", record)
+    words = ["fit", str(path), "--time-key", "time", "-o", str(tmp_path / "fitted.h5ad")]
+    for flags in ([], ["--autonomous"], ["--no-growth", "--no-align"]):
+        assert cli.main([*words, *flags]) == 2
+    names = ("autonomous", "growth", "spatial_align")
+    assert [tuple(options[name] for name in names) for options in calls] == [
+        (False, True, True),
+        (True, True, True),
+        (False, False, False),
+    ]
 
 
 def test_fit_quiet_and_validated(path, tmp_path):
@@ -128,8 +145,6 @@ def test_fit_quiet_and_validated(path, tmp_path):
 
 
 def test_fit_in_a_tissue(tmp_path):
-    import scdiffot as sdo
-
     sdo.datasets.spatial_slices(60, n_times=2, n_genes=6, n_dims=2, n_paths=2).write_h5ad(
         tmp_path / "slices.h5ad"
     )
@@ -166,8 +181,6 @@ def fitted_path(fitted_adata, tmp_path):
 
 
 def test_fate_writes_the_results_of_the_function(fitted_path, fitted_adata, tmp_path):
-    import scdiffot as sdo
-
     out = tmp_path / "fates.h5ad"
     options = (
         "--source",

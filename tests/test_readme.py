@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -21,6 +22,16 @@ import scdiffot as sdo
 from scdiffot import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+# Fits and trajectories of a few steps run the same lines.
+BRIEF = {
+    "fit": ("--n-steps", "20"),
+    "fate": ("--n-trajectories", "5"),
+    "perturb": ("--n-trajectories", "5"),
+}
+BRIEF_FITS: dict[str, dict[str, int]] = {
+    "fit": {"n_steps": 20, "n_corrections": 1, "n_matching_steps": 5},
+    "fit_response": {"n_steps": 50},
+}
 SHELLS = ("bash", "console", "sh", "shell")
 
 
@@ -60,7 +71,7 @@ def run_cli(*words: str) -> None:
     if words[0] == "demo":
         cli._parser().parse_args(words)
         return
-    assert cli.main(list(words)) in (0, None)
+    assert cli.main([*words, *BRIEF.get(words[0], ())]) in (0, None)
 
 
 def check_suite(*words: str) -> None:
@@ -103,7 +114,9 @@ def test_shell_commands_run(folder):
 
 
 @pytest.mark.slow
-def test_notebook_lines_run():
+def test_notebook_lines_run(monkeypatch):
+    for name, options in BRIEF_FITS.items():
+        monkeypatch.setattr(sdo.tl, name, partial(getattr(sdo.tl, name), **options))
     namespace: dict = {}
     for code in blocks(README, "python"):
         exec(compile(code, "README.md", "exec"), namespace)

@@ -9,6 +9,7 @@ from scipy.linalg import sqrtm
 from scdiffot.core import FitConfig, RUOTModel, Snapshots, fit, simulate
 
 N = 2000
+GAUSSIANS = pytest.mark.xdist_group("gaussians")
 MEANS = np.array([0.0, 0.0]), np.array([2.0, 1.0])
 COVARIANCES = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.5, -0.2], [-0.2, 0.8]])
 
@@ -49,6 +50,7 @@ def relative(result: np.ndarray, true: np.ndarray) -> float:
     return float(np.linalg.norm(result - true) / np.linalg.norm(true))
 
 
+@GAUSSIANS
 @pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.0, 0.7])
 @pytest.mark.parametrize("kind", ["ode", "sde"])
@@ -70,6 +72,7 @@ def gaussian_models() -> dict:
     return {sigma: gaussian_fit(sigma) for sigma in (0.0, 0.7)}
 
 
+@GAUSSIANS
 @pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.0, 0.7])
 def test_gaussian_drift(sigma: float, gaussian_models: dict) -> None:

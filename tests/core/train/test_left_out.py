@@ -7,6 +7,8 @@ import pytest
 
 from scdiffot.core import FitConfig, Progress, Snapshots, leave_one_out
 
+pytestmark = pytest.mark.xdist_group("left out")
+
 
 @pytest.fixture(scope="module")
 def time_course() -> Snapshots:

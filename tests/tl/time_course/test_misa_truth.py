@@ -10,7 +10,7 @@ from scdiffot.core.genes.regulation import jacobians
 from scdiffot.datasets._simulated.laws import misa_law
 
 LAW = misa_law()
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("circuit")]
 
 
 @pytest.fixture(scope="module")
