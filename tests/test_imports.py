@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 
@@ -33,48 +32,15 @@ def _modules(code: str) -> set[str]:
 def test_heavy_packages_are_deferred():
     modules = _modules(IMPORTS)
     assert {getattr(scdiffot, name).__name__ for name in scdiffot.__all__} <= modules
-    heavy = {
-        "cellrank",
-        "dask",
-        "matplotlib",
-        "moscot",
-        "mudata",
-        "networkx",
-        "numba",
-        "ot",
-        "pooch",
-        "rich",
-        "scanpy",
-        "scvelo",
-        "seaborn",
-        "sklearn",
-        "squidpy",
-        "torch.distributions",
-        "torch._dynamo",
-        "torchdiffeq",
-    }
-    # Modules that anndata and torch import anyway add no cost.
-    base = _modules("import anndata, torch")
-    assert not (modules & heavy) - base
-    # The package imports no further parts of pandas, scipy, h5py and zarr either.
-    assert not {
-        m for m in modules - base if m.partition(".")[0] in {"pandas", "scipy", "h5py", "zarr"}
-    }
+    # Modules that anndata and torch import anyway add no cost; others are of the standard library.
+    added = modules - _modules("import anndata, torch")
+    packages = {name.partition(".")[0] for name in added} - sys.stdlib_module_names
+    assert packages <= {"scdiffot", "anndata", "numpy", "torch"}
+    assert not added & {"torch.distributions", "torch._dynamo"}
 
 
 def test_command_line_answers_without_torch():
     assert "torch" not in _modules("import scdiffot, scdiffot.cli")
-
-
-@pytest.mark.slow
-def test_import_costs_little_more_than_anndata_and_torch():
-    # CPU seconds of new interpreters, alternately, so both have the same load on the machine
-    clock = "\nimport sys, time; sys.stdout.write(str(time.process_time()))"
-    baseline_seconds, package_seconds = [], []
-    for _ in range(3):
-        baseline_seconds.append(float(_run("import anndata, torch" + clock)))
-        package_seconds.append(float(_run(IMPORTS + clock)))
-    assert statistics.median(package_seconds) <= 1.2 * statistics.median(baseline_seconds)
 
 
 def test_namespaces_and_version():
