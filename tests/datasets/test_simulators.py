@@ -100,14 +100,18 @@ def test_any_times_and_sizes(name):
     ("arguments", "match"),
     [
         ({"n_obs": 0}, "`n_obs` is 0"),
-        ({"n_obs": 10.5}, "`n_obs` is 10.5"),
+        ({"n_obs": 10.5}, "`n_obs` is a float"),
         ({"times": (1, 0)}, r"`times` is \(1, 0\)"),
         ({"times": ()}, r"`times` is \(\)"),
-        ({"times": (0, np.nan)}, "`times` is"),
+        ({"times": (0, np.nan)}, r"`times\[1\]` is nan"),
+        ({"times": 3}, "`times` is 3: pass a sequence"),
+        ({"times": "012"}, "`times` is '012': pass a sequence"),
+        ({"times": (0, "1")}, r"`times\[1\]` is a str"),
+        ({"n_obs": 10**12}, "`n_obs` is 1000000000000: pass at most"),
     ],
 )
 def test_wrong_input_is_named(name, arguments, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises((TypeError, ValueError), match=match):
         SIMULATORS[name](**arguments)
 
 

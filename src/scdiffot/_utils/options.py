@@ -45,6 +45,28 @@ def check_number(
     return number
 
 
+def check_numbers(
+    name: str, values: Any, low: float = -np.inf, high: float = np.inf, *, above: bool = False
+) -> list[float]:
+    """Return one or more finite numbers from `low` (or above it) to `high` as floats.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence, or holds anything but numbers.
+    ValueError
+        If it is empty, or a number is NaN, infinite or out of range.
+    """
+    array = None if isinstance(values, str) else np.asarray(values, dtype=object)
+    if array is None or array.ndim != 1:
+        raise TypeError(f"`{name}` is {values!r}: pass a sequence of numbers.")
+    if len(array) == 0:
+        raise ValueError(f"`{name}` is {values!r}: pass one or more numbers.")
+    return [
+        check_number(f"{name}[{i}]", value, low, high, above=above) for i, value in enumerate(array)
+    ]
+
+
 def check_count(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return a whole number from `low` to `high` as an int.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
 
 from scdiffot._utils.number_text import number_text
+from scdiffot._utils.options import MAX_PARTICLES, check_count, check_numbers
 from scdiffot.datasets._published.frame import make_adata
 
 from .laws import Law, simulate_law
@@ -19,44 +19,11 @@ if TYPE_CHECKING:
 
 def check_simulation(n_obs: int, times: Sequence[float]) -> tuple[float, ...]:
     """Check the arguments that all simulators share; return the times as floats."""
-    check_count(n_obs, "n_obs")
-    points = numbers(times)
-    if (
-        points.ndim != 1
-        or len(points) == 0
-        or not np.isfinite(points).all()
-        or (np.diff(points) <= 0).any()
-    ):
-        raise ValueError(
-            f"`times` is {times!r}: pass finite times that increase, such as (0, 1, 2)."
-        )
-    return tuple(points.tolist())
-
-
-def numbers(values: Any) -> np.ndarray:
-    """Real numbers as an array, or NaN for anything else."""
-    array = np.asarray(values, dtype=object)
-    real = all(isinstance(value, Real) and not isinstance(value, bool) for value in array.flat)
-    return array.astype(np.float64) if real else np.array(np.nan)
-
-
-def check_count(value: int, name: str, *, minimum: int = 1) -> None:
-    """Check a number of cells or dimensions."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ValueError(f"`{name}` is {value!r}: pass a whole number of at least {minimum}.")
-
-
-def check_number(value: float, name: str, *, minimum: float = 0, maximum: float = np.inf) -> None:
-    """Check a setting of a simulator."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        or not (minimum <= value <= maximum and np.isfinite(value))
-    ):
-        limit = "" if np.isinf(maximum) else f" and at most {maximum:g}"
-        raise ValueError(
-            f"`{name}` is {value!r}: pass a finite number of at least {minimum:g}{limit}."
-        )
+    check_count("n_obs", n_obs, 1, MAX_PARTICLES)
+    points = check_numbers("times", times)
+    if (np.diff(points) <= 0).any():
+        raise ValueError(f"`times` is {times!r}: pass times that increase, such as (0, 1, 2).")
+    return tuple(points)
 
 
 def simulated_adata(

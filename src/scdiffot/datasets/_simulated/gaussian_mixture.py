@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
-from .assembly import check_count, check_number, check_simulation, truth_adata
+from .assembly import check_simulation, truth_adata
 from .laws import gaussian_mixture_components, gaussian_mixture_law
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def gaussian_mixture(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If a number is out of its range, `times` are not finite and increasing, or `sigma` is
         negative.
@@ -89,9 +92,9 @@ def gaussian_mixture(
     >>> adata.shape
     (380, 20)
     """
-    check_count(n_dims, "n_dims", minimum=2)
+    check_count("n_dims", n_dims, 2)
     points = check_simulation(n_obs, times)
-    check_number(sigma, "sigma")
+    check_number("sigma", sigma, 0)
     generator = as_generator(rng)
     law = gaussian_mixture_law(n_dims, sigma)
     snapshots, types = [], []

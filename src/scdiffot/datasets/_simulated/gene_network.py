@@ -68,8 +68,10 @@ def gene_network(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
-        If `n_obs` is not a positive whole number, or `times` are not finite and increasing.
+        If `n_obs` is not positive, or `times` are not finite and increasing.
 
     See Also
     --------

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from scdiffot._utils.options import check_count, check_number, check_numbers
 from scdiffot._utils.rng import as_generator
 
-from .assembly import check_count, check_number, expression_adata, numbers
+from .assembly import expression_adata
 from .laws_response import Population, Treatment, draw_population, draw_reference, draw_treatment
 
 if TYPE_CHECKING:
@@ -132,11 +133,11 @@ def perturbation_response(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If a number is out of its range, a name or a dose occurs twice, or a condition has fewer
         than two cells.
-    TypeError
-        If `targets` are not names.
 
     See Also
     --------
@@ -163,12 +164,12 @@ def perturbation_response(
         ("n_donors", n_donors, 1),
         ("n_obs", n_obs, 2 * (1 + len(names) * len(levels))),
     ):
-        check_count(value, name, minimum=minimum)
-    check_number(shared, "shared", maximum=1)
-    check_number(heterogeneity, "heterogeneity", maximum=1)
-    check_number(separation, "separation")
-    check_number(donor_shift, "donor_shift")
-    check_number(death, "death", maximum=1)
+        check_count(name, value, minimum)
+    check_number("shared", shared, 0, 1)
+    check_number("heterogeneity", heterogeneity, 0, 1)
+    check_number("separation", separation, 0)
+    check_number("donor_shift", donor_shift, 0)
+    check_number("death", death, 0, 1)
     if death == 1:
         raise ValueError("`death` is 1: nothing would be left. Pass a share below 1.")
 
@@ -221,15 +222,10 @@ def _check_targets(targets: Sequence[str]) -> list[str]:
 
 
 def _check_doses(doses: Sequence[float]) -> list[float]:
-    levels = numbers(doses)
-    if levels.ndim != 1 or len(levels) == 0 or not (np.isfinite(levels) & (levels > 0)).all():
-        raise ValueError(
-            f"`doses` is {doses!r}: pass a sequence of positive, finite numbers, such as (0.1, 1, "
-            "10)."
-        )
-    if len(np.unique(levels)) < len(levels):
+    levels = check_numbers("doses", doses, 0, above=True)
+    if len(set(levels)) < len(levels):
         raise ValueError(f"`doses` is {doses!r}: pass every dose once.")
-    return levels.tolist()
+    return levels
 
 
 def _draw_cells(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
-from .assembly import check_count, check_number, check_simulation, truth_adata
+from .assembly import check_simulation, truth_adata
 from .laws import simulate_law
 from .laws_network import Network, draw_network, min_genes, network_law
 
@@ -102,6 +103,8 @@ def regulatory_network(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If a number is out of its range, there are too few genes for the fates, or `times` are not
         finite and increasing.
@@ -159,17 +162,15 @@ def _check_arguments(
     n_obs: int, n_genes: int, n_fates: int, times: Sequence[float], n_counts: float
 ) -> tuple[float, ...]:
     """Check the numbers of a simulation; return the times as floats."""
-    check_count(n_fates, "n_fates", minimum=2)
-    check_count(n_genes, "n_genes")
+    check_count("n_fates", n_fates, 2)
+    check_count("n_genes", n_genes, 1)
     points = check_simulation(n_obs, times)
     if n_genes < min_genes(n_fates):
         raise ValueError(
             f"`n_genes` is {n_genes}: {n_fates} fates need at least {min_genes(n_fates)}, "
             "so that every role has a gene."
         )
-    check_number(n_counts, "n_counts", maximum=MAX_COUNTS)
-    if n_counts == 0:
-        raise ValueError(f"`n_counts` is {n_counts!r}: pass a positive number.")
+    check_number("n_counts", n_counts, 0, MAX_COUNTS, above=True)
     return points
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
-from .assembly import check_count, check_number, expression_adata
+from .assembly import expression_adata
 from .laws import Law, simulate_law
 from .laws_tissue import TYPES, tissue_fates, tissue_law, tissue_types
 
@@ -115,6 +116,8 @@ def spatial_slices(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If a number is out of its range, or growth leaves fewer than two cells in a slice.
 
@@ -140,12 +143,12 @@ def spatial_slices(
         ("n_genes", n_genes, n_dims),
         ("n_paths", n_paths, 1),
     ):
-        check_count(value, name, minimum=minimum)
+        check_count(name, value, minimum)
     if n_dims > 10:
         raise ValueError(f"`n_dims` is {n_dims}: pass at most 10.")
-    check_number(rotation, "rotation", minimum=-360.0, maximum=360.0)
-    check_number(shift, "shift")
-    check_number(growth, "growth", maximum=2.0)
+    check_number("rotation", rotation, -360, 360)
+    check_number("shift", shift, 0)
+    check_number("growth", growth, 0, 2)
     generator = as_generator(rng)
     law = tissue_law(n_dims, float(growth), generator)
     loadings = np.linalg.qr(generator.normal(size=(n_genes, n_dims)))[0]
