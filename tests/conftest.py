@@ -143,7 +143,7 @@ def _write_known_response(adata: ad.AnnData) -> ad.AnnData:
         rng=0,
     )
     keys = Keys()
-    write_response(adata, keys, params=params, history={}, model={})
+    write_response(adata, keys, params=params, history={}, model={}, targets=groups.targets)
     cells = np.flatnonzero(groups.control)[1:]
     states = groups.states[cells]
     u = np.linspace(-1, 1, len(cells))

@@ -24,6 +24,7 @@ from scdiffot._utils import keys as _keys
 from scdiffot._utils.rng import rng_name
 
 from .prediction_store import drop_predictions
+from .stored_groups import write_groups
 from .stored_responses import is_response
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from scdiffot._utils.keys import Keys
 
     from .groups import ResponseCells
+    from .treatments import Treatments
 
 
 def response_params(
@@ -75,9 +77,11 @@ def write_response(
     params: dict[str, Any],
     history: dict[str, Any],
     model: dict[str, Any],
+    targets: Treatments,
 ) -> None:
     """Write a fitted response, and drop predictions of an earlier one of that name."""
     drop_predictions(adata, keys.uns)
+    write_groups(adata, keys, params, targets)
     params = {**params, "decoder": write_fingerprints(adata, keys, RESPONSE, params)}
     entry = {_keys.PARAMS: params, _keys.HISTORY: history, _keys.RESPONSE_MODEL: model}
     adata.uns[keys.response] = seal(entry, _keys.PARAMS, _keys.RESPONSE_MODEL)

@@ -24,6 +24,7 @@ from scdiffot._data.responses.predictions import (
     response_key,
 )
 from scdiffot._data.responses.response_store import read_response_genes, response_states
+from scdiffot._data.responses.stored_groups import check_groups
 from scdiffot._data.responses.stored_responses import read_response
 from scdiffot._data.responses.treatments import to_numbers
 from scdiffot._utils.keys import PARAMS
@@ -203,6 +204,8 @@ def read_view(
     response = read_response(
         reference, response_key(adata, key), "key" if reference is adata else "reference"
     )
+    if reference is adata:
+        check_groups(adata, response[PARAMS], response["targets"])
     cells = read_predicted(adata, key)
     params, info = response[PARAMS], read_prediction_info(adata, key)
     if info is not None:

@@ -243,7 +243,14 @@ def fit_response(
         mass=mass,
         rng=rng,
     )
-    write_response(adata, keys, params=params, history=history, model=model.to_arrays())
+    write_response(
+        adata,
+        keys,
+        params=params,
+        history=history,
+        model=model.to_arrays(),
+        targets=cells.targets,
+    )
     return adata if copy else None
 
 

@@ -17,6 +17,7 @@ from scdiffot._data.responses.response_store import (
     read_response_genes,
     response_states,
 )
+from scdiffot._data.responses.stored_groups import check_groups
 from scdiffot._data.responses.stored_responses import read_response, read_response_model
 from scdiffot._data.responses.treatments import to_numbers
 from scdiffot._utils.keys import DEFAULT, Keys
@@ -143,8 +144,10 @@ def predict_response(
     response = read_response(
         *((adata, key) if reference is None else (reference, key, "reference"))
     )
-    reference = adata if reference is None else reference
     params, targets = response["params"], response["targets"]
+    if reference is None and source is None:
+        check_groups(adata, params, targets)
+    reference = adata if reference is None else reference
     check_prediction_free(adata, keys, key)
     embedding, strength, name, used_dose = targets.find(reference, target, dose)
     genes = bool(genes) if isinstance(genes, np.bool_) else genes
