@@ -19,6 +19,9 @@ class Settings:
         Whether to run a reduced version of every part.
     fit
         Options of the fits other than the defaults; only for testing the harness.
+    n_obs
+        Number of cells or spots of a simulated tissue other than the default; only for testing the
+        harness.
     peers
         Names of the peers to run.
     env_dir
@@ -28,5 +31,6 @@ class Settings:
     n_seeds: int = 3
     quick: bool = False
     fit: dict[str, Any] = field(default_factory=dict)
+    n_obs: int | None = None
     peers: tuple[str, ...] = ()
     env_dir: Path = Path("~/.cache/scdiffot-benchmarks").expanduser()

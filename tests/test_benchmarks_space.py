@@ -220,16 +220,16 @@ def test_page_of_space_shows_the_rows(space, tmp_path):
 
 
 @pytest.mark.slow
-def test_simulated_tissue_has_scores_with_and_without_positions(space, monkeypatch):
+def test_simulated_tissue_has_scores_with_and_without_positions(space):
     from benchmarks.settings import Settings
 
-    monkeypatch.setattr(space, "N_OBS_QUICK", 60)
     rows = list(
         space.run(
             "tissue",
             Settings(
                 n_seeds=1,
                 quick=True,
+                n_obs=60,
                 fit={"n_steps": 20, "n_corrections": 0, "n_matching_steps": 5},
             ),
         )
@@ -246,12 +246,12 @@ def test_simulated_tissue_has_scores_with_and_without_positions(space, monkeypat
 
 
 @pytest.mark.slow
-def test_steps_of_large_slices_are_measured_in_separate_processes(space, monkeypatch):
+def test_steps_of_large_slices_are_measured_in_separate_processes(space):
     from benchmarks.settings import Settings
     from benchmarks.tasks import space_scale
 
-    monkeypatch.setattr(space_scale, "N_SPOTS_QUICK", 500)
-    rows = {row["task"]: row for row in space.run("scale", Settings(quick=True))}
+    settings = Settings(quick=True, n_obs=500)
+    rows = {row["task"]: row for row in space.run("scale", settings)}
     assert set(rows) == set(space_scale.STEPS)
     assert all(row["peak_mib"] >= row["before_mib"] > 0 for row in rows.values())
     assert rows["alignment"]["check"] < 2

@@ -203,7 +203,7 @@ def _held_out_time(
 
 def tissue(seed: int, settings: Settings) -> Iterator[Row]:
     """Migration, velocity, growth and fates in a simulated tissue, with and without positions."""
-    sizes = (N_OBS_QUICK,) if settings.quick else SIZES
+    sizes = (settings.n_obs or N_OBS_QUICK,) if settings.quick else SIZES
     for n_obs, (method, options) in product(sizes, TISSUE_FITS.items()):
         adata = sdo.datasets.spatial_slices(n_obs, rng=seed)
         start = time.process_time()

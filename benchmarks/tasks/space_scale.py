@@ -33,7 +33,7 @@ LAYERS = 7
 
 def run(settings: Settings) -> Iterator[Row]:
     """One row for every step."""
-    n_spots = N_SPOTS_QUICK if settings.quick else N_SPOTS
+    n_spots = settings.n_obs or (N_SPOTS_QUICK if settings.quick else N_SPOTS)
     for step in STEPS:
         command = [sys.executable, "-m", __name__, json.dumps({"step": step, "n_spots": n_spots})]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

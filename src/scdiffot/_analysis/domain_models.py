@@ -38,6 +38,7 @@ def mixture(
     n_averaged: float,
     states: np.ndarray | None,
     rng: np.random.Generator,
+    max_spots: int = MAX_START,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Fit a mixture of normal distributions with a common covariance.
 
@@ -56,6 +57,8 @@ def mixture(
         the number of domains.
     rng
         Generator of the starts.
+    max_spots
+        Number of spots to which the mixtures of all starts are fitted.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def mixture(
             n_init=min(n_init, CHOICE_INIT),
             rng=rng,
         )
-    runs = _fit_starts(scaled[_sample(len(scaled), MAX_START, rng)], n_domains, n_init, rng)
+    runs = _fit_starts(scaled[_sample(len(scaled), max_spots, rng)], n_domains, n_init, rng)
     likelihoods = np.array([run.lower_bound_ for run in runs])
     model = _fit_all_spots(runs[int(likelihoods.argmax())], scaled)
     info = {

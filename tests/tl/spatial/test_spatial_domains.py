@@ -13,6 +13,7 @@ import scanpy
 from sklearn.metrics import adjusted_rand_score
 
 import scdiffot as sdo
+from scdiffot._analysis.domain_models import mixture
 
 DOMAIN, PROBABILITY, ENTRY = "scdiffot_domain", "scdiffot_domain_probability", "scdiffot_domains"
 
@@ -118,12 +119,16 @@ def test_refinement_removes_single_spots():
     assert _score(adata, "refined_domain") > _score(adata) + 0.05
 
 
-def test_more_spots_than_in_the_starts(monkeypatch):
-    adata = _layers(n=1500)
-    sdo.pp.spatial_embedding(adata)
-    monkeypatch.setattr("scdiffot._analysis.domain_models.MAX_START", 500)
-    sdo.tl.spatial_domains(adata, 3)
-    assert _score(adata) > 0.85
+@pytest.mark.parametrize("max_spots", [500, 5000])
+def test_starts_with_a_third_of_the_spots_find_the_same_domains(max_spots):
+    rng = np.random.default_rng(0)
+    layers = rng.integers(3, size=1500)
+    features = rng.normal(size=(1500, 4)) + 6 * np.eye(3, 4)[layers]
+    options = {"n_init": 5, "n_averaged": 1.0, "states": None}
+    probabilities, _ = mixture(features, 3, rng=rng, max_spots=max_spots, **options)
+    # A normal cell is nearer to another centre than to its own with probability 1e-5.
+    labels = probabilities.argmax(axis=1)
+    assert len({*zip(labels, layers, strict=True)}) == 3
 
 
 def test_leiden():

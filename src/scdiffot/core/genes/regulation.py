@@ -24,7 +24,9 @@ CHUNK_SIZE, GENE_CHUNK_SIZE = 256, 32
 BLOCK_SIZE = 2**19
 
 
-def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+def jacobians(
+    model: RUOTModel, x: np.ndarray, t: float | np.ndarray, *, chunk_size: int = CHUNK_SIZE
+) -> np.ndarray:
     r"""Compute the Jacobian of the drift at cells.
 
     Parameters
@@ -36,8 +38,12 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
     t
         Time, a number or shape ``(n,)``. At a snapshot time, the fields are those of the interval
         that starts there.
+    chunk_size
+        Number of cells computed at a time.
 
-    Returns ------- Jacobians, shape ``(n, d, d)``: entry ``[:, i, j]`` is :math:`\partial b_i /
+    Returns
+    -------
+    Jacobians, shape ``(n, d, d)``: entry ``[:, i, j]`` is :math:`\partial b_i /
     \partial x_j`, per unit of time.
 
     See Also
@@ -58,7 +64,7 @@ def jacobians(model: RUOTModel, x: np.ndarray, t: float | np.ndarray) -> np.ndar
     >>> jacobians(model, cells[0], 0.5).shape
     (60, 2, 2)
     """
-    parts = [drift.numpy() for _, drift, _ in _derivatives(model, x, t, CHUNK_SIZE)]
+    parts = [drift.numpy() for _, drift, _ in _derivatives(model, x, t, chunk_size)]
     return np.concatenate(parts) if parts else np.empty((0, model.n_dims, model.n_dims), np.float32)
 
 
@@ -98,6 +104,8 @@ def regulation(
     *,
     genes: np.ndarray,
     decay: float = 0.0,
+    chunk_size: int = GENE_CHUNK_SIZE,
+    block_size: int = BLOCK_SIZE,
     progress: Callable[[int], None] | None = None,
 ) -> Spread:
     r"""Summarise the Jacobian of the gene velocity in the genes, over cells.
@@ -123,6 +131,10 @@ def regulation(
     decay
         Relaxation rate of all states, per unit of time, that is removed from the Jacobian of the
         drift.
+    chunk_size
+        Number of cells computed at a time.
+    block_size
+        Number of entries of their matrices computed at a time.
     progress
         Called with the number of cells completed since the last call.
 
@@ -139,10 +151,10 @@ def regulation(
     positions = torch.as_tensor(genes)
     n_genes = len(genes)
     summary = RunningMoments((n_genes, n_genes))
-    for z, drift, _ in _derivatives(model, x, t, GENE_CHUNK_SIZE):
+    for z, drift, _ in _derivatives(model, x, t, chunk_size):
         decoding, encoding = _tangents(decoder, z, positions)
         decoded_drift = decoding @ (drift + decay * torch.eye(z.shape[1]))
-        n_rows = max(BLOCK_SIZE // (len(z) * n_genes), 1)
+        n_rows = max(block_size // (len(z) * n_genes), 1)
         for first in range(0, n_genes, n_rows):
             rows = slice(first, first + n_rows)
             summary.add(decoded_drift[:, rows] @ encoding, rows)

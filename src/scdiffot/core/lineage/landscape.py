@@ -76,7 +76,9 @@ def particle_landscape(
     rng
         Generator that splits the particles into halves.
 
-    Returns ------- ``-log p``, with p normalised to the sum of the weights (infinite where p is
+    Returns
+    -------
+    ``-log p``, with p normalised to the sum of the weights (infinite where p is
     zero), and the local mean of the values, both of shape ``(n_y, n_x)``.
 
     See Also

@@ -107,7 +107,9 @@ def evaluate_responses(
     callback
         Called with the progress of the current fit.
 
-    Returns ------- For every treatment, method and metric: ``condition``, ``method``, ``metric``,
+    Returns
+    -------
+    For every treatment, method and metric: ``condition``, ``method``, ``metric``,
     ``value``, ``low``, ``high``, ``n_control`` and ``n_treated``. Methods are those of `configs`
     and ``gaussian``, ``mean_shift``, ``copy``, ``identity`` and ``observed``. The value of
     ``observed`` is the mean over random halves of the treated cells, and its interval contains 95 %

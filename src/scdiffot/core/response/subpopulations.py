@@ -39,7 +39,9 @@ def summarise_groups(
     rng
         Generator of the bootstrap samples.
 
-    Returns ------- Arrays of one value per group: ``n_cells``; ``effect_size`` with ``effect_low``
+    Returns
+    -------
+    Arrays of one value per group: ``n_cells``; ``effect_size`` with ``effect_low``
     and ``effect_high``; ``response_length``, the length of the mean response; ``coherence``, this
     length over the mean length of responses; and ``rank``, 1 for the largest effect. With
     `survival`, also ``survival`` and ``survival_sd``, mean and standard deviation over cells.
@@ -99,7 +101,9 @@ def summarise_features(
     n_groups
         Number K of groups; no group is empty.
 
-    Returns ------- ``mean`` and ``sd``, shape ``(K + 1, G)``, with all cells in the last row; and
+    Returns
+    -------
+    ``mean`` and ``sd``, shape ``(K + 1, G)``, with all cells in the last row; and
     ``heterogeneity``, shape ``(G,)``, the share :math:`\eta^2` of the variance over cells that lies
     between groups. It is zero for a feature with the same response in all cells.
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from scdiffot.core.ot.spatial_order import principal_order
 from scdiffot.core.spatial.between import slice_coupling
-from scdiffot.core.spatial.between.slice_coupling import couple_slices, scale_of
+from scdiffot.core.spatial.between.slice_coupling import SliceSizes, couple_slices, scale_of
 
 
 def _slice(n, seed=0):
@@ -61,14 +61,13 @@ def test_couplings_do_not_depend_on_units_shifts_and_pose():
     np.testing.assert_array_equal(transformed.cols, coupling.cols)
 
 
-def test_candidate_pairs_give_almost_the_optimal_cost(monkeypatch):
+def test_candidate_pairs_give_almost_the_optimal_cost():
     (x, fx), (y, fy) = _slice(600), _slice(550, 1)
     # the displacement is many times the distance between spots
     y = 1.15 * y + 0.2
     exact = couple_slices(x, fx, y, fy, partial=False)
-    monkeypatch.setattr(slice_coupling, "_MAX_PAIRS", 1000)
-    monkeypatch.setattr(slice_coupling, "_MIN_METASPOTS", 100)
-    approximate = couple_slices(x, fx, y, fy, partial=False)
+    sizes = SliceSizes(max_pairs=1000, min_metaspots=100)
+    approximate = couple_slices(x, fx, y, fy, partial=False, sizes=sizes)
     assert approximate.shares.sum() > 0.98
 
     def cost(c):
@@ -99,7 +98,7 @@ def test_the_principal_order_does_not_depend_on_the_pose(d):
 
 
 @pytest.mark.parametrize("partial", [True, False])
-def test_tiles_give_almost_the_optimal_cost(monkeypatch, partial):
+def test_tiles_give_almost_the_optimal_cost(partial):
     (x, fx), (y, fy) = _slice(1200), _slice(1100, 1)
     # the density differs between sides, so that mass is transported far
     y = np.c_[3 * (y[:, 0] / 3) ** 1.3, y[:, 1]] * 1.1
@@ -110,9 +109,8 @@ def test_tiles_give_almost_the_optimal_cost(monkeypatch, partial):
         return cost + (c.unmatched_source.sum() + c.unmatched_target.sum()) / 2
 
     exact = couple_slices(x, fx, y, fy, partial=partial)
-    monkeypatch.setattr(slice_coupling, "_MAX_EXACT_SPOTS", 500)
-    monkeypatch.setattr(slice_coupling, "_TILE_SIZE", 300)
-    approximate = couple_slices(x, fx, y, fy, partial=partial)
+    sizes = SliceSizes(max_exact_spots=500, tile_size=300)
+    approximate = couple_slices(x, fx, y, fy, partial=partial, sizes=sizes)
     rows = (
         np.bincount(approximate.rows, approximate.shares, minlength=1200)
         + approximate.unmatched_source

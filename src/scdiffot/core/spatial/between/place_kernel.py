@@ -147,7 +147,9 @@ def kernel_width(places: np.ndarray, weights: np.ndarray, values: np.ndarray, un
     unit
         Distance between neighbouring spots. Bandwidths from half to four times the unit are tried.
 
-    Returns ------- The bandwidth with the smallest mean squared error of probabilities
+    Returns
+    -------
+    The bandwidth with the smallest mean squared error of probabilities
     :cite:p:`Brier1950`, over all spots, or 5,000 of them, that are left out in turn.
 
     See Also

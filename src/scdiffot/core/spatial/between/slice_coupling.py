@@ -9,21 +9,44 @@ import numpy as np
 from scdiffot.core.ot.sparse_transport import exact_flow, tiled_flow
 from scdiffot.core.ot.spatial_order import principal_order
 
-# Maximum number of pairs for which all pairs are candidates. Above it, candidates are pairs close
-# to each other after the displacement of metaspots.
-_MAX_PAIRS = 400_000
-# Smallest number of metaspots of a slice, and number of spots per metaspot of large slices.
-_MIN_METASPOTS = 400
+# Number of spots per metaspot of large slices.
 _METASPOT_SIZE = 10
-# Maximum number of spots of both slices for an exact solution; above it, tiles of _TILE_SIZE spots.
-_MAX_EXACT_SPOTS = 10_000
-_TILE_SIZE = 2500
 _N_NEIGHBORS = 10
 _N_SHIFTS = 4
 # Cost above which a pair is not coupled in partial transport; the mean cost of two random spots of
 # a slice is 2.
 _MAX_COST = 1.0
 _CHUNK_SIZE = 1 << 17
+
+
+@dataclass(frozen=True)
+class SliceSizes:
+    """Sizes above which the coupling of slices is approximated.
+
+    Parameters
+    ----------
+    max_pairs
+        Maximum number of pairs for which all pairs are candidates. Above it, candidates are pairs
+        close to each other after the displacement of metaspots.
+    min_metaspots
+        Smallest number of metaspots of a slice.
+    max_exact_spots
+        Maximum number of spots of both slices for an exact solution; above it, tiles are solved.
+    tile_size
+        Number of spots of a tile.
+
+    See Also
+    --------
+    couple_slices : Couple slices of any size.
+    """
+
+    max_pairs: int = 400_000
+    min_metaspots: int = 400
+    max_exact_spots: int = 10_000
+    tile_size: int = 2500
+
+
+_SIZES = SliceSizes()
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,7 @@ def couple_slices(
     *,
     spatial_weight: float = 0.9,
     partial: bool = True,
+    sizes: SliceSizes = _SIZES,
 ) -> SliceCoupling:
     r"""Couple two slices by partial optimal transport of position and state.
 
@@ -93,8 +117,12 @@ def couple_slices(
     partial
         Whether spots may be left out. Otherwise all spots are coupled if slices are small enough
         for all pairs to be candidates.
+    sizes
+        Sizes above which the coupling is approximated.
 
-    Returns ------- The coupling. All pairs are candidates if there are at most 400,000. Larger
+    Returns
+    -------
+    The coupling. All pairs are candidates if there are at most 400,000. Larger
     slices are first coupled at a lower resolution, by means of groups of spots. Candidates are then
     the pairs that are close to each other after the displacement of their groups. The solution is
     exact for up to 10,000 spots in both slices together; larger problems are solved in tiles of the
@@ -106,9 +134,8 @@ def couple_slices(
     SliceCoupling : The result.
     """
     px, py = _joint_points(x, fx, y, fy, spatial_weight)
-    return _couple(
-        x, px, np.full(len(x), 1.0 / len(x)), y, py, np.full(len(y), 1.0 / len(y)), partial=partial
-    )
+    wx, wy = (np.full(len(z), 1.0 / len(z)) for z in (x, y))
+    return _couple(x, px, wx, y, py, wy, partial=partial, sizes=sizes)
 
 
 def scale_of(*groups: np.ndarray) -> float:
@@ -144,14 +171,17 @@ def _couple(
     wy: np.ndarray,
     *,
     partial: bool,
+    sizes: SliceSizes,
 ) -> SliceCoupling:
     """Couple spots, or groups of spots, from coarse to fine."""
-    if len(x) * len(y) <= _MAX_PAIRS or max(len(x), len(y)) <= _MIN_METASPOTS:
+    if len(x) * len(y) <= sizes.max_pairs or max(len(x), len(y)) <= sizes.min_metaspots:
         rows, cols = (index.ravel() for index in np.indices((len(x), len(y))))
     else:
-        gx, gy = _average_groups(x, px, wx), _average_groups(y, py, wy)
-        rows, cols = _candidate_pairs(x, y, gx[0], gy[0], _couple(*gx, *gy, partial=partial))
-    return _solve(x, px, py, rows, cols, wx, wy, partial=partial)
+        gx = _average_groups(x, px, wx, sizes.min_metaspots)
+        gy = _average_groups(y, py, wy, sizes.min_metaspots)
+        coarse = _couple(*gx, *gy, partial=partial, sizes=sizes)
+        rows, cols = _candidate_pairs(x, y, gx[0], gy[0], coarse)
+    return _solve(x, px, py, rows, cols, wx, wy, partial=partial, sizes=sizes)
 
 
 def _candidate_pairs(
@@ -176,11 +206,11 @@ def _candidate_pairs(
 
 
 def _average_groups(
-    positions: np.ndarray, points: np.ndarray, masses: np.ndarray
+    positions: np.ndarray, points: np.ndarray, masses: np.ndarray, min_groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of positions and points, and masses, of groups of neighbouring spots."""
     n = len(positions)
-    order, count = principal_order(positions), min(n, max(_MIN_METASPOTS, n // _METASPOT_SIZE))
+    order, count = principal_order(positions), min(n, max(min_groups, n // _METASPOT_SIZE))
     starts = np.searchsorted(np.arange(n) * count // n, np.arange(count))
     sorted_masses = masses[order]
     total = np.add.reduceat(sorted_masses, starts)
@@ -225,6 +255,7 @@ def _solve(
     wy: np.ndarray,
     *,
     partial: bool,
+    sizes: SliceSizes,
 ) -> SliceCoupling:
     """Solve partial optimal transport on the candidate pairs."""
     n, m = len(px), len(py)
@@ -239,11 +270,18 @@ def _solve(
     leave_out_cost = (
         _MAX_COST if partial else 10 * max(float(costs.max()), _MAX_COST) * min(n, m)
     ) / 2
-    if n + m <= _MAX_EXACT_SPOTS:
+    if n + m <= sizes.max_exact_spots:
         flow = exact_flow(rows, cols, costs, wx, wy, unmatched_cost=leave_out_cost)
     else:
         flow = tiled_flow(
-            rows, cols, costs, wx, wy, unmatched_cost=leave_out_cost, positions=x, n_tile=_TILE_SIZE
+            rows,
+            cols,
+            costs,
+            wx,
+            wy,
+            unmatched_cost=leave_out_cost,
+            positions=x,
+            n_tile=sizes.tile_size,
         )
     nonzero = np.flatnonzero(flow)
     rows, cols, flow = rows[nonzero], cols[nonzero], flow[nonzero]

@@ -50,7 +50,9 @@ def transfer_weights(
         Strength :math:`\rho / \epsilon` of the marginal constraints; 0 gives a kernel over
         neighbours.
 
-    Returns ------- Sparse weights, shape ``(n, m)``; rows sum to one. Memory is proportional to the
+    Returns
+    -------
+    Sparse weights, shape ``(n, m)``; rows sum to one. Memory is proportional to the
     number of spots.
 
     See Also
@@ -129,7 +131,9 @@ def agreement(
     reference
         Values of the reference spots, shape ``(m, G)``, which define the unit.
 
-    Returns ------- Pearson correlations over spots, 0 if either side is constant; and root mean
+    Returns
+    -------
+    Pearson correlations over spots, 0 if either side is constant; and root mean
     squared errors after both sides are standardised by the mean and standard deviation of their
     platform. A prediction by the mean has an error of 1.
 

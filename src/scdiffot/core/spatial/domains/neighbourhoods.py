@@ -157,7 +157,9 @@ def aggregate(
     channels
         Summaries besides the mean: ``"variance"``, ``"gradient"``.
 
-    Returns ------- The summaries. The variance is that of states over the neighbourhood, as a
+    Returns
+    -------
+    The summaries. The variance is that of states over the neighbourhood, as a
     standard deviation; the gradient is that of the mean.
 
     See Also
