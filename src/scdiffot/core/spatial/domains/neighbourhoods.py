@@ -150,8 +150,7 @@ def aggregate(
     links
         Links between the spots, shape ``(n, n)``.
     codes
-        Slice of every spot, shape ``(n,)``. The unit of length of a slice is the distance between
-        linked spots.
+        Slice of every spot, shape ``(n,)``; its unit of length is the distance of linked spots.
     n_hops
         Number of averages over a spot and its linked spots, which is the radius in links.
     channels
@@ -159,8 +158,7 @@ def aggregate(
 
     Returns
     -------
-    The summaries. The variance is that of states over the neighbourhood, as a
-    standard deviation; the gradient is that of the mean.
+    The summaries; the gradient is that of the mean.
 
     See Also
     --------
