@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -9,9 +11,14 @@ from scdiffot.core.ot.coupling import MAX_ANGLE, ground_cost, plan, sinkhorn
 
 
 def clouds(
-    n: int = 30, m: int = 25, *, mass: float = 1.7, dtype: torch.dtype = torch.float64
+    n: int = 30,
+    m: int = 25,
+    *,
+    mass: float = 1.7,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
 ) -> tuple[torch.Tensor, ...]:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2)) * 0.7 + [1.0, 0.3]
     a, b = rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, m)
     return tuple(torch.as_tensor(v, dtype=dtype) for v in (x, a / a.sum(), y, mass * b / b.sum()))
@@ -36,23 +43,68 @@ def test_ground_cost() -> None:
     )
 
 
-def test_balanced_plan_is_that_of_pot() -> None:
-    x, a, y, b = clouds(mass=1.0)
+# A change of the potentials below 1e-10 eps in five iterations, with a contraction of at least .001
+# an iteration, leaves an error below 1e-7 of the entries; entries are below one.
+PLAN_TOLERANCE = 1e-7
+
+
+def pot_plan(eps: float, penalty: Any, *arrays: torch.Tensor, cost: torch.Tensor) -> np.ndarray:
+    """Return the coupling of POT, with a Kullback-Leibler penalty of both or each marginal."""
+    _, a, _, b = (array.numpy() for array in arrays)
+    return ot.unbalanced.sinkhorn_unbalanced(
+        a, b, cost.numpy(), eps, penalty, reg_type="kl", stopThr=1e-14, numItermax=200_000
+    )
+
+
+def check_plan(result: torch.Tensor, reference: np.ndarray) -> None:
+    """Compare couplings and both marginals."""
+    for axes in ((), (0,), (1,)):
+        np.testing.assert_allclose(
+            result.numpy().sum(axis=axes) if axes else result,
+            reference.sum(axis=axes) if axes else reference,
+            atol=PLAN_TOLERANCE,
+        )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("eps", [0.1, 1.0])
+def test_balanced_plan_is_that_of_pot(eps: float, seed: int) -> None:
+    x, a, y, b = clouds(mass=1.0, seed=seed)
     cost = ground_cost(x, y, None).numpy()
-    reference = ot.sinkhorn(a.numpy(), b.numpy(), cost, 0.2, stopThr=1e-12, numItermax=100_000)
-    np.testing.assert_allclose(exact(None, 0.2, x, a, y, b), reference, atol=1e-8)
+    reference = ot.sinkhorn(a.numpy(), b.numpy(), cost, eps, stopThr=1e-12, numItermax=100_000)
+    result = exact(None, eps, x, a, y, b)
+    check_plan(result, reference)
+    np.testing.assert_allclose(result.sum(1), a, atol=PLAN_TOLERANCE)
+    np.testing.assert_allclose(result.sum(0), b, atol=PLAN_TOLERANCE)
 
 
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("alpha", [0.5, 3.0])
 @pytest.mark.parametrize("eps", [0.1, 1.0])
-def test_unbalanced_plan_is_that_of_pot(alpha: float, eps: float) -> None:
-    x, a, y, b = clouds()
-    cost = ground_cost(x, y, alpha).numpy()
-    # Penalties KL(P | a b) and 2 alpha KL of the marginals.
-    reference = ot.unbalanced.sinkhorn_unbalanced(
-        a.numpy(), b.numpy(), cost, eps, 2 * alpha, reg_type="kl", stopThr=1e-14, numItermax=200_000
+def test_unbalanced_plan_is_that_of_pot(alpha: float, eps: float, seed: int) -> None:
+    """Penalties are KL(P | a b) and 2 alpha KL of the marginals."""
+    x, a, y, b = clouds(seed=seed)
+    reference = pot_plan(eps, 2 * alpha, x, a, y, b, cost=ground_cost(x, y, alpha))
+    check_plan(exact(alpha, eps, x, a, y, b), reference)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("penalty", [0.5, 5.0])
+@pytest.mark.parametrize("eps", [0.1, 1.0])
+def test_plan_with_a_penalty_of_the_source_is_that_of_pot(
+    penalty: float, eps: float, seed: int
+) -> None:
+    x, a, y, b = clouds(seed=seed)
+    reference = pot_plan(eps, (penalty, np.inf), x, a, y, b, cost=ground_cost(x, y, None))
+    result = plan(
+        sinkhorn(
+            x, a, y, b, alpha=None, eps=eps, tol=1e-10, max_iter=20_000, source_penalty=penalty
+        )
     )
-    np.testing.assert_allclose(exact(alpha, eps, x, a, y, b), reference, atol=1e-7)
+    check_plan(result, reference)
+    np.testing.assert_allclose(result.sum(0), b, atol=PLAN_TOLERANCE)
+    # The mass is that of the target, so the source, with a penalty only, differs from its masses.
+    assert float((result.sum(1) - a).abs().max()) > 1e-3
 
 
 def test_single_precision_and_default_tolerance_are_enough() -> None:
