@@ -84,6 +84,7 @@ intersphinx_mapping = (
         "scanpy": ("https://scanpy.scverse.org/en/stable/", None),
         "scipy": ("https://docs.scipy.org/doc/scipy/", None),
         "torch": ("https://docs.pytorch.org/docs/stable/", None),
+        "xarray": ("https://docs.xarray.dev/en/stable/", None),
     }
 )
 # public names of classes that are defined in private modules
@@ -91,6 +92,7 @@ qualname_overrides = {
     "anndata._core.anndata.AnnData": "anndata.AnnData",
     "matplotlib.axes._axes.Axes": "matplotlib.axes.Axes",
     "mudata._core.mudata.MuData": "mudata.MuData",
+    "xarray.core.dataset.Dataset": "xarray.Dataset",
 }
 # parts of a model, which users do not construct
 nitpick_ignore = [

@@ -49,11 +49,11 @@ ROOMS = {
     "pp": DATA | {"_analysis"} | ALL_CORE,
     "tl": DATA | {"_analysis", "get", "metrics"} | ALL_CORE,
     "ext": DATA | {"_analysis", "get"} | ALL_CORE,
-    "pl": DATA | {"_analysis", "get"},
+    "pl": DATA | {"_analysis", "get", "core/simulate"},
 }
-CORE_MAY_IMPORT = {"numpy", "scipy", "torch", "ot", "torchdiffeq"}
+CORE_MAY_IMPORT = {"numpy", "scipy", "torch", "ot", "torchdiffeq", "xarray"}
 EAGER = {"numpy", "anndata", "torch"}
-STORAGE = {"mudata", "dask", "h5py", "zarr", "xarray"}
+STORAGE = {"mudata", "dask", "h5py", "zarr"}
 
 
 class Import(NamedTuple):

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scanpy
+import xarray as xr
 from _every_plot import count_artists, every_plot
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
@@ -261,6 +262,21 @@ def test_velocities_must_have_been_projected(ready):
         KeyError, match=r"has no velocities.*run scdiffot.tl.project\(adata, 'X_umap'"
     ):
         sdo.pl.velocity(ready, basis="umap")
+
+
+def test_datasets_of_trajectories_are_drawn_alike(ready, paths, tmp_path):
+    paths.to_dataset().to_zarr(tmp_path / "paths", zarr_format=2)
+    loaded = xr.open_zarr(tmp_path / "paths", chunks=None)
+    pictures = []
+    for source in (paths, loaded):
+        for name in ("trajectories", "population", "landscape"):
+            figure = every_plot(source)[name](ready, return_fig=True)
+            figure.canvas.draw()
+            pictures.append(np.asarray(figure.canvas.buffer_rgba()).copy())
+    for expected, picture in zip(pictures[:3], pictures[3:], strict=True):
+        np.testing.assert_array_equal(picture, expected)
+    with pytest.raises(ValueError, match="`paths` holds no trajectories.*no variable 'log_weight'"):
+        sdo.pl.trajectories(ready, loaded.drop_vars("log_weight"))
 
 
 def test_validation_must_have_been_run(fitted_adata):

@@ -9,7 +9,6 @@ import pytest
 
 import scdiffot as sdo
 
-pytest.importorskip("xarray")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 
 QUIET = {"n_trajectories": 5, "show_progress": False}

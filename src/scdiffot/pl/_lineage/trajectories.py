@@ -14,6 +14,7 @@ from scdiffot._data.write.fate_tables import read_fate
 from scdiffot._utils.keys import DEFAULT, FATE, UNKNOWN
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
+from scdiffot.pl._base.paths import check_paths
 from scdiffot.pl._base.plane import find_plane
 from scdiffot.pl._base.points import (
     GREY,
@@ -27,6 +28,7 @@ from scdiffot.pl._base.points import (
 from scdiffot.pl._base.shares import class_colors
 
 if TYPE_CHECKING:
+    import xarray as xr
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 def trajectories(
     adata: AnnData | MuData,
-    paths: Trajectories,
+    paths: Trajectories | xr.Dataset,
     *,
     by: Literal["time", "fate"] = "time",
     basis: str | None = None,
@@ -56,7 +58,7 @@ def trajectories(
     adata
         Cells with a fit.
     paths
-        Trajectories returned by :func:`scdiffot.tl.simulate`.
+        Trajectories returned by :func:`scdiffot.tl.simulate`, or their dataset.
     by
         ``"time"``: trajectories are coloured by time. ``"fate"``: a trajectory has the colour
         (``adata.uns["<cell_key>_colors"]``) of the cell type that it reaches, which is the most
@@ -109,7 +111,7 @@ def trajectories(
     check_choice("by", by, ("time", "fate"))
     check_count("n_max", n_max, 1)
     plane = find_plane(adata, basis, key=key)
-    check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
+    paths = check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     subset = random_subset(paths.states.shape[1], n_max)
     fates = _reached_types(adata, plane, paths, key)[subset] if by == "fate" else None
     figure, axes = make_axes(ax, width=1.0 if color is None else 1.3)
@@ -146,41 +148,6 @@ def trajectories(
             draw_colorbar(ax_, bundle, plane.times.column)
     plane.label_axes(ax_)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
-
-
-def check_paths(paths: Trajectories, n_dims: int, fit: str) -> None:
-    """Raise an error if trajectories have another dimension or belong to another fit.
-
-    Parameters
-    ----------
-    paths
-        Trajectories.
-    n_dims
-        Dimension of the states of the fit.
-    fit
-        Digest of the fit.
-
-    Raises
-    ------
-    TypeError
-        If `paths` is not an object with trajectories.
-    ValueError
-        If the dimension is not that of the fit, or the trajectories belong to another fit.
-    """
-    if not hasattr(paths, "log_weights"):
-        raise TypeError(
-            f"`paths` is a {type(paths).__name__}: pass the result of scdiffot.tl.simulate."
-        )
-    if paths.states.shape[2] != n_dims:
-        raise ValueError(
-            f"`paths` has {paths.states.shape[2]} dimensions and the fit {n_dims}: pass paths of "
-            "the same fit, or its `key`."
-        )
-    if paths.fit and fit and paths.fit != fit:
-        raise ValueError(
-            "`paths` follows another fit, or an earlier one of this name: "
-            "run scdiffot.tl.simulate again."
-        )
 
 
 def _reached_types(

@@ -14,15 +14,16 @@ from scdiffot._data.write.fingerprints import check_fingerprint
 from scdiffot._data.write.store import read_table
 from scdiffot._utils.keys import DEFAULT, LANDSCAPE
 from scdiffot.pl._base.figure import finish, make_axes
+from scdiffot.pl._base.paths import check_paths
 from scdiffot.pl._base.plane import find_plane
 from scdiffot.pl._base.points import draw_legend, random_subset
 from scdiffot.pl._base.relief import Relief, draw_contours, draw_surface
 from scdiffot.pl._base.shares import class_colors
-from scdiffot.pl._lineage.trajectories import check_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import xarray as xr
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def landscape(
     kind: Literal["contour", "surface"] = "contour",
     quantity: Literal["potential", "lambda"] = "potential",
     times: Sequence[float | str] | None = None,
-    paths: Trajectories | None = None,
+    paths: Trajectories | xr.Dataset | None = None,
     n_max: int = 50,
     key: str = DEFAULT,
     ax: Axes | Sequence[Axes] | None = None,
@@ -66,8 +67,8 @@ def landscape(
     times
         Times (numbers or labels) to draw; by default all times of the landscape.
     paths
-        Trajectories returned by :func:`scdiffot.tl.simulate`. Each panel shows the trajectories
-        since the time of the previous panel.
+        Trajectories returned by :func:`scdiffot.tl.simulate`, or their dataset. Each panel shows
+        the trajectories since the time of the previous panel.
     n_max
         Maximum number of trajectories to draw, sampled at random.
     key
@@ -115,7 +116,7 @@ def landscape(
         )
     plane = _read_plane(adata, result, key)
     if paths is not None:
-        check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
+        paths = check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     indices = _time_indices(result["times"], times, plane)
     flat = kind == "contour"
     size = {"n_columns": 4} if flat else {"n_columns": 2 if len(indices) <= 4 else 3, "height": 1.2}

@@ -12,13 +12,14 @@ from scdiffot._data.write.store import read_model
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import finish, foreground, make_axes
+from scdiffot.pl._base.paths import check_paths
 from scdiffot.pl._base.plane import Plane, find_plane
 from scdiffot.pl._base.points import GREY, TIME_MAP, point_size, random_subset
-from scdiffot.pl._lineage.trajectories import check_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import xarray as xr
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ SIMULATED_COLOR = "#2166ac"
 
 def population(
     adata: AnnData | MuData,
-    paths: Trajectories,
+    paths: Trajectories | xr.Dataset,
     *,
     basis: str | None = None,
     n_max: int = 2000,
@@ -50,7 +51,8 @@ def population(
     adata
         Cells with a fit.
     paths
-        Trajectories that :func:`scdiffot.tl.simulate` returned for the cells of one time point.
+        Trajectories that :func:`scdiffot.tl.simulate` returned for the cells of one time point,
+        or their dataset.
     basis
         Embedding, of which the first two dimensions are drawn; by default the representation of the
         fit. On another embedding, a particle is placed at its nearest cells. One-dimensional states
@@ -96,7 +98,7 @@ def population(
     check_count("n_max", n_max, 1)
     model = read_model(adata, key)
     plane = find_plane(adata, basis, key=key)
-    check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
+    paths = check_paths(paths, plane.states.shape[1], fit_digest(adata, key))
     low, high = np.sort(paths.times[[0, -1]])
     snapshot_times = [t for t in plane.times.points if low <= t <= high]
     if not snapshot_times:
