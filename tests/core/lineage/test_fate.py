@@ -13,11 +13,8 @@ from scdiffot.core import FitConfig, fit
 from scdiffot.core.lineage import genealogy
 from scdiffot.core.lineage.fate import descend
 from scdiffot.core.simulate import paths
-from scdiffot.core.simulate.paths import (
-    TrajectorySampler,
-    integration_schedule,
-    resample_systematically,
-)
+from scdiffot.core.simulate.paths import TrajectorySampler, resample_systematically
+from scdiffot.core.simulate.schedule import model_schedule
 
 WELL = DoubleWell()
 STARTS = np.array([-1.1, -0.3, 0.1, 1.0])
@@ -224,11 +221,13 @@ def test_the_scheme_is_of_order_two():
     ends = {}
     for n in (8, 16, 256):
         sampler = TrajectorySampler(
-            model, np.array([[-1.0]]), n_trajectories=1, generator=torch.Generator()
+            model.networks,
+            model.scaling.state_in(np.array([[-1.0]])),
+            n_trajectories=1,
+            generator=torch.Generator(),
         )
-        for leg in integration_schedule(model, np.array([0.0, 1.0]), n):
-            list(sampler.integrate(*leg))
-        ends[n] = np.array([sampler.x.item(), sampler.log_w.item()])
+        sampler.run(model_schedule(model, np.array([0.0, 1.0]), n))
+        ends[n] = np.array([sampler.particles.x.item(), sampler.particles.log_w.item()])
     np.testing.assert_allclose(
         np.abs(ends[8] - ends[256]) / np.abs(ends[16] - ends[256]), 4, rtol=0.3
     )
@@ -239,17 +238,16 @@ def test_ten_steps_give_mass_mean_and_variance_with_noise():
     process = OrnsteinUhlenbeck()
     model = true_ou(process, np.array([0.0, 1.0, 2.0]))
     sampler = TrajectorySampler(
-        model,
-        np.full((40, 1), -0.5),
+        model.networks,
+        model.scaling.state_in(np.full((40, 1), -0.5)),
         n_trajectories=5000,
         generator=torch.Generator().manual_seed(0),
     )
-    for leg in integration_schedule(model, np.array([0.0, 2.0]), 10):
-        list(sampler.integrate(*leg))
+    sampler.run(model_schedule(model, np.array([0.0, 2.0]), 10))
     start = OrnsteinUhlenbeck(mean0=-0.5, variance0=0.0)
     x, w = (
-        sampler.x.double().numpy().ravel() * 2 + 0.3,
-        sampler.log_w.double().exp().numpy().ravel(),
+        sampler.particles.x.double().numpy().ravel() * 2 + 0.3,
+        sampler.particles.log_w.double().exp().numpy().ravel(),
     )
     mean = np.average(x, weights=w)
     assert w.mean() == pytest.approx(np.exp(start.log_mass(2.0)), rel=0.005)
@@ -260,12 +258,12 @@ def test_ten_steps_give_mass_mean_and_variance_with_noise():
 def test_legs_stop_at_snapshots_and_stages():
     model = true_model(WELL)
     unit = 0.7
-    forward = integration_schedule(model, np.array([0.5, 1.5]), 10)
+    forward = model_schedule(model, np.array([0.5, 1.5]), 10)
     np.testing.assert_allclose(
         np.array([leg[:2] for leg in forward]) * unit, [[0.5, 1.0], [1.0, 1.5]]
     )
     assert [leg[2] for leg in forward] == [5, 5]
-    backward = integration_schedule(model, np.array([2.0, 0.0]), 10)
+    backward = model_schedule(model, np.array([2.0, 0.0]), 10)
     np.testing.assert_allclose(
         np.array([leg[:2] for leg in backward]) * unit, [[2, 1], [1, 0]], atol=1e-9
     )

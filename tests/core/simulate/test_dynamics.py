@@ -7,7 +7,7 @@ import pytest
 from _ornstein_uhlenbeck import OrnsteinUhlenbeck, true_model
 
 from scdiffot.core import Trajectories, interpolate, simulate
-from scdiffot.core.simulate.dynamics import default_times, step_grid
+from scdiffot.core.simulate.schedule import Leg, build_schedule, default_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,27 +24,27 @@ def test_default_times_cover_every_interval() -> None:
         np.testing.assert_allclose(times, [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0])
 
 
-def test_step_grid_stops_at_snapshots_and_saved_times() -> None:
-    saved = np.array([0.0, 0.33, 2.2, 3.0])
-    grid, keep = step_grid(0.0, 3.0, KNOTS, saved, 10)
-    np.testing.assert_allclose(grid[keep], saved)
-    assert np.isclose(grid, 1.0).any()
-    assert (np.diff(grid) > 0).all()
-    # No step is longer than a tenth of its interval.
-    lengths = np.where(grid[1:] <= 1 + 1e-9, 1.0, 2.0)
-    assert (np.diff(grid) <= lengths / 10 + 1e-9).all()
+def test_schedules_stop_at_snapshots_and_at_other_stops() -> None:
+    stops = np.array([0.0, 0.33, 2.2, 3.0])
+    legs = build_schedule(stops, KNOTS, 10)
+    np.testing.assert_allclose([leg.end for leg in legs], [0.33, 1.0, 2.2, 3.0])
+    assert [leg.start for leg in legs] == [0.0, *(leg.end for leg in legs[:-1])]
+    # No step is longer than a tenth of its interval, and one step fewer would be.
+    for leg in legs:
+        step = (1.0 if leg.end <= 1 else 2.0) / 10
+        assert leg.n_steps - 1 < (leg.end - leg.start) / step <= leg.n_steps + 1e-9
 
 
-def test_step_grid_runs_backward() -> None:
-    forward, keep = step_grid(0.2, 2.5, KNOTS, np.array([1.7]), 10)
-    backward, backward_keep = step_grid(2.5, 0.2, KNOTS, np.array([1.7]), 10)
-    np.testing.assert_array_equal(backward, forward[::-1])
-    np.testing.assert_array_equal(backward_keep, keep[::-1])
+def test_backward_schedules_reverse_the_legs() -> None:
+    forward = build_schedule(np.array([0.2, 1.7, 2.5]), KNOTS, 10)
+    backward = build_schedule(np.array([2.5, 1.7, 0.2]), KNOTS, 10)
+    assert backward == [Leg(leg.end, leg.start, leg.n_steps) for leg in reversed(forward)]
 
 
-def test_step_grid_refuses_times_outside() -> None:
-    with pytest.raises(ValueError, match="save_times"):
-        step_grid(0.0, 1.0, KNOTS, np.array([1.5]), 10)
+def test_stops_that_are_equal_up_to_rounding_are_one() -> None:
+    stops = np.array([0.0, 0.5, 0.5 + 1e-9, 1 + 1e-9, 3.0])
+    assert [leg.n_steps for leg in build_schedule(stops, KNOTS, 10)] == [5, 5, 10]
+    assert build_schedule(np.array([0.5, 0.5]), KNOTS, 10) == []
 
 
 def test_simulate_keeps_the_saved_times() -> None:
@@ -63,6 +63,16 @@ def test_saved_times_do_not_change_trajectories() -> None:
     dense = simulate(model, CELLS, 0.0, t1=3.0, save_times=np.linspace(0, 3, 37), n_steps=100)
     # Steps end elsewhere; a second-order method with 100 steps an interval is this close to itself.
     np.testing.assert_allclose(single.states[-1], dense.states[-1], atol=1e-3)
+
+
+def test_both_kinds_draw_one_number_from_a_generator() -> None:
+    model = true_model(OrnsteinUhlenbeck(), KNOTS)
+    states = []
+    for kind in ("ode", "sde"):
+        rng = np.random.default_rng(0)
+        simulate(model, CELLS, 0.0, t1=0.1, kind=kind, rng=rng)
+        states.append(rng.bit_generator.state)
+    assert states[0] == states[1]
 
 
 def test_log_weights_add_to_the_start() -> None:

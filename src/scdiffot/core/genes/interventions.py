@@ -98,9 +98,9 @@ class HeldFields(nn.Module):
             "_shift", torch.as_tensor(scaling.shift, dtype=torch.float32), persistent=False
         )
 
-    def move(self, x: Tensor, by: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return states after a displacement and noise."""
-        return self.fields.move(x, by, noise)
+    def move(self, x: Tensor, shift: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return states after a shift and noise."""
+        return self.fields.move(x, shift, noise)
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Drift, shape ``(n, d)``, and growth, shape ``(n,)``, in the solver's units."""

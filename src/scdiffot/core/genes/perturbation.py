@@ -12,18 +12,16 @@ import torch
 from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.contrasts import Contrasts
 from scdiffot.core.lineage.fate import N_STEPS, Classify
-from scdiffot.core.nets.model import RUOTModel
-from scdiffot.core.simulate.paths import (
-    CHUNK_SIZE,
-    TrajectorySampler,
-    integration_schedule,
-    map_chunks,
-)
+from scdiffot.core.simulate.paths import CHUNK_SIZE, TrajectorySampler, map_chunks
+from scdiffot.core.simulate.schedule import model_schedule
+from scdiffot.core.simulate.vector_field import VectorField, WithoutGrowth
 
 from .interventions import HeldFields, Intervention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from scdiffot.core.nets.model import RUOTModel
 
 # Number of interventions that are compared with one simulation of the control.
 GROUP_SIZE = 32
@@ -168,9 +166,8 @@ def sample_trajectories(
     generator = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
     sampler = _start(model, np.asarray(x, dtype=np.float32), intervention, sustained, 1, generator)
     states = [
-        model.scaling.state_out(sampler.x[:, 0].numpy())
-        for leg in integration_schedule(model, np.array(times), n_steps)
-        for _ in sampler.integrate(*leg)
+        model.scaling.state_out(sampler.particles.x[:, 0].numpy())
+        for _ in sampler.steps(model_schedule(model, np.array(times), n_steps))
     ]
     return np.stack(
         [intervention(z) for z in states] if intervention is not None and sustained else states
@@ -188,19 +185,16 @@ def _start(
     growth: bool = True,
 ) -> TrajectorySampler:
     """Return a sampler of cells, with the intervention at the start or sustained, if any."""
+    field: VectorField = model.networks
     if intervention is not None and sustained:
-        fields = HeldFields(model.networks, intervention, model.scaling)
-        model = RUOTModel(
-            fields,  # type: ignore[arg-type]
-            model.scaling,
-            model.config,
-            model.times,
-            model.masses,
-        )
+        field = HeldFields(model.networks, intervention, model.scaling)
     elif intervention is not None:
         states = intervention(states)
     return TrajectorySampler(
-        model, states, n_trajectories=n_trajectories, growth=growth, generator=noise
+        field if growth else WithoutGrowth(field),
+        model.scaling.state_in(states),
+        n_trajectories=n_trajectories,
+        generator=noise,
     )
 
 
@@ -248,11 +242,10 @@ class _PairedSimulation:
             noise,
             growth=self.growth,
         )
-        sampler.integrate_schedule(
-            integration_schedule(model, np.array([self.t0, self.target[0]]), self.n_steps)
-        )
-        n, m, d = sampler.x.shape
-        final_states = model.scaling.state_out(sampler.x.reshape(-1, d).numpy())
+        sampler.run(model_schedule(model, np.array([self.t0, self.target[0]]), self.n_steps))
+        particles = sampler.particles
+        n, m, _ = particles.x.shape
+        final_states = model.scaling.state_out(particles.x.flatten(0, 1).numpy())
         if sustained is None:
             shares, is_outside = self.target[1](final_states)
         else:
@@ -261,4 +254,4 @@ class _PairedSimulation:
             is_outside = np.zeros(len(shares), bool)
         is_outside = is_outside[:, None]
         probability = np.concatenate([np.where(is_outside, 0, shares), is_outside], 1)
-        return sampler.log_w.double().exp().numpy()[:, :, None] * probability.reshape(n, m, -1)
+        return particles.log_w.double().exp().numpy()[:, :, None] * probability.reshape(n, m, -1)

@@ -13,10 +13,11 @@ from scdiffot._utils.rng import as_generator, torch_seed
 from scdiffot.core.lineage.fate import N_STEPS
 from scdiffot.core.simulate.paths import (
     TrajectorySampler,
-    integration_schedule,
     map_chunks,
     resample_systematically,
 )
+from scdiffot.core.simulate.schedule import model_schedule
+from scdiffot.core.simulate.vector_field import VectorField, WithoutGrowth
 
 from .trend_statistics import (
     contrast_fates,
@@ -100,24 +101,29 @@ def sample_weighted_trajectories(
     trends : Expression along the trajectories.
     scdiffot.core.lineage.fate.descend : Fates without stored states.
     """
-    schedule = integration_schedule(model, times, n_steps)
+    schedule = model_schedule(model, times, n_steps)
+    field: VectorField = model.networks if growth else WithoutGrowth(model.networks)
     stops = model.scaling.time_in(times)
 
     def sample(cells: slice, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
         sampler = TrajectorySampler(
-            model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
+            field,
+            model.scaling.state_in(x[cells]),
+            n_trajectories=n_trajectories,
+            generator=noise,
         )
-        checkpoints = [sampler.x]
+        particles = sampler.particles
+        checkpoints = [particles.x]
         for leg in schedule:
-            sampler.integrate_schedule([leg])
+            sampler.run([leg])
             # legs also end at snapshots, which need not be among the times
-            if np.abs(stops - leg[1]).min() <= 1e-6 * (stops[-1] - stops[0]):
-                checkpoints.append(sampler.x)
-        shape = (len(checkpoints), *sampler.x.shape)
+            if np.abs(stops - leg.end).min() <= 1e-6 * (stops[-1] - stops[0]):
+                checkpoints.append(particles.x)
+        shape = (len(checkpoints), *particles.x.shape)
         flat = torch.stack(checkpoints).reshape(-1, shape[-1]).numpy()
         states = model.scaling.state_out(flat).reshape(shape)
-        return states.astype(np.float32), sampler.log_w.numpy()
+        return states.astype(np.float32), particles.log_w.numpy()
 
     parts = list(
         map_chunks(sample, len(x), n_trajectories, rng=as_generator(rng), progress=progress)

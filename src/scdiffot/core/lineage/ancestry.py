@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import TrajectorySampler, integration_schedule, map_chunks
+from scdiffot.core.simulate.paths import TrajectorySampler, map_chunks
+from scdiffot.core.simulate.schedule import model_schedule
+from scdiffot.core.simulate.vector_field import TimeReversal, VectorField, WithoutGrowth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,26 +86,25 @@ def ancestors(
     >>> [states.shape for _, states, _ in ancestors(model, cells[1], 1.0, t0=0.0)]
     [(60, 30, 2)]
     """
-    schedule = integration_schedule(model, np.array([t1, t0]), n_steps)
+    schedule = model_schedule(model, np.array([t1, t0]), n_steps)
+    field: VectorField = TimeReversal(model.networks)
+    if not weighted:
+        field = WithoutGrowth(field)
 
     def run_chunk(
         cells: slice, generator: np.random.Generator
     ) -> tuple[slice, np.ndarray, np.ndarray]:
         noise = torch.Generator().manual_seed(torch_seed(generator))
         sampler = TrajectorySampler(
-            model,
-            x[cells],
+            field,
+            model.scaling.state_in(x[cells]),
             n_trajectories=n_trajectories,
-            backward=True,
-            growth=weighted,
             generator=noise,
         )
-        sampler.integrate_schedule(schedule)
-        n_cells, _, d = sampler.x.shape
-        states = model.scaling.state_out(sampler.x.reshape(-1, d).numpy()).reshape(
-            n_cells, n_trajectories, d
-        )
-        return cells, states, sampler.log_w.double().exp().numpy()
+        sampler.run(schedule)
+        final = sampler.particles.x
+        states = model.scaling.state_out(final.flatten(0, 1).numpy()).reshape(final.shape)
+        return cells, states, sampler.particles.log_w.double().exp().numpy()
 
     yield from map_chunks(
         run_chunk, len(x), n_trajectories, rng=as_generator(rng), progress=progress

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.simulate.paths import TrajectorySampler, integration_schedule, map_chunks
+from scdiffot.core.simulate.paths import TrajectorySampler, map_chunks
+from scdiffot.core.simulate.schedule import model_schedule
+from scdiffot.core.simulate.vector_field import WithoutGrowth
 
 from .genealogy import Genealogy
 
@@ -156,9 +158,11 @@ def descend(
         seed = torch_seed(generator)
 
         def start(*, growth: bool) -> TrajectorySampler:
-            noise = torch.Generator().manual_seed(seed)
             return TrajectorySampler(
-                model, x[cells], n_trajectories=n_trajectories, growth=growth, generator=noise
+                model.networks if growth else WithoutGrowth(model.networks),
+                model.scaling.state_in(x[cells]),
+                n_trajectories=n_trajectories,
+                generator=torch.Generator().manual_seed(seed),
             )
 
         estimate, probability, resampled = run.estimate(
@@ -189,49 +193,45 @@ class _FateRun:
         threshold: float,
     ) -> None:
         self.scaling, self.threshold = model.scaling, threshold
-        self.schedule = integration_schedule(
-            model, np.array([t0, *(t for t, _ in stages)]), n_steps
-        )
+        self.schedule = model_schedule(model, np.array([t0, *(t for t, _ in stages)]), n_steps)
         self.stages = [(float(model.scaling.time_in(t)), classify) for t, classify in stages]
-        self.n_steps = sum(n for _, _, n in self.schedule)
+        self.n_steps = sum(leg.n_steps for leg in self.schedule)
         self.check_interval = -(-self.n_steps // MAX_COMMITMENT_CHECKS)
 
     def estimate(
         self, sampler: TrajectorySampler, classes: np.ndarray, rng: np.random.Generator
     ) -> tuple[FateEstimate, np.ndarray, bool]:
         """Return the estimate, final probabilities, and whether particles were resampled."""
-        n, m = sampler.log_w.shape
-        origins = torch.arange(m).expand(n, m)
+        particles = sampler.particles
+        n, m = particles.log_w.shape
         labels = torch.from_numpy(classes.astype(np.int64))[:, None].expand(n, m)
-        genealogy = Genealogy(origins, labels)
-        genealogy.checkpoints.append((self.schedule[0][0], sampler.x))
+        genealogy = Genealogy(torch.arange(m).expand(n, m), labels)
+        genealogy.checkpoints.append((self.schedule[0].start, particles.x))
         flows = []
-        stage, step = 0, 0
+        stage = 0
         probability = np.empty((n, m, 0))
-        for begin, end, n_steps in self.schedule:
-            for t in sampler.integrate(begin, end, n_steps):
-                step += 1
-                # resampling at the end would only add noise
-                if step < self.n_steps:
-                    genealogy.resample(sampler, torch.from_numpy(rng.random(n)))
-                    if step % self.check_interval == 0:
-                        genealogy.checkpoints.append((t, sampler.x))
-            if end > self.stages[stage][0] - 1e-6:
-                probability = self.classify(sampler.x, self.stages[stage][1])
+        for n_done, step in enumerate(sampler.steps(self.schedule), 1):
+            # resampling at the end would only add noise
+            if n_done < self.n_steps:
+                genealogy.resample(particles, torch.from_numpy(rng.random(n)))
+                if n_done % self.check_interval == 0:
+                    genealogy.checkpoints.append((step.end, particles.x))
+            if step.is_last and step.end > self.stages[stage][0] - 1e-6:
+                probability = self.classify(particles.x, self.stages[stage][1])
                 labels = torch.from_numpy(probability.argmax(2))
-                flows.append(genealogy.classify(labels, sampler.log_w, probability.shape[2]))
+                flows.append(genealogy.classify(labels, particles.log_w, probability.shape[2]))
                 stage += 1
-        commitment = self.commitment(genealogy, sampler, probability)
+        commitment = self.commitment(genealogy, particles.log_w, probability)
         return (
-            _summarise(sampler.log_w, genealogy, probability, commitment, np.array(flows)),
+            _summarise(particles.log_w, genealogy, probability, commitment, np.array(flows)),
             probability,
             genealogy.resampled,
         )
 
     def final_probability(self, sampler: TrajectorySampler) -> np.ndarray:
         """Simulate to the end; probabilities at the end, shape ``(n, m, K + 1)``."""
-        sampler.integrate_schedule(self.schedule)
-        return self.classify(sampler.x, self.stages[-1][1])
+        sampler.run(self.schedule)
+        return self.classify(sampler.particles.x, self.stages[-1][1])
 
     def classify(self, x: Tensor, classify: Classify) -> np.ndarray:
         """Probabilities, shape ``(n, m, K + 1)``, of which the last is that of being outside."""
@@ -242,7 +242,7 @@ class _FateRun:
         return probability.reshape(n, m, -1)
 
     def commitment(
-        self, genealogy: Genealogy, sampler: TrajectorySampler, probability: np.ndarray
+        self, genealogy: Genealogy, log_w: Tensor, probability: np.ndarray
     ) -> np.ndarray:
         """Mean time of commitment, shape ``(n,)``, in the user's unit."""
         n, m, n_classes = probability.shape
@@ -258,9 +258,9 @@ class _FateRun:
             return shares[np.arange(len(rows)), final_class[rows, columns]] >= self.threshold
 
         committed = has_fate & (certainty[:, :, 0] >= self.threshold)
-        end = self.schedule[-1][1]
+        end = self.schedule[-1].end
         times = genealogy.commitment_times(committed, selection, is_committed, end)
-        weight = torch.softmax(sampler.log_w[:, selection].double(), 1).numpy() * has_fate
+        weight = torch.softmax(log_w[:, selection].double(), 1).numpy() * has_fate
         total = weight.sum(1)
         mean = np.divide((weight * times).sum(1), total, out=np.full(n, np.nan), where=total > 0)
         return mean * self.scaling.time_scale + self.scaling.time_shift

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scdiffot.core.simulate.paths import effective_share, resample_systematically, select_particles
+from scdiffot.core.simulate.particles import select_particles
+from scdiffot.core.simulate.paths import effective_share, resample_systematically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scdiffot.core.simulate.paths import TrajectorySampler
+    from scdiffot.core.simulate.particles import Particles
 
 # A cell is resampled if its effective sample size is below this share of its particles.
 MIN_EFFECTIVE_SHARE = 0.5
@@ -38,7 +39,7 @@ class Genealogy:
     See Also
     --------
     scdiffot.core.lineage.fate.descend : Simulate fates.
-    scdiffot.core.simulate.paths.TrajectorySampler : Particles and their weights.
+    scdiffot.core.simulate.particles.Particles : Particles and their weights.
     """
 
     origins: Tensor
@@ -46,20 +47,20 @@ class Genealogy:
     checkpoints: list[tuple[float, Tensor]] = field(default_factory=list)
     resampled: bool = False
 
-    def resample(self, sampler: TrajectorySampler, u: Tensor) -> None:
+    def resample(self, particles: Particles, u: Tensor) -> None:
         """Resample particles by weight in cells with a low effective sample size."""
-        degenerate = effective_share(sampler.log_w) < MIN_EFFECTIVE_SHARE
+        degenerate = effective_share(particles.log_w) < MIN_EFFECTIVE_SHARE
         if not degenerate.any():
             return
-        n, m = sampler.log_w.shape
+        n, m = particles.log_w.shape
         index = torch.where(
-            degenerate[:, None], resample_systematically(sampler.log_w, u), torch.arange(m)
+            degenerate[:, None], resample_systematically(particles.log_w, u), torch.arange(m)
         )
-        mean = torch.logsumexp(sampler.log_w.double(), 1, keepdim=True).float() - float(np.log(m))
+        mean = torch.logsumexp(particles.log_w.double(), 1, keepdim=True).float() - float(np.log(m))
         self.origins, self.labels = self.origins.gather(1, index), self.labels.gather(1, index)
         self.checkpoints = [(t, select_particles(x, index)) for t, x in self.checkpoints]
-        sampler.select(index)
-        sampler.log_w = torch.where(degenerate[:, None], mean, sampler.log_w)
+        particles.select(index)
+        particles.log_w = torch.where(degenerate[:, None], mean, particles.log_w)
         self.resampled = True
 
     def classify(self, labels: Tensor, log_w: Tensor, n_classes: int) -> np.ndarray:

@@ -194,6 +194,11 @@ class Fields(nn.Module):
         """Motion, which is drift or flow, ``(n, d)``; growth ``(n,)``; and score ``(n, d)``."""
         return self._evaluate(x, t)[:3]
 
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        """Gradient of the log-density ``(n, d)``."""
+        inputs = torch.cat([x, self.clock(t)], 1)
+        return self.log_density_net.value_and_gradient(inputs, self.n_dims)[1]
+
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Flow ``(n, d)`` and growth ``(n,)``; the score is evaluated only if needed."""
         if self.moves_drift and self.sigma > 0:
@@ -234,12 +239,3 @@ class Fields(nn.Module):
         k = self.clock.locate(t)[0]
         growth = growth.clamp(self.growth_range[k, 0], self.growth_range[k, 1])
         return motion, growth + self.growth_offset[k]
-
-
-def reversed_drift_and_growth(fields: Fields, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Drift ``(n, d)`` and growth ``(n,)`` for steps back in time.
-
-    The drift is ``b - sigma^2 s``; with a negative step it is that of the time reversal.
-    """
-    out = fields(x, t)
-    return out["drift"] - fields.sigma**2 * out["score"], out["growth"]

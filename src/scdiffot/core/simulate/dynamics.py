@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scdiffot._utils.options import MAX_STEPS, check_choice, check_count
 from scdiffot._utils.rng import as_generator, torch_seed
-from scdiffot.core.nets.fields import reversed_drift_and_growth
 from scdiffot.core.nets.model import CHUNK_SIZE, RUOTModel
 
+from .integration import gaussian_noise, integrate
+from .particles import Particles
+from .schedule import TIME_TOLERANCE, build_schedule, default_times
+from .schemes import euler_maruyama, midpoint
 from .trajectories import Trajectories
+from .vector_field import ProbabilityFlow, TimeReversal, VectorField, WithoutGrowth
 
 if TYPE_CHECKING:
-    from scdiffot.core.nets.fields import Fields
     from scdiffot.core.problem.snapshots import Scaling
+
+    from .integration import Noise
+    from .schedule import Leg
+    from .schemes import Scheme
 
 # Integration steps of an interval by default: midpoint for the ODE, Euler-Maruyama for the SDE.
 N_STEPS_ODE, N_STEPS_SDE = 20, 60
-# Times are equal if they differ by less than this share of the time between the first and the
-# last snapshot.
-TIME_TOLERANCE = 1e-7
-Rates = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Particles = tuple[Tensor, Tensor]
-Move = Callable[..., Tensor]
-Step = Callable[[Tensor, Tensor, float, float], Particles]
-
-
-def midpoint_step(
-    rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float
-) -> Particles:
-    """One explicit midpoint step of ``dx = v dt, dlog w = g dt``; ``dt`` may be negative.
-
-    The first evaluation is just inside the step, because fields may jump at a snapshot.
-    """
-    velocity, _ = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
-    velocity, growth = rates(x + velocity * (dt / 2), torch.full_like(log_w, t + dt / 2))
-    return move(x, velocity * dt), log_w + growth * dt
-
-
-def euler_maruyama_step(
-    rates: Rates, move: Move, x: Tensor, log_w: Tensor, t: float, dt: float, noise: Tensor
-) -> Particles:
-    """One Euler-Maruyama step of ``dX = b dt + sigma dW, dlog w = g dt``.
-
-    ``dt`` may be negative.
-    """
-    velocity, growth = rates(x, torch.full_like(log_w, t + 1e-4 * dt))
-    return move(x, velocity * dt, abs(dt) ** 0.5 * noise), log_w + growth * dt
-
-
-@torch.no_grad()
-def roll_out(fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int) -> list[Particles]:
-    """States ``(n, d)`` and log weights ``(n,)`` at every snapshot, along the flow."""
-    trajectory = [(x, torch.zeros_like(x[:, 0]))]
-    for start, dt in zip(times[:-1], np.diff(times), strict=True):
-        x, log_w = trajectory[-1]
-        for j in range(n_steps):
-            x, log_w = midpoint_step(
-                fields.flow_and_growth,
-                fields.move,
-                x,
-                log_w,
-                start + j * dt / n_steps,
-                dt / n_steps,
-            )
-        trajectory.append((x, log_w))
-    return trajectory
 
 
 def simulate(
@@ -157,48 +113,81 @@ def simulate(
             raise ValueError(
                 f"`{name}` is {time}: pass a time from {model.times[0]} to {model.times[-1]}."
             )
-    knots = model.scaling.time_in(model.times)
+    snapshot_times = model.scaling.time_in(model.times)
     n_steps = n_steps or (N_STEPS_ODE if kind == "ode" else N_STEPS_SDE)
     start, end = (float(model.scaling.time_in(t)) for t in (t0, t1))
     saved = (
-        default_times(start, end, knots)
+        default_times(start, end, snapshot_times)
         if save_times is None
-        else model.scaling.time_in(save_times)
+        else _check_saved(model, save_times, (start, end))
     )
-    grid, saved_mask = step_grid(start, end, knots, saved, n_steps)
+    schedule = build_schedule(np.concatenate([[start], saved, [end]]), snapshot_times, n_steps)
+    stops = np.array([start, *(leg.end for leg in schedule)])
+    tolerance = TIME_TOLERANCE * np.ptp(snapshot_times)
+    is_saved = np.abs(stops[:, None] - saved).min(1) <= tolerance
     generator = torch.Generator().manual_seed(torch_seed(as_generator(rng)))
+    noise = gaussian_noise(model.networks.sigma, generator) if kind == "sde" else None
     initial = np.zeros(len(x0)) if log_weights is None else np.asarray(log_weights)
-    step = _stepper(
-        model.networks, kind, weighted=weighted, backward=end < start, generator=generator
+    field = _dynamics(model, kind, weighted=weighted, backward=end < start)
+    scheme = midpoint if kind == "ode" else euler_maruyama
+    states, log_w = _record(
+        model.scaling, field, (x0, initial), schedule, is_saved, scheme=scheme, noise=noise
     )
-    states, log_w = _integrate(model.scaling, step, x0, initial, grid, saved_mask)
     named = np.concatenate([model.times, [t0, t1], [] if save_times is None else save_times])
-    times = _user_times(grid[saved_mask], named, model)
+    times = _user_times(stops[is_saved], named, model)
     return Trajectories(times, states, log_w, np.arange(len(x0)))
 
 
-def _integrate(
+def _check_saved(model: RUOTModel, save_times: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Times to save, in solver's time, between the start and the end."""
+    saved = np.asarray(model.scaling.time_in(save_times), dtype=np.float64)
+    tolerance = TIME_TOLERANCE * np.ptp(model.scaling.time_in(model.times))
+    low, high = min(ends), max(ends)
+    if saved.size == 0 or saved.min() < low - tolerance or saved.max() > high + tolerance:
+        raise ValueError(
+            "`save_times` must lie between the start and the end, found "
+            f"{np.asarray(save_times).tolist()}."
+        )
+    return saved.clip(low, high)
+
+
+def _dynamics(model: RUOTModel, kind: str, *, weighted: bool, backward: bool) -> VectorField:
+    """Vector field of a kind of dynamics."""
+    field: VectorField = model.networks
+    if kind == "ode":
+        field = ProbabilityFlow(model.networks)
+    elif backward:
+        field = TimeReversal(model.networks)
+    return field if weighted else WithoutGrowth(field)
+
+
+@torch.no_grad()
+def _record(
     scaling: Scaling,
-    step: Step,
-    x0: np.ndarray,
-    log_w0: np.ndarray,
-    grid: np.ndarray,
-    saved_mask: np.ndarray,
+    field: VectorField,
+    initial: tuple[np.ndarray, np.ndarray],
+    schedule: list[Leg],
+    is_saved: np.ndarray,
+    *,
+    scheme: Scheme,
+    noise: Noise | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """States ``(S, N, d)`` and log weights ``(S, N)`` at the saved times of a grid, by chunks."""
-    states = np.empty((saved_mask.sum(), *x0.shape), np.float32)
-    weights = np.empty((saved_mask.sum(), len(x0)), np.float32)
+    """States ``(S, N, d)`` and log weights ``(S, N)`` at the saved stops, by chunks."""
+    x0, log_w0 = initial
+    states = np.empty((is_saved.sum(), *x0.shape), np.float32)
+    weights = np.empty((is_saved.sum(), len(x0)), np.float32)
     for first in range(0, len(x0), CHUNK_SIZE):
         chunk = slice(first, first + CHUNK_SIZE)
-        x = torch.from_numpy(scaling.state_in(x0[chunk]))
-        log_w = torch.as_tensor(log_w0[chunk], dtype=torch.float32)
+        particles = Particles(
+            torch.from_numpy(scaling.state_in(x0[chunk])),
+            torch.as_tensor(log_w0[chunk], dtype=torch.float32),
+        )
         row = 0
-        for i, t in enumerate(grid):
-            if i:
-                x, log_w = step(x, log_w, grid[i - 1], t - grid[i - 1])
-            if saved_mask[i]:
-                states[row, chunk] = scaling.state_out(x.numpy())
-                weights[row, chunk] = log_w.numpy()
+        for legs, saved in zip([[], *([leg] for leg in schedule)], is_saved, strict=True):
+            integrate(field, particles, legs, scheme=scheme, noise=noise)
+            if saved:
+                states[row, chunk] = scaling.state_out(particles.x.numpy())
+                weights[row, chunk] = particles.log_w.numpy()
                 row += 1
     return states, weights
 
@@ -208,64 +197,3 @@ def _user_times(grid: np.ndarray, named: np.ndarray, model: RUOTModel) -> np.nda
     times = grid * model.scaling.time_scale + model.scaling.time_shift
     nearest = named[np.abs(times[:, None] - named).argmin(axis=1)]
     return np.where(np.abs(times - nearest) <= TIME_TOLERANCE * np.ptp(model.times), nearest, times)
-
-
-def _stepper(
-    fields: Fields, kind: str, *, weighted: bool, backward: bool, generator: torch.Generator
-) -> Step:
-    """Integration step of a kind of dynamics."""
-
-    def flow(x: Tensor, t: Tensor) -> Particles:
-        velocity, growth = fields.flow_and_growth(x, t)
-        return velocity, growth * weighted
-
-    def drift(x: Tensor, t: Tensor) -> Particles:
-        velocity, growth = (
-            reversed_drift_and_growth(fields, x, t) if backward else fields.drift_and_growth(x, t)
-        )
-        return velocity, growth * weighted
-
-    @torch.no_grad()
-    def step(x: Tensor, log_w: Tensor, t: float, dt: float) -> Particles:
-        if kind == "ode":
-            return midpoint_step(flow, fields.move, x, log_w, t, dt)
-        noise = fields.sigma * torch.randn(x.shape, generator=generator)
-        return euler_maruyama_step(drift, fields.move, x, log_w, t, dt, noise)
-
-    return step
-
-
-def default_times(start: float, end: float, knots: np.ndarray, n: int = 20) -> np.ndarray:
-    """Start, end, and ``n`` times in every interval between them."""
-    grid = np.concatenate(
-        [np.linspace(a, b, n + 1) for a, b in zip(knots[:-1], knots[1:], strict=True)]
-    )
-    low, high = min(start, end), max(start, end)
-    return np.concatenate([[low], grid[(grid > low) & (grid < high)], [high]])
-
-
-def step_grid(
-    start: float, end: float, knots: np.ndarray, saved: np.ndarray, n_steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Integration grid, which includes snapshots and saved times, and a mask of the saved times."""
-    low, high = min(start, end), max(start, end)
-    tolerance = TIME_TOLERANCE * (knots[-1] - knots[0])
-    saved = np.asarray(saved, dtype=np.float64)
-    if saved.size == 0 or saved.min() < low - tolerance or saved.max() > high + tolerance:
-        raise ValueError(
-            f"`save_times` must lie between the start and the end, found {saved.tolist()}."
-        )
-    stops = np.unique(
-        np.concatenate(
-            [[low], knots[(knots > low) & (knots < high)], saved.clip(low, high), [high]]
-        )
-    )
-    stops = stops[np.concatenate([[True], np.diff(stops) > tolerance])]
-    grid = [stops[:1]]
-    for first, last in zip(stops[:-1], stops[1:], strict=True):
-        k = np.clip(np.searchsorted(knots, (first + last) / 2) - 1, 0, len(knots) - 2)
-        n = max(int(np.ceil(n_steps * (last - first) / (knots[k + 1] - knots[k]) - 1e-6)), 1)
-        grid.append(np.linspace(first, last, n + 1)[1:])
-    times = np.concatenate(grid)
-    saved_mask = np.abs(times[:, None] - saved).min(1) <= tolerance
-    return (times, saved_mask) if end >= start else (times[::-1].copy(), saved_mask[::-1].copy())

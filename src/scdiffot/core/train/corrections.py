@@ -16,7 +16,10 @@ from torch import Tensor
 
 from scdiffot.core.ot.coupling import plan, sinkhorn
 from scdiffot.core.problem.scales import smallest_eps
-from scdiffot.core.simulate.dynamics import euler_maruyama_step
+from scdiffot.core.simulate.integration import gaussian_noise, integration_steps
+from scdiffot.core.simulate.particles import Particles
+from scdiffot.core.simulate.schedule import Leg
+from scdiffot.core.simulate.schemes import INSIDE, euler_maruyama, evaluate
 
 from .bridges import Bridge, draw_pairs
 
@@ -86,19 +89,20 @@ def refine_reference(
         (states.to(generator.device), masses.to(generator.device))
         for states, masses in (source, target)
     )
-    log_w = mass.log()
-    history: list[list[Tensor]] = [[], [], [], []]
-    n_steps = config.corrections.n_integration_steps
-    for step in range(n_steps + 1):
-        t = start + step / n_steps * dt
-        b, g = fields.drift_and_growth(x, torch.full_like(log_w, min(t, start + (1 - 1e-4) * dt)))
-        for values, value in zip(history, (x, b, log_w, g), strict=True):
-            values.append(value)
-        if step < n_steps:
-            noise = fields.sigma * torch.randn(x.shape, generator=generator, device=x.device)
-            x, log_w = euler_maruyama_step(
-                fields.drift_and_growth, fields.move, x, log_w, t, dt / n_steps, noise
-            )
+    particles = Particles(x, mass.log())
+    # States and log weights at the start of every step and at the end, with their rates.
+    positions, rates = [(x, particles.log_w)], []
+    for _ in integration_steps(
+        fields,
+        particles,
+        [Leg(start, start + dt, config.corrections.n_integration_steps)],
+        scheme=euler_maruyama,
+        noise=gaussian_noise(fields.sigma, generator),
+    ):
+        positions.append((particles.x, particles.log_w))
+        rates += particles.rates
+    x, log_w = particles.x, particles.log_w
+    rates.append(evaluate(fields, x, log_w, start + (1 - INSIDE) * dt))
     a = mass if alpha is None else log_w.exp()
     eps = smallest_eps(x, y, config.scale)
     potentials = sinkhorn(x, a, y, target_mass, alpha=alpha, eps=eps)
@@ -106,7 +110,10 @@ def refine_reference(
     i, j, m0, m1, weight = draw_pairs(
         plan(potentials), a, target_mass, jitter, unbalanced=alpha is not None
     )
-    states, drift, log_mass, growth = (torch.stack(values)[:, i] for values in history)
+    states, log_mass, drift, growth = (
+        torch.stack(values)[:, i]
+        for values in (*zip(*positions, strict=True), *zip(*rates, strict=True))
+    )
     # The mass of the pair replaces the weight of the particle at the end of the interval; at
     # earlier times the mass follows the growth of the particle.
     log_mass = m0.log() + (0 * log_mass if alpha is None else log_mass - log_mass[-1])

@@ -11,7 +11,12 @@ from torch import Tensor
 from scdiffot._utils.errors import DivergenceError
 from scdiffot.core.problem.scales import subsample
 from scdiffot.core.scores.distances import noise_floor, wasserstein
-from scdiffot.core.simulate.dynamics import midpoint_step, simulate
+from scdiffot.core.simulate.dynamics import simulate
+from scdiffot.core.simulate.integration import integration_steps
+from scdiffot.core.simulate.particles import Particles
+from scdiffot.core.simulate.schedule import build_schedule
+from scdiffot.core.simulate.schemes import INSIDE, midpoint
+from scdiffot.core.simulate.vector_field import ProbabilityFlow
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
@@ -87,30 +92,31 @@ def diagnose(
     }
 
 
+@torch.no_grad()
 def _follow_flow(
-    model: RUOTModel, particles: np.ndarray
+    model: RUOTModel, cells: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray], float, float]:
     """States and weights at every snapshot along the flow, action, and mean residual."""
-    x = torch.from_numpy(model.scaling.state_in(particles))
-    log_w = torch.zeros(len(x))
+    x = torch.from_numpy(model.scaling.state_in(cells))
+    particles = Particles(x, torch.zeros(len(x)))
     times = model.scaling.time_in(model.times)
-    states, weights, action = [particles], [np.ones(len(x))], 0.0
+    schedule = build_schedule(times, times, N_STEPS)
+    states, weights, action = [cells], [np.ones(len(x))], 0.0
     residuals = []
     networks = model.networks
-    for start, dt in zip(times[:-1], np.diff(times) / N_STEPS, strict=True):
-        for j in range(N_STEPS):
-            t = start + j * dt
-            with torch.no_grad():
-                x, log_w = midpoint_step(networks.flow_and_growth, networks.move, x, log_w, t, dt)
-                out = networks(x, torch.full_like(log_w, t + (1 - 1e-4) * dt))
-            growth_cost = networks.alpha * out["growth"].square() if model.config.growth else 0.0
-            action += float(
-                dt * (log_w.exp() * (out["drift"].square().sum(1) + growth_cost) / 2).mean()
-            )
-            if j % RESIDUAL_INTERVAL == RESIDUAL_STEP:
-                residuals.append(float(_hjb_residual(model, x, t + dt / 2, log_w)))
-        states.append(model.scaling.state_out(x.numpy()))
-        weights.append(log_w.exp().double().numpy())
+    flow = ProbabilityFlow(networks)
+    for j, step in enumerate(integration_steps(flow, particles, schedule, scheme=midpoint)):
+        x, log_w = particles.x, particles.log_w
+        out = networks(x, torch.full_like(log_w, step.at(1 - INSIDE)))
+        growth_cost = networks.alpha * out["growth"].square() if model.config.growth else 0.0
+        action += float(
+            step.dt * (log_w.exp() * (out["drift"].square().sum(1) + growth_cost) / 2).mean()
+        )
+        if j % RESIDUAL_INTERVAL == RESIDUAL_STEP:
+            residuals.append(float(_hjb_residual(model, x, step.at(0.5), log_w)))
+        if step.is_last:
+            states.append(model.scaling.state_out(x.numpy()))
+            weights.append(log_w.exp().double().numpy())
     return states, weights, action, float(np.mean(residuals))
 
 

@@ -16,6 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from scdiffot.core.nets.optimizer import Optimizer
+from scdiffot.core.simulate.integration import antithetic_noise, integrate
+from scdiffot.core.simulate.particles import Particles
+from scdiffot.core.simulate.schedule import Leg
+from scdiffot.core.simulate.schemes import adams_bashforth
 
 from .objective import energy_distance, matching_penalty
 from .stratified_sampling import StratifiedSampler
@@ -74,20 +78,15 @@ class _Dynamics(nn.Module):
         the first. On the simulated circuit (MISA) a half to a third of the noise of the gradient
         remains (docs/mathematics.md).
         """
-        dt = interval.dt / interval.n_steps
-        log_w, previous = torch.zeros_like(x[:, 0]), None
-        for _ in range(interval.n_steps):
-            rates = self.fields[0].drift_and_growth(x, log_w)
-            b, g = (
-                rates
-                if previous is None
-                else (1.5 * new - 0.5 * old for new, old in zip(rates, previous, strict=True))
-            )
-            half = torch.randn((len(x) // 2, x.shape[1]), generator=generator, device=x.device)
-            noise = torch.cat([half, -half])
-            x, log_w = self.fields[0].move(x, b * dt, sigma * dt**0.5 * noise), log_w + g * dt
-            previous = rates
-        return x, log_w
+        particles = Particles(x, torch.zeros_like(x[:, 0]))
+        integrate(
+            self.fields[0],
+            particles,
+            [Leg(0.0, interval.dt, interval.n_steps)],
+            scheme=adams_bashforth,
+            noise=antithetic_noise(sigma, generator),
+        )
+        return particles.x, particles.log_w
 
 
 def match(

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from scdiffot.core.problem.scales import subsample
-from scdiffot.core.simulate.dynamics import roll_out
+from scdiffot.core.simulate.integration import integrate
+from scdiffot.core.simulate.particles import Particles
+from scdiffot.core.simulate.schedule import build_schedule
+from scdiffot.core.simulate.schemes import midpoint
+from scdiffot.core.simulate.vector_field import ProbabilityFlow
 
 if TYPE_CHECKING:
     from scdiffot.core.nets.fields import Fields
@@ -18,6 +22,19 @@ if TYPE_CHECKING:
 
 # Smallest weight of a particle.
 MIN_WEIGHT = 1e-12
+
+
+@torch.no_grad()
+def roll_out(
+    fields: Fields, x: Tensor, times: np.ndarray, *, n_steps: int
+) -> list[tuple[Tensor, Tensor]]:
+    """States ``(n, d)`` and log weights ``(n,)`` at every snapshot, along the flow."""
+    flow, particles = ProbabilityFlow(fields), Particles(x, torch.zeros_like(x[:, 0]))
+    trajectory = [(particles.x, particles.log_w)]
+    for leg in build_schedule(times, times, n_steps):
+        integrate(flow, particles, [leg], scheme=midpoint)
+        trajectory.append((particles.x, particles.log_w))
+    return trajectory
 
 
 def simulate_particles(
