@@ -190,8 +190,8 @@ def fit(
     `adata.obs["{key_added}_potential"]` : column
         Negative log-density, in nats: low where cells are.
     `adata.uns["{key_added}"]` : dict
-        ``params``, ``history`` (losses; distance to every snapshot and its sampling noise; error of
-        the mass) and ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and
+        ``params``, ``history`` (``stage``, ``step`` and losses, see :func:`scdiffot.pl.history`;
+        distance to every snapshot and its sampling noise; error of the mass) and ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and
         numbers only.
 
     Outliers are excluded from training: cells whose distance to all other cells but one is ten
