@@ -47,10 +47,10 @@ def history(
     compared; neither can those of rounds of correction between which sigma changes.
 
     The losses of the matching of autonomous fields are in multiples of the sampling error: the
-    expected energy distance between two samples of one population. The mismatch is zero on average
-    if the model explains the snapshots. The matching has converged where the mismatch levels off
-    below one (dashed); if it levels off far above, one law does not explain all snapshots, and if
-    it still falls, `n_matching_steps` is too small.
+    expected energy distance between two samples of one population. The matching has converged where
+    the mismatch levels off. Below one (dashed) the model explains the snapshots up to sampling, and
+    negative values are usual. If it levels off far above one, one law does not explain all
+    snapshots; if it still falls at the end, `n_steps` of the matching is too small.
 
     The roll-out starts at the first snapshot. Black lines show the sampling noise: the distance
     between random halves of a snapshot.
@@ -101,8 +101,8 @@ def history(
     if len(axes) not in (1, 2, n_panels):
         names = ", ".join(repr(name) for name, _ in stages)
         raise ValueError(
-            f"`ax` has {len(axes)} axes: pass {n_panels}, for {names} and the distances; 2, for the "
-            "losses together and the distances; or 1 for the losses alone."
+            f"`ax` has {len(axes)} axes: pass {n_panels}, for {names} and the distances; 2, for "
+            "the losses together and the distances; or 1 for the losses alone."
         )
     if len(axes) < n_panels:
         stages = [(ALL_STAGES, _together(record))]

@@ -191,8 +191,9 @@ def fit(
         Negative log-density, in nats: low where cells are.
     `adata.uns["{key_added}"]` : dict
         ``params``, ``history`` (``stage``, ``step`` and losses, see :func:`scdiffot.pl.history`;
-        distance to every snapshot and its sampling noise; error of the mass) and ``state`` (the model, see :func:`scdiffot.get.model`): arrays, strings and
-        numbers only.
+        distance to every snapshot and its sampling noise; error of the mass) and ``state`` (the
+        model, see :func:`scdiffot.get.model`): arrays, strings and numbers
+        only.
 
     Outliers are excluded from training: cells whose distance to all other cells but one is ten
     times the distance of these from their median. They count in the masses, and a warning names

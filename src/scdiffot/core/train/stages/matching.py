@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class MatchingStage(Stage):
     """Match simulated populations to the snapshots.
 
-    The losses are in multiples of the expected sampling error of the snapshots, per interval.
-    ``loss_mismatch`` is zero on average if the populations agree, and the stage has converged when
-    it levels off below one.
+    The losses are in multiples of the expected sampling error of the snapshots, per interval. The
+    stage has converged when ``loss_mismatch`` levels off; below one the populations agree up to
+    sampling.
     """
 
     name = "matching"
