@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 import scdiffot as sdo
-from scdiffot._data.responses.groups import read_groups
+from scdiffot._data.responses.groups import read_condition_groups
 from scdiffot._data.responses.prediction_store import write_prediction
 from scdiffot._data.responses.predictions import PredictionInfo
 from scdiffot._data.responses.response_store import response_params, write_response
@@ -132,7 +132,7 @@ def _write_known_response(adata: ad.AnnData) -> ad.AnnData:
     """
     n = adata.n_obs
     adata.obs["treatment"] = pd.Categorical(np.where(np.arange(n) % 2 == 0, "none", "drug"))
-    groups = read_groups(adata, "treatment", "none", "drug", use_rep="X")
+    groups = read_condition_groups(adata, "treatment", "none", "drug", use_rep="X")
     params = response_params(
         groups,
         condition_key="treatment",

@@ -65,7 +65,7 @@ def test_errors_of_poses_are_relative_to_the_registration(slices):
     rotated = Pose.turn(np.radians(10)).compose(true)
     assert slices.angle_between(rotated, true) == pytest.approx(10)
     assert slices.angle_between(Pose.turn(0.0, reflected=True).compose(true), true) == 180
-    shifted = Pose(true.rotation, true.shift + [3 * slices.spacing(fixed.spots), 0])
+    shifted = Pose(true.rotation, true.shift + [3 * slices.median_spacing(fixed.spots), 0])
     assert slices.distance_between(shifted, true, moving, fixed) == pytest.approx(3)
     assert slices.is_beyond_cut(spots, np.array([1.0, 0.0])).mean() == pytest.approx(0.7)
     assert spots[slices.is_beyond_cut(spots, np.array([1.0, 0.0])), 0].min() > np.quantile(

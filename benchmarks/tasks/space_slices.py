@@ -11,7 +11,7 @@ import scdiffot as sdo
 from benchmarks.tasks import space_data
 from scdiffot.core.scores.distances import noise_floor
 from scdiffot.core.spatial.align.pose import Pose, principal_frame, procrustes
-from scdiffot.core.spatial.between.interpolation import joint_distance, spacing
+from scdiffot.core.spatial.between.interpolation import joint_distance, median_spacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ def distance_between(estimate: Pose, true: Pose, moving: Section, fixed: Section
     The unit is the distance between neighbouring spots.
     """
     errors = estimate.apply(moving.spots) - true.apply(moving.spots)
-    return float(np.sqrt((errors**2).sum(axis=1).mean()) / spacing(fixed.spots))
+    return float(np.sqrt((errors**2).sum(axis=1).mean()) / median_spacing(fixed.spots))
 
 
 def _scdiffot(fixed: Section, moving: Section) -> Pose:

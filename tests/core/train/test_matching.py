@@ -16,7 +16,7 @@ from scdiffot import metrics
 from scdiffot.core import FitConfig, Snapshots, fit
 from scdiffot.core.lineage.fate import descend
 from scdiffot.core.problem.config import MatchingConfig
-from scdiffot.core.train.matching import _intervals, energy_distance
+from scdiffot.core.train.matching import _intervals, energy_loss
 from scdiffot.core.train.stratified_sampling import StratifiedSampler
 
 
@@ -41,10 +41,10 @@ def independent_pair_weights(n: int) -> Tensor:
 def test_energy_distance_is_that_of_the_metrics() -> None:
     x, _, y, mean_distance = particles_and_cells(30, 40)
     w = torch.full((30,), 1 / 30, dtype=x.dtype)
-    result = energy_distance(x, w, independent_pair_weights(30), y, mean_distance)
+    result = energy_loss(x, w, independent_pair_weights(30), y, mean_distance)
     assert float(result) == pytest.approx(metrics.energy_distance(x.numpy(), y.numpy()), rel=1e-9)
     # An error of the mass adds its square.
-    off = energy_distance(
+    off = energy_loss(
         x[:1].expand(30, 2), 1.5 * w, independent_pair_weights(30), x[:1], mean_distance
     )
     assert float(off) == pytest.approx(0.25 * mean_distance - mean_distance, rel=1e-9)
@@ -69,7 +69,7 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
     share[order, np.roll(order, 1)] = share[np.roll(order, 1), order] = 1.5
     cell = torch.arange(8).repeat_interleave(len(noise))
     cloud = (x[:, None] + sigma * noise).reshape(-1, 2)
-    expected = energy_distance(
+    expected = energy_loss(
         cloud, (w[:, None] * noise_weight / 8).ravel(), share[cell[:, None], cell], y, mean_distance
     )
     generator = torch.Generator().manual_seed(0)
@@ -80,7 +80,7 @@ def test_energy_distance_is_unbiased_however_few_the_particles(n: int) -> None:
         half = torch.randn((len(index) // 2, 2), generator=generator, dtype=x.dtype)
         particles = x[index] + sigma * torch.cat([half, -half])
         result.append(
-            energy_distance(
+            energy_loss(
                 particles, w[index] / len(index), pair_weights.to(x.dtype), y, mean_distance
             )
         )

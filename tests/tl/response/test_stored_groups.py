@@ -94,10 +94,10 @@ def test_new_cells_are_not_compared(treated):
     other.obs_names = [f"new{i}" for i in range(other.n_obs)]
     del other.obsm["scdiffot_fingerprint"]
     other.obs["condition"] = "control"
-    both = ad.concat([treated, other], join="outer")
-    both.uns = treated.uns
-    sdo.tl.predict_response(both)
-    assert np.isfinite(both.obsm["scdiffot_response"][treated.n_obs :]).all()
+    all_cells = ad.concat([treated, other], join="outer")
+    all_cells.uns = treated.uns
+    sdo.tl.predict_response(all_cells)
+    assert np.isfinite(all_cells.obsm["scdiffot_response"][treated.n_obs :]).all()
 
 
 def test_a_fit_without_contexts_ignores_them(treated):

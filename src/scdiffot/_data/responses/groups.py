@@ -173,7 +173,7 @@ class ResponseCells:
             )
 
 
-def read_groups(
+def read_condition_groups(
     adata: AnnData | MuData,
     condition_key: str,
     control: str,

@@ -60,7 +60,7 @@ def contrast_fates(
     # standard errors at the rounding error of float32 are zero: such a gene does not vary
     varies = se > 1e-6 * (np.abs(value) + np.abs(baseline))
     t = np.divide(difference, se, out=np.zeros(n_genes), where=varies)
-    degrees = max(float(effective_number(w).min()) - 1, 1.0)
+    degrees = max(float(effective_numbers(w).min()) - 1, 1.0)
     return {
         "difference": difference,
         "se": se,
@@ -88,7 +88,7 @@ def mean_and_influence(w: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.
     See Also
     --------
     standard_error : Standard error from influences.
-    effective_number : Effective number of cells.
+    effective_numbers : Effective number of cells.
     """
     total = w.sum()
     value = sums.sum(axis=0, dtype=np.float64) / total
@@ -106,7 +106,7 @@ def standard_error(influence: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(influence).sum(axis=0) * n / max(n - 1, 1))
 
 
-def effective_number(w: np.ndarray) -> np.ndarray:
+def effective_numbers(w: np.ndarray) -> np.ndarray:
     """Effective number of cells with weights of shape ``(n, F)``, shape ``(F,)``.
 
     See Also

@@ -21,7 +21,7 @@ from scdiffot.core.simulate.vector_field import VectorField, WithoutGrowth
 
 from .trend_statistics import (
     contrast_fates,
-    effective_number,
+    effective_numbers,
     mean_and_influence,
     standard_error,
     trapezoid_weights,
@@ -251,7 +251,7 @@ def trends(
         mean=sums / total[:, None, None],
         low=low,
         high=high,
-        n_effective=effective_number(cell_weights),
+        n_effective=effective_numbers(cell_weights),
         change=np.stack([value for value, _ in changes]),
         change_se=np.stack([standard_error(influence) for _, influence in changes]),
         **{name: np.stack([c[name] for c in contrasts]) for name in contrasts[0]},

@@ -19,7 +19,7 @@ from scdiffot.core.problem.snapshots import Scaling, state_unit
 from .convex import ConvexMaps, fit_convex
 from .metric import are_gaussian, learn_metric
 from .model import ResponseModel
-from .pairs import draw_pairs, linear_pairs
+from .pairs import draw_condition_pairs, linear_pairs
 from .regression import fit_flow
 from .survival import fit_survival
 from .unmatched import add_extinct, add_mean_response, separate_unmatched
@@ -177,12 +177,14 @@ def _couple_and_sample(
     """Pairs of one treatment; balanced fits do not couple cells without a treated counterpart."""
     root = learn_metric(contexts, unbalanced=config.unbalanced, rng=rng) if learn else None
     if config.unbalanced:
-        return draw_pairs(contexts, root, config, rng)
+        return draw_condition_pairs(contexts, root, config, rng)
     contexts, unmatched = separate_unmatched(contexts, root)
     if learn and len(unmatched):
         root = learn_metric(contexts, unbalanced=False, rng=rng)
     n_coupled = sum(len(s.control) for s in contexts)
-    return add_mean_response(draw_pairs(contexts, root, config, rng), unmatched, n_coupled)
+    return add_mean_response(
+        draw_condition_pairs(contexts, root, config, rng), unmatched, n_coupled
+    )
 
 
 class _Report:

@@ -50,7 +50,7 @@ class Coupling:
     See Also
     --------
     couple : Compute a coupling.
-    scdiffot.core.response.pairs.draw_pairs : Sample pairs from couplings.
+    scdiffot.core.response.pairs.draw_condition_pairs : Sample pairs from couplings.
     """
 
     x: Tensor

@@ -66,7 +66,7 @@ class ConditionPairs:
 
     See Also
     --------
-    draw_pairs : Sample pairs from couplings.
+    draw_condition_pairs : Sample pairs from couplings.
     linear_pairs : Pairs by linear maps.
     """
 
@@ -79,7 +79,7 @@ class ConditionPairs:
     min_mass: float = math.inf
 
 
-def draw_pairs(
+def draw_condition_pairs(
     contexts: Sequence[ContextPair],
     root: Tensor | None,
     config: ResponseConfig,
@@ -131,7 +131,7 @@ def linear_pairs(contexts: Sequence[ContextPair]) -> ConditionPairs:
 
     See Also
     --------
-    draw_pairs : Sample pairs from couplings.
+    draw_condition_pairs : Sample pairs from couplings.
     scdiffot.core.response.metric.are_gaussian : Whether linear maps are optimal.
     """
     x = [torch.as_tensor(s.control) for s in contexts]

@@ -107,7 +107,7 @@ def fit_survival(
     See Also
     --------
     Survival : The result.
-    scdiffot.core.response.pairs.draw_pairs : Couplings with transported masses.
+    scdiffot.core.response.pairs.draw_condition_pairs : Couplings with transported masses.
     """
     model = Survival(conditions, pairs[0].x.shape[1], weights)
     cells = torch.cat([p.cells for p in pairs])

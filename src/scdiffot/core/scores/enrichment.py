@@ -86,7 +86,7 @@ def enrichment(
     check_pairs("x", wx)
     check_pairs("y", wy)
     k = check_count("k", k, 1)
-    number = effective_number(wx, wy)
+    number = smaller_effective_number(wx, wy)
     # A tolerance for weights that are equal up to rounding.
     if k > number * (1 + 1e-9):
         raise ValueError(
@@ -95,7 +95,7 @@ def enrichment(
     return treated_share(neighbour_order(x, y), wx, wy, mass=k / number)
 
 
-def effective_number(wx: np.ndarray, wy: np.ndarray) -> float:
+def smaller_effective_number(wx: np.ndarray, wy: np.ndarray) -> float:
     """Effective number of points of the smaller of two clouds, whose weights sum to one."""
     return float(min(1 / np.sum(wx**2), 1 / np.sum(wy**2)))
 

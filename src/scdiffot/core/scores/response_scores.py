@@ -8,7 +8,7 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.clouds import check_cloud, thin
 
 from .cloud_scores import areas, correlation_of_correlations, most_variable, sort_features
-from .enrichment import effective_number, neighbour_order, treated_share
+from .enrichment import neighbour_order, smaller_effective_number, treated_share
 from .kernels import check_pairs, discrepancy, median_bandwidth
 from .mean_scores import correlation_rows, determination_rows
 from .resampling import basic_interval, draw_counts, normalise_rows, weighted_means
@@ -207,7 +207,7 @@ class _Scores:
         # If most cells coincide there is no bandwidth, and any is equivalent.
         scale = -2 * bandwidth**2 if bandwidth > 0 else -1.0
         self.kernels = np.exp(xx**2 / scale), np.exp(xy**2 / scale), np.exp(yy**2 / scale)
-        number = effective_number(wx, wy)
+        number = smaller_effective_number(wx, wy)
         self.mass = max(min(N_NEIGHBOURS, number // 2), 1) / number
         self.order = _nearest_neighbours(neighbour_order(x, y), wx, wy, 2 * self.mass)
         p, t = (f[k] for f, k in zip(self.features, self.subsets, strict=True))

@@ -21,7 +21,7 @@ from scdiffot.core.simulate.particles import Particles
 from scdiffot.core.simulate.schedule import Leg
 from scdiffot.core.simulate.schemes import adams_bashforth
 
-from .objective import energy_distance, matching_penalty
+from .objective import energy_loss, matching_penalty
 from .stratified_sampling import StratifiedSampler
 
 if TYPE_CHECKING:
@@ -245,5 +245,5 @@ def _mismatches(
         )
         cap = config.max_log_weight
         w = log_w.clamp(max=cap).exp() * (1 + (log_w - cap).relu())
-        distance = energy_distance(x, w / len(x), weights_xx, y, interval.mean_distance)
+        distance = energy_loss(x, w / len(x), weights_xx, y, interval.mean_distance)
         yield distance.clamp(min=-config.loss_floor * step_error) / full_error

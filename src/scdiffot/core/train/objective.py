@@ -35,7 +35,7 @@ def regression_losses(
     return torch.stack([flow_loss + growth_loss + score_loss, flow_loss, growth_loss, score_loss])
 
 
-def energy_distance(
+def energy_loss(
     x: Tensor, w: Tensor, weights_xx: Tensor, y: Tensor, mean_distance: float
 ) -> Tensor:
     """Unbiased energy distance :cite:p:`Szekely2013` between weighted particles and cells.

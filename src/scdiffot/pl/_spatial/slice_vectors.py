@@ -24,7 +24,7 @@ ARROW_LENGTH = 0.07
 STREAM_DENSITY, REFERENCE_WINDOW = 1.1, 4.0
 
 
-def read_vectors(adata: AnnData | MuData, arrows: str) -> np.ndarray:
+def read_arrows(adata: AnnData | MuData, arrows: str) -> np.ndarray:
     """Return vectors of the spots, shape ``(n, 2)``; NaN where there are none."""
     vectors = np.asarray(locate(adata, arrows, argument="arrows").array)
     if vectors.ndim != 2 or vectors.shape[1] < 2 or vectors.dtype.kind not in "iuf":

@@ -19,7 +19,7 @@ from scdiffot._utils.logging import logger
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import axis_names
 
-from .slice_vectors import draw_vectors, read_vectors
+from .slice_vectors import draw_vectors, read_arrows
 from .spot_colors import find_colors
 from .tissue import add_color_key, draw_spots, neighbor_distances, slice_windows
 
@@ -147,7 +147,7 @@ def slices(
         {name: tissue.rows(name) for name in names}, positions, tissue.spatial_key
     )
     colors = find_colors(adata, color, library_key, gene_symbols)
-    vectors = None if arrows is None else read_vectors(adata, arrows)
+    vectors = None if arrows is None else read_arrows(adata, arrows)
     parts = list(panels.values())
     diameters = _spot_diameters(positions, parts, size=size, overlay=overlay)
     visible_rows = np.concatenate(parts)

@@ -14,7 +14,7 @@ from scdiffot._data.responses.evaluation import (
     read_truth,
     write_evaluation,
 )
-from scdiffot._data.responses.groups import read_groups
+from scdiffot._data.responses.groups import read_condition_groups
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
@@ -207,7 +207,7 @@ def evaluate_response(
     check_split(split, context, held_out, held_out_key, n_splits, test_size)
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
-    cells = read_groups(
+    cells = read_condition_groups(
         adata,
         condition_key,
         control,

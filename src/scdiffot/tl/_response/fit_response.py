@@ -9,7 +9,7 @@ import numpy as np
 
 from scdiffot._data.read.cautions import warn_about_cells
 from scdiffot._data.read.checks import as_writable, drop_none
-from scdiffot._data.responses.groups import read_groups
+from scdiffot._data.responses.groups import read_condition_groups
 from scdiffot._data.responses.response_store import (
     check_response_free,
     response_params,
@@ -211,7 +211,7 @@ def fit_response(
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
     check_response_free(adata, keys)
-    cells = read_groups(
+    cells = read_condition_groups(
         adata,
         condition_key,
         control,

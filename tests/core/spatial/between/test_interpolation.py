@@ -8,7 +8,7 @@ import pytest
 from scdiffot.core.spatial.between.interpolation import (
     interpolate_pair,
     joint_distance,
-    spacing,
+    median_spacing,
     whole_slice,
 )
 
@@ -160,7 +160,7 @@ def test_a_measured_slice_is_its_own_virtual_slice():
 
 def test_spacing_ignores_duplicate_positions():
     x, _ = _grid()
-    assert spacing(np.vstack([x, x]), x + 5) == 1
+    assert median_spacing(np.vstack([x, x]), x + 5) == 1
 
 
 def test_joint_distance_is_in_units_of_the_true_slice():

@@ -74,7 +74,7 @@ class VirtualSlice:
         pieces = self.pieces
         if pieces is None:
             return np.asarray(self.mix(first, second))
-        unit = spacing(x, y)
+        unit = median_spacing(x, y)
         masses = np.concatenate([pieces.weights @ pieces.source, pieces.weights @ pieces.target])
         width = kernel_width(np.vstack([x, y]), masses, np.vstack([first, second]), unit)
         kernel = smoothing_kernel(pieces.positions, pieces.weights, self.positions, width, unit)
@@ -166,7 +166,7 @@ def interpolate_pair(
     new_positions = lloyd_step(positions, weights, selection)
     if smoothing > 0:
         states = source @ (fx - fx.mean(axis=0)) + target @ (fy - fy.mean(axis=0))
-        bandwidth = smoothing * spacing(x, y)
+        bandwidth = smoothing * median_spacing(x, y)
         ratio = scale_of(x, y) / scale_of(fx, fy) * np.sqrt(1 / spatial_weight - 1)
         kernel = joint_kernel(
             positions / bandwidth,
@@ -224,7 +224,7 @@ def whole_slice(
     )
 
 
-def spacing(*slices: np.ndarray) -> float:
+def median_spacing(*slices: np.ndarray) -> float:
     """Compute the median distance of a spot to the nearest distinct position in its slice.
 
     See Also
