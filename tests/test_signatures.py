@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from numpydoc.docscrape import FunctionDoc
 
 import scdiffot
+from scdiffot._utils.docs import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ FUNCTIONS = {
     for name in namespace.__all__
     if inspect.isfunction(getattr(namespace, name))
 }
+PACKAGE = Path(scdiffot.__file__).parent
 API_PAGES = Path(__file__).parents[1] / "docs" / "api"
 
 every_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
@@ -112,9 +115,16 @@ def test_docstring_is_complete(function):
     assert not undescribed
     typed = [p.name for p in doc["Parameters"] if p.type]
     assert not typed, "types live in the annotations"
-    for section in ("Returns", "Raises", "Examples"):
+    for section in ("Returns", "Raises", "See Also", "Examples"):
         assert doc[section], f"the section {section} is missing"
     assert ">>> " in "\n".join(doc["Examples"]), "examples are code that runs"
+
+
+def test_shared_entries_are_filled_in_and_shared():
+    sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    uses = Counter(name for text in sources for name in re.findall(r"^ +%\((\w+)\)s$", text, re.M))
+    assert {name for name, n in uses.items() if n > 1} == set(PARAMETERS)
+    assert not [name for name, f in FUNCTIONS.items() if "%(" in (inspect.getdoc(f) or "")]
 
 
 @every_function

@@ -10,6 +10,7 @@ from scdiffot._data.read.checks import as_writable, check_flag
 from scdiffot._data.read.columns import drop_columns
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._data.write.store import read_states
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ COLUMNS = (
 )
 
 
+@fill_parameters
 def scvelo(
     adata: AnnData | MuData,
     *,
@@ -61,10 +63,8 @@ def scvelo(
     overwrite
         Whether to replace RNA velocity and results derived from it. An earlier export is always
         replaced.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(key)s
+    %(copy)s
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.columns import read_numbers
 from scdiffot._data.write.fate_tables import read_fate
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     """Get the fates of cells as a tidy table, a row for every simulated cell and every fate.
 
@@ -23,8 +25,7 @@ def fate(adata: AnnData | MuData, *, key: str = DEFAULT) -> pd.DataFrame:
     ----------
     adata
         Cells with fates by :func:`scdiffot.tl.sta_forward`, also if read from a file.
-    key
-        Name of the fit.
+    %(key)s
 
     Returns
     -------

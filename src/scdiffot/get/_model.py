@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scdiffot._data.write.store import read_model
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from scdiffot.core.nets.model import RUOTModel
 
 
+@fill_parameters
 def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     """Get the model of a fit, to evaluate its fields at any state and time.
 
@@ -21,8 +23,7 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     ----------
     adata
         Cells with a fit, also if read from a file.
-    key
-        Name of the fit.
+    %(key)s
 
     Returns
     -------

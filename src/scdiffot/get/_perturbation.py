@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import check_flag
 from scdiffot._data.write.perturbation import read_perturbations, read_screen
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def perturbation(
     adata: AnnData | MuData,
     name: str | None = None,
@@ -34,8 +36,7 @@ def perturbation(
     by
         ``"source"``: a row for every type of the perturbed cells (the last is ``"all"``) and every
         fate. ``"cell"``: a row for every cell and fate.
-    key
-        Name of the fit.
+    %(key)s
 
     Returns
     -------
@@ -80,6 +81,7 @@ def perturbation(
     return pd.concat(tables, ignore_index=True)
 
 
+@fill_parameters
 def perturb_screen(
     adata: AnnData | MuData, *, fates: bool = False, key: str = DEFAULT
 ) -> pd.DataFrame:
@@ -91,8 +93,7 @@ def perturb_screen(
         Cells with a screen by :func:`scdiffot.tl.perturb_screen`, also if read from a file.
     fates
         Whether to return a row for every gene and fate instead, with the change of the fate.
-    key
-        Name of the fit.
+    %(key)s
 
     Returns
     -------

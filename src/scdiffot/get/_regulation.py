@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.read.checks import check_flag
 from scdiffot._data.write.regulation import Regulations, read_regulation
 from scdiffot._data.write.store import read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def regulation(
     adata: AnnData | MuData,
     *,
@@ -44,8 +46,7 @@ def regulation(
     as_graph
         Whether to return a directed graph of NetworkX, from regulators to targets. It needs a
         single group.
-    key
-        Name of the fit.
+    %(key)s
 
     Returns
     -------

@@ -16,6 +16,7 @@ from scdiffot._data.read.expression import (
 )
 from scdiffot._data.read.gene_names import check_unambiguous, gene_names
 from scdiffot._data.write.autoencoders import check_free_autoencoder, write_autoencoder
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.logging import logger
 from scdiffot._utils.options import MAX_BATCH, MAX_HIDDEN, MAX_STEPS
 from scdiffot._utils.progress import progress_bar
@@ -34,6 +35,7 @@ N_STEPS = 20_000
 EPOCH_LIMITS = (20, 400)
 
 
+@fill_parameters
 def autoencoder(
     adata: AnnData,
     n_latent: int = 10,
@@ -94,14 +96,11 @@ def autoencoder(
         Cells in a step.
     rng
         Seed or generator. Equal seeds give equal results on one machine.
-    device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
+    %(device)s
     key_added
         Name of the representation.
-    show_progress
-        Whether to show a progress bar.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(show_progress)s
+    %(copy)s
 
     Returns
     -------

@@ -10,6 +10,7 @@ from anndata import AnnData
 from scdiffot._data.read.checks import as_writable, format_list, is_mudata
 from scdiffot._data.read.expression import check_counts, read_expression
 from scdiffot._data.read.gene_names import find_genes, gene_names, listed_genes, names_source
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.logging import logger
 from scdiffot._utils.names import check_key
 from scdiffot._utils.rng import as_generator, global_generators
@@ -31,6 +32,7 @@ MAX_LOG = 30.0
 MIN_GENES = 3
 
 
+@fill_parameters
 def score_growth(
     adata: AnnData,
     *,
@@ -79,8 +81,7 @@ def score_growth(
         Seed or generator, for the choice of control genes.
     key_added
         Name of the column.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

@@ -10,6 +10,7 @@ from scdiffot._analysis.slice_checks import warn_units
 from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
 from scdiffot._data.read.checks import as_writable, check_count, format_list, listed_names
 from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.logging import logger
 from scdiffot._utils.names import check_key
 from scdiffot._utils.optional import require
@@ -30,6 +31,7 @@ CHANNELS = ("mean", "variance", "gradient")
 METHOD = "neighbourhoods"
 
 
+@fill_parameters
 def spatial_embedding(
     adata: AnnData | MuData,
     *,
@@ -69,8 +71,7 @@ def spatial_embedding(
     use_rep
         Representation of the spots: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a
         layer, or ``"modality:key"`` of a MuData. All slices must share it.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     n_hops
         Number of averaging steps, and so the radius of the neighbourhood in links. With 0, spots
         are not averaged.
@@ -101,8 +102,7 @@ def spatial_embedding(
         variance.
     key_added
         Name of the representation.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.clouds import check_pair, thin
 
@@ -16,6 +17,7 @@ CHUNK_SIZE = 64
 MIN_SPREAD = 1e-9
 
 
+@fill_parameters
 def energy_distance(
     x: np.ndarray,
     y: np.ndarray,
@@ -43,10 +45,7 @@ def energy_distance(
         First cloud, shape ``(n, d)``.
     y
         Second cloud, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
     n_max
         A larger cloud is replaced by this many of its points, by systematic sampling in proportion
         to the weights.
@@ -92,6 +91,7 @@ def energy_distance(
     return -float(discrepancy(distances, wx[None], wy[None], diagonal=0.0)[0])
 
 
+@fill_parameters
 def marginal_distance(
     x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
@@ -103,14 +103,10 @@ def marginal_distance(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
 
     Returns
     -------
@@ -145,6 +141,7 @@ def marginal_distance(
     return float(distances.mean()), distances
 
 
+@fill_parameters
 def feature_correlation_r(
     x: np.ndarray,
     y: np.ndarray,
@@ -162,14 +159,10 @@ def feature_correlation_r(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, shape ``(m, d)``, with the same features.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
     n_features
         Largest number of features; those of largest variance in `y` are selected.
 

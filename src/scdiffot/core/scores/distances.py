@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.clouds import check_cloud, check_pair, thin
@@ -11,6 +12,7 @@ from scdiffot.core.problem.clouds import check_cloud, check_pair, thin
 from .kernels import check_pairs, discrepancy, median_bandwidth
 
 
+@fill_parameters
 def wasserstein(
     x: np.ndarray,
     y: np.ndarray,
@@ -37,10 +39,7 @@ def wasserstein(
         First cloud, shape ``(n, d)``.
     y
         Second cloud, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
     p
         1, or 2 for the root of the mean squared displacement.
     n_max
@@ -102,6 +101,7 @@ def wasserstein(
     return float((max(float(value), 0.0) * scale) ** (1 / p))
 
 
+@fill_parameters
 def mmd(
     x: np.ndarray,
     y: np.ndarray,
@@ -128,10 +128,7 @@ def mmd(
         First cloud, shape ``(n, d)``.
     y
         Second cloud, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
     bandwidth
         Bandwidth `h` of the kernel, in the unit of `x`; by default the median distance between
         points of the pooled clouds.

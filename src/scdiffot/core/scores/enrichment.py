@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.problem.clouds import check_pair, thin
@@ -11,6 +12,7 @@ from scdiffot.core.problem.clouds import check_pair, thin
 from .kernels import check_pairs
 
 
+@fill_parameters
 def enrichment(
     x: np.ndarray,
     y: np.ndarray,
@@ -37,14 +39,10 @@ def enrichment(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
     k
         Size of the neighbourhood, in cells of the smaller population.
     n_max

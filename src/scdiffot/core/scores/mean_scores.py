@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot.core.problem.clouds import check_cloud, check_pair
 
 
@@ -103,6 +104,7 @@ def unexplained(predicted: np.ndarray, true: np.ndarray, w: np.ndarray | None = 
     return 1 - response_r2(predicted, true, w)
 
 
+@fill_parameters
 def l2_of_means(
     x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
 ) -> float:
@@ -113,14 +115,10 @@ def l2_of_means(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, shape ``(m, d)``, in the same unit.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
 
     Returns
     -------
@@ -150,6 +148,7 @@ def l2_of_means(
     return float(np.linalg.norm(wx @ x - wy @ y))
 
 
+@fill_parameters
 def pearson_of_means(
     x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
 ) -> float:
@@ -163,14 +162,10 @@ def pearson_of_means(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, shape ``(m, d)``, with the same features.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
 
     Returns
     -------
@@ -198,6 +193,7 @@ def pearson_of_means(
     return float(correlation_rows((wx @ x)[None], (wy @ y)[None])[0])
 
 
+@fill_parameters
 def r2_of_means(
     x: np.ndarray, y: np.ndarray, wx: np.ndarray | None = None, *, wy: np.ndarray | None = None
 ) -> float:
@@ -213,14 +209,10 @@ def r2_of_means(
 
     Parameters
     ----------
-    x
-        Predicted cells, shape ``(n, d)``.
+    %(predicted_cells)s
     y
         Treated cells, the reference, shape ``(m, d)``, with the same features.
-    wx
-        Non-negative weights of `x`, shape ``(n,)``; equal ones by default.
-    wy
-        Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
+    %(weights)s
 
     Returns
     -------

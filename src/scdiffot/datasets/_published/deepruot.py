@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scdiffot._utils.docs import fill_parameters
+
 from .download import path_of
 from .frame import make_adata
 
@@ -27,6 +29,7 @@ _TABLES = {
 }
 
 
+@fill_parameters
 def deepruot(name: str, *, show_progress: bool = True) -> AnnData:
     """Benchmark tables of DeepRUOT: small time courses in few dimensions, with growth.
 
@@ -41,8 +44,7 @@ def deepruot(name: str, *, show_progress: bool = True) -> AnnData:
         ``"emt"``: 3,133 cells, ten dimensions, four times. ``"gaussian_10d"``, ``"gaussian_20d"``,
         ``"gaussian_50d"``, ``"gaussian_100d"``: 1,900 points at two times, as
         :func:`~scdiffot.datasets.gaussian_mixture`.
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

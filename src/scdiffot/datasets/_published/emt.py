@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
+
 from .download import path_of
 from .frame import DIFFUSIONOT, make_adata, read_npz
 
@@ -26,6 +28,7 @@ _STAGES = {
 }
 
 
+@fill_parameters
 def emt(*, show_progress: bool = True) -> AnnData:
     """Lung cancer cells under TGF-beta and after its withdrawal, by mass cytometry.
 
@@ -39,8 +42,7 @@ def emt(*, show_progress: bool = True) -> AnnData:
 
     Parameters
     ----------
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.optional import require
 
 from .download import path_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _LABELS = ("group_id", "sample_id", "cluster_id")
 
 
+@fill_parameters
 def kang(*, show_progress: bool = True) -> ad.AnnData:
     """Blood cells of two lupus patients with and without interferon beta, by RNA sequencing.
 
@@ -29,8 +31,7 @@ def kang(*, show_progress: bool = True) -> ad.AnnData:
 
     Parameters
     ----------
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
+
 from .frame import DIFFUSIONOT, make_adata, read_npz
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill_parameters
 def mouse_embryo_spatial(*, show_progress: bool = True) -> AnnData:
     """Sections of mouse embryos from E9.5 to E16.5, by Stereo-seq.
 
@@ -24,8 +27,7 @@ def mouse_embryo_spatial(*, show_progress: bool = True) -> AnnData:
 
     Parameters
     ----------
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scdiffot._utils.docs import fill_parameters
+
 from .frame import DIFFUSIONOT, make_adata, read_npz
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill_parameters
 def mouse_hematopoiesis(*, show_progress: bool = True) -> AnnData:
     """Mouse haematopoietic progenitors differentiating in vitro, by single-cell RNA sequencing.
 
@@ -18,8 +21,7 @@ def mouse_hematopoiesis(*, show_progress: bool = True) -> AnnData:
 
     Parameters
     ----------
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

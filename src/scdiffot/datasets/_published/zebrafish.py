@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
+
 from .frame import DIFFUSIONOT, make_adata, read_npz
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 _HOURS = {"0min": 0.0, "30min": 0.5, "3hr": 3.0, "5hr": 5.0}
 
 
+@fill_parameters
 def zebrafish(*, show_progress: bool = True) -> AnnData:
     """Lateral line of zebrafish regenerating its hair cells, by single-cell RNA sequencing.
 
@@ -23,8 +26,7 @@ def zebrafish(*, show_progress: bool = True) -> AnnData:
 
     Parameters
     ----------
-    show_progress
-        Whether a download shows a progress bar.
+    %(show_download)s
 
     Returns
     -------

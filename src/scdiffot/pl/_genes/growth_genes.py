@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.read.checks import check_count, choose_names
 from scdiffot._data.write.regulation import find_groups, group_labels, read_growth_genes
 from scdiffot._data.write.store import read_params
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 from scdiffot.pl._base.points import draw_colorbar
@@ -28,6 +29,7 @@ POSITIVE_COLOR, NEGATIVE_COLOR = "#b2182b", "#2166ac"
 MAX_HORIZONTAL_LABELS = 3
 
 
+@fill_parameters
 def growth_genes(
     adata: AnnData | MuData,
     *,
@@ -56,14 +58,9 @@ def growth_genes(
     n_genes
         Number of genes if `genes` is None. The genes with the largest effects are taken from each
         group in turn.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

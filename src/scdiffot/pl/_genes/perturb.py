@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import check_choice, choose_names
 from scdiffot._data.write.perturbation import read_one
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import ALL, DEFAULT
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
 from scdiffot.pl._base.points import draw_legend
@@ -28,6 +29,7 @@ SIGNIFICANCE_LEVEL = 0.05
 MIN_SHARE = 0.01
 
 
+@fill_parameters
 def perturb(
     adata: AnnData | MuData,
     name: str | None = None,
@@ -58,14 +60,9 @@ def perturb(
     sources
         Types of the perturbed cells to draw, in this order; by default all types, and all cells
         pooled.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import check_count, suggest
 from scdiffot._data.write.perturbation import read_screen
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import background, finish, make_axes
 from scdiffot.pl._base.points import draw_legend
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def perturb_screen(
     adata: AnnData | MuData,
     *,
@@ -49,14 +51,9 @@ def perturb_screen(
         Fate whose change is drawn, with its sign, instead of the effect by which the screen is
         ranked. The genes with the largest changes of this fate are selected; points are filled
         where the 95 % interval excludes zero.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.read.checks import check_choice, check_count, choose_names
 from scdiffot._data.write.regulation import Regulations, read_regulation
 from scdiffot._data.write.store import read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 UNSTABLE_COLOR = "#ececec"
 
 
+@fill_parameters
 def regulation(
     adata: AnnData | MuData,
     *,
@@ -59,14 +61,10 @@ def regulation(
         Genes to draw; by default those of the largest edges in any group.
     n_edges
         Number of edges by which genes are selected, and maximum number of edges of each network.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on, one for each group.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

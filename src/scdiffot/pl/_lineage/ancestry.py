@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scdiffot._data.read.checks import check_choice, choose_names
 from scdiffot._data.write.fate_tables import read_ancestry
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import find_plane
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def ancestry(
     adata: AnnData | MuData,
     *,
@@ -49,15 +51,11 @@ def ancestry(
     basis
         Embedding, of which the first two dimensions are drawn; by default the representation of the
         fit. One-dimensional states are drawn over time.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on; one for each type if `kind` is ``"embedding"``. On a single axis, each cell
         has the colour of the type with the highest relative density.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

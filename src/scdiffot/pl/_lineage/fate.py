@@ -10,6 +10,7 @@ from scdiffot._data.read.checks import check_choice, choose_names
 from scdiffot._data.read.columns import read_groups, read_numbers
 from scdiffot._data.write.fate_tables import read_fate
 from scdiffot._data.write.store import read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, UNKNOWN, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import finish, make_axes
@@ -33,6 +34,7 @@ MIN_MAX_SHARE = 0.1
 MIN_MEAN_SHARE = 0.01
 
 
+@fill_parameters
 def fate(
     adata: AnnData | MuData,
     *,
@@ -68,15 +70,11 @@ def fate(
     basis
         Embedding, of which the first two dimensions are drawn; by default the representation of the
         fit. One-dimensional states are drawn over time.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on; one for each fate if `kind` is ``"embedding"``. On a single axis, each cell
         has the colour of its most likely fate, shaded by the share.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

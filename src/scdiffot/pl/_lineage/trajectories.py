@@ -11,6 +11,7 @@ from scdiffot._data.read.checks import check_choice, check_count
 from scdiffot._data.read.labels import cell_labels
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.fate_tables import read_fate
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, FATE, UNKNOWN
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import background, finish, foreground, make_axes
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from scdiffot.pl._base.plane import Plane
 
 
+@fill_parameters
 def trajectories(
     adata: AnnData | MuData,
     paths: Trajectories | xr.Dataset,
@@ -55,8 +57,7 @@ def trajectories(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     paths
         Trajectories returned by :func:`scdiffot.tl.simulate`, or their dataset.
     by
@@ -71,14 +72,9 @@ def trajectories(
         Column of `adata.obs` that colours the cells; grey by default.
     n_max
         Maximum number of trajectories to draw, sampled at random.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scdiffot._data.read.checks import check_count, check_flag, choose_names
 from scdiffot._data.write.store import read_params, read_table
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, TRAJECTORY_GENES
 from scdiffot.pl._base.figure import finish, flatten_axes, make_axes
 from scdiffot.pl._base.shares import class_colors
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MAX_BANDS = 5
 
 
+@fill_parameters
 def trajectory_genes(
     adata: AnnData | MuData,
     genes: str | Sequence[str] | None = None,
@@ -53,14 +55,10 @@ def trajectory_genes(
         Fates to draw; all by default.
     bands
         Whether to draw bands; by default they are drawn for at most five fates.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on, one for every gene.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

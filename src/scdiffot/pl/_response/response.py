@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scdiffot._data.read.checks import check_count
 from scdiffot._data.responses.predictions import read_predicted
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, make_axes
 
@@ -25,6 +26,7 @@ KINDS = ("genes", "embedding", "effect", "survival", "features")
 N_GENES, N_FEATURES = 6, 20
 
 
+@fill_parameters
 def response(
     adata: AnnData | MuData,
     kind: Literal["genes", "embedding", "effect", "survival", "features"] = "genes",
@@ -96,12 +98,8 @@ def response(
     key
         Name of the response, or of a prediction (`key_added` of
         :func:`scdiffot.tl.predict_response`).
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy as np
 
 from scdiffot._data.read.checks import choose_names
 from scdiffot._data.responses.evaluation import read_evaluation
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 from scdiffot.pl._base.points import draw_legend
@@ -44,6 +45,7 @@ ZERO_BASED_METRICS = ("unexplained", "l2_of_means", "marginal_distance")
 MODEL_COLOR, CONTROL_COLOR = "#2166ac", "#8c8c8c"
 
 
+@fill_parameters
 def response_evaluation(
     adata: AnnData | MuData,
     metrics: str | Sequence[str] | None = None,
@@ -73,10 +75,7 @@ def response_evaluation(
         Name of the evaluation.
     ax
         Axes to draw on, one for each metric.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

@@ -15,6 +15,7 @@ from scdiffot._data.read.checks import (
     suggest,
 )
 from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.logging import logger
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import axis_names
@@ -37,6 +38,7 @@ LEGEND_WIDTH = 1.5
 OVERLAY_SCALE = 0.6
 
 
+@fill_parameters
 def slices(
     adata: AnnData | MuData,
     library_key: str | None = None,
@@ -100,10 +102,7 @@ def slices(
         Maximum number of panels in a row.
     ax
         Axes to draw on: one for each slice, or a single one with `overlay`.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

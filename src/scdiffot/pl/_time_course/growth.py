@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scdiffot._data.read.columns import read_numbers
 from scdiffot._data.write.store import read_fit
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import find_plane
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def growth(
     adata: AnnData | MuData,
     *,
@@ -31,19 +33,13 @@ def growth(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     basis
         Embedding, of which the first two dimensions are drawn; by default the representation of the
         fit. One-dimensional states are drawn over time.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

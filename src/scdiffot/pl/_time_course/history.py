@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.write.store import read_history, read_params, read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 
@@ -31,6 +32,7 @@ LOSSES = {
 ALL_STAGES = "training"
 
 
+@fill_parameters
 def history(
     adata: AnnData | MuData,
     *,
@@ -57,17 +59,12 @@ def history(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
-    key
-        Name of the fit.
+    %(fit)s
+    %(key)s
     ax
         Axes of all panels: one per stage, and one for the distances. One or two axes show the
         regression losses of all stages together, and the distances on the second.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

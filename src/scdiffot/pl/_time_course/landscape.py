@@ -12,6 +12,7 @@ from scdiffot._data.write import fingerprints
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.fingerprints import check_fingerprint
 from scdiffot._data.write.store import read_table
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, LANDSCAPE
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.paths import check_paths
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 8.0
 
 
+@fill_parameters
 def landscape(
     adata: AnnData | MuData,
     *,
@@ -71,14 +73,10 @@ def landscape(
         the trajectories since the time of the previous panel.
     n_max
         Maximum number of trajectories to draw, sampled at random.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on, one for each time. A surface needs axes with the projection ``"3d"``.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.read.checks import check_count
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.store import read_model
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
 from scdiffot.pl._base.figure import finish, foreground, make_axes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SIMULATED_COLOR = "#2166ac"
 
 
+@fill_parameters
 def population(
     adata: AnnData | MuData,
     paths: Trajectories | xr.Dataset,
@@ -48,8 +50,7 @@ def population(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     paths
         Trajectories that :func:`scdiffot.tl.simulate` returned for the cells of one time point,
         or their dataset.
@@ -59,15 +60,11 @@ def population(
         are drawn as histograms.
     n_max
         Maximum number of cells, and of particles, to draw at each snapshot.
-    key
-        Name of the fit.
+    %(key)s
     ax
         Axes to draw on: one for each snapshot in the time range of `paths`, and optionally one more
         for the mass. On a single axis, all snapshots are overlaid, coloured by time.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(show)s
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdiffot._data.write.store import read_params, read_table
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, VALIDATION
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 
@@ -26,6 +27,7 @@ PREDICTIONS = {
 }
 
 
+@fill_parameters
 def validation(
     adata: AnnData | MuData,
     *,
@@ -43,14 +45,9 @@ def validation(
     ----------
     adata
         Cells with a fit on which :func:`scdiffot.tl.validate` was run.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -10,6 +10,7 @@ from scdiffot._analysis.basis import first_column
 from scdiffot._data.read.checks import check_choice, check_count
 from scdiffot._data.write.fingerprints import ARROWS, check_fingerprint, embedding_of
 from scdiffot._data.write.store import read_fit, read_velocities
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot.pl._base.field import grid_field
 from scdiffot.pl._base.figure import finish, foreground, make_axes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MAX_GRID = 1000
 
 
+@fill_parameters
 def velocity(
     adata: AnnData | MuData,
     *,
@@ -62,14 +64,9 @@ def velocity(
         Number of grid points along the longer axis.
     n_max
         Maximum number of cells with an arrow, for ``"cells"`` and one-dimensional states.
-    key
-        Name of the fit.
-    ax
-        Axes to draw on.
-    show
-        Whether to show the figure; scanpy's setting by default.
-    return_fig
-        Whether to return the figure.
+    %(key)s
+    %(ax)s
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._analysis.cell_groups import read_grouped
 from scdiffot._data.read.checks import as_writable
 from scdiffot._data.write.regulation import write_growth_genes
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import cell_bar
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scdiffot.core.genes.regulation import Spread
 
 
+@fill_parameters
 def growth_genes(
     adata: AnnData | MuData,
     genes: str | Iterable[str] | None = None,
@@ -61,8 +63,7 @@ def growth_genes(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     genes
         Names of genes; by default all genes of the decoder that vary.
     groupby
@@ -76,20 +77,12 @@ def growth_genes(
         Whether to average over the cells of every time separately.
     n_cells
         Largest number of cells of every group (and time), sampled at random; None uses all.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
-    decoder
-        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
-        such functions, on tensors. By default the decoder that `adata` holds.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(gene_symbols)s
+    %(decoder)s
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

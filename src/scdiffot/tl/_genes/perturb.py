@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._analysis.perturbation_run import PerturbationRun
 from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.write.perturbation import entry_name, write_perturbation
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import ALL, DEFAULT, Keys
 from scdiffot._utils.progress import cell_bar
 from scdiffot._utils.rng import as_generator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from scdiffot.core.lineage.contrasts import Contrasts
 
 
+@fill_parameters
 def perturb(
     adata: AnnData | MuData,
     genes: Mapping[str, float | None] | Iterable[str] | str,
@@ -82,8 +84,7 @@ def perturb(
         Genes that are changed together: names, or a dict from names to values in the unit of the
         expression that the representation was computed from. If a value is None, `kind` determines
         it.
-    cell_key
-        Column of `adata.obs` with the cell types.
+    %(cell_key)s
     kind
         Change of the genes without a value. ``"knockout"`` sets them to zero; ``"knockdown"`` to
         half of the expression of the cell; ``"overexpress"`` to the 99 % quantile of the cells of
@@ -96,33 +97,22 @@ def perturb(
     source
         Cells to change: a time (number) or its label, a query of `adata.obs`, names of cells, or a
         boolean mask. The cells of the first time by default. Every cell starts at its own time.
-    target_time
-        Time of the fates (number or label), at which cells were observed; the last by default.
+    %(target_time)s
     n_trajectories
         Number of trajectories of every cell.
-    growth
-        Whether cells divide and die along trajectories. By default if the fit has growth.
+    %(growth)s
     classifier, n_neighbors
         Classifier of the types at the end; see :func:`scdiffot.tl.sta_forward`.
-    n_steps
-        Steps in an interval between snapshots, 10 by default.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
-    decoder
-        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
-        such functions, on tensors. By default the decoder that `adata` holds.
+    %(n_steps)s
+    %(gene_symbols)s
+    %(decoder)s
     name
         Name under which the result is stored; results of several names coexist. By default the
         names of the genes, joined by ``+``.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

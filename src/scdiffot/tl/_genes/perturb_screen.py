@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._analysis.perturbation_run import PerturbationRun
 from scdiffot._data.read.checks import as_writable, check_count, suggest
 from scdiffot._data.write.perturbation import write_screen
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.scores.p_values import adjust_p_values
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from scdiffot._analysis.gene_edits import GeneEdits
 
 
+@fill_parameters
 def perturb_screen(
     adata: AnnData | MuData,
     cell_key: str,
@@ -71,8 +73,7 @@ def perturb_screen(
     ----------
     adata
         Cells with a fit whose representation has a decoder.
-    cell_key
-        Column of `adata.obs` with the cell types.
+    %(cell_key)s
     genes
         Genes to change; by default all genes of the decoder that vary.
     kind, factor
@@ -87,8 +88,7 @@ def perturb_screen(
     source
         Cells to change, those of the first time by default; see :func:`scdiffot.tl.sta_forward`. A
         few hundred are enough.
-    target_time
-        Time of the fates (number or label), at which cells were observed; the last by default.
+    %(target_time)s
     n_trajectories
         Number of trajectories of every cell in the second pass.
     n_first
@@ -96,26 +96,16 @@ def perturb_screen(
     n_refined
         Number of genes (or pairs) in the second pass; if there are no more genes, there is no first
         pass.
-    growth
-        Whether cells divide and die along trajectories. By default if the fit has growth.
+    %(growth)s
     classifier, n_neighbors
         Classifier of the types at the end; see :func:`scdiffot.tl.sta_forward`.
-    n_steps
-        Steps in an interval between snapshots, 10 by default.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
-    decoder
-        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
-        such functions, on tensors. By default the decoder that `adata` holds.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(n_steps)s
+    %(gene_symbols)s
+    %(decoder)s
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

@@ -10,6 +10,7 @@ from scdiffot._analysis.nearest import Nearest
 from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
 from scdiffot._data.read.checks import as_writable, check_count, check_flag, format_list
 from scdiffot._data.write.fate_tables import write_ancestry
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def sta_backward(
     adata: AnnData | MuData,
     cell_key: str,
@@ -56,10 +58,8 @@ def sta_backward(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
-    cell_key
-        Column of `adata.obs` with the cell types.
+    %(fit)s
+    %(cell_key)s
     source
         Cells to follow back, all of one time: a time (number) or its label, a query of `adata.obs`
         (``"cell_type == 'neuron' and day == 6"``), names of cells, or a boolean mask. The cells of
@@ -75,14 +75,10 @@ def sta_backward(
         most the number of those of the same type.
     n_steps
         Steps in an interval between snapshots, 20 by default.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

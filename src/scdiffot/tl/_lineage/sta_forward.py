@@ -10,6 +10,7 @@ from scdiffot._analysis.classifier import check_estimator
 from scdiffot._analysis.sta_inputs import MAX_SHARE_OUTSIDE, StaInputs
 from scdiffot._data.read.checks import as_writable, check_count, check_flag, check_share
 from scdiffot._data.write.fate_tables import write_fate
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, OUTSIDE, Keys
 from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def sta_forward(
     adata: AnnData | MuData,
     cell_key: str,
@@ -71,20 +73,16 @@ def sta_forward(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
-    cell_key
-        Column of `adata.obs` with the cell types.
+    %(fit)s
+    %(cell_key)s
     source
         Cells to follow: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
         'stem' and day < 4"``), names of cells, or a boolean mask. By default all cells before the
         target; cells of a single time are faster. Every cell starts at its own time.
-    target_time
-        Time of the fates (number or label), at which cells were observed; the last by default.
+    %(target_time)s
     n_trajectories
         Number of trajectories of every cell. Standard errors fall with its square root.
-    growth
-        Whether cells divide and die along trajectories. By default if the fit has growth.
+    %(growth)s
     path
         Whether to write the probabilities of single trajectories, too.
     classifier
@@ -96,16 +94,11 @@ def sta_forward(
         numbers are used as far as they predict these types better.
     threshold
         Probability of a type from which on a trajectory is committed to it.
-    n_steps
-        Steps in an interval between snapshots, 10 by default.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(n_steps)s
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

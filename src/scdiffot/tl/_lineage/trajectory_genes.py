@@ -11,6 +11,7 @@ from scdiffot._analysis.classifier import check_estimator
 from scdiffot._analysis.sta_inputs import StaInputs
 from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.write.decoders import read_genes
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, TRAJECTORY_GENES, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.progress import cell_bar
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def trajectory_genes(
     adata: AnnData | MuData,
     cell_key: str,
@@ -71,17 +73,14 @@ def trajectory_genes(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
-    cell_key
-        Column of `adata.obs` with the cell types.
+    %(fit)s
+    %(cell_key)s
     source
         Cells to follow, of one time: that time (number) or its label, a query of `adata.obs`, names
         of cells, or a boolean mask. The cells of the first time by default.
     genes
         Names of genes; by default all genes of the representation.
-    target_time
-        Time of the fates (number or label), at which cells were observed; the last by default.
+    %(target_time)s
     n_cells
         Largest number of cells to follow; if there are more, they are sampled at random.
     n_trajectories
@@ -90,29 +89,19 @@ def trajectory_genes(
         Number of times, equally spaced from start to end.
     band
         Quantiles of the trajectories that limit the bands.
-    growth
-        Whether cells divide and die along trajectories. By default if the fit has growth.
+    %(growth)s
     classifier
         Any classifier of scikit-learn with `predict_proba`. By default the shares of types among
         the nearest neighbours.
     n_neighbors
         Number of neighbours, at most a tenth of the cells.
-    n_steps
-        Steps in an interval between snapshots, 10 by default.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
-    decoder
-        Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
-        such functions, on tensors. By default the decoder that `adata` holds.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(n_steps)s
+    %(gene_symbols)s
+    %(decoder)s
+    %(rng)s
+    %(key)s
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

@@ -15,6 +15,7 @@ from scdiffot._data.responses.evaluation import (
     write_evaluation,
 )
 from scdiffot._data.responses.groups import read_condition_groups
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def evaluate_response(
     adata: AnnData | MuData,
     condition_key: str,
@@ -123,16 +125,12 @@ def evaluate_response(
         survival.
     n_steps, batch_size, learning_rate, n_hidden, n_layers, n_landmarks, smoothing
         See :func:`scdiffot.tl.fit_response`.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
+    %(rng)s
+    %(device)s
     key_added
         Name of the evaluation. It may be the name of a response, which is neither used nor changed.
-    show_progress
-        Whether to show a progress bar.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(show_progress)s
+    %(copy)s
 
     Returns
     -------

@@ -15,6 +15,7 @@ from scdiffot._data.responses.response_store import (
     response_params,
     write_response,
 )
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from scdiffot._data.responses.groups import ResponseCells
 
 
+@fill_parameters
 def fit_response(
     adata: AnnData | MuData,
     condition_key: str,
@@ -93,8 +95,7 @@ def fit_response(
     use_rep
         Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a
         layer, or ``"modality:key"`` of a MuData. Treatment and control must share it.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     context
         Column of `adata.obs` with the donor, species or cell line. Cells are compared within a
         context only, and the response is the same function of the state in all of them. A context
@@ -143,16 +144,12 @@ def fit_response(
         Bandwidth by which cells are smoothed, in distances to the fifth neighbour divided by the
         square root of the dimension. A larger bandwidth learns coarser responses, which generalise
         better to other donors.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
+    %(rng)s
+    %(device)s
     key_added
         Name of the response, and prefix of all names that are derived from it.
-    show_progress
-        Whether to show a progress bar.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(show_progress)s
+    %(copy)s
 
     Returns
     -------

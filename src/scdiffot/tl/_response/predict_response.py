@@ -20,6 +20,7 @@ from scdiffot._data.responses.response_store import (
 from scdiffot._data.responses.stored_groups import check_groups
 from scdiffot._data.responses.stored_responses import read_response, read_response_model
 from scdiffot._data.responses.treatments import to_numbers
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def predict_response(
     adata: AnnData | MuData,
     *,
@@ -85,8 +87,7 @@ def predict_response(
         Name of the prediction, and prefix of all names that it writes; `key` by default, where the
         next prediction replaces it. Predictions of several targets, doses or cells coexist under
         names of their own; plots and tables read them by ``key=key_added``.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

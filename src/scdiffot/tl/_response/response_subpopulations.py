@@ -16,6 +16,7 @@ from scdiffot._data.responses.predictions import (
 )
 from scdiffot._data.responses.response_store import read_response_genes
 from scdiffot._data.responses.stored_responses import read_response
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.errors import StoredFitError
 from scdiffot._utils.keys import ALL, DEFAULT, PARAMS, Keys
 from scdiffot._utils.logging import logger
@@ -42,6 +43,7 @@ N_FITTED = 5000
 N_BOOT, LEVEL = 1000, 0.95
 
 
+@fill_parameters
 def response_subpopulations(
     adata: AnnData | MuData,
     *,
@@ -83,20 +85,16 @@ def response_subpopulations(
         Number of clusters. By default it is selected, from one to ten.
     reference
         AnnData with the fit, if that is not `adata`.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
+    %(gene_symbols)s
     decoder
         Decoder of the representation: an object with methods `encode` and `decode`, or a pair of
         such functions, on tensors. By default the decoder that the AnnData with the fit holds;
         without a decoder, genes are omitted.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
+    %(rng)s
     key
         Name of the response, or of a prediction of it (`key_added` of
         :func:`scdiffot.tl.predict_response`).
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

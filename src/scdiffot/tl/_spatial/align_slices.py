@@ -11,6 +11,7 @@ from scdiffot._data.read.checks import as_writable, check_count, check_share, su
 from scdiffot._data.read.slices import read_slices
 from scdiffot._data.write.alignment import make_alignment, slice_order
 from scdiffot._data.write.alignment_store import alignment_params, write_alignment
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.progress import cell_bar
 from scdiffot.core.spatial.align.alignment import AlignConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 METHODS = ("rigid", "nonrigid")
 
 
+@fill_parameters
 def align_slices(
     adata: AnnData | MuData,
     library_key: str,
@@ -87,8 +89,7 @@ def align_slices(
         Whether slices may be reflected, if the scores are unambiguous.
     use_rep
         Representation of the state, common to all slices.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     spatial_key
         Key of `adata.obsm` with the coordinates, shape ``(n, 2)``.
     feature_weight
@@ -97,10 +98,8 @@ def align_slices(
         Number of initial angles, at least 4.
     key_added
         Name of the alignment.
-    copy
-        Whether to return a copy instead of writing into `adata`.
-    show_progress
-        Whether to show a progress bar.
+    %(copy)s
+    %(show_progress)s
 
     Returns
     -------

@@ -14,6 +14,7 @@ from scdiffot._data.read.checks import check_adata, check_count, check_share, fo
 from scdiffot._data.read.gene_names import gene_columns
 from scdiffot._data.read.slices import TissueSlices, read_slices
 from scdiffot._data.write.virtual.slices import virtual_slice_adata
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.logging import logger
 from scdiffot._utils.number_text import number_text
 from scdiffot.core.spatial.between.interpolation import VirtualSlice, interpolate_pair, whole_slice
@@ -28,6 +29,7 @@ FORMS = ("displacement", "barycentric")
 SOURCES = ("place", "state")
 
 
+@fill_parameters
 def interpolate_slices(
     adata: AnnData,
     between: Iterable[str],
@@ -76,8 +78,7 @@ def interpolate_slices(
     use_rep
         Representation in which expression is compared: a key of `adata.obsm` (with or without its
         ``X_``), ``"X"``, or a layer.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     depth
         Depth or time of the slices: a dict (name -> number), or a numeric column of `adata.obs`. By
         default the slices of `between` are at 0, 1, 2, ..., in their order.

@@ -11,6 +11,7 @@ from scdiffot._analysis.spatial_graphs import check_sliced, link_spots
 from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.read.extract import read_representation
 from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator, rng_name
 from scdiffot.core.spatial.domains.smoothing import order_by_size, smooth_probabilities
@@ -24,6 +25,7 @@ EMBEDDING = "X_spatial"
 MIN_SPOTS = 2
 
 
+@fill_parameters
 def spatial_domains(
     adata: AnnData | MuData,
     n_domains: int | None = None,
@@ -65,8 +67,7 @@ def spatial_domains(
         resolution 1.
     use_rep
         Representation of the surroundings.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     method
         ``"mixture"``; or ``"leiden"`` :cite:p:`Traag2019`, communities of the graph of neighbours
         in the representation, by scanpy.
@@ -85,12 +86,10 @@ def spatial_domains(
     connectivity_key
         Entry of `adata.obsp` with links for `refine` to use instead, such as
         ``"spatial_connectivities"`` by squidpy.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
+    %(rng)s
     key_added
         Prefix of all names that are written.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

@@ -13,6 +13,7 @@ from scdiffot._data.read.expression import check_counts, read_expression
 from scdiffot._data.read.gene_names import gene_columns, gene_names
 from scdiffot._data.read.labels import cell_labels, column_names
 from scdiffot._data.read.slices import read_slices
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot.core.scores.p_values import adjust_p_values
 from scdiffot.core.spatial.domains.autocorrelation import moran_z
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scdiffot._data.read.slices import TissueSlices
 
 
+@fill_parameters
 def spatial_genes(
     adata: AnnData,
     genes: Iterable[str] | None = None,
@@ -56,9 +58,7 @@ def spatial_genes(
         Spots; of a MuData, one modality.
     genes
         Genes to test; all by default.
-    gene_symbols
-        Column of `adata.var` with the gene names to use instead of `adata.var_names`, here and in
-        the result.
+    %(gene_symbols)s
     domain_key
         Column of `adata.obs` with domains (or any groups) to find markers of. By default that of
         :func:`scdiffot.tl.spatial_domains` under the same name, if it exists.
@@ -78,8 +78,7 @@ def spatial_genes(
         ``squidpy.gr.spatial_neighbors``.
     key_added
         Prefix of all names that are written.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

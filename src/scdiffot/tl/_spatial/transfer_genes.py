@@ -13,6 +13,7 @@ from scdiffot._data.read.expression import read_expression
 from scdiffot._data.read.extract import read_representation
 from scdiffot._data.read.gene_names import gene_columns, gene_names, names_source
 from scdiffot._data.read.labels import check_names, column_names
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, GENES, PARAMS, SCORES, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.spatial.between.slice_coupling import scale_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@fill_parameters
 def transfer_genes(
     adata: AnnData,
     reference: AnnData,
@@ -76,12 +78,10 @@ def transfer_genes(
         Number of spots of the reference that are candidate partners of a spot.
     n_held_out
         Number of shared genes to hold out, at most a fifth of them. 0 for no scores.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
+    %(rng)s
     key_added
         Name of the result.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(copy)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ from scdiffot._data.read.cautions import warn_about_time_series
 from scdiffot._data.read.checks import as_writable, drop_none
 from scdiffot._data.read.snapshots import read_time_series
 from scdiffot._data.write.store import check_free
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def fit(
     adata: AnnData | MuData,
     time_key: str,
@@ -88,8 +90,7 @@ def fit(
     use_rep
         Representation of the cells: a key of `adata.obsm` (with or without its ``X_``), ``"X"``, a
         layer, or ``"modality:key"`` of a MuData.
-    n_dims
-        Number of its columns to use, from the first. All by default.
+    %(n_dims)s
     time_map
         Time of every label in `time_key`, as a dict; labels with equal times are one time point.
         ``"auto"`` reads a common prefix (``day7``, ``E9.5``) and units (``6h``, ``1d``, ``week 3``,
@@ -157,16 +158,12 @@ def fit(
         Depth of the networks.
     n_landmarks
         Number of cells of a snapshot that are used in a coupling.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    device
-        ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or a `torch.device`.
+    %(rng)s
+    %(device)s
     key_added
         Name of the fit, and prefix of all names that it writes.
-    show_progress
-        Whether to show a progress bar.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(show_progress)s
+    %(copy)s
 
     Returns
     -------

@@ -10,6 +10,7 @@ import torch
 from scdiffot._data.read.checks import as_writable, format_list
 from scdiffot._data.write.decoders import read_genes
 from scdiffot._data.write.store import read_states, read_velocities
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot.core.genes.decoders import decoded_velocity
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 1024
 
 
+@fill_parameters
 def gene_velocity(
     adata: AnnData | MuData,
     *,
@@ -59,10 +61,8 @@ def gene_velocity(
         where the ``G`` genes are all of `adata.var_names`; see the notes. By default the decoder
         that `adata` holds: the loadings of a PCA by scanpy or the networks of
         :func:`scdiffot.pp.autoencoder`; states that are expression need none.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(key)s
+    %(copy)s
 
     Returns
     -------

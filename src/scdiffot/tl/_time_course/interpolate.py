@@ -9,6 +9,7 @@ import numpy as np
 from scdiffot._data.read.checks import check_count
 from scdiffot._data.write.store import read_fit_time_series, read_model, read_times
 from scdiffot._data.write.virtual.cells import virtual_adata
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.options import MAX_PARTICLES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def interpolate(
     adata: AnnData | MuData,
     time: float | str,
@@ -36,17 +38,14 @@ def interpolate(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     time
         A time, or the label of a time point (at which the snapshot itself is returned).
     n_obs
         Number of cells to draw in proportion to their weights; all drawn cells weigh the same. By
         default all cells are returned, each with its weight.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
+    %(rng)s
+    %(key)s
 
     Returns
     -------

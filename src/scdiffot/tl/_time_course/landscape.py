@@ -13,6 +13,7 @@ from scdiffot._data.read.times.values import as_list
 from scdiffot._data.write import fingerprints
 from scdiffot._data.write.fingerprints import write_fingerprint
 from scdiffot._data.write.store import read_fit_time_series, read_model, read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, LANDSCAPE, UNKNOWN, Keys
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.options import MAX_GRID
@@ -43,6 +44,7 @@ N_PLACED = 5
 GRID_MARGIN = 0.05
 
 
+@fill_parameters
 def landscape(
     adata: AnnData | MuData,
     basis: str | None = None,
@@ -68,8 +70,7 @@ def landscape(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     basis
         Embedding, a key of `adata.obsm` with or without its ``X_``; of more than two dimensions,
         the first two are used. The representation of the fit by default.
@@ -80,12 +81,9 @@ def landscape(
         Column of `adata.obs` with cell types, for wells and barriers.
     n_grid
         Number of grid points along either axis.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(rng)s
+    %(key)s
+    %(copy)s
 
     Returns
     -------

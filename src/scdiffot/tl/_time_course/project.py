@@ -11,6 +11,7 @@ from scdiffot._data.read.checks import as_writable, check_count
 from scdiffot._data.read.extract import read_representation
 from scdiffot._data.write.fingerprints import ARROWS, write_fingerprint
 from scdiffot._data.write.store import read_states, read_velocities
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def project(
     adata: AnnData | MuData,
     basis: str = "umap",
@@ -34,16 +36,13 @@ def project(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     basis
         Embedding, a key of `adata.obsm` with or without its ``X_``.
     n_neighbors
         Number of neighbours.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(key)s
+    %(copy)s
 
     Returns
     -------

@@ -12,6 +12,7 @@ from scdiffot._data.read.select import select_cells
 from scdiffot._data.read.times.values import as_list
 from scdiffot._data.write.derived import fit_digest
 from scdiffot._data.write.store import read_model, read_params, read_states, read_times
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot._utils.number_text import number_text
 from scdiffot._utils.options import MAX_PARTICLES, MAX_STEPS
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from scdiffot.core import RUOTModel, Trajectories
 
 
+@fill_parameters
 def simulate(
     adata: AnnData | MuData,
     source: str | float | np.ndarray | Iterable[str] | None = None,
@@ -57,8 +59,7 @@ def simulate(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     source
         Cells where particles start: a time (number) or its label, a query of `adata.obs`
         (``"cell_type == 'stem'"``), names of cells, or a boolean mask. The cells of time `t0` by
@@ -83,10 +84,8 @@ def simulate(
         Steps in an interval between snapshots: 20 for the ODE, 60 for the SDE by default.
     save_times
         Times to save; by default 20 in every interval, and start and end.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
-    key
-        Name of the fit.
+    %(rng)s
+    %(key)s
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scdiffot._analysis.neighbors import neighbor_graph
 from scdiffot._data.read.checks import as_writable, check_count, check_share
 from scdiffot._data.write.store import read_model, read_states, read_velocities
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.logging import logger
 from scdiffot.core.lineage.transitions import transition_matrix as transition_matrix_core
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def transition_matrix(
     adata: AnnData | MuData,
     *,
@@ -49,17 +51,14 @@ def transition_matrix(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     n_neighbors
         Number of neighbours.
     connectivity_weight
         Share of symmetric connectivities of the neighbours in the probabilities. It makes every
         cell reachable from every other.
-    key
-        Name of the fit.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(key)s
+    %(copy)s
 
     Returns
     -------

@@ -15,6 +15,7 @@ from scdiffot._data.write.store import (
     read_times,
     write_validation,
 )
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+@fill_parameters
 def validate(
     adata: AnnData | MuData,
     time_key: str | None = None,
@@ -47,21 +49,17 @@ def validate(
 
     Parameters
     ----------
-    adata
-        Cells with a fit.
+    %(fit)s
     time_key
         Column of `adata.obs` with the times; that of the fit by default.
     times
         Times (numbers) or labels (strings) to leave out in turn, which may include those that the
         fit held out. All inner times of the fit by default.
-    rng
-        Seed or generator of the random numbers. Equal seeds give equal results on one machine.
+    %(rng)s
     key
         Name of the fit whose options are used.
-    show_progress
-        Whether to show a progress bar.
-    copy
-        Whether to return a copy instead of writing into `adata`.
+    %(show_progress)s
+    %(copy)s
 
     Returns
     -------
