@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAMESPACES = [getattr(scdiffot, name) for name in scdiffot.__all__]
+# Short names of functions, which have no page of their own.
+ALIASES = {"tl.ancestors": "tl.sta_backward", "tl.fates": "tl.sta_forward"}
 FUNCTIONS = {
     f"{namespace.__name__.partition('.')[2]}.{name}": getattr(namespace, name)
     for namespace in NAMESPACES
     for name in namespace.__all__
     if inspect.isfunction(getattr(namespace, name))
+    and f"{namespace.__name__.partition('.')[2]}.{name}" not in ALIASES
 }
 PACKAGE = Path(scdiffot.__file__).parent
 API_PAGES = Path(__file__).parents[1] / "docs" / "api"
@@ -138,4 +142,13 @@ def test_every_public_name_has_a_page():
     pages = "\n".join(page.read_text(encoding="utf-8") for page in API_PAGES.glob("*.md"))
     page_names = set(re.findall(r"^ +((?:[a-z]+)\.\w+)$", pages, flags=re.MULTILINE))
     public = {f"{n}.{name}" for n in scdiffot.__all__ for name in getattr(scdiffot, n).__all__}
-    assert page_names == public
+    assert page_names == public - set(ALIASES)
+
+
+def test_aliases_are_the_functions_and_the_pages_mention_them():
+    text = (API_PAGES / "tl.md").read_text(encoding="utf-8")
+    for alias, name in ALIASES.items():
+        assert attrgetter(alias)(scdiffot) is attrgetter(name)(scdiffot)
+        assert f"`{alias}`" in text
+    several = Counter(attrgetter(name)(scdiffot) for name in {*FUNCTIONS, *ALIASES})
+    assert {f.__name__ for f, n in several.items() if n > 1} == {"sta_forward", "sta_backward"}

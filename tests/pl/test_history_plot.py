@@ -27,8 +27,8 @@ def give_history(adata, columns):
     """Replace the losses of a fit."""
     # Without a digest, which the change contradicts.
     entry = {k: v for k, v in adata.uns["scdiffot"].items() if k not in ("version", "digest")}
-    others = ("times", "w1", "w1_floor")
-    entry["history"] = columns | {name: entry["history"][name] for name in others}
+    other_keys = ("times", "w1", "w1_floor")
+    entry["history"] = columns | {name: entry["history"][name] for name in other_keys}
     adata.uns["scdiffot"] = entry
     return adata
 

@@ -39,6 +39,7 @@ FUNCTIONS = {
     for name in ("ext", "get", "pl", "pp", "tl")
     for function in getattr(sdo, name).__all__
     if inspect.isfunction(getattr(getattr(sdo, name), function))
+    and (name, function) not in {("tl", "fates"), ("tl", "ancestors")}
 }
 N_EXAMPLES = int(os.environ.get("SCDIFFOT_N_EXAMPLES", 40))
 SPACE = ("slices", "alignment", "spatial", "transfer")

@@ -27,9 +27,14 @@ from ._time_course.simulate import simulate
 from ._time_course.transition_matrix import transition_matrix
 from ._time_course.validate import validate
 
+ancestors = sta_backward
+fates = sta_forward
+
 __all__ = [
     "align_slices",
+    "ancestors",
     "evaluate_response",
+    "fates",
     "fit",
     "fit_response",
     "gene_velocity",
