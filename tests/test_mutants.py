@@ -96,6 +96,20 @@ MUTANTS = [
         "core/train/test_losses.py::test_an_interrupted_fit_keeps_the_best_state",
     ),
     Mutant(
+        "the standard error of a mean loss is that of one step",
+        "core/train/stages/stage.py",
+        "error = (variance / (n - 1)) ** 0.5",
+        "error = variance**0.5",
+        "core/train/test_stages.py",
+    ),
+    Mutant(
+        "the history names the penalty of the matching the mismatch",
+        "core/train/matching.py",
+        "losses[:-1].sum(), losses[-1]",
+        "losses[-1], losses[:-1].sum()",
+        "core/train/test_stages.py",
+    ),
+    Mutant(
         "bridges are twice as wide",
         "core/train/bridges.py",
         "variance * u * (1 - u)).sqrt()",
