@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -203,3 +204,28 @@ def test_folders_stay_small():
     assert not {name: n for name, n in entries.items() if n > 15}, (
         "move files of one subject into a folder"
     )
+
+
+def test_the_description_names_existing_files_and_objects():
+    root = ROOT.parents[1]
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    outside_pictures = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
+    names = {
+        node.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    absent = []
+    for word in set(re.findall(r"`([\w./]+)`", outside_pictures)):
+        # Paths begin at the root, at the package or at `core`; a single name is anywhere below.
+        if "/" in word.rstrip("/"):
+            exists = any((base / word).exists() for base in (root, ROOT, ROOT / "core"))
+        elif word.endswith((".py", ".md", "/")):
+            exists = any(root.glob(word)) or any(ROOT.rglob(word.rstrip("/")))
+        else:
+            name = word.rpartition(".")[2]
+            exists = name in names or any(ROOT.rglob(name)) or any(ROOT.rglob(f"{name}.py"))
+        absent += [word] * (not exists)
+    assert not absent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,3 +94,14 @@ def test_one_name_is_one_function_or_class():
     }
     assert pairs == COUNTERPARTS, "list only names that both have"
     assert not duplicates - results - pairs, "one of two different things needs another name"
+
+
+def test_names_of_the_tutorials_are_nouns_verbs_and_adjectives():
+    violations = []
+    for path in sorted((ROOT / "tutorials").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                code = "".join(line for line in cell["source"] if not line.startswith(("%", "!")))
+                names = _names(ast.parse(code))
+                violations += [(path.stem, n) for n in names if n.lower() in FORBIDDEN]
+    assert not violations
