@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,3 +106,14 @@ def test_names_of_the_tutorials_are_nouns_verbs_and_adjectives():
                 names = _names(ast.parse(code))
                 violations += [(path.stem, n) for n in names if n.lower() in FORBIDDEN]
     assert not violations
+
+
+def test_shapes_are_written_in_one_notation():
+    violations = [
+        (str(path.relative_to(ROOT)), match)
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for match in re.findall(r"shapes? `?[(\[].*", ast.get_docstring(node) or "")
+    ]
+    assert not violations, "write ``(n, d)``"
