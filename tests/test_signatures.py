@@ -13,7 +13,7 @@ import pytest
 from numpydoc.docscrape import FunctionDoc
 
 import scdiffot
-from scdiffot._utils.docs import PARAMETERS
+from scdiffot._utils.docs import ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_docstring_is_complete(function):
 def test_shared_entries_are_filled_in_and_shared():
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
     uses = Counter(name for text in sources for name in re.findall(r"^ +%\((\w+)\)s$", text, re.M))
-    assert {name for name, n in uses.items() if n > 1} == set(PARAMETERS)
+    assert {name for name, n in uses.items() if n > 1} == set(ENTRIES)
     assert not [name for name, f in FUNCTIONS.items() if "%(" in (inspect.getdoc(f) or "")]
 
 

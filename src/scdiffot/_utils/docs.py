@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable")
 
-# Entries of the section Parameters, by the name that stands for them: `%(rng)s` is the entry `rng`.
-PARAMETERS = {
+# Entries of the sections of docstrings, by the names that stand for them: `%(rng)s` is the entry
+# `rng`.
+ENTRIES = {
     "fit": """
 adata
     Cells with a fit.
@@ -90,12 +91,37 @@ wx
 wy
     Non-negative weights of `y`, shape ``(m,)``; equal ones by default.
 """,
+    "clouds": """
+x
+    First cloud, shape ``(n, d)``.
+y
+    Second cloud, shape ``(m, d)``, in the same unit.
+""",
+    "n_max": """
+n_max
+    A larger cloud is replaced by this many of its points, by systematic sampling in proportion
+    to the weights.
+""",
+    "groups_of_cells": """
+groupby
+    Column of `adata.obs` with groups to average over, such as cell types. By default all cells
+    are one group, ``"all"``.
+source
+    Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
+    'stem'"``), names of cells, or a boolean mask. By default all cells within the times of the
+    fit. Every cell weighs the same, at its own time.
+per_time
+    Whether to average over the cells of every time separately.
+""",
+    "figure": """
+The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+""",
 }
 _PLACE = re.compile(r"^( *)%\((\w+)\)s$", flags=re.MULTILINE)
 
 
 def fill_parameters(function: Function) -> Function:
-    """Replace lines such as `%(rng)s` of a docstring by the entries of :data:`PARAMETERS`.
+    """Replace lines such as `%(rng)s` of a docstring by the entries of :data:`ENTRIES`.
 
     Raises
     ------
@@ -117,7 +143,7 @@ def fill_parameters(function: Function) -> Function:
     """
 
     def entry(match: re.Match[str]) -> str:
-        lines = PARAMETERS[match[2]].strip("\n").splitlines()
+        lines = ENTRIES[match[2]].strip("\n").splitlines()
         return "\n".join(match[1] + line for line in lines)
 
     # Python with the option -OO removes docstrings.

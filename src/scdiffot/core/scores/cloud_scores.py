@@ -41,14 +41,9 @@ def energy_distance(
 
     Parameters
     ----------
-    x
-        First cloud, shape ``(n, d)``.
-    y
-        Second cloud, shape ``(m, d)``, in the same unit.
+    %(clouds)s
     %(weights)s
-    n_max
-        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
-        to the weights.
+    %(n_max)s
     rng
         Seed or generator of that sampling.
 

@@ -35,10 +35,7 @@ def wasserstein(
 
     Parameters
     ----------
-    x
-        First cloud, shape ``(n, d)``.
-    y
-        Second cloud, shape ``(m, d)``, in the same unit.
+    %(clouds)s
     %(weights)s
     p
         1, or 2 for the root of the mean squared displacement.
@@ -124,17 +121,12 @@ def mmd(
 
     Parameters
     ----------
-    x
-        First cloud, shape ``(n, d)``.
-    y
-        Second cloud, shape ``(m, d)``, in the same unit.
+    %(clouds)s
     %(weights)s
     bandwidth
         Bandwidth `h` of the kernel, in the unit of `x`; by default the median distance between
         points of the pooled clouds.
-    n_max
-        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
-        to the weights.
+    %(n_max)s
     rng
         Seed or generator of that sampling.
 

@@ -45,9 +45,7 @@ def enrichment(
     %(weights)s
     k
         Size of the neighbourhood, in cells of the smaller population.
-    n_max
-        A larger cloud is replaced by this many of its points, by systematic sampling in proportion
-        to the weights.
+    %(n_max)s
     rng
         Seed or generator of that sampling.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _NAMES = ("left", "right", "growing")
 
 
+@fill_parameters
 def gaussian_mixture(
     n_dims: int = 10,
     n_obs: int = 500,
@@ -56,8 +58,7 @@ def gaussian_mixture(
         Times of the snapshots, increasing.
     sigma
         Diffusion, state per square root of time; zero for clusters that move rigidly.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

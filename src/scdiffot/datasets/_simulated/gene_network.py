@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.rng import as_generator
 
 from .assembly import simulated_adata
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _GENES = ("x1", "x2", "x3")
 
 
+@fill_parameters
 def gene_network(
     n_obs: int = 400,
     *,
@@ -50,8 +52,7 @@ def gene_network(
         Times of the snapshots, increasing; the cells start at the first of them. The published
         table numbers the default ones 0 to 4; to compare growth rates with a fit to that table,
         multiply the true ones by 8.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.rng import as_generator
 
 from .assembly import simulated_adata
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@fill_parameters
 def misa(
     n_obs: int = 500,
     *,
@@ -44,8 +46,7 @@ def misa(
         725 and 750.
     times
         Times of the snapshots, increasing; the cells start at the first of them.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

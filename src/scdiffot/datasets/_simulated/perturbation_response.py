@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count, check_number, check_numbers
 from scdiffot._utils.rng import as_generator
 
@@ -31,6 +32,7 @@ class Cells(NamedTuple):
     donors: np.ndarray
 
 
+@fill_parameters
 def perturbation_response(
     n_obs: int = 4000,
     *,
@@ -110,8 +112,7 @@ def perturbation_response(
         Length of the shift of all cells of a donor, in units of ``X_pca``. The direction is random.
     death
         Share of the treated cells that die at the highest dose, from 0 to below 1.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
@@ -28,6 +29,7 @@ MAX_COUNTS = 1e12
 GENE_SPREAD, CELL_SPREAD, DISPERSION = 0.5, 0.25, 0.1
 
 
+@fill_parameters
 def regulatory_network(
     n_obs: int = 300,
     *,
@@ -78,8 +80,7 @@ def regulatory_network(
         Times of the snapshots, increasing; the cells start at the first of them.
     n_counts
         Mean number of counts of a cell. Fewer counts give noisier data.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

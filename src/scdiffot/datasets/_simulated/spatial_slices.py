@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.options import check_count, check_number
 from scdiffot._utils.rng import as_generator
 
@@ -22,6 +23,7 @@ RADIUS = 500.0
 DURATION, STEP, PATH_STEP = 3.0, 0.05, 0.1
 
 
+@fill_parameters
 def spatial_slices(
     n_obs: int = 1000,
     *,
@@ -88,8 +90,7 @@ def spatial_slices(
     n_paths
         Random trajectories from which the fate of every cell is estimated. Standard errors are at
         most ``0.5 / sqrt(n_paths)``.
-    rng
-        Seed or generator.
+    %(rng)s
 
     Returns
     -------

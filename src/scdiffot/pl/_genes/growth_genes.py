@@ -64,7 +64,7 @@ def growth_genes(
 
     Returns
     -------
-    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+    %(figure)s
 
     Raises
     ------

@@ -59,7 +59,7 @@ def ancestry(
 
     Returns
     -------
-    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+    %(figure)s
 
     Raises
     ------

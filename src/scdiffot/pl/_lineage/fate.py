@@ -78,7 +78,7 @@ def fate(
 
     Returns
     -------
-    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+    %(figure)s
 
     Raises
     ------

@@ -79,7 +79,7 @@ def response_evaluation(
 
     Returns
     -------
-    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+    %(figure)s
 
     Raises
     ------

@@ -106,7 +106,7 @@ def slices(
 
     Returns
     -------
-    The figure if `return_fig`, None if the figure is shown, and the axes otherwise.
+    %(figure)s
 
     Raises
     ------

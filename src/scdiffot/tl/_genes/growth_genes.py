@@ -66,15 +66,7 @@ def growth_genes(
     %(fit)s
     genes
         Names of genes; by default all genes of the decoder that vary.
-    groupby
-        Column of `adata.obs` with groups to average over, such as cell types. By default all cells
-        are one group, ``"all"``.
-    source
-        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
-        'stem'"``), names of cells, or a boolean mask. By default all cells within the times of the
-        fit. Every cell weighs the same, at its own time.
-    per_time
-        Whether to average over the cells of every time separately.
+    %(groups_of_cells)s
     n_cells
         Largest number of cells of every group (and time), sampled at random; None uses all.
     %(gene_symbols)s

@@ -81,15 +81,7 @@ def regulation(
     %(fit)s
     genes
         Genes that are targets and regulators; by default all genes of the decoder that vary.
-    groupby
-        Column of `adata.obs` with groups to average over, such as cell types. By default all cells
-        are one group, ``"all"``.
-    source
-        Cells to average over: a time (number) or its label, a query of `adata.obs` (``"cell_type ==
-        'stem'"``), names of cells, or a boolean mask. By default all cells within the times of the
-        fit. Every cell weighs the same, at its own time.
-    per_time
-        Whether to average over the cells of every time separately.
+    %(groups_of_cells)s
     stability
         Share of cells that must agree on the sign of an edge.
     decay
