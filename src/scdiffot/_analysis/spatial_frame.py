@@ -53,6 +53,35 @@ class SpatialFrame:
             write_alignment(adata, keys, self.alignment, aligned=self.positions, params=self.params)
 
 
+def add_positions(
+    adata: AnnData | MuData,
+    series: TimeSeries,
+    keys: Keys,
+    *,
+    spatial_key: str | None,
+    **options: Any,
+) -> tuple[TimeSeries, SpatialFrame | None]:
+    """Add the positions of spots to their states, if there is a key of coordinates.
+
+    Parameters
+    ----------
+    adata
+        The spots.
+    series
+        Their times and states.
+    keys
+        Names of the fit.
+    spatial_key
+        Key of the coordinates, or None for states alone.
+    options
+        Options of :func:`read_frame`.
+    """
+    if spatial_key is None:
+        return series, None
+    frame = read_frame(adata, series, keys, spatial_key=spatial_key, **options)
+    return series.in_tissue(frame.tissue, frame.positions), frame
+
+
 def read_frame(
     adata: AnnData | MuData,
     series: TimeSeries,

@@ -241,12 +241,7 @@ def fit_response(
         rng=rng,
     )
     write_response(
-        adata,
-        keys,
-        params=params,
-        history=history,
-        model=model.to_arrays(),
-        targets=cells.targets,
+        adata, keys, params=params, history=history, model=model.to_arrays(), targets=cells.targets
     )
     return adata if copy else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from scdiffot._analysis.spatial_frame import read_frame
+from scdiffot._analysis.spatial_frame import add_positions
 from scdiffot._data.read.cautions import warn_about_time_series
 from scdiffot._data.read.checks import as_writable, drop_none
 from scdiffot._data.read.snapshots import read_time_series
@@ -263,18 +263,15 @@ def fit(
         growth_prior=growth_prior,
         held_out=held_out,
     )
-    frame = None
-    if spatial_key is not None:
-        frame = read_frame(
-            adata,
-            series,
-            keys,
-            spatial_key=spatial_key,
-            weight=spatial_weight,
-            align=spatial_align,
-            show_progress=show_progress,
-        )
-        series = series.in_tissue(frame.tissue, frame.positions)
+    series, frame = add_positions(
+        adata,
+        series,
+        keys,
+        spatial_key=spatial_key,
+        weight=spatial_weight,
+        align=spatial_align,
+        show_progress=show_progress,
+    )
     warn_about_time_series(series, adata.obs_names, mass=mass, growth=config.growth)
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(
