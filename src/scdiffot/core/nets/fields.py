@@ -33,7 +33,7 @@ class Clock(nn.Module):
 
     def locate(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Intervals of times ``(n,)`` and the progress in them, both ``(n,)``."""
-        k = torch.bucketize(t, self.times[1:-1].contiguous(), right=True)
+        k = torch.bucketize(t.contiguous(), self.times[1:-1].contiguous(), right=True)
         return k, (t - self.times[k]) / (self.times[k + 1] - self.times[k])
 
     def forward(self, t: Tensor) -> Tensor:
