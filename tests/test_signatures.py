@@ -58,7 +58,7 @@ def test_at_most_three_positional_parameters(function):
     positional = [
         p.name
         for p in _parameters(function).values()
-        if p.kind is not inspect.Parameter.KEYWORD_ONLY
+        if p.kind not in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
     ]
     # The treatment, its control and the column form one unit.
     limit = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3

@@ -173,10 +173,11 @@ def test_growth_with_missing_values(ready):
         (
             "cel_type",
             KeyError,
-            "`color` is 'cel_type', which is no column of obs. Did you mean 'cell_type'",
+            "`color` is 'cel_type', which is neither a column of obs nor a gene. Did you mean",
         ),
-        ("0", KeyError, "`color` is '0', which is no column of obs"),
-        (["time", "cell_type"], TypeError, "`color` is a list: pass the name of a column"),
+        ("-1", KeyError, "`color` is '-1', which is neither a column of obs nor a gene"),
+        (["time", 3], TypeError, "`color` is a list: pass the name of a column"),
+        ([], ValueError, "`color` is empty"),
     ],
 )
 def test_invalid_colours_of_cells_are_an_error(ready, paths, color, error, message):

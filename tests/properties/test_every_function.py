@@ -138,8 +138,11 @@ def calls(draw: st.DrawFn, name: str) -> tuple[AnnData, dict[str, Any]]:
     function = FUNCTIONS[name]
     adata = edited(subject(name), draw(st.sampled_from(EDITS)))
     parameters = dict(list(inspect.signature(function).parameters.items())[1:])
+    keywords = inspect.Parameter.VAR_KEYWORD
     parameters = {
-        n: p for n, p in parameters.items() if n not in ("paths", "show", "show_progress")
+        n: p
+        for n, p in parameters.items()
+        if n not in ("paths", "show", "show_progress") and p.kind is not keywords
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     optional = [n for n in parameters if n not in required]

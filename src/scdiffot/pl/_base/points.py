@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.columns import as_groups, find_column, read_column
-
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -51,53 +49,6 @@ def draw_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0, **options: Any) ->
     )
 
 
-def draw_coloured_cells(
-    ax: Axes, adata: AnnData | MuData, plane: Plane, *, color: str | None, alpha: float = 1.0
-) -> None:
-    """Scatter all cells, coloured by time or a column of `obs`, with a colour bar or a legend.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
-    TypeError
-        If `color` is not a name, or the column contains lists or dicts.
-    """
-    if color is None or (isinstance(color, str) and color == plane.times.column):
-        draw_time_cells(ax, plane, alpha=alpha)
-        return
-    holder, name = find_column(adata, color, "color")
-    column = read_column(adata, color, "color")
-    if getattr(column.dtype, "kind", "O") in "iuf":
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        draw_colorbar(ax, draw_number_cells(ax, plane, values, alpha=alpha), color)
-        return
-    groups = as_groups(column, f"`color` obs[{color!r}]")
-    table = palette(holder, name, groups)
-    # cells without a category have code -1, the last colour
-    colors = np.array([*table.values(), GREY], dtype=object)[groups.codes]
-    draw_cells(ax, plane, c=colors, alpha=alpha)
-    draw_legend(ax, color, table)
-
-
-def draw_number_cells(ax: Axes, plane: Plane, values: np.ndarray, *, alpha: float = 1.0) -> Any:
-    """Scatter all cells, coloured by a number; cells with NaN are grey."""
-    from matplotlib import colormaps
-
-    values = clip_to_color_range(values)
-    finite_values = values[np.isfinite(values)]
-    limits = (
-        {"vmin": finite_values.min(), "vmax": finite_values.max()}
-        if len(finite_values)
-        else {"vmin": 0.0, "vmax": 1.0}
-    )
-    plotted_values = np.where(np.isfinite(values), values, np.nan)
-    cmap = colormaps[TIME_MAP].with_extremes(bad=GREY)
-    return draw_cells(
-        ax, plane, c=plotted_values, cmap=cmap, alpha=alpha, plotnonfinite=True, **limits
-    )
-
-
 def clip_to_color_range(values: np.ndarray) -> np.ndarray:
     """Clip finite numbers to the range of colour scales; NaN and infinity are unchanged."""
     finite = np.isfinite(values)
@@ -106,13 +57,16 @@ def clip_to_color_range(values: np.ndarray) -> np.ndarray:
     return np.where(finite, np.clip(values, -MAX_COLOR_VALUE, MAX_COLOR_VALUE), values)
 
 
-def draw_time_cells(ax: Axes, plane: Plane, *, alpha: float = 1.0) -> None:
-    """Scatter all cells, coloured by time."""
-    points = draw_cells(ax, plane, c=plane.times.values, cmap=TIME_MAP, alpha=alpha)
-    if not plane.over_time:
-        bar = draw_colorbar(ax, points, plane.times.column)
-        if len(plane.times.points) <= 8:
-            bar.set_ticks(plane.times.points)
+def exceeded_limits(values: np.ndarray, limits: tuple[float, float]) -> str:
+    """Return the ends at which numbers exceed the limits of a colour bar, as in matplotlib."""
+    finite_values = values[np.isfinite(values)]
+    low, high = limits
+    return {
+        (False, False): "neither",
+        (True, False): "min",
+        (False, True): "max",
+        (True, True): "both",
+    }[bool((finite_values < low).any()), bool((finite_values > high).any())]
 
 
 def palette(adata: AnnData | MuData, color: str, column: pd.Categorical) -> dict[str, Any]:
@@ -153,17 +107,6 @@ def default_colors(n: int) -> list[str]:
     else:
         colors = [colormaps["turbo"](u) for u in np.linspace(0.02, 0.98, n)]
     return [to_hex(c) for c in colors]
-
-
-def draw_values(ax: Axes, plane: Plane, values: np.ndarray, label: str) -> None:
-    """Scatter all cells, coloured by a signed quantity on a scale symmetric around zero."""
-    values = clip_to_color_range(values)
-    magnitudes = np.abs(values[np.isfinite(values)])
-    limit = (float(np.quantile(magnitudes, 0.98)) if len(magnitudes) else 0.0) or 1.0
-    # the middle of this colour map is grey, so cells near zero stay visible on white
-    points = draw_cells(ax, plane, c=values, cmap="coolwarm", vmin=-limit, vmax=limit)
-    extend = "both" if (magnitudes > limit).any() else "neither"
-    draw_colorbar(ax, points, label, extend=extend)
 
 
 def draw_colorbar(ax: Axes, points: Any, label: str, **options: Any) -> Any:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scdiffot._data.read.checks import suggest
-from scdiffot._data.read.columns import as_groups, find_column, read_column
-from scdiffot._data.read.expression import read_expression, to_dense
-from scdiffot._data.read.gene_names import gene_columns, gene_names
-from scdiffot.pl._base.points import GREY, TIME_MAP, clip_to_color_range, palette
+from scdiffot._data.read.columns import as_groups, find_column
+from scdiffot.pl._base.named_values import named_values
+from scdiffot.pl._base.points import (
+    GREY,
+    TIME_MAP,
+    clip_to_color_range,
+    exceeded_limits,
+    palette,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,7 +90,7 @@ def find_colors(
         return Colors("", np.tile(to_rgb(DEFAULT_COLOR), (adata.n_obs, 1)), {}, {})
     source = library_key if color is None else color
     if isinstance(source, str):
-        title, values = source, _named_values(adata, source, gene_symbols)
+        title, values = source, named_values(adata, source, gene_symbols=gene_symbols)
     else:
         title, values = "", pd.Series(_array_values(adata, source))
         title = str(getattr(color, "name", None) or "")
@@ -99,37 +103,6 @@ def find_colors(
     # spots without a category have code -1, the last colour
     colors = np.array([to_rgb(c) for c in (*table.values(), GREY)])[groups.codes]
     return Colors(title, colors, table, {})
-
-
-def _named_values(adata: AnnData | MuData, name: str, gene_symbols: str | None) -> Any:
-    """Return a column of `obs`, or a gene of `X`."""
-    import pandas as pd
-
-    modality, _, entry = name.partition(":")
-    mod = getattr(adata, "mod", {})
-    if name in adata.obs.columns or (modality in mod and entry in mod[modality].obs.columns):
-        return read_column(adata, name, "color")
-    owner, gene = (mod[modality], entry) if modality in mod else (adata, name)
-    if mod and owner is adata:
-        owner = next((part for part in mod.values() if _has_gene(part, gene, gene_symbols)), adata)
-    names = [candidate for candidate in gene_names(owner, gene_symbols) if candidate is not None]
-    if gene not in names:
-        columns = [*adata.obs.columns, *names]
-        raise KeyError(
-            f"`color` is {name!r}, which is neither a column of obs nor a gene. "
-            f"{suggest(name, columns)}"
-        )
-    gene_index = gene_columns(owner, gene, argument="color", gene_symbols=gene_symbols)
-    return pd.Series(
-        to_dense(read_expression(owner, None, gene_index))[:, 0], index=owner.obs_names
-    ).reindex(adata.obs_names)
-
-
-def _has_gene(adata: AnnData, gene: str, gene_symbols: str | None) -> bool:
-    # not every modality has the column `gene_symbols`
-    return (gene_symbols is None or gene_symbols in adata.var) and gene in gene_names(
-        adata, gene_symbols
-    )
 
 
 def _array_values(adata: AnnData | MuData, values: Any) -> Any:
@@ -164,17 +137,5 @@ def _numeric_colors(title: str, values: np.ndarray) -> Colors:
         )
     # the quantile is zero for a gene that less than 1 % of the spots express
     high = high if high > low else float(finite_values.max())
-    extend = {
-        (False, False): "neither",
-        (True, False): "min",
-        (False, True): "max",
-        (True, True): "both",
-    }
     style = {"cmap": name, "clim": (low, high)}
-    return Colors(
-        title,
-        values,
-        {},
-        style,
-        extend[bool(finite_values.min() < low), bool(finite_values.max() > high)],
-    )
+    return Colors(title, values, {}, style, exceeded_limits(values, (low, high)))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scdiffot._data.read.columns import read_numbers
 from scdiffot._data.write.store import read_fit
 from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
+from scdiffot.pl._base.embedding import check_options, draw_embedding, signed_colors
 from scdiffot.pl._base.figure import finish, make_axes
 from scdiffot.pl._base.plane import find_plane
-from scdiffot.pl._base.points import draw_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,6 +28,7 @@ def growth(
     ax: Axes | None = None,
     show: bool | None = None,
     return_fig: bool = False,
+    **options: Any,
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the net growth rate of every cell.
 
@@ -40,6 +41,9 @@ def growth(
     %(key)s
     %(ax)s
     %(show)s
+    options
+        Options of :func:`scanpy.pl.embedding`: `cmap`, `vmin`, `vmax`, `vcenter`, `norm`, `size`,
+        `alpha`, `palette`, `groups`, `frameon`, `title`, `legend_loc` and others of the legend.
 
     Returns
     -------
@@ -49,6 +53,10 @@ def growth(
     ------
     KeyError
         If there is no fit, or no such embedding.
+    TypeError
+        If an option is unknown.
+    ValueError
+        If scanpy refuses the value of an option.
 
     See Also
     --------
@@ -63,10 +71,12 @@ def growth(
     >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
     >>> figure = sdo.pl.growth(adata, return_fig=True)
     """
+    check_options(options)
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     figure, axes = make_axes(ax)
     values = read_numbers(adata, Keys(key, "key").growth, "key").to_numpy()
-    draw_values(axes[0], plane, values, f"net growth rate (1 / {plane.times.column})")
+    colors = signed_colors(values, f"net growth rate (1 / {plane.times.column})")
+    draw_embedding(axes[0], plane, colors, options)
     plane.label_axes(axes[0])
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)

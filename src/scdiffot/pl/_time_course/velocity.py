@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from scdiffot._data.write.fingerprints import ARROWS, check_fingerprint, embeddi
 from scdiffot._data.write.store import read_fit, read_velocities
 from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
+from scdiffot.pl._base.embedding import check_options, draw_panels, panel_colors
 from scdiffot.pl._base.field import grid_field
 from scdiffot.pl._base.figure import finish, foreground, make_axes
 from scdiffot.pl._base.plane import Plane, find_plane
-from scdiffot.pl._base.points import draw_coloured_cells, random_subset
+from scdiffot.pl._base.points import random_subset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -33,14 +36,17 @@ def velocity(
     *,
     basis: str | None = None,
     kind: Literal["stream", "grid", "cells"] = "stream",
-    color: str | None = None,
+    color: str | Sequence[str] | None = None,
+    gene_symbols: str | None = None,
+    layer: str | None = None,
     time: str | float | None = None,
     n_grid: int = 30,
     n_max: int = 500,
     key: str = DEFAULT,
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     return_fig: bool = False,
+    **options: Any,
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the velocities (the drift) of the cells.
 
@@ -56,7 +62,11 @@ def velocity(
         ``"stream"``: streamlines of the mean velocity on a grid, with a width that grows with the
         speed. ``"grid"``: arrows of the mean velocity on a grid. ``"cells"``: arrows at cells.
     color
-        Column of `adata.obs` that colours the cells; the time by default.
+        Columns of `adata.obs` or genes, one panel for each; the time by default.
+    gene_symbols
+        Column of `adata.var` with gene names to use instead of `adata.var_names`.
+    layer
+        Layer with the expression of genes; `adata.X` by default.
     time
         Time point (number or label) whose velocities are drawn. By default the velocities of all
         snapshots are drawn, although the drift may depend on time.
@@ -65,8 +75,12 @@ def velocity(
     n_max
         Maximum number of cells with an arrow, for ``"cells"`` and one-dimensional states.
     %(key)s
-    %(ax)s
+    ax
+        Axes to draw on, one for each color.
     %(show)s
+    options
+        Options of :func:`scanpy.pl.embedding`: `cmap`, `vmin`, `vmax`, `vcenter`, `norm`, `size`,
+        `alpha`, `palette`, `groups`, `frameon`, `title`, `legend_loc` and others of the legend.
 
     Returns
     -------
@@ -75,9 +89,13 @@ def velocity(
     Raises
     ------
     KeyError
-        If there is no fit, embedding, column or time, or the embedding has no projected velocities.
+        If there is no fit, embedding, column, gene or time, or the embedding has no projected
+        velocities.
+    TypeError
+        If an option is unknown, or `color` holds anything else than names.
     ValueError
-        If `kind` is none of the three, a number is out of range, or no velocity is finite.
+        If `kind` is none of the three, a number is out of range, no velocity is finite, scanpy
+        refuses the value of an option, or the number of axes does not match.
 
     See Also
     --------
@@ -95,6 +113,7 @@ def velocity(
     check_choice("kind", kind, ("stream", "grid", "cells"))
     check_count("n_grid", n_grid, 2, MAX_GRID)
     check_count("n_max", n_max, 2)
+    check_options(options)
     read_fit(adata, key)
     plane = find_plane(adata, basis, key=key)
     vectors = _vectors(adata, plane, key)
@@ -109,29 +128,43 @@ def velocity(
             "`adata` has no finite velocities in the cells to draw: run scdiffot.tl.fit or "
             "tl.project again."
         )
-    figure, axes = make_axes(ax, width=1.0 if color is None else 1.15)
-    draw_coloured_cells(axes[0], adata, plane, color=color, alpha=0.35 if kind == "stream" else 0.5)
-    plane.label_axes(axes[0])
-    if plane.over_time:
-        _draw_over_time(axes[0], plane, vectors[:, 0], cells, n_max)
-    elif kind == "cells":
-        subset = cells[random_subset(len(cells), n_max)]
-        _draw_arrows(axes[0], plane, plane.points[subset], vectors[subset])
-    else:
-        x, y, u, v = grid_field(plane.points[cells], vectors[cells], n_grid)
-        if kind == "grid":
-            xx, yy = np.meshgrid(x, y)
-            finite = np.isfinite(u)
-            _draw_arrows(axes[0], plane, np.c_[xx[finite], yy[finite]], np.c_[u[finite], v[finite]])
-        else:
-            speed = np.hypot(u, v)
-            width = 0.5 + 1.4 * np.nan_to_num(
-                np.sqrt(speed / (np.nanquantile(speed, 0.95) or 1.0))
-            ).clip(0, 1)
-            axes[0].streamplot(
-                x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1
-            )
+    colors = panel_colors(adata, plane, color, gene_symbols=gene_symbols, layer=layer)
+    figure, axes = make_axes(ax, len(colors), width=1.0 if color is None else 1.15)
+    draw_panels(axes, plane, colors, options, alpha=0.35 if kind == "stream" else 0.5)
+    for ax_ in axes:
+        _draw_velocities(ax_, plane, vectors, cells, kind=kind, n_grid=n_grid, n_max=n_max)
     return finish(figure, axes, external=ax is not None, show=show, return_fig=return_fig)
+
+
+def _draw_velocities(
+    ax: Axes,
+    plane: Plane,
+    vectors: np.ndarray,
+    cells: np.ndarray,
+    *,
+    kind: str,
+    n_grid: int,
+    n_max: int,
+) -> None:
+    """Draw the velocities of cells as streamlines or arrows."""
+    if plane.over_time:
+        _draw_over_time(ax, plane, vectors[:, 0], cells, n_max)
+        return
+    if kind == "cells":
+        subset = cells[random_subset(len(cells), n_max)]
+        _draw_arrows(ax, plane, plane.points[subset], vectors[subset])
+        return
+    x, y, u, v = grid_field(plane.points[cells], vectors[cells], n_grid)
+    if kind == "grid":
+        xx, yy = np.meshgrid(x, y)
+        finite = np.isfinite(u)
+        _draw_arrows(ax, plane, np.c_[xx[finite], yy[finite]], np.c_[u[finite], v[finite]])
+        return
+    speed = np.hypot(u, v)
+    width = 0.5 + 1.4 * np.nan_to_num(np.sqrt(speed / (np.nanquantile(speed, 0.95) or 1.0))).clip(
+        0, 1
+    )
+    ax.streamplot(x, y, u, v, density=1.5, color=foreground(), linewidth=width, arrowsize=1.1)
 
 
 def _vectors(adata: AnnData | MuData, plane: Plane, key: str) -> np.ndarray:
