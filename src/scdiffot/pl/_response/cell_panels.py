@@ -50,7 +50,7 @@ def draw_genes(ax: Axes, view: GeneView) -> None:
     draw_legend(ax, "cells", {kind: COLORS[kind] for kind in view.values})
 
 
-def draw_embedding(ax: Axes, view: EmbeddingView) -> None:
+def draw_response_embedding(ax: Axes, view: EmbeddingView) -> None:
     """Draw control, treated and predicted cells in random order, and arrows on top."""
     kinds = [kind for kind, points in view.points.items() if len(points)]
     points = np.concatenate([view.points[kind] for kind in kinds])

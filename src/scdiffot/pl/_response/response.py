@@ -10,7 +10,7 @@ from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT
 from scdiffot.pl._base.figure import finish, make_axes
 
-from .cell_panels import draw_embedding, draw_genes
+from .cell_panels import draw_genes, draw_response_embedding
 from .response_cells import read_view
 from .response_groups import draw_effect, draw_features, draw_survival, feature_table, group_view
 
@@ -153,7 +153,7 @@ def response(
             )
             width, height = max(1.0, 0.25 * len(view.names)), 1.0
         else:
-            view, draw = cells_view.place(basis, arrows=arrows), draw_embedding
+            view, draw = cells_view.place(basis, arrows=arrows), draw_response_embedding
             width, height = 1.2, 1.2
     elif kind == "features":
         view, draw = feature_table(adata, genes, n_genes, key=key), draw_features
