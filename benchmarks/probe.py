@@ -48,11 +48,10 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         _, cpu = scores.fit(dataset, seed=0, **job["options"])
     else:
         from scdiffot.core import FitConfig, fit
-        from scdiffot.core.problem.config.stored import nest
 
         snapshots = dataset.snapshots
         start = time.process_time()
-        fit(snapshots, FitConfig(**nest(job["options"])), rng=0, device="cpu")
+        fit(snapshots, FitConfig(**job["options"].get("config", {})), rng=0, device="cpu")
         cpu = time.process_time() - start
     return {"cpu_s": cpu, "peak_mib": peak_mib(), "before_mib": initial_peak}
 

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 # A fit of about a second: the result is imprecise, its layout is the same.
 QUICK: dict[str, Any] = {
     "sigma": 0.3,
-    "n_steps": 40,
-    "n_corrections": 0,
-    "n_matching_steps": 5,
-    "batch_size": 128,
+    "config": {
+        "train": {"n_steps": 40, "batch_size": 128},
+        "corrections": {"n_rounds": 0},
+        "matching": {"n_steps": 5},
+    },
 }
 
 
@@ -93,7 +94,9 @@ def plots_of_dynamics(adata: ad.AnnData) -> None:
 def responses() -> ad.AnnData:
     """Treated and untreated cells with every result of the response."""
     adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20, n_types=2, n_donors=2)
-    sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", n_steps=30)
+    sdo.tl.fit_response(
+        adata, "condition", "control", "drug", context="donor", config={"train": {"n_steps": 30}}
+    )
     sdo.tl.predict_response(adata, genes=True)
     sdo.tl.response_subpopulations(adata, groupby="subpopulation")
     sdo.tl.evaluate_response(adata, "condition", "control", "drug", n_boot=10)
@@ -178,7 +181,9 @@ def frames() -> None:
     adata.obsm["X_table"] = pd.DataFrame(adata.X, index=adata.obs_names, columns=["a", "b"])
     sdo.tl.fit(adata, "time", use_rep="X_table", **QUICK)
     sdo.tl.sta_forward(adata, "cell_type", n_trajectories=5)
-    sdo.tl.fit_response(adata, "cell_type", "X", "Y", use_rep="X_table", n_steps=30)
+    sdo.tl.fit_response(
+        adata, "cell_type", "X", "Y", use_rep="X_table", config={"train": {"n_steps": 30}}
+    )
     sdo.tl.predict_response(adata)
 
 

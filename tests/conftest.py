@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 # A fit of about a second: the result is imprecise, the stages and the layout are the same.
 QUICK: dict[str, Any] = {
     "sigma": 0.3,
-    "n_steps": 40,
-    "n_corrections": 0,
-    "n_matching_steps": 5,
-    "batch_size": 128,
-    "n_landmarks": 100,
+    "config": {
+        "train": {"n_steps": 40, "batch_size": 128},
+        "corrections": {"n_rounds": 0},
+        "matching": {"n_steps": 5},
+        "coupling": {"n_landmarks": 100},
+    },
     "show_progress": False,
 }
 

@@ -230,7 +230,13 @@ def test_simulated_tissue_has_scores_with_and_without_positions(space):
                 n_seeds=1,
                 quick=True,
                 n_obs=60,
-                fit={"n_steps": 20, "n_corrections": 0, "n_matching_steps": 5},
+                fit={
+                    "config": {
+                        "train": {"n_steps": 20},
+                        "corrections": {"n_rounds": 0},
+                        "matching": {"n_steps": 5},
+                    }
+                },
             ),
         )
     )

@@ -104,7 +104,7 @@ def test_fit_writes_the_results_of_the_function(path, time_course, tmp_path, qui
         use_rep="pca",
         n_dims=2,
         sigma=0.3,
-        n_steps=30,
+        config={"train": {"n_steps": 30}},
         rng=4,
         key_added="run",
         growth=False,

@@ -129,7 +129,7 @@ def test_response_writes_the_results_of_the_functions(tmp_path, capsys):
         "control",
         "drug",
         context="donor",
-        n_steps=20,
+        config={"train": {"n_steps": 20}},
         rng=1,
         show_progress=False,
     )

@@ -117,7 +117,12 @@ def test_types_of_all_kinds_survive_a_file(fitted_adata, tmp_path, suffix, colum
 def test_names_of_perturbations_survive_a_file(tmp_path):
     adata = sdo.datasets.misa(60)
     sdo.tl.fit(
-        adata, "time", use_rep="X", sigma=0.2, n_steps=20, n_corrections=0, show_progress=False
+        adata,
+        "time",
+        use_rep="X",
+        sigma=0.2,
+        config={"train": {"n_steps": 20}, "corrections": {"n_rounds": 0}},
+        show_progress=False,
     )
     for name in (".", "..", "", "x\x00y"):
         with pytest.raises(ValueError, match="`name` is "):

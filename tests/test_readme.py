@@ -28,9 +28,15 @@ BRIEF = {
     "fate": ("--n-trajectories", "5"),
     "perturb": ("--n-trajectories", "5"),
 }
-BRIEF_FITS: dict[str, dict[str, int]] = {
-    "fit": {"n_steps": 20, "n_corrections": 1, "n_matching_steps": 5},
-    "fit_response": {"n_steps": 50},
+BRIEF_FITS: dict[str, dict[str, dict]] = {
+    "fit": {
+        "config": {
+            "train": {"n_steps": 20},
+            "corrections": {"n_rounds": 1},
+            "matching": {"n_steps": 5},
+        }
+    },
+    "fit_response": {"config": {"train": {"n_steps": 50}}},
 }
 SHELLS = ("bash", "console", "sh", "shell")
 

@@ -31,6 +31,19 @@ FUNCTIONS = {
 PACKAGE = Path(scdiffot.__file__).parent
 API_PAGES = Path(__file__).parents[1] / "docs" / "api"
 
+# Functions with more than 15 parameters, which must not get more.
+MORE_PARAMETERS = {
+    "evaluate_response": 27,
+    "fit": 23,
+    "perturb_screen": 23,
+    "perturb": 20,
+    "trajectory_genes": 19,
+    "interpolate_slices": 19,
+    "fit_response": 19,
+    "slices": 17,
+    "response": 17,
+}
+
 every_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 every_plot = pytest.mark.parametrize(
     "function",
@@ -63,6 +76,13 @@ def test_at_most_three_positional_parameters(function):
     # The treatment, its control and the column form one unit.
     limit = 4 if function.__name__ in ("fit_response", "evaluate_response") else 3
     assert len(positional) <= limit, f"put a `*` after the third of {positional}"
+
+
+@every_function
+def test_at_most_fifteen_parameters(function):
+    """Settings belong into `config`; arguments that moved there do not count."""
+    n = len([n for n in _parameters(function) if n != "old_arguments"])
+    assert n <= MORE_PARAMETERS.get(function.__name__, 15)
 
 
 @every_function

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUIET = {"show_progress": False}
-BRIEF = {"n_steps": 20, **QUIET}
-SMALL = {"sigma": 0.3, "n_corrections": 0, "batch_size": 64, "n_landmarks": 60, **BRIEF}
+BRIEF = {"config": {"train": {"n_steps": 20}}, **QUIET}
+SMALL = {
+    "sigma": 0.3,
+    "config": {
+        "train": {"n_steps": 20, "batch_size": 64},
+        "corrections": {"n_rounds": 0},
+        "coupling": {"n_landmarks": 60},
+    },
+    **QUIET,
+}
 
 
 def _state() -> tuple:

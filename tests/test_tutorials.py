@@ -15,7 +15,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.ipynb"))
 BRIEF = """
 from functools import partial
 from scdiffot import tl
-tl.fit = partial(tl.fit, n_steps=50, n_corrections=1, n_matching_steps=5)
+brief = {"train": {"n_steps": 50}, "corrections": {"n_rounds": 1}, "matching": {"n_steps": 5}}
+tl.fit = partial(tl.fit, config=brief)
 """
 
 

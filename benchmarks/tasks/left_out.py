@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.data import load
 from scdiffot.core import FitConfig, leave_one_out
-from scdiffot.core.problem.config.stored import nest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,7 @@ def run(name: str, settings: Settings) -> Iterator[Row]:
         for t in dataset.times[1:-1]:
             start = time.process_time()
             (result,) = leave_one_out(
-                dataset.snapshots, FitConfig(**nest(settings.fit)), times=[t], rng=seed
+                dataset.snapshots, FitConfig(**settings.fit.get("config", {})), times=[t], rng=seed
             )
             yield {
                 "method": "scdiffot",

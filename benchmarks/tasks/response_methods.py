@@ -85,8 +85,8 @@ def predict(method: str, cells: Cells, seed: int, settings: Settings, **options:
 def _fitted(
     cells: Cells, seed: int, start: float, settings: Settings, options: dict[str, Any]
 ) -> Prediction:
-    if "n_steps" in settings.fit:
-        options = {"n_steps": settings.fit["n_steps"]} | options
+    if settings.fit:
+        options = {"config": {"train": settings.fit["config"]["train"]}} | options
     train, test = cells.train, cells.test
     sdo.tl.fit_response(
         train,

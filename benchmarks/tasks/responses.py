@@ -258,7 +258,7 @@ def _scale(settings: Settings) -> Iterator[Row]:
 
     n_fit, n_predict = (N_OBS_QUICK, N_PREDICT // 10) if settings.quick else (N_FIT, N_PREDICT)
     adata = sdo.datasets.perturbation_response(n_fit)
-    options = {"n_steps": settings.fit["n_steps"]} if "n_steps" in settings.fit else {}
+    options = {"config": {"train": settings.fit["config"]["train"]}} if settings.fit else {}
     start = time.process_time()
     sdo.tl.fit_response(
         adata,

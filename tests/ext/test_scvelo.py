@@ -10,7 +10,12 @@ import scdiffot as sdo
 @pytest.fixture
 def genes(fitted_adata, quick):
     """A fit of expression in which two of three genes have velocities."""
-    sdo.tl.fit(fitted_adata, "time", use_rep="X", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        fitted_adata,
+        "time",
+        use_rep="X",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(fitted_adata, genes=list(fitted_adata.var_names[:2]))
     return fitted_adata
 
@@ -56,7 +61,12 @@ def test_rna_velocity_is_not_overwritten(genes, fingerprint):
 
 def test_modalities_in_another_order(mdata, quick):
     mdata.obs["time"] = mdata.mod["rna"].obs["time"]
-    sdo.tl.fit(mdata, "time", use_rep="atac:X", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        mdata,
+        "time",
+        use_rep="atac:X",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(mdata)
     sdo.ext.scvelo(mdata)
     atac = mdata.mod["atac"]

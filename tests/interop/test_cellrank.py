@@ -50,9 +50,11 @@ def circuit():
         "time",
         use_rep="X",
         sigma=float(law.sigma[0]),
-        n_steps=20,
-        n_corrections=0,
-        n_landmarks=100,
+        config={
+            "train": {"n_steps": 20},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 100},
+        },
         show_progress=False,
     )
     adata.obsm["scdiffot_velocity"] = adata.obsm["true_drift"]

@@ -67,7 +67,12 @@ def _cells(n: int = 90, n_genes: int = 10) -> ad.AnnData:
 
 
 def _check(adata: ad.AnnData, decoder, quick: dict, *, at_kinks: float) -> None:
-    sdo.tl.fit(adata, "time", use_rep="X_scVI", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        adata,
+        "time",
+        use_rep="X_scVI",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(adata, decoder=decoder)
     result = adata.layers["scdiffot_velocity"]
     assert np.isfinite(result).all()

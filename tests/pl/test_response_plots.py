@@ -205,7 +205,7 @@ def test_treated_cells_are_of_one_treatment_and_dose():
         control="control",
         target=["a", "b"],
         dose_key="dose",
-        n_steps=3,
+        config={"train": {"n_steps": 3}},
         show_progress=False,
     )
     sdo.tl.predict_response(adata, target="b")

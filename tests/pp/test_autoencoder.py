@@ -45,7 +45,12 @@ def test_result_is_a_decoder(counts, quick, tmp_path):
     assert list(counts.uns["X_ae"]["genes"]) == [
         g for g in counts.var_names if g not in ("Gene3", "Gene5")
     ]
-    sdo.tl.fit(counts, "time", use_rep="X_ae", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        counts,
+        "time",
+        use_rep="X_ae",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(counts)
     counts.write_h5ad(tmp_path / "a.h5ad")
     read = ad.read_h5ad(tmp_path / "a.h5ad")
@@ -125,12 +130,23 @@ def test_interrupted(counts, monkeypatch, caplog):
 
 def test_representations_without_a_decoder_are_errors(counts, quick):
     sdo.pp.autoencoder(counts, 3, **SHORT)
-    sdo.tl.fit(counts, "time", use_rep="X_ae", n_dims=2, **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        counts,
+        "time",
+        use_rep="X_ae",
+        n_dims=2,
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     with pytest.raises(
         ValueError, match="autoencoder of 3 dimensions, of which this fit has the first 2"
     ):
         sdo.tl.gene_velocity(counts)
-    sdo.tl.fit(counts, "time", use_rep="X_ae", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        counts,
+        "time",
+        use_rep="X_ae",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     with pytest.raises(ValueError, match=r"from 10 genes, of which 2 are gone.*'Gene0', 'Gene1'"):
         sdo.tl.gene_velocity(counts[:, 2:].copy())
 

@@ -57,7 +57,12 @@ def test_scores_are_a_growth_prior_of_a_fit(quick):
     adata = _cells()
     sdo.pp.score_growth(adata, key_added="prior")
     adata.obsm["X_pca"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
-    sdo.tl.fit(adata, "time", growth_prior="prior", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        adata,
+        "time",
+        growth_prior="prior",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     assert adata.uns["scdiffot"]["params"]["growth_prior"] == "prior"
 
 

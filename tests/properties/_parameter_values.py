@@ -88,6 +88,10 @@ NEW_KEYS = ["scdiffot", "second", "", ".", "..", "a/b", 3, None, "pca", "X_pca",
 
 # Values of parameters that are neither plain numbers, flags nor choices
 PLAIN: dict[str, list[Any]] = {
+    "config": [
+        *({"train": {"n_steps": 2}, "networks": {"n_hidden": 4}}, {"train": {"n_steps": 0}}),
+        *({"train": 3}, {"nonsense": 1}, {"train": {"nonsense": 1}}, "brief", 3, []),
+    ],
     "device": ["cpu", "cpu", "auto", "cuda:99", "nowhere", 3, None, torch.device("cpu")],
     "key": KEYS,
     "key_added": NEW_KEYS,

@@ -16,8 +16,20 @@ if TYPE_CHECKING:
     from scdiffot.core import Trajectories
 
 QUIET = {"show_progress": False}
-FIT = {"sigma": 0.5, "n_steps": 3, "n_corrections": 0, "batch_size": 32, "n_landmarks": 40, **QUIET}
-FIT_RESPONSE = {"metric": "euclidean", "n_steps": 3, "batch_size": 32, "n_landmarks": 40, **QUIET}
+FIT = {
+    "sigma": 0.5,
+    "config": {
+        "train": {"n_steps": 3, "batch_size": 32},
+        "corrections": {"n_rounds": 0},
+        "coupling": {"n_landmarks": 40},
+    },
+    **QUIET,
+}
+FIT_RESPONSE = {
+    "metric": "euclidean",
+    "config": {"train": {"n_steps": 3, "batch_size": 32}, "coupling": {"n_landmarks": 40}},
+    **QUIET,
+}
 
 
 @cache

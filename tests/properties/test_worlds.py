@@ -121,7 +121,7 @@ def test_fit_and_fates(world: dict[str, Any], data: st.DataObject, content: Call
     use_rep = "rna:X_pca" if hasattr(adata, "mod") else "X_pca"
     arguments = {**FIT, "use_rep": use_rep, **options}
     if arguments.get("autonomous"):
-        arguments |= {"n_matching_steps": 2}
+        arguments["config"] = {**arguments["config"], "matching": {"n_steps": 2}}
     outcome = call(sdo.tl.fit, adata, "time", fingerprint=content, **arguments)
     event("fitted" if outcome.error is None else f"refused: {str(outcome.error)[:60]}")
     if outcome.error is not None:

@@ -27,7 +27,7 @@ def interruptible() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def quick_response() -> dict[str, Any]:
     """Options of a response fit in a tenth of a second, with the bookkeeping of a long one."""
-    return {"metric": "euclidean", "n_steps": 30, "show_progress": False}
+    return {"metric": "euclidean", "config": {"train": {"n_steps": 30}}, "show_progress": False}
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,16 @@ def results_adata() -> ad.AnnData:
     adata.obsm["flat"] = np.asarray(adata.X) * [1.0, -1.0]
     quiet = {"show_progress": False}
     sdo.tl.fit(
-        adata, "time", use_rep="X", sigma=0.2, n_steps=3, n_corrections=0, n_landmarks=50, **quiet
+        adata,
+        "time",
+        use_rep="X",
+        sigma=0.2,
+        config={
+            "train": {"n_steps": 3},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 50},
+        },
+        **quiet,
     )
     sdo.tl.regulation(adata, n_cells=20, **quiet)
     sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=2, n_refined=1, n_steps=2, **quiet)

@@ -118,7 +118,7 @@ def pertpy(
     >>> arguments = sdo.ext.pertpy(adata)
     >>> arguments["control"], arguments["target"], arguments["context"], arguments["dose_key"]
     ('control', 'drug', 'donor', 'dose')
-    >>> sdo.tl.fit_response(adata, **arguments, n_steps=30)
+    >>> sdo.tl.fit_response(adata, **arguments, config={"train": {"n_steps": 30}})
     """
     check_adata(adata)
     for argument, name in (("context", context), ("dose_key", dose_key)):

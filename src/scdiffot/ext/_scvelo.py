@@ -99,7 +99,8 @@ def scvelo(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.gene_velocity(adata)
     >>> sdo.ext.scvelo(adata)
     >>> adata.layers["velocity"].shape == adata.layers["Ms"].shape

@@ -47,7 +47,8 @@ def model(adata: AnnData | MuData, *, key: str = DEFAULT) -> RUOTModel:
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.get.model(adata).drift([[1.0, 1.0]], 0.5).shape
     (1, 2)
     """

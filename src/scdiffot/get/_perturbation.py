@@ -64,7 +64,8 @@ def perturbation(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", n_trajectories=20)
     >>> sdo.get.perturbation(adata, "X")["source"].unique().tolist()[-1]
     'all'
@@ -118,7 +119,8 @@ def perturb_screen(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=20)
     >>> len(sdo.get.perturb_screen(adata))
     2

@@ -92,7 +92,9 @@ def response(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20)
-    >>> sdo.tl.fit_response(adata, "condition", control="control", target="drug", n_steps=30)
+    >>> sdo.tl.fit_response(
+    ...     adata, "condition", control="control", target="drug", config={"train": {"n_steps": 30}}
+    ... )
     >>> sdo.tl.predict_response(adata)
     >>> list(sdo.get.response(adata, "genes").columns)
     ['gene', 'control', 'predicted', 'response', 'sd']

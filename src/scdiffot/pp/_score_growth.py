@@ -117,8 +117,7 @@ def score_growth(
     ...     use_rep="X",
     ...     growth_prior="growth_prior",
     ...     sigma=0.1,
-    ...     n_steps=30,
-    ...     n_corrections=0,
+    ...     config={"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}},
     ... )
     """
     if is_mudata(adata):

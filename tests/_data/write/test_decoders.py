@@ -34,7 +34,12 @@ def make_expression(n: int = 60, seed: int = 0) -> ad.AnnData:
 
 
 def with_fit(adata: ad.AnnData, quick: dict, use_rep: str = "X_pca", **options) -> ad.AnnData:
-    sdo.tl.fit(adata, "time", use_rep=use_rep, **{**quick, "n_steps": 5, **options})
+    sdo.tl.fit(
+        adata,
+        "time",
+        use_rep=use_rep,
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}, **options},
+    )
     return adata
 
 
@@ -158,10 +163,20 @@ def test_expression_is_its_own_decoder(quick):
 
 def test_genes_are_those_of_the_modality(mdata, quick):
     mdata.obs["time"] = mdata.mod["rna"].obs["time"]
-    sdo.tl.fit(mdata, "time", use_rep="atac:X", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        mdata,
+        "time",
+        use_rep="atac:X",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     assert read_genes(mdata, "scdiffot").owner is mdata.mod["atac"]
     mdata.obsm["joint"] = np.asarray(mdata.mod["rna"].X)
-    sdo.tl.fit(mdata, "time", use_rep="joint", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        mdata,
+        "time",
+        use_rep="joint",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     with pytest.raises(ValueError, match="'joint' belongs to no modality"):
         read_genes(mdata, "scdiffot")
 

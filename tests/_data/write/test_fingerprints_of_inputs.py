@@ -71,7 +71,10 @@ def test_changed_positions_of_an_alignment_are_refused():
 @pytest.fixture
 def response_adata():
     adata = sdo.datasets.perturbation_response(200, n_dims=3)
-    options = {"n_steps": 5, "n_hidden": 8, "show_progress": False}
+    options = {
+        "config": {"train": {"n_steps": 5}, "networks": {"n_hidden": 8}},
+        "show_progress": False,
+    }
     sdo.tl.fit_response(adata, "condition", "control", "drug", **options)
     return adata
 

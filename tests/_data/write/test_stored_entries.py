@@ -93,7 +93,10 @@ def tissue():
 @pytest.fixture
 def response_adata():
     adata = sdo.datasets.perturbation_response(200, n_dims=3)
-    options = {"n_steps": 5, "n_hidden": 8, "show_progress": False}
+    options = {
+        "config": {"train": {"n_steps": 5}, "networks": {"n_hidden": 8}},
+        "show_progress": False,
+    }
     sdo.tl.fit_response(
         adata, "condition", "control", "drug", unbalanced=True, mass=None, **options
     )

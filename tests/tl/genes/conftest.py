@@ -65,9 +65,11 @@ def _gene_adata_once() -> ad.AnnData:
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=GENES))
     options = {
         "sigma": 0.5,
-        "n_steps": 150,
-        "n_corrections": 0,
-        "n_landmarks": 100,
+        "config": {
+            "train": {"n_steps": 150},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 100},
+        },
         "show_progress": False,
     }
     sdo.tl.fit(adata, "time", use_rep="X", **options)
@@ -100,10 +102,11 @@ def _components_once() -> ad.AnnData:
         adata,
         "time",
         sigma=0.4,
-        n_steps=150,
-        n_corrections=0,
-        n_landmarks=100,
-        batch_size=128,
+        config={
+            "train": {"n_steps": 150, "batch_size": 128},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 100},
+        },
         show_progress=False,
     )
     return adata

@@ -184,9 +184,11 @@ def test_scaled_expression_has_no_zero_for_knock_outs(components):
         components,
         "time",
         sigma=0.4,
-        n_steps=20,
-        n_corrections=0,
-        n_landmarks=50,
+        config={
+            "train": {"n_steps": 20},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 50},
+        },
         show_progress=False,
     )
     with pytest.raises(ValueError, match="expression of 'Gene2' goes below zero"):

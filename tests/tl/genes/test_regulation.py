@@ -214,8 +214,7 @@ def test_regulation_of_a_potential_is_warned_of(fitted_adata, genes, caplog):
             fitted_adata,
             "time",
             use_rep="X",
-            n_steps=20,
-            n_corrections=0,
+            config={"train": {"n_steps": 20}, "corrections": {"n_rounds": 0}},
             sigma=0.3,
             show_progress=False,
         )

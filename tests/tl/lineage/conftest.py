@@ -31,7 +31,15 @@ def _split_once() -> ad.AnnData:
     )
     adata = ad.AnnData(obs=obs, obsm={"X_pca": np.concatenate(parts)})
     sdo.tl.fit(
-        adata, "time", sigma=0.3, n_steps=400, n_corrections=0, n_landmarks=300, show_progress=False
+        adata,
+        "time",
+        sigma=0.3,
+        config={
+            "train": {"n_steps": 400},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 300},
+        },
+        show_progress=False,
     )
     return adata
 

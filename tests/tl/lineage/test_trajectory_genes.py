@@ -39,9 +39,11 @@ def _split_genes_once() -> ad.AnnData:
         "time",
         use_rep="X",
         sigma=0.3,
-        n_steps=400,
-        n_corrections=0,
-        n_landmarks=300,
+        config={
+            "train": {"n_steps": 400},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 300},
+        },
         show_progress=False,
     )
     return adata
@@ -182,7 +184,15 @@ def test_genes_of_a_pca(split):
     genes = ad.AnnData(x @ mixing + 5, obs=split.obs)
     sc.pp.pca(genes, n_comps=3)
     sdo.tl.fit(
-        genes, "time", sigma=0.3, n_steps=200, n_corrections=0, n_landmarks=200, show_progress=False
+        genes,
+        "time",
+        sigma=0.3,
+        config={
+            "train": {"n_steps": 200},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 200},
+        },
+        show_progress=False,
     )
     sdo.tl.trajectory_genes(genes, "cell_type", **QUIET)
     result = genes.uns["scdiffot"]["trajectory_genes"]

@@ -35,9 +35,11 @@ def _fork_once() -> ad.AnnData:
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=["G0", "G1"]))
     options = {
         "sigma": 0.3,
-        "n_steps": 400,
-        "n_corrections": 0,
-        "n_landmarks": 300,
+        "config": {
+            "train": {"n_steps": 400},
+            "corrections": {"n_rounds": 0},
+            "coupling": {"n_landmarks": 300},
+        },
         "growth": False,
     }
     sdo.tl.fit(adata, "time", use_rep="X", show_progress=False, **options)

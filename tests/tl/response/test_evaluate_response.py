@@ -24,9 +24,8 @@ COLUMNS = [
 ]
 CONTROLS = ["gaussian", "mean_shift", "copy", "identity", "observed"]
 QUICK = {
-    "n_steps": 5,
+    "config": {"train": {"n_steps": 5}, "coupling": {"n_landmarks": 100}},
     "metric": "euclidean",
-    "n_landmarks": 100,
     "n_boot": 5,
     "show_progress": False,
 }

@@ -278,7 +278,9 @@ def test_interruption_keeps_the_state_reached(treated, quick_response, caplog, m
     monkeypatch.setattr("scdiffot.tl._response.fit_response.fit_core", interrupt_at(50))
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
         sdo.tl.fit_response(
-            treated, *GROUPS, **quick_response | {"n_steps": 5000, "method": method}
+            treated,
+            *GROUPS,
+            **quick_response | {"config": {"train": {"n_steps": 5000}}, "method": method},
         )
     assert "Interrupted after 50 steps: the state reached is kept" in caplog.text
     assert treated.uns["scdiffot_response"]["history"]["interrupted"]

@@ -160,23 +160,41 @@ def _unknown_description(adata):
             "`method` is 'linear': pass 'flow' or 'convex'",
         ),
         (_as_it_is, GROUPS, {"metric": "cosine"}, ValueError, "`metric` is 'cosine': pass"),
-        (_as_it_is, GROUPS, {"n_steps": 0}, ValueError, "`n_steps` is 0: pass at least 1"),
         (
             _as_it_is,
             GROUPS,
-            {"n_steps": 1.5},
-            TypeError,
-            "`n_steps` is a float: pass a whole number",
-        ),
-        (_as_it_is, GROUPS, {"batch_size": -1}, ValueError, "`batch_size` is -1"),
-        (
-            _as_it_is,
-            GROUPS,
-            {"learning_rate": 0.0},
+            {"config": {"train": {"n_steps": 0}}},
             ValueError,
-            "`learning_rate` is 0.0: pass a number above 0",
+            "`train.n_steps` is 0: pass at least 1",
         ),
-        (_as_it_is, GROUPS, {"smoothing": -0.1}, ValueError, "`smoothing` is -0.1"),
+        (
+            _as_it_is,
+            GROUPS,
+            {"config": {"train": {"n_steps": 1.5}}},
+            TypeError,
+            "`train.n_steps` is a float: pass a whole number",
+        ),
+        (
+            _as_it_is,
+            GROUPS,
+            {"config": {"train": {"batch_size": -1}}},
+            ValueError,
+            "`train.batch_size` is -1",
+        ),
+        (
+            _as_it_is,
+            GROUPS,
+            {"config": {"train": {"learning_rate": 0.0}}},
+            ValueError,
+            "`train.learning_rate` is 0.0: pass a number above 0",
+        ),
+        (
+            _as_it_is,
+            GROUPS,
+            {"config": {"scale": {"smoothing": -0.1}}},
+            ValueError,
+            "`scale.smoothing` is -0.1",
+        ),
         (_as_it_is, GROUPS, {"rng": "seed"}, TypeError, "rng"),
         (_nan_state, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is NaN or infinite in 1 of"),
         (_constant, GROUPS, {}, ValueError, "`use_rep` 'X_pca' is the same in all cells"),
@@ -244,7 +262,10 @@ def test_views_and_wrong_objects(treated, quick_response):
 
 def test_options_may_be_numbers_of_numpy(treated, quick_response):
     sdo.tl.fit_response(
-        treated, *GROUPS, **quick_response | {"n_steps": np.int64(5), "smoothing": np.float32(0.5)}
+        treated,
+        *GROUPS,
+        **quick_response
+        | {"config": {"train": {"n_steps": np.int64(5)}, "scale": {"smoothing": np.float32(0.5)}}},
     )
     sdo.tl.predict_response(treated)
     assert "scdiffot_predicted" in treated.obsm

@@ -113,7 +113,9 @@ def test_inverse_is_of_treated_cells_by_default(fitted_response, fingerprint):
 
 @pytest.mark.parametrize("method", ["flow", "convex"])
 def test_inverse_undoes_the_prediction(treated, quick_response, method):
-    sdo.tl.fit_response(treated, *GROUPS, method=method, **quick_response | {"n_steps": 100})
+    sdo.tl.fit_response(
+        treated, *GROUPS, method=method, **quick_response | {"config": {"train": {"n_steps": 100}}}
+    )
     sdo.tl.predict_response(treated)
     cells = controls(treated)
     subset = treated[cells].copy()

@@ -31,7 +31,7 @@ class TestSeveralPredictions:
             "control",
             ["a", "b"],
             dose_key="dose",
-            **quick_response | {"n_steps": 3},
+            **quick_response | {"config": {"train": {"n_steps": 3}}},
         )
         return adata
 
@@ -95,7 +95,11 @@ class TestTargets:
     def two_targets(self, treat, quick_response):
         adata = treat(targets=("drug", "other"), n_obs=360)
         sdo.tl.fit_response(
-            adata, "condition", "control", ["drug", "other"], **quick_response | {"n_steps": 100}
+            adata,
+            "condition",
+            "control",
+            ["drug", "other"],
+            **quick_response | {"config": {"train": {"n_steps": 100}}},
         )
         return adata
 
@@ -150,7 +154,12 @@ class TestDoses:
         adata = treat(doses=(0.1, 1.0, 10.0), n_obs=480)
         # the dose of controls may be missing
         adata.obs["dose"] = np.where(controls(adata), "none", adata.obs["dose"].astype(str))
-        sdo.tl.fit_response(adata, *GROUPS, dose_key="dose", **quick_response | {"n_steps": 100})
+        sdo.tl.fit_response(
+            adata,
+            *GROUPS,
+            dose_key="dose",
+            **quick_response | {"config": {"train": {"n_steps": 100}}},
+        )
         return adata
 
     def test_dose_zero_has_no_effect(self, dose_adata):

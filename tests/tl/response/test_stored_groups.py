@@ -27,8 +27,7 @@ def _treated():
         context="donor",
         dose_key="dose",
         use_rep="X_pca",
-        n_steps=5,
-        n_hidden=8,
+        config={"train": {"n_steps": 5}, "networks": {"n_hidden": 8}},
         show_progress=False,
     )
     sdo.tl.predict_response(adata)
@@ -102,7 +101,12 @@ def test_new_cells_are_not_compared(treated):
 
 def test_a_fit_without_contexts_ignores_them(treated):
     sdo.tl.fit_response(
-        treated, "condition", "control", "drug", n_steps=5, n_hidden=8, show_progress=False
+        treated,
+        "condition",
+        "control",
+        "drug",
+        config={"train": {"n_steps": 5}, "networks": {"n_hidden": 8}},
+        show_progress=False,
     )
     treated.obs["donor"] = "one"
     treated.obs["dose"] = 3.0

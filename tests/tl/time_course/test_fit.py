@@ -38,7 +38,9 @@ def test_writes_the_documented_fields_only(time_course, quick, fingerprint):
 
 
 def test_velocity_points_along_the_motion(time_course, quick):
-    sdo.tl.fit(time_course, "time", **quick | {"n_steps": 300})
+    sdo.tl.fit(
+        time_course, "time", **quick | {"config": {**quick["config"], "train": {"n_steps": 300}}}
+    )
     # The clouds move by one unit of the first axis per unit of time,
     mean = time_course.obsm["scdiffot_velocity"].mean(axis=0)
     assert mean[0] > 0.5
@@ -167,7 +169,9 @@ def test_constant_columns_do_not_move(time_course, quick):
     time_course.obsm["X_pca"] = np.hstack(
         [time_course.obsm["X_pca"], np.full((time_course.n_obs, 1), 7.0)]
     )
-    sdo.tl.fit(time_course, "time", **quick | {"n_steps": 300})
+    sdo.tl.fit(
+        time_course, "time", **quick | {"config": {**quick["config"], "train": {"n_steps": 300}}}
+    )
     speed = np.abs(time_course.obsm["scdiffot_velocity"]).mean(axis=0)
     assert np.isfinite(time_course.obsm["scdiffot_velocity"]).all()
     assert speed[3] < 0.3 * speed[0]
@@ -269,7 +273,11 @@ def test_interruption_keeps_the_best_so_far(time_course, quick, caplog, monkeypa
 
     monkeypatch.setattr("scdiffot.tl._time_course.fit.fit_core", interrupted_fit)
     with caplog.at_level(logging.WARNING, logger="scdiffot"):
-        sdo.tl.fit(time_course, "time", **quick | {"n_steps": 5000})
+        sdo.tl.fit(
+            time_course,
+            "time",
+            **quick | {"config": {**quick["config"], "train": {"n_steps": 5000}}},
+        )
     assert "Interrupted after" in caplog.text
     assert "best state so far is kept" in caplog.text
     history = time_course.uns["scdiffot"]["history"]

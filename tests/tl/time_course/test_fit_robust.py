@@ -24,10 +24,19 @@ SCALARS = {
     "alpha": np.float64(2.0),
     "growth": np.bool_(True),
     "autonomous": np.bool_(False),
-    "learning_rate": np.float16(0.0078125),
-    "n_layers": np.int8(2),
-    "n_steps": np.uint16(20),
+    "config": {
+        "train": {"learning_rate": np.float16(0.0078125), "n_steps": np.uint16(20)},
+        "networks": {"n_layers": np.int8(2)},
+    },
 }
+
+
+def _plain(options: dict) -> dict:
+    """The same options as plain Python numbers."""
+    return {
+        name: _plain(value) if isinstance(value, dict) else value.item()
+        for name, value in options.items()
+    }
 
 
 def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -35,7 +44,7 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def test_scalars_of_numpy_are_numbers(time_course, quick):
-    plain = {name: value.item() for name, value in SCALARS.items()}
+    plain = _plain(SCALARS)
     first, other = (
         sdo.tl.fit(time_course, "time", **quick | options, copy=True)
         for options in (SCALARS, plain)
@@ -48,14 +57,26 @@ def test_scalars_of_numpy_are_numbers(time_course, quick):
     ("options", "error", "message"),
     [
         (
-            {"learning_rate": 0},
+            {"config": {"train": {"learning_rate": 0}}},
             ValueError,
-            "`learning_rate` is 0: pass a number above 0, and at most 1",
+            "`train.learning_rate` is 0: pass a number above 0, and at most 1",
         ),
-        ({"learning_rate": -1}, ValueError, "`learning_rate` is -1"),
-        ({"learning_rate": 1e4}, ValueError, "`learning_rate` is 10000"),
-        ({"learning_rate": np.nan}, ValueError, "`learning_rate` is nan"),
-        ({"learning_rate": True}, TypeError, "`learning_rate` is a bool"),
+        ({"config": {"train": {"learning_rate": -1}}}, ValueError, "`train.learning_rate` is -1"),
+        (
+            {"config": {"train": {"learning_rate": 1e4}}},
+            ValueError,
+            "`train.learning_rate` is 10000",
+        ),
+        (
+            {"config": {"train": {"learning_rate": np.nan}}},
+            ValueError,
+            "`train.learning_rate` is nan",
+        ),
+        (
+            {"config": {"train": {"learning_rate": True}}},
+            TypeError,
+            "`train.learning_rate` is a bool",
+        ),
         ({"sigma": np.ones(1)}, TypeError, "`sigma` is a ndarray"),
         ({"sigma": False}, TypeError, "`sigma` is a bool"),
         ({"sigma": np.inf}, ValueError, "`sigma` is inf"),
@@ -65,11 +86,27 @@ def test_scalars_of_numpy_are_numbers(time_course, quick):
         ({"growth": "yes"}, TypeError, "`growth` is 'yes': pass True or False"),
         ({"autonomous": 1}, TypeError, "`autonomous` is 1: pass True or False"),
         ({"form": 1}, TypeError, "`form` is a int: pass 'auto', 'gradient' or 'separate'"),
-        ({"n_steps": 10.0}, TypeError, "`n_steps` is a float: pass a whole number"),
-        ({"n_layers": 10**9}, ValueError, "`n_layers` is 1000000000: pass at most 32"),
-        ({"n_hidden": 10**6}, ValueError, "`n_hidden` is 1000000: pass at most"),
-        ({"batch_size": True}, TypeError, "`batch_size` is a bool"),
-        ({"n_landmarks": 10**7}, ValueError, "`n_landmarks` is 10000000: pass at most"),
+        (
+            {"config": {"train": {"n_steps": 10.0}}},
+            TypeError,
+            "`train.n_steps` is a float: pass a whole number",
+        ),
+        (
+            {"config": {"networks": {"n_layers": 10**9}}},
+            ValueError,
+            "`networks.n_layers` is 1000000000: pass at most 32",
+        ),
+        (
+            {"config": {"networks": {"n_hidden": 10**6}}},
+            ValueError,
+            "`networks.n_hidden` is 1000000: pass at most",
+        ),
+        ({"config": {"train": {"batch_size": True}}}, TypeError, "`train.batch_size` is a bool"),
+        (
+            {"config": {"coupling": {"n_landmarks": 10**7}}},
+            ValueError,
+            "`coupling.n_landmarks` is 10000000: pass at most",
+        ),
         ({"device": "gpu"}, ValueError, "`device` is 'gpu'"),
         ({"device": "cuda:7"}, ValueError, "`device` is 'cuda:7', but torch sees"),
         ({"device": "mps"}, ValueError, "`device` is 'mps', on which nothing can be trained"),
@@ -153,7 +190,14 @@ def test_diverged_response_is_an_error(treated, fingerprint, monkeypatch):
     monkeypatch.setattr(Soap, "step", lambda self, rate: self._vector.data.fill_(np.nan))
     original = fingerprint(treated)
     with pytest.raises(DivergenceError, match="Training diverged"):
-        sdo.tl.fit_response(treated, "condition", "control", "drug", n_steps=5, show_progress=False)
+        sdo.tl.fit_response(
+            treated,
+            "condition",
+            "control",
+            "drug",
+            config={"train": {"n_steps": 5}},
+            show_progress=False,
+        )
     assert fingerprint(treated) == original
 
 
@@ -226,7 +270,11 @@ def test_populations_and_tails_are_not_isolated():
 def _messages(adata: ad.AnnData, quick: dict, caplog, **options) -> str:
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="scdiffot"):
-        sdo.tl.fit(adata, "time", **quick | {"n_steps": 2, **options})
+        sdo.tl.fit(
+            adata,
+            "time",
+            **quick | {"config": {**quick["config"], "train": {"n_steps": 2}}, **options},
+        )
     return caplog.text
 
 

@@ -74,19 +74,36 @@ def test_named_genes_copies_and_other_fits(genes, fingerprint):
 
 
 def test_expression_itself(fitted_adata, quick):
-    sdo.tl.fit(fitted_adata, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        fitted_adata,
+        "time",
+        use_rep="X",
+        key_added="x",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(fitted_adata, key="x")
     np.testing.assert_array_equal(
         fitted_adata.layers["x_velocity"], fitted_adata.obsm["x_velocity"]
     )
     # A new fit of that name removes its gene velocities.
-    sdo.tl.fit(fitted_adata, "time", use_rep="X", key_added="x", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        fitted_adata,
+        "time",
+        use_rep="X",
+        key_added="x",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     assert "x_velocity" not in fitted_adata.layers
 
 
 def test_modalities_in_another_order(mdata, quick):
     mdata.obs["time"] = mdata.mod["rna"].obs["time"]
-    sdo.tl.fit(mdata, "time", use_rep="atac:X", **{**quick, "n_steps": 5})
+    sdo.tl.fit(
+        mdata,
+        "time",
+        use_rep="atac:X",
+        **{**quick, "config": {**quick["config"], "train": {"n_steps": 5}}},
+    )
     sdo.tl.gene_velocity(mdata)
     layer = mdata.mod["atac"].layers["scdiffot_velocity"]
     rows = mdata.mod["atac"].obs_names.get_indexer(mdata.obs_names)

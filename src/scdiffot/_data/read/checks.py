@@ -24,7 +24,6 @@ __all__ = [
     "check_number",
     "check_share",
     "choose_names",
-    "drop_none",
     "is_mudata",
     "listed_names",
     "quiet_copy",
@@ -152,11 +151,6 @@ def choose_names(
 def check_share(name: str, value: Any) -> float:
     """Return a number above 0 and of at most 1 as a float."""
     return check_number(name, value, 0, 1, above=True)
-
-
-def drop_none(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop options that are None."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def format_list(values: Iterable[Any]) -> str:

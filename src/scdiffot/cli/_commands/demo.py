@@ -67,8 +67,9 @@ def _demo(job: Job) -> int:
     times = ", ".join(adata.obs["time_label"].cat.categories)
     job.report(f"Fitting {adata.n_obs} cells at the times {times}")
     # the gene network is autonomous; fewer steps than by default limit the demo to about a minute
-    options: dict[str, Any] = {"autonomous": True, "n_steps": 400, "n_corrections": 4}
-    tl.fit(adata, "time", use_rep="X", rng=rng, show_progress=job.show_progress, **options)
+    config = {"train": {"n_steps": 400}, "corrections": {"n_rounds": 4}}
+    show = job.show_progress
+    tl.fit(adata, "time", use_rep="X", autonomous=True, config=config, rng=rng, show_progress=show)
     if adata.uns["scdiffot"]["history"]["interrupted"]:
         raise KeyboardInterrupt
     job.report("Predicting a snapshot that was left out")

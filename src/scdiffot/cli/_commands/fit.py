@@ -153,7 +153,7 @@ def _fit(job: Job) -> int:
             spatial_key=arguments.spatial_key,
             spatial_weight=arguments.spatial_weight,
             spatial_align=not arguments.no_align,
-            n_steps=arguments.n_steps,
+            config=None if arguments.n_steps is None else {"train": {"n_steps": arguments.n_steps}},
             rng=arguments.rng,
             device=arguments.device,
             key_added=key,

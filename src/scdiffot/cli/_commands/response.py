@@ -127,7 +127,7 @@ def _response(job: Job) -> int:
             mass=None if arguments.mass == "equal" else "n_cells",
             method=arguments.method,
             metric=arguments.metric,
-            n_steps=arguments.n_steps,
+            config=None if arguments.n_steps is None else {"train": {"n_steps": arguments.n_steps}},
             rng=arguments.rng,
             device=arguments.device,
             key_added=key,

@@ -86,7 +86,8 @@ def perturb(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", n_trajectories=20)
     >>> figure = sdo.pl.perturb(adata, return_fig=True)
     """

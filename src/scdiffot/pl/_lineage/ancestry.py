@@ -77,7 +77,8 @@ def ancestry(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.sta_backward(adata, "cell_type", target_time=1, n_trajectories=20)
     >>> figure = sdo.pl.ancestry(adata, return_fig=True)
     """

@@ -98,7 +98,8 @@ def fate(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.sta_forward(adata, "cell_type", n_trajectories=20)
     >>> figure = sdo.pl.fate(adata, kind="composition", return_fig=True)
     """

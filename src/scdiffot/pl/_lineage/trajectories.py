@@ -112,7 +112,8 @@ def trajectories(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> paths = sdo.tl.simulate(adata, t0=0, t1=6)
     >>> figure = sdo.pl.trajectories(adata, paths, return_fig=True)
     """

@@ -128,7 +128,9 @@ def response(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20)
-    >>> sdo.tl.fit_response(adata, "condition", control="control", target="drug", n_steps=30)
+    >>> sdo.tl.fit_response(
+    ...     adata, "condition", control="control", target="drug", config={"train": {"n_steps": 30}}
+    ... )
     >>> sdo.tl.predict_response(adata)
     >>> figure = sdo.pl.response(adata, return_fig=True)
     >>> figure = sdo.pl.response(adata, "effect", groupby="subpopulation", return_fig=True)

@@ -98,7 +98,12 @@ def response_evaluation(
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
     >>> sdo.tl.evaluate_response(
-    ...     adata, "condition", "control", target="drug", n_steps=30, n_boot=20
+    ...     adata,
+    ...     "condition",
+    ...     "control",
+    ...     target="drug",
+    ...     config={"train": {"n_steps": 30}},
+    ...     n_boot=20,
     ... )
     >>> figure = sdo.pl.response_evaluation(adata, "energy_distance", return_fig=True)
     """

@@ -67,7 +67,8 @@ def validation(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.validate(adata, "time")
     >>> figure = sdo.pl.validation(adata, return_fig=True)
     """

@@ -107,7 +107,8 @@ def velocity(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> figure = sdo.pl.velocity(adata, color="cell_type", return_fig=True)
     """
     check_choice("kind", kind, ("stream", "grid", "cells"))

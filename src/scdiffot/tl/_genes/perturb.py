@@ -161,7 +161,8 @@ def perturb(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.perturb(adata, {"X": 0.0}, "cell_type", sustained=True, n_trajectories=20)
     >>> adata.uns["scdiffot"]["perturbation"]["X"]["sources"].tolist()[-1]
     'all'

@@ -144,7 +144,8 @@ def perturb_screen(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.perturb_screen(adata, "cell_type", n_trajectories=20)
     >>> sorted(adata.uns["scdiffot"]["perturb_screen"]["gene"].tolist())
     ['X', 'Y']

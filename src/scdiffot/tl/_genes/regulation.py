@@ -130,7 +130,8 @@ def regulation(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.regulation(adata, groupby="cell_type")
     >>> adata.uns["scdiffot"]["regulation"]["mean"].shape[1:]
     (2, 2)

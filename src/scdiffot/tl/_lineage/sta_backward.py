@@ -118,7 +118,8 @@ def sta_backward(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.sta_backward(adata, "cell_type", target_time=1, n_trajectories=10)
     >>> adata.obsm["scdiffot_ancestry"].sum().round(6).unique().tolist()
     [1.0]

@@ -150,7 +150,8 @@ def sta_forward(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.sta_forward(adata, "cell_type", n_trajectories=20)
     >>> adata.obsm["scdiffot_fate"].dropna().sum(axis=1).round(6).unique().tolist()
     [1.0]

@@ -144,7 +144,8 @@ def trajectory_genes(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.trajectory_genes(adata, "cell_type", n_trajectories=5)
     >>> adata.uns["scdiffot"]["trajectory_genes"]["mean"].shape[1:]
     (21, 2)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from scdiffot._data.read.checks import (
     as_writable,
     check_count,
-    drop_none,
 )
 from scdiffot._data.responses.evaluation import (
     read_truth,
@@ -19,7 +18,7 @@ from scdiffot._utils.docs import fill_parameters
 from scdiffot._utils.keys import DEFAULT, Keys
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
-from scdiffot.core.problem.config.stored import nest
+from scdiffot.core.problem.config.arguments import OldArguments, read_config
 from scdiffot.core.response import ResponseConfig
 
 from .evaluation_options import check_split, make_folds, method_names, score_decoder
@@ -58,18 +57,13 @@ def evaluate_response(
     unbalanced: bool = False,
     mass: Literal["n_cells"] | Mapping[str, float] | None = "n_cells",
     metric: Literal["auto", "learned", "euclidean"] = "auto",
-    n_steps: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    n_hidden: int | None = None,
-    n_layers: int | None = None,
-    n_landmarks: int | None = None,
-    smoothing: float | None = None,
+    config: ResponseConfig | Mapping[str, Any] | None = None,
     rng: int | np.random.Generator = 0,
     device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
+    **old_arguments: Unpack[OldArguments],
 ) -> AnnData | MuData | None:
     """Fit responses to some cells, predict them for held-out cells, and score the predictions.
 
@@ -123,14 +117,18 @@ def evaluate_response(
     use_rep, n_dims, context, dose_key, target_embedding, unbalanced, mass, metric
         See :func:`scdiffot.tl.fit_response`. If `unbalanced`, predicted cells are weighted by their
         survival.
-    n_steps, batch_size, learning_rate, n_hidden, n_layers, n_landmarks, smoothing
-        See :func:`scdiffot.tl.fit_response`.
+    config
+        Other settings of the fits; see :func:`scdiffot.tl.fit_response`. `methods` replaces their
+        method.
     %(rng)s
     %(device)s
     key_added
         Name of the evaluation. It may be the name of a response, which is neither used nor changed.
     %(show_progress)s
     %(copy)s
+    old_arguments
+        Arguments of earlier versions, such as `n_steps`, which are settings of `config` now, with a
+        warning that names the new place.
 
     Returns
     -------
@@ -176,7 +174,12 @@ def evaluate_response(
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
     >>> sdo.tl.evaluate_response(
-    ...     adata, "condition", "control", target="drug", n_steps=30, n_boot=20
+    ...     adata,
+    ...     "condition",
+    ...     "control",
+    ...     target="drug",
+    ...     config={"train": {"n_steps": 30}},
+    ...     n_boot=20,
     ... )
     >>> table = (
     ...     adata.uns["scdiffot_response_evaluation"]
@@ -187,19 +190,15 @@ def evaluate_response(
     True
     """
     keys = Keys(key_added)
-    config = ResponseConfig(metric=metric, unbalanced=unbalanced)
-    options = {
-        "n_steps": n_steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "n_hidden": n_hidden,
-        "n_layers": n_layers,
-        "n_landmarks": n_landmarks,
-        "smoothing": smoothing,
-    }
-    config = replace(config, **nest(drop_none(options)))
+    settings = read_config(
+        ResponseConfig,
+        config,
+        arguments={"metric": metric, "unbalanced": unbalanced},
+        old_arguments=old_arguments,
+        function="tl.evaluate_response",
+    )
     configs: dict[str, ResponseConfig] = {
-        name: replace(config, method=name) for name in method_names(methods)
+        name: replace(settings, method=name) for name in method_names(methods)
     }
     n_boot, n_splits = check_count("n_boot", n_boot, 2), check_count("n_splits", n_splits, 1)
     check_split(split, context, held_out, held_out_key, n_splits, test_size)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
 from scdiffot._data.read.cautions import warn_about_cells
-from scdiffot._data.read.checks import as_writable, drop_none
+from scdiffot._data.read.checks import as_writable
 from scdiffot._data.responses.groups import read_condition_groups
 from scdiffot._data.responses.response_store import (
     check_response_free,
@@ -21,7 +20,7 @@ from scdiffot._utils.logging import logger
 from scdiffot._utils.progress import progress_bar
 from scdiffot._utils.rng import as_generator
 from scdiffot.core.nets.devices import resolve_device
-from scdiffot.core.problem.config.stored import nest
+from scdiffot.core.problem.config.arguments import OldArguments, read_config
 from scdiffot.core.response import ResponseConfig
 from scdiffot.core.response import fit_response as fit_core
 
@@ -51,18 +50,13 @@ def fit_response(
     mass: Literal["n_cells"] | Mapping[str, float] | None = "n_cells",
     method: Literal["flow", "convex"] = "flow",
     metric: Literal["auto", "learned", "euclidean"] = "auto",
-    n_steps: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    n_hidden: int | None = None,
-    n_layers: int | None = None,
-    n_landmarks: int | None = None,
-    smoothing: float | None = None,
+    config: ResponseConfig | Mapping[str, Any] | None = None,
     rng: int | np.random.Generator = 0,
     device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
+    **old_arguments: Unpack[OldArguments],
 ) -> AnnData | MuData | None:
     r"""Learn the response of single cells to treatments, from untreated and treated populations.
 
@@ -127,29 +121,21 @@ def fit_response(
         Metric in which cells are compared: ``"euclidean"``, ``"learned"``, or ``"auto"``, which is
         learned unless all groups of cells are normal: the optimal map is then linear, and known in
         closed form.
-    n_steps
-        Optimisation steps. The defaults of this and of the next six options were chosen by
-        benchmarks.
-    batch_size
-        Pairs of cells in every step.
-    learning_rate
-        Peak learning rate of the flow.
-    n_hidden
-        Width of its network.
-    n_layers
-        Depth of its network.
-    n_landmarks
-        Number of cells of a group that are coupled at a time.
-    smoothing
-        Bandwidth by which cells are smoothed, in distances to the fifth neighbour divided by the
-        square root of the dimension. A larger bandwidth learns coarser responses, which generalise
-        better to other donors.
+    config
+        All other settings, as a dict of those that differ from the defaults, such as
+        ``{"train": {"n_steps": 200}, "scale": {"smoothing": 1.0}}``, or a
+        :class:`~scdiffot.core.response.ResponseConfig`. :doc:`/settings` lists them. More
+        smoothing (0.7 by default) learns coarser responses, which generalise better to other
+        donors. The defaults were chosen by benchmarks.
     %(rng)s
     %(device)s
     key_added
         Name of the response, and prefix of all names that are derived from it.
     %(show_progress)s
     %(copy)s
+    old_arguments
+        Arguments of earlier versions, such as `n_steps`, which are settings of `config` now, with a
+        warning that names the new place.
 
     Returns
     -------
@@ -188,23 +174,26 @@ def fit_response(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
-    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", context="donor", n_steps=30)
+    >>> sdo.tl.fit_response(
+    ...     adata,
+    ...     "condition",
+    ...     "control",
+    ...     "drug",
+    ...     context="donor",
+    ...     config={"train": {"n_steps": 30}},
+    ... )
     >>> sdo.tl.predict_response(adata)
     >>> adata.obsm["scdiffot_predicted"].shape
     (600, 10)
     """
     keys = Keys(key_added)
-    options = {
-        "n_steps": n_steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "n_hidden": n_hidden,
-        "n_layers": n_layers,
-        "n_landmarks": n_landmarks,
-        "smoothing": smoothing,
-    }
-    config = ResponseConfig(method=method, metric=metric, unbalanced=unbalanced)
-    config = replace(config, **nest(drop_none(options)))
+    settings = read_config(
+        ResponseConfig,
+        config,
+        arguments={"method": method, "metric": metric, "unbalanced": unbalanced},
+        old_arguments=old_arguments,
+        function="tl.fit_response",
+    )
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
     check_response_free(adata, keys)
@@ -225,7 +214,7 @@ def fit_response(
         model, history = fit_core(
             pairs,
             cells.targets.conditions,
-            config,
+            settings,
             rng=generator,
             device=torch_device,
             callback=callback,

@@ -134,7 +134,9 @@ def predict_response(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(600, n_dims=10)
-    >>> sdo.tl.fit_response(adata, "condition", "control", "drug", n_steps=30)
+    >>> sdo.tl.fit_response(
+    ...     adata, "condition", "control", "drug", config={"train": {"n_steps": 30}}
+    ... )
     >>> sdo.tl.predict_response(adata, source="subpopulation == 'type_1'", genes=True)
     >>> adata.layers["scdiffot_predicted"].shape == adata.shape
     True

@@ -137,7 +137,12 @@ def response_subpopulations(
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.perturbation_response(400, n_dims=5, n_genes=20)
     >>> sdo.tl.fit_response(
-    ...     adata, "condition", control="control", target="drug", n_steps=50, show_progress=False
+    ...     adata,
+    ...     "condition",
+    ...     control="control",
+    ...     target="drug",
+    ...     config={"train": {"n_steps": 50}},
+    ...     show_progress=False,
     ... )
     >>> sdo.tl.predict_response(adata)
     >>> sdo.tl.response_subpopulations(adata, groupby="subpopulation")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from scdiffot._analysis.spatial_frame import add_positions
 from scdiffot._data.read.cautions import warn_about_time_series
-from scdiffot._data.read.checks import as_writable, drop_none
+from scdiffot._data.read.checks import as_writable
 from scdiffot._data.read.snapshots import read_time_series
 from scdiffot._data.write.store import check_free
 from scdiffot._utils.docs import fill_parameters
@@ -16,7 +17,7 @@ from scdiffot._utils.rng import as_generator
 from scdiffot.core import FitConfig
 from scdiffot.core import fit as fit_core
 from scdiffot.core.nets.devices import resolve_device
-from scdiffot.core.problem.config.stored import nest
+from scdiffot.core.problem.config.arguments import OldArguments, read_config
 
 from .store_fit import store_fit
 
@@ -49,19 +50,13 @@ def fit(
     spatial_key: str | None = None,
     spatial_weight: float = 0.5,
     spatial_align: bool = True,
-    n_steps: int | None = None,
-    n_corrections: int | None = None,
-    n_matching_steps: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    n_hidden: int | None = None,
-    n_layers: int | None = None,
-    n_landmarks: int | None = None,
+    config: FitConfig | Mapping[str, Any] | None = None,
     rng: int | np.random.Generator = 0,
     device: str | torch.device = "auto",
     key_added: str = DEFAULT,
     show_progress: bool = True,
     copy: bool = False,
+    **old_arguments: Unpack[OldArguments],
 ) -> AnnData | MuData | None:
     r"""Learn drift, growth and density of a population from its snapshots.
 
@@ -139,31 +134,20 @@ def fit(
         one, which belong to the slide and not to the cells, as :func:`scdiffot.tl.align_slices`
         does. Mirror images are reversed where the scores are unambiguous. Coordinates that
         :func:`~scdiffot.tl.align_slices` wrote are not aligned again.
-    n_steps
-        Optimisation steps before the corrections. The defaults of this and of the next seven
-        options were chosen by benchmarks.
-    n_corrections
-        Rounds in which simulated particles of the model are coupled with the snapshots and used for
-        training. Two snapshots need none, and have some only if `autonomous`.
-    n_matching_steps
-        Steps in which simulated populations are matched to the snapshots, if `autonomous`; 0 skips
-        this stage.
-    batch_size
-        Points of bridges in every step.
-    learning_rate
-        Peak learning rate.
-    n_hidden
-        Width of the networks.
-    n_layers
-        Depth of the networks.
-    n_landmarks
-        Number of cells of a snapshot that are used in a coupling.
+    config
+        All other settings, as a dict of those that differ from the defaults, such as
+        ``{"train": {"n_steps": 400}, "corrections": {"n_rounds": 0}}``, or a
+        :class:`~scdiffot.core.FitConfig`. :doc:`/settings` lists them. The defaults were chosen
+        by benchmarks.
     %(rng)s
     %(device)s
     key_added
         Name of the fit, and prefix of all names that it writes.
     %(show_progress)s
     %(copy)s
+    old_arguments
+        Arguments of earlier versions, such as `n_steps`, which are settings of `config` now, with a
+        warning that names the new place.
 
     Returns
     -------
@@ -224,32 +208,31 @@ def fit(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> adata.obsm["scdiffot_velocity"].shape == adata.shape
     True
     """
     keys = Keys(key_added)
-    options = {
-        "n_steps": n_steps,
-        "n_corrections": n_corrections,
-        "n_matching_steps": n_matching_steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "n_hidden": n_hidden,
-        "n_layers": n_layers,
-        "n_landmarks": n_landmarks,
-    }
-    # Expression and position diffuse differently: a misfit of one would count as diffusion of both.
-    options |= {"search_sigma": spatial_key is None}
-    config = FitConfig(
-        growth=growth,
-        sigma=sigma,
-        alpha=alpha,
-        form=form,
-        path=path,
-        autonomous=autonomous,
-        **nest(drop_none(options)),
+    settings = read_config(
+        FitConfig,
+        config,
+        arguments={
+            "growth": growth,
+            "sigma": sigma,
+            "alpha": alpha,
+            "form": form,
+            "path": path,
+            "autonomous": autonomous,
+        },
+        old_arguments=old_arguments,
+        function="tl.fit",
     )
+    if spatial_key is not None:
+        # Expression and position diffuse differently: a misfit of one would count as diffusion of
+        # both.
+        selection = replace(settings.selection, refine_sigma=False)
+        settings = replace(settings, selection=selection)
     generator, torch_device = as_generator(rng), resolve_device(device)
     adata = as_writable(adata, copy=copy)
     check_free(adata, keys)
@@ -272,10 +255,10 @@ def fit(
         align=spatial_align,
         show_progress=show_progress,
     )
-    warn_about_time_series(series, adata.obs_names, mass=mass, growth=config.growth)
+    warn_about_time_series(series, adata.obs_names, mass=mass, growth=settings.growth)
     with progress_bar("Fit", show=show_progress) as callback:
         model, history = fit_core(
-            series.snapshots, config, rng=generator, device=torch_device, callback=callback
+            series.snapshots, settings, rng=generator, device=torch_device, callback=callback
         )
     if frame is not None:
         frame.write(adata, keys)

@@ -124,7 +124,8 @@ def landscape(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.landscape(adata, times=[0, 1.5, 6], cell_key="cell_type")
     >>> adata.uns["scdiffot"]["landscape"]["potential"].shape
     (3, 80, 80)

@@ -70,7 +70,8 @@ def project(
     >>> import numpy as np
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> adata.obsm["X_log"] = np.log1p(adata.X)
     >>> sdo.tl.project(adata, "log")
     >>> adata.obsm["scdiffot_velocity_log"].shape == adata.shape

@@ -116,7 +116,8 @@ def simulate(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> paths = sdo.tl.simulate(adata, "cell_type == 'both'", t0=0, t1=2, n_particles=50)
     >>> paths.states.shape
     (41, 50, 2)

@@ -90,7 +90,8 @@ def transition_matrix(
     --------
     >>> import scdiffot as sdo
     >>> adata = sdo.datasets.misa(60)
-    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, n_steps=30, n_corrections=0)
+    >>> config = {"train": {"n_steps": 30}, "corrections": {"n_rounds": 0}}
+    >>> sdo.tl.fit(adata, "time", use_rep="X", sigma=0.2, config=config)
     >>> sdo.tl.transition_matrix(adata)
     >>> adata.obsp["scdiffot_T_fwd"].sum(axis=1).round(6).min().item()
     1.0

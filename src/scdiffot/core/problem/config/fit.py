@@ -49,8 +49,8 @@ FLAT_NAMES = (
 class FitConfig(Settings):
     """All settings of a fit, in the user's units of state and time.
 
-    Every number that changes the result of a fit is a setting. The page of settings of the
-    documentation lists them with unit, meaning and what was measured. A dict in the place of a
+    Modules contain only sizes of chunks and tolerances. The page of settings of the documentation
+    lists all settings with unit, meaning and what was measured. A dict in the place of a
     group changes these settings of its default: ``FitConfig(train={"n_steps": 400})``.
 
     Parameters
