@@ -26,8 +26,8 @@ def test_writes_only_the_documented_fields(treated, quick_response, fingerprint)
     assert sdo.tl.fit_response(treated, *GROUPS, **quick_response) is None
     result = treated.uns.pop("scdiffot_response")
     assert set(result) == {"params", "history", "model", "version", "digest"}
-    # fingerprints of the states and of their loadings
-    assert treated.obsm.pop("scdiffot_fingerprint").shape == (treated.n_obs, 1)
+    # fingerprints of the states, of the conditions, and of the loadings
+    assert treated.obsm.pop("scdiffot_fingerprint").shape == (treated.n_obs, 2)
     assert treated.varm.pop("scdiffot_fingerprint").shape == (treated.n_vars, 1)
     current = fingerprint(treated)
     assert current == previous

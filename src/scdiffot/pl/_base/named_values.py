@@ -55,9 +55,11 @@ def named_values(
         owner = next((part for part in mod.values() if _has_gene(part, gene, gene_symbols)), adata)
     names = [candidate for candidate in gene_names(owner, gene_symbols) if candidate is not None]
     if gene not in names:
+        prefix = "" if owner is adata else f"{modality}:"
+        available = [*list_columns(adata), *(f"{prefix}{candidate}" for candidate in names)]
         raise KeyError(
             f"`color` is {name!r}, which is neither a column of obs nor a gene. "
-            f"{suggest(name, [*adata.obs.columns, *names])}"
+            f"{suggest(name, available)}"
         )
     gene_index = gene_columns(owner, gene, argument="color", gene_symbols=gene_symbols)
     expression = to_dense(read_expression(owner, layer, gene_index))[:, 0]
