@@ -49,15 +49,15 @@ MUTANTS = [
     Mutant(
         "the drift of separate networks lacks the score",
         "core/nets/fields.py",
-        "return motion + self.sigma**2 / 2 * score, growth",
-        "return motion, growth",
+        "else motion + self.sigma**2 / 2 * score",
+        "else motion",
         "core/nets/test_fields.py::test_flow_and_drift_differ_by_the_score",
     ),
     Mutant(
         "the time reversal has half of the score",
         "core/simulate/vector_field.py",
-        "drift - self.sigma**2 * self._field.score(x, t), growth",
-        "drift - self.sigma**2 / 2 * self._field.score(x, t), growth",
+        "drift - self.sigma**2 * score, growth",
+        "drift - self.sigma**2 / 2 * score, growth",
         "core/lineage/test_ancestry.py::test_ancestors_follow_bayes_rule",
     ),
     Mutant(

@@ -84,8 +84,9 @@ class TrueFields(WithoutWalls):
             "log_density": -(score**2)[:, 0] * variance[:, 0] / 2,
         }
 
-    def score(self, x: Tensor, t: Tensor) -> Tensor:
-        return self(x, t)["score"]
+    def rates_and_score(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        out = self(x, t)
+        return out["drift"], out["growth"], out["score"]
 
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         out = self(x, t)

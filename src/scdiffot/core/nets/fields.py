@@ -194,10 +194,11 @@ class Fields(nn.Module):
         """Motion, which is drift or flow, ``(n, d)``; growth ``(n,)``; and score ``(n, d)``."""
         return self._evaluate(x, t)[:3]
 
-    def score(self, x: Tensor, t: Tensor) -> Tensor:
-        """Gradient of the log-density ``(n, d)``."""
-        inputs = torch.cat([x, self.clock(t)], 1)
-        return self.log_density_net.value_and_gradient(inputs, self.n_dims)[1]
+    def rates_and_score(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Drift ``(n, d)``, growth ``(n,)``, and gradient of the log-density ``(n, d)``."""
+        motion, growth, score, _ = self._evaluate(x, t)
+        drift = motion if self.moves_drift else motion + self.sigma**2 / 2 * score
+        return drift, growth, score
 
     def flow_and_growth(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Flow ``(n, d)`` and growth ``(n,)``; the score is evaluated only if needed."""
@@ -210,8 +211,7 @@ class Fields(nn.Module):
         """Drift ``(n, d)`` and growth ``(n,)``; the score is evaluated only if needed."""
         if self.moves_drift:
             return self._motion_and_growth(x, t)
-        motion, growth, score, _ = self._evaluate(x, t)
-        return motion + self.sigma**2 / 2 * score, growth
+        return self.rates_and_score(x, t)[:2]
 
     def _evaluate(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         inputs = torch.cat([x, self.clock(t)], 1)

@@ -47,8 +47,8 @@ class PopulationField(VectorField, Protocol):
     TimeReversal : The dynamics back in time.
     """
 
-    def score(self, x: Tensor, t: Tensor) -> Tensor:
-        """Gradient of the log-density ``(n, d)``."""
+    def rates_and_score(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Drift ``(n, d)``, growth ``(n,)``, and gradient of the log-density ``(n, d)``."""
         ...
 
     def flow_and_growth(self, x: Tensor, t: Tensor) -> Rates:
@@ -83,8 +83,8 @@ class TimeReversal(_Wrapper):
 
     def drift_and_growth(self, x: Tensor, t: Tensor) -> Rates:
         """Drift ``(n, d)`` and growth ``(n,)``."""
-        drift, growth = self._field.drift_and_growth(x, t)
-        return drift - self.sigma**2 * self._field.score(x, t), growth
+        drift, growth, score = self._field.rates_and_score(x, t)
+        return drift - self.sigma**2 * score, growth
 
 
 class WithoutGrowth(_Wrapper):
