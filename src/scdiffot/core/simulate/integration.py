@@ -77,7 +77,7 @@ def integration_steps(
     >>> from scdiffot.core.simulate.integration import integrate
     >>> from scdiffot.core.simulate.particles import Particles
     >>> from scdiffot.core.simulate.schedule import Leg
-    >>> from scdiffot.core.simulate.schemes import runge_kutta
+    >>> from scdiffot.core.simulate.schemes import midpoint
     >>> class Decay:
     ...     sigma = 0.0
     ...
@@ -87,7 +87,7 @@ def integration_steps(
     ...     def move(self, x, shift, noise=None):
     ...         return x + shift
     >>> particles = Particles(torch.ones(1, 1), torch.zeros(1))
-    >>> integrate(Decay(), particles, [Leg(0.0, 1.0, 10)], scheme=runge_kutta)
+    >>> integrate(Decay(), particles, [Leg(0.0, 1.0, 100)], scheme=midpoint)
     >>> round(particles.x.item(), 3), round(particles.log_w.item(), 3)
     (0.368, 1.0)
     """

@@ -64,21 +64,6 @@ def midpoint(
     _advance(field, particles, step, rates, increment)
 
 
-def runge_kutta(
-    field: VectorField, particles: Particles, step: Step, increment: Tensor | None
-) -> None:
-    """Classical Runge-Kutta scheme, of order four without noise."""
-    x, log_w, dt = particles.x, particles.log_w, step.dt
-    first = evaluate(field, x, log_w, step.at(0))
-    second = evaluate(field, x + dt / 2 * first[0], log_w, step.at(0.5))
-    third = evaluate(field, x + dt / 2 * second[0], log_w, step.at(0.5))
-    fourth = evaluate(field, x + dt * third[0], log_w, step.at(1))
-    velocity, growth = (
-        (a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(first, second, third, fourth, strict=True)
-    )
-    _advance(field, particles, step, (velocity, growth), increment)
-
-
 def adams_bashforth(
     field: VectorField, particles: Particles, step: Step, increment: Tensor | None
 ) -> None:
