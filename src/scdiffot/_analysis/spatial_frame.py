@@ -59,7 +59,9 @@ def add_positions(
     keys: Keys,
     *,
     spatial_key: str | None,
-    **options: Any,
+    weight: Any,
+    align: Any,
+    show_progress: bool,
 ) -> tuple[TimeSeries, SpatialFrame | None]:
     """Add the positions of spots to their states, if there is a key of coordinates.
 
@@ -73,37 +75,6 @@ def add_positions(
         Names of the fit.
     spatial_key
         Key of the coordinates, or None for states alone.
-    options
-        Options of :func:`read_frame`.
-    """
-    if spatial_key is None:
-        return series, None
-    frame = read_frame(adata, series, keys, spatial_key=spatial_key, **options)
-    return series.in_tissue(frame.tissue, frame.positions), frame
-
-
-def read_frame(
-    adata: AnnData | MuData,
-    series: TimeSeries,
-    keys: Keys,
-    *,
-    spatial_key: str,
-    weight: Any,
-    align: Any,
-    show_progress: bool,
-) -> SpatialFrame:
-    """Read positions, and remove the motion of every slice as a whole.
-
-    Parameters
-    ----------
-    adata
-        The spots.
-    series
-        Their times and states.
-    keys
-        Names of the fit.
-    spatial_key
-        Key of the coordinates.
     weight
         Share of the positions in the variance of the state.
     align
@@ -116,6 +87,31 @@ def read_frame(
     TypeError, ValueError
         If positions or arguments cannot be used.
     """
+    if spatial_key is None:
+        return series, None
+    frame = _read_frame(
+        adata,
+        series,
+        keys,
+        spatial_key=spatial_key,
+        weight=weight,
+        align=align,
+        show_progress=show_progress,
+    )
+    return series.in_tissue(frame.tissue, frame.positions), frame
+
+
+def _read_frame(
+    adata: AnnData | MuData,
+    series: TimeSeries,
+    keys: Keys,
+    *,
+    spatial_key: str,
+    weight: Any,
+    align: Any,
+    show_progress: bool,
+) -> SpatialFrame:
+    """Read positions, and remove the motion of every slice as a whole."""
     weight = check_weight(weight)
     states, times = series.states, series.times
     positions, name = read_positions(adata, spatial_key)

@@ -138,8 +138,8 @@ def fill_parameters(function: Function) -> Function:
     ...     ----------
     ...     %(rng)s
     ...     '''
-    >>> print(draw.__doc__.splitlines()[4].strip())
-    rng
+    >>> draw.__doc__.splitlines()[4].strip()
+    'rng'
     """
 
     def entry(match: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Names of the settings in the first version of the stored format.
-FLAT_NAMES = (
+VERSION_1_NAMES = (
     "method",
     "metric",
     "unbalanced",
@@ -194,4 +194,4 @@ class ResponseConfig(Settings):
     @classmethod
     def from_stored(cls, content: Mapping[str, Any]) -> ResponseConfig:
         """Settings from the stored form of this or an older version."""
-        return from_stored(cls, content, FLAT_NAMES)
+        return from_stored(cls, content, VERSION_1_NAMES)

@@ -23,7 +23,7 @@ N_MATCHING_STEPS = 400
 # Steps that fit the density after matching, in rounds of correction.
 N_DENSITY_ROUNDS = 4
 # Names of the settings in the first version of the stored format.
-FLAT_NAMES = (
+VERSION_1_NAMES = (
     "growth",
     "sigma",
     "alpha",
@@ -167,7 +167,7 @@ class FitConfig(Settings):
     @classmethod
     def from_stored(cls, content: Mapping[str, Any]) -> FitConfig:
         """Settings from the stored form of this or an older version."""
-        return from_stored(cls, content, FLAT_NAMES)
+        return from_stored(cls, content, VERSION_1_NAMES)
 
     @property
     def n_total_steps(self) -> int:
