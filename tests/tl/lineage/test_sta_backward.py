@@ -11,7 +11,7 @@ QUIET = {"n_trajectories": 10, "show_progress": False}
 
 
 @pytest.fixture(scope="session")
-def _lanes_once() -> ad.AnnData:
+def _lanes_once(lineage_fit) -> ad.AnnData:
     """Two distant types; the first triples between the times, the second does not grow."""
     rng = np.random.default_rng(0)
     counts = [(100, 200), (300, 200)]
@@ -31,17 +31,7 @@ def _lanes_once() -> ad.AnnData:
         index=[f"cell{i}" for i in range(800)],
     )
     adata = ad.AnnData(obs=obs, obsm={"X_pca": np.concatenate(parts)})
-    sdo.tl.fit(
-        adata,
-        "time",
-        sigma=0.3,
-        config={
-            "train": {"n_steps": 400},
-            "corrections": {"n_rounds": 0},
-            "coupling": {"n_landmarks": 300},
-        },
-        show_progress=False,
-    )
+    sdo.tl.fit(adata, "time", **lineage_fit)
     return adata
 
 

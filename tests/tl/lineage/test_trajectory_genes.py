@@ -13,39 +13,11 @@ GENES = ["forward", "side", "flat"]
 
 
 @pytest.fixture(scope="session")
-def _split_genes_once() -> ad.AnnData:
+def _split_genes_once(draw_split, lineage_fit) -> ad.AnnData:
     """Cells that move along the first gene and split in the second; the third is constant."""
-    rng = np.random.default_rng(0)
-    parts, times, types = [], [], []
-    for t, (n_up, n_down) in enumerate(((0, 0), (150, 100), (225, 150))):
-        x = 0.25 * rng.normal(size=(n_up + n_down or 200, 3))
-        x[:, 0] += 1.5 * t
-        x[:, 1] += np.repeat([t, -t], [n_up, n_down]) if t else 0
-        parts.append(x)
-        times += [float(t)] * len(x)
-        types += ["up"] * n_up + ["Prog/down"] * n_down if t else ["stem"] * 200
-    obs = pd.DataFrame(
-        {
-            "time": times,
-            "cell_type": pd.Categorical(types, categories=["stem", "up", "none", "Prog/down"]),
-        },
-        index=[f"cell{i}" for i in range(len(times))],
-    )
-    adata = ad.AnnData(
-        np.concatenate(parts).astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES)
-    )
-    sdo.tl.fit(
-        adata,
-        "time",
-        use_rep="X",
-        sigma=0.3,
-        config={
-            "train": {"n_steps": 400},
-            "corrections": {"n_rounds": 0},
-            "coupling": {"n_landmarks": 300},
-        },
-        show_progress=False,
-    )
+    x, obs = draw_split(3, "Prog/down")
+    adata = ad.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES))
+    sdo.tl.fit(adata, "time", use_rep="X", **lineage_fit)
     return adata
 
 

@@ -14,7 +14,7 @@ N, N_RARE = 150, 5
 
 
 @pytest.fixture(scope="session")
-def _fork_once() -> ad.AnnData:
+def _fork_once(lineage_fit) -> ad.AnnData:
     """Stem cells become 75 cells "up" and 75 without a type; 5 distant rare cells do not move."""
     rng = np.random.default_rng(0)
     parts, types = [], []
@@ -33,16 +33,7 @@ def _fork_once() -> ad.AnnData:
     )
     x = np.concatenate(parts).astype(np.float32)
     adata = ad.AnnData(x, obs=obs, var=pd.DataFrame(index=["G0", "G1"]))
-    options = {
-        "sigma": 0.3,
-        "config": {
-            "train": {"n_steps": 400},
-            "corrections": {"n_rounds": 0},
-            "coupling": {"n_landmarks": 300},
-        },
-        "growth": False,
-    }
-    sdo.tl.fit(adata, "time", use_rep="X", show_progress=False, **options)
+    sdo.tl.fit(adata, "time", use_rep="X", growth=False, **lineage_fit)
     return adata
 
 

@@ -1,12 +1,17 @@
-"""Cells to evaluate a response on."""
+"""Cells to evaluate a response on; the folder is importable for its helper module."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import scdiffot as sdo
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="module")

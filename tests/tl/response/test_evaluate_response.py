@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from _response_calls import EVALUATION, QUICK_EVALUATION, evaluate
 
 import scdiffot as sdo
 from scdiffot.core.response import evaluation as response_evaluation
@@ -23,26 +24,12 @@ COLUMNS = [
     "n_treated",
 ]
 CONTROLS = ["gaussian", "mean_shift", "copy", "identity", "observed"]
-QUICK = {
-    "config": {"train": {"n_steps": 5}, "coupling": {"n_landmarks": 100}},
-    "metric": "euclidean",
-    "n_boot": 5,
-    "show_progress": False,
-}
-KEY = "scdiffot_response_evaluation"
-
-
-def _evaluate(adata, **options):
-    sdo.tl.evaluate_response(
-        adata, "condition", "control", **{"target": "drug", **QUICK, **options}
-    )
-    return adata.uns[KEY]
 
 
 def test_random_split(cells, fingerprint, tmp_path, caplog):
     previous = fingerprint(cells)
     with caplog.at_level(logging.INFO, "scdiffot"):
-        table = _evaluate(cells, n_splits=2, context="donor", truth="true_response")
+        table = evaluate(cells, n_splits=2, context="donor", truth="true_response")
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "Energy distance to the treated cells of 2 folds"
     ]
@@ -60,13 +47,13 @@ def test_random_split(cells, fingerprint, tmp_path, caplog):
     assert {part for part in previous if previous[part] != current[part]} == {"uns"}
     cells.write_h5ad(tmp_path / "evaluated.h5ad")
     pd.testing.assert_frame_equal(
-        ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[KEY], table, check_index_type=False
+        ad.read_h5ad(tmp_path / "evaluated.h5ad").uns[EVALUATION], table, check_index_type=False
     )
 
 
 def test_metrics_are_those_of_the_package(cells):
     """Recomputed from the test cells, those of the only held-out donor."""
-    table = _evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
+    table = evaluate(cells, split="oos", context="donor", held_out="donor_2", n_boot=2).set_index(
         ["method", "metric"]
     )
     is_donor, control = cells.obs["donor"] == "donor_2", cells.obs["condition"] == "control"
@@ -92,14 +79,14 @@ def test_metrics_are_those_of_the_package(cells):
 
 
 def test_contexts_and_classes_are_held_out_in_turn(cells):
-    table = _evaluate(cells, split="oos", context="donor")
+    table = evaluate(cells, split="oos", context="donor")
     assert table["fold"].unique().tolist() == ["donor_1", "donor_2", "donor_3"]
     assert table["split"].unique().tolist() == ["oos"]
     assert (table["n_control"] == 100).all()
     cells.obs["number"] = cells.obs["donor"].str.removeprefix("donor_").astype(int)
-    table = _evaluate(cells, split="oos", context="number", held_out=[3])
+    table = evaluate(cells, split="oos", context="number", held_out=[3])
     assert table["fold"].unique().tolist() == ["3"]
-    table = _evaluate(cells, split="ood", held_out_key="site")
+    table = evaluate(cells, split="ood", held_out_key="site")
     assert table["fold"].unique().tolist() == ["north", "south"]
     numbers = cells.obs[cells.obs["condition"] == "control"]["site"].value_counts()
     assert (table["n_control"] == table["fold"].map(numbers)).all()
@@ -107,7 +94,7 @@ def test_contexts_and_classes_are_held_out_in_turn(cells):
     cells.obs["donor"] = cells.obs["donor"].where(
         ~((cells.obs["donor"] == "donor_3") & (cells.obs["condition"] == "drug"))
     )
-    table = _evaluate(cells, split="oos", context="donor")
+    table = evaluate(cells, split="oos", context="donor")
     assert table["fold"].unique().tolist() == ["donor_1", "donor_2"]
 
 
@@ -139,7 +126,7 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
     monkeypatch.setattr(
         response_evaluation, "_predictions", remember(response_evaluation._predictions, evaluations)
     )
-    clean = _evaluate(cells, genes=False, **options)
+    clean = evaluate(cells, genes=False, **options)
     (model_states,) = evaluations[0][:1]
     model_cells = np.concatenate([model_states.control, model_states.treated])
     states = cells.obsm["X_pca"]
@@ -149,7 +136,7 @@ def test_training_sees_no_test_cell(cells, options, monkeypatch):
         (len(rows), states.shape[1])
     )
     cells.obsm["X_pca"] = noise_states
-    dirty = _evaluate(cells, genes=False, **options)
+    dirty = evaluate(cells, genes=False, **options)
     assert not np.allclose(clean["value"], dirty["value"])
     (previous, _), (current, _) = models
     training_states = np.delete(states, rows, axis=0)
@@ -166,36 +153,36 @@ def test_targets_and_doses(cells):
     adata = sdo.datasets.perturbation_response(
         900, n_dims=4, targets=("a", "b"), doses=(0.5, 1.0), rng=0
     )
-    table = _evaluate(adata, target=["a", "b"], dose_key="dose", genes=False, test_size=0.4)
+    table = evaluate(adata, target=["a", "b"], dose_key="dose", genes=False, test_size=0.4)
     assert table["target"].unique().tolist() == ["a at 0.5", "a at 1", "b at 0.5", "b at 1"]
     with pytest.raises(
         ValueError, match="`truth` is the response to one treatment at one dose, and there are 2"
     ):
-        _evaluate(adata, target=["a", "b"], truth="true_response")
+        evaluate(adata, target=["a", "b"], truth="true_response")
 
 
 def test_both_methods(cells):
-    table = _evaluate(cells, methods=["flow", "convex"])
+    table = evaluate(cells, methods=["flow", "convex"])
     assert table["method"].unique().tolist() == ["flow", "convex", *CONTROLS]
 
 
 def test_genes_where_there_is_a_decoder(cells, caplog):
-    states = _evaluate(cells, genes=False)
-    genes = _evaluate(cells)
+    states = evaluate(cells, genes=False)
+    genes = evaluate(cells)
     of_states = states["metric"].isin(["l2_of_means", "energy_distance", "mmd", "enrichment"])
     np.testing.assert_array_equal(states["value"][of_states], genes["value"][of_states])
     assert (states["value"] != genes["value"])[~of_states].all()
     del cells.varm["PCs"]
     with caplog.at_level(logging.INFO, "scdiffot"):
-        pd.testing.assert_frame_equal(_evaluate(cells), states)
+        pd.testing.assert_frame_equal(evaluate(cells), states)
     assert "none of genes: `use_rep` 'X_pca' has no decoder" in caplog.text
     with pytest.raises(ValueError, match="`use_rep` 'X_pca' has no decoder"):
-        _evaluate(cells, genes=True)
+        evaluate(cells, genes=True)
 
 
 def test_seeds_copy_and_name(cells, fingerprint):
     previous = fingerprint(cells)
-    options = {"target": "drug", "key_added": "mine", "copy": True, **QUICK}
+    options = {"target": "drug", "key_added": "mine", "copy": True, **QUICK_EVALUATION}
     first, second, other = (
         sdo.tl.evaluate_response(cells, "condition", "control", rng=rng, **options).uns[
             "mine_response_evaluation"
@@ -210,7 +197,7 @@ def test_seeds_copy_and_name(cells, fingerprint):
 @pytest.mark.slow
 def test_unseen_donors_of_the_simulator():
     adata = sdo.datasets.perturbation_response(3000, n_dims=20, rng=1)
-    table = _evaluate(
+    table = evaluate(
         adata,
         split="oos",
         context="donor",

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import scdiffot as sdo
-
-QUICK = {
-    "config": {"train": {"n_steps": 5}, "coupling": {"n_landmarks": 100}},
-    "metric": "euclidean",
-    "n_boot": 5,
-    "show_progress": False,
-}
-
-
-KEY = "scdiffot_response_evaluation"
-
-
-def _evaluate(adata, **options):
-    sdo.tl.evaluate_response(
-        adata, "condition", "control", **{"target": "drug", **QUICK, **options}
-    )
-    return adata.uns[KEY]
+from _response_calls import evaluate
 
 
 def _check_unchanged(adata, fingerprint, error, match, **options):
     previous = fingerprint(adata)
     with pytest.raises(error, match=match):
-        _evaluate(adata, **options)
+        evaluate(adata, **options)
     assert fingerprint(adata) == previous
 
 

@@ -6,21 +6,10 @@ import anndata as ad
 import numpy as np
 import pytest
 import scanpy as sc
+from _response_calls import GROUPS, controls, predict
 from scipy import sparse
 
 import scdiffot as sdo
-
-GROUPS = ("condition", "control", "drug")
-
-
-def controls(adata):
-    return (adata.obs["condition"] == "control").to_numpy()
-
-
-def predict(adata, **options):
-    return np.asarray(
-        sdo.tl.predict_response(adata, copy=True, **options).obsm["scdiffot_predicted"]
-    )
 
 
 class TestOtherData:

@@ -5,20 +5,9 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+from _response_calls import GROUPS, controls, predict
 
 import scdiffot as sdo
-
-GROUPS = ("condition", "control", "drug")
-
-
-def controls(adata):
-    return (adata.obs["condition"] == "control").to_numpy()
-
-
-def predict(adata, **options):
-    return np.asarray(
-        sdo.tl.predict_response(adata, copy=True, **options).obsm["scdiffot_predicted"]
-    )
 
 
 class TestSeveralPredictions:

@@ -7,28 +7,16 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from _time_columns import with_times
 
 from scdiffot._data.read.times.columns import cell_times
-
-
-def _with_times(time_course, column):
-    time_course.obs["t"] = column
-    return time_course
-
-
-def _times(time_course, values, **options):
-    """Times of a column with one value for each of the three snapshots."""
-    column = pd.Series(
-        [values[int(t)] for t in time_course.obs["time"]], index=time_course.obs_names
-    )
-    return cell_times(_with_times(time_course, column), "t", **options)
 
 
 @pytest.mark.parametrize(
     "dtype", ["float64", "float32", "int64", "int8", "Int64", "Float64", "category"]
 )
 def test_numeric_columns_of_any_type_are_read(time_course, dtype):
-    times = cell_times(_with_times(time_course, time_course.obs["time"].astype(dtype)), "t")
+    times = cell_times(with_times(time_course, time_course.obs["time"].astype(dtype)), "t")
     np.testing.assert_array_equal(times.values, time_course.obs["time"])
     np.testing.assert_array_equal(times.points, [0, 1, 2])
 
@@ -36,7 +24,7 @@ def test_numeric_columns_of_any_type_are_read(time_course, dtype):
 @pytest.mark.parametrize("dtype", ["str", "category", "string"])
 def test_labels_that_are_numbers_are_sorted_as_numbers(time_course, dtype):
     text = time_course.obs["time"].map({0.0: "10", 1.0: "9.5", 2.0: "1e2"}).astype(dtype)
-    times = cell_times(_with_times(time_course, text), "t")
+    times = cell_times(with_times(time_course, text), "t")
     np.testing.assert_array_equal(times.points, [9.5, 10, 100])
     assert times.find("1e2", "t") == times.find(100, "t") == 100
     assert times.label(100.0) == "1e2"
@@ -51,7 +39,7 @@ def test_unused_categories_are_ignored(time_course):
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 3.15e7])
 def test_times_are_found_in_any_unit(time_course, scale):
     column = (time_course.obs["time"] * scale).astype("float32")
-    times = cell_times(_with_times(time_course, column), "t")
+    times = cell_times(with_times(time_course, column), "t")
     assert times.find(2 * scale, "x") == pytest.approx(2 * scale, rel=1e-6)
     with pytest.raises(KeyError, match="no time of"):
         times.find(2.01 * scale, "x")
@@ -71,16 +59,14 @@ def test_missing_and_infinite_times_are_refused(time_course):
         ValueError,
         match=f"NaN in 1 of {time_course.n_obs} cells, for instance '{time_course.obs_names[3]}'",
     ):
-        cell_times(_with_times(time_course, column), "t")
+        cell_times(with_times(time_course, column), "t")
     column.iloc[3] = np.inf
     with pytest.raises(ValueError, match="has infinite times"):
-        cell_times(_with_times(time_course, column), "t")
+        cell_times(with_times(time_course, column), "t")
     labels = time_course.obs["label"].copy()
     labels.iloc[:2] = np.nan
     with pytest.raises(ValueError, match=r"obs\['t'\] is NaN in 2 of"):
-        cell_times(
-            _with_times(time_course, labels), "t", time_map={"day0": 0, "day1": 1, "day2": 2}
-        )
+        cell_times(with_times(time_course, labels), "t", time_map={"day0": 0, "day1": 1, "day2": 2})
 
 
 def test_categories_in_another_order_than_their_numbers_are_refused(time_course):
@@ -90,14 +76,14 @@ def test_categories_in_another_order_than_their_numbers_are_refused(time_course)
         ValueError,
         match="ordered categorical whose order, '0', '10', '9', is not that of its numbers",
     ):
-        cell_times(_with_times(time_course, text_order), "t")
+        cell_times(with_times(time_course, text_order), "t")
     number_order = pd.Categorical(text, categories=["0", "9", "10"], ordered=True)
     np.testing.assert_array_equal(
-        cell_times(_with_times(time_course, number_order), "t").points, [0, 9, 10]
+        cell_times(with_times(time_course, number_order), "t").points, [0, 9, 10]
     )
     np.testing.assert_array_equal(
         cell_times(
-            _with_times(time_course, text_order), "t", time_map={"0": 0, "9": 9, "10": 10}
+            with_times(time_course, text_order), "t", time_map={"0": 0, "9": 9, "10": 10}
         ).points,
         [0, 9, 10],
     )
@@ -105,12 +91,12 @@ def test_categories_in_another_order_than_their_numbers_are_refused(time_course)
 
 def test_columns_without_times_are_refused(time_course):
     with pytest.raises(TypeError, match="holds bool"):
-        cell_times(_with_times(time_course, time_course.obs["time"] > 0), "t")
+        cell_times(with_times(time_course, time_course.obs["time"] > 0), "t")
     dates = pd.Timestamp("2024-01-01") + pd.to_timedelta(time_course.obs["time"], unit="D")
     with pytest.raises(
         TypeError, match=r"holds dates \(datetime64.*take the difference to the first date"
     ):
-        cell_times(_with_times(time_course, dates), "t")
+        cell_times(with_times(time_course, dates), "t")
 
 
 def test_columns_of_a_modality_are_read(time_course, mdata):
@@ -124,7 +110,7 @@ def test_columns_of_a_modality_are_read(time_course, mdata):
 def test_durations_are_read_in_days(time_course):
     hours = pd.to_timedelta(6 * time_course.obs["time"], unit="h")
     for column in (hours, hours.astype("category"), hours.astype(object)):
-        times = cell_times(_with_times(time_course, column), "t")
+        times = cell_times(with_times(time_course, column), "t")
         np.testing.assert_array_equal(times.points, [0, 0.25, 0.5])
         assert (
             times.find(pd.Timedelta("6h"), "x") == times.find(np.timedelta64(6, "h"), "x") == 0.25
@@ -149,9 +135,9 @@ def test_dates_are_refused(time_course):
         dates.dt.tz_localize("UTC"),
     ):
         with pytest.raises(TypeError, match="dates.*take the difference to the first date"):
-            cell_times(_with_times(time_course, column), "t")
+            cell_times(with_times(time_course, column), "t")
     np.testing.assert_array_equal(
-        cell_times(_with_times(time_course, dates - dates.min()), "t").points, [0, 1, 2]
+        cell_times(with_times(time_course, dates - dates.min()), "t").points, [0, 1, 2]
     )
 
 
@@ -159,7 +145,7 @@ def test_dates_are_refused(time_course):
 def test_truth_values_and_complex_numbers_are_refused(time_course, dtype):
     column = time_course.obs["time"] if dtype == "complex" else time_course.obs["time"] > 0
     with pytest.raises(TypeError, match="pass numbers or labels of time points"):
-        cell_times(_with_times(time_course, column.astype(dtype)), "t")
+        cell_times(with_times(time_course, column.astype(dtype)), "t")
 
 
 @pytest.mark.parametrize("time", [True, [1], None, 1j])
@@ -192,7 +178,7 @@ def test_times_between_time_points_are_read(time_course):
 def test_times_of_a_fit_replace_equal_times(time_course):
     fit_times = cell_times(time_course, "time").points + 1 / 3
     noisy = (time_course.obs["time"] + 1 / 3) * (1 + 1e-12)
-    times = cell_times(_with_times(time_course, noisy.astype("float32")), "t", reference=fit_times)
+    times = cell_times(with_times(time_course, noisy.astype("float32")), "t", reference=fit_times)
     np.testing.assert_array_equal(times.points, fit_times)
 
 
@@ -202,6 +188,6 @@ def test_labels_with_equal_text_and_different_times_are_refused(time_course):
         index=time_course.obs_names,
         dtype=object,
     )
-    assert cell_times(_with_times(time_course, mixed_types), "t").points.tolist() == [1]
+    assert cell_times(with_times(time_course, mixed_types), "t").points.tolist() == [1]
     with pytest.raises(ValueError, match="two labels that read '1', at different times"):
-        cell_times(_with_times(time_course, mixed_types), "t", time_map={1: 0, "1": 1})
+        cell_times(with_times(time_course, mixed_types), "t", time_map={1: 0, "1": 1})

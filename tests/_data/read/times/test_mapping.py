@@ -5,21 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from _time_columns import read_times, with_times
 
 from scdiffot._data.read.times.columns import cell_times
-
-
-def _with_times(time_course, column):
-    time_course.obs["t"] = column
-    return time_course
-
-
-def _times(time_course, values, **options):
-    """Times of a column with one value for each of the three snapshots."""
-    column = pd.Series(
-        [values[int(t)] for t in time_course.obs["time"]], index=time_course.obs_names
-    )
-    return cell_times(_with_times(time_course, column), "t", **options)
 
 
 def test_a_map_translates_labels(time_course):
@@ -54,14 +42,14 @@ def test_labels_without_a_map_raise_an_error_that_proposes_one(time_course):
         cell_times(time_course, "label")
     words = time_course.obs["time"].map({0.0: "early", 1.0: "late", 2.0: "nan"})
     with pytest.raises(ValueError, match=r"'\w+' holds no number. Pass `time_map`, a dict"):
-        cell_times(_with_times(time_course, words), "t")
+        cell_times(with_times(time_course, words), "t")
 
 
 @pytest.mark.parametrize("text", ["1_0", "nan", "inf", "0x1", "", "1d"])
 def test_only_plain_numbers_are_numbers(time_course, text):
     column = time_course.obs["time"].map({0.0: "0", 1.0: "1", 2.0: text})
     with pytest.raises(ValueError, match="labels that are no numbers"):
-        cell_times(_with_times(time_course, column), "t")
+        cell_times(with_times(time_course, column), "t")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +68,7 @@ def test_invalid_maps_are_refused(time_course, time_map, error, message):
 
 def test_auto_reads_units(time_course, caplog):
     with caplog.at_level("INFO", "scdiffot"):
-        times = _times(time_course, ["6h", "12h", "1d"], time_map="auto")
+        times = read_times(time_course, ["6h", "12h", "1d"], time_map="auto")
     np.testing.assert_array_equal(times.points, [6, 12, 24])
     assert times.find("1d", "x") == times.find(24, "x") == 24
     assert "in hours as {'6h': 6, '12h': 12, '1d': 24}" in caplog.text
@@ -102,7 +90,7 @@ def test_auto_reads_units(time_course, caplog):
 def test_auto_refuses_ambiguous_labels(time_course, labels, message):
     for time_map in (None, "auto"):
         with pytest.raises(ValueError, match=message) as error:
-            _times(time_course, labels, time_map=time_map)
+            read_times(time_course, labels, time_map=time_map)
         assert "for instance" not in str(error.value)
 
 
@@ -111,9 +99,9 @@ def test_suggestions_are_in_chronological_order(time_course):
         ValueError,
         match=r"\{'6h': 6, '12h': 12, '1d': 24\} \(hours\), as time_map='auto' reads them",
     ):
-        _times(time_course, ["1d", "6h", "12h"])
+        read_times(time_course, ["1d", "6h", "12h"])
     with pytest.raises(ValueError, match=r"\{'D-1': -1, 'D0': 0, 'D2': 2\}"):
-        _times(time_course, ["D2", "D-1", "D0"])
+        read_times(time_course, ["D2", "D-1", "D0"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, True, "2", None, 1j])
