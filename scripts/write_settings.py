@@ -12,9 +12,10 @@ from scdiffot.core.response import ResponseConfig
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
-The numbers that determine a fit of a time course are settings; modules contain only sizes of chunks
-and numerical tolerances. (Constants of the metric, the survival and the networks of responses are
-in `scdiffot.core.response`.) Pass settings that differ from the defaults as `config`:
+The numbers that determine a fit of a time course are settings; modules keep sizes of chunks,
+numerical tolerances and the annealing of couplings. (Constants of the metric, the survival and the
+networks of responses are in `scdiffot.core.response`.) Pass settings that differ from the defaults
+as `config`:
 
 ```python
 config = {"train": {"n_steps": 400}, "corrections": {"n_rounds": 0}}

@@ -49,9 +49,10 @@ VERSION_1_NAMES = (
 class FitConfig(Settings):
     """All settings of a fit, in the user's units of state and time.
 
-    Modules contain only sizes of chunks and tolerances. The page of settings of the documentation
-    lists all settings with unit, meaning and what was measured. A dict in the place of a
-    group changes these settings of its default: ``FitConfig(train={"n_steps": 400})``.
+    The page of settings of the documentation lists all settings with unit, meaning and what was
+    measured; modules keep sizes of chunks, tolerances and the annealing of couplings. A dict in
+    the place of a group changes these settings of its default:
+    ``FitConfig(train={"n_steps": 400})``.
 
     Parameters
     ----------
